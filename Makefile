@@ -1,0 +1,75 @@
+# Rookery's doors. Everything but interop, powercut and bench needs nothing but Go.
+#
+#	make quick      before each commit: at most 45 s with a warm build cache
+#	make check      the rules: format, vet, architecture, the map, the board
+#	make test       every test of every package (5 min)
+#	make race       the same for what has goroutines, under the race detector
+#	make sim        seeds until FOR is over, on every core
+#	make fuzz       every fuzz target for FUZZ seconds
+#	make interop    clients of other houses against the built binary
+#	make powercut   power cuts under the built binary (root and /dev/fuse)
+#	make mutants    planted bugs and how long each lives
+#	make bench      ratios to the reference broker
+#	make board      rewrite specs/board.md from what the runs above left behind
+#	make build      bin/rookery and bin/sim
+
+GO    ?= go
+FOR   ?= 5m
+SEEDS ?= 2000
+FUZZ  ?= 10s
+
+# Nested modules (their own go.mod) are out of ./... and have scripts of their own.
+GOFILES = $(shell git ls-files -co --exclude-standard '*.go' ':!:**/testdata/**')
+
+.PHONY: quick check test race sim fuzz bench interop powercut mutants board build format vet lines tools-check
+
+build:
+	$(GO) build -trimpath -o bin/ ./cmd/...
+
+quick: format vet
+	$(GO) test ./specs/... ./core/...
+	$(GO) run ./cmd/sim run --seeds $(SEEDS)
+
+check: format vet lines
+	$(GO) test -count=1 ./specs/...
+	$(GO) run ./specs/board -check
+
+format:
+	@out=$$(gofmt -l $(GOFILES)); if [ -n "$$out" ]; then echo "gofmt -w these files:"; echo "$$out"; exit 1; fi
+
+vet:
+	$(GO) vet ./...
+
+# The drivers stay small: their lines beside core's, tests left out.
+lines:
+	@for d in core io net sim cmd; do \
+		printf '%-5s %6d lines\n' $$d $$(git ls-files -co --exclude-standard "$$d/*.go" ':!:*_test.go' ':!:**/testdata/**' | xargs -r cat | wc -l); done
+
+test:
+	$(GO) test ./...
+
+race:
+	$(GO) test -race ./io/... ./net/... ./cmd/... ./sim/...
+
+sim:
+	$(GO) run ./cmd/sim run --for $(FOR)
+
+# One target at a time is what `go test -fuzz` can do.
+fuzz:
+	@set -e; for t in $$($(GO) test -list '^Fuzz' ./fuzz | grep '^Fuzz'); do \
+		echo "== $$t"; $(GO) test -run '^$$' -fuzz "^$$t\$$" -fuzztime $(FUZZ) ./fuzz; done
+
+bench:
+	$(GO) run ./bench/run
+
+interop: build
+	bench/interop/run
+
+powercut: build
+	sim/powercut/run
+
+mutants:
+	$(GO) run ./cmd/sim mutants
+
+board:
+	$(GO) run ./specs/board
