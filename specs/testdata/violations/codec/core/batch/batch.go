@@ -1,0 +1,2 @@
+// Package batch stands in for the real one.
+package batch

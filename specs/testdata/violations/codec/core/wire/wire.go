@@ -1,0 +1,2 @@
+// Package wire stands in for the real one.
+package wire

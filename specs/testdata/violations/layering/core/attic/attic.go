@@ -1,0 +1,2 @@
+// Package attic is a room that nobody planned.
+package attic // want layering

@@ -1,0 +1,5 @@
+// Package meta stands in for the real one.
+package meta
+
+// Image is empty.
+type Image struct{}

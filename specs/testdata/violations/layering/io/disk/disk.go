@@ -1,0 +1,4 @@
+// Package disk knows a neighbour.
+package disk
+
+import _ "rookery/net/server" // want layering

@@ -1,0 +1,2 @@
+// Package quorum is here, and once more under sim.
+package quorum

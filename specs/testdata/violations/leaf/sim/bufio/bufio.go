@@ -1,0 +1,2 @@
+// Package bufio is one of std's.
+package bufio // want leaf

@@ -1,0 +1,2 @@
+// Package quorum has the same last element.
+package quorum // want leaf

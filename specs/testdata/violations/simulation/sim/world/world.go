@@ -1,0 +1,2 @@
+// Package world belongs to the simulator.
+package world // want simulation
