@@ -1,0 +1,305 @@
+// Package disk carries out what machines ask of files: writes, reads, syncs, names and lengths. It has no policy: when
+// to sync, what to truncate and how much may be unsynced is decided by the machines.
+//
+//	        in the turn                     outside the turn
+//	fx ──▶ Port.Queue ──▶ file's queue ──▶ file.Do ──▶ pwritev ──▶ Post(Wrote) ─┐
+//	             │                                                              ├─▶ the machine's mailbox
+//	             └──────▶ a goroutine a sync ──▶ fdatasync ──▶ Post(Synced) ────┘
+//
+// Rules:
+//   - Creates, Opens, Writes, Truncates and Reads of one File run in the order queued. A file's queue is drained by
+//     whoever finds it idle: Queue hands the file back as a chore, and its taker does it once the turn is given up.
+//   - Writes that are neighbours in the queue and in the file go out as one pwritev.
+//   - Syncs run beside the queue, at most syncsMax at once.
+//   - After a failed or partial write (or a failed create or open) later writes of that File answer Planned until a
+//     truncate succeeds.
+//   - Every Op comes back once. File ids and Ops belong to the machine whose Port they came through.
+//   - Handles are opened when needed and closed again when there are too many, the clean ones first: a handle with
+//     unsynced writes stays open, because the kernel reports a failed write-back through it.
+package disk
+
+import (
+	"errors"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"rookery/core/seam"
+)
+
+// Mailbox takes what has come back. Post copies the input and does not run the machine; Run runs it.
+type Mailbox interface {
+	Post(in seam.Input)
+	Run()
+}
+
+// Chore is work that Queue hands back, to be done outside the turn by whoever queued; true means do it again.
+type Chore = interface{ Do() (again bool) }
+
+// Config says where and how much.
+type Config struct {
+	Dirs           []string // the log directories, in the order of seam.Path.Dir
+	OpenHandlesMax int      // zero: 10,000
+	SyncsMax       int      // zero: 32
+	JoinBytesMax   int      // neighbouring writes are joined up to this; zero: 1 MiB
+}
+
+// Disk is the log directories of one process.
+type Disk struct {
+	dirs      []string
+	handleMax int
+	joinMax   int
+	syncs     chan struct{} // one token a sync under way
+
+	names sync.RWMutex // held to open by name (read) and to rename (write); guards file.path
+
+	mu    sync.Mutex
+	open  []*file // with a handle, in no order; hand walks it
+	hand  int
+	files map[*file]struct{} // every id known, for renames
+
+	buffers buffers
+}
+
+// New is a Disk over directories that exist.
+func New(config Config) *Disk {
+	return &Disk{
+		dirs:      config.Dirs,
+		handleMax: orDefault(config.OpenHandlesMax, 10_000),
+		joinMax:   orDefault(config.JoinBytesMax, 1<<20),
+		syncs:     make(chan struct{}, orDefault(config.SyncsMax, 32)),
+		files:     map[*file]struct{}{},
+	}
+}
+
+func orDefault(value, otherwise int) int {
+	if value == 0 {
+		return otherwise
+	}
+	return value
+}
+
+func (d *Disk) name(p seam.Path) (string, bool) {
+	if p.Dir < 0 || int(p.Dir) >= len(d.dirs) {
+		return "", false
+	}
+	return filepath.Join(d.dirs[p.Dir], filepath.FromSlash(p.Name)), true
+}
+
+// Port is one machine's way to the disk.
+type Port struct {
+	disk *Disk
+	mail Mailbox
+	calm bool // the machine waits for its own reads anyway: do them on the caller's goroutine
+
+	mu    sync.Mutex
+	files map[seam.File]*file
+}
+
+// Port is a new machine's way to the disk. A calm machine has nobody waiting but itself: all its work is handed back
+// as chores. For one that is not, only writes are: a read or an open may wait for the device.
+func (d *Disk) Port(mail Mailbox, calm bool) *Port {
+	return &Port{disk: d, mail: mail, calm: calm, files: map[seam.File]*file{}}
+}
+
+// Close forgets every id of the machine. Nothing of it may be outstanding but ranges that are being sent.
+func (p *Port) Close() {
+	p.mu.Lock()
+	files := p.files
+	p.files = map[seam.File]*file{}
+	p.mu.Unlock()
+	for _, f := range files {
+		f.forget()
+	}
+}
+
+// Queue takes the disk's part of fx, in the turn, and appends to ready what the caller must do after it.
+func (p *Port) Queue(fx *seam.Effects, ready []Chore) []Chore {
+	for i := range fx.Files {
+		ready = p.queueFileOp(&fx.Files[i], ready)
+	}
+	for i := range fx.Writes {
+		w := &fx.Writes[i]
+		ready = p.enqueue(w.File, task{kind: write, op: w.Op, at: w.At, data: w.Data}, ready)
+	}
+	for i := range fx.Reads {
+		r := &fx.Reads[i]
+		ready = p.enqueue(r.File, task{kind: read, op: r.Op, at: r.At, size: int64(r.Len)}, ready)
+	}
+	for i := range fx.Syncs {
+		p.sync(&fx.Syncs[i])
+	}
+	return ready
+}
+
+func (p *Port) queueFileOp(op *seam.FileOp, ready []Chore) []Chore {
+	switch op.Deed {
+	case seam.Create, seam.Open:
+		p.mu.Lock()
+		if p.files[op.File] == nil {
+			f := &file{port: p, id: op.File, path: op.Path, fd: -1}
+			p.files[op.File] = f
+			p.disk.know(f)
+		}
+		p.mu.Unlock()
+		kind := create
+		if op.Deed == seam.Open {
+			kind = open
+		}
+		return p.enqueue(op.File, task{kind: kind, op: op.Op}, ready)
+	case seam.Truncate:
+		return p.enqueue(op.File, task{kind: truncate, op: op.Op, size: op.Size}, ready)
+	case seam.Close:
+		return p.enqueue(op.File, task{kind: forget, op: op.Op}, ready)
+	case seam.Unlink:
+		return p.enqueue(op.File, task{kind: unlink, op: op.Op}, ready)
+	default:
+		go p.byPath(*op)
+		return ready
+	}
+}
+
+func (p *Port) enqueue(id seam.File, t task, ready []Chore) []Chore {
+	f := p.file(id)
+	if f == nil {
+		p.answer(&t, 0, seam.NotFound)
+		return ready
+	}
+	if !f.push(t) {
+		return ready
+	}
+	if t.kind != write && !p.calm {
+		go f.carry()
+		return ready
+	}
+	return append(ready, f)
+}
+
+func (p *Port) file(id seam.File) *file {
+	p.mu.Lock()
+	f := p.files[id]
+	p.mu.Unlock()
+	return f
+}
+
+func (p *Port) drop(f *file) {
+	p.mu.Lock()
+	if p.files[f.id] == f {
+		delete(p.files, f.id)
+	}
+	p.mu.Unlock()
+}
+
+// answer is for what fails before it reaches a queue.
+func (p *Port) answer(t *task, bytes int64, fault seam.Fault) {
+	if t.kind == read {
+		p.mail.Post(&seam.Loaded{Op: t.op, Fault: fault})
+		return
+	}
+	p.mail.Post(&seam.Wrote{Op: t.op, Bytes: bytes, Fault: fault})
+}
+
+// Recycle takes back the Data of a Loaded that has been stepped.
+func (p *Port) Recycle(data []byte) { p.disk.buffers.put(data) }
+
+func (p *Port) sync(s *seam.Sync) {
+	if s.File == 0 {
+		go p.syncFolder(s.Op, s.Folder)
+		return
+	}
+	f := p.file(s.File)
+	if f == nil {
+		p.mail.Post(&seam.Synced{Op: s.Op, Fault: seam.NotFound})
+		return
+	}
+	f.hold()
+	go p.syncFile(s.Op, f)
+}
+
+func (p *Port) syncFile(op seam.Op, f *file) {
+	p.disk.syncs <- struct{}{}
+	fault := f.sync()
+	<-p.disk.syncs
+	f.Release()
+	p.mail.Post(&seam.Synced{Op: op, Fault: fault})
+	p.mail.Run()
+}
+
+func (p *Port) syncFolder(op seam.Op, folder seam.Path) {
+	p.disk.syncs <- struct{}{}
+	fault := p.disk.syncFolder(folder)
+	<-p.disk.syncs
+	p.mail.Post(&seam.Synced{Op: op, Fault: fault})
+	p.mail.Run()
+}
+
+func (d *Disk) syncFolder(folder seam.Path) seam.Fault {
+	d.names.RLock()
+	defer d.names.RUnlock()
+	name, ok := d.name(folder)
+	if !ok {
+		return seam.NotFound
+	}
+	fd, err := retry(func() (int, error) { return unix.Open(name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0) })
+	if err != nil {
+		return faultOf(err)
+	}
+	_, err = retry(func() (int, error) { return 0, unix.Fsync(fd) })
+	return faultOf(errors.Join(err, unix.Close(fd)))
+}
+
+// Pin finds a file to send from. It stays readable, unlinked or not, until Release.
+func (p *Port) Pin(id seam.File) (*Handle, seam.Fault) {
+	f := p.file(id)
+	if f == nil {
+		return nil, seam.NotFound
+	}
+	f.hold()
+	return (*Handle)(f), seam.OK
+}
+
+func (d *Disk) know(f *file) {
+	d.mu.Lock()
+	d.files[f] = struct{}{}
+	d.mu.Unlock()
+}
+
+// under lists the ids whose name is name, or lies in a folder of that name.
+func (d *Disk) under(p seam.Path) []*file {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var found []*file
+	for f := range d.files {
+		if f.path.Dir == p.Dir && (f.path.Name == p.Name || strings.HasPrefix(f.path.Name, p.Name+"/")) {
+			found = append(found, f)
+		}
+	}
+	return found
+}
+
+// faultOf names an errno for a machine.
+func faultOf(err error) seam.Fault {
+	switch {
+	case err == nil:
+		return seam.OK
+	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
+		return seam.NoSpace
+	case errors.Is(err, unix.ENOENT):
+		return seam.NotFound
+	case errors.Is(err, unix.EEXIST):
+		return seam.Exists
+	}
+	return seam.IOError
+}
+
+// retry calls again what a signal interrupted.
+func retry(call func() (int, error)) (int, error) {
+	for {
+		n, err := call()
+		if err != unix.EINTR {
+			return n, err
+		}
+	}
+}

@@ -1,0 +1,412 @@
+package disk
+
+import (
+	"path/filepath"
+	"sync"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"rookery/core/seam"
+)
+
+type kind uint8
+
+const (
+	write kind = iota
+	read
+	create
+	open
+	truncate
+	forget
+	unlink
+)
+
+// task is one effect in a file's queue.
+type task struct {
+	kind kind
+	op   seam.Op
+	at   int64
+	size int64
+	data []byte
+}
+
+// file is one id of one machine.
+type file struct {
+	port *Port
+	id   seam.File
+	path seam.Path // guarded by Disk.names
+
+	mu        sync.Mutex
+	queue     []task
+	head      int
+	busy      bool // somebody drains the queue
+	failed    bool // law 3: writes answer Planned until a truncate succeeds
+	fd        int  // -1: no handle
+	pins      int  // users of the handle
+	used      bool // since the hand last passed
+	dirty     bool // written since the last sync that succeeded began
+	nameless  bool // the name is gone, or another file's: the handle is all there is
+	forgotten bool // the id is gone: close once nobody holds it
+	maps      []mapping
+}
+
+// push queues t and reports whether the caller has to drain the queue now.
+func (f *file) push(t task) bool {
+	f.mu.Lock()
+	f.queue = append(f.queue, t)
+	claimed := !f.busy
+	f.busy = true
+	f.mu.Unlock()
+	return claimed
+}
+
+// carry drains the queue on a goroutine of its own.
+func (f *file) carry() {
+	for again := true; again; {
+		again = f.Do()
+		f.port.mail.Run()
+	}
+}
+
+// Do carries out what is first in the queue, with the writes that join it, and reports whether more waits.
+func (f *file) Do() bool {
+	s := scratches.Get().(*scratch)
+	f.take(s)
+	if s.tasks[0].kind == write {
+		f.write(s)
+	} else {
+		f.one(s, &s.tasks[0])
+	}
+	s.reset()
+	scratches.Put(s)
+
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.busy = f.head < len(f.queue)
+	if !f.busy {
+		f.queue, f.head = f.queue[:0], 0
+	}
+	return f.busy
+}
+
+// take moves the first task, and the writes that continue it, to s.
+func (f *file) take(s *scratch) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	end, total := int64(-1), 0
+	for f.head < len(f.queue) && len(s.tasks) < joinedMax {
+		t := &f.queue[f.head]
+		if len(s.tasks) > 0 && (t.kind != write || s.tasks[0].kind != write || t.at != end || total+len(t.data) > f.port.disk.joinMax) {
+			break
+		}
+		end, total = t.at+int64(len(t.data)), total+len(t.data)
+		s.tasks = append(s.tasks, *t)
+		*t = task{}
+		f.head++
+	}
+	if f.head > 64 && f.head*2 > len(f.queue) {
+		n := copy(f.queue, f.queue[f.head:])
+		clear(f.queue[n:])
+		f.queue, f.head = f.queue[:n], 0
+	}
+}
+
+// joinedMax is how many writes go into one pwritev; the kernel's limit is 1,024.
+const joinedMax = 256
+
+// scratch is what one drain needs, borrowed so that an idle file costs nothing.
+type scratch struct {
+	tasks  []task
+	parts  []unix.Iovec
+	wrote  seam.Wrote
+	loaded seam.Loaded
+}
+
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
+
+func (s *scratch) reset() {
+	clear(s.tasks)
+	clear(s.parts)
+	s.tasks, s.parts = s.tasks[:0], s.parts[:0]
+	s.wrote, s.loaded = seam.Wrote{}, seam.Loaded{}
+}
+
+func (f *file) write(s *scratch) {
+	done, fault := int64(0), seam.Planned
+	if !f.hasFailed() {
+		done, fault = f.writeAll(s)
+	}
+	if fault != seam.OK {
+		f.setFailed(true)
+	}
+	for i := range s.tasks {
+		t := &s.tasks[i]
+		n := min(done, int64(len(t.data)))
+		done -= n
+		s.wrote = seam.Wrote{Op: t.op, Bytes: n}
+		if n < int64(len(t.data)) || fault == seam.Planned {
+			s.wrote.Fault, fault = fault, seam.Planned
+		}
+		f.port.mail.Post(&s.wrote)
+	}
+}
+
+// writeAll writes s.tasks, which are neighbours, and says how many bytes of them are in the page cache.
+func (f *file) writeAll(s *scratch) (int64, seam.Fault) {
+	fd, fault := f.acquire(true)
+	if fault != seam.OK {
+		return 0, fault
+	}
+	defer f.Release()
+	at, total := s.tasks[0].at, int64(0)
+	for i := range s.tasks {
+		total += int64(len(s.tasks[i].data))
+	}
+	if len(s.tasks) == 1 {
+		return pwriteAll(fd, s.tasks[0].data, at)
+	}
+	n, err := pwritev(fd, s, at)
+	if err == nil && n == total {
+		return n, seam.OK
+	}
+	if err != nil && err != unix.EINTR {
+		return 0, faultOf(err)
+	}
+	return f.finish(fd, s, at, n)
+}
+
+// finish writes what a short pwritev left, one write after another, until the kernel says why it was short.
+func (f *file) finish(fd int, s *scratch, at, done int64) (int64, seam.Fault) {
+	start := int64(0)
+	for i := range s.tasks {
+		data := s.tasks[i].data
+		if skip := done - start; skip < int64(len(data)) {
+			n, fault := pwriteAll(fd, data[max(skip, 0):], at+done)
+			done += n
+			if fault != seam.OK {
+				return done, fault
+			}
+		}
+		start += int64(len(data))
+	}
+	return done, seam.OK
+}
+
+func pwriteAll(fd int, data []byte, at int64) (int64, seam.Fault) {
+	done := 0
+	for done < len(data) {
+		n, err := unix.Pwrite(fd, data[done:], at+int64(done))
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return int64(done), faultOf(err)
+		}
+		if n == 0 {
+			return int64(done), seam.IOError
+		}
+		done += n
+	}
+	return int64(done), seam.OK
+}
+
+func pwritev(fd int, s *scratch, at int64) (int64, error) {
+	for i := range s.tasks {
+		if data := s.tasks[i].data; len(data) > 0 {
+			part := unix.Iovec{Base: &data[0]}
+			part.SetLen(len(data))
+			s.parts = append(s.parts, part)
+		}
+	}
+	if len(s.parts) == 0 {
+		return 0, nil
+	}
+	n, _, errno := unix.Syscall6(unix.SYS_PWRITEV, uintptr(fd), uintptr(unsafe.Pointer(&s.parts[0])), uintptr(len(s.parts)),
+		uintptr(at), uintptr(uint64(at)>>32), 0)
+	if errno != 0 {
+		return 0, errno
+	}
+	return int64(n), nil
+}
+
+// one carries out a task that is not a write.
+func (f *file) one(s *scratch, t *task) {
+	if t.kind == read {
+		s.loaded = seam.Loaded{Op: t.op}
+		s.loaded.Data, s.loaded.Fault = f.read(t.at, int(t.size))
+		f.port.mail.Post(&s.loaded)
+		return
+	}
+	s.wrote = seam.Wrote{Op: t.op}
+	switch t.kind {
+	case create:
+		s.wrote.Fault = f.create()
+	case open:
+		s.wrote.Bytes, s.wrote.Fault = f.open()
+	case truncate:
+		s.wrote.Fault = f.truncate(t.size)
+	case forget:
+		f.forget()
+	case unlink:
+		s.wrote.Fault = f.unlink()
+	}
+	f.port.mail.Post(&s.wrote)
+}
+
+func (f *file) hasFailed() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.failed
+}
+
+func (f *file) setFailed(failed bool) {
+	f.mu.Lock()
+	f.failed = failed
+	f.mu.Unlock()
+}
+
+func (f *file) read(at int64, size int) ([]byte, seam.Fault) {
+	fd, fault := f.acquire(false)
+	if fault != seam.OK {
+		return nil, fault
+	}
+	defer f.Release()
+	data, done := f.port.disk.buffers.take(size), 0
+	for done < size {
+		n, err := unix.Pread(fd, data[done:], at+int64(done))
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return nil, faultOf(err)
+		}
+		if n == 0 {
+			break
+		}
+		done += n
+	}
+	return data[:done], seam.OK
+}
+
+func (f *file) create() seam.Fault {
+	d := f.port.disk
+	d.names.RLock()
+	defer d.names.RUnlock()
+	name, known := d.name(f.path)
+	if !known {
+		return f.opened(-1, seam.NotFound)
+	}
+	fd, err := createFile(name)
+	if err == unix.ENOENT {
+		if err = makeFolders(filepath.Dir(name), d.dirs[f.path.Dir]); err == nil {
+			fd, err = createFile(name)
+		}
+	}
+	return f.opened(fd, faultOf(err))
+}
+
+func createFile(name string) (int, error) {
+	return retry(func() (int, error) {
+		return unix.Open(name, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC, 0o644)
+	})
+}
+
+// makeFolders makes folder and what is missing above it, but never a log directory.
+func makeFolders(folder, root string) error {
+	if folder == root || len(folder) < len(root) {
+		return unix.ENOENT
+	}
+	err := unix.Mkdir(folder, 0o755)
+	if err == unix.ENOENT {
+		if err = makeFolders(filepath.Dir(folder), root); err == nil {
+			err = unix.Mkdir(folder, 0o755)
+		}
+	}
+	if err == unix.EEXIST {
+		return nil
+	}
+	return err
+}
+
+// opened takes a new handle, or remembers that there is none.
+func (f *file) opened(fd int, fault seam.Fault) seam.Fault {
+	f.mu.Lock()
+	if fault == seam.OK {
+		f.fd, f.used = fd, true
+	} else {
+		f.failed = true
+	}
+	f.mu.Unlock()
+	if fault == seam.OK {
+		f.port.disk.opened(f)
+	}
+	return fault
+}
+
+func (f *file) open() (int64, seam.Fault) {
+	fd, fault := f.acquire(false)
+	if fault != seam.OK {
+		f.setFailed(true)
+		return 0, fault
+	}
+	defer f.Release()
+	var stat unix.Stat_t
+	if err := unix.Fstat(fd, &stat); err != nil {
+		f.setFailed(true)
+		return 0, faultOf(err)
+	}
+	return stat.Size, seam.OK
+}
+
+func (f *file) truncate(size int64) seam.Fault {
+	fd, fault := f.acquire(true)
+	if fault != seam.OK {
+		return fault
+	}
+	defer f.Release()
+	if _, err := retry(func() (int, error) { return 0, unix.Ftruncate(fd, size) }); err != nil {
+		return faultOf(err)
+	}
+	f.setFailed(false)
+	return seam.OK
+}
+
+// sync makes durable what was written before it was called.
+func (f *file) sync() seam.Fault {
+	fd, fault := f.acquire(false)
+	if fault != seam.OK {
+		return fault
+	}
+	defer f.Release()
+	f.mu.Lock()
+	f.dirty = false
+	f.mu.Unlock()
+	if _, err := retry(func() (int, error) { return 0, unix.Fdatasync(fd) }); err != nil {
+		f.mu.Lock()
+		f.dirty = true
+		f.mu.Unlock()
+		return faultOf(err)
+	}
+	return seam.OK
+}
+
+// unlink removes the name. Whoever holds the file goes on reading it.
+func (f *file) unlink() seam.Fault {
+	if fault := f.detach(); fault != seam.OK {
+		return fault
+	}
+	d := f.port.disk
+	d.names.RLock()
+	name, _ := d.name(f.path)
+	_, err := retry(func() (int, error) { return 0, unix.Unlink(name) })
+	d.names.RUnlock()
+	if err != nil {
+		f.mu.Lock()
+		f.nameless = false
+		f.mu.Unlock()
+		return faultOf(err)
+	}
+	f.forget()
+	return seam.OK
+}

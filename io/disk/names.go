@@ -1,0 +1,218 @@
+package disk
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"rookery/core/seam"
+)
+
+// byPath carries out a rename, a removal or a listing.
+func (p *Port) byPath(op seam.FileOp) {
+	wrote := seam.Wrote{Op: op.Op}
+	switch op.Deed {
+	case seam.Rename:
+		wrote.Fault = p.disk.rename(op.Path, op.To)
+	case seam.Remove:
+		wrote.Fault = p.disk.remove(op.Path)
+	case seam.List:
+		wrote.Entries, wrote.Fault = p.disk.list(op.Path)
+	default:
+		wrote.Fault = seam.IOError
+	}
+	p.mail.Post(&wrote)
+	p.mail.Run()
+}
+
+// rename moves a name; ids at or below it follow, and ids of a file that it replaces keep what they had.
+func (d *Disk) rename(from, to seam.Path) seam.Fault {
+	old, known := d.name(from)
+	target, knownTo := d.name(to)
+	if !known || !knownTo {
+		return seam.NotFound
+	}
+	replaced := d.detachUnder(to)
+	d.names.Lock()
+	defer d.names.Unlock()
+	if err := unix.Rename(old, target); err != nil {
+		attach(replaced)
+		return faultOf(err)
+	}
+	for _, f := range d.under(from) {
+		if !f.isNameless() {
+			f.path = seam.Path{Dir: to.Dir, Name: to.Name + strings.TrimPrefix(f.path.Name, from.Name)}
+		}
+	}
+	return seam.OK
+}
+
+// detachUnder opens every id at or below a name that is about to go.
+func (d *Disk) detachUnder(p seam.Path) []*file {
+	d.names.RLock()
+	found := d.under(p)
+	d.names.RUnlock()
+	var detached []*file
+	for _, f := range found {
+		if !f.isNameless() && f.detach() == seam.OK {
+			detached = append(detached, f)
+		}
+	}
+	return detached
+}
+
+func attach(files []*file) {
+	for _, f := range files {
+		f.mu.Lock()
+		f.nameless = false
+		f.mu.Unlock()
+	}
+}
+
+func (f *file) isNameless() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.nameless
+}
+
+// remove takes away a file, or a folder with the plain files in it.
+func (d *Disk) remove(p seam.Path) seam.Fault {
+	name, known := d.name(p)
+	if !known || p.Name == "" {
+		return seam.NotFound
+	}
+	detached := d.detachUnder(p)
+	err := removeTree(name)
+	if err != nil {
+		attach(detached)
+	}
+	return faultOf(err)
+}
+
+func removeTree(name string) error {
+	err := unix.Unlink(name)
+	if err != unix.EISDIR && err != unix.EPERM {
+		return err
+	}
+	entries, err := os.ReadDir(name)
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		if err := unix.Unlink(filepath.Join(name, entry.Name())); err != nil {
+			return err
+		}
+	}
+	return unix.Rmdir(name)
+}
+
+// list names what a folder holds, names ascending.
+func (d *Disk) list(p seam.Path) ([]seam.Entry, seam.Fault) {
+	name, known := d.name(p)
+	if !known {
+		return nil, seam.NotFound
+	}
+	d.names.RLock()
+	defer d.names.RUnlock()
+	return listFolder(nil, p, name)
+}
+
+// listFolder appends the entries of one folder. os.ReadDir sorts them by name.
+func listFolder(entries []seam.Entry, p seam.Path, name string) ([]seam.Entry, seam.Fault) {
+	found, err := os.ReadDir(name)
+	if err != nil {
+		return entries, faultOf(err)
+	}
+	for _, one := range found {
+		info, err := one.Info()
+		if errors.Is(err, fs.ErrNotExist) || p.Name == "" && one.Name() == lockName {
+			continue
+		}
+		if err != nil {
+			return entries, faultOf(err)
+		}
+		child := seam.Path{Dir: p.Dir, Name: strings.TrimPrefix(p.Name+"/"+one.Name(), "/")}
+		entry := seam.Entry{Path: child, Folder: one.IsDir()}
+		if !one.IsDir() {
+			entry.Size = info.Size()
+		}
+		entries = append(entries, entry)
+	}
+	return entries, seam.OK
+}
+
+// Started lists all log directories: the first input of a Broker.
+func (d *Disk) Started() *seam.Started {
+	started := &seam.Started{Dirs: make([]seam.Fault, len(d.dirs))}
+	for i := range d.dirs {
+		started.Files, started.Dirs[i] = d.listTree(started.Files, seam.Path{Dir: int32(i)})
+	}
+	return started
+}
+
+// listTree appends a folder's entries, each folder directly followed by what is in it.
+func (d *Disk) listTree(entries []seam.Entry, p seam.Path) ([]seam.Entry, seam.Fault) {
+	name, _ := d.name(p)
+	children, fault := listFolder(nil, p, name)
+	if fault != seam.OK {
+		return entries, fault
+	}
+	for _, child := range children {
+		entries = append(entries, child)
+		if !child.Folder {
+			continue
+		}
+		if entries, fault = d.listTree(entries, child.Path); fault != seam.OK {
+			return entries, fault
+		}
+	}
+	return entries, seam.OK
+}
+
+// lockName is the file that says whose a directory is; Kafka locks a file of the same name.
+const lockName = ".lock"
+
+// Locked is a directory that this process owns. Keep it as long as the process lives.
+type Locked struct{ file *os.File }
+
+// Lock takes a directory for this process. The error names who has it.
+func Lock(dir string) (*Locked, error) {
+	name := filepath.Join(dir, lockName)
+	file, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		holder, _ := os.ReadFile(name)
+		_ = file.Close()
+		if !errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, fmt.Errorf("lock %s: %w", name, err)
+		}
+		return nil, fmt.Errorf("directory %s is in use by process %s (it holds %s)", dir, describe(holder), name)
+	}
+	if err := errors.Join(file.Truncate(0), writePid(file)); err != nil {
+		_ = file.Close()
+		return nil, fmt.Errorf("lock %s: %w", name, err)
+	}
+	return &Locked{file: file}, nil
+}
+
+func describe(holder []byte) string {
+	if pid := strings.TrimSpace(string(holder)); pid != "" {
+		return pid
+	}
+	return "unknown to us"
+}
+
+func writePid(file *os.File) error {
+	_, err := file.WriteAt([]byte(fmt.Sprintf("%d\n", os.Getpid())), 0)
+	return err
+}
+
+// Unlock gives the directory back.
+func (l *Locked) Unlock() error { return l.file.Close() }
