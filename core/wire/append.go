@@ -1,0 +1,84 @@
+package wire
+
+import "encoding/binary"
+
+// writer appends fields to bytes that belong to the caller.
+type writer struct {
+	bytes    []byte
+	start    int // where the frame begins
+	flexible bool
+}
+
+// begin lays down the length, which end patches, and the answer's header.
+func (w *writer) begin(dst []byte, key, version int16, correlation int32) {
+	w.bytes, w.start, w.flexible = dst, len(dst), Flexible(key, version)
+	w.int32(0)
+	w.int32(correlation)
+	if taggedAnswer(key, version) {
+		w.int8(0)
+	}
+}
+
+// end patches the frame's length; beyond are the bytes of the frame that are not in the writer.
+func (w *writer) end(beyond int) []byte {
+	binary.BigEndian.PutUint32(w.bytes[w.start:], uint32(len(w.bytes)-w.start-4+beyond))
+	return w.bytes
+}
+
+func (w *writer) int8(v int8)      { w.bytes = append(w.bytes, byte(v)) }
+func (w *writer) int16(v int16)    { w.bytes = binary.BigEndian.AppendUint16(w.bytes, uint16(v)) }
+func (w *writer) int32(v int32)    { w.bytes = binary.BigEndian.AppendUint32(w.bytes, uint32(v)) }
+func (w *writer) int64(v int64)    { w.bytes = binary.BigEndian.AppendUint64(w.bytes, uint64(v)) }
+func (w *writer) uuid(v [16]byte)  { w.bytes = append(w.bytes, v[:]...) }
+func (w *writer) uvarint(v uint32) { w.bytes = binary.AppendUvarint(w.bytes, uint64(v)) }
+func (w *writer) length(n int)     { w.uvarint(uint32(n) + 1) }
+
+// noTags ends a struct: no tag is ever written.
+func (w *writer) noTags() {
+	if w.flexible {
+		w.int8(0)
+	}
+}
+
+// count is the length of an array.
+func (w *writer) count(n int) {
+	if w.flexible {
+		w.length(n)
+		return
+	}
+	w.int32(int32(n))
+}
+
+// noArray is an array that is null.
+func (w *writer) noArray() {
+	if w.flexible {
+		w.int8(0)
+		return
+	}
+	w.int32(-1)
+}
+
+// name is a string that is not null.
+func (w *writer) name(v []byte) {
+	if w.flexible {
+		w.length(len(v))
+	} else {
+		w.int16(int16(len(v)))
+	}
+	w.bytes = append(w.bytes, v...)
+}
+
+// message is a nullable string; empty is written as null.
+func (w *writer) message(v string) {
+	switch {
+	case v == "" && w.flexible:
+		w.int8(0)
+	case v == "":
+		w.int16(-1)
+	case w.flexible:
+		w.length(len(v))
+	default:
+		w.int16(int16(len(v)))
+	}
+	w.bytes = append(w.bytes, v...)
+}

@@ -1,0 +1,245 @@
+package wire_test
+
+import (
+	"encoding/hex"
+	"math"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"pgregory.net/rapid"
+
+	"rookery/core/wire"
+)
+
+func coldKeys() []int16 {
+	return []int16{wire.KeyListOffsets, wire.KeyMetadata, wire.KeyApiVersions, wire.KeyCreateTopics, wire.KeyDeleteTopics, wire.KeyInitProducerID, wire.KeyDescribeCluster}
+}
+
+func drawCold(t *rapid.T, key, version int16) wire.Message {
+	count := func(label string) int { return rapid.IntRange(0, 3).Draw(t, label) }
+	flexible := wire.Flexible(key, version)
+	r := kmsg.RequestForKey(key)
+	r.SetVersion(version)
+	switch r := r.(type) {
+	case *kmsg.ListOffsetsRequest:
+		r.ReplicaID, r.IsolationLevel, r.TimeoutMillis = rapid.Int32().Draw(t, "replica"), rapid.Int8().Draw(t, "isolation"), rapid.Int32().Draw(t, "timeout")
+		for range count("topics") {
+			topic := kmsg.NewListOffsetsRequestTopic()
+			topic.Topic = drawName(t, "topic")
+			for range count("partitions") {
+				p := kmsg.NewListOffsetsRequestTopicPartition()
+				p.Partition, p.Timestamp, p.CurrentLeaderEpoch = rapid.Int32().Draw(t, "partition"), rapid.Int64().Draw(t, "timestamp"), rapid.Int32().Draw(t, "epoch")
+				p.UnknownTags = drawTags(t, flexible)
+				topic.Partitions = append(topic.Partitions, p)
+			}
+			r.Topics = append(r.Topics, topic)
+		}
+	case *kmsg.MetadataRequest:
+		r.AllowAutoTopicCreation = rapid.Bool().Draw(t, "create")
+		for range count("topics") {
+			topic := kmsg.NewMetadataRequestTopic()
+			topic.Topic, topic.TopicID, topic.UnknownTags = kmsg.StringPtr(drawName(t, "topic")), drawID(t, "id"), drawTags(t, flexible)
+			if version >= 10 && rapid.Bool().Draw(t, "by id") {
+				topic.Topic = nil
+			}
+			r.Topics = append(r.Topics, topic)
+		}
+		r.UnknownTags = drawTags(t, flexible)
+	case *kmsg.ApiVersionsRequest:
+		r.ClientSoftwareName, r.ClientSoftwareVersion, r.UnknownTags = drawName(t, "software"), drawName(t, "of version"), drawTags(t, flexible)
+	case *kmsg.CreateTopicsRequest:
+		r.TimeoutMillis, r.ValidateOnly = rapid.Int32().Draw(t, "timeout"), rapid.Bool().Draw(t, "validate")
+		for range count("topics") {
+			topic := kmsg.NewCreateTopicsRequestTopic()
+			topic.Topic, topic.NumPartitions, topic.ReplicationFactor = drawName(t, "topic"), rapid.Int32().Draw(t, "partitions"), rapid.Int16().Draw(t, "factor")
+			for range count("assignments") {
+				a := kmsg.NewCreateTopicsRequestTopicReplicaAssignment()
+				a.Partition, a.Replicas, a.UnknownTags = rapid.Int32().Draw(t, "partition"), rapid.SliceOfN(rapid.Int32(), 0, 3).Draw(t, "replicas"), drawTags(t, flexible)
+				topic.ReplicaAssignment = append(topic.ReplicaAssignment, a)
+			}
+			for range count("configs") {
+				c := kmsg.NewCreateTopicsRequestTopicConfig()
+				c.Name = drawName(t, "key")
+				if rapid.Bool().Draw(t, "valued") {
+					c.Value = kmsg.StringPtr(drawName(t, "value"))
+				}
+				topic.Configs = append(topic.Configs, c)
+			}
+			topic.UnknownTags = drawTags(t, flexible)
+			r.Topics = append(r.Topics, topic)
+		}
+	case *kmsg.DeleteTopicsRequest:
+		r.TimeoutMillis = rapid.Int32().Draw(t, "timeout")
+		for range count("topics") {
+			r.TopicNames = append(r.TopicNames, drawName(t, "name"))
+			topic := kmsg.NewDeleteTopicsRequestTopic()
+			topic.TopicID, topic.UnknownTags = drawID(t, "id"), drawTags(t, flexible)
+			if rapid.Bool().Draw(t, "named") {
+				topic.Topic = kmsg.StringPtr(drawName(t, "topic"))
+			}
+			r.Topics = append(r.Topics, topic)
+		}
+	case *kmsg.InitProducerIDRequest:
+		if rapid.Bool().Draw(t, "transactional") {
+			r.TransactionalID = kmsg.StringPtr(drawName(t, "id"))
+		}
+		r.TransactionTimeoutMillis, r.ProducerID, r.ProducerEpoch = rapid.Int32().Draw(t, "timeout"), rapid.Int64().Draw(t, "pid"), rapid.Int16().Draw(t, "epoch")
+	case *kmsg.DescribeClusterRequest:
+		r.IncludeClusterAuthorizedOperations, r.EndpointType = rapid.Bool().Draw(t, "operations"), rapid.Int8().Draw(t, "endpoint")
+		r.UnknownTags = drawTags(t, flexible)
+	}
+	return r
+}
+
+func drawColdVersion(t *rapid.T) (key, version int16) {
+	key = rapid.SampledFrom(coldKeys()).Draw(t, "key")
+	oldest, newest, _ := wire.Range(key)
+	return key, rapid.Int16Range(oldest, newest).Draw(t, "version")
+}
+
+// Whatever kmsg writes comes through the walk, and bytes after the last field do not matter.
+func TestReadColdReadsWhatKmsgWrites(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		key, version := drawColdVersion(t)
+		body := drawCold(t, key, version).AppendTo(nil)
+		got, flaw := wire.ReadCold(key, version, append(body, 9, 9, 9))
+		require.Equal(t, wire.NoFlaw, flaw)
+		require.Equal(t, version, got.GetVersion())
+		require.Equal(t, body, got.AppendTo(nil))
+	})
+}
+
+func TestColdCutShortIsAFlaw(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		key, version := drawColdVersion(t)
+		body := drawCold(t, key, version).AppendTo(nil)
+		if len(body) == 0 {
+			return
+		}
+		_, flaw := wire.ReadCold(key, version, body[:rapid.IntRange(0, len(body)-1).Draw(t, "cut")])
+		require.Equal(t, wire.Short, flaw)
+	})
+}
+
+func bytesOf(t *testing.T, text string) []byte {
+	b, err := hex.DecodeString(text)
+	require.NoError(t, err)
+	return b
+}
+
+func TestColdBodiesOfBadWill(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		key     int16
+		version int16
+		body    string
+		flaw    wire.Flaw
+	}{
+		{"Produce is not cold", wire.KeyProduce, 9, "", wire.Unspoken},
+		{"a version that is not spoken", wire.KeyMetadata, 14, "", wire.Unspoken},
+		{"ApiVersions v3 with an empty body", wire.KeyApiVersions, 3, "", wire.Short},
+		{"ApiVersions v0 with three trailing bytes", wire.KeyApiVersions, 0, "010203", wire.NoFlaw},
+		{"ApiVersions v3, a null name", wire.KeyApiVersions, 3, "00026100", wire.Null},
+		{"an array of -2 is null", wire.KeyMetadata, 4, "fffffffe01", wire.NoFlaw},
+		{"an array of -2 where null is not allowed", wire.KeyMetadata, 0, "fffffffe", wire.Null},
+		{"an array beyond the frame", wire.KeyMetadata, 4, "7fffffff01", wire.Short},
+		{"a null topic name", wire.KeyMetadata, 4, "00000001ffff01", wire.Null},
+		{"four billion tags", wire.KeyDescribeCluster, 0, "00ffffffff0f", wire.Short},
+		{"a tag longer than the frame", wire.KeyDescribeCluster, 0, "000105ffffffff0f", wire.Short},
+		{"a varint of five full bytes", wire.KeyDescribeCluster, 0, "00ffffffff1f", wire.Overlong},
+		{"a varint that does not end", wire.KeyDescribeCluster, 0, "00ffffffffffff", wire.Overlong},
+		{"a varint longer than it need be", wire.KeyDescribeCluster, 0, "008200050001010161", wire.NoFlaw},
+		{"a tag twice and out of order", wire.KeyDescribeCluster, 0, "0003090007000900", wire.NoFlaw},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			request, flaw := wire.ReadCold(c.key, c.version, bytesOf(t, c.body))
+			require.Equal(t, c.flaw, flaw)
+			require.Equal(t, flaw == wire.NoFlaw, request != nil)
+		})
+	}
+}
+
+func TestMetadataBeforeVersionFourAlwaysCreates(t *testing.T) {
+	for version := int16(0); version < 4; version++ {
+		r, flaw := wire.ReadCold(wire.KeyMetadata, version, []byte{0, 0, 0, 0})
+		require.Equal(t, wire.NoFlaw, flaw)
+		require.True(t, r.(*kmsg.MetadataRequest).AllowAutoTopicCreation)
+	}
+}
+
+func TestListOffsetsWithoutAnEpochHasNone(t *testing.T) {
+	r := kmsg.NewPtrListOffsetsRequest()
+	r.Version = 1
+	r.Topics = []kmsg.ListOffsetsRequestTopic{{Topic: "t", Partitions: []kmsg.ListOffsetsRequestTopicPartition{{Timestamp: -2}}}}
+	got, flaw := wire.ReadCold(wire.KeyListOffsets, 1, r.AppendTo(nil))
+	require.Equal(t, wire.NoFlaw, flaw)
+	require.EqualValues(t, -1, got.(*kmsg.ListOffsetsRequest).Topics[0].Partitions[0].CurrentLeaderEpoch)
+}
+
+// A frame of 100 MiB may announce, and hold, fifty million names of no length. It must not cost gigabytes.
+func TestCountlessElementsAreRefusedBeforeTheyAreAllocated(t *testing.T) {
+	body := make([]byte, 8<<20)
+	copy(body, []byte{0, 0x20, 0, 0}) // 2,097,152 topics with empty names
+	for _, key := range []int16{wire.KeyMetadata, wire.KeyDeleteTopics} {
+		allocated := testing.AllocsPerRun(1, func() {
+			_, flaw := wire.ReadCold(key, 1, body)
+			require.Equal(t, wire.TooMany, flaw)
+		})
+		require.Less(t, allocated, float64(20))
+	}
+	tags := append([]byte{0, 0x80, 0x80, 0x80, 0x01}, make([]byte, 8<<20)...)
+	_, flaw := wire.ReadCold(wire.KeyDescribeCluster, 0, tags)
+	require.Equal(t, wire.TooMany, flaw)
+	require.Equal(t, wire.Short, wire.ReadProduce([]byte{0xff, 0xff, 0, 1, 0, 0, 0, 1, 0x7f, 0xff, 0xff, 0xff}, 3, new(wire.ProduceRequest)))
+	require.Equal(t, wire.Null, wire.ReadProduce([]byte{0xff, 0xff, 0, 1, 0, 0, 0, 1, 0xff, 0xff, 0xff, 0xff}, 3, new(wire.ProduceRequest)))
+}
+
+func TestApiVersionsRefusalIsKafkas(t *testing.T) {
+	got := wire.AppendApiVersionsRefusal(nil, 0x01020304)
+	require.Equal(t, bytesOf(t, "00000010"+"01020304"+"0023"+"00000001"+"001200000004"), got)
+}
+
+func TestHeaders(t *testing.T) {
+	for _, c := range []struct {
+		name, frame string
+		flaw        wire.Flaw
+		want        wire.Header
+		body        string
+	}{
+		{"version 1, null client", "0003000100000007ffff0102", wire.NoFlaw, wire.Header{Key: 3, Version: 1, Correlation: 7}, "0102"},
+		{"version 1, empty client", "00030001000000070000", wire.NoFlaw, wire.Header{Key: 3, Version: 1, Correlation: 7, ClientID: []byte{}}, ""},
+		{"version 2, two tags", "00030009fffffffe00026b6302050161050009", wire.NoFlaw, wire.Header{Key: 3, Version: 9, Correlation: -2, ClientID: []byte("kc")}, "09"},
+		{"no length of the client id", "0003000100000007", wire.Short, wire.Header{Key: 3, Version: 1, Correlation: 7}, ""},
+		{"client id beyond the frame", "00030001000000070003616263ff"[:24], wire.Short, wire.Header{Key: 3, Version: 1, Correlation: 7}, ""},
+		{"nothing", "", wire.Short, wire.Header{}, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var header wire.Header
+			body, flaw := wire.ReadHeader(bytesOf(t, c.frame), &header)
+			require.Equal(t, c.flaw, flaw)
+			if flaw != wire.NoFlaw {
+				header.ClientID = nil // of no use
+			}
+			require.Equal(t, c.want, header)
+			require.Equal(t, c.body, hex.EncodeToString(body))
+		})
+	}
+}
+
+// A request framed by kmsg is read back by ReadHeader, whatever its version.
+func TestAppendRequest(t *testing.T) {
+	for key := range int16(128) {
+		oldest, newest, _ := wire.Range(key)
+		for version := oldest; version <= newest && wire.Spoken(key, version); version++ {
+			r := kmsg.RequestForKey(key)
+			r.SetVersion(version)
+			frame := wire.AppendRequest(nil, math.MaxInt32, "me", r)
+			var header wire.Header
+			body, flaw := wire.ReadHeader(frame[4:], &header)
+			require.Equal(t, wire.NoFlaw, flaw)
+			require.Equal(t, wire.Header{Key: key, Version: version, Correlation: math.MaxInt32, ClientID: []byte("me")}, header)
+			require.Equal(t, r.AppendTo([]byte{}), append([]byte{}, body...))
+		}
+	}
+}

@@ -1,0 +1,142 @@
+package wire
+
+import (
+	"strconv"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// The keys of the APIs that are spoken.
+const (
+	KeyProduce         int16 = 0
+	KeyFetch           int16 = 1
+	KeyListOffsets     int16 = 2
+	KeyMetadata        int16 = 3
+	KeyApiVersions     int16 = 18
+	KeyCreateTopics    int16 = 19
+	KeyDeleteTopics    int16 = 20
+	KeyInitProducerID  int16 = 22
+	KeyDescribeCluster int16 = 60
+)
+
+// keyEnd is one more than the largest key that is spoken.
+const keyEnd = KeyDescribeCluster + 1
+
+// Range is the oldest and the newest version of an API that is spoken; ok is false for any other key.
+func Range(key int16) (oldest, newest int16, ok bool) {
+	switch key {
+	case KeyProduce:
+		return 3, 13, true
+	case KeyFetch:
+		return 4, 18, true
+	case KeyListOffsets:
+		return 1, 11, true
+	case KeyMetadata:
+		return 0, 13, true
+	case KeyApiVersions:
+		return 0, 4, true
+	case KeyCreateTopics:
+		return 2, 7, true
+	case KeyDeleteTopics:
+		return 1, 6, true
+	case KeyInitProducerID:
+		return 0, 5, true
+	case KeyDescribeCluster:
+		return 0, 2, true
+	}
+	return 0, 0, false
+}
+
+// Advertised is the range that ApiVersions announces. It is what is spoken, but that Produce is announced from 0:
+// librdkafka up to 2.10 takes a broker without Produce 0 for one that knows no compression (KAFKA-18659).
+func Advertised(key int16) (oldest, newest int16, ok bool) {
+	oldest, newest, ok = Range(key)
+	if key == KeyProduce {
+		oldest = 0
+	}
+	return oldest, newest, ok
+}
+
+// Spoken says whether this version of the API is served.
+func Spoken(key, version int16) bool {
+	oldest, newest, ok := Range(key)
+	return ok && oldest <= version && version <= newest
+}
+
+// FirstFlexible is the first version of an API whose encoding is that of KIP-482.
+func FirstFlexible(key int16) int16 {
+	switch key {
+	case KeyProduce, KeyMetadata:
+		return 9
+	case KeyFetch:
+		return 12
+	case KeyListOffsets:
+		return 6
+	case KeyApiVersions:
+		return 3
+	case KeyCreateTopics:
+		return 5
+	case KeyDeleteTopics:
+		return 4
+	case KeyInitProducerID:
+		return 2
+	case KeyDescribeCluster:
+		return 0
+	}
+	return 1<<15 - 1
+}
+
+// Flexible says whether the body of this version is encoded as KIP-482 says; its request header is version 2 then.
+func Flexible(key, version int16) bool { return version >= FirstFlexible(key) }
+
+// taggedAnswer says whether the answer's header ends in a tag section (response header version 1). That of ApiVersions
+// never does: a client reads it before it can know what the broker speaks (KIP-511).
+func taggedAnswer(key, version int16) bool {
+	return key != KeyApiVersions && Flexible(key, version)
+}
+
+// Name is Kafka's name of the API, or "API" and its key.
+func Name(key int16) string {
+	switch key {
+	case KeyProduce:
+		return "Produce"
+	case KeyFetch:
+		return "Fetch"
+	case KeyListOffsets:
+		return "ListOffsets"
+	case KeyMetadata:
+		return "Metadata"
+	case KeyApiVersions:
+		return "ApiVersions"
+	case KeyCreateTopics:
+		return "CreateTopics"
+	case KeyDeleteTopics:
+		return "DeleteTopics"
+	case KeyInitProducerID:
+		return "InitProducerId"
+	case KeyDescribeCluster:
+		return "DescribeCluster"
+	}
+	return "API " + strconv.Itoa(int(key))
+}
+
+// newCold is an empty request of a cold API; nil for a hot or an unknown one.
+func newCold(key int16) Message {
+	switch key {
+	case KeyListOffsets:
+		return kmsg.NewPtrListOffsetsRequest()
+	case KeyMetadata:
+		return kmsg.NewPtrMetadataRequest()
+	case KeyApiVersions:
+		return kmsg.NewPtrApiVersionsRequest()
+	case KeyCreateTopics:
+		return kmsg.NewPtrCreateTopicsRequest()
+	case KeyDeleteTopics:
+		return kmsg.NewPtrDeleteTopicsRequest()
+	case KeyInitProducerID:
+		return kmsg.NewPtrInitProducerIDRequest()
+	case KeyDescribeCluster:
+		return kmsg.NewPtrDescribeClusterRequest()
+	}
+	return nil
+}
