@@ -217,11 +217,20 @@ func (c *cursor) charge(n uint32) {
 	c.room -= int32(n)
 }
 
-// tags passes a tag section and returns how many there were; a version that is not flexible has none.
+// tags passes a tag section and returns how many there were; a version that is not flexible has none, and most others
+// have one byte, zero.
 func (c *cursor) tags() (count uint32) {
 	if !c.flexible {
 		return 0
 	}
+	if c.at < len(c.body) && c.body[c.at] == 0 {
+		c.at++
+		return 0
+	}
+	return c.someTags()
+}
+
+func (c *cursor) someTags() (count uint32) {
 	count = c.uvarint()
 	for n := count; n > 0 && c.flaw == NoFlaw; n-- {
 		c.uvarint()

@@ -1,0 +1,28 @@
+package conn
+
+import "rookery/core/batch"
+
+// inspect states the facts of each record set and repairs what may be repaired. Once the batches of the request have
+// inflated to all that they may together, every further compressed one is found TooLarge.
+func (r *Request) inspect(limits Limits) {
+	left := limits.inflatedTotalMax()
+	for i := range r.Produce.Partitions {
+		records := r.Produce.Partitions[i].Records
+		limit := max(1, min(left, limits.inflatedMax()))
+		facts := r.Scratch.Inspect(records, batch.Limits{InflatedMax: limit})
+		left -= inflated(&facts, limit)
+		batch.Repair(records, &facts)
+		r.Facts = append(r.Facts, facts)
+	}
+}
+
+// inflated is what a batch has cost: a compressed one that did not inflate to its end counts as the most that it could.
+func inflated(facts *batch.Facts, limit int) int {
+	switch {
+	case facts.Codec() == batch.None:
+		return 0
+	case facts.Fault == batch.TooLarge || facts.Fault == batch.Malformed && facts.InflatedSize == 0:
+		return limit
+	}
+	return int(facts.InflatedSize)
+}
