@@ -1,0 +1,325 @@
+// Package loop drives one machine: it hands it what happened, one input at a time, and gives what it answers to the
+// drivers of disk, connections and peers.
+//
+//	Post ──▶ waiting ──▶ ┌─ turn ─────────────────────────────┐
+//	                     │ Step, Step, ... ; Queue the effects │──▶ chores: pwritev, writev, events (after the turn)
+//	                     └────────────────────────────────────┘          └──▶ Post what came back
+//
+// Rules:
+//   - Whoever arrives takes the turn: a goroutine that finds the machine free steps all that waits; one that finds it
+//     busy leaves its input to the holder, who looks again after giving up the turn, so that no input is forgotten.
+//   - Effects are queued inside the turn (that keeps the order law 2 asks for) and carried out after it, so a slow
+//     disk or a slow reader never holds the machine.
+//   - Post copies the input; the machine sees a struct of the loop's own, good for one Step.
+//   - Nobody waits in a busy loop: the alarm is one timer.
+//   - A panic in a Step is reported to Config.Broken and then goes on: it ends the process.
+package loop
+
+import (
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"rookery/core/seam"
+)
+
+// Chore is work that a driver hands back from the turn, to be done after it; true means do it again.
+type Chore = interface{ Do() (again bool) }
+
+// Driver takes its part of a turn's effects, inside the turn, and appends what must be done after it.
+type Driver interface {
+	Queue(fx *seam.Effects, ready []Chore) []Chore
+}
+
+// Disk is the machine's way to its files.
+type Disk interface {
+	Driver
+	Recycle(data []byte) // the Data of a Loaded, which has been stepped
+	Close()              // forget the machine's files
+}
+
+// Conns are the machine's client connections.
+type Conns interface {
+	Driver
+	Finish(conn seam.Conn) bool // in the turn: whether a Hangup that was posted may be stepped, or another will follow
+}
+
+// Config is what a loop drives and what it drives it with.
+type Config struct {
+	Machine seam.Machine
+	Clock   func() seam.Now // nil: Clock()
+	Disk    func(mail *Loop, calm bool) Disk
+	Conns   Conns                           // nil: none
+	Peers   Driver                          // nil: none
+	Make    func(seam.Address) seam.Machine // Recovery and Cleaner machines; nil: none
+	Event   func(seam.Event)                // called in order, one at a time; nil: nobody listens
+	Tape    *Tape                           // nil: not recorded
+	Broken  func(cause any, stack []byte)   // a Step has panicked; the panic goes on when it returns
+}
+
+// Loop drives one machine.
+type Loop struct {
+	config  Config
+	address seam.Address
+	parent  *Loop
+	disk    Disk
+
+	mu      sync.Mutex
+	queue   []letter
+	waiting atomic.Int64 // letters in queue
+
+	turn        sync.Mutex // guards what follows
+	batch       []letter
+	fx, one     seam.Effects // one: a single Step's, when there is a tape
+	now         seam.Now     // of the step under way
+	struck      inputs
+	alarm       seam.Mono // what the machine wished for; Never: nothing
+	outstanding int       // disk effects that have not come back
+	reported    bool      // a child has written to its parent
+	children    map[seam.Address]*Loop
+	gone        bool
+	entry       []byte // of the tape
+
+	events *events
+	ringer ringer
+}
+
+// New is a loop that has not stepped its machine yet.
+func New(config Config) *Loop {
+	return newLoop(config, seam.Address{Kind: seam.ToBroker}, nil)
+}
+
+func newLoop(config Config, address seam.Address, parent *Loop) *Loop {
+	if config.Clock == nil {
+		config.Clock = Clock()
+	}
+	l := &Loop{config: config, address: address, parent: parent, alarm: seam.Never, children: map[seam.Address]*Loop{}}
+	if config.Disk != nil {
+		l.disk = config.Disk(l, parent != nil)
+	}
+	l.events = &events{tell: config.Event}
+	if parent != nil {
+		l.events = parent.events
+	}
+	l.fx.Reset()
+	l.ringer.init(l)
+	return l
+}
+
+// Clock is the real time: Mono from the process's monotonic clock, Wall from the system's.
+func Clock() func() seam.Now {
+	start := time.Now()
+	return func() seam.Now {
+		now := time.Now()
+		return seam.Now{Mono: seam.Mono(now.Sub(start)) + seam.Second, Wall: seam.Wall(now.UnixMilli())}
+	}
+}
+
+// Post leaves an input for the machine and returns at once. Somebody has to Run.
+func (l *Loop) Post(in seam.Input) {
+	l.mu.Lock()
+	l.queue = append(l.queue, letter{})
+	l.queue[len(l.queue)-1].seal(in)
+	l.waiting.Add(1)
+	l.mu.Unlock()
+}
+
+// Push posts one input and runs the machine.
+func (l *Loop) Push(in seam.Input) {
+	l.Post(in)
+	l.Run()
+}
+
+// roundsMax is how long a goroutine that came with one input may be kept busy with what others brought.
+const roundsMax = 64
+
+// Run steps all that waits, unless somebody else is at it, and carries out what came of it.
+func (l *Loop) Run() {
+	if l.waiting.Load() == 0 {
+		return
+	}
+	w := works.Get().(*work)
+	if !l.carry(w, roundsMax) {
+		go l.carryOn(w)
+		return
+	}
+	works.Put(w)
+}
+
+func (l *Loop) carryOn(w *work) {
+	for !l.carry(w, roundsMax) {
+	}
+	works.Put(w)
+}
+
+// work is what a goroutine has taken on.
+type work struct{ chores, next []Chore }
+
+var works = sync.Pool{New: func() any { return new(work) }}
+
+// carry alternates turns and chores until neither is left, and reports whether it came to that.
+func (l *Loop) carry(w *work, rounds int) bool {
+	for ; rounds > 0; rounds-- {
+		l.takeTurns(w)
+		if len(w.chores) == 0 {
+			return true
+		}
+		w.do()
+	}
+	return false
+}
+
+// turnsMax is how often a goroutine takes the turn before it does the chores it has gathered.
+const turnsMax = 8
+
+// takeTurns steps until nothing waits or somebody else does it. It looks again after each turn: an input whose owner
+// found the turn taken must not wait for the chores, which may last.
+func (l *Loop) takeTurns(w *work) {
+	for turns := 1; l.waiting.Load() > 0 && l.turn.TryLock(); turns++ {
+		w.chores = l.takeTurn(w.chores)
+		l.turn.Unlock()
+		if turns == turnsMax {
+			if l.waiting.Load() > 0 {
+				go l.Run()
+			}
+			return
+		}
+	}
+}
+
+// do does each chore once and keeps those that want it again.
+func (w *work) do() {
+	for i, chore := range w.chores {
+		w.chores[i] = nil
+		if chore.Do() {
+			w.next = append(w.next, chore)
+		}
+	}
+	w.chores, w.next = w.next, w.chores[:0]
+}
+
+// takeTurn steps what waits now. The turn is held.
+func (l *Loop) takeTurn(ready []Chore) []Chore {
+	if l.config.Broken != nil {
+		defer l.tellBroken()
+	}
+	l.mu.Lock()
+	l.batch, l.queue = l.queue, l.batch[:0]
+	l.waiting.Add(-int64(len(l.batch)))
+	l.mu.Unlock()
+	for i := range l.batch {
+		if i%clockEvery == 0 {
+			l.now = l.config.Clock()
+		}
+		ready = l.stepLetter(&l.batch[i], ready)
+		l.batch[i] = letter{}
+	}
+	ready = l.queueEffects(ready)
+	if l.alarm > l.now.Mono {
+		l.ringer.set(l.alarm) // a time that is past has been posted already
+	}
+	l.maybeFinish()
+	return ready
+}
+
+func (l *Loop) tellBroken() {
+	if cause := recover(); cause != nil {
+		l.config.Broken(cause, debug.Stack())
+		panic(cause)
+	}
+}
+
+// clockEvery is how many Steps share one reading of the clock, which costs half as much as a Step.
+const clockEvery = 16
+
+// effectsMax bounds what is gathered before it is queued.
+const effectsMax = 1024
+
+func (l *Loop) stepLetter(from *letter, ready []Chore) []Chore {
+	in := from.open(&l.struck)
+	switch in := in.(type) {
+	case *seam.Hangup:
+		ready = l.queueEffects(ready)
+		if l.config.Conns != nil && !l.config.Conns.Finish(in.Conn) {
+			return ready
+		}
+	case *seam.Alarm:
+		if l.alarm == seam.Never || l.now.Mono < l.alarm {
+			return ready // it was answered meanwhile
+		}
+		l.alarm = seam.Never
+	case *seam.Wrote, *seam.Synced, *seam.Loaded:
+		l.outstanding--
+	}
+	l.step(in)
+	if loaded, is := in.(*seam.Loaded); is && l.disk != nil && loaded.Data != nil {
+		l.disk.Recycle(loaded.Data)
+	}
+	if len(l.fx.Writes)+len(l.fx.Replies)+len(l.fx.Sends) > effectsMax {
+		ready = l.queueEffects(ready)
+	}
+	return ready
+}
+
+// step hands one input to the machine; its effects join those of the turn.
+func (l *Loop) step(in seam.Input) {
+	if l.config.Tape == nil {
+		l.config.Machine.Step(l.now, in, &l.fx)
+		l.wish(l.fx.Alarm)
+		l.fx.Alarm = seam.Never
+		return
+	}
+	l.entry = l.config.Tape.begin(l.entry[:0], l.address, l.now, in)
+	l.one.Reset()
+	l.config.Machine.Step(l.now, in, &l.one)
+	l.config.Tape.end(l.entry, &l.one)
+	l.wish(l.one.Alarm)
+	gather(&l.fx, &l.one)
+}
+
+func gather(all, one *seam.Effects) {
+	all.Writes = append(all.Writes, one.Writes...)
+	all.Syncs = append(all.Syncs, one.Syncs...)
+	all.Files = append(all.Files, one.Files...)
+	all.Reads = append(all.Reads, one.Reads...)
+	all.Replies = append(all.Replies, one.Replies...)
+	all.Sends = append(all.Sends, one.Sends...)
+	all.Frees = append(all.Frees, one.Frees...)
+	all.Reading = append(all.Reading, one.Reading...)
+	all.Events = append(all.Events, one.Events...)
+}
+
+// wish remembers the earliest time the machine asked for since the last Alarm. A time that is past asks at once, but
+// behind what waits already.
+func (l *Loop) wish(at seam.Mono) {
+	if at < l.alarm {
+		l.alarm = at
+		if at <= l.now.Mono {
+			l.Post(&seam.Alarm{})
+		}
+	}
+}
+
+// queueEffects hands the turn's effects to their drivers.
+func (l *Loop) queueEffects(ready []Chore) []Chore {
+	fx := &l.fx
+	l.outstanding += len(fx.Writes) + len(fx.Syncs) + len(fx.Files) + len(fx.Reads)
+	if l.config.Conns != nil {
+		ready = l.config.Conns.Queue(fx, ready)
+	}
+	if l.config.Peers != nil {
+		ready = l.config.Peers.Queue(fx, ready)
+	}
+	if l.disk != nil {
+		ready = l.disk.Queue(fx, ready)
+	}
+	if len(fx.Sends) > 0 {
+		l.deliver(fx.Sends)
+	}
+	if len(fx.Events) > 0 && l.events.push(fx.Events) {
+		ready = append(ready, l.events)
+	}
+	fx.Reset()
+	return ready
+}
