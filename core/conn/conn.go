@@ -115,7 +115,7 @@ type Request struct {
 
 	Reason string // one log line: why Malformed or Unsupported
 
-	// Scratch is memory to inflate into, of the connection's goroutine; it outlives Reset. Nil: fresh memory every time.
+	// Scratch is memory to inflate into, of the connection's goroutine; it outlives Reset. Nil: fresh memory for every frame.
 	Scratch *batch.Scratch
 }
 

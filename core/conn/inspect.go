@@ -5,11 +5,14 @@ import "rookery/core/batch"
 // inspect states the facts of each record set and repairs what may be repaired. Once the batches of the request have
 // inflated to all that they may together, every further compressed one is found TooLarge.
 func (r *Request) inspect(limits Limits) {
-	left := limits.inflatedTotalMax()
+	left, scratch := limits.inflatedTotalMax(), r.Scratch
 	for i := range r.Produce.Partitions {
 		records := r.Produce.Partitions[i].Records
 		limit := max(1, min(left, limits.inflatedMax()))
-		facts := r.Scratch.Inspect(records, batch.Limits{InflatedMax: limit})
+		if scratch == nil && isCompressed(records) {
+			scratch = new(batch.Scratch)
+		}
+		facts := scratch.Inspect(records, batch.Limits{InflatedMax: limit})
 		left -= inflated(&facts, limit)
 		batch.Repair(records, &facts)
 		r.Facts = append(r.Facts, facts)
@@ -25,4 +28,8 @@ func inflated(facts *batch.Facts, limit int) int {
 		return limit
 	}
 	return int(facts.InflatedSize)
+}
+
+func isCompressed(records []byte) bool {
+	return len(records) >= batch.HeaderSize && batch.View(records).Codec() != batch.None
 }

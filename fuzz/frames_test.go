@@ -1,0 +1,156 @@
+package fuzz
+
+import (
+	"bufio"
+	"encoding/binary"
+	"encoding/hex"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"rookery/core/batch"
+	"rookery/core/conn"
+	"rookery/core/wire"
+)
+
+var rewriteFrames = flag.Bool("rewrite-frames", false, "write testdata/frames/kmsg.txt anew")
+
+// A golden file holds what one client sent: a line a frame, `<API> v<version> <kind> <hex>`, the frame without its length.
+type golden struct {
+	file, title, kind string
+	frame             []byte
+}
+
+func goldenFrames(t testing.TB) (frames []golden) {
+	files, err := filepath.Glob("testdata/frames/*.txt")
+	require.NoError(t, err)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		lines := bufio.NewScanner(strings.NewReader(string(text)))
+		lines.Buffer(nil, 1<<20)
+		for lines.Scan() {
+			if lines.Text() == "" || lines.Text()[0] == '#' {
+				continue
+			}
+			fields := strings.Fields(lines.Text())
+			require.GreaterOrEqual(t, len(fields), 3, file)
+			kind := fields[len(fields)-2]
+			frame, err := hex.DecodeString(fields[len(fields)-1])
+			require.NoError(t, err, file)
+			frames = append(frames, golden{file, strings.Join(fields[:len(fields)-2], " "), kind, frame})
+		}
+	}
+	require.NotEmpty(t, frames)
+	return frames
+}
+
+func TestGoldenFrames(t *testing.T) {
+	for _, g := range goldenFrames(t) {
+		var r conn.Request
+		conn.Intake(append([]byte{}, g.frame...), conn.Limits{}, &r)
+		require.Equal(t, g.kind, r.Kind.String(), "%s %s: %s", g.file, g.title, r.Reason)
+		require.Equal(t, g.title, fmt.Sprintf("%s v%d", wire.Name(r.Key), r.Version), g.file)
+		for i := range r.Facts {
+			require.Equal(t, batch.Fine, r.Facts[i].Fault, "%s %s", g.file, g.title)
+		}
+	}
+}
+
+// Every version that is spoken has a frame, and kmsg still writes it so.
+func TestGoldenFramesOfKmsg(t *testing.T) {
+	const file = "testdata/frames/kmsg.txt"
+	text := "# franz-go's kmsg 1.15.0, one frame of every version that is spoken; rewritten by -rewrite-frames\n"
+	for key := range int16(128) {
+		oldest, newest, ok := wire.Range(key)
+		for version := oldest; ok && version <= newest; version++ {
+			r := filled(key)
+			r.SetVersion(version)
+			frame := wire.AppendRequest(nil, int32(key)<<8|int32(version), "golden", r)[4:]
+			text += fmt.Sprintf("%s v%d %s %x\n", wire.Name(key), version, kindOf(key), frame)
+		}
+	}
+	if *rewriteFrames {
+		require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o755))
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o644))
+	}
+	have, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Equal(t, string(have), text)
+}
+
+func kindOf(key int16) conn.Kind {
+	switch key {
+	case wire.KeyProduce:
+		return conn.Produce
+	case wire.KeyFetch:
+		return conn.Fetch
+	}
+	return conn.Cold
+}
+
+// filled is a request with something in every field.
+func filled(key int16) kmsg.Request {
+	name, id := kmsg.StringPtr("packages"), [16]byte{1, 2, 3, 15: 16}
+	switch r := kmsg.RequestForKey(key).(type) {
+	case *kmsg.ProduceRequest:
+		r.TransactionID, r.Acks, r.TimeoutMillis = kmsg.StringPtr("tx"), -1, 30000
+		for i := range int32(2) {
+			partitions := []kmsg.ProduceRequestTopicPartition{{Partition: i, Records: goldenBatch("one", "two")}, {Partition: 7, Records: goldenBatch("three")}}
+			r.Topics = append(r.Topics, kmsg.ProduceRequestTopic{Topic: *name, TopicID: id, Partitions: partitions})
+		}
+		return r
+	case *kmsg.FetchRequest:
+		r.MaxWaitMillis, r.MinBytes, r.MaxBytes, r.IsolationLevel, r.SessionID, r.SessionEpoch = 500, 1, 1<<20, 1, 5, 6
+		partition := kmsg.FetchRequestTopicPartition{Partition: 3, CurrentLeaderEpoch: 4, FetchOffset: 5, LastFetchedEpoch: 6, LogStartOffset: 7, PartitionMaxBytes: 8, HighWatermark: 9}
+		r.Topics = []kmsg.FetchRequestTopic{{Topic: *name, TopicID: id, Partitions: []kmsg.FetchRequestTopicPartition{partition, partition}}}
+		r.ForgottenTopics = []kmsg.FetchRequestForgottenTopic{{Topic: *name, TopicID: id, Partitions: []int32{1, 2}}}
+		r.Rack, r.ClusterID, r.ReplicaState.ID = "rack", kmsg.StringPtr("cluster"), 2
+		return r
+	case *kmsg.ListOffsetsRequest:
+		partition := kmsg.ListOffsetsRequestTopicPartition{Partition: 1, CurrentLeaderEpoch: 2, Timestamp: -2}
+		r.Topics = []kmsg.ListOffsetsRequestTopic{{Topic: *name, Partitions: []kmsg.ListOffsetsRequestTopicPartition{partition, partition}}}
+		return r
+	case *kmsg.MetadataRequest:
+		r.Topics, r.AllowAutoTopicCreation = []kmsg.MetadataRequestTopic{{Topic: name}, {Topic: name, TopicID: id}}, true
+		return r
+	case *kmsg.ApiVersionsRequest:
+		r.ClientSoftwareName, r.ClientSoftwareVersion = "kmsg", "1.15.0"
+		return r
+	case *kmsg.CreateTopicsRequest:
+		assignments := []kmsg.CreateTopicsRequestTopicReplicaAssignment{{Partition: 0, Replicas: []int32{1, 2}}}
+		configs := []kmsg.CreateTopicsRequestTopicConfig{{Name: "flush.messages", Value: kmsg.StringPtr("1")}, {Name: "cleanup.policy"}}
+		r.Topics = []kmsg.CreateTopicsRequestTopic{{Topic: *name, NumPartitions: -1, ReplicationFactor: -1, ReplicaAssignment: assignments, Configs: configs}}
+		return r
+	case *kmsg.DeleteTopicsRequest:
+		r.TopicNames, r.Topics = []string{*name, "other"}, []kmsg.DeleteTopicsRequestTopic{{Topic: name}, {TopicID: id}}
+		return r
+	case *kmsg.InitProducerIDRequest:
+		r.TransactionalID, r.TransactionTimeoutMillis, r.ProducerID, r.ProducerEpoch = kmsg.StringPtr("tx"), 60000, 4000, 1
+		return r
+	default:
+		return r
+	}
+}
+
+func goldenBatch(values ...string) []byte {
+	var b batch.Builder
+	b.Begin(batch.Plain(batch.None))
+	for i, value := range values {
+		b.Add(1_700_000_000_000+int64(i), []byte{byte('a' + i)}, []byte(value), nil)
+	}
+	return append([]byte{}, b.Finish()...)
+}
+
+// header is the ten bytes of a request's header without a client id.
+func header(key, version int16) []byte {
+	b := binary.BigEndian.AppendUint16(nil, uint16(key))
+	b = binary.BigEndian.AppendUint16(b, uint16(version))
+	return append(b, 0, 0, 0, 1, 0xff, 0xff)
+}
