@@ -157,26 +157,37 @@ func (f *Facts) header(v View) Fault {
 	return Fine
 }
 
-// walk passes over each record once: the hot loop of a produce.
+// walk passes over each record once: the hot loop of a produce. Numbers of one byte are read in place (a call for each
+// costs a quarter more); an index that went wrong is -1, which no slice holds, so one test after a chain is enough.
 func (f *Facts) walk(b []byte) Fault {
 	base := f.BaseTimestamp
 	earliest, latest, latestAt := int64(1<<63-1), int64(-1<<63), int32(0)
 	nullKey := false
 	at := 0
 	for n := int32(0); n < f.Count; n++ {
-		size, start := varint(b, at)
+		size, start := short(b, at)
+		if start < 0 {
+			size, start = varintLong(b, at)
+		}
 		if start < 0 || size < 1 || int(size) > len(b)-start {
 			return Malformed
 		}
 		at = start + int(size)
 		r := b[start:at]
 		delta, i := varlong(r, 1) // 0 is the record's attributes: unused, and any value is taken
-		offset, i := varint(r, i)
-		key, i := varint(r, i)
-		if i = skip(r, i, key); i < 0 {
-			return Malformed
+		offset, j := short(r, i)
+		if j < 0 {
+			offset, j = varintLong(r, i)
 		}
-		value, i := varint(r, i)
+		key, i := short(r, j)
+		if i < 0 {
+			key, i = varintLong(r, j)
+		}
+		j = skip(r, i, key)
+		value, i := short(r, j)
+		if i < 0 {
+			value, i = varintLong(r, j)
+		}
 		if i = skip(r, i, value); i < 0 {
 			return Malformed
 		}

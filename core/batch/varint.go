@@ -10,6 +10,14 @@ func varint(b []byte, i int) (value int32, next int) {
 	return varintLong(b, i)
 }
 
+// short reads a varint of one byte; next is -1 where it is longer, or not there. Small enough to be inlined.
+func short(b []byte, i int) (value int32, next int) {
+	if uint(i) < uint(len(b)) && b[i] < 0x80 {
+		return int32(b[i]>>1) ^ -int32(b[i]&1), i + 1
+	}
+	return 0, -1
+}
+
 func varlong(b []byte, i int) (value int64, next int) {
 	if uint(i) < uint(len(b)) && b[i] < 0x80 {
 		return int64(b[i]>>1) ^ -int64(b[i]&1), i + 1
