@@ -1,0 +1,387 @@
+// Package log is one partition's files: segments of record batches, their sparse indexes, and the three marks that say
+// how far the log has come.
+//
+//	offset   start            durable         end           next
+//	           │                 │             │              │
+//	 ┌─────────┴───────┐ ┌───────┴─────────────┴──────────────┴ ─ ─
+//	 │ segment (closed)│ │ segment (active)    │ writes under way
+//	 └─────────────────┘ └─────────────────────┘
+//	                     on the disk ┤ in the page cache ┤ planned
+//
+// Rules:
+//   - next counts planned batches, end those whose Wrote came back, durable is a prefix: every byte below it, in every
+//     segment, and every name that leads to those bytes, is covered by a Sync that came back.
+//   - a Sync covers what had come back before it was emitted, nothing later.
+//   - a failed Write takes every later planned batch with it; the file is cut to end and the log goes on from there.
+//   - index files are derived: written when a segment is closed and whole, never waited for, rebuilt when wrong.
+//   - a batch's bytes are never looked at beyond its header.
+//
+// The log emits effects and is told of completions; when to sync, and whom to answer, is decided by core/replica.
+package log
+
+import (
+	"fmt"
+
+	"rookery/core/batch"
+	"rookery/core/must"
+	"rookery/core/ordered"
+	"rookery/core/seam"
+)
+
+// Config is what a topic's configuration says of its segments.
+type Config struct {
+	SegmentBytes       int64 // segment.bytes
+	SegmentMillis      int64 // segment.ms
+	IndexBytes         int32 // segment.index.bytes
+	IndexIntervalBytes int32 // index.interval.bytes
+}
+
+// Mark is a place between two batches.
+type Mark struct {
+	Offset   int64
+	Segment  int64 // base offset of the segment that Position counts in
+	Position int64
+}
+
+// Numbers hands out the Ops of one owner and the Files of the whole machine.
+type Numbers struct {
+	Owner uint32     // upper half of every Op, so that a completion finds its way back
+	Files *seam.File // the last id given
+	last  uint32
+}
+
+// Op is a fresh operation id.
+func (n *Numbers) Op() seam.Op {
+	n.last++
+	if n.last == 0 {
+		n.last = 1
+	}
+	return seam.Op(uint64(n.Owner)<<32 | uint64(n.last))
+}
+
+// File is a fresh file id.
+func (n *Numbers) File() seam.File {
+	*n.Files++
+	return *n.Files
+}
+
+// segment is one .log file and what is known of it.
+type segment struct {
+	base int64
+	next int64 // offset after its last planned batch
+	file seam.File
+	size int64 // bytes planned
+	done int64 // bytes in the page cache
+
+	birth     uint64    // when its name was made, in the log's count of names; 0: not made yet
+	opSync    seam.Op   // the Sync under way, 0: none
+	syncGoal  syncPoint // what that Sync covers
+	synced    syncPoint // what the last one covered
+	closed    bool      // no batch follows
+	indexed   bool      // its index files were written
+	created   seam.Wall // wall clock when it was made, for segment.ms
+	firstTime int64     // timestamp of its first batch, -1 if none
+	index     Index     // the whole sparse index while active; of a closed segment, only when it was asked for
+	indexFile seam.File
+	timeFile  seam.File
+}
+
+// syncPoint is a place within one segment.
+type syncPoint struct{ offset, position int64 }
+
+// Planned is a batch whose Write is under way.
+type Planned struct {
+	Base, Last int64 // offsets
+
+	op      seam.Op
+	segment int64
+	at      int64
+	size    int32
+	state   uint8
+}
+
+const (
+	underWay uint8 = iota
+	written
+	failed
+)
+
+// Log is one partition's log. Only its owner steps it; nothing in it is shared.
+type Log struct {
+	Topic     string
+	Partition int32
+	Folder    seam.Path
+	Config    Config
+	Epochs    Epochs
+
+	numbers  Numbers
+	segments []segment
+	start    int64
+	next     int64
+	end      Mark
+	durable  Mark
+	planned  ordered.Ring[Planned]
+	recent   recent // the newest batches' places
+	batchLog uint64
+
+	names     uint64  // how many names were made or unmade
+	namesGoal uint64  // covered by the folder Sync under way
+	namesSafe uint64  // covered by folder Syncs that came back
+	opFolder  seam.Op // the folder Sync under way
+	rootSafe  bool    // the folder's own name is durable
+	opRoot    seam.Op
+
+	broken  bool // a write failed; nothing is planned until the files are cut
+	repairs int  // Truncates and Unlinks that the repair waits for
+	dead    seam.Fault
+	side    []sideOp // operations that no answer waits for
+}
+
+// New makes the log of a partition that has no files yet. Its first segment starts at offset 0.
+func New(topic string, partition int32, folder seam.Path, config Config, numbers Numbers) *Log {
+	return &Log{Topic: topic, Partition: partition, Folder: folder, Config: config, numbers: numbers}
+}
+
+// Create makes the first segment of a new log, and with it the folder.
+func (l *Log) Create(now seam.Now, fx *seam.Effects) {
+	must.Be(len(l.segments) == 0, "L9: only a log without segments is created")
+	l.roll(now, fx)
+}
+
+// Start is the first offset that may be read.
+func (l *Log) Start() int64 { return l.start }
+
+// Next is the offset that the next planned batch gets.
+func (l *Log) Next() int64 { return l.next }
+
+// End is the place behind the last batch in the page cache.
+func (l *Log) End() Mark { return l.end }
+
+// Durable is the place behind the last batch that a power cut cannot take back.
+func (l *Log) Durable() Mark { return l.durable }
+
+// Broken says whether batches are refused for now: a write failed and the repair is under way.
+func (l *Log) Broken() bool { return l.broken || l.dead != seam.OK }
+
+// Dead is the fault of the disk that ended this log, or OK.
+func (l *Log) Dead() seam.Fault { return l.dead }
+
+// Outstanding says whether any batch is planned and not yet written.
+func (l *Log) Outstanding() bool { return l.planned.Len() > 0 }
+
+// Unsynced is how many bytes are in the page cache only.
+func (l *Log) Unsynced() int64 {
+	var n int64
+	for i := len(l.segments) - 1; i >= 0; i-- {
+		s := &l.segments[i]
+		n += s.done - s.synced.position
+		if s.closed && s.synced.position == s.size {
+			break
+		}
+	}
+	return n
+}
+
+// Append plans one batch: it gets the next offset and the leader's epoch, stamped in place, and its Write is emitted.
+// The caller has judged it; data must stay untouched until Pop has handed the batch back.
+func (l *Log) Append(now seam.Now, data []byte, epoch int32, maxTimestamp int64, fx *seam.Effects) (base int64) {
+	must.Be(!l.Broken(), "L1: nothing is planned on a log whose last write failed")
+	view := batch.View(data)
+	base = l.next
+	last := base + int64(view.LastOffsetDelta())
+	l.maybeRoll(now, int64(len(data)), last, maxTimestamp, fx)
+	batch.Stamp(data, base, epoch)
+	l.Epochs.Assign(epoch, base)
+
+	s := l.active()
+	op := l.numbers.Op()
+	fx.Writes = append(fx.Writes, seam.Write{Op: op, File: s.file, At: s.size, Data: data})
+	l.planned.Push(Planned{Base: base, Last: last, op: op, segment: s.base, at: s.size, size: int32(len(data))})
+	s.index.Add(s.base, last, s.size, int32(len(data)), maxTimestamp, l.Config.IndexIntervalBytes)
+	if s.firstTime < 0 {
+		s.firstTime = maxTimestamp
+	}
+	l.recent.add(place{base: base, segment: s.base, at: s.size, size: int32(len(data))})
+	s.size += int64(len(data))
+	s.next = last + 1
+	l.next = last + 1
+	return base
+}
+
+func (l *Log) active() *segment { return &l.segments[len(l.segments)-1] }
+
+// maybeRoll starts a new segment when there is none or the active one cannot or should not take the batch
+// (Kafka's LogSegment.shouldRoll).
+func (l *Log) maybeRoll(now seam.Now, size, last, maxTimestamp int64, fx *seam.Effects) bool {
+	if n := len(l.segments); n > 0 && !l.segments[n-1].closed && !l.shouldRoll(&l.segments[n-1], now, size, last, maxTimestamp) {
+		return false
+	}
+	l.roll(now, fx)
+	return true
+}
+
+func (l *Log) shouldRoll(s *segment, now seam.Now, size, last, maxTimestamp int64) bool {
+	const int32Max = 1<<31 - 1
+	if s.size == 0 {
+		return false
+	}
+	return s.size+size > l.Config.SegmentBytes ||
+		last-s.base > int32Max ||
+		int32(len(s.index.Offsets)) >= l.Config.IndexBytes/8 ||
+		int32(len(s.index.Times)) >= l.Config.IndexBytes/12-1 ||
+		s.age(now, maxTimestamp) > l.Config.SegmentMillis
+}
+
+// age is counted from the first batch's timestamp to the new one's, by the wall clock when there is none.
+func (s *segment) age(now seam.Now, maxTimestamp int64) int64 {
+	if s.firstTime >= 0 {
+		return maxTimestamp - s.firstTime
+	}
+	return int64(now.Wall - s.created)
+}
+
+func (l *Log) roll(now seam.Now, fx *seam.Effects) {
+	if n := len(l.segments); n > 0 {
+		old := &l.segments[n-1]
+		old.closed = true
+		old.index.Close(old.base)
+		fx.Events = append(fx.Events, seam.Event{Kind: seam.SegmentRolled, Topic: l.Topic, Partition: l.Partition, A: l.next})
+	}
+	file := l.numbers.File()
+	l.segments = append(l.segments, segment{base: l.next, next: l.next, file: file, created: now.Wall, firstTime: -1, synced: syncPoint{offset: l.next}})
+	l.side = append(l.side, sideOp{op: l.numbers.Op(), kind: sideCreate, file: file})
+	fx.Files = append(fx.Files, seam.FileOp{Op: l.side[len(l.side)-1].op, Deed: seam.Create, File: file, Path: l.path(l.next, ".log")})
+}
+
+func (l *Log) path(base int64, suffix string) seam.Path { return SegmentPath(l.Folder, base, suffix) }
+
+// SegmentPath is the path of a segment's file: the base offset in twenty digits and the suffix.
+func SegmentPath(folder seam.Path, base int64, suffix string) seam.Path {
+	return seam.Path{Dir: folder.Dir, Name: fmt.Sprintf("%s/%020d%s", folder.Name, base, suffix)}
+}
+
+// Wrote takes a completion of this log. Pop hands out what it freed.
+func (l *Log) Wrote(in *seam.Wrote, fx *seam.Effects) {
+	for i := range l.planned.Len() {
+		if p := l.planned.At(i); p.op == in.Op {
+			p.state = written
+			if in.Fault != seam.OK || in.Bytes != int64(p.size) {
+				p.state = failed
+				l.broken = true
+				if l.dead == seam.OK && in.Fault != seam.NoSpace && in.Fault != seam.Planned {
+					fx.Events = append(fx.Events, seam.Event{Kind: seam.WriteRefused, Topic: l.Topic, Partition: l.Partition, Text: in.Fault.String()})
+				}
+			}
+			return
+		}
+	}
+	l.sideWrote(in, fx)
+}
+
+// Pop hands out, in order, the next batch whose Write is decided: written (end moves behind it) or failed (it never
+// was). It may be called until ok is false; after a failure the rest of the plan comes back failed, and then the
+// repair starts.
+func (l *Log) Pop(fx *seam.Effects) (p Planned, ok, done bool) {
+	if l.planned.Len() == 0 {
+		return p, false, false
+	}
+	front := l.planned.Front()
+	if front.state == underWay {
+		return p, false, false
+	}
+	if front.state == failed && !l.allBack() {
+		return p, false, false
+	}
+	if front.state == failed {
+		p = l.planned.Pop()
+		for i := range l.planned.Len() {
+			l.planned.At(i).state = failed
+		}
+		if l.planned.Len() == 0 {
+			l.repair(fx)
+		}
+		return p, true, false
+	}
+	p = l.planned.Pop()
+	s := l.segmentAt(p.segment)
+	s.done = p.at + int64(p.size)
+	l.end = Mark{Offset: p.Last + 1, Segment: s.base, Position: s.done}
+	return p, true, true
+}
+
+func (l *Log) allBack() bool {
+	for i := range l.planned.Len() {
+		if l.planned.At(i).state == underWay {
+			return false
+		}
+	}
+	return true
+}
+
+func (l *Log) segmentAt(base int64) *segment {
+	for i := len(l.segments) - 1; i >= 0; i-- {
+		if l.segments[i].base == base {
+			return &l.segments[i]
+		}
+	}
+	must.Be(false, "L2: a planned batch lies in a segment of its log")
+	return nil
+}
+
+// repair cuts the log back to end after a failed write: segments behind end go, the file that holds end is truncated.
+// The log takes batches again when all of that has come back.
+func (l *Log) repair(fx *seam.Effects) {
+	must.Be(l.planned.Len() == 0, "L8: a repair starts when no write is under way")
+	l.next = l.end.Offset
+	l.Epochs.TruncateFromEnd(l.next)
+	l.recent.truncate(l.next)
+	for n := len(l.segments); n > 0 && l.segments[n-1].done == 0 && l.segments[n-1].base >= l.next; n-- {
+		l.drop(&l.segments[n-1], fx)
+		l.segments = l.segments[:n-1]
+	}
+	if len(l.segments) > 0 && l.active().size > l.active().done {
+		l.cut(l.active(), fx)
+	}
+	l.broken = l.repairs > 0
+}
+
+func (l *Log) cut(s *segment, fx *seam.Effects) {
+	s.size, s.next, s.closed, s.indexed = s.done, l.next, false, false
+	s.index.Truncate(s.base, s.size, l.next)
+	l.repairs++
+	op := l.numbers.Op()
+	l.side = append(l.side, sideOp{op: op, kind: sideCut, file: s.file})
+	fx.Files = append(fx.Files, seam.FileOp{Op: op, Deed: seam.Truncate, File: s.file, Size: s.size})
+	fx.Events = append(fx.Events, seam.Event{Kind: seam.Truncated, Topic: l.Topic, Partition: l.Partition, A: l.next, Text: "a write failed"})
+}
+
+// drop forgets a segment that holds nothing. If its Create is still under way the Unlink waits for that.
+func (l *Log) drop(s *segment, fx *seam.Effects) {
+	for i := range l.side {
+		if l.side[i].file == s.file && l.side[i].kind == sideCreate {
+			l.side[i].kind = sideDoomed
+			l.repairs++
+			return
+		}
+	}
+	if s.birth != 0 {
+		l.repairs++
+		l.unlink(s.file, fx)
+	}
+}
+
+func (l *Log) unlink(file seam.File, fx *seam.Effects) {
+	op := l.numbers.Op()
+	l.side = append(l.side, sideOp{op: op, kind: sideUnlink, file: file})
+	fx.Files = append(fx.Files, seam.FileOp{Op: op, Deed: seam.Unlink, File: file})
+}
+
+// repaired counts one step of a repair.
+func (l *Log) repaired(fault seam.Fault) {
+	if fault != seam.OK {
+		l.dead = fault
+		return
+	}
+	l.repairs--
+	l.broken = l.repairs > 0
+}

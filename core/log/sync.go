@@ -1,0 +1,282 @@
+package log
+
+import (
+	"rookery/core/must"
+	"rookery/core/seam"
+)
+
+// maxSyncsPerCall bounds what one call of EmitSyncs may emit: a file, the folder, the folder's parent.
+const maxSyncsPerCall = 4
+
+// SyncWanted says whether a Sync could be emitted now that would bring durable forward.
+func (l *Log) SyncWanted() bool {
+	if l.dead != seam.OK || len(l.segments) == 0 {
+		return false
+	}
+	if l.opFolder == 0 && l.namesSafe < l.names || l.opRoot == 0 && !l.rootSafe && l.names > 0 {
+		return true
+	}
+	for i := len(l.segments) - 1; i >= 0; i-- {
+		s := &l.segments[i]
+		if s.opSync == 0 && s.birth != 0 && s.done > s.synced.position {
+			return true
+		}
+		if s.closed && s.synced.position == s.size {
+			return false
+		}
+	}
+	return false
+}
+
+// ClosedUnsynced says whether a closed segment is not on the disk yet.
+func (l *Log) ClosedUnsynced() bool {
+	i := l.firstUnsynced()
+	return i < len(l.segments) && l.segments[i].closed
+}
+
+// EmitSyncs emits the Syncs that SyncWanted speaks of, at most one under way a file, and says how many. What each one
+// covers is noted now: what had come back before it.
+func (l *Log) EmitSyncs(fx *seam.Effects) (emitted int) {
+	if l.opFolder == 0 && l.namesSafe < l.names {
+		l.opFolder, l.namesGoal = l.numbers.Op(), l.names
+		fx.Syncs = append(fx.Syncs, seam.Sync{Op: l.opFolder, Folder: l.Folder})
+		emitted++
+	}
+	if l.opRoot == 0 && !l.rootSafe && l.names > 0 {
+		l.opRoot = l.numbers.Op()
+		fx.Syncs = append(fx.Syncs, seam.Sync{Op: l.opRoot, Folder: seam.Path{Dir: l.Folder.Dir}})
+		emitted++
+	}
+	for i := l.firstUnsynced(); i < len(l.segments) && emitted < maxSyncsPerCall; i++ {
+		s := &l.segments[i]
+		if s.opSync == 0 && s.birth != 0 && s.done > s.synced.position {
+			s.opSync, s.syncGoal = l.numbers.Op(), syncPoint{offset: l.writtenUpTo(i), position: s.done}
+			fx.Syncs = append(fx.Syncs, seam.Sync{Op: s.opSync, File: s.file})
+			emitted++
+		}
+	}
+	return emitted
+}
+
+// writtenUpTo is the offset behind the last batch of segment i that is in the page cache.
+func (l *Log) writtenUpTo(i int) int64 {
+	if s := &l.segments[i]; s.closed && s.done == s.size {
+		return s.next
+	}
+	return l.end.Offset
+}
+
+func (l *Log) firstUnsynced() int {
+	i := len(l.segments) - 1
+	for i > 0 && !(l.segments[i-1].closed && l.segments[i-1].synced.position == l.segments[i-1].size) {
+		i--
+	}
+	return i
+}
+
+// Synced takes a Sync's completion. moved says that durable came forward. A fault ends the log: the kernel has marked
+// the lost pages clean, so nothing that this file says can be believed any more.
+func (l *Log) Synced(in *seam.Synced) (moved bool) {
+	if in.Fault != seam.OK {
+		l.dead = in.Fault
+	}
+	switch in.Op {
+	case l.opFolder:
+		l.opFolder = 0
+		if in.Fault == seam.OK {
+			l.namesSafe = l.namesGoal
+		}
+	case l.opRoot:
+		l.opRoot = 0
+		l.rootSafe = l.rootSafe || in.Fault == seam.OK
+	default:
+		l.fileSynced(in)
+	}
+	return l.dead == seam.OK && l.settle()
+}
+
+func (l *Log) fileSynced(in *seam.Synced) {
+	for i := len(l.segments) - 1; i >= 0; i-- {
+		if s := &l.segments[i]; s.opSync == in.Op {
+			s.opSync = 0
+			if in.Fault == seam.OK && s.syncGoal.position > s.synced.position {
+				s.synced = s.syncGoal
+			}
+			return
+		}
+	}
+}
+
+// settle moves durable as far as segments are whole on the disk, one behind the other, names included.
+func (l *Log) settle() (moved bool) {
+	if !l.rootSafe {
+		return false
+	}
+	for i := l.segmentOf(l.durable.Offset); i < len(l.segments); i++ {
+		s := &l.segments[i]
+		if s.birth == 0 || s.birth > l.namesSafe {
+			break
+		}
+		if s.synced.offset > l.durable.Offset {
+			l.durable = Mark{Offset: s.synced.offset, Segment: s.base, Position: s.synced.position}
+			moved = true
+		}
+		if !s.closed || s.synced.position != s.size {
+			break
+		}
+	}
+	must.Be(l.durable.Offset <= l.end.Offset, "L4: durable is never ahead of end")
+	return moved
+}
+
+// segmentOf is the position of the last segment whose base is not above offset.
+func (l *Log) segmentOf(offset int64) int {
+	i := len(l.segments) - 1
+	for i > 0 && l.segments[i].base > offset {
+		i--
+	}
+	return max(i, 0)
+}
+
+// sideOp is a file operation that no answer waits for.
+type sideOp struct {
+	op   seam.Op
+	kind sideKind
+	file seam.File
+	base int64
+}
+
+type sideKind uint8
+
+const (
+	sideCreate sideKind = iota // a segment's .log
+	sideDoomed                 // the same, of a segment that was dropped meanwhile
+	sideUnlink
+	sideCut   // the Truncate of a repair
+	sideIndex // the last operation that makes a .index or .timeindex
+	sideOther
+)
+
+func (l *Log) sideWrote(in *seam.Wrote, fx *seam.Effects) {
+	for i := range l.side {
+		if l.side[i].op != in.Op {
+			continue
+		}
+		s := l.side[i]
+		l.side = append(l.side[:i], l.side[i+1:]...)
+		l.sideDone(s, in, fx)
+		return
+	}
+	must.Be(false, "L5: every completion names an operation of this log")
+}
+
+func (l *Log) sideDone(side sideOp, in *seam.Wrote, fx *seam.Effects) {
+	switch side.kind {
+	case sideCreate:
+		if in.Fault != seam.OK {
+			l.segmentLost(in.Fault, fx)
+			return
+		}
+		l.names++
+		for i := range l.segments {
+			if l.segments[i].file == side.file {
+				l.segments[i].birth = l.names
+			}
+		}
+	case sideDoomed:
+		if in.Fault == seam.OK {
+			l.unlink(side.file, fx)
+		} else {
+			l.repaired(seam.OK)
+		}
+	case sideUnlink:
+		l.names++
+		l.repaired(in.Fault)
+	case sideCut:
+		l.repaired(in.Fault)
+	case sideIndex:
+		l.indexWritten(side, in)
+	case sideOther:
+	}
+}
+
+// segmentLost: a new segment could not be made. What was planned on it comes back failed by itself.
+func (l *Log) segmentLost(fault seam.Fault, fx *seam.Effects) {
+	l.broken = true
+	fx.Events = append(fx.Events, seam.Event{Kind: seam.WriteRefused, Topic: l.Topic, Partition: l.Partition, Text: "new segment: " + fault.String()})
+	if l.planned.Len() == 0 {
+		l.repair(fx)
+	}
+}
+
+// indexWritten forgets a closed segment's index once it can be read back from its file.
+func (l *Log) indexWritten(side sideOp, in *seam.Wrote) {
+	for i := range l.segments {
+		s := &l.segments[i]
+		if s.base == side.base && s.closed && s.indexed && in.Fault == seam.OK && s.indexFile == side.file {
+			s.index.Offsets, s.index.Times = nil, nil
+		}
+	}
+}
+
+// Closable is the oldest closed segment whose batches are all written and whose derived files are not. The owner asks
+// after each Append and each Pop, so that what it writes beside the segment is its state at exactly that offset.
+func (l *Log) Closable() (base int64, ok bool) {
+	for i := len(l.segments) - 1; i >= 0 && !l.segments[i].indexed; i-- {
+		if s := &l.segments[i]; s.closed && s.done == s.size {
+			base, ok = s.base, true
+		}
+	}
+	return base, ok
+}
+
+// CloseSegment writes the derived files of a segment: its indexes, and what the owner hands in beside them (named by
+// the offset behind the segment). Nothing waits for these writes.
+func (l *Log) CloseSegment(closed int64, fx *seam.Effects, beside ...Beside) {
+	s := l.segmentAt(closed)
+	must.Be(s.done == s.size, "L6: indexes are written when every batch of the segment is")
+	s.indexed = true
+	s.indexFile = l.derived(s.indexFile, l.path(s.base, ".index"), s.index.EncodeOffsets(), s.base, sideIndex, fx)
+	s.timeFile = l.derived(s.timeFile, l.path(s.base, ".timeindex"), s.index.EncodeTimes(), s.base, sideOther, fx)
+	for _, b := range beside {
+		file := l.derived(0, l.path(s.next, b.Suffix), b.Content, s.base, sideOther, fx)
+		op := l.numbers.Op()
+		l.side = append(l.side, sideOp{op: op, kind: sideOther})
+		fx.Files = append(fx.Files, seam.FileOp{Op: op, Deed: seam.Close, File: file})
+	}
+}
+
+// Beside is a small derived file written beside the segments.
+type Beside struct {
+	Suffix  string
+	Content []byte
+}
+
+// derived creates (or empties) a file and fills it. Operations of one file run in the order emitted.
+func (l *Log) derived(file seam.File, path seam.Path, content []byte, base int64, kind sideKind, fx *seam.Effects) seam.File {
+	op := l.numbers.Op()
+	l.side = append(l.side, sideOp{op: op, kind: sideOther})
+	if file == 0 {
+		file = l.numbers.File()
+		fx.Files = append(fx.Files, seam.FileOp{Op: op, Deed: seam.Create, File: file, Path: path})
+	} else {
+		fx.Files = append(fx.Files, seam.FileOp{Op: op, Deed: seam.Truncate, File: file})
+	}
+	op = l.numbers.Op()
+	l.side = append(l.side, sideOp{op: op, kind: kind, file: file, base: base})
+	fx.Writes = append(fx.Writes, seam.Write{Op: op, File: file, Data: content})
+	return file
+}
+
+// Busy says whether anything of this log is under way: a folder is removed only when it is not.
+func (l *Log) Busy() bool {
+	if l.planned.Len() > 0 || len(l.side) > 0 || l.opFolder != 0 || l.opRoot != 0 {
+		return true
+	}
+	for i := range l.segments {
+		if l.segments[i].opSync != 0 {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,287 @@
+// Package replica is one partition as its leader sees it: what is taken into the log, how far it is safe, and who
+// waits for that.
+//
+//	Produce ─▶ producers judge ─▶ Log.Append ─▶ planned
+//	                                              │ Wrote: end moves
+//	                            acks=0,1 answered ◀┤
+//	                                              │ Synced: durable moves
+//	                          acks=all answered ◀─┴─ high watermark passes the batch
+//
+// Rules:
+//   - the high watermark follows durable where the topic promises durability (flush.messages=1), end where it does not,
+//     and never goes back.
+//   - a leader serves one epoch, granted to this incarnation; until the high watermark has reached the epoch's start,
+//     what it knows of the end may be stale (KIP-207).
+//   - a Sync is wanted as soon as something written is not covered by one, at most one under way a file: group commit
+//     without a timer.
+//   - a duplicate is answered when its original is: not before the original is as safe as its acks ask for.
+//   - when a write fails, every batch planned behind it fails with it, its producer forgets it, and the next one is
+//     judged as if they had never been.
+package replica
+
+import (
+	"rookery/core/batch"
+	"rookery/core/log"
+	"rookery/core/must"
+	"rookery/core/ordered"
+	"rookery/core/producer"
+	"rookery/core/seam"
+	"rookery/core/wire"
+)
+
+// Ticket says whose answer a batch's fate is.
+type Ticket struct {
+	Request uint32 // the produce that carries the batch
+	Part    int32  // which of its partitions
+}
+
+// Done is a batch whose fate is decided, as its acks asked.
+type Done struct {
+	Ticket Ticket
+	Code   wire.Code
+}
+
+// parked is a batch that somebody waits for.
+type parked struct {
+	ticket Ticket
+	last   int64
+	acks   int16 // nobody: the answer was given already
+}
+
+const nobody int16 = -2
+
+// Replica is the leader's side of one partition.
+type Replica struct {
+	Log           *log.Log
+	Producers     *producer.State
+	FlushMessages int64 // flush.messages: 1 promises durability
+
+	Done  []Done   // decided since the owner last emptied it
+	Freed []Ticket // batches whose bytes are not needed any more, likewise
+
+	epoch      int32
+	epochStart int64
+	high       log.Mark
+	planned    ordered.Ring[parked] // beside the log's plan, batch by batch
+	written    ordered.Ring[parked] // acks=all: in the page cache, waiting for the high watermark
+	repeats    []parked             // duplicates that wait with their originals
+}
+
+// New makes the leader's side of a log. It serves nothing before BecomeLeader.
+func New(l *log.Log, producers *producer.State, flushMessages int64) *Replica {
+	return &Replica{Log: l, Producers: producers, FlushMessages: flushMessages, epoch: -1, high: l.Durable()}
+}
+
+// BecomeLeader begins an epoch at the log's end.
+func (r *Replica) BecomeLeader(epoch int32) {
+	must.Be(epoch > r.epoch, "R1: a leader's epoch only rises")
+	must.Be(epoch > r.Log.Epochs.Latest(), "R2: no batch was ever written in the epoch that a leader begins")
+	must.Be(!r.Log.Outstanding(), "R3: an epoch begins when nothing is planned")
+	r.epoch, r.epochStart = epoch, r.Log.Next()
+	r.Log.Epochs.Assign(epoch, r.epochStart)
+	r.advance()
+}
+
+// Epoch is the leader epoch, -1 before the first.
+func (r *Replica) Epoch() int32 { return r.epoch }
+
+// High is the high watermark: what consumers may see ends here.
+func (r *Replica) High() log.Mark { return r.high }
+
+// Settled says whether the high watermark has reached the epoch's start: before that the end that a client is told
+// could lie below one it has seen already (KIP-207).
+func (r *Replica) Settled() bool { return r.high.Offset >= r.epochStart }
+
+// Durable says whether the topic promises that what is acknowledged by acks=all outlives a power cut.
+func (r *Replica) Durable() bool { return r.FlushMessages <= 1 }
+
+// Parked is how many batches somebody waits for.
+func (r *Replica) Parked() int { return r.planned.Len() + r.written.Len() + len(r.repeats) }
+
+// Outcome is what became of a batch at once.
+type Outcome struct {
+	Code      wire.Code
+	Base      int64
+	Timestamp int64 // of a duplicate: the original's largest, else -1
+	Waits     bool  // the Ticket comes back in Done
+	Writes    bool  // the Ticket comes back in Freed: the bytes are in use until then
+}
+
+// Produce judges a client's batch by its producer's sequences and takes it into the log. The caller has made all the
+// checks that come before those.
+func (r *Replica) Produce(now seam.Now, ticket Ticket, acks int16, data []byte, facts *batch.Facts, fx *seam.Effects) Outcome {
+	if r.Log.Broken() {
+		return Outcome{Code: wire.KafkaStorageError, Base: -1, Timestamp: -1}
+	}
+	if facts.HasProducer() {
+		verdict := r.Producers.Judge(facts.ProducerID, facts.ProducerEpoch, facts.BaseSequence, facts.LastSequence)
+		switch verdict.Kind {
+		case producer.Append:
+		case producer.Duplicate:
+			return r.repeat(ticket, acks, verdict)
+		case producer.OutOfOrderSequence, producer.InvalidProducerEpoch:
+			return Outcome{Code: wire.Code(verdict.Kind.Code()), Base: -1, Timestamp: -1}
+		}
+	}
+	base := r.append(now, ticket, acks, data, facts.MaxTimestamp, fx)
+	if facts.HasProducer() {
+		r.Producers.Plan(now.Mono, batch.View(data))
+	}
+	return Outcome{Base: base, Timestamp: -1, Waits: true, Writes: true}
+}
+
+// Append takes a batch of the broker's own into the log; it waits for the high watermark.
+func (r *Replica) Append(now seam.Now, ticket Ticket, data []byte, fx *seam.Effects) (base int64) {
+	return r.append(now, ticket, -1, data, batch.View(data).MaxTimestamp(), fx)
+}
+
+func (r *Replica) append(now seam.Now, ticket Ticket, acks int16, data []byte, maxTimestamp int64, fx *seam.Effects) int64 {
+	base := r.Log.Append(now, data, r.epoch, maxTimestamp, fx)
+	r.planned.Push(parked{ticket: ticket, last: r.Log.Next() - 1, acks: acks})
+	r.closeSegments(fx)
+	return base
+}
+
+// repeat answers a duplicate at once if its original is safe, else with it.
+func (r *Replica) repeat(ticket Ticket, acks int16, v producer.Verdict) Outcome {
+	out := Outcome{Base: v.BaseOffset, Timestamp: v.Timestamp}
+	if v.Planned || acks == -1 && r.high.Offset <= v.LastOffset {
+		r.repeats = append(r.repeats, parked{ticket: ticket, last: v.LastOffset, acks: acks})
+		out.Waits = true
+	}
+	return out
+}
+
+// Wrote takes a completion of this partition.
+func (r *Replica) Wrote(in *seam.Wrote, fx *seam.Effects) {
+	r.Log.Wrote(in, fx)
+	for {
+		p, ok, done := r.Log.Pop(fx)
+		if !ok {
+			break
+		}
+		waiter := r.planned.Pop()
+		must.Be(waiter.last == p.Last, "R4: who waits for a batch stands beside it in the plan")
+		r.Freed = append(r.Freed, waiter.ticket)
+		if done {
+			r.taken(waiter)
+			r.closeSegments(fx)
+		} else {
+			r.lost(waiter, p.Base)
+		}
+	}
+	r.advance()
+}
+
+// taken: the batch is in the page cache.
+func (r *Replica) taken(waiter parked) {
+	r.Producers.Commit(waiter.last)
+	switch waiter.acks {
+	case nobody:
+		return
+	case -1:
+		r.written.Push(waiter)
+		return
+	}
+	r.Done = append(r.Done, Done{Ticket: waiter.ticket})
+	r.wakeRepeats()
+}
+
+// lost: the batch was never written.
+func (r *Replica) lost(waiter parked, base int64) {
+	r.Producers.DropFrom(base)
+	if waiter.acks != nobody {
+		r.Done = append(r.Done, Done{waiter.ticket, wire.KafkaStorageError})
+	}
+	kept := r.repeats[:0]
+	for _, p := range r.repeats {
+		if p.last >= base {
+			r.Done = append(r.Done, Done{p.ticket, wire.KafkaStorageError})
+		} else {
+			kept = append(kept, p)
+		}
+	}
+	r.repeats = kept
+}
+
+// closeSegments writes indexes and the producers' snapshot of each segment that is whole now.
+func (r *Replica) closeSegments(fx *seam.Effects) {
+	for base, ok := r.Log.Closable(); ok; base, ok = r.Log.Closable() {
+		r.Log.CloseSegment(base, fx, r.Snapshot()...)
+	}
+}
+
+// Snapshot is the producers' state as files beside the segments.
+func (r *Replica) Snapshot() []log.Beside {
+	return []log.Beside{
+		{Suffix: ".snapshot", Content: r.Producers.AppendSnapshot(nil)},
+		{Suffix: ".window", Content: r.Producers.AppendWindows(nil, r.Log.End().Offset)},
+	}
+}
+
+// Synced takes a Sync's completion of this partition.
+func (r *Replica) Synced(in *seam.Synced) {
+	r.Log.Synced(in)
+	r.advance()
+}
+
+// SyncWanted says whether a Sync should be emitted: something was written that flush.messages wants on the disk, or a
+// closed segment is not there yet.
+func (r *Replica) SyncWanted() bool {
+	if !r.Log.SyncWanted() {
+		return false
+	}
+	return r.Log.End().Offset-r.Log.Durable().Offset >= r.FlushMessages || r.Log.ClosedUnsynced() || r.Durable()
+}
+
+// advance moves the high watermark and answers whom it has passed. One replica is the whole ISR here, so its own mark
+// is the least.
+func (r *Replica) advance() {
+	mark := r.Log.End()
+	if r.Durable() {
+		mark = r.Log.Durable()
+	}
+	if mark.Offset <= r.high.Offset || r.epoch < 0 {
+		return
+	}
+	must.Be(mark.Offset <= r.Log.End().Offset, "R5: the high watermark is never ahead of end")
+	r.high = mark
+	for r.written.Len() > 0 && r.written.Front().last < r.high.Offset {
+		r.Done = append(r.Done, Done{Ticket: r.written.Pop().ticket})
+	}
+	r.wakeRepeats()
+}
+
+func (r *Replica) wakeRepeats() {
+	kept := r.repeats[:0]
+	for _, p := range r.repeats {
+		safe := r.Log.End().Offset
+		if p.acks == -1 {
+			safe = r.high.Offset
+		}
+		if p.last < safe {
+			r.Done = append(r.Done, Done{Ticket: p.ticket})
+		} else {
+			kept = append(kept, p)
+		}
+	}
+	r.repeats = kept
+}
+
+// Abandon answers everybody who waits: the partition goes away or its disk is dead. Batches whose Write is under way
+// keep their bytes until it has come back.
+func (r *Replica) Abandon(code wire.Code) {
+	for i := range r.planned.Len() {
+		if p := r.planned.At(i); p.acks != nobody {
+			r.Done = append(r.Done, Done{p.ticket, code})
+			p.acks = nobody
+		}
+	}
+	for r.written.Len() > 0 {
+		r.Done = append(r.Done, Done{r.written.Pop().ticket, code})
+	}
+	for _, p := range r.repeats {
+		r.Done = append(r.Done, Done{p.ticket, code})
+	}
+	r.repeats = r.repeats[:0]
+}
