@@ -70,7 +70,7 @@ type Recovery struct {
 	replay   int64 // producers have seen everything below
 	epoch    int32 // of the last batch accepted
 	now      seam.Mono
-	trusted  bool  // the walk began at an index entry
+	trusted  bool // the walk began at an index entry
 }
 
 type recoveryPhase uint8

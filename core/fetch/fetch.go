@@ -1,0 +1,155 @@
+// Package fetch is one Fetch over many partitions: what it may return, when it has enough, and that it gets on.
+//
+//	request ─▶ find where each partition's batch begins ─▶ (reads) ─▶ plan ranges ─▶ enough? ─▶ answer
+//	                                                                        └ no ─▶ park until a high watermark moves or time is up
+//
+// Rules:
+//   - partitions are served in the order asked, under the request's and their own limits; the first batch of the first
+//     partition that has any goes out whole whatever the limits say (KIP-74), so that a consumer always gets on.
+//   - min bytes counts what lies below the high watermark. An error anywhere answers at once.
+//   - a parked fetch keeps no frame: what it needs of the request is copied.
+package fetch
+
+import (
+	"rookery/core/log"
+	"rookery/core/seam"
+	"rookery/core/wire"
+)
+
+// Part is one partition of a fetch.
+type Part struct {
+	Topic     []byte // as long-lived as the Fetch
+	TopicID   [16]byte
+	Group     int32
+	Index     int32
+	Partition uint32 // the broker's number of it, 0: none
+	Offset    int64
+	MaxBytes  int32
+	Epoch     int32 // current leader epoch the client knows, -1: none
+	LastEpoch int32 // epoch of the last batch fetched, -1: none
+
+	Code   wire.Code
+	Cursor log.Cursor
+	Next   log.Next
+	Range  seam.Range
+	High   int64
+	Start  int64
+}
+
+// Fetch is one request under way. It is reused.
+type Fetch struct {
+	Conn        seam.Conn
+	Version     int16
+	Correlation int32
+	MinBytes    int32
+	MaxBytes    int32
+	Committed   bool // read_committed
+	Deadline    seam.Mono
+	Parts       []Part
+	Reads       int  // under way
+	Parked      bool // waits for a high watermark or the deadline
+	names       []byte
+}
+
+// Begin takes what is needed of a request. Its wait is counted from now; bytesMax is the broker's own limit.
+func (f *Fetch) Begin(now seam.Now, conn seam.Conn, version int16, correlation int32, r *wire.FetchRequest, bytesMax int32) {
+	parts, names := f.Parts[:0], f.names[:0]
+	*f = Fetch{
+		Conn: conn, Version: version, Correlation: correlation,
+		MinBytes: r.MinBytes, MaxBytes: min(r.MaxBytes, bytesMax), Committed: r.IsolationLevel == 1,
+		Deadline: now.Mono + seam.Mono(max(0, r.MaxWaitMillis))*seam.Millisecond,
+	}
+	for i := range r.Partitions {
+		names = append(names, r.Partitions[i].Topic...)
+	}
+	at := 0
+	for i := range r.Partitions {
+		p := &r.Partitions[i]
+		parts = append(parts, Part{
+			Topic: names[at : at+len(p.Topic) : at+len(p.Topic)], TopicID: p.TopicID, Group: p.Group, Index: p.Index,
+			Offset: p.FetchOffset, MaxBytes: p.PartitionMaxBytes, Epoch: p.CurrentLeaderEpoch, LastEpoch: p.LastFetchedEpoch,
+		})
+		at += len(p.Topic)
+	}
+	f.Parts, f.names = parts, names
+}
+
+// Source is the log of a part and how far it may be read.
+type Source interface {
+	Readable(partition uint32) (l *log.Log, limit log.Mark)
+}
+
+// Plan gives each part its Range under the limits and returns how many bytes that is. Parts with an error get none.
+func (f *Fetch) Plan(source Source) (total int64, failed bool) {
+	left, whole := int64(max(0, f.MaxBytes)), true
+	for i := range f.Parts {
+		p := &f.Parts[i]
+		p.Range = seam.Range{}
+		failed = failed || p.Code != wire.None
+		if p.Code != wire.None || p.Next != log.Found {
+			continue
+		}
+		l, limit := source.Readable(p.Partition)
+		span, ok := l.Plan(p.Cursor, limit, min(left, int64(max(0, p.MaxBytes))), whole)
+		if !ok {
+			continue
+		}
+		p.Range, whole = span, false
+		total += int64(span.Len)
+		left = max(0, left-int64(span.Len))
+	}
+	return total, failed
+}
+
+// Enough says whether the fetch is to be answered now.
+func (f *Fetch) Enough(now seam.Now, total int64, failed bool) bool {
+	return failed || total >= int64(f.MinBytes) || now.Mono >= f.Deadline || len(f.Parts) == 0
+}
+
+// Head writes the answer's head, and the ranges with their places in it.
+func (f *Fetch) Head(dst []byte, head *wire.FetchHead, body []seam.Range) ([]byte, []seam.Range) {
+	head.Begin(dst, f.Version, f.Correlation, 0, wire.None, 0, f.groups())
+	for i := range f.Parts {
+		p := &f.Parts[i]
+		if i == 0 || p.Group != f.Parts[i-1].Group {
+			head.Topic(p.Topic, p.TopicID, f.groupSize(i))
+		}
+		answer := f.answer(p)
+		before := head.Partition(&answer)
+		if p.Range.Len > 0 {
+			span := p.Range
+			span.Before = before
+			body = append(body, span)
+		}
+	}
+	return head.End(), body
+}
+
+// answer: AbortedTransactions is null under read_uncommitted, and null or empty on errors as Kafka has it.
+func (f *Fetch) answer(p *Part) wire.FetchedPartition {
+	out := wire.FetchedPartition{Index: p.Index, Code: p.Code, HighWatermark: -1, LastStableOffset: -1, LogStartOffset: -1}
+	switch p.Code {
+	case wire.None:
+		out.HighWatermark, out.LastStableOffset, out.LogStartOffset = p.High, p.High, p.Start
+		out.AbortedNull, out.RecordsSize = !f.Committed, p.Range.Len
+	case wire.OffsetOutOfRange:
+		out.AbortedNull = true
+	}
+	return out
+}
+
+func (f *Fetch) groups() (n int) {
+	for i := range f.Parts {
+		if i == 0 || f.Parts[i].Group != f.Parts[i-1].Group {
+			n++
+		}
+	}
+	return n
+}
+
+func (f *Fetch) groupSize(from int) (n int) {
+	for i := from; i < len(f.Parts) && f.Parts[i].Group == f.Parts[from].Group; i++ {
+		n++
+	}
+	return n
+}
