@@ -1,0 +1,259 @@
+package world
+
+import (
+	"fmt"
+	"runtime/debug"
+
+	"rookery/core/seam"
+	"rookery/sim/check"
+)
+
+// stepTime is what a Step costs in virtual time: enough for time to pass under a machine that never rests.
+const stepTime = 2 * seam.Microsecond
+
+// spinsMax is how many times in a row a machine may ask to be called again at once.
+const spinsMax = 20000
+
+// actor is one machine and its mailbox.
+type actor struct {
+	world   *World
+	node    *Node // nil: a client
+	address seam.Address
+	name    string
+	machine seam.Machine
+	dead    bool
+
+	inbox   []parcel
+	turning bool      // a turn is planned
+	busy    seam.Mono // no turn before that
+	alarm   uint64    // counts alarms asked for, so that an old one is known
+	alarmAt seam.Mono // the earliest wish since the last Alarm
+	spins   int
+
+	fx        seam.Effects
+	ops       map[seam.Op]bool // emitted and not come back
+	files     map[seam.File]*handle
+	usedFiles map[seam.File]bool
+	reported  bool // it has written to its Broker
+
+	links map[string]*link // of a client, by where they lead to
+	made  uint64           // how many links there were
+}
+
+// parcel is an input that waits; poison is what no longer belongs to the machine after the Step.
+type parcel struct {
+	in     seam.Input
+	poison []byte
+}
+
+func (w *World) newActor(n *Node, address seam.Address, name string, m seam.Machine) *actor {
+	return &actor{world: w, node: n, address: address, name: name, machine: m, alarmAt: seam.Never,
+		ops: map[seam.Op]bool{}, files: map[seam.File]*handle{}, usedFiles: map[seam.File]bool{}, links: map[string]*link{}}
+}
+
+func (a *actor) push(in seam.Input) { a.pushLent(in, nil) }
+
+// pushLent delivers an input whose bytes are overwritten after the Step.
+func (a *actor) pushLent(in seam.Input, lent []byte) {
+	if a.dead {
+		return
+	}
+	a.inbox = append(a.inbox, parcel{in, lent})
+	a.planTurn()
+}
+
+func (a *actor) planTurn() {
+	if a.turning || a.dead {
+		return
+	}
+	a.turning = true
+	at := max(a.world.now, a.busy)
+	if a.node != nil {
+		at = max(at, a.node.pausedUntil)
+	}
+	a.world.queue.push(at, a.turn)
+}
+
+// turn steps the machine once.
+func (a *actor) turn() {
+	a.turning = false
+	if a.dead || len(a.inbox) == 0 {
+		return
+	}
+	if a.node != nil && a.node.pausedUntil > a.world.now {
+		a.planTurn()
+		return
+	}
+	p := a.inbox[0]
+	a.inbox[0] = parcel{}
+	a.inbox = a.inbox[1:]
+	a.busy = a.world.now + stepTime
+	if a.isDue(p.in) && a.step(p.in) {
+		poison(p.poison)
+		a.perform()
+		a.watch()
+		a.maybeRetire()
+	}
+	if len(a.inbox) > 0 {
+		a.planTurn()
+	}
+}
+
+// isDue says whether an input is still to be stepped.
+func (a *actor) isDue(in seam.Input) bool {
+	switch in := in.(type) {
+	case *seam.Hangup:
+		return a.node.mayHangUp(in.Conn)
+	case *seam.Alarm:
+		a.alarmAt = seam.Never
+	default:
+		a.spins = 0
+	}
+	return true
+}
+
+func (a *actor) watch() {
+	w := a.world
+	if w.Watch != nil && a.node != nil && !a.dead && a.address.Kind == seam.ToBroker && w.failure == nil {
+		w.Watch(a.node, a.machine)
+	}
+}
+
+func (a *actor) clock() seam.Now {
+	if a.node == nil {
+		return seam.Now{Mono: a.world.now, Wall: seam.Wall(1_700_000_000_000 + int64(a.world.now/seam.Millisecond))}
+	}
+	return a.node.clock()
+}
+
+func (a *actor) step(in seam.Input) (alive bool) {
+	w := a.world
+	w.steps++
+	a.fx.Reset()
+	defer func() {
+		if p := recover(); p != nil {
+			w.Laws[check.MachineHolds]++
+			w.Fail(check.Fail(check.MachineHolds, "%s on %s: %v\n%s", a.name, describe(in), p, debug.Stack()))
+			alive = false
+		}
+	}()
+	now := a.clock()
+	a.machine.Step(now, in, &a.fx)
+	w.Laws[check.MachineHolds]++
+	w.hash.Int(a.address.ID<<8 | uint64(a.address.Kind))
+	w.hash.Int(uint64(now.Mono))
+	w.hash.Effects(&a.fx)
+	if w.Log != nil {
+		w.logf("%s <- %s -> %s", a.name, describe(in), summary(&a.fx))
+	}
+	return w.failure == nil
+}
+
+// wish plans the wake-up that the last Step asked for. The earliest wish since the last Alarm counts.
+func (a *actor) wish() {
+	if a.fx.Alarm >= a.alarmAt {
+		return
+	}
+	w := a.world
+	a.alarmAt = a.fx.Alarm
+	a.alarm++
+	mine, at := a.alarm, w.now+stepTime
+	if wait := a.alarmAt - a.clock().Mono; wait > 0 {
+		a.spins = 0
+		at = w.now + wait + seam.Mono(w.delays.Choose(4))*100*seam.Microsecond
+	} else if a.spins++; !w.require(a.spins < spinsMax, check.NoSpin, "%s asked %d times in a row to be called again at once", a.name, a.spins) {
+		return
+	}
+	w.queue.push(at, func() {
+		if !a.dead && a.alarm == mine {
+			a.push(&seam.Alarm{})
+		}
+	})
+}
+
+// answer hands an Op back.
+func (a *actor) answer(op seam.Op, in seam.Input, lent []byte) {
+	delete(a.ops, op)
+	a.pushLent(in, lent)
+}
+
+func (a *actor) begin(op seam.Op) bool {
+	if !a.world.require(op != 0 && !a.ops[op], check.OpOnce, "%s used op %d again", a.name, op) {
+		return false
+	}
+	a.ops[op] = true
+	return true
+}
+
+// poison overwrites what is not the machine's any more.
+func poison(b []byte) {
+	for i := range b {
+		b[i] = 0xDB
+	}
+}
+
+// describe says what an input is, in a word or two.
+func describe(in seam.Input) string {
+	switch in := in.(type) {
+	case *seam.Started:
+		return fmt.Sprintf("started(%d entries)", len(in.Files))
+	case *seam.Opened:
+		return fmt.Sprintf("opened(%d)", in.Conn)
+	case *seam.Request:
+		return fmt.Sprintf("request(conn %d lease %d, %d bytes)", in.Conn, in.Lease, len(in.Frame))
+	case *seam.Hangup:
+		return fmt.Sprintf("hangup(%d)", in.Conn)
+	case *seam.Wrote:
+		return fmt.Sprintf("wrote(op %d, %d, %v)", in.Op, in.Bytes, in.Fault)
+	case *seam.Synced:
+		return fmt.Sprintf("synced(op %d, %v)", in.Op, in.Fault)
+	case *seam.Loaded:
+		return fmt.Sprintf("loaded(op %d, %d bytes, %v)", in.Op, len(in.Data), in.Fault)
+	case *seam.Sent:
+		return fmt.Sprintf("sent(op %d, conn %d, %v)", in.Op, in.Conn, in.Fault)
+	case *seam.Mail:
+		return fmt.Sprintf("mail(%d/%d link %d, %d bytes, %v)", in.From.Kind, in.From.ID, in.Link, len(in.Frame), in.Fault)
+	case *seam.Alarm:
+		return "alarm"
+	case *seam.Stop:
+		return "stop"
+	}
+	return "nothing"
+}
+
+// summary says what effects ask for.
+func summary(fx *seam.Effects) string {
+	s := ""
+	for _, f := range fx.Files {
+		s += fmt.Sprintf("%v#%d(file %d %s", f.Deed, f.Op, f.File, f.Path.Name)
+		if f.Deed == seam.Rename {
+			s += " to " + f.To.Name
+		}
+		s += fmt.Sprintf(" size %d) ", f.Size)
+	}
+	for _, x := range fx.Writes {
+		s += fmt.Sprintf("write#%d(file %d at %d, %d bytes) ", x.Op, x.File, x.At, len(x.Data))
+	}
+	for _, x := range fx.Syncs {
+		s += fmt.Sprintf("sync#%d(file %d %q) ", x.Op, x.File, x.Folder.Name)
+	}
+	for _, x := range fx.Reads {
+		s += fmt.Sprintf("read#%d(file %d at %d, %d) ", x.Op, x.File, x.At, x.Len)
+	}
+	for _, x := range fx.Replies {
+		s += fmt.Sprintf("reply#%d(conn %d, %d bytes, %d ranges) ", x.Op, x.Conn, len(x.Head), len(x.Body))
+	}
+	for _, x := range fx.Sends {
+		s += fmt.Sprintf("send(to %d/%d, %d bytes) ", x.To.Kind, x.To.ID, len(x.Data))
+	}
+	for _, x := range fx.Reading {
+		s += fmt.Sprintf("credit(conn %d, %d, cut %v) ", x.Conn, x.Bytes, x.Cut)
+	}
+	for _, l := range fx.Frees {
+		s += fmt.Sprintf("free(%d) ", l)
+	}
+	for _, e := range fx.Events {
+		s += fmt.Sprintf("event(%d %s-%d %d %d %s) ", e.Kind, e.Topic, e.Partition, e.A, e.B, e.Text)
+	}
+	return s
+}

@@ -1,0 +1,326 @@
+package world
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"rookery/core/seam"
+)
+
+// Disk is what a node's log directories hold, twice: as processes see it (the page cache) and as it is on the platter.
+// Its methods are system calls that take no time; when they happen and which of them fail is the driver's business
+// (driver.go).
+type Disk struct {
+	roots  []*inode
+	names  []nameOp // done, and not on the platter yet
+	nextID int
+	nextOp int
+	ids    map[int]*inode
+}
+
+// inode is a file or a folder.
+type inode struct {
+	id     int
+	folder bool
+
+	// A folder.
+	entries, durableEntries map[string]*inode
+	// Where it stands in the tree that processes see; nil once unlinked.
+	parent *inode
+	name   string
+
+	// A file.
+	size, durableSize int64
+	pages, durable    map[int64]*page
+	dirty             map[int64]bool // pages that differ from the platter and that a sync will write
+	sizeDirty         bool
+	rotted            bool
+	unwritten         bool // a sync failed: some clean page is not on the platter
+}
+
+// nameOp is a change of a folder that is not on the platter yet.
+type nameOp struct {
+	seq      int
+	deed     nameDeed
+	folder   *inode
+	name     string
+	node     *inode
+	to       *inode
+	toName   string
+	unsynced []*inode // the folders whose sync it waits for
+}
+
+type nameDeed uint8
+
+const (
+	nameAdded nameDeed = iota
+	nameRemoved
+	nameMoved
+)
+
+// NewDisk makes empty log directories.
+func NewDisk(dirs int) *Disk {
+	d := &Disk{ids: map[int]*inode{}}
+	for range dirs {
+		d.roots = append(d.roots, d.newFolder())
+	}
+	return d
+}
+
+func (d *Disk) newFolder() *inode {
+	n := d.newNode()
+	n.folder, n.entries, n.durableEntries = true, map[string]*inode{}, map[string]*inode{}
+	return n
+}
+
+func (d *Disk) newFile() *inode {
+	n := d.newNode()
+	n.pages, n.durable, n.dirty = map[int64]*page{}, map[int64]*page{}, map[int64]bool{}
+	return n
+}
+
+func (d *Disk) newNode() *inode {
+	d.nextID++
+	n := &inode{id: d.nextID}
+	d.ids[n.id] = n
+	return n
+}
+
+// find is the node of a path, nil when there is none.
+func (d *Disk) find(p seam.Path) *inode {
+	if p.Dir < 0 || int(p.Dir) >= len(d.roots) {
+		return nil
+	}
+	n := d.roots[p.Dir]
+	if p.Name == "" {
+		return n
+	}
+	for part := range strings.SplitSeq(p.Name, "/") {
+		if n == nil || !n.folder {
+			return nil
+		}
+		n = n.entries[part]
+	}
+	return n
+}
+
+func split(p seam.Path) (folder seam.Path, name string) {
+	if i := strings.LastIndexByte(p.Name, '/'); i >= 0 {
+		return seam.Path{Dir: p.Dir, Name: p.Name[:i]}, p.Name[i+1:]
+	}
+	return seam.Path{Dir: p.Dir}, p.Name
+}
+
+// makeFolder finds a folder, making it and what leads to it.
+func (d *Disk) makeFolder(p seam.Path) (*inode, seam.Fault) {
+	if n := d.find(p); n != nil {
+		if !n.folder {
+			return nil, seam.IOError
+		}
+		return n, seam.OK
+	}
+	if p.Name == "" {
+		return nil, seam.NotFound
+	}
+	up, name := split(p)
+	parent, fault := d.makeFolder(up)
+	if fault != seam.OK {
+		return nil, fault
+	}
+	n := d.newFolder()
+	d.add(parent, name, n)
+	return n, seam.OK
+}
+
+func (d *Disk) create(p seam.Path) (*inode, seam.Fault) {
+	if d.find(p) != nil {
+		return nil, seam.Exists
+	}
+	up, name := split(p)
+	parent, fault := d.makeFolder(up)
+	if fault != seam.OK {
+		return nil, fault
+	}
+	n := d.newFile()
+	d.add(parent, name, n)
+	return n, seam.OK
+}
+
+func (d *Disk) open(p seam.Path) (*inode, seam.Fault) {
+	n := d.find(p)
+	if n == nil {
+		return nil, seam.NotFound
+	}
+	if n.folder {
+		return nil, seam.IOError
+	}
+	return n, seam.OK
+}
+
+func (d *Disk) rename(from, to seam.Path) seam.Fault {
+	n := d.find(from)
+	if n == nil || n.parent == nil {
+		return seam.NotFound
+	}
+	up, name := split(to)
+	parent := d.find(up)
+	if parent == nil {
+		return seam.NotFound
+	}
+	if old := parent.entries[name]; old != nil {
+		if old.folder {
+			return seam.Exists
+		}
+		old.parent = nil
+	}
+	folder, was := n.parent, n.name
+	delete(folder.entries, was)
+	parent.entries[name] = n
+	n.parent, n.name = parent, name
+	op := nameOp{deed: nameMoved, folder: folder, name: was, node: n, to: parent, toName: name, unsynced: []*inode{folder}}
+	if parent != folder {
+		op.unsynced = append(op.unsynced, parent)
+	}
+	d.note(op)
+	return seam.OK
+}
+
+// remove takes a file away, or a folder with the plain files in it; most of them when the process dies inside it.
+func (d *Disk) remove(p seam.Path, most int) seam.Fault {
+	n := d.find(p)
+	if n == nil || n.parent == nil {
+		return seam.NotFound
+	}
+	if n.folder {
+		for _, name := range slices.Sorted(maps.Keys(n.entries)) {
+			if n.entries[name].folder {
+				return seam.Exists
+			}
+			if most--; most < 0 {
+				return seam.OK
+			}
+			d.unlink(n.entries[name])
+		}
+	}
+	if most > 0 {
+		d.unlink(n)
+	}
+	return seam.OK
+}
+
+func (d *Disk) unlink(n *inode) seam.Fault {
+	if n.parent == nil {
+		return seam.NotFound
+	}
+	folder, name := n.parent, n.name
+	delete(folder.entries, name)
+	n.parent = nil
+	d.note(nameOp{deed: nameRemoved, folder: folder, name: name, node: n, unsynced: []*inode{folder}})
+	return seam.OK
+}
+
+func (d *Disk) list(p seam.Path) ([]seam.Entry, seam.Fault) {
+	n := d.find(p)
+	if n == nil || !n.folder {
+		return nil, seam.NotFound
+	}
+	var entries []seam.Entry
+	for _, name := range slices.Sorted(maps.Keys(n.entries)) {
+		entries = append(entries, entryOf(join(p, name), n.entries[name]))
+	}
+	return entries, seam.OK
+}
+
+func entryOf(p seam.Path, n *inode) seam.Entry {
+	return seam.Entry{Path: p, Size: n.size, Folder: n.folder}
+}
+
+func join(p seam.Path, name string) seam.Path {
+	if p.Name == "" {
+		return seam.Path{Dir: p.Dir, Name: name}
+	}
+	return seam.Path{Dir: p.Dir, Name: p.Name + "/" + name}
+}
+
+// Walk lists every file and folder, as Started does: folders before what is in them, names ascending.
+func (d *Disk) Walk() []seam.Entry {
+	var all []seam.Entry
+	for i := range d.roots {
+		all = d.walk(seam.Path{Dir: int32(i)}, d.roots[i], all)
+	}
+	return all
+}
+
+func (d *Disk) walk(p seam.Path, n *inode, all []seam.Entry) []seam.Entry {
+	for _, name := range slices.Sorted(maps.Keys(n.entries)) {
+		child := n.entries[name]
+		all = append(all, entryOf(join(p, name), child))
+		if child.folder {
+			all = d.walk(join(p, name), child, all)
+		}
+	}
+	return all
+}
+
+// Contents is the whole of a file as processes see it; nil when there is none.
+func (d *Disk) Contents(p seam.Path) []byte {
+	n := d.find(p)
+	if n == nil || n.folder {
+		return nil
+	}
+	return n.read(0, n.size)
+}
+
+func (d *Disk) add(parent *inode, name string, n *inode) {
+	parent.entries[name] = n
+	n.parent, n.name = parent, name
+	d.note(nameOp{deed: nameAdded, folder: parent, name: name, node: n, unsynced: []*inode{parent}})
+}
+
+func (d *Disk) note(op nameOp) {
+	d.nextOp++
+	op.seq = d.nextOp
+	d.names = append(d.names, op)
+}
+
+// folderSynced puts on the platter what had been done in a folder up to the operation numbered mark.
+func (d *Disk) folderSynced(folder *inode, mark int) {
+	kept := d.names[:0]
+	for _, op := range d.names {
+		if op.seq <= mark {
+			op.unsynced = slices.DeleteFunc(op.unsynced, func(n *inode) bool { return n == folder })
+		}
+		if len(op.unsynced) == 0 {
+			op.settle()
+		} else {
+			kept = append(kept, op)
+		}
+	}
+	clear(d.names[len(kept):])
+	d.names = kept
+}
+
+// folderSyncFailed forgets what was to be written: it is gone with the power, whatever is synced later.
+func (d *Disk) folderSyncFailed(folder *inode, mark int) {
+	d.names = slices.DeleteFunc(d.names, func(op nameOp) bool {
+		return op.seq <= mark && slices.Contains(op.unsynced, folder)
+	})
+}
+
+// settle does the operation on the platter, as far as it still makes sense there.
+func (op nameOp) settle() {
+	switch op.deed {
+	case nameAdded:
+		op.folder.durableEntries[op.name] = op.node
+	case nameRemoved:
+		if op.folder.durableEntries[op.name] == op.node {
+			delete(op.folder.durableEntries, op.name)
+		}
+	case nameMoved:
+		if op.folder.durableEntries[op.name] == op.node {
+			delete(op.folder.durableEntries, op.name)
+			op.to.durableEntries[op.toName] = op.node
+		}
+	}
+}

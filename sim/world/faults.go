@@ -1,0 +1,70 @@
+package world
+
+import (
+	_ "embed"
+	"strings"
+)
+
+// Fault is something that the world did to a machine. The names are in faults.txt, one a line, in this order.
+type Fault int
+
+const (
+	Killed Fault = iota
+	KilledAtEffect
+	PowerLost
+	StoppedCleanly
+	Paused
+	ClockJumped
+	LinkCut
+	ResponseLost
+	LinkStalled
+	DialRefused
+	WriteFailed
+	WriteCutShort
+	SyncFailed
+	FolderSyncFailed
+	ReadFailed
+	FileOpFailed
+	DiskFull
+	DiskHung
+	AnsweredLate
+	RangeFailed
+	WriteTornByKill
+	PageLost
+	PageTorn
+	SizeLost
+	NameLost
+	BitRotted
+	faults
+)
+
+//go:embed faults.txt
+var faultNames string
+
+// FaultNames lists the faults in their order.
+func FaultNames() []string {
+	var names []string
+	for line := range strings.SplitSeq(strings.TrimSpace(faultNames), "\n") {
+		names = append(names, strings.TrimSpace(strings.SplitN(line, "#", 2)[0]))
+	}
+	return names
+}
+
+// Counts is how often each fault fired.
+type Counts [faults]int
+
+// Rates says how often the world misbehaves, in ten thousandths of the operations concerned, and how often the
+// nemesis looks for something bigger to do. The zero value is a perfect world with delays.
+type Rates struct {
+	WriteError, SyncError, ReadError, FileError int
+	KillAtEffect                                int // of steps
+	CutOnFrame, LoseResponse                    int // of frames
+	SlowDisk, SlowLink                          int // of operations and frames: a delay far beyond the usual
+
+	// The nemesis wakes about every NemesisPause and does one of these, by weight.
+	NemesisPause                                                int // milliseconds; 0: never
+	Kill, Power, Stop, Pause, Clock, Hang, Full, Cut, Rot, Dull int
+}
+
+// perfect are the rates of a world that only delays.
+func perfect() Rates { return Rates{} }

@@ -1,0 +1,364 @@
+package world
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+
+	"rookery/core/seam"
+	"rookery/sim/check"
+)
+
+var linkTimes = [8]seam.Mono{50_000, 80_000, 100_000, 150_000, 250_000, 400_000, 1_000_000, 4_000_000}
+
+// Witness is a client that wants to know what an answer said that it never got: the simulator knows, and the checks
+// may. It must not change what the client does.
+type Witness interface {
+	Lost(now seam.Mono, link uint64, frame []byte)
+}
+
+// link is one connection of a client to the node.
+type link struct {
+	world  *World
+	client *actor
+	number uint64 // which of the client's, from 1
+	to     seam.Address
+	node   *Node
+	life   int
+	conn   seam.Conn
+
+	open    bool // the node has accepted it
+	cut     bool // nothing moves any more
+	noticed bool // the node knows
+	told    bool // so does the client
+	hungUp  bool // the machine has been told
+
+	unsent         [][]byte // by the client, before the link was made
+	lastUp, lastDn seam.Mono
+	stalledUntil   seam.Mono
+
+	inbound [][]byte // arrived, and waiting for credit
+	credit  int64
+	replies []*outgoing
+	sending bool
+}
+
+// outgoing is a reply that has not been sent.
+type outgoing struct {
+	reply  seam.Reply
+	hash   seam.Digest
+	ranges []lent
+}
+
+type lent struct {
+	handle *handle
+	node   *inode
+	at     int64
+	length int32
+	before int32
+}
+
+// sendPeer is a client's letter: the first one to somebody makes a link.
+func (a *actor) sendPeer(s *seam.Send) {
+	if s.To.Kind != seam.ToPeer {
+		return
+	}
+	key := fmt.Sprintf("%s:%d", s.To.Host, s.To.Port)
+	l := a.links[key]
+	if l == nil {
+		a.made++
+		l = &link{world: a.world, client: a, number: a.made, to: s.To, node: a.world.Node}
+		a.links[key] = l
+		l.dial()
+	}
+	data := slices.Clone(s.Data)
+	if !l.open {
+		l.unsent = append(l.unsent, data)
+	} else {
+		l.upload(data)
+	}
+}
+
+func (l *link) dial() {
+	w, n := l.world, l.node
+	w.After(w.delay(&linkTimes, w.Rates.SlowLink), func() {
+		if l.client.dead || l.cut {
+			return
+		}
+		if !n.Up || n.Shut {
+			w.Counts[DialRefused]++
+			l.cut = true
+			l.tellClient()
+			return
+		}
+		w.nextConn++
+		l.conn, l.life, l.open = w.nextConn, n.Life, true
+		n.conns[l.conn] = l
+		n.actors[0].push(&seam.Opened{Conn: l.conn, Host: l.to.Host, Port: l.to.Port, Remote: l.client.name})
+		l.client.push(&seam.Mail{From: l.to, Link: l.number})
+		for _, data := range l.unsent {
+			l.upload(data)
+		}
+		l.unsent = nil
+	})
+}
+
+// upload carries a client's bytes to the node, in order.
+func (l *link) upload(data []byte) {
+	w := l.world
+	if l.cut {
+		return
+	}
+	l.maybeStall()
+	if w.network.Chance(w.Rates.CutOnFrame) {
+		if w.network.Choose(2) == 1 {
+			l.Cut() // the bytes never arrive
+			return
+		}
+		w.After(w.delay(&linkTimes, 0), l.Cut) // they may
+	}
+	l.lastUp = max(l.lastUp, l.stalledUntil, w.now+w.delay(&linkTimes, w.Rates.SlowLink))
+	w.queue.push(l.lastUp, func() {
+		if l.cut || l.noticed {
+			return
+		}
+		l.inbound = append(l.inbound, data)
+		l.pump()
+	})
+}
+
+func (l *link) maybeStall() {
+	w := l.world
+	if w.slow.Chance(w.Rates.SlowLink / 4) {
+		w.Counts[LinkStalled]++
+		l.stalledUntil = w.now + seam.Mono(1+w.slow.Choose(40))*100*seam.Millisecond
+	}
+}
+
+// pump hands frames to the machine as far as its credit goes.
+func (l *link) pump() {
+	n := l.node
+	for len(l.inbound) > 0 && l.credit >= int64(len(l.inbound[0])) && !l.cut && !l.noticed {
+		data := l.inbound[0]
+		l.inbound = l.inbound[1:]
+		l.credit -= int64(len(data))
+		frame := data[4:]
+		n.nextLease++
+		n.leases[n.nextLease] = &lease{frame: frame, conn: l.conn}
+		in := &seam.Request{Conn: l.conn, Lease: n.nextLease, Frame: frame}
+		if n.parts.Body != nil {
+			in.Body = n.parts.Body(n.Life, l.conn, frame)
+		}
+		n.actors[0].push(in)
+	}
+}
+
+// credit lets a connection be read, or closes it.
+func (a *actor) credit(c *seam.Credit) {
+	if a.node == nil {
+		return
+	}
+	l := a.node.conns[c.Conn]
+	if !a.world.require(l != nil && !l.hungUp, check.ConnKnown, "%s: credit for connection %d, which is gone", a.name, c.Conn) {
+		return
+	}
+	l.credit += c.Bytes
+	if c.Cut {
+		l.closeAfterReplies()
+		return
+	}
+	l.pump()
+}
+
+// closeAfterReplies closes the link once what was replied is out.
+func (l *link) closeAfterReplies() {
+	l.inbound = nil
+	l.credit = -1 << 40
+	if len(l.replies) == 0 {
+		l.Cut()
+		return
+	}
+	l.replies[len(l.replies)-1].reply.Then = seam.CloseNow
+}
+
+// reply queues an answer.
+func (a *actor) reply(r *seam.Reply) bool {
+	if a.node == nil {
+		return true
+	}
+	w, n := a.world, a.node
+	l := n.conns[r.Conn]
+	if !w.require(l != nil && !l.hungUp, check.ConnKnown, "%s: reply %d to connection %d, which is gone", a.name, r.Op, r.Conn) || !a.begin(r.Op) {
+		return false
+	}
+	out := &outgoing{reply: *r, hash: hashOf(r.Head)}
+	out.reply.Body = nil
+	for _, g := range r.Body {
+		h := a.files[g.File]
+		if !w.require(h != nil && h.node != nil, check.FileKnown, "%s: reply %d has a range of file %d, which is not open", a.name, r.Op, g.File) {
+			return false
+		}
+		h.lent = append(h.lent, lentRange{r.Op, g.At + int64(g.Len)})
+		out.ranges = append(out.ranges, lent{h, h.node, g.At, g.Len, g.Before})
+	}
+	l.replies = append(l.replies, out)
+	n.outstanding++
+	l.sendNext()
+	return true
+}
+
+func (l *link) sendNext() {
+	if l.sending || len(l.replies) == 0 {
+		return
+	}
+	w := l.world
+	l.sending = true
+	life := l.life
+	w.queue.push(max(w.now+w.delay(&linkTimes, w.Rates.SlowLink)/4, l.stalledUntil), func() {
+		if !l.node.Up || l.node.Life != life {
+			return
+		}
+		out := l.replies[0]
+		l.replies = l.replies[1:]
+		l.sending = false
+		l.finish(out)
+		l.sendNext()
+	})
+}
+
+// finish sends one reply and hands it back.
+func (l *link) finish(out *outgoing) {
+	w, n := l.world, l.node
+	r := &out.reply
+	w.require(hashOf(r.Head) == out.hash, check.HeadUntouched, "the head of reply %d changed before it was sent", r.Op)
+	in := &seam.Sent{Op: r.Op, Conn: r.Conn}
+	if l.cut || l.noticed {
+		in.Fault = seam.Gone
+	} else if frame, whole := l.assemble(out); whole {
+		l.download(frame)
+	} else {
+		in.Fault = seam.IOError
+		l.Cut()
+	}
+	for _, g := range out.ranges {
+		g.handle.lent = slices.DeleteFunc(g.handle.lent, func(x lentRange) bool { return x.op == r.Op })
+	}
+	n.outstanding--
+	n.actors[0].answer(r.Op, in, nil)
+	if r.Then == seam.CloseNow {
+		l.Cut()
+	}
+	l.maybeHangUp()
+}
+
+// assemble reads a reply's ranges from the disk, now.
+func (l *link) assemble(out *outgoing) ([]byte, bool) {
+	w := l.world
+	frame, done := []byte(nil), int32(0)
+	for _, g := range out.ranges {
+		frame = append(frame, out.reply.Head[done:g.before]...)
+		done = g.before
+		if w.disk.Chance(w.Rates.ReadError) {
+			w.Counts[RangeFailed]++
+			return nil, false
+		}
+		bytes := g.node.read(g.at, int64(g.length))
+		if !w.require(len(bytes) == int(g.length), check.LentUntouched, "reply %d promised %d bytes at %d of file %d, which has %d",
+			out.reply.Op, g.length, g.at, g.handle.id, g.node.size) {
+			return nil, false
+		}
+		frame = append(frame, bytes...)
+	}
+	frame = append(frame, out.reply.Head[done:]...)
+	if len(frame) == 0 {
+		return frame, true
+	}
+	whole := len(frame) >= 4 && int(binary.BigEndian.Uint32(frame)) == len(frame)-4
+	w.require(whole, check.MachineHolds, "reply %d is %d bytes long and says otherwise", out.reply.Op, len(frame))
+	return frame, whole
+}
+
+// download carries a reply to the client, in order.
+func (l *link) download(frame []byte) {
+	w := l.world
+	if len(frame) == 0 {
+		return
+	}
+	sent := w.now
+	if w.network.Chance(w.Rates.LoseResponse) {
+		w.Counts[ResponseLost]++
+		l.lose(sent, frame)
+		l.Cut()
+		return
+	}
+	l.lastDn = max(l.lastDn, l.stalledUntil, w.now+w.delay(&linkTimes, w.Rates.SlowLink))
+	w.queue.push(l.lastDn, func() {
+		if l.told || l.client.dead {
+			l.lose(sent, frame)
+			return
+		}
+		l.client.pushLent(&seam.Mail{From: l.to, Link: l.number, Frame: frame[4:]}, frame)
+	})
+}
+
+func (l *link) lose(sent seam.Mono, frame []byte) {
+	if witness, ok := l.client.machine.(Witness); ok {
+		witness.Lost(sent, l.number, frame[4:])
+	}
+}
+
+// Cut breaks the link; each side notices in its own time.
+func (l *link) Cut() {
+	if l.cut {
+		return
+	}
+	w := l.world
+	l.cut = true
+	w.Counts[LinkCut]++
+	w.After(w.delay(&linkTimes, w.Rates.SlowLink), func() {
+		if l.node.Up && l.node.Life == l.life && l.open {
+			l.noticed = true
+			l.inbound = nil
+			l.maybeHangUp()
+		}
+	})
+	w.After(w.delay(&linkTimes, w.Rates.SlowLink), l.tellClient)
+}
+
+// reset is what the death of the node's process does to a link.
+func (l *link) reset() {
+	l.cut, l.noticed = true, true
+	w := l.world
+	w.queue.push(max(l.lastDn, w.now+w.delay(&linkTimes, w.Rates.SlowLink)), l.tellClient)
+}
+
+func (l *link) tellClient() {
+	if l.told {
+		return
+	}
+	l.told = true
+	key := fmt.Sprintf("%s:%d", l.to.Host, l.to.Port)
+	if l.client.links[key] == l {
+		delete(l.client.links, key)
+	}
+	l.client.push(&seam.Mail{From: l.to, Link: l.number, Fault: seam.Gone})
+}
+
+// maybeHangUp tells the machine that a link is gone once nothing of it is outstanding.
+func (l *link) maybeHangUp() {
+	if l.noticed && !l.hungUp && len(l.replies) == 0 && l.open {
+		l.node.actors[0].push(&seam.Hangup{Conn: l.conn})
+	}
+}
+
+// mayHangUp says, when the Hangup is about to be stepped, whether it may be: a reply may have come in between, and then
+// another Hangup follows.
+func (n *Node) mayHangUp(conn seam.Conn) bool {
+	l := n.conns[conn]
+	if l == nil || l.hungUp || len(l.replies) > 0 {
+		return false
+	}
+	l.hungUp = true
+	delete(n.conns, conn)
+	return true
+}

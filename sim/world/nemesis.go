@@ -1,0 +1,155 @@
+package world
+
+import "rookery/core/seam"
+
+// Client adds a client machine to the world. Its first input is Started.
+func (w *World) Client(name string, m seam.Machine) (kill func()) {
+	a := w.newActor(nil, seam.Address{Kind: seam.ToOperator, ID: uint64(len(w.clients) + 1)}, name, m)
+	w.clients = append(w.clients, a)
+	a.push(&seam.Started{})
+	return func() { w.killClient(a) }
+}
+
+// killClient ends a client: its links break, and nothing more is delivered to it.
+func (w *World) killClient(a *actor) {
+	a.dead = true
+	for _, l := range a.openLinks() {
+		l.Cut()
+	}
+}
+
+// openLinks lists a client's links; it has one a peer.
+func (a *actor) openLinks() []*link {
+	var links []*link
+	for _, l := range a.links { //tidy:unordered there is one node
+		links = append(links, l)
+	}
+	return links
+}
+
+// Unleash lets the nemesis loose: it wakes every so often and does one of the bigger faults, by the rates' weights.
+func (w *World) Unleash(until seam.Mono) {
+	r := &w.Rates
+	if r.NemesisPause == 0 {
+		return
+	}
+	pause := seam.Mono(r.NemesisPause/2+w.nemesis.Choose(r.NemesisPause)) * seam.Millisecond
+	w.After(pause, func() {
+		if w.now >= until {
+			return
+		}
+		w.strike(until)
+		w.Unleash(until)
+	})
+}
+
+// strike does one thing. The weights' order is that of Rates, with nothing first.
+func (w *World) strike(until seam.Mono) {
+	r, n := &w.Rates, w.Node
+	if !n.Up {
+		return
+	}
+	lull := seam.Mono(1+w.nemesis.Choose(60)) * 50 * seam.Millisecond
+	switch w.nemesis.Pick(r.Dull, r.Kill, r.Power, r.Stop, r.Pause, r.Clock, r.Hang, r.Full, r.Cut, r.Rot) {
+	case 1:
+		n.Kill()
+		w.restartAfter(lull)
+	case 2:
+		n.CutPower()
+		w.restartAfter(lull)
+	case 3:
+		n.Stop(60*seam.Second, func(bool) { w.restartAfter(lull) })
+	case 4:
+		n.Pause(lull * seam.Mono(1+w.nemesis.Choose(20)))
+	case 5:
+		n.JumpClock(int64(w.nemesis.Choose(7)-3) * []int64{1000, 60_000, 3_600_000, 86_400_000}[w.nemesis.Choose(4)])
+	case 6:
+		n.Hang(lull * seam.Mono(1+w.nemesis.Choose(20)))
+	case 7:
+		n.Fill(lull)
+	case 8:
+		w.cutSome()
+	case 9:
+		n.Rot()
+	}
+}
+
+func (w *World) restartAfter(lull seam.Mono) { w.After(lull, w.Node.Start) }
+
+func (w *World) cutSome() {
+	for _, a := range w.clients {
+		for _, l := range a.openLinks() {
+			if w.nemesis.Choose(2) == 1 {
+				l.Cut()
+			}
+		}
+	}
+}
+
+// Calm ends all faults; what was broken heals and a process runs.
+func (w *World) Calm() {
+	w.Rates = Rates{}
+	w.Node.Heal()
+	w.Node.Start()
+}
+
+// Rot turns one bit of a file that is wholly on the platter and that nobody writes any more. Which files those are is
+// for the name to say: a log's segment that is followed by another.
+func (n *Node) Rot() {
+	w := n.world
+	var old []*inode
+	all := n.Disk.Walk()
+	for i := range all {
+		if isOldSegment(all, i) {
+			if node := n.Disk.find(all[i].Path); len(node.dirty) == 0 && node.size > 0 && !node.sizeDirty && !node.unwritten {
+				old = append(old, node)
+			}
+		}
+	}
+	if len(old) == 0 {
+		return
+	}
+	node := old[w.nemesis.Choose(len(old))]
+	at := int64(w.nemesis.Choose(int(min(node.size, 1<<30))))
+	bit := byte(1) << w.nemesis.Choose(8)
+	p := node.writable(at / pageSize)
+	p.data[at%pageSize] ^= bit
+	node.keepPage(at / pageSize)
+	p.shared = true
+	delete(node.dirty, at/pageSize)
+	node.rotted = true
+	w.Counts[BitRotted]++
+	w.logf("ROT of %s at %d", node.name, at)
+}
+
+func isOldSegment(all []seam.Entry, i int) bool {
+	name := all[i].Path.Name
+	if all[i].Folder || !hasSuffix(name, ".log") {
+		return false
+	}
+	folder, _ := split(all[i].Path)
+	for j := i + 1; j < len(all); j++ {
+		if other, _ := split(all[j].Path); other == folder && hasSuffix(all[j].Path.Name, ".log") {
+			return true
+		}
+	}
+	return false
+}
+
+func hasSuffix(s, suffix string) bool {
+	return len(s) >= len(suffix) && s[len(s)-len(suffix):] == suffix
+}
+
+// Rotted says whether a bit of a file in that folder was turned.
+func (d *Disk) Rotted(folder seam.Path) bool {
+	n := d.find(folder)
+	if n == nil || !n.folder {
+		return false
+	}
+	for _, child := range n.entries { //tidy:unordered any of them
+		if child.rotted {
+			return true
+		}
+	}
+	return false
+}

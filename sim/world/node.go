@@ -1,0 +1,329 @@
+package world
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"rookery/core/seam"
+	"rookery/sim/check"
+)
+
+// Node is one computer: a disk that outlives everything, and at most one process with a Broker and what belongs to it.
+type Node struct {
+	Disk  *Disk
+	Life  int  // counts the processes there were
+	Up    bool // a process runs
+	Ready bool // it has said so
+	Shut  bool // nobody may connect
+
+	world  *World
+	parts  Parts
+	actors []*actor // the Broker first
+
+	outstanding int        // operations of the disk, letters and replies under way
+	pending     []*pending // those that a death may leave half done
+	conns       map[seam.Conn]*link
+	leases      map[seam.Lease]*lease
+	nextLease   seam.Lease
+	stopped     func()
+
+	wallOffset  int64 // what the wall clock shows more than the time since the beginning, in milliseconds
+	monoOrigin  seam.Mono
+	pausedUntil seam.Mono
+	hungUntil   seam.Mono
+	fullUntil   seam.Mono
+}
+
+// pending is an operation that nothing orders, and what a death may leave of it.
+type pending struct {
+	done  bool
+	carry func()
+}
+
+// lease is a frame lent to the machine.
+type lease struct {
+	frame []byte
+	conn  seam.Conn
+}
+
+func (n *Node) clock() seam.Now {
+	w := n.world
+	return seam.Now{Mono: w.now + n.monoOrigin, Wall: seam.Wall(n.wallOffset + int64(w.now/seam.Millisecond))}
+}
+
+func (n *Node) full() bool { return n.fullUntil > n.world.now }
+
+// Broker is the process's Broker; nil while none runs.
+func (n *Node) Broker() seam.Machine {
+	if !n.Up {
+		return nil
+	}
+	return n.actors[0].machine
+}
+
+// Start begins a new process on what the disk holds.
+func (n *Node) Start() {
+	if n.Up {
+		return
+	}
+	w := n.world
+	n.Life++
+	n.Up, n.Ready = true, false
+	n.monoOrigin = seam.Second + seam.Mono(w.clock.Choose(4))*1000*seam.Second
+	n.outstanding, n.pending, n.stopped = 0, nil, nil
+	n.conns, n.leases = map[seam.Conn]*link{}, map[seam.Lease]*lease{}
+	broker := w.newActor(n, seam.Address{Kind: seam.ToBroker}, fmt.Sprintf("broker.%d", n.Life), n.parts.Broker(n.Life))
+	n.actors = []*actor{broker}
+	w.logf("START life %d", n.Life)
+	broker.push(&seam.Started{Files: n.Disk.Walk(), Dirs: make([]seam.Fault, len(n.Disk.roots))})
+}
+
+// Stop asks the process to end in order; then is called once it has, or once it was killed because it did not.
+func (n *Node) Stop(patience seam.Mono, then func(clean bool)) {
+	w, life := n.world, n.Life
+	n.stopped = func() {
+		w.Counts[StoppedCleanly]++
+		n.end("stopped")
+		then(true)
+	}
+	w.logf("STOP")
+	n.actors[0].push(&seam.Stop{})
+	w.After(patience, func() {
+		if n.Up && n.Life == life {
+			n.kill("it did not stop")
+			then(false)
+		}
+	})
+}
+
+// Kill ends the process as kill -9 does: the page cache survives, and of what was under way some was done.
+func (n *Node) Kill() {
+	n.world.Counts[Killed]++
+	n.kill("killed")
+}
+
+func (n *Node) kill(why string) {
+	if !n.Up {
+		return
+	}
+	for _, a := range n.actors {
+		for _, id := range slices.Sorted(maps.Keys(a.files)) {
+			a.files[id].abandon()
+		}
+	}
+	for _, p := range n.pending {
+		if !p.done && p.carry != nil && n.world.power.Choose(2) == 1 {
+			p.carry()
+		}
+	}
+	n.end(why)
+}
+
+// abandon decides how much of a file's queue was done when the process died.
+func (h *handle) abandon() {
+	w := h.owner.world
+	done := w.power.Choose(len(h.queue) + 1)
+	for i := range h.queue[:done] {
+		t := &h.queue[i]
+		switch {
+		case t.kind == writeTask && h.node != nil && !h.failed:
+			h.node.write(t.at, t.data)
+		case t.kind != writeTask && t.kind != readTask && t.kind != closeTask:
+			h.change(t, &seam.Wrote{})
+		}
+	}
+	if done == len(h.queue) || h.node == nil || h.failed {
+		return
+	}
+	if t := &h.queue[done]; t.kind == writeTask {
+		if part := w.power.Choose(len(t.data) + 1); part > 0 {
+			w.Counts[WriteTornByKill]++
+			h.writePart(t, part)
+		}
+	}
+}
+
+// end takes the process away.
+func (n *Node) end(why string) {
+	n.world.logf("END life %d: %s", n.Life, why)
+	n.Up, n.Ready = false, false
+	for _, a := range n.actors {
+		a.dead = true
+	}
+	for _, id := range slices.Sorted(maps.Keys(n.conns)) {
+		n.conns[id].reset()
+	}
+	n.outstanding, n.pending = 0, nil
+	n.pausedUntil = 0
+}
+
+// CutPower ends the process and takes the page cache with it.
+func (n *Node) CutPower() {
+	w := n.world
+	w.Counts[PowerLost]++
+	n.kill("power lost")
+	n.Disk.cutPower(w.power, &w.Counts)
+	n.hungUntil, n.fullUntil = 0, 0
+}
+
+// Pause keeps the process from running for a while.
+func (n *Node) Pause(length seam.Mono) {
+	n.world.Counts[Paused]++
+	n.pausedUntil = n.world.now + length
+}
+
+// Hang keeps the disk from answering for a while.
+func (n *Node) Hang(length seam.Mono) {
+	n.world.Counts[DiskHung]++
+	n.hungUntil = n.world.now + length
+}
+
+// Fill leaves the disk without space for a while.
+func (n *Node) Fill(length seam.Mono) {
+	n.world.Counts[DiskFull]++
+	n.fullUntil = n.world.now + length
+}
+
+// JumpClock moves the wall clock.
+func (n *Node) JumpClock(milliseconds int64) {
+	n.world.Counts[ClockJumped]++
+	n.wallOffset += milliseconds
+}
+
+// Heal ends the episodes.
+func (n *Node) Heal() {
+	now := n.world.now
+	n.hungUntil, n.fullUntil = min(n.hungUntil, now), min(n.fullUntil, now)
+	n.pausedUntil = min(n.pausedUntil, now)
+}
+
+// outstand notes an operation that is under way and what a death may do with it.
+func (n *Node) outstand(carry func()) *pending {
+	p := &pending{carry: carry}
+	n.outstanding++
+	if carry != nil {
+		n.pending = append(slices.DeleteFunc(n.pending, func(p *pending) bool { return p.done }), p)
+	}
+	return p
+}
+
+// whenAnswered runs something when the disk has answered, which a hung disk does late or not at all.
+func (n *Node) whenAnswered(delay seam.Mono, p *pending, run func(late bool)) {
+	w, life, born := n.world, n.Life, n.world.now
+	var settle func()
+	settle = func() {
+		if !n.Up || n.Life != life {
+			return
+		}
+		late := false
+		if n.hungUntil > w.now {
+			if w.now-born < w.Patience {
+				w.queue.push(min(n.hungUntil+delay, born+w.Patience), settle)
+				return
+			}
+			late = true
+			w.Counts[AnsweredLate]++
+		}
+		if p != nil {
+			p.done = true
+			n.outstanding--
+		}
+		run(late)
+	}
+	w.queue.push(w.now+delay, settle)
+}
+
+// Quiet says whether nothing is under way that could wake anything but time and clients.
+func (n *Node) Quiet() bool {
+	if !n.Up || n.outstanding > 0 {
+		return false
+	}
+	for _, a := range n.actors {
+		if len(a.inbox) > 0 || a.alarmAt != seam.Never && a.alarmAt <= a.clock().Mono {
+			return false
+		}
+	}
+	return true
+}
+
+// send carries a letter between the machines of a process.
+func (a *actor) send(s *seam.Send) {
+	if a.node == nil {
+		a.sendPeer(s)
+		return
+	}
+	n, w := a.node, a.world
+	to := n.actorAt(a, s.To)
+	if to == nil {
+		return
+	}
+	mail := &seam.Mail{From: a.address, Body: s.Body}
+	o, life := n.outstand(nil), n.Life
+	w.After(callTimes[w.delays.Choose(8)], func() {
+		if n.Up && n.Life == life {
+			o.done = true
+			n.outstanding--
+			to.push(mail)
+		}
+	})
+	a.reported = a.reported || s.To.Kind == seam.ToBroker
+}
+
+// actorAt finds the machine of an address; a new Recovery or Cleaner address makes one.
+func (n *Node) actorAt(from *actor, to seam.Address) *actor {
+	for _, a := range n.actors {
+		if a.address == to {
+			return a
+		}
+	}
+	if n.parts.Actor == nil || to.Kind != seam.ToRecovery && to.Kind != seam.ToCleaner {
+		return nil
+	}
+	a := n.world.newActor(n, to, fmt.Sprintf("machine %d/%d", to.Kind, to.ID), n.parts.Actor(to))
+	n.actors = append(n.actors, a)
+	return a
+}
+
+// maybeRetire drops a machine that has reported and waits for nothing any more.
+func (a *actor) maybeRetire() {
+	if a.node == nil || a.address.Kind == seam.ToBroker || !a.reported || len(a.ops) > 0 || len(a.inbox) > 0 || a.alarmAt != seam.Never {
+		return
+	}
+	a.dead = true
+	a.node.actors = slices.DeleteFunc(a.node.actors, func(other *actor) bool { return other == a })
+}
+
+func (n *Node) onEvent(a *actor, e *seam.Event) {
+	w := n.world
+	switch e.Kind {
+	case seam.Ready:
+		n.Ready = true
+	case seam.Stopped:
+		if stopped := n.stopped; stopped != nil {
+			n.stopped = nil
+			w.After(0, func() {
+				w.require(n.outstanding == 0, check.StateRebuilt, "it said that it had stopped with %d things outstanding", n.outstanding)
+				stopped()
+			})
+		}
+	}
+	if w.OnEvent != nil {
+		w.OnEvent(n, e)
+	}
+}
+
+// free takes a frame back and overwrites it.
+func (a *actor) free(id seam.Lease) {
+	if a.node == nil {
+		return
+	}
+	l := a.node.leases[id]
+	if a.world.require(l != nil, check.LeaseOnce, "%s freed lease %d, which it does not hold", a.name, id) {
+		poison(l.frame)
+		delete(a.node.leases, id)
+	}
+}
+
+// Leases is how many frames the process holds.
+func (n *Node) Leases() int { return len(n.leases) }

@@ -1,0 +1,138 @@
+package world
+
+// pageSize is the unit in which the page cache is written back, sectorSize the unit that a disk writes whole.
+const (
+	pageSize   = 4096
+	sectorSize = 512
+)
+
+// page is never changed once it is shared with the platter or with a sync under way.
+type page struct {
+	shared bool
+	data   [pageSize]byte
+}
+
+func (n *inode) write(at int64, data []byte) {
+	for done := 0; done < len(data); {
+		number, offset := (at+int64(done))/pageSize, int((at+int64(done))%pageSize)
+		p := n.writable(number)
+		done += copy(p.data[offset:], data[done:])
+	}
+	n.grow(at + int64(len(data)))
+}
+
+func (n *inode) grow(size int64) {
+	if size > n.size {
+		n.size, n.sizeDirty = size, true
+	}
+}
+
+// writable is a page of the cache that may be changed.
+func (n *inode) writable(number int64) *page {
+	p := n.pages[number]
+	if p == nil || p.shared {
+		fresh := &page{}
+		if p != nil {
+			fresh.data = p.data
+		}
+		p = fresh
+		n.pages[number] = p
+	}
+	n.dirty[number] = true
+	return p
+}
+
+func (n *inode) read(at, length int64) []byte {
+	if at >= n.size || length <= 0 {
+		return nil
+	}
+	b := make([]byte, min(length, n.size-at))
+	n.readInto(b, at)
+	return b
+}
+
+func (n *inode) readInto(b []byte, at int64) {
+	for done := 0; done < len(b); {
+		number, offset := (at+int64(done))/pageSize, int((at+int64(done))%pageSize)
+		length := min(len(b)-done, pageSize-offset)
+		if p := n.pages[number]; p != nil {
+			copy(b[done:done+length], p.data[offset:])
+		}
+		done += length
+	}
+}
+
+func (n *inode) truncate(size int64) {
+	if size < n.size {
+		n.cut(size)
+	}
+	if size != n.size {
+		n.size, n.sizeDirty = size, true
+	}
+}
+
+// cut drops what lies beyond size from the cache; the platter learns of it at the next sync.
+func (n *inode) cut(size int64) {
+	for _, number := range sortedPages(n.pages) {
+		if number*pageSize >= size {
+			delete(n.pages, number)
+			n.dirty[number] = true
+		}
+	}
+	if offset := size % pageSize; offset != 0 && n.pages[size/pageSize] != nil {
+		clear(n.writable(size / pageSize).data[offset:])
+	}
+}
+
+// snapshot is what a sync will write: the pages as they were when it was asked for.
+type snapshot struct {
+	numbers   []int64
+	pages     []*page // nil: a hole
+	size      int64
+	sizeDirty bool
+}
+
+func (n *inode) beginSync() snapshot {
+	s := snapshot{numbers: sortedPages(n.dirty), size: n.size, sizeDirty: n.sizeDirty}
+	for _, number := range s.numbers {
+		p := n.pages[number]
+		if p != nil {
+			p.shared = true
+		}
+		s.pages = append(s.pages, p)
+	}
+	return s
+}
+
+// synced puts a snapshot on the platter. A page that was written meanwhile stays dirty.
+func (n *inode) synced(s snapshot) {
+	for i, number := range s.numbers {
+		n.settlePage(number, s.pages[i])
+		n.cleanUnlessChanged(number, s.pages[i])
+	}
+	n.durableSize = s.size
+	n.sizeDirty = n.sizeDirty && n.size != s.size
+}
+
+func (n *inode) settlePage(number int64, p *page) {
+	if p == nil {
+		delete(n.durable, number)
+	} else {
+		n.durable[number] = p
+	}
+}
+
+// syncFailed makes the pages of a snapshot clean without writing them: the kernel has dropped the error with them.
+func (n *inode) syncFailed(s snapshot) {
+	for i, number := range s.numbers {
+		n.cleanUnlessChanged(number, s.pages[i])
+	}
+	n.sizeDirty = n.sizeDirty && n.size != s.size
+	n.unwritten = n.unwritten || len(s.numbers) > 0 || s.sizeDirty
+}
+
+func (n *inode) cleanUnlessChanged(number int64, p *page) {
+	if n.pages[number] == p {
+		delete(n.dirty, number)
+	}
+}

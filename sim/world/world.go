@@ -1,0 +1,182 @@
+package world
+
+import (
+	"fmt"
+
+	"rookery/core/seam"
+	"rookery/sim/check"
+)
+
+// Parts makes the machines of a node. Seeds are what a configuration would hand them.
+type Parts struct {
+	Broker func(life int) seam.Machine
+	Actor  func(to seam.Address) seam.Machine               // a Recovery or a Cleaner; nil: there are none
+	Body   func(life int, conn seam.Conn, frame []byte) any // what the connection's goroutine makes of a frame
+}
+
+// World is one run.
+type World struct {
+	Tape   *Tape
+	Rates  Rates
+	Counts Counts
+	Laws   *check.Counts
+	Node   *Node
+
+	// Patience is how long a driver waits for a disk before it answers Late.
+	Patience seam.Mono
+	// Watch is called after each Step of a Broker.
+	Watch func(n *Node, broker seam.Machine)
+	// OnEvent is called for each Event of a node's machines.
+	OnEvent func(n *Node, e *seam.Event)
+	// Log, if not nil, is told each step in words.
+	Log func(line string)
+
+	now      seam.Mono
+	queue    queue
+	hash     seam.Digest
+	steps    int
+	events   int
+	failure  error
+	clients  []*actor
+	nextConn seam.Conn
+
+	delays, slow, crashes, network, disk, nemesis, power, clock *Stream
+}
+
+// New makes a world with one node that is not running yet.
+func New(tape *Tape, rates Rates, parts Parts, dirs int) *World {
+	w := &World{
+		Tape: tape, Rates: rates, Laws: &check.Counts{}, Patience: 20 * seam.Second,
+		delays: tape.Stream("delay"), slow: tape.Stream("slow"), crashes: tape.Stream("crash"),
+		network: tape.Stream("network"), disk: tape.Stream("disk"), nemesis: tape.Stream("nemesis"),
+		power: tape.Stream("power"), clock: tape.Stream("clock"),
+	}
+	w.Node = &Node{world: w, parts: parts, Disk: NewDisk(dirs), wallOffset: 1_700_000_000_000}
+	return w
+}
+
+// Now is the virtual time.
+func (w *World) Now() seam.Mono { return w.now }
+
+// Steps is how many Steps of machines were made.
+func (w *World) Steps() int { return w.steps }
+
+// Hash is the digest of every Step's effects so far, and of how many choices were asked for.
+func (w *World) Hash() uint64 {
+	h := w.hash
+	h.Int(uint64(w.Tape.Total()))
+	h.Int(uint64(w.now))
+	return uint64(h)
+}
+
+// Failure is the first law that did not hold; nil while all do.
+func (w *World) Failure() error { return w.failure }
+
+// Fail ends the run.
+func (w *World) Fail(err error) {
+	if w.failure == nil && err != nil {
+		w.failure = err
+		w.logf("FAILED %v", err)
+	}
+}
+
+func (w *World) require(holds bool, law check.Law, format string, args ...any) bool {
+	w.Laws[law]++
+	if !holds {
+		w.Fail(check.Fail(law, format, args...))
+	}
+	return holds
+}
+
+// After runs a function when some time has passed.
+func (w *World) After(delay seam.Mono, run func()) {
+	w.queue.push(w.now+max(delay, 0), run)
+}
+
+// Run lets time pass until there is nothing left to do, the time has come, a law is broken, or done says so.
+func (w *World) Run(until seam.Mono, done func() bool) {
+	for w.failure == nil && !w.queue.empty() && w.queue.first() <= until {
+		e := w.queue.pop()
+		w.now = e.at
+		w.events++
+		e.run()
+		if done != nil && done() {
+			return
+		}
+	}
+	if w.failure == nil && w.now < until && (done == nil || !done()) {
+		w.now = until
+	}
+}
+
+func (w *World) logf(format string, args ...any) {
+	if w.Log != nil {
+		w.Log(fmt.Sprintf("%12.6f ", float64(w.now)/1e9) + fmt.Sprintf(format, args...))
+	}
+}
+
+// delay draws from a table of usual times; now and then something takes far longer.
+func (w *World) delay(table *[8]seam.Mono, slowRate int) seam.Mono {
+	d := table[w.delays.Choose(8)]
+	if w.slow.Chance(slowRate) {
+		d *= seam.Mono(20 + 60*w.slow.Choose(8))
+	}
+	return d
+}
+
+// event is something that happens at a moment; events of one moment happen in the order in which they were planned.
+type event struct {
+	at  seam.Mono
+	seq uint64
+	run func()
+}
+
+// queue is a binary heap of events by (at, seq).
+type queue struct {
+	heap []event
+	seq  uint64
+}
+
+func (q *queue) empty() bool      { return len(q.heap) == 0 }
+func (q *queue) first() seam.Mono { return q.heap[0].at }
+
+func (q *queue) less(i, j int) bool {
+	a, b := &q.heap[i], &q.heap[j]
+	return a.at < b.at || a.at == b.at && a.seq < b.seq
+}
+
+func (q *queue) push(at seam.Mono, run func()) {
+	q.seq++
+	q.heap = append(q.heap, event{at, q.seq, run})
+	for i := len(q.heap) - 1; i > 0; {
+		up := (i - 1) / 2
+		if !q.less(i, up) {
+			break
+		}
+		q.heap[i], q.heap[up] = q.heap[up], q.heap[i]
+		i = up
+	}
+}
+
+func (q *queue) pop() event {
+	top := q.heap[0]
+	last := len(q.heap) - 1
+	q.heap[0] = q.heap[last]
+	q.heap[last] = event{}
+	q.heap = q.heap[:last]
+	for i := 0; ; {
+		child := 2*i + 1
+		if child >= last {
+			break
+		}
+		if child+1 < last && q.less(child+1, child) {
+			child++
+		}
+		if !q.less(child, i) {
+			break
+		}
+		q.heap[i], q.heap[child] = q.heap[child], q.heap[i]
+		i = child
+	}
+	return top
+}
