@@ -26,6 +26,7 @@ const (
 	scratchKept     = 1 << 20  // a Scratch that holds more than this lets go of it at the next call
 	zstdWindowMax   = 128 << 20
 	snappyRatioMax  = 22 // three bytes make at most 64
+	zstdRatioBits   = 15 // a run of 128 KiB takes four bytes, and nothing takes fewer
 	xerialHeader    = 16
 	xerialSignature = 0x82534e41 // the first four bytes of "\x82SNAPPY\x00", which no chunk's length can be
 )
@@ -125,6 +126,7 @@ func (s *Scratch) inflateZstd(dst, src []byte, limit int) ([]byte, Fault) {
 		}
 		s.zstd = decoder
 	}
+	possible := int64(len(src)) << zstdRatioBits
 	for {
 		out, err := s.zstd.DecodeAll(src, dst[:0])
 		switch {
@@ -136,6 +138,8 @@ func (s *Scratch) inflateZstd(dst, src []byte, limit int) ([]byte, Fault) {
 			return dst, Malformed
 		case cap(dst) > limit:
 			return dst, TooLarge
+		case int64(cap(dst)) > possible:
+			return dst, Malformed
 		}
 		dst = make([]byte, 0, min(2*cap(dst), limit+1))
 	}

@@ -92,19 +92,44 @@ func (c Codec) String() string {
 // View is a batch's bytes, at least HeaderSize of them; what lies behind Size is not looked at.
 type View []byte
 
-func (v View) BaseOffset() int64      { return int64(binary.BigEndian.Uint64(v[baseOffsetAt:])) }
-func (v View) Length() int32          { return int32(binary.BigEndian.Uint32(v[lengthAt:])) }
-func (v View) LeaderEpoch() int32     { return int32(binary.BigEndian.Uint32(v[leaderEpochAt:])) }
-func (v View) Magic() int8            { return int8(v[magicAt]) }
-func (v View) CRC() uint32            { return binary.BigEndian.Uint32(v[crcAt:]) }
-func (v View) Attributes() int16      { return int16(binary.BigEndian.Uint16(v[attributesAt:])) }
+// BaseOffset is the offset of the first record; what a client sends has 0 there.
+func (v View) BaseOffset() int64 { return int64(binary.BigEndian.Uint64(v[baseOffsetAt:])) }
+
+// Length counts the bytes behind itself, as the batch claims.
+func (v View) Length() int32 { return int32(binary.BigEndian.Uint32(v[lengthAt:])) }
+
+// LeaderEpoch is the epoch of the leader that took the batch.
+func (v View) LeaderEpoch() int32 { return int32(binary.BigEndian.Uint32(v[leaderEpochAt:])) }
+
+// Magic is the version of the format.
+func (v View) Magic() int8 { return int8(v[magicAt]) }
+
+// CRC is the CRC-32C that the batch claims.
+func (v View) CRC() uint32 { return binary.BigEndian.Uint32(v[crcAt:]) }
+
+// Attributes holds the codec and the bits.
+func (v View) Attributes() int16 { return int16(binary.BigEndian.Uint16(v[attributesAt:])) }
+
+// LastOffsetDelta is the last offset less the first.
 func (v View) LastOffsetDelta() int32 { return int32(binary.BigEndian.Uint32(v[lastOffsetDeltaAt:])) }
-func (v View) BaseTimestamp() int64   { return int64(binary.BigEndian.Uint64(v[baseTimestampAt:])) }
-func (v View) MaxTimestamp() int64    { return int64(binary.BigEndian.Uint64(v[maxTimestampAt:])) }
-func (v View) ProducerID() int64      { return int64(binary.BigEndian.Uint64(v[producerIDAt:])) }
-func (v View) ProducerEpoch() int16   { return int16(binary.BigEndian.Uint16(v[producerEpochAt:])) }
-func (v View) BaseSequence() int32    { return int32(binary.BigEndian.Uint32(v[baseSequenceAt:])) }
-func (v View) Count() int32           { return int32(binary.BigEndian.Uint32(v[countAt:])) }
+
+// BaseTimestamp is what the records' timestamps are added to.
+func (v View) BaseTimestamp() int64 { return int64(binary.BigEndian.Uint64(v[baseTimestampAt:])) }
+
+// MaxTimestamp is the largest timestamp; every record's under LogAppendTime.
+func (v View) MaxTimestamp() int64 { return int64(binary.BigEndian.Uint64(v[maxTimestampAt:])) }
+
+// ProducerID is the idempotent producer's, or NoProducerID.
+func (v View) ProducerID() int64 { return int64(binary.BigEndian.Uint64(v[producerIDAt:])) }
+
+// ProducerEpoch is the producer's incarnation.
+func (v View) ProducerEpoch() int16 { return int16(binary.BigEndian.Uint16(v[producerEpochAt:])) }
+
+// BaseSequence is the first record's sequence, or NoSequence.
+func (v View) BaseSequence() int32 { return int32(binary.BigEndian.Uint32(v[baseSequenceAt:])) }
+
+// Count is how many records the batch claims.
+func (v View) Count() int32 { return int32(binary.BigEndian.Uint32(v[countAt:])) }
 
 // Size is how many bytes the whole batch has, if its length field is true.
 func (v View) Size() int64 { return PrefixSize + int64(v.Length()) }
@@ -123,9 +148,14 @@ func (v View) LastSequence() int32 {
 	return AddSequence(v.BaseSequence(), v.LastOffsetDelta())
 }
 
-func (v View) IsControl() bool       { return v.Attributes()&ControlBit != 0 }
+// IsControl says whether the broker wrote the batch for itself: markers, changes of leader.
+func (v View) IsControl() bool { return v.Attributes()&ControlBit != 0 }
+
+// IsTransactional says whether the batch belongs to a transaction.
 func (v View) IsTransactional() bool { return v.Attributes()&TransactionalBit != 0 }
-func (v View) IsAppendTime() bool    { return v.Attributes()&AppendTimeBit != 0 }
+
+// IsAppendTime says whether the timestamps are the broker's.
+func (v View) IsAppendTime() bool { return v.Attributes()&AppendTimeBit != 0 }
 
 // HasProducer says whether the batch belongs to an idempotent producer.
 func (v View) HasProducer() bool { return v.ProducerID() > NoProducerID }

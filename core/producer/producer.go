@@ -392,15 +392,17 @@ func (s *State) Digest(windows bool) seam.Digest {
 		d.Int(uint64(e.txnFirstOffset))
 		d.Int(uint64(e.coordinatorEpoch))
 		batches := e.window[:e.count]
-		if !windows && len(batches) > 1 {
-			batches = batches[len(batches)-1:]
+		if !windows {
+			batches = batches[max(0, len(batches)-1):]
 		}
 		d.Int(uint64(len(batches)))
 		for _, b := range batches {
 			d.Int(uint64(b.LastSequence))
 			d.Int(uint64(b.OffsetDelta))
 			d.Int(uint64(b.LastOffset))
-			d.Int(uint64(b.Timestamp))
+			if windows {
+				d.Int(uint64(b.Timestamp))
+			}
 		}
 	})
 	return d

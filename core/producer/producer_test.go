@@ -132,6 +132,17 @@ func TestMarkers(t *testing.T) {
 	assert.Equal(t, InvalidProducerEpoch, s.Judge(1, 4, 0, 1).Kind)
 }
 
+func TestAMarkerBehindABatchAndTheFiles(t *testing.T) {
+	s := New()
+	s.Replay(1, header(1, 4, 0, 2, 0, 10))
+	s.Replay(1, header(1, 4, 2, 2, 2, 11))
+	s.Replay(1, marker(1, 4, 4, 3))
+	assert.True(t, s.Equal(reloaded(t, s, 5)))
+	s.Replay(1, marker(2, 0, 5, 3)) // with no data at all
+	assert.True(t, s.Equal(reloaded(t, s, 6)))
+	assert.Equal(t, OutOfOrderSequence, s.Judge(2, 0, 4, 4).Kind)
+}
+
 func TestExpiry(t *testing.T) {
 	const day = 24 * 3600 * seam.Second
 	s := New()

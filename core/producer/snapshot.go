@@ -203,7 +203,12 @@ func (e *entry) widen(epoch int16, b []byte) {
 			Timestamp:    int64(binary.BigEndian.Uint64(c[16:])),
 		}
 	}
-	if count > 0 && e.count == 1 && e.epoch == epoch && e.window[0] == window[count-1] {
+	if count == 0 || e.count != 1 || e.epoch != epoch {
+		return
+	}
+	newest := window[count-1]
+	newest.Timestamp = e.window[0].Timestamp // where a marker came after the batch, the snapshot has the marker's
+	if newest == e.window[0] {
 		e.window, e.count = window, uint8(count)
 	}
 }

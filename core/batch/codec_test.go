@@ -1,0 +1,85 @@
+package batch
+
+import (
+	"bytes"
+	"runtime"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// franz compresses the records of a plain batch as franz-go does.
+func franz(t *testing.T, plain View, codec Codec) View {
+	c, err := kgo.DefaultCompressor([]kgo.CompressionCodec{kgo.NoCompression(), kgo.GzipCompression(), kgo.SnappyCompression(),
+		kgo.Lz4Compression(), kgo.ZstdCompression()}[codec])
+	require.NoError(t, err)
+	records, kind := c.Compress(new(bytes.Buffer), plain[HeaderSize:])
+	require.EqualValues(t, codec, kind)
+	v := append(append(View{}, plain[:HeaderSize]...), records...)
+	v[attributesAt+1] = byte(codec)
+	return sealed(put32(v, lengthAt, int32(len(v)-PrefixSize)))
+}
+
+func TestFranzGoReadsUsAndWeReadIt(t *testing.T) {
+	plain := View(append([]byte(nil), many(500, 300)...))
+	var b Builder
+	var s Scratch
+	for codec := Gzip; codec <= Zstd; codec++ {
+		theirs := franz(t, plain, codec)
+		f := s.Inspect(theirs, Limits{})
+		require.Equal(t, Fine, f.Fault, codec)
+		assert.EqualValues(t, len(plain)-HeaderSize, f.InflatedSize)
+		assert.Equal(t, readAll(t, plain), readAll(t, theirs))
+
+		b.Begin(Plain(codec))
+		for _, r := range readAll(t, plain) {
+			b.Add(r.Timestamp, r.Key, r.Value, r.Headers)
+		}
+		records, err := kgo.DefaultDecompressor().Decompress(b.Finish()[HeaderSize:], kgo.CompressionCodecType(codec))
+		require.NoError(t, err)
+		assert.Equal(t, []byte(plain[HeaderSize:]), records)
+	}
+}
+
+// A frame may claim what it likes: memory follows what the bytes can hold, not what they say.
+func TestAClaimIsNotBelieved(t *testing.T) {
+	claims := map[Codec][]byte{
+		Snappy: {0xff, 0xff, 0xff, 0x2f, 0},                                                 // a block of 100 MB
+		Zstd:   {0x28, 0xb5, 0x2f, 0xfd, 0xa0, 0, 0, 0, 6, 1, 0, 0},                         // a frame of 100 MB
+		LZ4:    {0x04, 0x22, 0x4d, 0x18, 0x68, 0x40, 0, 0, 0, 6, 0, 0, 0, 0, 0x20, 0, 0, 0}, // likewise
+	}
+	for codec, records := range claims {
+		b := golden(0, []kmsg.Record{{}}, func(h *kmsg.RecordBatch) { h.Attributes, h.Records = int16(codec), records })
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		f := Inspect(b, Limits{})
+		runtime.ReadMemStats(&after)
+		assert.Contains(t, []Fault{Malformed, TooLarge}, f.Fault, codec)
+		assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(8<<20), codec)
+	}
+}
+
+func BenchmarkInspectCompressed(b *testing.B) {
+	plain := many(160, 100)
+	for codec := Gzip; codec <= Zstd; codec++ {
+		b.Run(codec.String(), func(b *testing.B) {
+			var build Builder
+			var s Scratch
+			build.Begin(Plain(codec))
+			for _, r := range readAll(b, plain) {
+				build.Add(r.Timestamp, r.Key, r.Value, r.Headers)
+			}
+			v := build.Finish()
+			b.ReportAllocs()
+			for b.Loop() {
+				if s.Inspect(v, Limits{}).Fault != Fine {
+					b.Fatal("fault")
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/160, "ns/record")
+		})
+	}
+}
