@@ -119,11 +119,15 @@ type Request struct {
 	Scratch *batch.Scratch
 }
 
-// Reset forgets the frame and keeps the memory.
+// Reset forgets the frame and keeps the memory, unless it is unusually much.
 func (r *Request) Reset() {
 	r.Produce.Reset()
 	r.Fetch.Reset()
-	*r = Request{Produce: r.Produce, Fetch: r.Fetch, Facts: r.Facts[:0], Scratch: r.Scratch}
+	facts := r.Facts[:0]
+	if cap(r.Produce.Partitions) == 0 {
+		facts = nil // the last request was unusually long: its memory is let go
+	}
+	*r = Request{Produce: r.Produce, Fetch: r.Fetch, Facts: facts, Scratch: r.Scratch}
 }
 
 // CloseUnanswered says whether the connection is closed without an answer to this frame.

@@ -196,6 +196,19 @@ func TestBombsOfOneRequestAreCountedTogether(t *testing.T) {
 	require.Equal(t, []batch.Fault{batch.Fine, batch.Fine, batch.TooLarge, batch.TooLarge}, faults)
 }
 
+// One request of a hundred thousand partitions must not stay in a connection's memory.
+func TestALongRequestIsLetGo(t *testing.T) {
+	var r conn.Request
+	conn.Intake(frameOf(produceOf(make([][]byte, 100_000)...), 9), conn.Limits{}, &r)
+	require.Len(t, r.Facts, 100_000)
+	r.Reset()
+	require.Zero(t, cap(r.Facts)+cap(r.Produce.Partitions))
+	conn.Intake(frameOf(produceOf(make([][]byte, 100)...), 9), conn.Limits{}, &r)
+	r.Reset()
+	require.NotZero(t, cap(r.Facts))
+	require.NotZero(t, cap(r.Produce.Partitions))
+}
+
 func TestKindsHaveWords(t *testing.T) {
 	require.Equal(t, "malformed unsupported produce fetch cold unknown kind",
 		conn.Malformed.String()+" "+conn.Unsupported.String()+" "+conn.Produce.String()+" "+conn.Fetch.String()+" "+conn.Cold.String()+" "+conn.Kind(9).String())

@@ -38,11 +38,9 @@ type ForgottenPartition struct {
 	Index   int32
 }
 
-// Reset forgets the request and keeps the memory.
+// Reset forgets the request and keeps the memory, unless it is unusually much.
 func (r *FetchRequest) Reset() {
-	clear(r.Partitions)
-	clear(r.Forgotten)
-	*r = FetchRequest{Partitions: r.Partitions[:0], Forgotten: r.Forgotten[:0], ReplicaID: -1, ReplicaEpoch: -1, SessionEpoch: -1}
+	*r = FetchRequest{Partitions: emptied(r.Partitions), Forgotten: emptied(r.Forgotten), ReplicaID: -1, ReplicaEpoch: -1, SessionEpoch: -1}
 }
 
 // The tags of a Fetch request.

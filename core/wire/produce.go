@@ -17,10 +17,9 @@ type ProducePartition struct {
 	Records []byte // nil is null; otherwise the batch as it came, and whatever the client put behind it
 }
 
-// Reset forgets the request and keeps the memory.
+// Reset forgets the request and keeps the memory, unless it is unusually much.
 func (r *ProduceRequest) Reset() {
-	clear(r.Partitions)
-	*r = ProduceRequest{Partitions: r.Partitions[:0]}
+	*r = ProduceRequest{Partitions: emptied(r.Partitions)}
 }
 
 // ReadProduce reads a body. After a flaw the request is of no use.

@@ -37,6 +37,18 @@ type (
 // name. Kafka has no such bound and lets a frame of 100 MiB announce 50 million topics.
 const ElementsMax = 1 << 18
 
+// elementsKept is the most elements that a request keeps memory for when it is reset; an unusually long one is let go.
+const elementsKept = 1 << 12
+
+// emptied is the slice for the next request: its elements forgotten, its memory kept if it is of a usual size.
+func emptied[E any](s []E) []E {
+	if cap(s) > elementsKept {
+		return nil
+	}
+	clear(s)
+	return s[:0]
+}
+
 // Flaw is why a frame cannot be read. The connection it came on is closed: there is no answer for it.
 type Flaw uint8
 
