@@ -1,0 +1,267 @@
+package controller
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"rookery/core/ordered"
+)
+
+func overrides(pairs ...string) *ordered.Map[string, string] {
+	var m ordered.Map[string, string]
+	for i := 0; i < len(pairs); i += 2 {
+		m.Put(pairs[i], pairs[i+1])
+	}
+	return &m
+}
+
+// What LogConfig.validate of Apache Kafka 4.2.0 says of one value; "" is nothing. Two rows are ours: a segment has at
+// least one byte, and a ratio is quoted as it was written.
+func TestTopicConfigurationsAreJudgedAsKafkaDoes(t *testing.T) {
+	for _, row := range []struct{ key, value, says string }{
+		{"cleanup.policy", "", ""},
+		{"cleanup.policy", "compact, delete", ""},
+		{"cleanup.policy", "delete,delete", ""},
+		{"cleanup.policy", "Compact", "Invalid value Compact for configuration cleanup.policy: String must be one of: compact, delete"},
+		{"cleanup.policy", "delete,", "Configuration 'cleanup.policy' values must not be empty."},
+		{"cleanup.policy", ",delete", "Configuration 'cleanup.policy' values must not be empty."},
+		{"cleanup.policy", " delete ", ""},
+		{"cleanup.policy", " ", ""},
+		{"preallocate", "TRUE", ""},
+		{"preallocate", " true ", ""},
+		{"preallocate", "1", "Invalid value 1 for configuration preallocate: Expected value to be either true or false"},
+		{"preallocate", "", "Invalid value  for configuration preallocate: Expected value to be either true or false"},
+		{"segment.bytes", "1048575", "Invalid value 1048575 for configuration segment.bytes: Value must be at least 1048576"},
+		{"segment.bytes", "1048576", ""},
+		{"segment.bytes", " 1048576 ", ""},
+		{"segment.bytes", "+1048576", ""},
+		{"segment.bytes", "1e9", "Invalid value 1e9 for configuration segment.bytes: Not a number of type INT"},
+		{"segment.bytes", "2147483648", "Invalid value 2147483648 for configuration segment.bytes: Not a number of type INT"},
+		{"segment.bytes", "", "Invalid value  for configuration segment.bytes: Not a number of type INT"},
+		{"segment.bytes", "0x100000", "Invalid value 0x100000 for configuration segment.bytes: Not a number of type INT"},
+		{"internal.segment.bytes", "1", ""},
+		{"internal.segment.bytes", "-5", "Invalid value -5 for configuration internal.segment.bytes: Value must be at least 1"},
+		{"internal.segment.bytes", "x", "Invalid value x for configuration internal.segment.bytes: Not a number of type INT"},
+		{"message.format.version", "3.0", "Unknown topic config name: message.format.version"},
+		{"compression.gzip.level", "0", "Invalid value 0 for configuration compression.gzip.level: Value must be between 1 and 9 or equal to -1"},
+		{"compression.gzip.level", "-1", ""},
+		{"compression.gzip.level", "9", ""},
+		{"compression.gzip.level", "10", "Invalid value 10 for configuration compression.gzip.level: Value must be between 1 and 9 or equal to -1"},
+		{"compression.lz4.level", "0", "Invalid value 0 for configuration compression.lz4.level: Value must be at least 1"},
+		{"compression.lz4.level", "17", ""},
+		{"compression.lz4.level", "18", "Invalid value 18 for configuration compression.lz4.level: Value must be no more than 17"},
+		{"compression.zstd.level", "-131072", ""},
+		{"compression.zstd.level", "-131073", "Invalid value -131073 for configuration compression.zstd.level: Value must be at least -131072"},
+		{"compression.zstd.level", "22", ""},
+		{"compression.zstd.level", "23", "Invalid value 23 for configuration compression.zstd.level: Value must be no more than 22"},
+		{"compression.zstd.level", "0", ""},
+		{"compression.type", "gzip", ""},
+		{"compression.type", "GZIP", "Invalid value GZIP for configuration compression.type: String must be one of: uncompressed, zstd, lz4, snappy, gzip, producer"},
+		{"compression.type", "none", "Invalid value none for configuration compression.type: String must be one of: uncompressed, zstd, lz4, snappy, gzip, producer"},
+		{"compression.type", " zstd ", ""},
+		{"compression.type", "uncompressed", ""},
+		{"message.timestamp.type", "LogAppendTime", ""},
+		{"message.timestamp.type", "logappendtime", "Invalid value logappendtime for configuration message.timestamp.type: String must be one of: CreateTime, LogAppendTime"},
+		{"min.cleanable.dirty.ratio", "0.5", ""},
+		{"min.cleanable.dirty.ratio", "1", ""},
+		{"min.cleanable.dirty.ratio", "1.0000001", "Invalid value 1.0000001 for configuration min.cleanable.dirty.ratio: Value must be no more than 1"},
+		{"min.cleanable.dirty.ratio", "-0.1", "Invalid value -0.1 for configuration min.cleanable.dirty.ratio: Value must be at least 0"},
+		{"min.cleanable.dirty.ratio", "-0", ""},
+		{"min.cleanable.dirty.ratio", ".5", ""},
+		{"min.cleanable.dirty.ratio", "5.", "Invalid value 5. for configuration min.cleanable.dirty.ratio: Value must be no more than 1"},
+		{"min.cleanable.dirty.ratio", "1.", ""},
+		{"min.cleanable.dirty.ratio", "5e-1", ""},
+		{"min.cleanable.dirty.ratio", "1e-400", ""},
+		{"min.cleanable.dirty.ratio", ".", "Invalid value . for configuration min.cleanable.dirty.ratio: Not a number of type DOUBLE"},
+		{"min.cleanable.dirty.ratio", "0,5", "Invalid value 0,5 for configuration min.cleanable.dirty.ratio: Not a number of type DOUBLE"},
+		{"min.cleanable.dirty.ratio", "1e", "Invalid value 1e for configuration min.cleanable.dirty.ratio: Not a number of type DOUBLE"},
+		{"min.cleanable.dirty.ratio", "0.1e1", ""},
+		{"min.cleanable.dirty.ratio", "+0.5", ""},
+		{"min.cleanable.dirty.ratio", "10e-1", ""},
+		{"min.cleanable.dirty.ratio", "", "Invalid value  for configuration min.cleanable.dirty.ratio: Not a number of type DOUBLE"},
+		{"retention.ms", "-1", ""},
+		{"retention.ms", "-2", "Invalid value -2 for configuration retention.ms: Value must be at least -1"},
+		{"retention.bytes", "-5", ""},
+		{"retention.ms", "9223372036854775807", ""},
+		{"retention.ms", "9223372036854775808", "Invalid value 9223372036854775808 for configuration retention.ms: Not a number of type LONG"},
+		{"flush.messages", "0", "Invalid value 0 for configuration flush.messages: Value must be at least 1"},
+		{"flush.messages", "1", ""},
+		{"flush.ms", "0", ""},
+		{"flush.ms", "-1", "Invalid value -1 for configuration flush.ms: Value must be at least 0"},
+		{"max.message.bytes", "0", ""},
+		{"max.message.bytes", "-1", "Invalid value -1 for configuration max.message.bytes: Value must be at least 0"},
+		{"min.insync.replicas", "0", "Invalid value 0 for configuration min.insync.replicas: Value must be at least 1"},
+		{"min.insync.replicas", "99", ""},
+		{"leader.replication.throttled.replicas", "*", ""},
+		{"leader.replication.throttled.replicas", "0:1,2:3", ""},
+		{"leader.replication.throttled.replicas", "0:1,", ""},
+		{"leader.replication.throttled.replicas", "0:1,*", "Invalid value [0:1, *] for configuration leader.replication.throttled.replicas: leader.replication.throttled.replicas must be the literal '*' or a list of replicas in the following format: [partitionId]:[brokerId],[partitionId]:[brokerId],..."},
+		{"leader.replication.throttled.replicas", "x", "Invalid value [x] for configuration leader.replication.throttled.replicas: leader.replication.throttled.replicas must be the literal '*' or a list of replicas in the following format: [partitionId]:[brokerId],[partitionId]:[brokerId],..."},
+		{"leader.replication.throttled.replicas", "", ""},
+		{"leader.replication.throttled.replicas", "0:1:2", "Invalid value [0:1:2] for configuration leader.replication.throttled.replicas: leader.replication.throttled.replicas must be the literal '*' or a list of replicas in the following format: [partitionId]:[brokerId],[partitionId]:[brokerId],..."},
+		{"follower.replication.throttled.replicas", "0:1 , 2:3", ""},
+		{"follower.replication.throttled.replicas", "none", "Invalid value [none] for configuration follower.replication.throttled.replicas: follower.replication.throttled.replicas must be the literal '*' or a list of replicas in the following format: [partitionId]:[brokerId],[partitionId]:[brokerId],..."},
+		{"leader.replication.throttled.replicas", "0:1,0:1", ""},
+		{"remote.storage.enable", "true", "Tiered Storage functionality is disabled in the broker. Topic cannot be configured with remote log storage."},
+		{"remote.storage.enable", "false", ""},
+		{"remote.log.copy.disable", "true", ""},
+		{"remote.log.delete.on.disable", "true", ""},
+		{"local.retention.ms", "-3", "Invalid value -3 for configuration local.retention.ms: Value must be at least -2"},
+		{"local.retention.ms", "999999999999", ""},
+		{"local.retention.bytes", "-2", ""},
+		{"min.compaction.lag.ms", "0", ""},
+		{"max.compaction.lag.ms", "0", "Invalid value 0 for configuration max.compaction.lag.ms: Value must be at least 1"},
+		{"segment.ms", "0", "Invalid value 0 for configuration segment.ms: Value must be at least 1"},
+		{"segment.jitter.ms", "-1", "Invalid value -1 for configuration segment.jitter.ms: Value must be at least 0"},
+		{"segment.index.bytes", "3", "Invalid value 3 for configuration segment.index.bytes: Value must be at least 4"},
+		{"segment.index.bytes", "4", ""},
+		{"index.interval.bytes", "0", ""},
+		{"unclean.leader.election.enable", "yes", "Invalid value yes for configuration unclean.leader.election.enable: Expected value to be either true or false"},
+		{"delete.retention.ms", "-1", "Invalid value -1 for configuration delete.retention.ms: Value must be at least 0"},
+		{"file.delete.delay.ms", "0", ""},
+		{"message.timestamp.before.max.ms", "-1", "Invalid value -1 for configuration message.timestamp.before.max.ms: Value must be at least 0"},
+		{"message.timestamp.after.max.ms", "0", ""},
+		{"no.such.key", "1", "Unknown topic config name: no.such.key"},
+		{"Segment.bytes", "1048576", "Unknown topic config name: Segment.bytes"},
+		{"message.downconversion.enable", "true", "Unknown topic config name: message.downconversion.enable"},
+		{"message.timestamp.difference.max.ms", "1", "Unknown topic config name: message.timestamp.difference.max.ms"},
+	} {
+		_, err := Resolve(&Defaults{}, overrides(row.key, row.value))
+		if row.says == "" {
+			require.NoError(t, err, "%s=%s", row.key, row.value)
+		} else {
+			require.EqualError(t, err, row.says, "%s=%s", row.key, row.value)
+		}
+	}
+	_, err := Resolve(&Defaults{}, overrides("min.compaction.lag.ms", "5", "max.compaction.lag.ms", "4"))
+	require.EqualError(t, err, "conflict topic config setting min.compaction.lag.ms (5) > max.compaction.lag.ms (4)")
+}
+
+func TestDefaultsAreKafkasButDurable(t *testing.T) {
+	c, err := Resolve(&Defaults{}, overrides())
+	require.NoError(t, err)
+	require.Equal(t, TopicConfig{
+		SegmentBytes: 1 << 30, SegmentMillis: 604800000, SegmentIndexBytes: 10 << 20, IndexIntervalBytes: 4096,
+		FlushMessages: 1, FlushMillis: 1<<63 - 1, RetentionBytes: -1, RetentionMillis: 604800000, MaxMessageBytes: 1048588,
+		DeleteRetentionMillis: 86400000, MaxCompactionLagMillis: 1<<63 - 1, FileDeleteDelayMillis: 60000,
+		MinCleanableDirtyRatioPPM: 500_000, Delete: true, MinInsyncReplicas: 1, GzipLevel: -1, LZ4Level: 9, ZstdLevel: 3,
+		TimestampBeforeMaxMillis: 1<<63 - 1, TimestampAfterMaxMillis: 3600000, LocalRetentionBytes: -2, LocalRetentionMillis: -2,
+	}, c)
+	require.True(t, c.Durable())
+}
+
+func TestOverridesGoOverDefaults(t *testing.T) {
+	server := map[string]string{
+		"log.retention.hours": "2", "log.retention.minutes": "3", "log.roll.hours": "1", "message.max.bytes": "99",
+		"log.flush.interval.messages": "9223372036854775807", "compression.type": "zstd", "log.cleanup.policy": "compact",
+		"log.message.timestamp.type": "LogAppendTime", "log.cleaner.min.cleanable.ratio": "0.25", "unrelated": "x",
+	}
+	d, err := NewDefaults(func(key string) (string, bool) { v, ok := server[key]; return v, ok })
+	require.NoError(t, err)
+	c, err := Resolve(&d, overrides("compression.type", "lz4", "internal.segment.bytes", "500", "segment.bytes", "2000000"))
+	require.NoError(t, err)
+	require.Equal(t, int64(180_000), c.RetentionMillis, "minutes are stronger than hours")
+	require.Equal(t, int64(3_600_000), c.SegmentMillis)
+	require.Equal(t, int32(99), c.MaxMessageBytes)
+	require.False(t, c.Durable())
+	require.Equal(t, CompressionLZ4, c.CompressionType)
+	require.True(t, c.Compact && !c.Delete && c.LogAppendTime)
+	require.Equal(t, int64(250_000), c.MinCleanableDirtyRatioPPM)
+	require.Equal(t, int32(500), c.SegmentBytes, "internal.segment.bytes is stronger than segment.bytes")
+
+	shown := map[string]Entry{}
+	last := ""
+	for _, e := range Effective(&d, overrides("compression.type", "lz4")) {
+		require.Less(t, last, e.Name)
+		last, shown[e.Name] = e.Name, e
+	}
+	require.Len(t, shown, 33, "all but the internal one")
+	require.Equal(t, Entry{"compression.type", "lz4", KindString, SourceTopic}, shown["compression.type"])
+	require.Equal(t, Entry{"retention.ms", "180000", KindLong, SourceStatic}, shown["retention.ms"])
+	require.Equal(t, Entry{"index.interval.bytes", "4096", KindInt, SourceDefault}, shown["index.interval.bytes"])
+	require.Len(t, Effective(&d, overrides("internal.segment.bytes", "500")), 34)
+}
+
+func TestBadDefaultsAreNamed(t *testing.T) {
+	for key, value := range map[string]string{"log.segment.bytes": "5", "log.retention.hours": "x", "compression.type": "rar"} {
+		_, err := NewDefaults(func(k string) (string, bool) { return value, k == key })
+		require.ErrorContains(t, err, key)
+	}
+	d, err := NewDefaults(func(k string) (string, bool) { return "-5", k == "log.retention.ms" })
+	require.NoError(t, err, "every negative retention of a broker is -1")
+	c, err := Resolve(&d, overrides())
+	require.NoError(t, err)
+	require.Equal(t, int64(-1), c.RetentionMillis)
+}
+
+func TestEveryTopicDefaultIsValid(t *testing.T) {
+	last := ""
+	for _, key := range TopicKeys() {
+		require.Less(t, last, key.Name)
+		last = key.Name
+		for _, s := range synonyms(key.Name) {
+			_, known := FindBrokerKey(s.key)
+			require.True(t, known || key.Internal, s.key)
+		}
+	}
+}
+
+func TestBrokerKeysAreFoundAndSuggested(t *testing.T) {
+	keys := BrokerKeys()
+	require.Len(t, keys, 341)
+	last := ""
+	for _, key := range keys {
+		require.Less(t, last, key.Name)
+		last = key.Name
+		got, ok := FindBrokerKey(key.Name)
+		require.True(t, ok)
+		require.Equal(t, key, got)
+	}
+	for name, want := range map[string]BrokerKey{
+		"log.flush.interval.messages":                  {"log.flush.interval.messages", KindLong, "1", true},
+		"log.retention.ms":                             {"log.retention.ms", KindLong, "", false},
+		"listeners":                                    {"listeners", KindList, "PLAINTEXT://:9092", true},
+		"authorizer.class.name":                        {"authorizer.class.name", KindString, "", true},
+		"ssl.key.password":                             {"ssl.key.password", KindPassword, "", false},
+		"listener.name.internal.ssl.keystore.location": {"ssl.keystore.location", KindString, "", false},
+		"listener.name.sasl_ssl.scram-sha-256.sasl.jaas.config": {"sasl.jaas.config", KindPassword, "", false},
+		"log.cleaner.io.max.bytes.per.second":                   {"log.cleaner.io.max.bytes.per.second", KindDouble, "1.7976931348623157E308", true},
+		"transaction.state.log.replication.factor":              {"transaction.state.log.replication.factor", KindShort, "3", true},
+		"client.quota.callback.class":                           {"client.quota.callback.class", KindClass, "", false},
+		"controlled.shutdown.enable":                            {"controlled.shutdown.enable", KindBoolean, "true", true},
+	} {
+		got, ok := FindBrokerKey(name)
+		require.True(t, ok, name)
+		require.Equal(t, want, got)
+	}
+	for _, unknown := range []string{"", "zookeeper.connect", "listener.name.x", "listener.name.a.b.c.listeners"} {
+		_, ok := FindBrokerKey(unknown)
+		require.False(t, ok, unknown)
+	}
+	require.Equal(t, "listeners", NearestBrokerKey("listners"))
+	require.Equal(t, "num.partitions", NearestBrokerKey("num.partition"))
+	require.Equal(t, "log.retention.hours", NearestBrokerKey("log.retension.hours"))
+	require.NotEmpty(t, NearestBrokerKey(strings.Repeat("x", 1<<16)))
+}
+
+func TestEditDistance(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		word := rapid.StringMatching("[ab]{0,6}")
+		a, b := word.Draw(t, "a"), word.Draw(t, "b")
+		require.Equal(t, slowDistance(a, b), editDistance(a, b))
+	})
+}
+
+func slowDistance(a, b string) int {
+	if a == "" || b == "" {
+		return len(a) + len(b)
+	}
+	changed := slowDistance(a[1:], b[1:])
+	if a[0] != b[0] {
+		changed++
+	}
+	return min(changed, slowDistance(a[1:], b)+1, slowDistance(a, b[1:])+1)
+}
