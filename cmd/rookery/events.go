@@ -1,0 +1,64 @@
+package main
+
+import (
+	"fmt"
+
+	"rookery/core/seam"
+)
+
+// event makes a log line of what the broker says. It is called in order, one at a time.
+func (n *node) event(e seam.Event) {
+	log := n.logger.With()
+	if e.Topic != "" {
+		log = log.With("topic", e.Topic, "partition", e.Partition)
+	}
+	switch e.Kind {
+	case seam.Ready:
+		log.Info("ready", "partitions", e.A, "milliseconds", e.B, "addresses", n.ready)
+		n.banner(n.ready)
+	case seam.Stopped:
+		close(n.stopped)
+	case seam.TopicCreated:
+		n.logger.Info("topic created", "topic", e.Topic, "partitions", e.A)
+	case seam.TopicDeleted:
+		n.logger.Info("topic deleted", "topic", e.Topic)
+	case seam.PartitionOpened:
+		log.Debug("partition opened", "start", e.A, "end", e.B)
+	case seam.Truncated:
+		log.Warn("truncated", "end", e.A, "bytes", e.B, "why", e.Text)
+	case seam.SegmentRolled:
+		log.Debug("segment rolled", "base", e.A)
+	case seam.WriteRefused:
+		log.Error("write refused", "why", e.Text)
+	case seam.DirFailed:
+		n.dirFailed(e)
+	case seam.ConnRefused:
+		n.logger.Warn("connection closed", "connection", e.A, "why", e.Text)
+	case seam.IndexRebuilt:
+		log.Info("index rebuilt", "segment", e.A)
+	case seam.SegmentUnreadable:
+		log.Error("segment unreadable", "offset", e.A, "why", e.Text)
+	case seam.EpochStarted:
+		log.Debug("leader epoch started", "epoch", e.A, "offset", e.B)
+	case seam.ProducersExpired:
+		log.Debug("producers expired", "count", e.A)
+	default:
+		log.Info(fmt.Sprintf("event %d", e.Kind), "a", e.A, "b", e.B, "text", e.Text)
+	}
+}
+
+// dirFailed ends the process when the directory with the metadata log is gone: a node without it knows nothing.
+func (n *node) dirFailed(e seam.Event) {
+	dir := fmt.Sprint(e.A)
+	if e.A >= 0 && int(e.A) < len(n.settings.Dirs) {
+		dir = n.settings.Dirs[e.A]
+	}
+	n.logger.Error("log directory failed", "directory", dir, "why", e.Text)
+	if e.A == 0 {
+		select {
+		case n.failed <- advise("repair the disk, then start again: what was acknowledged by all is on it up to the failure",
+			"log directory %s failed: %s", dir, e.Text):
+		default:
+		}
+	}
+}

@@ -1,0 +1,80 @@
+// Command rookery is the broker and its command line.
+//
+//	rookery dev                        one node, no file, data in ./rookery-data
+//	rookery server --config FILE       a node by Kafka's server.properties
+//	rookery format --config FILE       make its directories ready
+//	rookery topic create|list|describe|delete
+//	rookery produce, consume           records in and out, in kcat's letters
+//	rookery log dump|verify            segment files, offline: ours or Kafka's
+//
+// The command wires: core.Broker to io/loop, io/disk and net/server (wire.go), the configuration to core's (config.go),
+// events to the log (events.go). What it decides itself is how all that looks to a human.
+//
+// Rules: an error goes to standard error, says what to do next and makes the exit status 1; what lists can list as JSON
+// (-o json); data goes to standard output and nothing else does.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+func main() {
+	signal.Ignore(syscall.SIGPIPE)
+	if err := rootCommand(os.Stdout, os.Stderr).ExecuteContext(context.Background()); err != nil {
+		report(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// advice is an error that knows what to do next.
+type advice struct {
+	what error
+	next string
+}
+
+func (a *advice) Error() string { return a.what.Error() }
+func (a *advice) Unwrap() error { return a.what }
+
+// advise makes an error whose second line says what to do next.
+func advise(next, format string, args ...any) error {
+	return &advice{fmt.Errorf(format, args...), next}
+}
+
+// report prints an error for a human.
+func report(w io.Writer, err error) {
+	if errors.Is(err, syscall.EPIPE) {
+		return // whoever read our output has enough of it
+	}
+	fmt.Fprintln(w, "rookery:", err)
+	var a *advice
+	if errors.As(err, &a) && a.next != "" {
+		fmt.Fprintln(w, " ", a.next)
+	}
+}
+
+// rootCommand is the whole command line over two streams.
+func rootCommand(out, complaints io.Writer) *cobra.Command {
+	root := &cobra.Command{
+		Use:           "rookery",
+		Short:         "a Kafka broker whose whole mind runs in a simulator",
+		Long:          "Rookery is a Kafka broker. Start one with: rookery dev",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.SetOut(out)
+	root.SetErr(complaints)
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return advise(fmt.Sprintf("see: %s --help", c.CommandPath()), "%w", err)
+	})
+	root.AddCommand(devCommand(), serverCommand(), formatCommand(), topicCommand(), produceCommand(), consumeCommand(),
+		logCommand(), versionCommand())
+	return root
+}

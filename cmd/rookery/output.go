@@ -1,0 +1,52 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+)
+
+// form is how a list is printed: text for eyes, json for programs.
+type form string
+
+// flag adds -o to a command that lists.
+func (f *form) flag(c *cobra.Command) {
+	*f = "text"
+	c.Flags().VarP(f, "output", "o", "text or json")
+}
+
+func (f *form) json() bool     { return *f == "json" }
+func (f *form) String() string { return string(*f) }
+
+// Set takes the flag's value.
+func (f *form) Set(s string) error {
+	if s != "text" && s != "json" {
+		return fmt.Errorf("%q is neither text nor json", s)
+	}
+	*f = form(s)
+	return nil
+}
+
+// Type is what help calls the flag's value.
+func (f *form) Type() string { return "text|json" }
+
+func printJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
+
+// table prints rows under a heading, in columns.
+func table(w io.Writer, heading string, rows [][]string) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, strings.ReplaceAll(heading, " ", "\t"))
+	for _, row := range rows {
+		fmt.Fprintln(t, strings.Join(row, "\t"))
+	}
+	return t.Flush()
+}

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"rookery/core/batch"
+)
+
+// The vectors are those of Kafka's own UtilsTest.testMurmur2.
+func TestMurmur2(t *testing.T) {
+	for key, hash := range map[string]int32{
+		"21": -973932308, "foobar": -790332482, "a-little-bit-long-string": -985981536, "a-little-bit-longer-string": -1486304829,
+		"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8": -58897971, "abc": 479470107,
+	} {
+		require.Equal(t, hash, int32(murmur2([]byte(key))), key)
+	}
+}
+
+func TestUnescape(t *testing.T) {
+	got, err := unescape(`a\tb\n\x1e\\`)
+	require.NoError(t, err)
+	require.Equal(t, "a\tb\n\x1e\\", got)
+	for _, wrong := range []string{`\x1`, `\xzz`, `\q`} {
+		_, err := unescape(wrong)
+		require.Error(t, err, wrong)
+	}
+}
+
+func TestSplitIsJoinBackwards(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		delimiter := rapid.StringN(1, 3, 3).Draw(t, "delimiter")
+		parts := rapid.SliceOf(rapid.StringMatching(`[a-z]{0,5}`)).Draw(t, "parts")
+		text := strings.Join(parts, delimiter)
+		want := strings.Split(text, delimiter)
+		if want[len(want)-1] == "" {
+			want = want[:len(want)-1]
+		}
+		got := []string{}
+		require.NoError(t, split(strings.NewReader(text), delimiter, func(b []byte) error {
+			got = append(got, string(b))
+			return nil
+		}))
+		require.Equal(t, want, got)
+	})
+}
+
+func TestFormats(t *testing.T) {
+	r := &batch.Record{Timestamp: 77, Key: []byte("k"), Value: []byte("v%"), Headers: []batch.Header{{Key: []byte("a"), Value: []byte("1")}, {Key: []byte("b")}}}
+	for layout, want := range map[string]string{
+		`%k %v %o %p %t\n`: "k v% 9 2 clicks\n", `%s|%S|%K|%T|%h|%%`: "v%|2|1|77|a=1,b=|%", `\x41%R`: "A\x00\x00\x00\x02", ``: "",
+	} {
+		show, err := printer("clicks", layout, "text")
+		require.NoError(t, err)
+		var b bytes.Buffer
+		out := bufio.NewWriter(&b)
+		require.NoError(t, show(out, 2, 9, r))
+		require.NoError(t, out.Flush())
+		require.Equal(t, want, b.String())
+	}
+	for _, wrong := range []string{"%", "%q", `\q`} {
+		_, err := printer("clicks", wrong, "text")
+		require.Error(t, err, wrong)
+	}
+	show, err := printer("clicks", "", "json")
+	require.NoError(t, err)
+	var b bytes.Buffer
+	out := bufio.NewWriter(&b)
+	require.NoError(t, show(out, 2, 9, &batch.Record{Value: []byte{0xff}}))
+	require.NoError(t, out.Flush())
+	require.JSONEq(t, `{"topic":"clicks","partition":2,"offset":9,"timestamp":0,"key":null,"value":"/w==","valueBase64":true}`, b.String())
+}
+
+// segment writes batches of one record each, and says where each begins.
+func segment(t *testing.T, file string, base int64, values ...string) (starts []int64) {
+	t.Helper()
+	var all []byte
+	for i, value := range values {
+		var b batch.Builder
+		spec := batch.Plain(batch.None)
+		spec.BaseOffset = base + int64(i)
+		b.Begin(spec)
+		b.Add(1000+int64(i), nil, []byte(value), nil)
+		starts = append(starts, int64(len(all)))
+		all = append(all, b.Finish()...)
+	}
+	require.NoError(t, os.WriteFile(file, all, 0o644))
+	return starts
+}
+
+func runCommand(args ...string) (out, complaints string, err error) {
+	var o, c bytes.Buffer
+	root := rootCommand(&o, &c)
+	root.SetArgs(args)
+	err = root.Execute()
+	return o.String(), c.String(), err
+}
+
+func TestLogDumpAndVerify(t *testing.T) {
+	dir := t.TempDir()
+	folder := filepath.Join(dir, "clicks-0")
+	require.NoError(t, os.Mkdir(folder, 0o755))
+	first := filepath.Join(folder, "00000000000000000000.log")
+	starts := segment(t, first, 0, "one", "two", "three")
+	segment(t, filepath.Join(folder, "00000000000000000003.log"), 3, "four")
+	index := []byte{0, 0, 0, 1, 0, 0, 0, byte(starts[1])}
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "00000000000000000000.index"), append(index, make([]byte, 16)...), 0o644))
+
+	out, _, err := runCommand("log", "verify", dir)
+	require.NoError(t, err)
+	require.Regexp(t, `clicks-0 +2 +4 +4 +\d+ +0 +4 +0`, out)
+
+	out, _, err = runCommand("log", "dump", "-r", first)
+	require.NoError(t, err)
+	require.Contains(t, out, `baseOffset: 2 lastOffset: 2 count: 1`)
+	require.Contains(t, out, `value: "three"`)
+	out, _, err = runCommand("log", "dump", filepath.Join(folder, "00000000000000000000.index"))
+	require.NoError(t, err)
+	require.Contains(t, out, "offset: 1 position: ")
+	require.NotContains(t, out, "offset: 0")
+
+	text, err := os.ReadFile(first)
+	require.NoError(t, err)
+	text[starts[1]+70] ^= 1
+	require.NoError(t, os.WriteFile(first, text[:len(text)-1], 0o644))
+	_, complaints, err := runCommand("log", "verify", dir, "-o", "json")
+	require.Error(t, err)
+	require.Contains(t, complaints, "wrong CRC")
+	require.Contains(t, complaints, "bytes and")
+}
+
+func TestVersion(t *testing.T) {
+	out, _, err := runCommand("version", "-o", "json")
+	require.NoError(t, err)
+	require.Contains(t, out, `"go"`)
+	_, _, err = runCommand("version", "-o", "yaml")
+	require.ErrorContains(t, err, "neither text nor json")
+}
+
+// TestTagsOff feeds headers cut anywhere: none of them may be taken for whole, and none may panic.
+func TestTagsOff(t *testing.T) {
+	whole := []byte{2, 7, 3, 'a', 'b', 'c', 9, 0, 'r', 'e', 's', 't'}
+	rest, err := tagsOff(whole)
+	require.NoError(t, err)
+	require.Equal(t, "rest", string(rest))
+	for n := range 8 {
+		_, err := tagsOff(whole[:n])
+		require.Error(t, err, n)
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		_, _ = tagsOff(rapid.SliceOf(rapid.Byte()).Draw(t, "bytes"))
+	})
+}

@@ -1,0 +1,224 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// serving is what dev and server have in common.
+type serving struct {
+	sets    []string
+	record  string
+	profile string
+}
+
+func (s *serving) flags(c *cobra.Command) {
+	c.Flags().StringArrayVar(&s.sets, "set", nil, "a configuration, name=value; may be repeated")
+	c.Flags().StringVar(&s.record, "record", "", "write every input of the broker to this file, to be replayed")
+	c.Flags().StringVar(&s.profile, "cpu-profile", "", "write a processor profile to this file")
+}
+
+func devCommand() *cobra.Command {
+	var s serving
+	var port uint16
+	var dir string
+	c := &cobra.Command{
+		Use:   "dev",
+		Short: "start a broker for yourself: one node, no configuration",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			sets := append([]string{fmt.Sprintf("node.id=%d", devNode), "log.dirs=" + dir}, s.sets...)
+			settings, err := loadSettings("", sets)
+			if err != nil {
+				return err
+			}
+			if !isSet(sets, "listeners") {
+				settings.Listeners = devListeners(port)
+			}
+			if err := settings.absolute(); err != nil {
+				return err
+			}
+			if err := formatBare(settings); err != nil {
+				return err
+			}
+			return s.serve(settings, c)
+		},
+	}
+	s.flags(c)
+	c.Flags().Uint16Var(&port, "port", 9092, "where clients connect (0: any free port)")
+	c.Flags().StringVar(&dir, "data-dir", "rookery-data", "where the data lies")
+	return c
+}
+
+const devNode = 1
+
+func isSet(sets []string, name string) bool {
+	for _, set := range sets {
+		if key, _, _ := strings.Cut(set, "="); strings.TrimSpace(key) == name {
+			return true
+		}
+	}
+	return false
+}
+
+// devListeners are both addresses that localhost may mean; a client is told the one that it came by.
+func devListeners(port uint16) []endpoint {
+	return []endpoint{{"PLAINTEXT", "127.0.0.1", int32(port)}, {"LOCAL6", "::1", int32(port)}}
+}
+
+// formatBare formats what dev finds empty.
+func formatBare(s *settings) error {
+	_, _, err := formatDirs(s, "", true)
+	return err
+}
+
+func serverCommand() *cobra.Command {
+	var s serving
+	var file string
+	c := &cobra.Command{
+		Use:   "server --config FILE",
+		Short: "start a broker by Kafka's server.properties",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			settings, err := loadServer(file, s.sets)
+			if err != nil {
+				return err
+			}
+			return s.serve(settings, c)
+		},
+	}
+	s.flags(c)
+	c.Flags().StringVarP(&file, "config", "c", "", "the properties file")
+	return c
+}
+
+func loadServer(file string, sets []string) (*settings, error) {
+	if file == "" && len(sets) == 0 {
+		return nil, advise("for one node without a file: rookery dev", "no configuration is named: --config server.properties")
+	}
+	settings, err := loadSettings(file, sets)
+	if err != nil {
+		return nil, err
+	}
+	if settings.NodeID < 0 {
+		return nil, advise("for example: --set node.id=1", "node.id is not set")
+	}
+	settings.config = file
+	return settings, settings.absolute()
+}
+
+func formatCommand() *cobra.Command {
+	var sets []string
+	var file, cluster string
+	var ignore bool
+	c := &cobra.Command{
+		Use:   "format --config FILE",
+		Short: "make log directories ready for a server, as kafka-storage format does",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			settings, err := loadServer(file, sets)
+			if err != nil {
+				return err
+			}
+			if cluster != "" {
+				if _, err := parseID(cluster); err != nil {
+					return fmt.Errorf("--cluster-id: %w", err)
+				}
+			}
+			id, made, err := formatDirs(settings, cluster, ignore)
+			if err != nil {
+				return err
+			}
+			for _, dir := range made {
+				fmt.Fprintf(c.OutOrStdout(), "formatted %s: cluster %s, node %d\n", dir, id, settings.NodeID)
+			}
+			return nil
+		},
+	}
+	c.Flags().StringArrayVar(&sets, "set", nil, "a configuration, name=value; may be repeated")
+	c.Flags().StringVarP(&file, "config", "c", "", "the properties file")
+	c.Flags().StringVar(&cluster, "cluster-id", "", "the cluster to belong to (default: a new one)")
+	c.Flags().BoolVar(&ignore, "ignore-formatted", false, "leave directories alone that are formatted already")
+	return c
+}
+
+// formatLine is the command that formats what this configuration names.
+func (s *settings) formatLine(cluster string) string {
+	line := "rookery format"
+	if s.config != "" {
+		line += " --config " + s.config
+	}
+	for _, set := range s.sets {
+		line += " --set " + set
+	}
+	if cluster != "" {
+		line += " --ignore-formatted --cluster-id " + cluster
+	}
+	return line
+}
+
+// serve runs a node until it is told to stop.
+func (s *serving) serve(settings *settings, c *cobra.Command) error {
+	logger := newLogger(c.ErrOrStderr())
+	for _, key := range settings.Idle {
+		logger.Warn("configuration key has no effect here", "key", key)
+	}
+	ids, err := identify(settings, settings.formatLine)
+	if err != nil {
+		return err
+	}
+	n := &node{settings: settings, ids: ids, logger: logger, notes: c.ErrOrStderr(), record: s.record, profile: s.profile}
+	return n.run()
+}
+
+// bind opens every listener. One that names no address of this machine (dev's ::1 where there is no IPv6) is skipped
+// if another works.
+func bind(endpoints []endpoint, logger *slog.Logger) ([]net.Listener, error) {
+	var all []net.Listener
+	for i, e := range endpoints {
+		if e.Port == 0 && i > 0 { // all of them share the port that the first was given
+			e.Port = int32(all[0].Addr().(*net.TCPAddr).Port)
+		}
+		l, err := net.Listen("tcp", e.address())
+		if err == nil {
+			all = append(all, l)
+			continue
+		}
+		if i > 0 && e.Name == "LOCAL6" {
+			logger.Debug("listener skipped", "address", e.address(), "why", err.Error())
+			continue
+		}
+		for _, open := range all {
+			open.Close()
+		}
+		if errors.Is(err, syscall.EADDRINUSE) {
+			return nil, advise("take another port: --port N (dev) or listeners=PLAINTEXT://:N (server)", "%s is taken by another process", e.address())
+		}
+		return nil, err
+	}
+	return all, nil
+}
+
+// banner tells whoever started us where to go from here.
+func (n *node) banner(addresses []string) {
+	if !onTerminal(n.notes) {
+		return
+	}
+	fmt.Fprintf(n.notes, "\n  Rookery is ready, cluster %s, node %d.\n\n", n.ids[0].ClusterID, n.ids[0].NodeID)
+	for _, a := range addresses {
+		fmt.Fprintf(n.notes, "  clients    %s\n", a)
+	}
+	for _, dir := range n.settings.Dirs {
+		fmt.Fprintf(n.notes, "  data       %s\n", dir)
+	}
+	me := filepath.Base(os.Args[0])
+	fmt.Fprintf(n.notes, "  try        echo hello | %s produce greetings; %s consume greetings -o start -e\n  stop       Ctrl-C\n\n", me, me)
+}

@@ -1,0 +1,356 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"rookery/core/wire"
+)
+
+func topicCommand() *cobra.Command {
+	c := &cobra.Command{Use: "topic", Short: "create, list, describe and delete topics"}
+	c.AddCommand(topicCreateCommand(), topicListCommand(), topicDescribeCommand(), topicDeleteCommand())
+	return c
+}
+
+// made is what create answers, one a topic.
+type made struct {
+	Topic             string            `json:"topic"`
+	ID                string            `json:"id,omitempty"`
+	Partitions        int32             `json:"partitions"`
+	ReplicationFactor int16             `json:"replicationFactor"`
+	Configs           map[string]string `json:"configs,omitempty"`
+}
+
+func topicCreateCommand() *cobra.Command {
+	var c cluster
+	var form form
+	var partitions int32
+	var factor int16
+	var configs []string
+	var ifMissing, dry bool
+	command := &cobra.Command{
+		Use:     "create TOPIC...",
+		Short:   "create topics",
+		Example: "  rookery topic create clicks -p 6 --config retention.ms=3600000",
+		Args:    cobra.MinimumNArgs(1),
+		RunE: func(command *cobra.Command, names []string) error {
+			defer c.close()
+			pairs, err := pairsOf(configs)
+			if err != nil {
+				return err
+			}
+			request := kmsg.NewPtrCreateTopicsRequest()
+			request.TimeoutMillis, request.ValidateOnly = int32(c.patience.Milliseconds()), dry
+			for _, name := range names {
+				row := kmsg.NewCreateTopicsRequestTopic()
+				row.Topic, row.NumPartitions, row.ReplicationFactor, row.Configs = name, partitions, factor, pairs
+				request.Topics = append(request.Topics, row)
+			}
+			answer, err := c.request(request)
+			if err != nil {
+				return err
+			}
+			return printMade(command, form, answer.(*kmsg.CreateTopicsResponse), ifMissing)
+		},
+	}
+	c.flags(command)
+	form.flag(command)
+	command.Flags().Int32VarP(&partitions, "partitions", "p", -1, "how many partitions (-1: the broker's num.partitions)")
+	command.Flags().Int16VarP(&factor, "replication-factor", "r", -1, "replicas of each partition (-1: the broker's default)")
+	command.Flags().StringArrayVar(&configs, "config", nil, "a configuration of the topic, name=value")
+	command.Flags().BoolVar(&ifMissing, "if-not-exists", false, "a topic that is there already is no error")
+	command.Flags().BoolVar(&dry, "dry-run", false, "ask whether it could be made, and make nothing")
+	return command
+}
+
+func pairsOf(configs []string) ([]kmsg.CreateTopicsRequestTopicConfig, error) {
+	var pairs []kmsg.CreateTopicsRequestTopicConfig
+	for _, config := range configs {
+		name, value, ok := strings.Cut(config, "=")
+		if !ok {
+			return nil, advise("for example: --config retention.ms=3600000", "--config %s has no =", config)
+		}
+		pair := kmsg.NewCreateTopicsRequestTopicConfig()
+		pair.Name, pair.Value = name, &value
+		pairs = append(pairs, pair)
+	}
+	return pairs, nil
+}
+
+// printMade lists what was made and joins what was refused into one error.
+func printMade(command *cobra.Command, form form, answer *kmsg.CreateTopicsResponse, ifMissing bool) error {
+	var failed error
+	done := []made{}
+	for _, t := range answer.Topics {
+		err := codeError(t.ErrorCode, t.ErrorMessage)
+		if ifMissing && refusedWith(err, wire.TopicAlreadyExists) {
+			continue
+		}
+		if err != nil {
+			failed = errors.Join(failed, fmt.Errorf("topic %s: %w", t.Topic, err))
+			continue
+		}
+		m := made{t.Topic, idText(t.TopicID), t.NumPartitions, t.ReplicationFactor, map[string]string{}}
+		for _, config := range t.Configs {
+			if config.Value != nil {
+				m.Configs[config.Name] = *config.Value
+			}
+		}
+		done = append(done, m)
+	}
+	if form.json() {
+		return errors.Join(printJSON(command.OutOrStdout(), done), failed)
+	}
+	for _, m := range done {
+		fmt.Fprintf(command.OutOrStdout(), "created %s: %d partitions, replication factor %d\n", m.Topic, m.Partitions, m.ReplicationFactor)
+	}
+	return failed
+}
+
+// idText is a topic id as Kafka prints it.
+func idText(id [16]byte) string {
+	if id == [16]byte{} {
+		return ""
+	}
+	return encodeID(id)
+}
+
+// topicRow is one topic as list and describe show it.
+type topicRow struct {
+	Topic      string         `json:"topic"`
+	ID         string         `json:"id,omitempty"`
+	Internal   bool           `json:"internal"`
+	Partitions []partitionRow `json:"partitions"`
+}
+
+type partitionRow struct {
+	Partition int32   `json:"partition"`
+	Leader    int32   `json:"leader"`
+	Epoch     int32   `json:"leaderEpoch"`
+	Replicas  []int32 `json:"replicas"`
+	ISR       []int32 `json:"isr"`
+	Start     int64   `json:"startOffset"`
+	End       int64   `json:"endOffset"`
+	Error     string  `json:"error,omitempty"`
+}
+
+// describe asks for topics (nil: all) and sorts what comes.
+func describe(c *cluster, names []string) ([]topicRow, error) {
+	request := kmsg.NewPtrMetadataRequest()
+	request.AllowAutoTopicCreation = false
+	if names != nil {
+		request.Topics = []kmsg.MetadataRequestTopic{}
+	}
+	for _, name := range names {
+		row := kmsg.NewMetadataRequestTopic()
+		row.Topic = &name
+		request.Topics = append(request.Topics, row)
+	}
+	answer, err := c.request(request)
+	if err != nil {
+		return nil, err
+	}
+	rows := []topicRow{}
+	for _, t := range answer.(*kmsg.MetadataResponse).Topics {
+		name := ""
+		if t.Topic != nil {
+			name = *t.Topic
+		}
+		if err := codeError(t.ErrorCode, nil); err != nil {
+			return nil, topicAdvice(name, err)
+		}
+		row := topicRow{Topic: name, ID: idText(t.TopicID), Internal: t.IsInternal}
+		for _, p := range t.Partitions {
+			r := partitionRow{Partition: p.Partition, Leader: p.Leader, Epoch: p.LeaderEpoch, Replicas: p.Replicas, ISR: p.ISR, Start: -1, End: -1}
+			if err := codeError(p.ErrorCode, nil); err != nil {
+				r.Error = err.Error()
+			}
+			row.Partitions = append(row.Partitions, r)
+		}
+		slices.SortStableFunc(row.Partitions, func(a, b partitionRow) int { return int(a.Partition) - int(b.Partition) })
+		rows = append(rows, row)
+	}
+	slices.SortStableFunc(rows, func(a, b topicRow) int { return strings.Compare(a.Topic, b.Topic) })
+	return rows, nil
+}
+
+func topicListCommand() *cobra.Command {
+	var c cluster
+	var form form
+	var internal bool
+	command := &cobra.Command{
+		Use:   "list",
+		Short: "list topics",
+		Args:  cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			defer c.close()
+			rows, err := describe(&c, nil)
+			if err != nil {
+				return err
+			}
+			rows = slices.DeleteFunc(rows, func(r topicRow) bool { return r.Internal && !internal })
+			if form.json() {
+				return printJSON(command.OutOrStdout(), rows)
+			}
+			var lines [][]string
+			for _, r := range rows {
+				replicas := 0
+				if len(r.Partitions) > 0 {
+					replicas = len(r.Partitions[0].Replicas)
+				}
+				lines = append(lines, []string{r.Topic, strconv.Itoa(len(r.Partitions)), strconv.Itoa(replicas)})
+			}
+			return table(command.OutOrStdout(), "TOPIC PARTITIONS REPLICAS", lines)
+		},
+	}
+	c.flags(command)
+	form.flag(command)
+	command.Flags().BoolVar(&internal, "internal", false, "show internal topics too")
+	return command
+}
+
+func topicDescribeCommand() *cobra.Command {
+	var c cluster
+	var form form
+	command := &cobra.Command{
+		Use:   "describe TOPIC...",
+		Short: "partitions, leaders and offsets of topics",
+		Args:  cobra.MinimumNArgs(1),
+		RunE: func(command *cobra.Command, names []string) error {
+			defer c.close()
+			rows, err := describe(&c, names)
+			if err != nil {
+				return err
+			}
+			for i := range rows {
+				if err := addOffsets(&c, &rows[i]); err != nil {
+					return err
+				}
+			}
+			if form.json() {
+				return printJSON(command.OutOrStdout(), rows)
+			}
+			var lines [][]string
+			for _, r := range rows {
+				for _, p := range r.Partitions {
+					lines = append(lines, []string{r.Topic, number64(int64(p.Partition)), number64(int64(p.Leader)), number64(int64(p.Epoch)),
+						numbers(p.Replicas), numbers(p.ISR), number64(p.Start), number64(p.End), p.Error})
+				}
+			}
+			return table(command.OutOrStdout(), "TOPIC PARTITION LEADER EPOCH REPLICAS ISR START END ERROR", lines)
+		},
+	}
+	c.flags(command)
+	form.flag(command)
+	return command
+}
+
+func number64(n int64) string { return strconv.FormatInt(n, 10) }
+
+func numbers(ns []int32) string {
+	var texts []string
+	for _, n := range ns {
+		texts = append(texts, number64(int64(n)))
+	}
+	return strings.Join(texts, ",")
+}
+
+// addOffsets asks each leader where its partitions begin and end.
+func addOffsets(c *cluster, row *topicRow) error {
+	for i := range row.Partitions {
+		p := &row.Partitions[i]
+		if p.Leader < 0 {
+			continue
+		}
+		var err error
+		if p.Start, err = offsetAt(c, row.Topic, p.Partition, earliest); err == nil {
+			p.End, err = offsetAt(c, row.Topic, p.Partition, latest)
+		}
+		if err != nil && p.Error == "" {
+			p.Error = err.Error()
+		}
+	}
+	return nil
+}
+
+// The timestamps that mean a place, as ListOffsets reads them.
+const (
+	latest   int64 = -1
+	earliest int64 = -2
+)
+
+// offsetAt is the offset of a place in a partition, or of the first record at or after a time.
+func offsetAt(c *cluster, topic string, partition int32, timestamp int64) (int64, error) {
+	l, err := c.leader(topic, partition)
+	if err != nil {
+		return 0, err
+	}
+	request := kmsg.NewPtrListOffsetsRequest()
+	request.ReplicaID, request.TimeoutMillis = -1, int32(c.patience.Milliseconds())
+	t := kmsg.NewListOffsetsRequestTopic()
+	t.Topic = topic
+	p := kmsg.NewListOffsetsRequestTopicPartition()
+	p.Partition, p.Timestamp, p.CurrentLeaderEpoch = partition, timestamp, -1
+	t.Partitions = append(t.Partitions, p)
+	request.Topics = append(request.Topics, t)
+	answer, err := l.request(request)
+	if err != nil {
+		return 0, err
+	}
+	for _, t := range answer.(*kmsg.ListOffsetsResponse).Topics {
+		for _, p := range t.Partitions {
+			return p.Offset, codeError(p.ErrorCode, nil)
+		}
+	}
+	return 0, errors.New("the broker answered ListOffsets with no partition")
+}
+
+func topicDeleteCommand() *cobra.Command {
+	var c cluster
+	var ifThere bool
+	command := &cobra.Command{
+		Use:   "delete TOPIC...",
+		Short: "delete topics and everything in them",
+		Args:  cobra.MinimumNArgs(1),
+		RunE: func(command *cobra.Command, names []string) error {
+			defer c.close()
+			request := kmsg.NewPtrDeleteTopicsRequest()
+			request.TimeoutMillis, request.TopicNames = int32(c.patience.Milliseconds()), names
+			for _, name := range names {
+				row := kmsg.NewDeleteTopicsRequestTopic()
+				row.Topic = &name
+				request.Topics = append(request.Topics, row)
+			}
+			answer, err := c.request(request)
+			if err != nil {
+				return err
+			}
+			var failed error
+			for _, t := range answer.(*kmsg.DeleteTopicsResponse).Topics {
+				name := ""
+				if t.Topic != nil {
+					name = *t.Topic
+				}
+				err := codeError(t.ErrorCode, t.ErrorMessage)
+				switch {
+				case ifThere && refusedWith(err, wire.UnknownTopicOrPartition):
+				case err != nil:
+					failed = errors.Join(failed, topicAdvice(name, err))
+				default:
+					fmt.Fprintf(command.OutOrStdout(), "deleted %s\n", name)
+				}
+			}
+			return failed
+		},
+	}
+	c.flags(command)
+	command.Flags().BoolVar(&ifThere, "if-exists", false, "a topic that is not there is no error")
+	return command
+}

@@ -1,0 +1,229 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime/pprof"
+	"sync"
+	"syscall"
+
+	"rookery/core/batch"
+	"rookery/core/conn"
+	"rookery/core/seam"
+	"rookery/io/disk"
+	"rookery/io/loop"
+	"rookery/net/server"
+)
+
+// node is a broker with everything around it:
+//
+//	net/server ──▶ io/loop ──▶ core.Broker
+//	    ▲             │
+//	    └── ranges ── io/disk
+type node struct {
+	settings *settings
+	ids      []identity
+	logger   *slog.Logger
+	notes    io.Writer
+	record   string
+	profile  string
+
+	disk    *disk.Disk
+	port    *disk.Port
+	server  *server.Server
+	loop    *loop.Loop
+	ready   []string // what clients connect to, for the banner
+	stopped chan struct{}
+	failed  chan error
+	tape    *os.File
+}
+
+// run takes the directories, opens the doors and serves until it is told to stop.
+func (n *node) run() error {
+	locks, err := lockAll(n.settings.Dirs)
+	if err != nil {
+		return err
+	}
+	defer unlockAll(locks)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	listeners, err := bind(n.settings.Listeners, n.logger)
+	if err != nil {
+		return err
+	}
+	if err := n.assemble(); err != nil {
+		return err
+	}
+	endProfile, err := n.startProfile()
+	if err != nil {
+		return err
+	}
+	defer endProfile()
+	n.loop.Push(n.disk.Started())
+	var serving sync.WaitGroup
+	for _, l := range listeners {
+		n.ready = append(n.ready, l.Addr().String())
+		serving.Go(func() {
+			if err := n.server.Serve(l); err != nil {
+				n.logger.Error("listener ended", "address", l.Addr().String(), "why", err.Error())
+			}
+		})
+	}
+	err = n.wait(signals)
+	n.server.Close()
+	serving.Wait()
+	if n.tape != nil {
+		err = errors.Join(err, n.tape.Close())
+	}
+	return err
+}
+
+// wait returns when the broker has stopped: nil if it did so in order.
+func (n *node) wait(signals <-chan os.Signal) error {
+	select {
+	case s := <-signals:
+		n.logger.Info("stopping", "signal", s.String())
+	case err := <-n.failed:
+		return err
+	}
+	n.loop.Push(&seam.Stop{})
+	select {
+	case <-n.stopped:
+		n.logger.Info("stopped")
+		return nil
+	case err := <-n.failed:
+		return err
+	case s := <-signals:
+		return fmt.Errorf("%s again: ended without a clean stop; the next start will recover", s)
+	}
+}
+
+func lockAll(dirs []string) ([]*disk.Locked, error) {
+	var locks []*disk.Locked
+	for _, dir := range dirs {
+		l, err := disk.Lock(dir)
+		if err != nil {
+			unlockAll(locks)
+			return nil, advise("stop that process, or name another directory (dev: --data-dir DIR, server: --set log.dirs=DIR)", "%w", err)
+		}
+		locks = append(locks, l)
+	}
+	return locks, nil
+}
+
+func unlockAll(locks []*disk.Locked) {
+	for _, l := range locks {
+		_ = l.Unlock()
+	}
+}
+
+// assemble puts the parts together; nothing runs yet.
+func (n *node) assemble() error {
+	machine, err := n.broker()
+	if err != nil {
+		return err
+	}
+	n.stopped, n.failed = make(chan struct{}), make(chan error, 1)
+	n.disk = disk.New(disk.Config{Dirs: n.settings.Dirs})
+	limits := conn.Limits{FrameMax: n.settings.RequestBytesMax}
+	config := server.Config{
+		Intake:        intake(limits),
+		Pin:           func(file seam.File) (server.Source, seam.Fault) { return n.pin(file) },
+		FrameBytesMax: int(n.settings.RequestBytesMax),
+		Refused: func(remote, why string) {
+			n.logger.Warn("connection closed", "remote", remote, "why", why)
+		},
+	}
+	tape, err := n.startTape()
+	if err != nil {
+		return err
+	}
+	if tape != nil {
+		config.Arrived = tape.Frame
+	}
+	n.server = server.New(config)
+	n.loop = loop.New(loop.Config{
+		Machine: machine,
+		Disk:    n.openPort,
+		Conns:   n.server,
+		Make:    n.maker(),
+		Event:   n.event,
+		Tape:    tape,
+		Broken:  n.broken,
+	})
+	n.server.Bind(n.loop)
+	return nil
+}
+
+// pin finds a file to send from. An interface that holds a nil handle is not nil, hence the second return.
+func (n *node) pin(file seam.File) (server.Source, seam.Fault) {
+	handle, fault := n.port.Pin(file)
+	if fault != seam.OK {
+		return nil, fault
+	}
+	return handle, seam.OK
+}
+
+// openPort gives a machine its way to the disk; the first that asks is the broker, whose files clients are sent.
+func (n *node) openPort(mail *loop.Loop, calm bool) loop.Disk {
+	port := n.disk.Port(mail, calm)
+	if n.port == nil {
+		n.port = port
+	}
+	return port
+}
+
+// intake makes a conn.Request of a frame. What it inflates into is shared by connections: few inflate at once.
+func intake(limits conn.Limits) func(frame []byte, reuse any) any {
+	scratches := sync.Pool{New: func() any { return new(batch.Scratch) }}
+	return func(frame []byte, reuse any) any {
+		request, ok := reuse.(*conn.Request)
+		if !ok {
+			request = new(conn.Request)
+		}
+		scratch := scratches.Get().(*batch.Scratch)
+		request.Scratch = scratch
+		conn.Intake(frame, limits, request)
+		request.Scratch = nil
+		scratches.Put(scratch)
+		return request
+	}
+}
+
+func (n *node) startTape() (*loop.Tape, error) {
+	if n.record == "" {
+		return nil, nil
+	}
+	f, err := os.Create(n.record)
+	if err != nil {
+		return nil, err
+	}
+	n.tape = f
+	return loop.NewTape(f), nil
+}
+
+func (n *node) startProfile() (end func(), err error) {
+	if n.profile == "" {
+		return func() {}, nil
+	}
+	f, err := os.Create(n.profile)
+	if err != nil {
+		return nil, err
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return func() {
+		pprof.StopCPUProfile()
+		_ = f.Close()
+	}, nil
+}
+
+// broken says which law was broken before the panic ends the process.
+func (n *node) broken(cause any, stack []byte) {
+	n.logger.Error("the broker has broken one of its own laws and ends", "law", fmt.Sprint(cause), "stack", string(stack))
+}
