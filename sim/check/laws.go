@@ -56,6 +56,8 @@ const (
 	RefusedIsAbsent
 	EveryoneFinishes
 	AnswersInOrder
+	RightlyNumbered
+	FetchProgress
 
 	TopicRegister
 	ProducerIDs

@@ -1,0 +1,109 @@
+package check
+
+import "rookery/core/seam"
+
+// Partition names one partition of a topic.
+type Partition struct {
+	Topic  string
+	Number int32
+}
+
+// Outcome is what a client knows of an operation.
+type Outcome uint8
+
+const (
+	Unknown Outcome = iota // no answer, or one that leaves it open
+	Done
+	Refused // for good: it did not happen and will not
+)
+
+// Unfinished is the time of return of what never returned.
+const Unfinished seam.Mono = 1<<62 - 1
+
+// Append is one batch that a client sent, however often.
+type Append struct {
+	Client     int
+	Partition  Partition
+	Producer   int64 // -1: plain
+	Epoch      int16
+	First      Value
+	Count      int32
+	Acks       int16
+	Attempts   int
+	Call       seam.Mono // the first attempt
+	LastCall   seam.Mono // the last one
+	Return     seam.Mono
+	Outcome    Outcome
+	Base       int64 // of what is Done; -1: the answer did not say
+	Unattended bool  // acks=0: nobody waits
+}
+
+// Read is an answer to a Fetch, or to a ListOffsets (then without entries).
+type Read struct {
+	Client        int
+	Partition     Partition
+	Call, Return  seam.Mono
+	From          int64
+	Entries       []Entry
+	HighWatermark int64
+}
+
+// Admin is a create, a delete or a lookup of a topic.
+type Admin struct {
+	Client       int
+	Topic        string
+	Deed         AdminDeed
+	ID           [16]byte // what it created, deleted or found; zero: nothing
+	Call, Return seam.Mono
+	Outcome      Outcome
+}
+
+// AdminDeed is what an Admin does.
+type AdminDeed uint8
+
+const (
+	CreateTopic AdminDeed = iota
+	DeleteTopic
+	LookupTopic
+)
+
+// ProducerID is an answer to InitProducerId.
+type ProducerID struct {
+	Call, Return seam.Mono
+	ID           int64
+}
+
+// History is what all clients did and were told.
+type History struct {
+	Appends []*Append
+	Reads   []*Read
+	Admins  []*Admin
+	IDs     []*ProducerID
+}
+
+// Facts are what the simulator knows and no client does.
+type Facts struct {
+	Durable map[string]bool // topics of which acks=all survives everything; absent: of no promise at all
+	Deleted map[string]bool // topics that somebody tried to delete
+	Losses  []seam.Mono     // when a page cache was lost, ascending
+	Rotted  map[Partition]bool
+	Logs    map[Partition]Log
+}
+
+// lossesBetween says whether a page cache was lost in that time.
+func (f *Facts) lossesBetween(from, to seam.Mono) bool {
+	for _, at := range f.Losses {
+		if at >= from && at <= to {
+			return true
+		}
+	}
+	return false
+}
+
+// lastLoss is when a page cache was lost for the last time; before the beginning if never.
+func (f *Facts) lastLoss() seam.Mono {
+	if len(f.Losses) == 0 {
+		return -1
+	}
+	return f.Losses[len(f.Losses)-1]
+}

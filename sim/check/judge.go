@@ -1,0 +1,281 @@
+package check
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"rookery/core/seam"
+)
+
+// Judge is the end check: it holds the history against the logs that are there. Every pass is one sort and one walk.
+func Judge(h *History, f *Facts, laws *Counts) error {
+	j := judge{h: h, f: f, laws: laws}
+	for _, p := range j.partitions() {
+		if f.Rotted[p] {
+			continue // a bit of it turned where nobody looks again: nothing is promised any more
+		}
+		j.begin(p)
+		for _, pass := range []func(){j.logItself, j.appends, j.order, j.reads, j.watermarks} {
+			if pass(); j.failure != nil {
+				return j.failure
+			}
+		}
+	}
+	return nil
+}
+
+// judge looks at one partition after the other.
+type judge struct {
+	h       *History
+	f       *Facts
+	laws    *Counts
+	failure error
+
+	partition Partition
+	durable   bool // the topic's mode
+	deleted   bool
+	log       Log
+	at        map[Value][]int64 // where each value is
+	sent      []*Append
+	seen      []*Read
+}
+
+func (j *judge) require(holds bool, law Law, format string, args ...any) bool {
+	j.laws[law]++
+	if !holds && j.failure == nil {
+		args = append([]any{j.partition.Topic, j.partition.Number}, args...)
+		j.failure = Fail(law, "%s-%d: "+format, args...)
+	}
+	return holds
+}
+
+func (j *judge) partitions() []Partition {
+	return slices.SortedFunc(maps.Keys(j.f.Logs), func(a, b Partition) int {
+		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Number, b.Number))
+	})
+}
+
+func (j *judge) begin(p Partition) {
+	j.partition, j.durable, j.deleted, j.log = p, j.f.Durable[p.Topic], j.f.Deleted[p.Topic], j.f.Logs[p]
+	j.at = map[Value][]int64{}
+	for i := range j.log.Entries {
+		e := &j.log.Entries[i]
+		j.at[e.Value] = append(j.at[e.Value], e.Offset)
+	}
+	j.sent, j.seen = nil, nil
+	for _, a := range j.h.Appends {
+		if a.Partition == p {
+			j.sent = append(j.sent, a)
+		}
+	}
+	for _, r := range j.h.Reads {
+		if r.Partition == p {
+			j.seen = append(j.seen, r)
+		}
+	}
+}
+
+// logItself checks what a log is by itself: dense (ReadLog has seen to the batches), and of clients' values only.
+func (j *judge) logItself() {
+	j.require(int64(len(j.log.Entries)) == j.log.End-j.log.Start, DenseOffsets, "%d records from %d to %d", len(j.log.Entries), j.log.Start, j.log.End)
+	j.require(j.log.Start == 0, DenseOffsets, "it begins at %d, and nobody deleted anything", j.log.Start)
+	known := map[Value]bool{}
+	for _, a := range j.sent {
+		for i := range a.Count {
+			known[a.First+Value(i)] = true
+		}
+	}
+	for i := range j.log.Entries {
+		e := &j.log.Entries[i]
+		if !j.require(known[e.Value], NothingForeign, "value %#x at %d", e.Value, e.Offset) {
+			return
+		}
+	}
+}
+
+// promised says whether what was acknowledged must still be there, and by which law.
+func (j *judge) promised(a *Append) (bool, Law) {
+	if a.Outcome != Done || a.Acks == 0 || j.deleted {
+		return false, AckedIsThere
+	}
+	if a.Acks == -1 && j.durable {
+		return true, DurableIsThere
+	}
+	return !j.f.lossesBetween(a.LastCall, Unfinished), AckedIsThere
+}
+
+// isThere says whether an append is in the log, whole, where its answer said.
+func (j *judge) isThere(a *Append) bool {
+	for i := range a.Count {
+		found := j.at[a.First+Value(i)]
+		if len(found) == 0 || a.Base >= 0 && !slices.Contains(found, a.Base+int64(i)) {
+			return false
+		}
+	}
+	return true
+}
+
+func (j *judge) appends() {
+	for _, a := range j.sent {
+		if due, law := j.promised(a); due && !j.require(j.isThere(a), law,
+			"value %#x (%d records, acks %d, sent at %v, acknowledged at %v with offset %d) is at %v",
+			a.First, a.Count, a.Acks, a.Call, a.Return, a.Base, j.at[a.First]) {
+			return
+		}
+		for i := range a.Count {
+			copies := len(j.at[a.First+Value(i)])
+			if a.Producer >= 0 && !j.require(copies <= 1, NoDuplicates, "value %#x of producer %d is at %v", a.First+Value(i), a.Producer, j.at[a.First+Value(i)]) {
+				return
+			}
+			if !j.require(copies <= a.Attempts, NoDuplicates, "value %#x, sent %d times, is at %v", a.First+Value(i), a.Attempts, j.at[a.First+Value(i)]) {
+				return
+			}
+			if a.Outcome == Refused && !j.require(copies == 0, RefusedIsAbsent, "value %#x was refused and is at %v", a.First+Value(i), j.at[a.First+Value(i)]) {
+				return
+			}
+		}
+		if j.deleted && !j.require(!j.survivedDelete(a), RefusedIsAbsent, "value %#x came back after its topic was deleted", a.First) {
+			return
+		}
+	}
+}
+
+// survivedDelete says whether something is there that was sent before a delete that was acknowledged.
+func (j *judge) survivedDelete(a *Append) bool {
+	if len(j.at[a.First]) == 0 || a.Return == Unfinished {
+		return false
+	}
+	for _, d := range j.h.Admins {
+		if d.Topic == j.partition.Topic && d.Deed == DeleteTopic && d.Outcome == Done && a.Return < d.Call {
+			return true
+		}
+	}
+	return false
+}
+
+// order checks each producer's own order and the order that time imposes.
+func (j *judge) order() {
+	type run struct {
+		producer int64
+		epoch    int16
+	}
+	last := map[run]int64{}
+	byValue := slices.Clone(j.sent)
+	slices.SortStableFunc(byValue, func(a, b *Append) int { return cmp.Compare(a.First, b.First) })
+	for _, a := range byValue {
+		if found := j.at[a.First]; a.Producer >= 0 && len(found) > 0 {
+			key := run{a.Producer, a.Epoch}
+			before, any := last[key]
+			if !j.require(!any || found[0] > before, ProducerOrder, "value %#x of producer %d is at %d, after a later one at %d", a.First, a.Producer, found[0], before) {
+				return
+			}
+			last[key] = found[0] + int64(a.Count) - 1
+		}
+	}
+	j.realTime()
+}
+
+func (j *judge) realTime() {
+	if j.deleted {
+		return
+	}
+	var done []*Append
+	for _, a := range j.sent {
+		if a.Outcome == Done && a.Base >= 0 && j.isThere(a) {
+			done = append(done, a)
+		}
+	}
+	returned := slices.SortedFunc(slices.Values(done), func(a, b *Append) int { return cmp.Compare(a.Return, b.Return) })
+	called := slices.SortedFunc(slices.Values(done), func(a, b *Append) int { return cmp.Compare(a.Call, b.Call) })
+	most, next := int64(-1), 0
+	for _, b := range called {
+		for next < len(returned) && returned[next].Return < b.Call {
+			most = max(most, returned[next].Base)
+			next++
+		}
+		if !j.require(b.Base > most, RealTime, "value %#x at %d was sent after one at %d was acknowledged", b.First, b.Base, most) {
+			return
+		}
+	}
+}
+
+// binding says whether what a reader saw binds for ever: in durable mode always, else if no page cache was lost since.
+func (j *judge) binding(r *Read) bool {
+	return !j.deleted && (j.durable || r.Call > j.f.lastLoss())
+}
+
+func (j *judge) reads() {
+	if j.deleted {
+		return
+	}
+	consumed := map[int64]Value{}
+	for _, r := range j.seen {
+		for i, e := range r.Entries {
+			if i > 0 && !j.require(e.Offset == r.Entries[i-1].Offset+1, ReadsAreSlices, "a read from %d has %d after %d", r.From, e.Offset, r.Entries[i-1].Offset) {
+				return
+			}
+			if !j.require(e.Offset < r.HighWatermark, ReadsAreSlices, "a read brought %d, the high watermark was %d", e.Offset, r.HighWatermark) {
+				return
+			}
+			if !j.binding(r) {
+				continue
+			}
+			before, any := consumed[e.Offset]
+			if !j.require(!any || before == e.Value, ReadsAgree, "offset %d was read as %#x and as %#x", e.Offset, before, e.Value) {
+				return
+			}
+			consumed[e.Offset] = e.Value
+			if !j.require(e.Offset < j.log.End, NothingTakenBack, "offset %d (value %#x) was read at %v; the log ends at %d", e.Offset, e.Value, r.Return, j.log.End) {
+				return
+			}
+			if !j.require(j.log.Entries[e.Offset-j.log.Start].Value == e.Value, ReadsAreSlices, "offset %d was read at %v as %#x, the log has %#x",
+				e.Offset, r.Return, e.Value, j.log.Entries[e.Offset-j.log.Start].Value) {
+				return
+			}
+		}
+		if j.binding(r) && !j.require(r.HighWatermark <= j.log.End, NothingTakenBack, "the high watermark was shown as %d at %v; the log ends at %d", r.HighWatermark, r.Return, j.log.End) {
+			return
+		}
+	}
+}
+
+// watermarks checks what a later reader must be shown.
+func (j *judge) watermarks() {
+	if j.deleted {
+		return
+	}
+	type floor struct {
+		at   seam.Mono
+		hw   int64
+		from *Append
+	}
+	var floors []floor
+	for _, r := range j.seen {
+		if j.binding(r) {
+			floors = append(floors, floor{r.Return, r.HighWatermark, nil})
+		}
+	}
+	for _, a := range j.sent {
+		if due, _ := j.promised(a); due && a.Acks == -1 && a.Base >= 0 {
+			floors = append(floors, floor{a.Return, a.Base + int64(a.Count), a})
+		}
+	}
+	slices.SortStableFunc(floors, func(a, b floor) int { return cmp.Compare(a.at, b.at) })
+	called := slices.SortedFunc(slices.Values(j.seen), func(a, b *Read) int { return cmp.Compare(a.Call, b.Call) })
+	next, shown, acked := 0, floor{}, floor{}
+	for _, r := range called {
+		for next < len(floors) && floors[next].at < r.Call {
+			if f := floors[next]; f.from == nil && f.hw > shown.hw {
+				shown = f
+			} else if f.from != nil && f.hw > acked.hw {
+				acked = f
+			}
+			next++
+		}
+		if !j.require(r.HighWatermark >= shown.hw, WatermarkNeverBack, "shown as %d to whoever asked at %v, and as %d at %v", r.HighWatermark, r.Call, shown.hw, shown.at) ||
+			!j.require(r.HighWatermark >= acked.hw, SeenAfterAck, "shown as %d to whoever asked at %v, but acknowledged up to %d at %v", r.HighWatermark, r.Call, acked.hw, acked.at) {
+			return
+		}
+	}
+}

@@ -1,0 +1,211 @@
+package check
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/pierrec/lz4/v4"
+)
+
+// Value names one record that a workload sent: the client above, its count below. It is the first eight bytes of the
+// record's value; the rest is padding that follows from it.
+type Value uint64
+
+// Entry is one record of a log.
+type Entry struct {
+	Offset   int64
+	Value    Value
+	Producer int64
+	Sequence int32
+	Time     int64
+}
+
+// Batch is a record batch as it lies on the disk or arrives in a Fetch.
+type Batch struct {
+	Base, Last int64
+	Epoch      int32
+	Producer   int64
+	Control    bool
+	Entries    []Entry
+	Size       int
+}
+
+// File is one file of a partition's folder.
+type File struct {
+	Name string
+	Data []byte
+}
+
+// Log is what the dumb reader makes of a partition's folder.
+type Log struct {
+	Entries []Entry // control records left out
+	Start   int64
+	End     int64
+	Batches int
+}
+
+// ReadLog reads a partition's .log files, in the order of their names, and says what is wrong with them.
+func ReadLog(files []File) (Log, error) {
+	logs := slices.DeleteFunc(slices.Clone(files), func(f File) bool { return !strings.HasSuffix(f.Name, ".log") })
+	slices.SortFunc(logs, func(a, b File) int { return cmp.Compare(a.Name, b.Name) })
+	all := Log{}
+	epoch := int32(-1)
+	for i, f := range logs {
+		var base int64
+		if _, err := fmt.Sscanf(f.Name, "%d.log", &base); err != nil {
+			return all, fmt.Errorf("%s: not a segment's name", f.Name)
+		}
+		if i == 0 {
+			all.Start, all.End = base, base
+		} else if base != all.End {
+			return all, fmt.Errorf("%s begins at %d, the segment before ends at %d", f.Name, base, all.End)
+		}
+		batches, rest, err := ReadBatches(f.Data)
+		if err != nil {
+			return all, fmt.Errorf("%s: %w", f.Name, err)
+		}
+		if rest > 0 {
+			return all, fmt.Errorf("%s: %d bytes at the end are no whole batch", f.Name, rest)
+		}
+		for _, b := range batches {
+			if b.Base != all.End {
+				return all, fmt.Errorf("%s: a batch begins at %d, the one before ends at %d", f.Name, b.Base, all.End)
+			}
+			if b.Epoch < epoch {
+				return all, fmt.Errorf("%s: the batch at %d has leader epoch %d after %d", f.Name, b.Base, b.Epoch, epoch)
+			}
+			epoch, all.End = b.Epoch, b.Last+1
+			all.Batches++
+			if !b.Control {
+				all.Entries = append(all.Entries, b.Entries...)
+			}
+		}
+	}
+	return all, nil
+}
+
+// ReadBatches reads whole batches; rest is how many bytes are left of one that is cut short.
+func ReadBatches(data []byte) (batches []Batch, rest int, err error) {
+	for len(data) >= 12 {
+		size := 12 + int(int32(binary.BigEndian.Uint32(data[8:])))
+		if size < 61 {
+			return batches, 0, fmt.Errorf("a batch of %d bytes after %d batches", size, len(batches))
+		}
+		if size > len(data) {
+			return batches, len(data), nil
+		}
+		b, err := readBatch(data[:size])
+		if err != nil {
+			return batches, 0, fmt.Errorf("batch %d: %w", len(batches), err)
+		}
+		batches = append(batches, b)
+		data = data[size:]
+	}
+	return batches, len(data), nil
+}
+
+func readBatch(data []byte) (Batch, error) {
+	order := binary.BigEndian
+	b := Batch{Base: int64(order.Uint64(data)), Epoch: int32(order.Uint32(data[12:])), Size: len(data)}
+	if data[16] != 2 {
+		return b, fmt.Errorf("at %d: magic %d", b.Base, data[16])
+	}
+	if crc := crc32.Checksum(data[21:], crc32.MakeTable(crc32.Castagnoli)); crc != order.Uint32(data[17:]) {
+		return b, fmt.Errorf("at %d: checksum", b.Base)
+	}
+	attributes := order.Uint16(data[21:])
+	b.Last = b.Base + int64(int32(order.Uint32(data[23:])))
+	b.Control = attributes&0x20 != 0
+	b.Producer = int64(order.Uint64(data[43:]))
+	first, sequence, count := int64(order.Uint64(data[27:])), int32(order.Uint32(data[53:])), int(int32(order.Uint32(data[57:])))
+	records, err := inflate(attributes&7, data[61:])
+	if err != nil {
+		return b, err
+	}
+	for i := range count {
+		e, left, err := readRecord(records)
+		if err != nil {
+			return b, fmt.Errorf("at %d, record %d of %d: %w", b.Base, i, count, err)
+		}
+		if e.Offset != int64(i) {
+			return b, fmt.Errorf("at %d, record %d has offset delta %d", b.Base, i, e.Offset)
+		}
+		e.Offset += b.Base
+		e.Time += first
+		e.Producer = b.Producer
+		if sequence >= 0 {
+			e.Sequence = int32((int64(sequence) + int64(i)) & 0x7fffffff)
+		}
+		b.Entries, records = append(b.Entries, e), left
+	}
+	if b.Last != b.Base+int64(count)-1 {
+		return b, fmt.Errorf("at %d: %d records, last offset %d", b.Base, count, b.Last)
+	}
+	return b, nil
+}
+
+func inflate(codec uint16, data []byte) ([]byte, error) {
+	switch codec {
+	case 0:
+		return data, nil
+	case 3:
+		return io.ReadAll(lz4.NewReader(bytes.NewReader(data)))
+	}
+	return nil, fmt.Errorf("codec %d, which no client here sent", codec)
+}
+
+// readRecord reads one record; Offset and Time are deltas.
+func readRecord(data []byte) (e Entry, rest []byte, err error) {
+	length, n := binary.Varint(data)
+	if n <= 0 || length < 0 || length > int64(len(data)-n) {
+		return e, nil, fmt.Errorf("length %d", length)
+	}
+	r := record{data: data[n : n+int(length)]}
+	rest = data[n+int(length):]
+	r.skip(1)
+	e.Time, e.Offset = r.varint(), r.varint()
+	if key := r.varint(); key > 0 {
+		r.skip(int(key))
+	}
+	value := r.take(int(r.varint()))
+	if r.bad || len(value) < 8 {
+		return e, rest, fmt.Errorf("value of %d bytes", len(value))
+	}
+	e.Value = Value(binary.BigEndian.Uint64(value))
+	for i, c := range value[8:] {
+		if c != byte(e.Value)+byte(i) {
+			return e, rest, fmt.Errorf("value %d has padding that it was not sent with", e.Value)
+		}
+	}
+	return e, rest, nil
+}
+
+type record struct {
+	data []byte
+	bad  bool
+}
+
+func (r *record) varint() int64 {
+	v, n := binary.Varint(r.data)
+	r.skip(max(n, 0))
+	r.bad = r.bad || n <= 0
+	return v
+}
+
+func (r *record) skip(n int) { r.take(n) }
+
+func (r *record) take(n int) []byte {
+	if r.bad || n < 0 || n > len(r.data) {
+		r.bad = true
+		return nil
+	}
+	b := r.data[:n]
+	r.data = r.data[n:]
+	return b
+}
