@@ -40,16 +40,17 @@ core/quorum        : PURE core/must core/seam core/ordered core/timer core/rng c
 core/conn          : PURE core/must core/seam core/ordered core/wire core/batch github.com/twmb/franz-go/
 core/client        : PURE core/must core/seam core/ordered core/timer core/rng core/wire core/batch github.com/twmb/franz-go/
 core               : PURE core/... github.com/twmb/franz-go/
+core/seam/tape     : PURE core/must core/seam
 core/seam/contract : STD core/must core/seam
 
 io/disk            : STD core/must core/seam golang.org/x/sys/
-io/loop            : STD core/must core/seam
+io/loop            : STD core/must core/seam core/seam/tape
 net/server         : STD core/must core/seam golang.org/x/sys/
 net/dial           : STD core/must core/seam
 
 sim/world          : STD core/... sim/...
 sim/workload       : STD core/... sim/... github.com/twmb/franz-go/
-sim/check          : STD core/... sim/... github.com/anishathalye/porcupine
+sim/check          : STD core/... sim/... github.com/anishathalye/porcupine github.com/klauspost/compress/ github.com/pierrec/lz4/v4/ github.com/golang/snappy/
 sim/...            : STD core/... sim/... github.com/twmb/franz-go/ github.com/anishathalye/porcupine
 
 cmd/rookery        : STD core/... io/... net/... github.com/spf13/cobra github.com/spf13/pflag github.com/magiconair/properties github.com/twmb/franz-go/ golang.org/x/sys/
