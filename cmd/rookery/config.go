@@ -1,7 +1,6 @@
 package main
 
 import (
-	_ "embed"
 	"errors"
 	"fmt"
 	"math"
@@ -13,6 +12,8 @@ import (
 	"strings"
 
 	"github.com/magiconair/properties"
+
+	"rookery/core/controller"
 )
 
 // settings is what a node is told by its properties file and by --set, in Kafka's names and with Kafka's defaults but
@@ -30,8 +31,8 @@ type settings struct {
 	ReplicationFactor int16
 	RequestBytesMax   int32
 	FetchBytesMax     int32
-	ProducerExpiry    int64             // milliseconds
-	Topic             map[string]string // defaults of topics, by the topic's own key (segment.bytes)
+	ProducerExpiry    int64 // milliseconds
+	Topics            controller.Defaults
 
 	Idle []string // keys that Kafka knows and that have no effect here
 
@@ -50,23 +51,6 @@ type endpoint struct {
 }
 
 func (e endpoint) address() string { return net.JoinHostPort(e.Host, strconv.Itoa(int(e.Port))) }
-
-// keys.tsv: every broker configuration of Kafka 4.2 (name, type, default), as KafkaConfig.configDef lists them.
-//
-//go:embed keys.tsv
-var kafkaKeys string
-
-// key is one line of keys.tsv.
-type key struct{ name, kind, preset string }
-
-func knownKeys() []key {
-	var keys []key
-	for line := range strings.Lines(kafkaKeys) {
-		fields := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
-		keys = append(keys, key{fields[0], fields[1], fields[2]})
-	}
-	return keys
-}
 
 // loadSettings reads a properties file (none if file is empty) and what --set puts over it.
 func loadSettings(file string, sets []string) (*settings, error) {
@@ -102,19 +86,25 @@ func settingsOf(values map[string]string) (*settings, error) {
 		NodeID: -1, Broker: true, Controller: true, Dirs: []string{"/tmp/kafka-logs"},
 		AutoCreateTopics: true, NumPartitions: 1, ReplicationFactor: 1, RequestBytesMax: 100 << 20, FetchBytesMax: 55 << 20,
 		ProducerExpiry: 86400000,
-		Topic:          map[string]string{"flush.messages": "1"},
 		controllers:    []string{"CONTROLLER"},
 	}
 	names := make([]string, 0, len(values))
 	for name := range values {
 		names = append(names, name)
 	}
-	slices.SortStableFunc(names, inOrder)
-	known := knownKeys()
+	slices.Sort(names)
 	for _, name := range names {
-		if err := s.take(name, strings.TrimSpace(values[name]), known); err != nil {
+		if err := s.take(name, strings.TrimSpace(values[name])); err != nil {
 			return nil, err
 		}
+	}
+	var err error
+	s.Topics, err = controller.NewDefaults(func(name string) (string, bool) {
+		value, set := values[name]
+		return strings.TrimSpace(value), set
+	})
+	if err != nil {
+		return nil, err
 	}
 	return s, s.settle()
 }
@@ -144,35 +134,13 @@ func (s *settings) settle() error {
 	return nil
 }
 
-// inOrder sorts by name, but puts the coarser unit of a triple (hours, minutes, ms) before the finer one that overrides
-// it, and log.dir before log.dirs.
-func inOrder(a, b string) int {
-	rank := func(name string) int {
-		switch {
-		case strings.HasSuffix(name, ".hours"):
-			return 0
-		case strings.HasSuffix(name, ".minutes"):
-			return 1
-		}
-		return 2
-	}
-	if d := rank(a) - rank(b); d != 0 {
-		return d
-	}
-	return strings.Compare(a, b)
-}
-
 // take judges one key.
-func (s *settings) take(name, value string, known []key) error {
-	i := slices.IndexFunc(known, func(k key) bool { return k.name == name })
-	if i < 0 {
-		if strings.HasPrefix(name, "listener.name.") {
-			s.Idle = append(s.Idle, name)
-			return nil
-		}
-		return advise("did you mean "+nearest(name, known)+"?", "unknown configuration key %s", name)
+func (s *settings) take(name, value string) error {
+	key, known := controller.FindBrokerKey(name)
+	if !known {
+		return advise("did you mean "+controller.NearestBrokerKey(name)+"?", "unknown configuration key %s", name)
 	}
-	if err := kindOf(known[i].kind, value); err != nil {
+	if err := fits(key.Kind, value); err != nil {
 		return fmt.Errorf("%s=%s: %w", name, value, err)
 	}
 	switch effect, err := s.apply(name, value); {
@@ -222,71 +190,21 @@ func (s *settings) apply(name, value string) (bool, error) {
 	case "producer.id.expiration.ms":
 		err = number(value, 1, math.MaxInt32, &s.ProducerExpiry)
 	default:
-		return s.applyTopic(name, value)
+		return isTopicDefault(name), nil // their values are judged and taken by controller.NewDefaults
 	}
 	return true, err
 }
 
-// applyTopic takes the keys that are defaults of topics (LogConfig's synonyms in Kafka's ServerTopicConfigSynonyms).
-func (s *settings) applyTopic(name, value string) (bool, error) {
-	topic, unit := topicKey(name)
-	if topic == "" {
-		return false, nil
-	}
-	if unit > 1 {
-		n, err := strconv.ParseInt(value, 10, 64)
-		if err != nil {
-			return true, err
-		}
-		if n > 0 {
-			n *= unit
-		}
-		value = strconv.FormatInt(n, 10)
-	}
-	s.Topic[topic] = value
-	return true, nil
-}
-
-// topicKey is the topic's name of a broker's key, and how many of the topic's units one of the broker's is.
-func topicKey(name string) (topic string, unit int64) {
-	const minute, hour = 60_000, 3_600_000
+// isTopicDefault holds for the keys that are defaults of topics and have an effect there.
+func isTopicDefault(name string) bool {
 	switch name {
-	case "log.segment.bytes":
-		return "segment.bytes", 1
-	case "log.roll.hours":
-		return "segment.ms", hour
-	case "log.roll.ms":
-		return "segment.ms", 1
-	case "log.retention.hours":
-		return "retention.ms", hour
-	case "log.retention.minutes":
-		return "retention.ms", minute
-	case "log.retention.ms":
-		return "retention.ms", 1
-	case "log.retention.bytes":
-		return "retention.bytes", 1
-	case "log.flush.interval.messages":
-		return "flush.messages", 1
-	case "log.flush.interval.ms":
-		return "flush.ms", 1
-	case "log.index.interval.bytes":
-		return "index.interval.bytes", 1
-	case "log.index.size.max.bytes":
-		return "segment.index.bytes", 1
-	case "message.max.bytes":
-		return "max.message.bytes", 1
-	case "log.message.timestamp.type":
-		return "message.timestamp.type", 1
-	case "log.message.timestamp.before.max.ms":
-		return "message.timestamp.before.max.ms", 1
-	case "log.message.timestamp.after.max.ms":
-		return "message.timestamp.after.max.ms", 1
-	case "log.cleanup.policy":
-		return "cleanup.policy", 1
-	case "min.insync.replicas", "compression.type":
-		return name, 1
+	case "log.segment.bytes", "log.roll.ms", "log.roll.hours", "log.retention.ms", "log.retention.minutes", "log.retention.hours",
+		"log.retention.bytes", "log.flush.interval.messages", "log.flush.interval.ms", "log.index.interval.bytes",
+		"log.index.size.max.bytes", "message.max.bytes", "log.message.timestamp.type", "log.message.timestamp.before.max.ms",
+		"log.message.timestamp.after.max.ms", "log.cleanup.policy", "min.insync.replicas", "compression.type":
+		return true
 	}
-	return "", 0
+	return false
 }
 
 // list is a value of several, apart by commas.
@@ -313,25 +231,29 @@ func number[N int16 | int32 | int64](value string, low, high int64, into *N) err
 	return nil
 }
 
-// kindOf holds a value against Kafka's type of its key, also where the key has no effect.
-func kindOf(kind, value string) error {
+// fits holds a value against Kafka's type of its key, also where the key has no effect.
+func fits(kind controller.ConfigKind, value string) error {
 	var err error
+	name := "int"
 	switch kind {
-	case "int":
+	case controller.KindInt:
 		_, err = strconv.ParseInt(value, 10, 32)
-	case "short":
+	case controller.KindShort:
 		_, err = strconv.ParseInt(value, 10, 16)
-	case "long":
+		name = "short"
+	case controller.KindLong:
 		_, err = strconv.ParseInt(value, 10, 64)
-	case "double":
+		name = "long"
+	case controller.KindDouble:
 		_, err = strconv.ParseFloat(value, 64)
-	case "boolean":
+		name = "double"
+	case controller.KindBoolean:
 		if v := strings.ToLower(value); v != "true" && v != "false" {
 			return errors.New("neither true nor false")
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("not of type %s", kind)
+		return fmt.Errorf("not of type %s", name)
 	}
 	return nil
 }
@@ -372,38 +294,6 @@ func endpoints(value string) ([]endpoint, error) {
 		all = append(all, endpoint{name, host, int32(n)})
 	}
 	return all, nil
-}
-
-// nearest is the known key that takes the fewest letters to change.
-func nearest(name string, known []key) string {
-	best, least := "", math.MaxInt
-	for _, k := range known {
-		if d := distance(name, k.name); d < least {
-			best, least = k.name, d
-		}
-	}
-	return best
-}
-
-// distance is Levenshtein's.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		corner := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := corner
-			if a[i] != b[j] {
-				change++
-			}
-			corner = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 // absolute makes the directories' names independent of the folder we were started in.

@@ -7,12 +7,25 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"rookery/core/controller"
+	"rookery/core/ordered"
 )
+
+// topicOf is the configuration of a topic that sets nothing itself.
+func topicOf(t *testing.T, s *settings) controller.TopicConfig {
+	t.Helper()
+	var none ordered.Map[string, string]
+	c, err := controller.Resolve(&s.Topics, &none)
+	require.NoError(t, err)
+	return c
+}
 
 func TestSettingsDefaults(t *testing.T) {
 	s, err := settingsOf(nil)
 	require.NoError(t, err)
-	require.Equal(t, "1", s.Topic["flush.messages"], "durable is the default")
+	topic := topicOf(t, s)
+	require.True(t, topic.Durable(), "durable is the default")
 	require.Equal(t, []endpoint{{"PLAINTEXT", "", 9092}}, s.Listeners)
 	require.Equal(t, int32(1), s.NumPartitions)
 	require.True(t, s.AutoCreateTopics)
@@ -41,9 +54,10 @@ func TestSettingsTakeKafkasNames(t *testing.T) {
 	require.Equal(t, []string{"/a", "/b"}, s.Dirs)
 	require.Equal(t, []endpoint{{"PLAINTEXT", "", 9092}}, s.Listeners, "the controller's listener is nobody's to connect to")
 	require.Equal(t, []endpoint{{"PLAINTEXT", "host.example", 19092}}, s.Advertised)
-	require.Equal(t, "5000", s.Topic["retention.ms"], "the finer unit wins")
-	require.Equal(t, "3600000", s.Topic["segment.ms"])
-	require.Equal(t, "9223372036854775807", s.Topic["flush.messages"])
+	topic := topicOf(t, s)
+	require.Equal(t, int64(5000), topic.RetentionMillis, "the finer unit wins")
+	require.Equal(t, int64(3600000), topic.SegmentMillis)
+	require.False(t, topic.Durable())
 	require.False(t, s.AutoCreateTopics)
 	require.Equal(t, []string{"num.network.threads"}, s.Idle)
 }
@@ -62,6 +76,8 @@ func TestSettingsRefuse(t *testing.T) {
 		{"listeners", "SSL://:9092", "only PLAINTEXT"},
 		{"listeners", "CONTROLLER://:9093", "none for clients"},
 		{"log.dirs", " , ", "no directory"},
+		{"log.segment.bytes", "1", "log.segment.bytes"},
+		{"log.message.timestamp.type", "Whenever", "log.message.timestamp.type"},
 		{"controller.quorum.voters", "1@a:1,2@b:1,3@c:1", "3 controllers"},
 	} {
 		_, err := settingsOf(map[string]string{test.name: test.value})
@@ -69,14 +85,7 @@ func TestSettingsRefuse(t *testing.T) {
 	}
 }
 
-func TestNearestKey(t *testing.T) {
-	known := knownKeys()
-	require.Greater(t, len(known), 300)
-	for wrong, right := range map[string]string{
-		"num.partitons": "num.partitions", "node.ids": "node.id", "log.dirss": "log.dirs", "advertized.listeners": "advertised.listeners",
-	} {
-		require.Equal(t, right, nearest(wrong, known))
-	}
+func TestUnknownKeysNameTheNearest(t *testing.T) {
 	_, err := settingsOf(map[string]string{"advertized.listeners": "x"})
 	var b strings.Builder
 	report(&b, err)
