@@ -2,9 +2,6 @@ package meta
 
 import "fmt"
 
-// UUID is a topic, directory or incarnation id. The zero UUID names nothing.
-type UUID [16]byte
-
 const (
 	NoLeader        int32 = -1 // the partition has no leader
 	LeaderUnchanged int32 = -2 // of a PartitionChangeRecord

@@ -32,7 +32,7 @@ func (s State) Append(dst []byte) []byte {
 	dst = append(dst, `,"votedId":`...)
 	dst = strconv.AppendInt(dst, int64(s.Voted), 10)
 	dst = append(dst, `,"votedDirectoryId":"`...)
-	dst = append(dst, encodeUUID(s.VotedDirectory)...)
+	dst = append(dst, s.VotedDirectory.String()...)
 	return append(dst, `","data_version":1}`...)
 }
 
@@ -120,46 +120,12 @@ func setInt(p *int32, text string, least int32) error {
 }
 
 func setUUID(p *meta.UUID, text string) error {
-	if len(text) != uuidLetters+2 || text[0] != '"' || text[uuidLetters+1] != '"' {
-		return errors.New("not an id")
-	}
-	id, ok := decodeUUID(text[1 : uuidLetters+1])
-	if !ok {
+	text, open := strings.CutPrefix(text, `"`)
+	text, closed := strings.CutSuffix(text, `"`)
+	id, ok := meta.ParseUUID(text)
+	if !open || !closed || !ok {
 		return errors.New("not an id")
 	}
 	*p = id
 	return nil
-}
-
-const (
-	uuidLetters = 22
-	alphabet    = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_" // RFC 4648, for URLs, without padding
-)
-
-// encodeUUID is an id as Kafka prints it.
-func encodeUUID(id meta.UUID) []byte {
-	text := make([]byte, 0, uuidLetters)
-	bits, held := uint32(0), 0
-	for _, b := range id {
-		bits, held = bits<<8|uint32(b), held+8
-		for ; held >= 6; held -= 6 {
-			text = append(text, alphabet[bits>>(held-6)&63])
-		}
-	}
-	return append(text, alphabet[bits<<(6-held)&63])
-}
-
-func decodeUUID(text string) (id meta.UUID, ok bool) {
-	bits, held, at := uint32(0), 0, 0
-	for i := range len(text) {
-		v := strings.IndexByte(alphabet, text[i])
-		if v < 0 {
-			return id, false
-		}
-		if bits, held = bits<<6|uint32(v), held+6; held >= 8 {
-			id[at] = byte(bits >> (held - 8))
-			at, held = at+1, held-8
-		}
-	}
-	return id, bits&(1<<held-1) == 0
 }
