@@ -71,8 +71,8 @@ type Loop struct {
 
 	turn        sync.Mutex // guards what follows
 	batch       []letter
-	fx, one     seam.Effects // one: a single Step's, when there is a tape
-	now         seam.Now     // of the step under way
+	fx          seam.Effects
+	now         seam.Now // of the step under way
 	struck      inputs
 	alarm       seam.Mono // what the machine wished for; Never: nothing
 	outstanding int       // disk effects that have not come back
@@ -215,7 +215,6 @@ func (l *Loop) takeTurn(ready []Chore) []Chore {
 		ready = l.stepLetter(&l.batch[i], ready)
 		l.batch[i] = letter{}
 	}
-	ready = l.queueEffects(ready)
 	if l.alarm > l.now.Mono {
 		l.ringer.set(l.alarm) // a time that is past has been posted already
 	}
@@ -233,14 +232,12 @@ func (l *Loop) tellBroken() {
 // clockEvery is how many Steps share one reading of the clock, which costs half as much as a Step.
 const clockEvery = 16
 
-// effectsMax bounds what is gathered before it is queued.
-const effectsMax = 1024
-
+// stepLetter steps one input and queues what the Step asked for, before the next: within one Step the order of a file's
+// effects is names and lengths, writes, reads; between Steps it is the order of Steps.
 func (l *Loop) stepLetter(from *letter, ready []Chore) []Chore {
 	in := from.open(&l.struck)
 	switch in := in.(type) {
 	case *seam.Hangup:
-		ready = l.queueEffects(ready)
 		if l.config.Conns != nil && !l.config.Conns.Finish(in.Conn) {
 			return ready
 		}
@@ -256,38 +253,19 @@ func (l *Loop) stepLetter(from *letter, ready []Chore) []Chore {
 	if loaded, is := in.(*seam.Loaded); is && l.disk != nil && loaded.Data != nil {
 		l.disk.Recycle(loaded.Data)
 	}
-	if len(l.fx.Writes)+len(l.fx.Replies)+len(l.fx.Sends) > effectsMax {
-		ready = l.queueEffects(ready)
-	}
-	return ready
+	return l.queueEffects(ready)
 }
 
-// step hands one input to the machine; its effects join those of the turn.
+// step hands one input to the machine.
 func (l *Loop) step(in seam.Input) {
 	if l.config.Tape == nil {
 		l.config.Machine.Step(l.now, in, &l.fx)
-		l.wish(l.fx.Alarm)
-		l.fx.Alarm = seam.Never
-		return
+	} else {
+		l.entry = l.config.Tape.begin(l.entry[:0], l.address, l.now, in)
+		l.config.Machine.Step(l.now, in, &l.fx)
+		l.config.Tape.end(l.entry, &l.fx)
 	}
-	l.entry = l.config.Tape.begin(l.entry[:0], l.address, l.now, in)
-	l.one.Reset()
-	l.config.Machine.Step(l.now, in, &l.one)
-	l.config.Tape.end(l.entry, &l.one)
-	l.wish(l.one.Alarm)
-	gather(&l.fx, &l.one)
-}
-
-func gather(all, one *seam.Effects) {
-	all.Writes = append(all.Writes, one.Writes...)
-	all.Syncs = append(all.Syncs, one.Syncs...)
-	all.Files = append(all.Files, one.Files...)
-	all.Reads = append(all.Reads, one.Reads...)
-	all.Replies = append(all.Replies, one.Replies...)
-	all.Sends = append(all.Sends, one.Sends...)
-	all.Frees = append(all.Frees, one.Frees...)
-	all.Reading = append(all.Reading, one.Reading...)
-	all.Events = append(all.Events, one.Events...)
+	l.wish(l.fx.Alarm)
 }
 
 // wish remembers the earliest time the machine asked for since the last Alarm. A time that is past asks at once, but
@@ -301,7 +279,7 @@ func (l *Loop) wish(at seam.Mono) {
 	}
 }
 
-// queueEffects hands the turn's effects to their drivers.
+// queueEffects hands a Step's effects to their drivers.
 func (l *Loop) queueEffects(ready []Chore) []Chore {
 	fx := &l.fx
 	l.outstanding += len(fx.Writes) + len(fx.Syncs) + len(fx.Files) + len(fx.Reads)

@@ -1,0 +1,196 @@
+package disk_test
+
+import (
+	"os"
+	"os/signal"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+	"pgregory.net/rapid"
+
+	"rookery/core/seam"
+	"rookery/core/seam/contract"
+	"rookery/io/disk"
+)
+
+// subject is a Port over a real folder whose mailbox the suite reads.
+type subject struct {
+	disk   *disk.Disk
+	config disk.Config
+	port   *disk.Port
+	calm   bool
+	mail   *mailbox
+}
+
+func newSubject(config disk.Config, calm bool) *subject {
+	s := &subject{config: config, calm: calm, mail: &mailbox{came: make(chan seam.Input, 10_000)}}
+	s.start()
+	return s
+}
+
+func (s *subject) start() {
+	s.disk = disk.New(s.config)
+	s.port = s.disk.Port(s.mail, s.calm)
+}
+
+// mailbox copies what is posted, as a loop does.
+type mailbox struct{ came chan seam.Input }
+
+func (m *mailbox) Run() {}
+
+func (m *mailbox) Post(in seam.Input) {
+	switch in := in.(type) {
+	case *seam.Wrote:
+		whole := *in
+		m.came <- &whole
+	case *seam.Synced:
+		whole := *in
+		m.came <- &whole
+	case *seam.Loaded:
+		whole := *in
+		m.came <- &whole
+	}
+}
+
+func (s *subject) Do(fx *seam.Effects) []seam.Input {
+	ready := s.port.Queue(fx, nil)
+	var chores sync.WaitGroup
+	for _, chore := range ready {
+		chores.Add(1)
+		go func() {
+			defer chores.Done()
+			for chore.Do() {
+			}
+		}()
+	}
+	chores.Wait()
+	var came []seam.Input
+	for range len(fx.Writes) + len(fx.Files) + len(fx.Reads) + len(fx.Syncs) {
+		came = append(came, <-s.mail.came)
+	}
+	return came
+}
+
+func (s *subject) Cut() bool {
+	s.port.Close()
+	s.start()
+	return false
+}
+
+// Limit uses the limit that the kernel has for the size of a process's files. A write that crosses it is cut short.
+func (s *subject) Limit(bytes int64) bool {
+	limit := unix.Rlimit{Cur: unix.RLIM_INFINITY, Max: unix.RLIM_INFINITY}
+	if bytes > 0 {
+		limit.Cur = uint64(bytes)
+	}
+	return unix.Setrlimit(unix.RLIMIT_FSIZE, &limit) == nil
+}
+
+func TestMain(m *testing.M) {
+	signal.Ignore(syscall.SIGXFSZ)
+	os.Exit(m.Run())
+}
+
+func TestContract(t *testing.T) {
+	for name, config := range map[string]disk.Config{
+		"as it is":         {},
+		"few open handles": {OpenHandlesMax: 1, JoinBytesMax: 1 << 13},
+	} {
+		for _, calm := range []bool{false, true} {
+			t.Run(name, func(t *testing.T) {
+				rapid.Check(t, func(r *rapid.T) {
+					config.Dirs = []string{newFolder(t)}
+					s := newSubject(config, calm)
+					defer s.port.Close()
+					defer s.Limit(0)
+					contract.Disk(r, s)
+				})
+			})
+		}
+	}
+}
+
+func newFolder(t *testing.T) string {
+	folder, err := os.MkdirTemp(t.TempDir(), "log")
+	require.NoError(t, err)
+	return folder
+}
+
+func TestLimitIsHit(t *testing.T) {
+	s := newSubject(disk.Config{Dirs: []string{t.TempDir()}}, false)
+	s.Do(&seam.Effects{Files: []seam.FileOp{{Op: 1, Deed: seam.Create, File: 1, Path: seam.Path{Name: "f"}}}})
+	require.True(t, s.Limit(1000))
+	defer s.Limit(0)
+	came := s.Do(&seam.Effects{Writes: []seam.Write{
+		{Op: 2, File: 1, At: 0, Data: make([]byte, 600)},
+		{Op: 3, File: 1, At: 600, Data: make([]byte, 600)},
+		{Op: 4, File: 1, At: 1200, Data: make([]byte, 600)},
+	}})
+	require.Equal(t, &seam.Wrote{Op: 2, Bytes: 600}, came[0])
+	require.Equal(t, &seam.Wrote{Op: 3, Bytes: 400, Fault: seam.IOError}, came[1])
+	require.Equal(t, &seam.Wrote{Op: 4, Fault: seam.Planned}, came[2])
+}
+
+func TestUnlinkedFileServesItsReaders(t *testing.T) {
+	dir := t.TempDir()
+	s := newSubject(disk.Config{Dirs: []string{dir}, OpenHandlesMax: 1}, true)
+	s.Do(&seam.Effects{Files: []seam.FileOp{
+		{Op: 1, Deed: seam.Create, File: 1, Path: seam.Path{Name: "p/f"}},
+		{Op: 2, Deed: seam.Create, File: 2, Path: seam.Path{Name: "p/g"}}},
+		Writes: []seam.Write{{Op: 3, File: 1, Data: []byte("what was promised")}},
+		Syncs:  []seam.Sync{{Op: 4, File: 1}}})
+	for op := seam.Op(5); op < 10; op++ { // takes the handle of file 1 away
+		s.Do(&seam.Effects{Reads: []seam.Read{{Op: op, File: 2, Len: 1}}})
+	}
+	handle, fault := s.port.Pin(1)
+	require.Equal(t, seam.OK, fault)
+	s.Do(&seam.Effects{Files: []seam.FileOp{{Op: 10, Deed: seam.Unlink, File: 1}}})
+	require.NoFileExists(t, filepath.Join(dir, "p", "f"))
+	_, fault = s.port.Pin(1)
+	require.Equal(t, seam.NotFound, fault)
+
+	fd, fault := handle.Descriptor()
+	require.Equal(t, seam.OK, fault)
+	data := make([]byte, 100)
+	n, err := unix.Pread(fd, data, 5)
+	require.NoError(t, err)
+	require.Equal(t, "was promised", string(data[:n]))
+	require.Equal(t, "what was", string(handle.Bytes(0, 8)))
+	handle.Release()
+	_, err = unix.Pread(fd, data, 0)
+	require.ErrorIs(t, err, unix.EBADF)
+}
+
+func TestStartedListsFoldersBeforeWhatIsInThem(t *testing.T) {
+	dir, other := t.TempDir(), t.TempDir()
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "b-0"), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "b-0", "00.log"), []byte("xyz"), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "a"), []byte("x"), 0o644))
+	locked, err := disk.Lock(dir)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, locked.Unlock()) }()
+
+	started := disk.New(disk.Config{Dirs: []string{dir, filepath.Join(other, "gone")}}).Started()
+	require.Equal(t, []seam.Fault{seam.OK, seam.NotFound}, started.Dirs)
+	require.Equal(t, []seam.Entry{
+		{Path: seam.Path{Name: "a"}, Size: 1},
+		{Path: seam.Path{Name: "b-0"}, Folder: true},
+		{Path: seam.Path{Name: "b-0/00.log"}, Size: 3},
+	}, started.Files)
+}
+
+func TestLockNamesItsHolder(t *testing.T) {
+	dir := t.TempDir()
+	locked, err := disk.Lock(dir)
+	require.NoError(t, err)
+	_, err = disk.Lock(dir)
+	require.ErrorContains(t, err, "in use by process")
+	require.NoError(t, locked.Unlock())
+	again, err := disk.Lock(dir)
+	require.NoError(t, err)
+	require.NoError(t, again.Unlock())
+}
