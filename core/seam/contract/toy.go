@@ -24,6 +24,7 @@ type Toy struct {
 	File      seam.File // created on Started
 	Path      seam.Path
 	Allowance int64 // credit that each connection has outstanding
+	Ring      int64 // writes begin again at 0 when they have passed this; zero: they never do
 
 	lastOp   seam.Op
 	end      int64
@@ -125,6 +126,9 @@ func (t *Toy) request(in *seam.Request, fx *seam.Effects) {
 	c.slots = append(c.slots, slot)
 	switch in.Frame[0] {
 	case 'w', 's':
+		if t.Ring > 0 && t.end > t.Ring {
+			t.end = 0
+		}
 		at := t.end
 		t.end += int64(len(in.Frame))
 		fx.Writes = append(fx.Writes, seam.Write{Op: t.op(toyOp{slot: slot}), File: t.File, At: at, Data: in.Frame})
