@@ -13,7 +13,8 @@
 //   - Syncs run beside the queue, at most syncsMax at once.
 //   - After a failed or partial write (or a failed create or open) later writes of that File answer Planned until a
 //     truncate succeeds.
-//   - Every Op comes back once. File ids and Ops belong to the machine whose Port they came through.
+//   - Every Op comes back once, to the machine whose Port it came through. File ids belong to the process: a Recovery
+//     opens what the Broker then goes on with.
 //   - Handles are opened when needed and closed again when there are too many, the clean ones first: a handle with
 //     unsynced writes stays open, because the kernel reports a failed write-back through it.
 package disk
@@ -55,10 +56,12 @@ type Disk struct {
 
 	names sync.RWMutex // held to open by name (read) and to rename (write); guards file.path
 
-	mu    sync.Mutex
-	open  []*file // with a handle, in no order; hand walks it
-	hand  int
-	files map[*file]struct{} // every id known, for renames
+	mu   sync.Mutex
+	open []*file // with a handle, in no order; hand walks it
+	hand int
+
+	idsMu sync.Mutex
+	ids   map[seam.File]*file
 
 	buffers buffers
 }
@@ -70,7 +73,7 @@ func New(config Config) *Disk {
 		handleMax: orDefault(config.OpenHandlesMax, 10_000),
 		joinMax:   orDefault(config.JoinBytesMax, 1<<20),
 		syncs:     make(chan struct{}, orDefault(config.SyncsMax, 32)),
-		files:     map[*file]struct{}{},
+		ids:       map[seam.File]*file{},
 	}
 }
 
@@ -88,32 +91,34 @@ func (d *Disk) name(p seam.Path) (string, bool) {
 	return filepath.Join(d.dirs[p.Dir], filepath.FromSlash(p.Name)), true
 }
 
+// Close forgets every id. Nothing may be outstanding.
+func (d *Disk) Close() {
+	for _, f := range d.known() {
+		f.forget()
+	}
+}
+
+// known lists every file that has an id.
+func (d *Disk) known() []*file {
+	d.idsMu.Lock()
+	defer d.idsMu.Unlock()
+	files := make([]*file, 0, len(d.ids))
+	for _, f := range d.ids {
+		files = append(files, f)
+	}
+	return files
+}
+
 // Port is one machine's way to the disk.
 type Port struct {
 	disk *Disk
 	mail Mailbox
 	calm bool // the machine waits for its own reads anyway: do them on the caller's goroutine
-
-	mu    sync.Mutex
-	files map[seam.File]*file
 }
 
 // Port is a new machine's way to the disk. A calm machine has nobody waiting but itself: all its work is handed back
 // as chores. For one that is not, only writes are: a read or an open may wait for the device.
-func (d *Disk) Port(mail Mailbox, calm bool) *Port {
-	return &Port{disk: d, mail: mail, calm: calm, files: map[seam.File]*file{}}
-}
-
-// Close forgets every id of the machine. Nothing of it may be outstanding but ranges that are being sent.
-func (p *Port) Close() {
-	p.mu.Lock()
-	files := p.files
-	p.files = map[seam.File]*file{}
-	p.mu.Unlock()
-	for _, f := range files {
-		f.forget()
-	}
-}
+func (d *Disk) Port(mail Mailbox, calm bool) *Port { return &Port{disk: d, mail: mail, calm: calm} }
 
 // Queue takes the disk's part of fx, in the turn, and appends to ready what the caller must do after it.
 func (p *Port) Queue(fx *seam.Effects, ready []Chore) []Chore {
@@ -137,13 +142,7 @@ func (p *Port) Queue(fx *seam.Effects, ready []Chore) []Chore {
 func (p *Port) queueFileOp(op *seam.FileOp, ready []Chore) []Chore {
 	switch op.Deed {
 	case seam.Create, seam.Open:
-		p.mu.Lock()
-		if p.files[op.File] == nil {
-			f := &file{port: p, id: op.File, path: op.Path, fd: -1}
-			p.files[op.File] = f
-			p.disk.know(f)
-		}
-		p.mu.Unlock()
+		p.disk.know(op.File, op.Path)
 		kind := create
 		if op.Deed == seam.Open {
 			kind = open
@@ -162,11 +161,12 @@ func (p *Port) queueFileOp(op *seam.FileOp, ready []Chore) []Chore {
 }
 
 func (p *Port) enqueue(id seam.File, t task, ready []Chore) []Chore {
-	f := p.file(id)
+	f := p.disk.file(id)
 	if f == nil {
 		p.answer(&t, 0, seam.NotFound)
 		return ready
 	}
+	t.port = p
 	if !f.push(t) {
 		return ready
 	}
@@ -177,19 +177,28 @@ func (p *Port) enqueue(id seam.File, t task, ready []Chore) []Chore {
 	return append(ready, f)
 }
 
-func (p *Port) file(id seam.File) *file {
-	p.mu.Lock()
-	f := p.files[id]
-	p.mu.Unlock()
+func (d *Disk) file(id seam.File) *file {
+	d.idsMu.Lock()
+	f := d.ids[id]
+	d.idsMu.Unlock()
 	return f
 }
 
-func (p *Port) drop(f *file) {
-	p.mu.Lock()
-	if p.files[f.id] == f {
-		delete(p.files, f.id)
+// know begins an id, unless it exists.
+func (d *Disk) know(id seam.File, p seam.Path) {
+	d.idsMu.Lock()
+	if d.ids[id] == nil {
+		d.ids[id] = &file{disk: d, id: id, path: p, fd: -1}
 	}
-	p.mu.Unlock()
+	d.idsMu.Unlock()
+}
+
+func (d *Disk) unknow(f *file) {
+	d.idsMu.Lock()
+	if d.ids[f.id] == f {
+		delete(d.ids, f.id)
+	}
+	d.idsMu.Unlock()
 }
 
 // answer is for what fails before it reaches a queue.
@@ -209,7 +218,7 @@ func (p *Port) sync(s *seam.Sync) {
 		go p.syncFolder(s.Op, s.Folder)
 		return
 	}
-	f := p.file(s.File)
+	f := p.disk.file(s.File)
 	if f == nil {
 		p.mail.Post(&seam.Synced{Op: s.Op, Fault: seam.NotFound})
 		return
@@ -252,7 +261,7 @@ func (d *Disk) syncFolder(folder seam.Path) seam.Fault {
 
 // Pin finds a file to send from. It stays readable, unlinked or not, until Release.
 func (p *Port) Pin(id seam.File) (*Handle, seam.Fault) {
-	f := p.file(id)
+	f := p.disk.file(id)
 	if f == nil {
 		return nil, seam.NotFound
 	}
@@ -260,18 +269,10 @@ func (p *Port) Pin(id seam.File) (*Handle, seam.Fault) {
 	return (*Handle)(f), seam.OK
 }
 
-func (d *Disk) know(f *file) {
-	d.mu.Lock()
-	d.files[f] = struct{}{}
-	d.mu.Unlock()
-}
-
-// under lists the ids whose name is name, or lies in a folder of that name.
+// under lists the files whose name is p, or lies in a folder of that name; names is held.
 func (d *Disk) under(p seam.Path) []*file {
-	d.mu.Lock()
-	defer d.mu.Unlock()
 	var found []*file
-	for f := range d.files {
+	for _, f := range d.known() {
 		if f.path.Dir == p.Dir && (f.path.Name == p.Name || strings.HasPrefix(f.path.Name, p.Name+"/")) {
 			found = append(found, f)
 		}

@@ -76,7 +76,7 @@ func (s *subject) Do(fx *seam.Effects) []seam.Input {
 }
 
 func (s *subject) Cut() bool {
-	s.port.Close()
+	s.disk.Close()
 	s.start()
 	return false
 }
@@ -105,7 +105,7 @@ func TestContract(t *testing.T) {
 				rapid.Check(t, func(r *rapid.T) {
 					config.Dirs = []string{newFolder(t)}
 					s := newSubject(config, calm)
-					defer s.port.Close()
+					defer s.disk.Close()
 					defer s.Limit(0)
 					contract.Disk(r, s)
 				})

@@ -25,29 +25,31 @@ const (
 // task is one effect in a file's queue.
 type task struct {
 	kind kind
+	port *Port // who asked
 	op   seam.Op
 	at   int64
 	size int64
 	data []byte
 }
 
-// file is one id of one machine.
+// file is one id.
 type file struct {
-	port *Port
+	disk *Disk
 	id   seam.File
 	path seam.Path // guarded by Disk.names
 
 	mu        sync.Mutex
 	queue     []task
 	head      int
-	busy      bool // somebody drains the queue
-	failed    bool // law 3: writes answer Planned until a truncate succeeds
-	fd        int  // -1: no handle
-	pins      int  // users of the handle
-	used      bool // since the hand last passed
-	dirty     bool // written since the last sync that succeeded began
-	nameless  bool // the name is gone, or another file's: the handle is all there is
-	forgotten bool // the id is gone: close once nobody holds it
+	busy      bool  // somebody drains the queue
+	drainer   *Port // for this machine, which runs when the chore is done
+	failed    bool  // law 3: writes answer Planned until a truncate succeeds
+	fd        int   // -1: no handle
+	pins      int   // users of the handle
+	used      bool  // since the hand last passed
+	dirty     bool  // written since the last sync that succeeded began
+	nameless  bool  // the name is gone, or another file's: the handle is all there is
+	forgotten bool  // the id is gone: close once nobody holds it
 	maps      []mapping
 }
 
@@ -56,16 +58,27 @@ func (f *file) push(t task) bool {
 	f.mu.Lock()
 	f.queue = append(f.queue, t)
 	claimed := !f.busy
-	f.busy = true
+	if claimed {
+		f.busy, f.drainer = true, t.port
+	}
 	f.mu.Unlock()
 	return claimed
 }
 
 // carry drains the queue on a goroutine of its own.
 func (f *file) carry() {
+	mail := f.drainer.mail // nobody else claims the file before Do has returned false
 	for again := true; again; {
 		again = f.Do()
-		f.port.mail.Run()
+		mail.Run()
+	}
+}
+
+// post answers a task. Whoever drains the queue runs one machine; another is run here.
+func (f *file) post(t *task, in seam.Input) {
+	t.port.mail.Post(in)
+	if t.port != f.drainer {
+		go t.port.mail.Run()
 	}
 }
 
@@ -97,7 +110,7 @@ func (f *file) take(s *scratch) {
 	end, total := int64(-1), 0
 	for f.head < len(f.queue) && len(s.tasks) < joinedMax {
 		t := &f.queue[f.head]
-		if len(s.tasks) > 0 && (t.kind != write || s.tasks[0].kind != write || t.at != end || total+len(t.data) > f.port.disk.joinMax) {
+		if len(s.tasks) > 0 && (t.kind != write || s.tasks[0].kind != write || t.at != end || total+len(t.data) > f.disk.joinMax) {
 			break
 		}
 		end, total = t.at+int64(len(t.data)), total+len(t.data)
@@ -148,7 +161,7 @@ func (f *file) write(s *scratch) {
 		if n < int64(len(t.data)) || fault == seam.Planned {
 			s.wrote.Fault, fault = fault, seam.Planned
 		}
-		f.port.mail.Post(&s.wrote)
+		f.post(t, &s.wrote)
 	}
 }
 
@@ -235,7 +248,7 @@ func (f *file) one(s *scratch, t *task) {
 	if t.kind == read {
 		s.loaded = seam.Loaded{Op: t.op}
 		s.loaded.Data, s.loaded.Fault = f.read(t.at, int(t.size))
-		f.port.mail.Post(&s.loaded)
+		f.post(t, &s.loaded)
 		return
 	}
 	s.wrote = seam.Wrote{Op: t.op}
@@ -251,7 +264,7 @@ func (f *file) one(s *scratch, t *task) {
 	case unlink:
 		s.wrote.Fault = f.unlink()
 	}
-	f.port.mail.Post(&s.wrote)
+	f.post(t, &s.wrote)
 }
 
 func (f *file) hasFailed() bool {
@@ -272,7 +285,7 @@ func (f *file) read(at int64, size int) ([]byte, seam.Fault) {
 		return nil, fault
 	}
 	defer f.Release()
-	data, done := f.port.disk.buffers.take(size), 0
+	data, done := f.disk.buffers.take(size), 0
 	for done < size {
 		n, err := unix.Pread(fd, data[done:], at+int64(done))
 		if err == unix.EINTR {
@@ -290,7 +303,7 @@ func (f *file) read(at int64, size int) ([]byte, seam.Fault) {
 }
 
 func (f *file) create() seam.Fault {
-	d := f.port.disk
+	d := f.disk
 	d.names.RLock()
 	defer d.names.RUnlock()
 	name, known := d.name(f.path)
@@ -339,7 +352,7 @@ func (f *file) opened(fd int, fault seam.Fault) seam.Fault {
 	}
 	f.mu.Unlock()
 	if fault == seam.OK {
-		f.port.disk.opened(f)
+		f.disk.opened(f)
 	}
 	return fault
 }
@@ -396,7 +409,7 @@ func (f *file) unlink() seam.Fault {
 	if fault := f.detach(); fault != seam.OK {
 		return fault
 	}
-	d := f.port.disk
+	d := f.disk
 	d.names.RLock()
 	name, _ := d.name(f.path)
 	_, err := retry(func() (int, error) { return 0, unix.Unlink(name) })

@@ -61,7 +61,7 @@ func (f *file) acquire(dirty bool) (int, seam.Fault) {
 	}
 	f.mu.Unlock()
 	if fault == seam.OK {
-		f.port.disk.opened(f)
+		f.disk.opened(f)
 	}
 	return fd, fault
 }
@@ -71,7 +71,7 @@ func (f *file) reopen() (int, seam.Fault) {
 	if f.nameless {
 		return -1, seam.NotFound
 	}
-	d := f.port.disk
+	d := f.disk
 	d.names.RLock()
 	defer d.names.RUnlock()
 	name, known := d.name(f.path)
@@ -97,8 +97,7 @@ func (f *file) detach() seam.Fault {
 
 // forget ends the id. The handle closes once nobody holds it.
 func (f *file) forget() {
-	f.port.drop(f)
-	f.port.disk.unknow(f)
+	f.disk.unknow(f)
 	f.mu.Lock()
 	f.forgotten = true
 	last := f.pins == 0
@@ -108,15 +107,9 @@ func (f *file) forget() {
 	}
 }
 
-func (d *Disk) unknow(f *file) {
-	d.mu.Lock()
-	delete(d.files, f)
-	d.mu.Unlock()
-}
-
 // close gives the handle and the mappings back.
 func (f *file) close() {
-	f.port.disk.closed(f)
+	f.disk.closed(f)
 	f.mu.Lock()
 	f.shut()
 	f.mu.Unlock()

@@ -52,11 +52,7 @@ func (l *Loop) maybeFinish() {
 	}
 	l.mu.Lock()
 	l.gone = len(l.queue) == 0
-	gone := l.gone
 	l.mu.Unlock()
-	if gone && l.disk != nil {
-		l.disk.Close()
-	}
 }
 
 func (l *Loop) isGone() bool {

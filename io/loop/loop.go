@@ -36,7 +36,6 @@ type Driver interface {
 type Disk interface {
 	Driver
 	Recycle(data []byte) // the Data of a Loaded, which has been stepped
-	Close()              // forget the machine's files
 }
 
 // Conns are the machine's client connections.
