@@ -41,7 +41,7 @@ core/conn          : PURE core/must core/seam core/ordered core/wire core/batch 
 core/client        : PURE core/must core/seam core/ordered core/timer core/rng core/wire core/batch github.com/twmb/franz-go/
 core               : PURE core/... github.com/twmb/franz-go/
 core/seam/tape     : PURE core/must core/seam
-core/seam/contract : STD core/must core/seam
+core/seam/contract : STD core/must core/seam pgregory.net/rapid
 
 io/disk            : STD core/must core/seam golang.org/x/sys/
 io/loop            : STD core/must core/seam core/seam/tape
@@ -49,7 +49,7 @@ net/server         : STD core/must core/seam golang.org/x/sys/
 net/dial           : STD core/must core/seam
 
 sim/world          : STD core/... sim/...
-sim/workload       : STD core/... sim/... github.com/twmb/franz-go/
+sim/workload       : STD core/... sim/... github.com/twmb/franz-go/ github.com/klauspost/compress/ github.com/pierrec/lz4/v4/ github.com/golang/snappy/
 sim/check          : STD core/... sim/... github.com/anishathalye/porcupine github.com/klauspost/compress/ github.com/pierrec/lz4/v4/ github.com/golang/snappy/
 sim/...            : STD core/... sim/... github.com/twmb/franz-go/ github.com/anishathalye/porcupine
 
