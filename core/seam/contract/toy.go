@@ -19,7 +19,8 @@ import (
 //
 // and is answered in order with length:4 echo, except where what says more: 'w' is answered after the whole frame has
 // been written to the file, 's' after a sync that began when it was written, 'f' is answered with the bytes of the
-// file that the echo's first 12 bytes name (at:8, len:4), 'q' is answered and closes, 'c' cuts, 'n' is never answered.
+// file that the echo's first 12 bytes name (at:8, len:4), 'q' is answered and closes, 'c' cuts, 'n' is never answered,
+// 'm' is answered but its credit kept back until somebody sends an 'u'.
 type Toy struct {
 	File      seam.File // created on Started
 	Path      seam.Path
@@ -30,6 +31,7 @@ type Toy struct {
 	end      int64
 	written  int64 // of end, how much has come back
 	conns    map[seam.Conn]*toyConn
+	order    []seam.Conn
 	ops      map[seam.Op]toyOp
 	syncing  bool
 	unsynced []*toySlot
@@ -43,9 +45,11 @@ type Toy struct {
 }
 
 type toyConn struct {
-	slots []*toySlot // answers owed, in the order of requests
-	open  int        // replies that have not come back
-	gone  bool
+	slots  []*toySlot // answers owed, in the order of requests
+	credit int64      // granted and not used
+	owed   int64      // to be granted at the next 'u'
+	open   int        // replies that have not come back
+	gone   bool
 }
 
 type toySlot struct {
@@ -83,7 +87,8 @@ func (t *Toy) Step(now seam.Now, in seam.Input, fx *seam.Effects) {
 		}
 	case *seam.Opened:
 		t.Opened++
-		t.conns[in.Conn] = &toyConn{}
+		t.conns[in.Conn] = &toyConn{credit: t.Allowance}
+		t.order = append(t.order, in.Conn)
 		fx.Reading = append(fx.Reading, seam.Credit{Conn: in.Conn, Bytes: t.Allowance})
 	case *seam.Request:
 		t.request(in, fx)
@@ -112,7 +117,7 @@ func (t *Toy) request(in *seam.Request, fx *seam.Effects) {
 	if c == nil || c.gone {
 		panic("broken law T1: a Request comes between Opened and Hangup")
 	}
-	fx.Reading = append(fx.Reading, seam.Credit{Conn: in.Conn, Bytes: int64(len(in.Frame) + lengthSize)})
+	t.account(in.Conn, c, in.Frame, fx)
 	slot := &toySlot{conn: in.Conn, lease: in.Lease, frame: in.Frame}
 	switch in.Frame[0] {
 	case 'n':
@@ -146,6 +151,33 @@ func (t *Toy) request(in *seam.Request, fx *seam.Effects) {
 		t.echo(slot)
 	}
 	t.answer(slot, fx)
+}
+
+// account takes a frame off its connection's credit and grants as much again.
+func (t *Toy) account(id seam.Conn, c *toyConn, frame []byte, fx *seam.Effects) {
+	size := int64(len(frame) + lengthSize)
+	if c.credit -= size; c.credit < 0 {
+		panic("broken law T6: a connection is read up to its credit")
+	}
+	if frame[0] == 'm' {
+		c.owed += size
+		return
+	}
+	t.grant(id, c, size, fx)
+	if frame[0] != 'u' {
+		return
+	}
+	for _, other := range t.order {
+		if o := t.conns[other]; !o.gone && o.owed > 0 {
+			t.grant(other, o, o.owed, fx)
+			o.owed = 0
+		}
+	}
+}
+
+func (t *Toy) grant(id seam.Conn, c *toyConn, bytes int64, fx *seam.Effects) {
+	c.credit += bytes
+	fx.Reading = append(fx.Reading, seam.Credit{Conn: id, Bytes: bytes})
 }
 
 // head takes a buffer that no Reply is using.

@@ -1,0 +1,175 @@
+package server_test
+
+import (
+	"io"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"rookery/core/seam"
+	"rookery/core/seam/contract"
+	"rookery/io/disk"
+	"rookery/io/loop"
+	"rookery/net/server"
+)
+
+// watched lets a test look at a machine between its steps.
+type watched struct {
+	mu      sync.Mutex
+	stepped *sync.Cond
+	machine seam.Machine
+}
+
+func watch(machine seam.Machine) *watched {
+	w := &watched{machine: machine}
+	w.stepped = sync.NewCond(&w.mu)
+	return w
+}
+
+func (w *watched) Step(now seam.Now, in seam.Input, fx *seam.Effects) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.machine.Step(now, in, fx)
+	w.stepped.Broadcast()
+}
+
+// subject is the server with the loop and the disk around the suite's toy.
+type subject struct {
+	fail    func(format string, args ...any)
+	watched *watched
+	server  *server.Server
+	disk    *disk.Disk
+	address string
+}
+
+func open(fail func(string, ...any), toy *contract.Toy, dir string, config server.Config) *subject {
+	s := &subject{fail: fail, watched: watch(toy), disk: disk.New(disk.Config{Dirs: []string{dir}})}
+	var port *disk.Port
+	config.Pin = func(file seam.File) (server.Source, seam.Fault) {
+		handle, fault := port.Pin(file)
+		return handle, fault
+	}
+	s.server = server.New(config)
+	l := loop.New(loop.Config{Machine: s.watched, Conns: s.server, Disk: func(mail *loop.Loop, calm bool) loop.Disk {
+		port = s.disk.Port(mail, calm)
+		return port
+	}})
+	s.server.Bind(l)
+	l.Push(s.disk.Started())
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		fail("%v", err)
+	}
+	s.address = listener.Addr().String()
+	go func() { _ = s.server.Serve(listener) }()
+	return s
+}
+
+func (s *subject) close() {
+	s.server.Close()
+	s.disk.Close()
+}
+
+// patience is far beyond what any wait should last; it only turns a hang into a failure.
+const patience = 10 * time.Second
+
+func (s *subject) Await(what string, condition func() bool) {
+	late := false
+	timer := time.AfterFunc(patience, func() {
+		s.watched.mu.Lock()
+		late = true
+		s.watched.mu.Unlock()
+		s.watched.stepped.Broadcast()
+	})
+	defer timer.Stop()
+	s.watched.mu.Lock()
+	defer s.watched.mu.Unlock()
+	for !condition() {
+		if late {
+			s.fail("never came: %s", what)
+			return
+		}
+		s.watched.stepped.Wait()
+	}
+}
+
+type client struct{ net.Conn }
+
+func (s *subject) Dial() contract.ClientConn {
+	c, err := net.Dial("tcp", s.address)
+	if err != nil {
+		s.fail("%v", err)
+	}
+	_ = c.SetDeadline(time.Now().Add(patience))
+	return client{c}
+}
+
+func (c client) Write(data []byte) bool {
+	_, err := c.Conn.Write(data)
+	return err == nil
+}
+
+func (c client) Read(size int) ([]byte, bool) {
+	data := make([]byte, size)
+	n, err := io.ReadFull(c.Conn, data)
+	return data[:n], err == nil
+}
+
+func (c client) Close() { _ = c.Conn.Close() }
+
+func TestContract(t *testing.T) {
+	for _, way := range []server.Way{server.Mapped, server.Sendfile, server.Copied} {
+		t.Run(way.String(), func(t *testing.T) {
+			rapid.Check(t, func(r *rapid.T) {
+				toy := &contract.Toy{File: 1, Path: seam.Path{Name: "file"}, Allowance: contract.AllowanceOfConns}
+				s := open(r.Fatalf, toy, t.TempDir(), server.Config{Ranges: way, FrameBytesMin: 1, Poison: true})
+				defer s.close()
+				contract.Conns(r, toy, s)
+			})
+		})
+	}
+}
+
+func TestBadLengthsEndTheConnection(t *testing.T) {
+	for name, length := range map[string][]byte{
+		"negative":  {0xff, 0xff, 0xff, 0xff},
+		"too large": {0x10, 0, 0, 0},
+		"too small": {0, 0, 0, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			why := make(chan string, 1)
+			toy := &contract.Toy{Allowance: 1 << 20}
+			s := open(t.Fatalf, toy, t.TempDir(), server.Config{Refused: func(_, reason string) { why <- reason }})
+			defer s.close()
+			c := s.Dial()
+			c.Write(append(length, make([]byte, 100)...))
+			_, more := c.Read(1)
+			require.False(t, more)
+			require.Contains(t, <-why, "a frame of ")
+			s.Await("hangup", func() bool { return toy.Hangups == 1 })
+			require.Zero(t, toy.Requests)
+		})
+	}
+}
+
+func TestTooManyConnections(t *testing.T) {
+	toy := &contract.Toy{Allowance: 1 << 20}
+	why := make(chan string, 1)
+	s := open(t.Fatalf, toy, t.TempDir(), server.Config{ConnsMax: 1, Refused: func(_, reason string) { why <- reason }})
+	defer s.close()
+	first := s.Dial()
+	s.Await("the first", func() bool { return toy.Opened == 1 })
+	second := s.Dial()
+	_, more := second.Read(1)
+	require.False(t, more)
+	require.Equal(t, "too many connections", <-why)
+	first.Close()
+	s.Await("hangup", func() bool { return toy.Hangups == 1 })
+	third := s.Dial()
+	third.Close()
+	s.Await("the third", func() bool { return toy.Hangups == 2 })
+}
