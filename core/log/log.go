@@ -47,16 +47,22 @@ type Mark struct {
 type Numbers struct {
 	Owner uint32     // upper half of every Op, so that a completion finds its way back
 	Files *seam.File // the last id given
+	Side  bool       // the upper half of the lower half: for what shares an owner with a Log
 	last  uint32
 }
 
+// SideOp says whether an Op was given by Numbers with Side set.
+func SideOp(op seam.Op) bool { return uint32(op)>>31 == 1 }
+
 // Op is a fresh operation id.
 func (n *Numbers) Op() seam.Op {
-	n.last++
-	if n.last == 0 {
-		n.last = 1
+	const span = 1<<31 - 1
+	n.last = n.last%span + 1
+	low := n.last
+	if n.Side {
+		low |= 1 << 31
 	}
-	return seam.Op(uint64(n.Owner)<<32 | uint64(n.last))
+	return seam.Op(uint64(n.Owner)<<32 | uint64(low))
 }
 
 // File is a fresh file id.
@@ -159,6 +165,19 @@ func (l *Log) End() Mark { return l.end }
 
 // Durable is the place behind the last batch that a power cut cannot take back.
 func (l *Log) Durable() Mark { return l.durable }
+
+// Files are the open files of the log, for whoever lets go of them.
+func (l *Log) Files() (files []seam.File) {
+	for i := range l.segments {
+		s := &l.segments[i]
+		for _, f := range [...]seam.File{s.file, s.indexFile, s.timeFile} {
+			if f != 0 {
+				files = append(files, f)
+			}
+		}
+	}
+	return files
+}
 
 // Broken says whether batches are refused for now: a write failed and the repair is under way.
 func (l *Log) Broken() bool { return l.broken || l.dead != seam.OK }

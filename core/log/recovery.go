@@ -17,6 +17,7 @@ type RecoveryRequest struct {
 	Topic         string
 	Partition     int32
 	Folder        seam.Path
+	TopicID       string       // what partition.metadata should say; empty: not looked at
 	Files         []seam.Entry // what the folder holds
 	First         seam.File    // ids from here on are the Recovery's: two a file and two more
 	Clean         bool         // the directory was marked clean
@@ -31,6 +32,7 @@ type Recovered struct {
 	Partition int32
 	Fault     seam.Fault // not OK: the folder cannot be used
 	Reason    string
+	Foreign   bool // partition.metadata names another topic: nothing was touched
 	Producers *producer.State
 	Epochs    Epochs
 	Start     int64

@@ -99,6 +99,7 @@ const (
 	ToBroker   AddressKind = iota // the Broker of this process
 	ToRecovery                    // a Recovery: a new ID makes a new machine
 	ToCleaner                     // a Cleaner: likewise
+	ToSearch                      // a Search by time: likewise
 	ToPeer                        // another process, over the network
 	ToOperator                    // whoever runs this process: signals, the command line
 )
@@ -304,20 +305,20 @@ type Event struct {
 type EventKind uint8
 
 const (
-	Ready            EventKind = iota // the broker serves; A: partitions, B: milliseconds since Started
-	Stopped                           // after Stop: nothing is outstanding, the directory is marked clean
-	TopicCreated                      // Topic, A: partitions
-	TopicDeleted                      // Topic
-	PartitionOpened                   // Topic, Partition, A: log start offset, B: end offset
-	Truncated                         // Topic, Partition, A: new end offset, B: bytes cut; Text: why
-	SegmentRolled                     // Topic, Partition, A: base offset of the new segment
-	WriteRefused                      // Topic, Partition; Text: why
-	DirFailed                         // A: number of the directory; Text: why
-	ConnRefused                       // A: connection; Text: why it is closed
-	IndexRebuilt                      // Topic, Partition, A: base offset of the segment
-	SegmentUnreadable                 // Topic, Partition, A: offset; Text: file and fault
-	EpochStarted                      // Topic, Partition, A: leader epoch, B: start offset
-	ProducersExpired                  // Topic, Partition, A: how many
+	Ready             EventKind = iota // the broker serves; A: partitions, B: milliseconds since Started
+	Stopped                            // after Stop: nothing is outstanding, the directory is marked clean
+	TopicCreated                       // Topic, A: partitions
+	TopicDeleted                       // Topic
+	PartitionOpened                    // Topic, Partition, A: log start offset, B: end offset
+	Truncated                          // Topic, Partition, A: new end offset, B: bytes cut; Text: why
+	SegmentRolled                      // Topic, Partition, A: base offset of the new segment
+	WriteRefused                       // Topic, Partition; Text: why
+	DirFailed                          // A: number of the directory; Text: why
+	ConnRefused                        // A: connection; Text: why it is closed
+	IndexRebuilt                       // Topic, Partition, A: base offset of the segment
+	SegmentUnreadable                  // Topic, Partition, A: offset; Text: file and fault
+	EpochStarted                       // Topic, Partition, A: leader epoch, B: start offset
+	ProducersExpired                   // Topic, Partition, A: how many
 )
 
 // Effects is what is to be done. The caller owns it, resets it and reuses it; a Step only appends.

@@ -1,0 +1,472 @@
+package core
+
+import (
+	"strconv"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"rookery/core/conn"
+	"rookery/core/controller"
+	"rookery/core/log"
+	"rookery/core/meta"
+	"rookery/core/seam"
+	"rookery/core/wire"
+)
+
+func decimal(n int64) string { return strconv.FormatInt(n, 10) }
+
+// onCold routes every request but Produce and Fetch.
+func (b *Broker) onCold(now seam.Now, c *connection, r *conn.Request, fx *seam.Effects) {
+	slot := c.slots.Open()
+	switch request := r.Cold.(type) {
+	case *kmsg.ApiVersionsRequest:
+		b.apiVersions(c, slot, r, fx)
+	case *kmsg.MetadataRequest:
+		b.cold(c.id, slot, r.Correlation, b.metadata(now, c, request, fx), fx)
+	case *kmsg.CreateTopicsRequest:
+		records, answer := b.controller.CreateTopics(request)
+		b.proposeFor(now, c, slot, r, records, answer, fx)
+	case *kmsg.DeleteTopicsRequest:
+		records, answer := b.controller.DeleteTopics(request)
+		b.proposeFor(now, c, slot, r, records, answer, fx)
+	case *kmsg.ListOffsetsRequest:
+		b.listOffsets(now, c, slot, r, request, fx)
+	case *kmsg.InitProducerIDRequest:
+		b.initProducerID(now, c, slot, r, request, fx)
+	case *kmsg.DescribeClusterRequest:
+		b.cold(c.id, slot, r.Correlation, b.describeCluster(c, request), fx)
+	default:
+		b.answer(c.id, slot, conn.Answer{Then: seam.CloseNow}, fx)
+	}
+}
+
+// proposeFor answers at once where there is nothing to write, else when it is durable.
+func (b *Broker) proposeFor(now seam.Now, c *connection, slot conn.Slot, r *conn.Request, records []meta.Record, answer wire.Answer, fx *seam.Effects) {
+	q := &proposal{records: records, kind: proposedForClient, conn: c.id, slot: slot, corr: r.Correlation, answer: answer}
+	if len(records) == 0 {
+		b.answerProposal(q, fx)
+	} else if !b.propose(now, q, fx) {
+		b.refuseProposal(q, fx)
+	}
+}
+
+// apiVersions (18) announces what is served, and the finalized features.
+func (b *Broker) apiVersions(c *connection, slot conn.Slot, r *conn.Request, fx *seam.Effects) {
+	answer := wire.ApiVersions(r.Version)
+	if r.Refusal != wire.None {
+		answer.ErrorCode, answer.ApiKeys = int16(r.Refusal), []kmsg.ApiVersionsResponseApiKey{}
+	} else if r.Version >= 3 {
+		b.features(answer)
+	}
+	b.cold(c.id, slot, r.Correlation, answer, fx)
+}
+
+func (b *Broker) features(answer *kmsg.ApiVersionsResponse) {
+	supported := kmsg.NewApiVersionsResponseSupportedFeature()
+	supported.Name, supported.MinVersion, supported.MaxVersion = controller.MetadataVersion, 1, controller.MetadataVersionLevel
+	answer.SupportedFeatures = append(answer.SupportedFeatures, supported)
+	for name, level := range b.image.Features() {
+		f := kmsg.NewApiVersionsResponseFinalizedFeature()
+		f.Name, f.MinVersionLevel, f.MaxVersionLevel = name, level, level
+		answer.FinalizedFeatures = append(answer.FinalizedFeatures, f)
+	}
+	if b.image.Offset() >= 0 {
+		answer.FinalizedFeaturesEpoch = b.image.Offset()
+	}
+}
+
+// address is where clients of this listener reach the broker: as configured, or as this client did.
+func (b *Broker) address(c *connection) (string, int32) {
+	if b.config.AdvertisedHost != "" {
+		return b.config.AdvertisedHost, b.config.AdvertisedPort
+	}
+	return c.host, c.port
+}
+
+// metadata (3) describes brokers and topics. An unknown topic that may be created is, and the client asks again.
+func (b *Broker) metadata(now seam.Now, c *connection, r *kmsg.MetadataRequest, fx *seam.Effects) wire.Answer {
+	answer := r.ResponseKind().(*kmsg.MetadataResponse)
+	if r.Version >= 10 && r.Version <= 11 && namesMissing(r) {
+		return b.metadataRefused(r, answer)
+	}
+	b.describeBrokers(c, answer)
+	switch {
+	case r.Topics == nil || r.Version == 0 && len(r.Topics) == 0:
+		for _, t := range b.image.Topics() {
+			answer.Topics = append(answer.Topics, b.describeTopic(t))
+		}
+	default:
+		for i := range r.Topics {
+			answer.Topics = append(answer.Topics, b.describeAsked(now, r, &r.Topics[i], fx))
+		}
+	}
+	return answer
+}
+
+func namesMissing(r *kmsg.MetadataRequest) bool {
+	for i := range r.Topics {
+		if r.Topics[i].Topic == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// metadataRefused: versions 10 and 11 have topic ids in the request but must not look them up.
+func (b *Broker) metadataRefused(r *kmsg.MetadataRequest, answer *kmsg.MetadataResponse) wire.Answer {
+	answer.ControllerID, answer.Brokers = -1, []kmsg.MetadataResponseBroker{}
+	for i := range r.Topics {
+		t := kmsg.NewMetadataResponseTopic()
+		t.Topic, t.TopicID, t.ErrorCode = r.Topics[i].Topic, r.Topics[i].TopicID, int16(wire.InvalidRequest)
+		if t.Topic == nil {
+			t.Topic = new(string)
+		}
+		t.Partitions = []kmsg.MetadataResponseTopicPartition{}
+		answer.Topics = append(answer.Topics, t)
+	}
+	return answer
+}
+
+func (b *Broker) describeBrokers(c *connection, answer *kmsg.MetadataResponse) {
+	cluster := b.config.ClusterID
+	answer.ClusterID, answer.ControllerID = &cluster, b.config.NodeID
+	for id, broker := range b.image.Brokers() {
+		if broker.Fenced {
+			continue
+		}
+		x := kmsg.NewMetadataResponseBroker()
+		x.NodeID, x.Rack = id, broker.Rack
+		x.Host, x.Port = b.address(c)
+		answer.Brokers = append(answer.Brokers, x)
+	}
+}
+
+func (b *Broker) describeTopic(t *meta.Topic) kmsg.MetadataResponseTopic {
+	out := kmsg.NewMetadataResponseTopic()
+	name := t.Name
+	out.Topic, out.TopicID, out.IsInternal = &name, t.ID, controller.Internal(name)
+	out.Partitions = make([]kmsg.MetadataResponseTopicPartition, 0, len(t.Partitions))
+	for i := range t.Partitions {
+		p := &t.Partitions[i]
+		x := kmsg.NewMetadataResponseTopicPartition()
+		x.Partition, x.Leader, x.LeaderEpoch = p.ID, p.Leader, p.LeaderEpoch
+		x.Replicas, x.ISR, x.OfflineReplicas = p.Replicas, p.ISR, []int32{}
+		if p.Leader == meta.NoLeader {
+			x.ErrorCode = int16(wire.LeaderNotAvailable)
+		}
+		out.Partitions = append(out.Partitions, x)
+	}
+	return out
+}
+
+// describeAsked finds a topic by id where one is given (a wrong name beside it is ignored), else by name.
+func (b *Broker) describeAsked(now seam.Now, r *kmsg.MetadataRequest, asked *kmsg.MetadataRequestTopic, fx *seam.Effects) kmsg.MetadataResponseTopic {
+	out := kmsg.NewMetadataResponseTopic()
+	out.Topic, out.TopicID, out.Partitions = asked.Topic, asked.TopicID, []kmsg.MetadataResponseTopicPartition{}
+	byID := r.Version >= 12 && asked.TopicID != [16]byte{}
+	switch {
+	case byID:
+		if t := b.image.TopicByID(asked.TopicID); t != nil {
+			return b.describeTopic(t)
+		}
+		out.Topic, out.ErrorCode = nil, int16(wire.UnknownTopicID)
+	case asked.Topic == nil:
+		out.ErrorCode = int16(wire.InvalidRequest)
+	default:
+		if t := b.image.Topic(*asked.Topic); t != nil {
+			return b.describeTopic(t)
+		}
+		out.ErrorCode = int16(b.unknownTopic(now, *asked.Topic, r.Version < 4 || r.AllowAutoTopicCreation, fx))
+	}
+	return out
+}
+
+// unknownTopic starts the creation of a topic if that is allowed; either way there is none yet.
+func (b *Broker) unknownTopic(now seam.Now, name string, create bool, fx *seam.Effects) wire.Code {
+	if controller.InvalidName(name) != "" {
+		return wire.InvalidTopicException
+	}
+	if !create || !b.config.AutoCreateTopics || b.controller.Image().Topic(name) != nil {
+		return wire.UnknownTopicOrPartition
+	}
+	records, code := b.controller.AutoCreate(name)
+	if code != wire.None {
+		return code
+	}
+	if len(records) > 0 {
+		b.propose(now, &proposal{records: records}, fx)
+	}
+	return wire.UnknownTopicOrPartition
+}
+
+// describeCluster (60): asked of a broker, the only endpoint type it knows is that of brokers.
+func (b *Broker) describeCluster(c *connection, r *kmsg.DescribeClusterRequest) wire.Answer {
+	answer := r.ResponseKind().(*kmsg.DescribeClusterResponse)
+	answer.EndpointType, answer.ControllerID, answer.ClusterID = r.EndpointType, -1, ""
+	answer.Brokers = []kmsg.DescribeClusterResponseBroker{}
+	switch {
+	case r.Version >= 1 && r.EndpointType == 2:
+		answer.ErrorCode = int16(wire.MismatchedEndpointType)
+		return answer
+	case r.Version >= 1 && r.EndpointType != 1:
+		answer.ErrorCode = int16(wire.UnsupportedEndpointType)
+		return answer
+	}
+	answer.ControllerID, answer.ClusterID = b.config.NodeID, b.config.ClusterID
+	for id, broker := range b.image.Brokers() {
+		if broker.Fenced && !(r.Version >= 2 && r.IncludeFencedBrokers) {
+			continue
+		}
+		x := kmsg.NewDescribeClusterResponseBroker()
+		x.NodeID, x.Rack, x.IsFenced = id, broker.Rack, broker.Fenced
+		x.Host, x.Port = b.address(c)
+		answer.Brokers = append(answer.Brokers, x)
+	}
+	return answer
+}
+
+// producerIDs is the block that this broker hands out of, and who waits for the next one.
+type producerIDs struct {
+	next, end int64
+	asked     bool
+	waiting   []idWaiter
+}
+
+type idWaiter struct {
+	conn   seam.Conn
+	slot   conn.Slot
+	corr   int32
+	answer *kmsg.InitProducerIDResponse
+}
+
+// initProducerID (22) without a transactional id hands out a new id. With one it needs a transaction coordinator, and
+// there is none.
+func (b *Broker) initProducerID(now seam.Now, c *connection, slot conn.Slot, r *conn.Request, request *kmsg.InitProducerIDRequest, fx *seam.Effects) {
+	answer := request.ResponseKind().(*kmsg.InitProducerIDResponse)
+	answer.ProducerID, answer.ProducerEpoch = -1, -1
+	switch {
+	case request.TransactionalID != nil && *request.TransactionalID == "":
+		answer.ErrorCode = int16(wire.InvalidRequest)
+	case request.TransactionalID != nil:
+		answer.ErrorCode = int16(wire.CoordinatorNotAvailable)
+	case request.Version >= 3 && (request.ProducerID == -1) != (request.ProducerEpoch == -1):
+		answer.ErrorCode = int16(wire.InvalidRequest)
+	default:
+		b.ids.waiting = append(b.ids.waiting, idWaiter{c.id, slot, r.Correlation, answer})
+		b.handIDs(now, fx)
+		return
+	}
+	b.cold(c.id, slot, r.Correlation, answer, fx)
+}
+
+// handIDs serves who waits, and asks for a block when there is none left.
+func (b *Broker) handIDs(now seam.Now, fx *seam.Effects) {
+	for len(b.ids.waiting) > 0 && b.ids.next < b.ids.end {
+		w := b.ids.waiting[0]
+		b.ids.waiting = b.ids.waiting[1:]
+		w.answer.ProducerID, w.answer.ProducerEpoch = b.ids.next, 0
+		b.ids.next++
+		b.cold(w.conn, w.slot, w.corr, w.answer, fx)
+	}
+	if len(b.ids.waiting) == 0 || b.ids.asked {
+		return
+	}
+	records, first, length, code := b.controller.ProducerIDs(b.config.NodeID, b.brokerAt)
+	if code != wire.None {
+		b.idsRefused(code, fx)
+		return
+	}
+	b.ids.asked = true
+	if !b.propose(now, &proposal{records: records, kind: proposedIDs, ids: [2]int64{first, length}}, fx) {
+		b.idsRefused(wire.KafkaStorageError, fx)
+	}
+}
+
+func (b *Broker) gotIDs(now seam.Now, first, length int64, fx *seam.Effects) {
+	b.ids.asked = false
+	b.ids.next, b.ids.end = first, first+length
+	b.handIDs(now, fx)
+}
+
+func (b *Broker) idsRefused(code wire.Code, fx *seam.Effects) {
+	b.ids.asked = false
+	for _, w := range b.ids.waiting {
+		w.answer.ErrorCode = int16(code)
+		b.cold(w.conn, w.slot, w.corr, w.answer, fx)
+	}
+	b.ids.waiting = b.ids.waiting[:0]
+}
+
+// listing is a ListOffsets under way: searches by time run beside the broker.
+type listing struct {
+	conn   seam.Conn
+	slot   conn.Slot
+	corr   int32
+	answer *kmsg.ListOffsetsResponse
+	open   int
+}
+
+// Special timestamps of ListOffsets.
+const (
+	latestOffset   = -1
+	earliestOffset = -2
+	maxTimestamp   = -3
+	earliestLocal  = -4
+	latestTiered   = -5
+	pendingUpload  = -6
+)
+
+// listOffsets (2).
+func (b *Broker) listOffsets(now seam.Now, c *connection, slot conn.Slot, r *conn.Request, request *kmsg.ListOffsetsRequest, fx *seam.Effects) {
+	answer := request.ResponseKind().(*kmsg.ListOffsetsResponse)
+	l := &listing{conn: c.id, slot: slot, corr: r.Correlation, answer: answer, open: 1}
+	for i := range request.Topics {
+		t := &request.Topics[i]
+		out := kmsg.NewListOffsetsResponseTopic()
+		out.Topic = t.Topic
+		answer.Topics = append(answer.Topics, out)
+		for j := range t.Partitions {
+			b.listPartition(l, i, t, j, request, fx)
+		}
+	}
+	b.listed(l, fx)
+}
+
+func (b *Broker) listed(l *listing, fx *seam.Effects) {
+	if l.open--; l.open == 0 {
+		b.cold(l.conn, l.slot, l.corr, l.answer, fx)
+	}
+}
+
+func (b *Broker) listPartition(l *listing, i int, t *kmsg.ListOffsetsRequestTopic, j int, request *kmsg.ListOffsetsRequest, fx *seam.Effects) {
+	asked := &t.Partitions[j]
+	out := kmsg.NewListOffsetsResponseTopicPartition()
+	out.Partition, out.Offset, out.Timestamp, out.LeaderEpoch = asked.Partition, -1, -1, -1
+	first, times := asTimes(t, asked.Partition)
+	if times > 1 {
+		if first == j {
+			out.ErrorCode = int16(wire.InvalidRequest)
+			l.answer.Topics[i].Partitions = append(l.answer.Topics[i].Partitions, out)
+		}
+		return
+	}
+	_, p, code := b.find([]byte(t.Topic), [16]byte{}, asked.Partition, false)
+	switch {
+	case code != wire.None:
+		out.ErrorCode = int16(code)
+	case request.IsolationLevel < 0 || request.IsolationLevel > 1:
+		out.ErrorCode = int16(wire.UnknownServerError)
+	default:
+		out.ErrorCode = int16(b.listOne(l, i, p, asked, request, &out, fx))
+	}
+	l.answer.Topics[i].Partitions = append(l.answer.Topics[i].Partitions, out)
+}
+
+// asTimes is where a partition stands first in a request, and how often.
+func asTimes(t *kmsg.ListOffsetsRequestTopic, partition int32) (first, times int) {
+	first = -1
+	for i := range t.Partitions {
+		if t.Partitions[i].Partition == partition {
+			if times++; first < 0 {
+				first = i
+			}
+		}
+	}
+	return first, times
+}
+
+func (b *Broker) listOne(l *listing, i int, p *partition, asked *kmsg.ListOffsetsRequestTopicPartition, request *kmsg.ListOffsetsRequest, out *kmsg.ListOffsetsResponseTopicPartition, fx *seam.Effects) wire.Code {
+	r := p.replica
+	if asked.CurrentLeaderEpoch >= 0 && asked.CurrentLeaderEpoch < r.Epoch() {
+		return wire.FencedLeaderEpoch
+	}
+	if asked.CurrentLeaderEpoch > r.Epoch() {
+		return wire.UnknownLeaderEpoch
+	}
+	if code := servedSpecial(request.Version, asked.Timestamp); code != wire.None {
+		return code
+	}
+	switch asked.Timestamp {
+	case earliestOffset, earliestLocal:
+		b.place(out, request.Version, r.Log.Start(), r.Log.Epochs.At(r.Log.Start()))
+		return wire.None
+	case latestTiered, pendingUpload:
+		return wire.None
+	}
+	if !r.Settled() {
+		if request.Version < 5 {
+			return wire.LeaderNotAvailable
+		}
+		return wire.OffsetNotAvailable
+	}
+	if asked.Timestamp == latestOffset {
+		b.place(out, request.Version, r.High().Offset, r.Epoch())
+		return wire.None
+	}
+	b.search(l, i, len(l.answer.Topics[i].Partitions), p, asked.Timestamp, fx)
+	return wire.None
+}
+
+func (b *Broker) place(out *kmsg.ListOffsetsResponseTopicPartition, version int16, offset int64, epoch int32) {
+	out.Offset = offset
+	if version >= 4 {
+		out.LeaderEpoch = epoch
+	}
+}
+
+// servedSpecial: each special timestamp came with a version (KIP-734, KIP-405, KIP-1005, KIP-1023).
+func servedSpecial(version int16, timestamp int64) wire.Code {
+	since := int16(1)
+	switch {
+	case timestamp == maxTimestamp:
+		since = 7
+	case timestamp == earliestLocal:
+		since = 8
+	case timestamp == latestTiered:
+		since = 9
+	case timestamp == pendingUpload:
+		since = 11
+	case timestamp < pendingUpload:
+		return wire.UnsupportedVersion
+	}
+	if version < since {
+		return wire.UnsupportedVersion
+	}
+	return wire.None
+}
+
+// search sends the question to a machine of its own: it has to read records.
+func (b *Broker) search(l *listing, i, j int, p *partition, timestamp int64, fx *seam.Effects) {
+	_, limit := b.Readable(p.number)
+	request := p.replica.Log.SearchRequest(limit)
+	b.searches++
+	request.ID = b.searches
+	request.Timestamp, request.Latest = timestamp, timestamp == maxTimestamp
+	l.open++
+	p.reads++
+	b.searching[request.ID] = searchFor{listing: l, topic: i, partition: j, target: p}
+	fx.Sends = append(fx.Sends, seam.Send{To: seam.Address{Kind: seam.ToSearch, ID: request.ID}, Body: request})
+}
+
+// searchFor says whose question a search answers.
+type searchFor struct {
+	listing          *listing
+	topic, partition int
+	target           *partition
+}
+
+func (b *Broker) searched(found *log.Searched, fx *seam.Effects) {
+	s := b.searching[found.ID]
+	delete(b.searching, found.ID)
+	s.target.reads--
+	b.touch(s.target)
+	out := &s.listing.answer.Topics[s.topic].Partitions[s.partition]
+	switch {
+	case found.Fault != seam.OK:
+		out.ErrorCode = int16(wire.KafkaStorageError)
+	case found.Found:
+		out.Timestamp = found.Timestamp
+		b.place(out, s.listing.answer.Version, found.Offset, found.Epoch)
+	}
+	b.listed(s.listing, fx)
+}

@@ -1,0 +1,223 @@
+package core
+
+import (
+	"slices"
+
+	"rookery/core/conn"
+	"rookery/core/log"
+	"rookery/core/seam"
+	"rookery/core/wire"
+)
+
+// onFetch takes a Fetch (1). There are no sessions: every answer says session 0 and lists every partition asked (KIP-227
+// allows that at any time).
+func (b *Broker) onFetch(now seam.Now, c *connection, r *conn.Request, fx *seam.Effects) {
+	slot := c.slots.Open()
+	if code := fetchRefusal(&r.Fetch); code != wire.None {
+		b.fetchOut.Begin(b.head(), r.Version, r.Correlation, 0, code, 0, 0)
+		b.answer(c.id, slot, conn.Answer{Head: b.fetchOut.End()}, fx)
+		return
+	}
+	i := b.newFetch()
+	f := &b.fetches[i]
+	f.slot = slot
+	f.Begin(now, c.id, r.Version, r.Correlation, &r.Fetch, b.config.FetchBytesMax)
+	b.fetchTimes(f, &r.Fetch)
+	b.evaluate(now, i, fx)
+}
+
+// fetchRefusal is an error of the whole request.
+func fetchRefusal(r *wire.FetchRequest) wire.Code {
+	switch {
+	case r.SessionEpoch > 0 || r.SessionID != 0 && r.SessionEpoch > 0:
+		return wire.FetchSessionIDNotFound
+	case r.IsolationLevel < 0 || r.IsolationLevel > 1:
+		return wire.InvalidRequest
+	}
+	return wire.None
+}
+
+// fetchTimes drops all but the last entry of a partition asked twice, as Kafka does.
+func (b *Broker) fetchTimes(f *fetchSlot, r *wire.FetchRequest) {
+	if len(f.Parts) < 2 {
+		return
+	}
+	type key struct {
+		topic string
+		id    [16]byte
+		index int32
+	}
+	seen := make(map[key]bool, len(f.Parts))
+	twice := false
+	for i := len(f.Parts) - 1; i >= 0; i-- {
+		k := key{string(f.Parts[i].Topic), f.Parts[i].TopicID, f.Parts[i].Index}
+		if seen[k] {
+			f.Parts[i].Group, twice = -1, true
+		}
+		seen[k] = true
+	}
+	if twice {
+		kept := f.Parts[:0]
+		for _, p := range f.Parts {
+			if p.Group >= 0 {
+				kept = append(kept, p)
+			}
+		}
+		f.Parts = kept
+	}
+}
+
+func (b *Broker) newFetch() uint32 {
+	if n := len(b.freeFet); n > 0 {
+		i := b.freeFet[n-1]
+		b.freeFet = b.freeFet[:n-1]
+		b.fetches[i].live = true
+		return i
+	}
+	b.fetches = append(b.fetches, fetchSlot{live: true})
+	return uint32(len(b.fetches) - 1)
+}
+
+func (b *Broker) endFetch(i uint32) {
+	b.fetches[i].live = false
+	b.freeFet = append(b.freeFet, i)
+}
+
+// evaluate looks at every partition of a fetch anew: what is there now, and what must be read to know where.
+func (b *Broker) evaluate(now seam.Now, i uint32, fx *seam.Effects) {
+	f := &b.fetches[i]
+	if !f.live || f.Parked || f.Reads > 0 {
+		return
+	}
+	for j := range f.Parts {
+		p := &f.Parts[j]
+		p.Partition = 0
+		_, target, code := b.find(p.Topic, p.TopicID, p.Index, f.Version >= 13)
+		if p.Code = code; code != wire.None {
+			continue
+		}
+		p.Partition = target.number
+		r := target.replica
+		p.High, p.Start = r.High().Offset, r.Log.Start()
+		p.Code = b.fetchable(target, p.Offset, p.Epoch, p.LastEpoch)
+		if p.Code != wire.None {
+			continue
+		}
+		if p.Next = log.AtEnd; p.Offset < p.High {
+			var want log.Want
+			p.Cursor, p.Next, want = r.Log.Find(p.Offset)
+			b.read(i, j, want, fx)
+		}
+	}
+	if f.Reads == 0 {
+		b.settleFetch(now, i, fx)
+	}
+}
+
+// fetchable judges epoch and offset (KIP-320; LocalLog.read).
+func (b *Broker) fetchable(p *partition, offset int64, epoch, lastEpoch int32) wire.Code {
+	r := p.replica
+	switch {
+	case epoch >= 0 && epoch < r.Epoch():
+		return wire.FencedLeaderEpoch
+	case epoch > r.Epoch():
+		return wire.UnknownLeaderEpoch
+	case offset < r.Log.Start() || offset > r.Log.End().Offset || lastEpoch > r.Epoch():
+		return wire.OffsetOutOfRange
+	}
+	return wire.None
+}
+
+// read asks for what a search needs; the Op says which part of which fetch it is for.
+func (b *Broker) read(i uint32, j int, want log.Want, fx *seam.Effects) {
+	if next := b.fetches[i].Parts[j].Next; next != log.NeedIndex && next != log.NeedBytes {
+		return
+	}
+	b.fetches[i].Reads++
+	b.partitions[b.fetches[i].Parts[j].Partition].reads++
+	op := seam.Op(uint64(ownerFetch|i)<<32 | uint64(j+1))
+	fx.Reads = append(fx.Reads, seam.Read{Op: op, File: want.File, At: want.At, Len: want.Len})
+}
+
+func (b *Broker) fetchLoaded(now seam.Now, i uint32, in *seam.Loaded, fx *seam.Effects) {
+	f, j := &b.fetches[i], int(uint32(in.Op))-1
+	f.Reads--
+	p := &f.Parts[j]
+	target := b.partitions[p.Partition]
+	target.reads--
+	b.touch(target)
+	if target.state != partitionOpen {
+		p.Next = log.AtEnd // gone meanwhile: evaluate will say so
+	} else {
+		var want log.Want
+		p.Cursor, p.Next, want = target.replica.Log.Loaded(p.Cursor, p.Next, in)
+		b.read(i, j, want, fx)
+		if p.Next == log.Unreadable {
+			p.Code = wire.KafkaStorageError
+			fx.Events = append(fx.Events, seam.Event{Kind: seam.SegmentUnreadable, Topic: target.name(), Partition: target.index, A: p.Offset, Text: in.Fault.String()})
+		}
+	}
+	if f.Reads == 0 {
+		b.settleFetch(now, i, fx)
+	}
+}
+
+// Readable is how far a partition may be read: up to its high watermark.
+func (b *Broker) Readable(number uint32) (*log.Log, log.Mark) {
+	r := b.partitions[number].replica
+	return r.Log, r.High()
+}
+
+func (b *Broker) settleFetch(now seam.Now, i uint32, fx *seam.Effects) {
+	f := &b.fetches[i]
+	for j := range f.Parts {
+		if p := &f.Parts[j]; p.Partition != 0 && b.partitions[p.Partition].state != partitionOpen {
+			p.Partition, p.Code = 0, wire.UnknownTopicOrPartition
+		}
+	}
+	total, failed := f.Plan(b)
+	if !f.Enough(now, total, failed) {
+		b.park(i)
+		return
+	}
+	head, body := f.Head(b.head(), &b.fetchOut, b.body())
+	b.answer(f.Conn, f.slot, conn.Answer{Head: head, Body: body}, fx)
+	b.endFetch(i)
+}
+
+// park leaves the fetch with its partitions: whichever's high watermark moves first wakes it, or the deadline.
+func (b *Broker) park(i uint32) {
+	f := &b.fetches[i]
+	f.Parked = true
+	f.alarm = b.timers.Set(f.Deadline, i)
+	for j := range f.Parts {
+		if n := f.Parts[j].Partition; n != 0 {
+			b.partitions[n].waiters = append(b.partitions[n].waiters, i)
+		}
+	}
+}
+
+func (b *Broker) unpark(i uint32) {
+	f := &b.fetches[i]
+	f.Parked = false
+	b.timers.Cancel(f.alarm)
+	for j := range f.Parts {
+		n := f.Parts[j].Partition
+		if n == 0 || b.partitions[n] == nil {
+			continue
+		}
+		p := b.partitions[n]
+		if k := slices.Index(p.waiters, i); k >= 0 {
+			p.waiters = slices.Delete(p.waiters, k, k+1)
+		}
+	}
+}
+
+// wake queues every fetch that waits at a partition. Those woken are worked off in turns.
+func (b *Broker) wake(p *partition) {
+	for len(p.waiters) > 0 {
+		i := p.waiters[len(p.waiters)-1]
+		b.unpark(i)
+		b.wakes.Push(i)
+	}
+}

@@ -1,0 +1,308 @@
+package core
+
+import (
+	"rookery/core/batch"
+	"rookery/core/conn"
+	"rookery/core/controller"
+	"rookery/core/replica"
+	"rookery/core/seam"
+	"rookery/core/wire"
+)
+
+// produce is a Produce under way. Its place in Broker.produces is the Ticket's request.
+type produce struct {
+	conn        seam.Conn
+	slot        conn.Slot
+	lease       seam.Lease
+	size        int64
+	version     int16
+	acks        int16
+	correlation int32
+	deadline    seam.Mono
+	results     []wire.ProduceResult
+	open        int32 // partitions not decided
+	writes      int32 // Writes that use the frame
+	decided     []bool
+	answered    bool
+	live        bool
+	names       []byte
+}
+
+// produceSweep is how often parked produces are looked over for those whose time is up.
+const produceSweep = 100 * seam.Millisecond
+
+// onProduce takes a Produce (0). Checks and their order are Kafka's: what concerns the whole request, then each
+// partition by itself, its batch last.
+func (b *Broker) onProduce(now seam.Now, c *connection, lease seam.Lease, size int64, r *conn.Request, fx *seam.Effects) {
+	id := b.newProduce()
+	p := &b.produces[id]
+	p.conn, p.lease, p.size, p.version, p.correlation = c.id, lease, size, r.Version, r.Correlation
+	p.acks = r.Produce.Acks
+	p.deadline = now.Mono + seam.Mono(max(0, r.Produce.TimeoutMillis))*seam.Millisecond
+	p.writes = 1 // the request itself reads the frame until all partitions are looked at
+	if p.acks != 0 {
+		p.slot = c.slots.Open()
+	}
+	refusal := requestRefusal(r)
+	for i := range r.Produce.Partitions {
+		b.producePart(now, id, int32(i), r, refusal, fx)
+	}
+	b.waiting++
+	b.freed(replica.Ticket{Request: id}, fx)
+	b.maybeAnswer(id, fx)
+	if b.parkedAt == seam.Never {
+		b.parkedAt = now.Mono + produceSweep
+	}
+}
+
+// requestRefusal is an error of the whole request.
+func requestRefusal(r *conn.Request) wire.Code {
+	if r.Produce.Acks < -1 || r.Produce.Acks > 1 {
+		return wire.InvalidRequiredAcks
+	}
+	for i := range r.Facts {
+		if r.Facts[i].Fault == batch.Fine && r.Facts[i].IsTransactional() {
+			return wire.TransactionalIDAuthorizationFailed
+		}
+	}
+	return wire.None
+}
+
+func (b *Broker) newProduce() uint32 {
+	if n := len(b.freeProd); n > 0 {
+		id := b.freeProd[n-1]
+		b.freeProd = b.freeProd[:n-1]
+		p := &b.produces[id]
+		*p = produce{results: p.results[:0], decided: p.decided[:0], names: p.names[:0], live: true}
+		return id
+	}
+	b.produces = append(b.produces, produce{live: true})
+	return uint32(len(b.produces) - 1)
+}
+
+func (b *Broker) producePart(now seam.Now, id uint32, i int32, r *conn.Request, refusal wire.Code, fx *seam.Effects) {
+	part, facts := &r.Produce.Partitions[i], &r.Facts[i]
+	p := &b.produces[id]
+	result := wire.ProduceResult{
+		TopicID: part.TopicID, Group: part.Group, Index: part.Index,
+		BaseOffset: -1, LogAppendTime: -1, LogStartOffset: -1,
+	}
+	t, target, code := b.find(part.Topic, part.TopicID, part.Index, r.Version >= 13)
+	if t != nil {
+		result.Topic = t.bytes
+	} else {
+		at := len(p.names)
+		p.names = append(p.names, part.Topic...)
+		result.Topic = p.names[at:]
+	}
+	waits := false
+	switch {
+	case refusal != wire.None:
+		result.Code = refusal
+	case facts.Fault.BeforeCodec():
+		result.Code, result.ErrorMessage = wire.Code(facts.Fault.Code()), facts.Fault.String()
+	case facts.Codec() == batch.Zstd && r.Version < 7 && facts.Fault == batch.Fine:
+		result.Code = wire.UnsupportedCompressionType
+	case code != wire.None:
+		result.Code = code
+	case superseded(r, i):
+		return
+	default:
+		waits = b.appendPart(now, replica.Ticket{Request: id, Part: int32(len(p.results))}, t, target, part.Records, facts, p, &result, fx)
+	}
+	p.results = append(p.results, result)
+	p.decided = append(p.decided, !waits)
+	if waits {
+		p.open++
+	}
+}
+
+// superseded: of one partition named twice only the later entry counts, as in Kafka.
+func superseded(r *conn.Request, i int32) bool {
+	a := &r.Produce.Partitions[i]
+	for j := int(i) + 1; j < len(r.Produce.Partitions); j++ {
+		if z := &r.Produce.Partitions[j]; z.Index == a.Index && z.TopicID == a.TopicID && string(z.Topic) == string(a.Topic) {
+			return true
+		}
+	}
+	return false
+}
+
+// appendPart judges a batch against its topic's configuration and takes it into the log.
+func (b *Broker) appendPart(now seam.Now, ticket replica.Ticket, t *topic, target *partition, records []byte, facts *batch.Facts, p *produce, result *wire.ProduceResult, fx *seam.Effects) (waits bool) {
+	data := records[:facts.Size]
+	if code, message := judge(now, &t.config, facts); code != wire.None {
+		result.Code, result.ErrorMessage = code, message
+		if facts.Fault.WithLogStart() || facts.Fault == batch.Fine {
+			result.LogStartOffset = target.replica.Log.Start()
+		}
+		b.listRecords(now, t, data, facts, result)
+		return false
+	}
+	if t.config.LogAppendTime {
+		batch.StampAppendTime(data, int64(now.Wall))
+		facts.MaxTimestamp, result.LogAppendTime = int64(now.Wall), int64(now.Wall)
+	}
+	out := target.replica.Produce(now, ticket, p.acks, data, facts, fx)
+	b.touch(target)
+	result.Code = out.Code
+	if out.Code != wire.None {
+		if out.Code != wire.KafkaStorageError {
+			result.LogStartOffset = target.replica.Log.Start()
+		}
+		return false
+	}
+	result.BaseOffset, result.LogStartOffset = out.Base, target.replica.Log.Start()
+	if out.Timestamp >= 0 {
+		result.LogAppendTime = out.Timestamp
+	}
+	if out.Writes {
+		p.writes++
+	}
+	return out.Waits
+}
+
+// judge compares the facts with the topic's configuration; faults of the batch itself stand at Kafka's place between.
+func judge(now seam.Now, config *controller.TopicConfig, facts *batch.Facts) (wire.Code, string) {
+	switch {
+	case facts.Fault.BeforeSize():
+		return wire.Code(facts.Fault.Code()), facts.Fault.String()
+	case facts.Size > config.MaxMessageBytes:
+		return wire.MessageTooLarge, "the batch is larger than max.message.bytes"
+	case facts.Fault != batch.Fine:
+		return wire.Code(facts.Fault.Code()), facts.Fault.String()
+	case int64(facts.Size) > int64(config.SegmentBytes):
+		return wire.RecordListTooLarge, "the batch is larger than segment.bytes"
+	case config.LogAppendTime && facts.AppendTimeSet:
+		return wire.InvalidTimestamp, "the client set the timestamp type"
+	case !config.LogAppendTime && outOfRange(now, config, facts):
+		return wire.InvalidTimestamp, "a timestamp is out of range"
+	case config.Compact && facts.NullKey:
+		return wire.InvalidRecord, "a record without a key on a compacted topic"
+	}
+	return wire.None, ""
+}
+
+func outOfRange(now seam.Now, config *controller.TopicConfig, facts *batch.Facts) bool {
+	from, to := timestampRange(now, config)
+	return facts.MaxTimestamp > to || facts.MinTimestamp < from && facts.MinTimestamp != batch.NoTimestamp ||
+		facts.MinTimestamp < from && config.TimestampBeforeMaxMillis < int64(now.Wall)
+}
+
+// timestampRange is what message.timestamp.before.max.ms and after.max.ms allow now.
+func timestampRange(now seam.Now, config *controller.TopicConfig) (from, to int64) {
+	const least, most = -1 << 63, 1<<63 - 1
+	from, to = least, most
+	if wall := int64(now.Wall); config.TimestampBeforeMaxMillis <= wall {
+		from = wall - config.TimestampBeforeMaxMillis
+	}
+	if wall := int64(now.Wall); config.TimestampAfterMaxMillis < most-wall {
+		to = wall + config.TimestampAfterMaxMillis
+	}
+	return from, to
+}
+
+// listRecords names the records that a batch was refused for (KIP-467): a second walk, of refused batches only.
+func (b *Broker) listRecords(now seam.Now, t *topic, data []byte, facts *batch.Facts, result *wire.ProduceResult) {
+	if facts.Fault != batch.Fine || result.Code != wire.InvalidTimestamp && result.Code != wire.InvalidRecord {
+		return
+	}
+	asked := batch.Judgement{KeyNeeded: t.config.Compact}
+	asked.TimestampFrom, asked.TimestampTo = timestampRange(now, &t.config)
+	for _, x := range batch.Refusals(batch.View(data), asked, batch.Limits{}, nil, nil) {
+		message := "Record has no key."
+		if x.Code == int16(wire.InvalidTimestamp) {
+			message, result.Code = "Timestamp is out of range.", wire.InvalidTimestamp
+		}
+		result.ErrorRecords = append(result.ErrorRecords, wire.ErrorRecord{Index: x.Index, Message: message})
+	}
+}
+
+// freed: one Write of the frame has come back; the last one frees it.
+func (b *Broker) freed(t replica.Ticket, fx *seam.Effects) {
+	if t.Request == 0 {
+		return
+	}
+	p := &b.produces[t.Request]
+	if p.writes--; p.writes == 0 {
+		b.release(p.conn, p.lease, p.size, fx)
+		b.maybeEnd(t.Request)
+	}
+}
+
+// decided: a partition of a produce has its answer. Tickets of request 0 are the broker's own.
+func (b *Broker) decided(now seam.Now, from *partition, d replica.Done, fx *seam.Effects) {
+	if d.Ticket.Request == 0 {
+		if from.number == metadataNumber && d.Code != wire.None {
+			b.proposalLost(now, fx)
+		}
+		return
+	}
+	p := &b.produces[d.Ticket.Request]
+	p.decided[d.Ticket.Part] = true
+	p.open--
+	if !p.answered && d.Code != wire.None {
+		fail(&p.results[d.Ticket.Part], d.Code)
+	}
+	b.maybeAnswer(d.Ticket.Request, fx)
+}
+
+func fail(r *wire.ProduceResult, code wire.Code) {
+	r.Code, r.BaseOffset, r.LogAppendTime, r.LogStartOffset = code, -1, -1, -1
+}
+
+func (b *Broker) maybeAnswer(id uint32, fx *seam.Effects) {
+	p := &b.produces[id]
+	if p.open > 0 {
+		return
+	}
+	if !p.answered {
+		b.answerProduce(p, fx)
+	}
+	b.maybeEnd(id)
+}
+
+func (b *Broker) answerProduce(p *produce, fx *seam.Effects) {
+	p.answered = true
+	b.waiting--
+	if p.acks != 0 {
+		b.answer(p.conn, p.slot, conn.Answer{Head: wire.AppendProduceResponse(b.head(), p.version, p.correlation, 0, p.results)}, fx)
+		return
+	}
+	for i := range p.results {
+		if c := b.conns.At(p.conn); c != nil && p.results[i].Code != wire.None {
+			b.answer(p.conn, c.slots.Open(), conn.Answer{Then: seam.CloseNow}, fx) // the only way to tell
+			return
+		}
+	}
+}
+
+func (b *Broker) maybeEnd(id uint32) {
+	if p := &b.produces[id]; p.live && p.answered && p.open == 0 && p.writes == 0 {
+		p.live = false
+		b.freeProd = append(b.freeProd, id)
+	}
+}
+
+// sweepProduces answers REQUEST_TIMED_OUT for what is not safe in time. It may be safe later all the same.
+func (b *Broker) sweepProduces(now seam.Now, fx *seam.Effects) {
+	if b.parkedAt > now.Mono {
+		return
+	}
+	for i := range b.produces {
+		p := &b.produces[i]
+		if !p.live || p.answered || p.deadline > now.Mono {
+			continue
+		}
+		for j := range p.results {
+			if !p.decided[j] {
+				fail(&p.results[j], wire.RequestTimedOut)
+			}
+		}
+		b.answerProduce(p, fx)
+	}
+	b.parkedAt = seam.Never
+	if b.waiting > 0 {
+		b.parkedAt = now.Mono + produceSweep
+	}
+}

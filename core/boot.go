@@ -1,0 +1,422 @@
+package core
+
+import (
+	"slices"
+	"strings"
+
+	"rookery/core/batch"
+	"rookery/core/log"
+	"rookery/core/meta"
+	"rookery/core/quorum"
+	"rookery/core/seam"
+)
+
+// boot is the way from Started to ready:
+//
+//	loading   the directories' small files are read; the clean marker is taken away, durably, before anything is written
+//	quorum    the metadata log is recovered, this voter stands in a new epoch, and its first entry is committed
+//	folding   the committed records are read back and folded into the Image
+//	opening   this incarnation registers (which begins new leader epochs), partitions are recovered, the broker is unfenced
+type boot struct {
+	startedAt seam.Mono
+	pending   []bootOp
+	state     quorum.State
+	partition *partition // the metadata log's
+	readAt    log.Cursor
+	tail      []byte // bytes of a batch that was read in part
+	foldTo    int64
+	folded    int64
+	opFold    seam.Op
+	next      log.Next
+	more      bool
+	queue     []*partition // to be recovered
+	running   int
+	nextID    uint64
+	recovers  map[uint64]*partition
+	opened    int
+	unfencing bool
+}
+
+type bootOp struct {
+	op   seam.Op
+	what string
+	dir  int32
+	file seam.File
+	size int64
+}
+
+const stateFile = metadataTopic + "-0/quorum-state"
+
+func (b *Broker) onStarted(now seam.Now, in *seam.Started, fx *seam.Effects) {
+	b.phase = phaseLoading
+	b.boot.startedAt = now.Mono
+	b.boot.state = quorum.None()
+	b.boot.recovers = map[uint64]*partition{}
+	for i, fault := range in.Dirs {
+		if fault != seam.OK {
+			b.fail(int32(i), fault, fx)
+			return
+		}
+	}
+	for _, e := range in.Files {
+		b.found(e, fx)
+	}
+	b.maybeLoadedAll(now, fx)
+}
+
+// found sorts one entry of a directory.
+func (b *Broker) found(e seam.Entry, fx *seam.Effects) {
+	d := &b.dirs[e.Path.Dir]
+	folder, name, inside := strings.Cut(e.Path.Name, "/")
+	switch {
+	case inside:
+		d.folders.Put(folder, append(d.folders.At(folder), e))
+		if e.Path.Name == stateFile {
+			b.load("state", e, fx)
+		}
+	case e.Folder && strings.HasSuffix(folder, "-delete"):
+		b.await("remove", e.Path, fx)
+	case e.Folder:
+		d.folders.Put(folder, d.folders.At(folder))
+	case name == "" && folder == cleanFile:
+		d.clean = true
+		b.await("marker", e.Path, fx)
+	case folder == recoveryFile:
+		b.load("points", e, fx)
+	}
+}
+
+func (b *Broker) await(what string, path seam.Path, fx *seam.Effects) {
+	op := b.numbers.Op()
+	b.boot.pending = append(b.boot.pending, bootOp{op: op, what: what, dir: path.Dir})
+	fx.Files = append(fx.Files, seam.FileOp{Op: op, Deed: seam.Remove, Path: path})
+}
+
+// load reads a small file: open, read, close.
+func (b *Broker) load(what string, e seam.Entry, fx *seam.Effects) {
+	file := b.numbers.File()
+	open, read, shut := b.numbers.Op(), b.numbers.Op(), b.numbers.Op()
+	fx.Files = append(fx.Files, seam.FileOp{Op: open, Deed: seam.Open, File: file, Path: e.Path})
+	fx.Reads = append(fx.Reads, seam.Read{Op: read, File: file, Len: int32(min(e.Size, 1<<30))})
+	b.boot.pending = append(b.boot.pending,
+		bootOp{op: open, what: "open", dir: e.Path.Dir}, bootOp{op: read, what: what, dir: e.Path.Dir, file: file}, bootOp{op: shut, what: "close"})
+}
+
+func (b *Broker) bootTake(op seam.Op) (bootOp, bool) {
+	for i, p := range b.boot.pending {
+		if p.op == op {
+			b.boot.pending = slices.Delete(b.boot.pending, i, i+1)
+			return p, true
+		}
+	}
+	return bootOp{}, false
+}
+
+func (b *Broker) bootWrote(now seam.Now, in *seam.Wrote, fx *seam.Effects) bool {
+	p, ok := b.bootTake(in.Op)
+	if !ok {
+		return false
+	}
+	if p.what == "marker" {
+		if in.Fault != seam.OK && in.Fault != seam.NotFound {
+			b.fail(p.dir, in.Fault, fx)
+			return true
+		}
+		op := b.numbers.Op()
+		b.boot.pending = append(b.boot.pending, bootOp{op: op, what: "synced", dir: p.dir})
+		fx.Syncs = append(fx.Syncs, seam.Sync{Op: op, Folder: seam.Path{Dir: p.dir}})
+	}
+	b.maybeLoadedAll(now, fx)
+	return true
+}
+
+func (b *Broker) bootSynced(now seam.Now, in *seam.Synced, fx *seam.Effects) bool {
+	p, ok := b.bootTake(in.Op)
+	if !ok {
+		return false
+	}
+	if in.Fault != seam.OK {
+		b.fail(p.dir, in.Fault, fx)
+		return true
+	}
+	b.maybeLoadedAll(now, fx)
+	return true
+}
+
+func (b *Broker) bootLoaded(now seam.Now, in *seam.Loaded, fx *seam.Effects) {
+	if in.Op == b.boot.opFold && in.Op != 0 {
+		b.foldLoaded(now, in, fx)
+		return
+	}
+	p, ok := b.bootTake(in.Op)
+	if !ok {
+		return
+	}
+	if in.Fault == seam.OK {
+		b.keepLoaded(p, in.Data)
+	}
+	for i := range b.boot.pending {
+		if q := &b.boot.pending[i]; q.what == "close" && q.op == in.Op+1 {
+			fx.Files = append(fx.Files, seam.FileOp{Op: q.op, Deed: seam.Close, File: p.file})
+		}
+	}
+	b.maybeLoadedAll(now, fx)
+}
+
+func (b *Broker) keepLoaded(p bootOp, data []byte) {
+	switch p.what {
+	case "state":
+		if state, err := quorum.ParseState(data); err == nil {
+			b.boot.state = state
+		}
+	case "points":
+		lines, _ := log.ParsePartitionOffsets(data)
+		points := b.dirs[p.dir].points
+		for _, x := range lines {
+			if points[x.Topic] == nil {
+				points[x.Topic] = map[int32]int64{}
+			}
+			points[x.Topic][x.Partition] = x.Offset
+		}
+	}
+}
+
+func (b *Broker) maybeLoadedAll(now seam.Now, fx *seam.Effects) {
+	if b.phase != phaseLoading || len(b.boot.pending) > 0 {
+		return
+	}
+	b.phase = phaseQuorum
+	p := b.newPartition(nil, 0, folderOf(metadataTopic, 0))
+	b.boot.partition = p
+	b.quorumFile = log.Replacement{Path: seam.Path{Name: stateFile}, Durable: true, Numbers: &b.numbers}
+	b.quorum = new(quorum.Quorum)
+	self := quorum.Voter{ID: b.config.NodeID, DirectoryID: b.config.DirectoryIDs[0]}
+	*b.quorum = quorum.New(self, []quorum.Voter{self}, b.boot.state)
+	if len(b.dirs[0].folders.At(p.folder.Name)) == 0 {
+		l := log.New(metadataTopic, 0, p.folder, metadataLogConfig(), b.logNumbers(p))
+		l.Create(now, fx)
+		b.metadataOpened(p, l, fx)
+		return
+	}
+	b.recover(p, fx)
+}
+
+func metadataLogConfig() log.Config {
+	return log.Config{SegmentBytes: 1 << 30, SegmentMillis: 604800000, IndexBytes: 10 << 20, IndexIntervalBytes: 4096}
+}
+
+// recover sends a partition's folder to a Recovery.
+func (b *Broker) recover(p *partition, fx *seam.Effects) {
+	d := &b.dirs[p.folder.Dir]
+	files := d.folders.At(p.folder.Name)
+	config, id := metadataLogConfig(), ""
+	if p.topic != nil {
+		config, id = b.logConfig(&p.topic.config), p.id.String()
+	}
+	b.boot.nextID++
+	b.boot.running++
+	b.boot.recovers[b.boot.nextID] = p
+	first := b.files + 1
+	b.files += seam.File(2*len(files) + 8)
+	fx.Sends = append(fx.Sends, seam.Send{
+		To: seam.Address{Kind: seam.ToRecovery, ID: b.boot.nextID},
+		Body: &log.RecoveryRequest{
+			Topic: p.name(), Partition: p.index, Folder: p.folder, TopicID: id, Files: files, First: first,
+			Clean: d.clean, RecoveryPoint: d.points[p.name()][p.index], Config: config,
+		},
+	})
+}
+
+func (b *Broker) onMail(now seam.Now, in *seam.Mail, fx *seam.Effects) {
+	switch body := in.Body.(type) {
+	case *log.Recovered:
+		b.recovered(now, in.From, body, fx)
+	case *log.Searched:
+		b.searched(body, fx)
+	}
+}
+
+func (b *Broker) recovered(now seam.Now, from seam.Address, out *log.Recovered, fx *seam.Effects) {
+	p := b.boot.recovers[from.ID]
+	delete(b.boot.recovers, from.ID)
+	b.boot.running--
+	if out.Cut > 0 {
+		fx.Events = append(fx.Events, seam.Event{Kind: seam.Truncated, Topic: p.name(), Partition: p.index, A: out.End.Offset, B: out.Cut, Text: out.Reason})
+	}
+	if p.state == partitionDoomed || p.state == partitionRenaming {
+		return
+	}
+	switch {
+	case out.Fault != seam.OK:
+		b.unrecovered(p, out, fx)
+	case out.Foreign:
+		b.removeForeign(p, fx)
+	default:
+		b.restore(now, p, out, fx)
+	}
+}
+
+func (b *Broker) restore(now seam.Now, p *partition, out *log.Recovered, fx *seam.Effects) {
+	config := metadataLogConfig()
+	if p.topic != nil {
+		config = b.logConfig(&p.topic.config)
+	}
+	l := log.Restore(out, p.folder, config, b.logNumbers(p))
+	l.RewriteIndexes(fx)
+	if l.Empty() {
+		l.Create(now, fx)
+	}
+	if p.topic == nil {
+		b.metadataOpened(p, l, fx)
+		return
+	}
+	p.identity.Offer(encodeIdentity(p.id), fx)
+	b.serve(p, l, out.Producers, b.epochOf(p), fx)
+	b.boot.opened++
+}
+
+// unrecovered: the folder stays as it is. Without the metadata log there is no broker.
+func (b *Broker) unrecovered(p *partition, out *log.Recovered, fx *seam.Effects) {
+	fx.Events = append(fx.Events, seam.Event{Kind: seam.SegmentUnreadable, Topic: p.name(), Partition: p.index, A: out.End.Offset, Text: out.Reason})
+	if p.topic == nil {
+		b.fail(p.folder.Dir, out.Fault, fx)
+		return
+	}
+	p.state = partitionFailed
+	b.boot.opened++
+}
+
+// removeForeign: the folder belongs to a topic of the same name that was deleted; its deletion was cut short.
+func (b *Broker) removeForeign(p *partition, fx *seam.Effects) {
+	gone := &partition{topic: p.topic, index: p.index, folder: p.folder, number: p.number, state: partitionRenaming, deletion: &proposal{folders: 1}}
+	b.doomed[p.folder.Name]++
+	b.boot.opened++
+	b.doomedRename(gone, fx)
+}
+
+// metadataOpened: the metadata log can be written. The voter stands at once.
+func (b *Broker) metadataOpened(p *partition, l *log.Log, fx *seam.Effects) {
+	p.replica = newMetadataReplica(l)
+	p.state = partitionOpen
+	state := b.quorum.Stand()
+	b.voteGoal = b.quorumFile.Offer(state.Append(nil), fx)
+}
+
+// progress moves the boot on when what it waited for has come.
+func (b *Broker) progress(now seam.Now, fx *seam.Effects) {
+	switch b.phase {
+	case phaseQuorum:
+		b.maybeLead(now, fx)
+	case phaseFolding:
+		b.fold(now, fx)
+	case phaseOpening:
+		b.openMore(now, fx)
+	case phaseStopping:
+		b.stopOn(fx)
+	case phaseNew, phaseLoading, phaseReady, phaseStopped, phaseDead:
+	}
+}
+
+// maybeLead: the vote is on the disk. The leader's first entry is a LeaderChange batch of its own epoch.
+func (b *Broker) maybeLead(now seam.Now, fx *seam.Effects) {
+	if b.voteGoal == 0 {
+		return
+	}
+	if f := b.quorumFile.Fault(); f != seam.OK {
+		b.fail(0, f, fx)
+		return
+	}
+	if b.quorumFile.Settled() < b.voteGoal {
+		return
+	}
+	p := b.boot.partition
+	b.voteGoal = 0
+	if !b.quorum.Persisted(p.replica.Log.Next()) {
+		return
+	}
+	p.replica.BecomeLeader(b.quorum.Epoch())
+	p.epochs.Offer(p.replica.Log.Epochs.Encode(), fx)
+	var builder batch.Builder
+	message := leaderChange(b.quorum.LeaderChange())
+	view := builder.BuildLeaderChange(int64(now.Wall), &message)
+	p.replica.Append(now, nobodysTicket(), view, fx)
+	b.boot.foldTo = p.replica.Log.Next()
+	b.touch(p)
+	b.phase = phaseFolding
+}
+
+// fold reads the committed part of the metadata log, piece by piece, and folds it.
+func (b *Broker) fold(now seam.Now, fx *seam.Effects) {
+	l := b.boot.partition.replica.Log
+	if b.quorum.HighWatermark([]int64{b.boot.partition.replica.High().Offset}) < b.boot.foldTo || b.boot.opFold != 0 {
+		return
+	}
+	if b.boot.folded == b.boot.foldTo {
+		b.register(now, fx)
+		return
+	}
+	if b.boot.folded < l.Start() {
+		b.boot.folded = l.Start()
+	}
+	cursor, next, want := l.Find(b.boot.folded)
+	b.boot.readAt = cursor
+	if next == log.Found {
+		span, _ := l.Plan(cursor, b.boot.partition.replica.High(), 1<<20, true)
+		want = log.Want{File: span.File, At: span.At, Len: span.Len}
+	}
+	b.foldRead(next, want, fx)
+}
+
+func (b *Broker) foldRead(next log.Next, want log.Want, fx *seam.Effects) {
+	b.boot.opFold = b.numbers.Op()
+	b.boot.more = next != log.Found
+	b.boot.next = next
+	fx.Reads = append(fx.Reads, seam.Read{Op: b.boot.opFold, File: want.File, At: want.At, Len: want.Len})
+}
+
+func (b *Broker) foldLoaded(now seam.Now, in *seam.Loaded, fx *seam.Effects) {
+	b.boot.opFold = 0
+	l := b.boot.partition.replica.Log
+	if in.Fault != seam.OK {
+		b.fail(0, in.Fault, fx)
+		return
+	}
+	if b.boot.next != log.Found {
+		cursor, next, want := l.Loaded(b.boot.readAt, b.boot.next, in)
+		b.boot.readAt = cursor
+		if next == log.Found {
+			span, _ := l.Plan(cursor, b.boot.partition.replica.High(), 1<<20, true)
+			want = log.Want{File: span.File, At: span.At, Len: span.Len}
+		}
+		b.foldRead(next, want, fx)
+		return
+	}
+	for data := in.Data; ; {
+		view, rest, whole := batch.Next(data)
+		if !whole {
+			break
+		}
+		b.foldBatch(view)
+		data = rest
+	}
+}
+
+// foldBatch folds one committed batch into the Image.
+func (b *Broker) foldBatch(view batch.View) {
+	if view.BaseOffset() < b.boot.folded {
+		return
+	}
+	b.boot.folded = view.LastOffset() + 1
+	if view.IsControl() {
+		b.image.Skip(view.LastOffset(), view.LeaderEpoch())
+		return
+	}
+	records := batch.Read(view, batch.Limits{}, nil)
+	var r batch.Record
+	for records.Next(&r) {
+		record, err := meta.Parse(r.Value)
+		if err == nil {
+			b.image.Replay(view.BaseOffset()+int64(r.OffsetDelta), view.LeaderEpoch(), record)
+		}
+	}
+}

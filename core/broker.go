@@ -1,0 +1,293 @@
+// Package core is the Broker: one machine that owns every partition, connection and decision of a Kafka broker. It
+// routes inputs to its rooms and their results back; the rooms never call each other.
+//
+//	Request ─▶ api_*.go ─▶ replica, controller, fetch ─▶ effects
+//	Wrote, Synced, Loaded ─▶ by the owner in the upper half of the Op ─▶ replica ─▶ who waited is answered
+//
+// Rules:
+//   - everything that is answered was made durable first, as far as its promise goes.
+//   - metadata is read from the committed Image only; only the controller sees what is not committed yet.
+//   - one Step touches what its input names. What one high watermark wakes is worked off in turns.
+//   - a request is answered once, in the order of its connection.
+//   - after a directory has failed to sync, nothing is answered any more: the process ends.
+package core
+
+import (
+	"rookery/core/conn"
+	"rookery/core/controller"
+	"rookery/core/fetch"
+	"rookery/core/log"
+	"rookery/core/meta"
+	"rookery/core/ordered"
+	"rookery/core/quorum"
+	"rookery/core/rng"
+	"rookery/core/seam"
+	"rookery/core/timer"
+	"rookery/core/wire"
+)
+
+// Owners of Ops, in their upper 32 bits. 1 up to ownerFetch are partitions by their number.
+const (
+	ownerBroker uint32 = 0
+	ownerFetch  uint32 = 1 << 31 // and the fetch's index
+	ownerReply  uint32 = 3 << 30
+)
+
+// stepItems bounds what one Step works off of a queue.
+const stepItems = 1000
+
+// Broker is the machine.
+type Broker struct {
+	config  Config
+	random  *rng.Source
+	phase   phase
+	boot    boot
+	stop    stopping
+	numbers log.Numbers // Ops of the Broker's own, Files of everything
+	files   seam.File
+	replies uint32 // the last reply's number
+
+	dirs       []directory
+	partitions []*partition // by number; 0 is nobody, 1 the metadata log
+	topics     map[string]*topic
+	topicIDs   map[meta.UUID]*topic
+	doomed     map[string]int // folders of deleted partitions that still have their name
+
+	quorum     *quorum.Quorum
+	quorumFile log.Replacement
+	voteGoal   uint64
+	image      *meta.Image
+	controller *controller.Controller
+	proposals  ordered.Ring[*proposal] // appended to the metadata log, by rising offset
+	brokerAt   int64                   // this registration's broker epoch
+	deletions  []*proposal             // committed, their folders not renamed yet
+	ids        producerIDs
+	searches   uint64
+	searching  map[uint64]searchFor
+
+	conns    ordered.Map[seam.Conn, *connection]
+	produces []produce // by ticket; 0 is nobody
+	freeProd []uint32
+	parkedAt seam.Mono // when the parked produces are next looked over for timeouts
+	waiting  int       // produces not answered
+	fetches  []fetchSlot
+	freeFet  []uint32
+	wakes    ordered.Ring[uint32] // fetches that a high watermark woke
+	timers   timer.Queue[uint32]  // of parked fetches
+	early    ordered.Ring[early]  // requests that came before the broker was ready
+	touched  []*partition         // by this Step
+	frames   int64                // bytes of client frames in memory
+	starved  ordered.Ring[seam.Conn]
+	heads    [][]byte
+	bodies   [][]seam.Range
+	fetchOut wire.FetchHead
+
+	checkpointAt seam.Mono
+	expireAt     seam.Mono
+}
+
+type phase uint8
+
+const (
+	phaseNew     phase = iota
+	phaseLoading       // the directories' small files
+	phaseQuorum        // the metadata log
+	phaseFolding       // the metadata log's records
+	phaseOpening       // the partitions
+	phaseReady
+	phaseStopping
+	phaseStopped
+	phaseDead
+)
+
+type fetchSlot struct {
+	fetch.Fetch
+	slot  conn.Slot
+	alarm timer.Handle
+	live  bool
+}
+
+// early is a request that waits for the broker to be ready.
+type early struct {
+	conn  seam.Conn
+	lease seam.Lease
+	size  int64
+	body  *conn.Request
+}
+
+// NewBroker makes a Broker that waits for Started.
+func NewBroker(config Config) *Broker {
+	b := &Broker{
+		config: config, random: rng.New(config.Seed), topics: map[string]*topic{}, topicIDs: map[meta.UUID]*topic{},
+		doomed: map[string]int{}, searching: map[uint64]searchFor{}, image: meta.New(), parkedAt: seam.Never,
+		partitions: make([]*partition, 1, 16), produces: make([]produce, 1, 16),
+	}
+	b.numbers = log.Numbers{Owner: ownerBroker, Files: &b.files}
+	for i := range config.DirectoryIDs {
+		b.dirs = append(b.dirs, newDirectory(int32(i), &b.numbers))
+	}
+	return b
+}
+
+// Step takes one input.
+func (b *Broker) Step(now seam.Now, in seam.Input, fx *seam.Effects) {
+	if b.phase == phaseDead {
+		return
+	}
+	switch in := in.(type) {
+	case *seam.Started:
+		b.onStarted(now, in, fx)
+	case *seam.Opened:
+		b.onOpened(in, fx)
+	case *seam.Request:
+		b.onRequest(now, in, fx)
+	case *seam.Hangup:
+		b.onHangup(in)
+	case *seam.Wrote:
+		b.onWrote(now, in, fx)
+	case *seam.Synced:
+		b.onSynced(now, in, fx)
+	case *seam.Loaded:
+		b.onLoaded(now, in, fx)
+	case *seam.Sent:
+		b.onSent(in, fx)
+	case *seam.Mail:
+		b.onMail(now, in, fx)
+	case *seam.Alarm:
+	case *seam.Stop:
+		b.onStop(fx)
+	}
+	b.settle(now, fx)
+}
+
+func owner(op seam.Op) uint32 { return uint32(op >> 32) }
+
+func (b *Broker) onWrote(now seam.Now, in *seam.Wrote, fx *seam.Effects) {
+	if o := owner(in.Op); o != ownerBroker {
+		if p := b.partitions[o]; p != nil {
+			b.touch(p)
+			p.wrote(in, fx)
+		}
+		return
+	}
+	b.ownWrote(now, in, fx)
+}
+
+func (b *Broker) onSynced(now seam.Now, in *seam.Synced, fx *seam.Effects) {
+	o := owner(in.Op)
+	if o == ownerBroker {
+		b.ownSynced(now, in, fx)
+		return
+	}
+	p := b.partitions[o]
+	b.touch(p)
+	if log.SideOp(in.Op) {
+		_ = p.epochs.Synced(in, fx) || p.identity.Synced(in, fx)
+		return
+	}
+	b.dirs[p.folder.Dir].syncing--
+	p.replica.Synced(in)
+}
+
+func (b *Broker) onLoaded(now seam.Now, in *seam.Loaded, fx *seam.Effects) {
+	if o := owner(in.Op); o&ownerFetch != 0 {
+		b.fetchLoaded(now, o&^ownerFetch, in, fx)
+		return
+	}
+	b.bootLoaded(now, in, fx)
+}
+
+// settle ends every Step: what the touched partitions decided is answered, syncs are started, the woken are worked off,
+// and the next alarm is set.
+func (b *Broker) settle(now seam.Now, fx *seam.Effects) {
+	b.drain(now, fx)
+	b.progress(now, fx)
+	b.drain(now, fx)
+	for i := range b.dirs {
+		b.startSyncs(&b.dirs[i], fx)
+	}
+	b.ring(now, fx)
+	b.drain(now, fx)
+	b.alarm(now, fx)
+}
+
+func (b *Broker) touch(p *partition) {
+	if !p.touched {
+		p.touched = true
+		b.touched = append(b.touched, p)
+	}
+}
+
+// drain hands out what partitions have decided. Answering may touch partitions again.
+func (b *Broker) drain(now seam.Now, fx *seam.Effects) {
+	for i := 0; i < len(b.touched); i++ {
+		p := b.touched[i]
+		p.touched = false
+		if p.replica != nil {
+			b.drainReplica(now, p, fx)
+		}
+		if b.phase == phaseDead {
+			break
+		}
+	}
+	b.touched = b.touched[:0]
+}
+
+func (b *Broker) drainReplica(now seam.Now, p *partition, fx *seam.Effects) {
+	r := p.replica
+	if fault := r.Log.Dead(); fault != seam.OK {
+		b.fail(p.folder.Dir, fault, fx)
+		return
+	}
+	for _, t := range r.Freed {
+		b.freed(t, fx)
+	}
+	for _, d := range r.Done {
+		b.decided(now, p, d, fx)
+	}
+	r.Freed, r.Done = r.Freed[:0], r.Done[:0]
+	if high := r.High(); high.Offset != p.seen {
+		p.seen = high.Offset
+		b.wake(p)
+		if p.number == metadataNumber {
+			b.committed(now, high.Offset, fx)
+		}
+	}
+	b.wantSync(p)
+	b.maybeRemoved(p, fx)
+}
+
+// fail ends the broker: a directory that could not sync has lost pages that the kernel calls clean.
+func (b *Broker) fail(dir int32, fault seam.Fault, fx *seam.Effects) {
+	b.phase = phaseDead
+	fx.Events = append(fx.Events, seam.Event{Kind: seam.DirFailed, A: int64(dir), Text: fault.String()})
+}
+
+// ring works off what is due: woken fetches, deadlines, checkpoints.
+func (b *Broker) ring(now seam.Now, fx *seam.Effects) {
+	for n := 0; b.wakes.Len() > 0 && n < stepItems; n++ {
+		b.evaluate(now, b.wakes.Pop(), fx)
+	}
+	for n := 0; n < stepItems; n++ {
+		i, ok := b.timers.Due(now.Mono)
+		if !ok {
+			break
+		}
+		b.fetches[i].alarm = 0
+		b.unpark(i)
+		b.evaluate(now, i, fx)
+	}
+	b.sweepProduces(now, fx)
+	b.checkpoints(now, fx)
+}
+
+func (b *Broker) alarm(now seam.Now, fx *seam.Effects) {
+	if b.wakes.Len() > 0 || b.boot.more {
+		fx.Wake(now.Mono)
+	}
+	fx.Wake(b.timers.Next())
+	fx.Wake(b.parkedAt)
+	if b.phase == phaseReady {
+		fx.Wake(b.checkpointAt)
+	}
+}

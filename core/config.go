@@ -1,0 +1,42 @@
+package core
+
+import (
+	"rookery/core/controller"
+	"rookery/core/meta"
+	"rookery/core/seam"
+)
+
+// Config is all that a Broker is told about itself. It comes from server.properties by way of cmd, or from a seed.
+type Config struct {
+	NodeID       int32
+	ClusterID    string
+	DirectoryIDs []meta.UUID // one per log directory, in the order of seam.Path.Dir
+	Incarnation  meta.UUID   // of this start
+	Seed         [32]byte    // of all randomness: topic ids must not be guessable
+	Controller   controller.Config
+
+	ListenerName   string // of the client listener
+	AdvertisedHost string // empty: the address that the client reached us at
+	AdvertisedPort int32
+
+	AutoCreateTopics bool      // auto.create.topics.enable
+	FetchBytesMax    int32     // fetch.max.bytes
+	ProducerExpiry   seam.Mono // producer.id.expiration.ms
+
+	ConnectionBytes int64     // how far a connection is read ahead of its answers
+	FrameBytes      int64     // client frames in memory, of all connections
+	ReplyBytes      int64     // answers of one connection that may be under way before it is read no further
+	SyncsMax        int       // under way in one log directory
+	RecoveriesMax   int       // under way at once
+	CheckpointEvery seam.Mono // recovery points and high watermarks
+}
+
+// DefaultConfig is Kafka's, where Kafka has the thing; durable.
+func DefaultConfig() Config {
+	return Config{
+		NodeID: 1, ListenerName: "PLAINTEXT", Controller: controller.DefaultConfig(),
+		AutoCreateTopics: true, FetchBytesMax: 55 << 20, ProducerExpiry: 86400 * seam.Second,
+		ConnectionBytes: 4 << 20, FrameBytes: 256 << 20, ReplyBytes: 64 << 20,
+		SyncsMax: 8, RecoveriesMax: 4, CheckpointEvery: 5 * seam.Second,
+	}
+}

@@ -1,0 +1,216 @@
+package core
+
+import (
+	"rookery/core/conn"
+	"rookery/core/ordered"
+	"rookery/core/seam"
+	"rookery/core/wire"
+)
+
+// connection is one client.
+type connection struct {
+	id      seam.Conn
+	host    string // the address that the client reached us at
+	port    int32
+	remote  string
+	slots   conn.Slots
+	out     ordered.Ring[outgoing]
+	sending int64 // bytes of answers under way
+	owed    int64 // credit held back
+	closing bool  // nothing more is taken from it
+}
+
+// outgoing is a Reply under way, and the memory it borrows.
+type outgoing struct {
+	op   seam.Op
+	head []byte
+	body []seam.Range
+	size int64
+	sent bool
+}
+
+func (b *Broker) onOpened(in *seam.Opened, fx *seam.Effects) {
+	c := &connection{id: in.Conn, host: in.Host, port: in.Port, remote: in.Remote}
+	b.conns.Put(in.Conn, c)
+	fx.Reading = append(fx.Reading, seam.Credit{Conn: in.Conn, Bytes: b.config.ConnectionBytes})
+}
+
+// onHangup: nothing of the connection is outstanding. Its parked fetches go; its produces are finished for nobody.
+func (b *Broker) onHangup(in *seam.Hangup) {
+	b.conns.Delete(in.Conn)
+	for i := range b.fetches {
+		if f := &b.fetches[i]; f.live && f.Conn == in.Conn && f.Parked {
+			b.unpark(uint32(i))
+			b.endFetch(uint32(i))
+		}
+	}
+}
+
+func (b *Broker) onRequest(now seam.Now, in *seam.Request, fx *seam.Effects) {
+	size := int64(len(in.Frame)) + 4
+	b.frames += size
+	c := b.conns.At(in.Conn)
+	body := in.Body.(*conn.Request)
+	switch {
+	case c == nil || c.closing || b.phase >= phaseStopping:
+		b.release(in.Conn, in.Lease, size, fx)
+	case b.phase != phaseReady && !b.answersEarly(body):
+		b.early.Push(early{conn: in.Conn, lease: in.Lease, size: size, body: body})
+	default:
+		b.dispatch(now, c, in.Lease, size, body, fx)
+	}
+}
+
+// answersEarly: ApiVersions, and what closes the connection, need nothing of the broker.
+func (b *Broker) answersEarly(r *conn.Request) bool {
+	return r.Kind == conn.Malformed || r.Kind == conn.Unsupported || r.Kind == conn.Cold && r.Key == wire.KeyApiVersions
+}
+
+// release gives a frame back, and the connection the credit for as many bytes, unless too much is in memory.
+func (b *Broker) release(id seam.Conn, lease seam.Lease, size int64, fx *seam.Effects) {
+	fx.Frees = append(fx.Frees, lease)
+	b.frames -= size
+	if c := b.conns.At(id); c != nil && !c.closing {
+		if c.owed == 0 {
+			b.starved.Push(id)
+		}
+		c.owed += size
+	}
+	b.feed(fx)
+}
+
+// feed pays owed credit while there is room.
+func (b *Broker) feed(fx *seam.Effects) {
+	for n := b.starved.Len(); n > 0 && b.frames < b.config.FrameBytes; n-- {
+		id := b.starved.Pop()
+		c := b.conns.At(id)
+		switch {
+		case c == nil || c.closing:
+		case c.sending > b.config.ReplyBytes:
+			b.starved.Push(id)
+		default:
+			fx.Reading = append(fx.Reading, seam.Credit{Conn: id, Bytes: c.owed})
+			c.owed = 0
+		}
+	}
+}
+
+// answer fills a slot and sends what is next in the connection's order.
+func (b *Broker) answer(id seam.Conn, slot conn.Slot, a conn.Answer, fx *seam.Effects) {
+	c := b.conns.At(id)
+	if c == nil {
+		b.recycle(a.Head, a.Body)
+		return
+	}
+	c.slots.Fill(slot, a)
+	for {
+		next, ok := c.slots.Next()
+		if !ok {
+			return
+		}
+		b.reply(c, next, fx)
+	}
+}
+
+func (b *Broker) reply(c *connection, a conn.Answer, fx *seam.Effects) {
+	if c.closing {
+		b.recycle(a.Head, a.Body)
+		return
+	}
+	b.replies++
+	op := seam.Op(uint64(ownerReply)<<32 | uint64(b.replies))
+	size := int64(len(a.Head))
+	for i := range a.Body {
+		size += int64(a.Body[i].Len)
+	}
+	c.sending += size
+	c.closing = a.Then == seam.CloseNow
+	c.out.Push(outgoing{op: op, head: a.Head, body: a.Body, size: size})
+	fx.Replies = append(fx.Replies, seam.Reply{Op: op, Conn: c.id, Head: a.Head, Body: a.Body, Then: a.Then})
+}
+
+func (b *Broker) onSent(in *seam.Sent, fx *seam.Effects) {
+	c := b.conns.At(in.Conn)
+	for i := range c.out.Len() {
+		if o := c.out.At(i); o.op == in.Op {
+			o.sent = true
+			break
+		}
+	}
+	for c.out.Len() > 0 && c.out.Front().sent {
+		o := c.out.Pop()
+		c.sending -= o.size
+		b.recycle(o.head, o.body)
+	}
+	if b.starved.Len() > 0 {
+		b.feed(fx)
+	}
+}
+
+// head is memory for an answer, untouchable from the Reply until its Sent.
+func (b *Broker) head() []byte {
+	n := len(b.heads)
+	if n == 0 {
+		return make([]byte, 0, 512)
+	}
+	h := b.heads[n-1]
+	b.heads = b.heads[:n-1]
+	return h[:0]
+}
+
+func (b *Broker) body() []seam.Range {
+	n := len(b.bodies)
+	if n == 0 {
+		return make([]seam.Range, 0, 4)
+	}
+	r := b.bodies[n-1]
+	b.bodies = b.bodies[:n-1]
+	return r[:0]
+}
+
+// recycled buffers beyond these are left to the garbage collector.
+const (
+	headsKept   = 1024
+	headSizeMax = 64 << 10
+)
+
+func (b *Broker) recycle(head []byte, body []seam.Range) {
+	if cap(head) > 0 && cap(head) <= headSizeMax && len(b.heads) < headsKept {
+		b.heads = append(b.heads, head)
+	}
+	if cap(body) > 0 && len(b.bodies) < headsKept {
+		b.bodies = append(b.bodies, body)
+	}
+}
+
+// dispatch starts one request.
+func (b *Broker) dispatch(now seam.Now, c *connection, lease seam.Lease, size int64, r *conn.Request, fx *seam.Effects) {
+	switch r.Kind {
+	case conn.Produce:
+		b.onProduce(now, c, lease, size, r, fx)
+		return
+	case conn.Fetch:
+		b.onFetch(now, c, r, fx)
+	case conn.Cold:
+		b.onCold(now, c, r, fx)
+	case conn.Unsupported, conn.Malformed:
+		b.refuse(c, r, fx)
+	}
+	b.release(c.id, lease, size, fx)
+}
+
+// refuse answers an ApiVersions of an unknown version, and closes the connection on anything else that cannot be read.
+func (b *Broker) refuse(c *connection, r *conn.Request, fx *seam.Effects) {
+	slot := c.slots.Open()
+	if !r.CloseUnanswered() {
+		b.answer(c.id, slot, conn.Answer{Head: wire.AppendApiVersionsRefusal(b.head(), r.Correlation)}, fx)
+		return
+	}
+	fx.Events = append(fx.Events, seam.Event{Kind: seam.ConnRefused, A: int64(c.id), Topic: c.remote, Text: r.Reason})
+	b.answer(c.id, slot, conn.Answer{Then: seam.CloseNow}, fx)
+}
+
+// cold answers with a kmsg response.
+func (b *Broker) cold(id seam.Conn, slot conn.Slot, correlation int32, a wire.Answer, fx *seam.Effects) {
+	b.answer(id, slot, conn.Answer{Head: wire.AppendResponse(b.head(), correlation, a)}, fx)
+}

@@ -1,0 +1,161 @@
+package core
+
+import (
+	"rookery/core/log"
+	"rookery/core/ordered"
+	"rookery/core/seam"
+)
+
+// directory is one log directory.
+type directory struct {
+	number    int32
+	folders   ordered.Map[string, []seam.Entry] // what each folder held at the start
+	clean     bool                              // it was marked clean
+	points    map[string]map[int32]int64        // recovery points at the start
+	syncing   int                               // Syncs of logs under way
+	queue     ordered.Ring[*partition]          // those that want one
+	recovery  log.Replacement                   // recovery-point-offset-checkpoint
+	high      log.Replacement                   // replication-offset-checkpoint
+	marker    log.Replacement                   // .kafka_cleanshutdown
+	renames   []renaming
+	opRenames seam.Op
+}
+
+const (
+	recoveryFile = "recovery-point-offset-checkpoint"
+	highFile     = "replication-offset-checkpoint"
+	cleanFile    = ".kafka_cleanshutdown"
+)
+
+func newDirectory(number int32, numbers *log.Numbers) directory {
+	at := func(name string) seam.Path { return seam.Path{Dir: number, Name: name} }
+	return directory{
+		number:   number,
+		points:   map[string]map[int32]int64{},
+		recovery: log.Replacement{Path: at(recoveryFile), Durable: true, Numbers: numbers},
+		high:     log.Replacement{Path: at(highFile), Numbers: numbers},
+		marker:   log.Replacement{Path: at(cleanFile), Durable: true, Numbers: numbers},
+	}
+}
+
+// wantSync queues a partition for a Sync, if it wants one.
+func (b *Broker) wantSync(p *partition) {
+	if p.queued || p.replica == nil || !p.wantsSync(b.phase) {
+		return
+	}
+	p.queued = true
+	b.dirs[p.folder.Dir].queue.Push(p)
+}
+
+// wantsSync: when the broker stops, everything is to reach the disk; what is deleted needs nothing more.
+func (p *partition) wantsSync(phase phase) bool {
+	switch {
+	case p.state != partitionOpen:
+		return false
+	case phase == phaseStopping:
+		return p.replica.Log.SyncWanted()
+	}
+	return p.replica.SyncWanted()
+}
+
+// startSyncs emits Syncs while fewer than config.SyncsMax are under way in the directory: side by side they make many
+// files durable in the time of a few.
+func (b *Broker) startSyncs(d *directory, fx *seam.Effects) {
+	for d.syncing < b.config.SyncsMax && d.queue.Len() > 0 {
+		p := d.queue.Pop()
+		p.queued = false
+		if p.wantsSync(b.phase) {
+			d.syncing += p.replica.Log.EmitSyncs(fx)
+		}
+	}
+}
+
+// checkpoints writes down, from time to time, how far each log is durable and each high watermark has come. Both only
+// spare work after a start.
+func (b *Broker) checkpoints(now seam.Now, fx *seam.Effects) {
+	if b.phase != phaseReady || now.Mono < b.checkpointAt {
+		return
+	}
+	b.checkpointAt = now.Mono + b.config.CheckpointEvery
+	for i := range b.dirs {
+		b.checkpoint(&b.dirs[i], fx)
+	}
+	b.expireProducers(now, fx)
+}
+
+func (b *Broker) checkpoint(d *directory, fx *seam.Effects) {
+	points, high := b.offsetsIn(d.number)
+	d.recovery.Offer(log.EncodeOffsets(points), fx)
+	d.high.Offer(log.EncodeOffsets(high), fx)
+}
+
+func (b *Broker) offsetsIn(dir int32) (points, high []log.PartitionOffset) {
+	for _, p := range b.partitions[1:] {
+		if p == nil || p.folder.Dir != dir || p.state != partitionOpen || p.replica == nil {
+			continue
+		}
+		points = append(points, log.PartitionOffset{Topic: p.name(), Partition: p.index, Offset: p.replica.Log.Durable().Offset})
+		high = append(high, log.PartitionOffset{Topic: p.name(), Partition: p.index, Offset: p.replica.High().Offset})
+	}
+	return points, high
+}
+
+// producerExpiryEvery is Kafka's producer.id.expiration.check.interval.ms.
+const producerExpiryEvery = 600 * seam.Second
+
+func (b *Broker) expireProducers(now seam.Now, fx *seam.Effects) {
+	if now.Mono < b.expireAt {
+		return
+	}
+	b.expireAt = now.Mono + min(producerExpiryEvery, b.config.ProducerExpiry)
+	for _, p := range b.partitions[1:] {
+		if p == nil || p.replica == nil || p.topic == nil {
+			continue
+		}
+		if n := p.replica.Producers.Expire(now.Mono, b.config.ProducerExpiry); n > 0 {
+			fx.Events = append(fx.Events, seam.Event{Kind: seam.ProducersExpired, Topic: p.name(), Partition: p.index, A: int64(n)})
+		}
+	}
+}
+
+// ownWrote takes the completion of an operation that belongs to no partition.
+func (b *Broker) ownWrote(now seam.Now, in *seam.Wrote, fx *seam.Effects) {
+	if b.bootWrote(now, in, fx) || b.quorumFile.Wrote(in, fx) {
+		return
+	}
+	for i := range b.dirs {
+		d := &b.dirs[i]
+		if d.recovery.Wrote(in, fx) || d.high.Wrote(in, fx) || d.marker.Wrote(in, fx) {
+			return
+		}
+		for j := range d.renames {
+			if d.renames[j].op == in.Op && d.renames[j].stage == 0 {
+				if in.Fault != seam.OK && in.Fault != seam.NotFound {
+					b.fail(d.number, in.Fault, fx)
+					return
+				}
+				b.renameWrote(now, d, j, fx)
+				return
+			}
+		}
+	}
+}
+
+func (b *Broker) ownSynced(now seam.Now, in *seam.Synced, fx *seam.Effects) {
+	if b.bootSynced(now, in, fx) || b.quorumFile.Synced(in, fx) {
+		return
+	}
+	for i := range b.dirs {
+		d := &b.dirs[i]
+		switch {
+		case d.recovery.Synced(in, fx) || d.high.Synced(in, fx) || d.marker.Synced(in, fx):
+		case in.Op == d.opRenames && in.Fault != seam.OK:
+			b.fail(d.number, in.Fault, fx)
+		case in.Op == d.opRenames:
+			b.renamesSynced(d, fx)
+		default:
+			continue
+		}
+		return
+	}
+}

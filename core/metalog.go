@@ -1,0 +1,285 @@
+package core
+
+import (
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"rookery/core/batch"
+	"rookery/core/conn"
+	"rookery/core/controller"
+	"rookery/core/log"
+	"rookery/core/meta"
+	"rookery/core/producer"
+	"rookery/core/replica"
+	"rookery/core/seam"
+	"rookery/core/wire"
+)
+
+// proposal is what the controller decided and the metadata log is making durable. Its answer waits for that, and for
+// this broker's own Image to have the records: who was answered reads what he wrote.
+type proposal struct {
+	base    int64
+	last    int64
+	epoch   int32
+	records []meta.Record
+	kind    proposalKind
+	conn    seam.Conn
+	slot    conn.Slot
+	corr    int32
+	answer  wire.Answer
+	ids     [2]int64 // of a block of producer ids: first, length
+	folders int      // of deleted partitions, still to be gone
+}
+
+type proposalKind uint8
+
+const (
+	proposedQuietly proposalKind = iota // nobody is answered
+	proposedForClient
+	proposedRegistration
+	proposedUnfencing
+	proposedIDs
+)
+
+func nobodysTicket() replica.Ticket { return replica.Ticket{} }
+
+func newMetadataReplica(l *log.Log) *replica.Replica { return replica.New(l, producer.New(), 1) }
+
+func leaderChange(m kmsg.LeaderChangeMessage) batch.LeaderChangeMessage {
+	out := batch.LeaderChangeMessage{Version: m.Version, LeaderID: m.LeaderID}
+	for _, v := range m.Voters {
+		out.Voters = append(out.Voters, batch.Voter{ID: v.VoterID})
+	}
+	for _, v := range m.GrantingVoters {
+		out.Granting = append(out.Granting, batch.Voter{ID: v.VoterID})
+	}
+	return out
+}
+
+// propose appends records to the metadata log as one atomic batch, and folds them into the controller's own state.
+// False: the log takes nothing now.
+func (b *Broker) propose(now seam.Now, q *proposal, fx *seam.Effects) bool {
+	p := b.boot.partition
+	if p.replica.Log.Broken() {
+		return false
+	}
+	var builder batch.Builder
+	builder.Begin(batch.Plain(batch.None))
+	for _, r := range q.records {
+		builder.Add(int64(now.Wall), nil, meta.Append(nil, r), nil)
+	}
+	q.base = p.replica.Append(now, nobodysTicket(), builder.Finish(), fx)
+	q.last, q.epoch = p.replica.Log.Next()-1, p.replica.Epoch()
+	for i, r := range q.records {
+		b.controller.Replay(q.base+int64(i), q.epoch, r)
+	}
+	b.proposals.Push(q)
+	b.touch(p)
+	return true
+}
+
+// committed: the metadata log's high watermark has moved. The records below it are folded into the Image, and who
+// waited for them is answered.
+func (b *Broker) committed(now seam.Now, high int64, fx *seam.Effects) {
+	high = b.quorum.HighWatermark([]int64{high})
+	for b.proposals.Len() > 0 && (*b.proposals.Front()).last < high {
+		q := b.proposals.Pop()
+		for i, r := range q.records {
+			b.replay(now, q, q.base+int64(i), r, fx)
+		}
+		b.enacted(now, q, fx)
+	}
+}
+
+// replay folds one committed record, and does what it means for this broker.
+func (b *Broker) replay(now seam.Now, q *proposal, offset int64, r meta.Record, fx *seam.Effects) {
+	if gone, ok := r.(*meta.RemoveTopicRecord); ok {
+		if t := b.topicIDs[gone.TopicID]; t != nil {
+			b.doom(t, q, fx)
+		}
+	}
+	b.image.Replay(offset, q.epoch, r)
+}
+
+// enacted: all records of a proposal are in the Image.
+func (b *Broker) enacted(now seam.Now, q *proposal, fx *seam.Effects) {
+	if b.phase == phaseReady || b.phase == phaseStopping {
+		b.openCreated(now, q, fx)
+	}
+	switch q.kind {
+	case proposedQuietly, proposedForClient:
+		b.deletions = append(b.deletions, q)
+		b.answerDeletions(fx)
+	case proposedRegistration:
+		b.openAll(now, fx)
+	case proposedUnfencing:
+		b.ready(now, fx)
+	case proposedIDs:
+		b.gotIDs(now, q.ids[0], q.ids[1], fx)
+	}
+}
+
+// openCreated makes the partitions of new topics.
+func (b *Broker) openCreated(now seam.Now, q *proposal, fx *seam.Effects) {
+	for _, r := range q.records {
+		made, ok := r.(*meta.TopicRecord)
+		if !ok {
+			continue
+		}
+		t := b.makeTopic(b.image.TopicByID(made.TopicID))
+		for _, p := range t.partitions {
+			b.openNew(now, p, b.epochOf(p), fx)
+		}
+		fx.Events = append(fx.Events, seam.Event{Kind: seam.TopicCreated, Topic: t.name, A: int64(len(t.partitions))})
+	}
+}
+
+func (b *Broker) answerProposal(q *proposal, fx *seam.Effects) {
+	if q.kind == proposedForClient {
+		b.cold(q.conn, q.slot, q.corr, q.answer, fx)
+	}
+}
+
+// proposalLost: the oldest write under way to the metadata log failed, and with it all behind it. The controller's state
+// is folded anew from what is left.
+func (b *Broker) proposalLost(now seam.Now, fx *seam.Effects) {
+	next := b.boot.partition.replica.Log.End().Offset
+	b.controller = controller.New(b.config.Controller, b.random, b.image.Clone())
+	n := b.proposals.Len()
+	for range n {
+		q := b.proposals.Pop()
+		if q.base >= next {
+			b.refuseProposal(q, fx)
+			continue
+		}
+		for i, r := range q.records {
+			b.controller.Replay(q.base+int64(i), q.epoch, r)
+		}
+		b.proposals.Push(q)
+	}
+}
+
+// refuseProposal tells the client; what the broker itself needs to be ready it cannot do without.
+func (b *Broker) refuseProposal(q *proposal, fx *seam.Effects) {
+	switch q.kind {
+	case proposedQuietly:
+	case proposedForClient:
+		failAll(q.answer, wire.KafkaStorageError)
+		b.cold(q.conn, q.slot, q.corr, q.answer, fx)
+	case proposedIDs:
+		b.idsRefused(wire.KafkaStorageError, fx)
+	case proposedRegistration, proposedUnfencing:
+		b.fail(0, seam.NoSpace, fx)
+	}
+}
+
+// failAll turns every success of an answer into an error.
+func failAll(a wire.Answer, code wire.Code) {
+	switch a := a.(type) {
+	case *kmsg.CreateTopicsResponse:
+		for i := range a.Topics {
+			if t := &a.Topics[i]; t.ErrorCode == 0 {
+				t.ErrorCode, t.TopicID, t.NumPartitions, t.ReplicationFactor = int16(code), [16]byte{}, -1, -1
+				t.Configs = []kmsg.CreateTopicsResponseTopicConfig{}
+			}
+		}
+	case *kmsg.DeleteTopicsResponse:
+		for i := range a.Topics {
+			if t := &a.Topics[i]; t.ErrorCode == 0 {
+				t.ErrorCode = int16(code)
+			}
+		}
+	}
+}
+
+// register announces this incarnation: every partition that this broker is to lead gets a new leader epoch before it
+// takes a write, so that (epoch, offset) names one batch for ever.
+func (b *Broker) register(now seam.Now, fx *seam.Effects) {
+	b.phase = phaseOpening
+	b.controller = controller.New(b.config.Controller, b.random, b.image.Clone())
+	if records := b.controller.Bootstrap(); len(records) > 0 && !b.propose(now, &proposal{records: records}, fx) {
+		b.fail(0, seam.NoSpace, fx)
+		return
+	}
+	request := kmsg.NewPtrBrokerRegistrationRequest()
+	request.BrokerID, request.ClusterID, request.IncarnationID = b.config.NodeID, b.config.ClusterID, b.config.Incarnation
+	for _, id := range b.config.DirectoryIDs {
+		request.LogDirs = append(request.LogDirs, id)
+	}
+	listener := kmsg.NewBrokerRegistrationRequestListener()
+	listener.Name, listener.Host, listener.Port = b.config.ListenerName, b.config.AdvertisedHost, uint16(b.config.AdvertisedPort)
+	request.Listeners = append(request.Listeners, listener)
+	feature := kmsg.NewBrokerRegistrationRequestFeature()
+	feature.Name, feature.MinSupportedVersion, feature.MaxSupportedVersion = controller.MetadataVersion, 1, controller.MetadataVersionLevel
+	request.Features = append(request.Features, feature)
+	records, epoch, code := b.controller.RegisterBroker(request, b.boot.partition.replica.Log.Next(), false)
+	if code != wire.None || !b.propose(now, &proposal{records: records, kind: proposedRegistration}, fx) {
+		b.fail(0, seam.IOError, fx)
+		return
+	}
+	b.brokerAt = epoch
+}
+
+// openAll takes every topic of the Image into service.
+func (b *Broker) openAll(now seam.Now, fx *seam.Effects) {
+	for _, t := range b.image.Topics() {
+		b.boot.queue = append(b.boot.queue, b.makeTopic(t).partitions...)
+	}
+	b.removeStrays(fx)
+	b.openMore(now, fx)
+}
+
+// removeStrays: folders of partitions that the Image does not have belong to topics whose deletion was cut short.
+func (b *Broker) removeStrays(fx *seam.Effects) {
+	for i := range b.dirs {
+		for folder := range b.dirs[i].folders.All() {
+			name, index, ok := parseFolder(folder)
+			if t := b.topics[name]; !ok || folder == folderOf(metadataTopic, 0).Name || t != nil && int(index) < len(t.partitions) {
+				continue
+			}
+			fx.Files = append(fx.Files, seam.FileOp{Op: b.numbers.Op(), Deed: seam.Remove, Path: seam.Path{Dir: int32(i), Name: folder}})
+		}
+	}
+}
+
+// openMore opens partitions, a few at a time; when all are open the broker asks to be unfenced.
+func (b *Broker) openMore(now seam.Now, fx *seam.Effects) {
+	n := 0
+	for ; len(b.boot.queue) > 0 && b.boot.running < b.config.RecoveriesMax && n < stepItems; n++ {
+		p := b.boot.queue[0]
+		b.boot.queue = b.boot.queue[1:]
+		if _, there := b.dirs[p.folder.Dir].folders.Find(p.folder.Name); there {
+			b.recover(p, fx)
+		} else {
+			b.openNew(now, p, b.epochOf(p), fx)
+		}
+	}
+	b.boot.more = len(b.boot.queue) > 0 && b.boot.running < b.config.RecoveriesMax
+	if len(b.boot.queue) > 0 || b.boot.running > 0 || b.brokerAt > b.image.Offset() || b.boot.unfencing || b.proposals.Len() > 0 {
+		return
+	}
+	b.boot.unfencing = true
+	heartbeat := kmsg.NewPtrBrokerHeartbeatRequest()
+	heartbeat.BrokerID, heartbeat.BrokerEpoch, heartbeat.CurrentMetadataOffset = b.config.NodeID, b.brokerAt, b.image.Offset()
+	records, _, code := b.controller.BrokerHeartbeat(heartbeat)
+	if code != wire.None || !b.propose(now, &proposal{records: records, kind: proposedUnfencing}, fx) {
+		b.fail(0, seam.IOError, fx)
+	}
+}
+
+// ready: the broker serves, what came early first.
+func (b *Broker) ready(now seam.Now, fx *seam.Effects) {
+	b.phase = phaseReady
+	b.checkpointAt = now.Mono + b.config.CheckpointEvery
+	for i := range b.dirs {
+		b.dirs[i].folders, b.dirs[i].points = emptyFolders(), nil
+	}
+	fx.Events = append(fx.Events, seam.Event{Kind: seam.Ready, A: int64(len(b.partitions) - 2), B: int64((now.Mono - b.boot.startedAt) / seam.Millisecond)})
+	for b.early.Len() > 0 {
+		e := b.early.Pop()
+		if c := b.conns.At(e.conn); c != nil && !c.closing {
+			b.dispatch(now, c, e.lease, e.size, e.body, fx)
+		} else {
+			b.release(e.conn, e.lease, e.size, fx)
+		}
+	}
+}

@@ -1,0 +1,316 @@
+package core
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+
+	"rookery/core/controller"
+	"rookery/core/log"
+	"rookery/core/meta"
+	"rookery/core/must"
+	"rookery/core/producer"
+	"rookery/core/replica"
+	"rookery/core/seam"
+	"rookery/core/wire"
+)
+
+// metadataNumber is the number of the metadata log's partition.
+const metadataNumber uint32 = 1
+
+// topic is what the hot paths need of a topic of the Image.
+type topic struct {
+	name       string
+	bytes      []byte
+	id         meta.UUID
+	config     controller.TopicConfig
+	partitions []*partition // those that live here, by index
+}
+
+type partitionState uint8
+
+const (
+	partitionRecovering partitionState = iota
+	partitionOpen
+	partitionFailed // its folder cannot be used
+	partitionDoomed // deleted: nothing new is planned
+	partitionRenaming
+)
+
+// partition is one partition that lives on this broker.
+type partition struct {
+	number   uint32
+	topic    *topic // nil: the metadata log
+	index    int32
+	id       meta.UUID
+	folder   seam.Path
+	state    partitionState
+	replica  *replica.Replica
+	waiters  []uint32 // parked fetches
+	seen     int64    // the high watermark when waiters were last woken
+	touched  bool
+	queued   bool            // for a Sync
+	epochs   log.Replacement // leader-epoch-checkpoint
+	identity log.Replacement // partition.metadata
+	side     log.Numbers     // of those two
+	reads    int             // of fetches, under way
+	deletion *proposal       // waits for the folder to be gone
+}
+
+func (p *partition) name() string {
+	if p.topic == nil {
+		return metadataTopic
+	}
+	return p.topic.name
+}
+
+const metadataTopic = "__cluster_metadata"
+
+// newPartition gives a partition a number, under which its completions come back.
+func (b *Broker) newPartition(t *topic, index int32, folder seam.Path) *partition {
+	p := &partition{topic: t, index: index, folder: folder}
+	p.number = uint32(len(b.partitions))
+	b.partitions = append(b.partitions, p)
+	p.side = log.Numbers{Owner: p.number, Files: &b.files, Side: true}
+	p.epochs = log.Replacement{Path: seam.Path{Dir: folder.Dir, Name: folder.Name + "/leader-epoch-checkpoint"}, Numbers: &p.side}
+	p.identity = log.Replacement{Path: seam.Path{Dir: folder.Dir, Name: folder.Name + "/partition.metadata"}, Durable: true, Numbers: &p.side}
+	return p
+}
+
+func (b *Broker) logNumbers(p *partition) log.Numbers {
+	return log.Numbers{Owner: p.number, Files: &b.files}
+}
+
+// folderOf is where a partition lives: its name in the first log directory.
+func folderOf(name string, index int32) seam.Path {
+	return seam.Path{Name: fmt.Sprintf("%s-%d", name, index)}
+}
+
+// find is the partition that a request names, or why it cannot be served.
+func (b *Broker) find(name []byte, id [16]byte, index int32, byID bool) (*topic, *partition, wire.Code) {
+	t := b.topics[string(name)]
+	if byID {
+		t = b.topicIDs[id]
+	}
+	switch {
+	case t == nil && byID:
+		return nil, nil, wire.UnknownTopicID
+	case t == nil:
+		return nil, nil, wire.UnknownTopicOrPartition
+	case index < 0 || int(index) >= len(t.partitions):
+		return t, nil, wire.UnknownTopicOrPartition
+	}
+	p := t.partitions[index]
+	switch p.state {
+	case partitionOpen:
+		return t, p, wire.None
+	case partitionFailed:
+		return t, p, wire.KafkaStorageError
+	case partitionRecovering, partitionDoomed, partitionRenaming:
+	}
+	return t, p, wire.NotLeaderOrFollower
+}
+
+func (b *Broker) logConfig(c *controller.TopicConfig) log.Config {
+	return log.Config{
+		SegmentBytes: int64(c.SegmentBytes), SegmentMillis: c.SegmentMillis,
+		IndexBytes: c.SegmentIndexBytes, IndexIntervalBytes: c.IndexIntervalBytes,
+	}
+}
+
+// makeTopic takes a topic of the Image into service: a new one's folders are made, an old one's are recovered.
+func (b *Broker) makeTopic(image *meta.Topic) *topic {
+	t := &topic{name: image.Name, bytes: []byte(image.Name), id: image.ID}
+	config, err := b.config.Controller.TopicConfig(image)
+	must.Be(err == nil, "T1: the controller lets no configuration into the log that cannot be resolved")
+	t.config = config
+	b.topics[t.name], b.topicIDs[t.id] = t, t
+	for i := range image.Partitions {
+		p := b.newPartition(t, image.Partitions[i].ID, folderOf(t.name, image.Partitions[i].ID))
+		p.id = t.id
+		t.partitions = append(t.partitions, p)
+	}
+	return t
+}
+
+// openNew makes a partition that has no folder, unless a deleted one still has its name.
+func (b *Broker) openNew(now seam.Now, p *partition, epoch int32, fx *seam.Effects) {
+	if b.doomed[p.folder.Name] > 0 {
+		return
+	}
+	l := log.New(p.name(), p.index, p.folder, b.logConfig(&p.topic.config), b.logNumbers(p))
+	l.Create(now, fx)
+	p.identity.Offer(encodeIdentity(p.id), fx)
+	b.serve(p, l, producer.New(), epoch, fx)
+}
+
+// serve begins to lead a partition.
+func (b *Broker) serve(p *partition, l *log.Log, producers *producer.State, epoch int32, fx *seam.Effects) {
+	flush := int64(1)
+	if p.topic != nil {
+		flush = p.topic.config.FlushMessages
+	}
+	p.replica = replica.New(l, producers, flush)
+	p.replica.BecomeLeader(epoch)
+	p.state, p.seen = partitionOpen, p.replica.High().Offset
+	p.epochs.Offer(l.Epochs.Encode(), fx)
+	fx.Events = append(fx.Events,
+		seam.Event{Kind: seam.PartitionOpened, Topic: p.name(), Partition: p.index, A: l.Start(), B: l.End().Offset},
+		seam.Event{Kind: seam.EpochStarted, Topic: p.name(), Partition: p.index, A: int64(epoch), B: l.End().Offset})
+	b.touch(p)
+}
+
+// encodeIdentity is a partition.metadata file.
+func encodeIdentity(id meta.UUID) []byte {
+	return []byte("version: 0\ntopic_id: " + id.String() + "\n")
+}
+
+// wrote takes a completion of the partition's log or of its side files.
+func (p *partition) wrote(in *seam.Wrote, fx *seam.Effects) {
+	switch {
+	case log.SideOp(in.Op):
+		_ = p.epochs.Wrote(in, fx) || p.identity.Wrote(in, fx)
+	default:
+		p.replica.Wrote(in, fx)
+	}
+}
+
+// epochOf is the leader epoch that the Image grants this broker.
+func (b *Broker) epochOf(p *partition) int32 {
+	return b.image.TopicByID(p.id).Partition(p.index).LeaderEpoch
+}
+
+// doom begins the end of a topic: nothing new is planned, everybody who waits is told.
+func (b *Broker) doom(t *topic, why *proposal, fx *seam.Effects) {
+	delete(b.topics, t.name)
+	delete(b.topicIDs, t.id)
+	for _, p := range t.partitions {
+		b.doomed[p.folder.Name]++
+		p.deletion = why
+		why.folders++
+		p.state = partitionDoomed
+		if p.replica != nil {
+			p.replica.Abandon(wire.UnknownTopicOrPartition)
+		}
+		b.wake(p)
+		b.touch(p)
+		if p.replica == nil {
+			b.maybeRemoved(p, fx)
+		}
+	}
+	fx.Events = append(fx.Events, seam.Event{Kind: seam.TopicDeleted, Topic: t.name})
+}
+
+// maybeRemoved moves a doomed partition on: when nothing of it is under way its folder is renamed, and when that is
+// durable the folder is removed and the deletion is answered.
+func (b *Broker) maybeRemoved(p *partition, fx *seam.Effects) {
+	if p.state == partitionDoomed && !b.busy(p) {
+		p.state = partitionRenaming
+		b.doomedRename(p, fx)
+	}
+}
+
+func (b *Broker) busy(p *partition) bool {
+	return p.reads > 0 || p.epochs.Busy() || p.identity.Busy() || p.replica != nil && p.replica.Log.Busy()
+}
+
+// doomedPath is Kafka's name of a folder that is being deleted.
+func (p *partition) doomedPath() seam.Path {
+	return seam.Path{Dir: p.folder.Dir, Name: p.folder.Name + "." + p.id.String() + "-delete"}
+}
+
+func (b *Broker) doomedRename(p *partition, fx *seam.Effects) {
+	d := &b.dirs[p.folder.Dir]
+	op := b.numbers.Op()
+	d.renames = append(d.renames, renaming{op: op, partition: p})
+	fx.Files = append(fx.Files, seam.FileOp{Op: op, Deed: seam.Rename, Path: p.folder, To: p.doomedPath()})
+}
+
+// renaming is a doomed folder on its way out: renamed, the rename synced, the folder removed.
+type renaming struct {
+	op        seam.Op
+	partition *partition
+	stage     uint8 // 0: the rename is under way, 1: it waits for a sync, 2: it is covered by the sync under way
+}
+
+// renameWrote: the folder has its new name. Its old one is free, and the name's next owner can be made.
+func (b *Broker) renameWrote(now seam.Now, d *directory, i int, fx *seam.Effects) {
+	d.renames[i].stage = 1
+	p := d.renames[i].partition
+	if b.doomed[p.folder.Name]--; b.doomed[p.folder.Name] == 0 {
+		delete(b.doomed, p.folder.Name)
+		b.openWaiting(now, p, fx)
+	}
+	b.syncRenames(d, fx)
+}
+
+// openWaiting makes the partition that waited for the name of a deleted one.
+func (b *Broker) openWaiting(now seam.Now, gone *partition, fx *seam.Effects) {
+	t := b.topics[gone.topic.name]
+	if t == nil || int(gone.index) >= len(t.partitions) {
+		return
+	}
+	if p := t.partitions[gone.index]; p.state == partitionRecovering && p.replica == nil {
+		b.openNew(now, p, b.epochOf(p), fx)
+	}
+}
+
+func (b *Broker) syncRenames(d *directory, fx *seam.Effects) {
+	if d.opRenames != 0 {
+		return
+	}
+	for i := range d.renames {
+		if d.renames[i].stage == 1 {
+			d.renames[i].stage = 2
+			if d.opRenames == 0 {
+				d.opRenames = b.numbers.Op()
+				fx.Syncs = append(fx.Syncs, seam.Sync{Op: d.opRenames, Folder: seam.Path{Dir: d.number}})
+			}
+		}
+	}
+}
+
+// renamesSynced: what the sync covers cannot come back. The folders go, the deletions are answered.
+func (b *Broker) renamesSynced(d *directory, fx *seam.Effects) {
+	d.opRenames = 0
+	kept := d.renames[:0]
+	for _, r := range d.renames {
+		if r.stage != 2 {
+			kept = append(kept, r)
+			continue
+		}
+		p := r.partition
+		if p.replica != nil {
+			for _, file := range p.replica.Log.Files() {
+				fx.Files = append(fx.Files, seam.FileOp{Op: b.numbers.Op(), Deed: seam.Unlink, File: file})
+			}
+		}
+		fx.Files = append(fx.Files, seam.FileOp{Op: b.numbers.Op(), Deed: seam.Remove, Path: p.doomedPath()})
+		b.partitions[p.number] = nil
+		p.deletion.folders--
+	}
+	d.renames = kept
+	b.syncRenames(d, fx)
+	b.answerDeletions(fx)
+}
+
+func (b *Broker) answerDeletions(fx *seam.Effects) {
+	b.deletions = slices.DeleteFunc(b.deletions, func(q *proposal) bool {
+		if q.folders > 0 {
+			return false
+		}
+		b.answerProposal(q, fx)
+		return true
+	})
+}
+
+// parseFolder splits "topic-3".
+func parseFolder(name string) (topicName string, index int32, ok bool) {
+	for i := len(name) - 1; i > 0; i-- {
+		if name[i] == '-' {
+			n, err := strconv.ParseInt(name[i+1:], 10, 32)
+			return name[:i], int32(n), err == nil && n >= 0
+		}
+	}
+	return "", 0, false
+}

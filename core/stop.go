@@ -1,0 +1,124 @@
+package core
+
+import (
+	"rookery/core/log"
+	"rookery/core/ordered"
+	"rookery/core/seam"
+)
+
+// stopping is the way from Stop to Stopped:
+//
+//	everything written is synced ─▶ indexes, snapshots, epochs ─▶ checkpoints ─▶ the clean marker ─▶ Stopped
+//
+// The marker says that every log ends where its recovery point is, and that no name is in doubt.
+type stopping struct {
+	stage  stopStage
+	points uint64 // what the checkpoints must have settled
+	goals  []uint64
+}
+
+type stopStage uint8
+
+const (
+	stopSyncing stopStage = iota
+	stopClosing
+	stopCheckpoints
+	stopMarking
+)
+
+func emptyFolders() ordered.Map[string, []seam.Entry] {
+	return ordered.Map[string, []seam.Entry]{}
+}
+
+func (b *Broker) onStop(fx *seam.Effects) {
+	if b.phase != phaseReady {
+		b.phase = phaseStopped // nothing was acknowledged yet, so nothing is lost: the next start recovers
+		fx.Events = append(fx.Events, seam.Event{Kind: seam.Stopped})
+		return
+	}
+	b.phase = phaseStopping
+	for _, p := range b.partitions[1:] {
+		if p != nil {
+			b.touch(p)
+		}
+	}
+}
+
+// stopOn moves the stop on when its stage is done.
+func (b *Broker) stopOn(fx *seam.Effects) {
+	switch b.stop.stage {
+	case stopSyncing:
+		if b.allDurable() {
+			b.closeLogs(fx)
+			b.stop.stage = stopClosing
+		}
+	case stopClosing:
+		if b.allIdle() {
+			for i := range b.dirs {
+				d := &b.dirs[i]
+				points, high := b.offsetsIn(d.number)
+				b.stop.goals = append(b.stop.goals, d.recovery.Offer(log.EncodeOffsets(points), fx), d.high.Offer(log.EncodeOffsets(high), fx))
+			}
+			b.stop.stage = stopCheckpoints
+		}
+	case stopCheckpoints:
+		if b.checkpointsSettled() {
+			for i := range b.dirs {
+				b.stop.points = b.dirs[i].marker.Offer([]byte(`{"version":0,"brokerEpoch":`+decimal(b.brokerAt)+`}`), fx)
+			}
+			b.stop.stage = stopMarking
+		}
+	case stopMarking:
+		for i := range b.dirs {
+			if b.dirs[i].marker.Busy() {
+				return
+			}
+		}
+		b.phase = phaseStopped
+		fx.Events = append(fx.Events, seam.Event{Kind: seam.Stopped})
+	}
+}
+
+func (b *Broker) allDurable() bool {
+	if b.proposals.Len() > 0 || len(b.deletions) > 0 {
+		return false
+	}
+	for _, p := range b.partitions[1:] {
+		if p == nil || p.replica == nil {
+			continue
+		}
+		if l := p.replica.Log; p.state == partitionOpen && (l.Broken() || l.Outstanding() || l.SyncWanted() || l.Durable().Offset != l.End().Offset) {
+			return false
+		}
+	}
+	return true
+}
+
+// closeLogs writes what a clean start reads instead of walking the logs.
+func (b *Broker) closeLogs(fx *seam.Effects) {
+	for _, p := range b.partitions[1:] {
+		if p != nil && p.state == partitionOpen {
+			p.replica.Log.Close(fx, p.replica.Snapshot()...)
+			p.epochs.Offer(p.replica.Log.Epochs.Encode(), fx)
+		}
+	}
+}
+
+func (b *Broker) allIdle() bool {
+	for _, p := range b.partitions[1:] {
+		if p != nil && p.replica != nil && b.busy(p) {
+			return false
+		}
+	}
+	return true
+}
+
+func (b *Broker) checkpointsSettled() bool {
+	for i := range b.dirs {
+		d := &b.dirs[i]
+		if d.recovery.Settled() < b.stop.goals[2*i] || d.high.Settled() < b.stop.goals[2*i+1] {
+			return false
+		}
+	}
+	return true
+}
