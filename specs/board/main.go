@@ -8,11 +8,14 @@
 // specs/results, one file a run, tab-separated: lines that begin with # say what was run and on which commit, and are
 // printed above the table.
 //
-//	interop.tsv    api, version, client          a row for each version of an API that a client was seen to use
-//	sim.tsv        kind, name, count             kind is figure, fault, law or oracle
-//	mutants.tsv, bench.tsv, powercut.tsv         a heading, then rows: printed as they are
+//	interop.tsv     api, version, client         a row for each version of an API that a client was seen to use
+//	sim.tsv         kind, name, count            kind is figure, fault, law or oracle
+//	mutants.tsv     a heading, then rows         printed as it is
+//	powercut.json   an object a mode             as sim/powercut writes it
+//	../../bench/results/*.json                   as bench/run writes them
 //
-// Rules: nothing is written on the board by hand, and what was not measured is shown as not measured.
+// Rules: nothing is written on the board by hand; what was not measured is shown as not measured; results count once git
+// has them.
 package main
 
 import (
@@ -87,10 +90,7 @@ type result struct {
 // readResult reads a file of results; none is no error, only nothing measured.
 func readResult(root, name string) (result, error) {
 	var r result
-	text, err := os.ReadFile(filepath.Join(root, "specs", "results", name))
-	if errors.Is(err, os.ErrNotExist) {
-		return r, nil
-	}
+	text, err := readTracked(root, "specs/results/"+name)
 	for line := range strings.Lines(string(text)) {
 		line = strings.TrimRight(line, "\r\n")
 		switch {
@@ -182,28 +182,15 @@ func orDash(s string) string {
 }
 
 func mutantSection(root string, p *page) error {
-	return plainSection(root, p, "mutants.tsv", "Planted bugs and how long each lives", "make mutants")
-}
-
-func benchSection(root string, p *page) error {
-	return plainSection(root, p, "bench.tsv", "Speed, as a ratio to the reference broker", "make bench")
-}
-
-func powercutSection(root string, p *page) error {
-	return plainSection(root, p, "powercut.tsv", "Power cuts under the real binary", "make powercut")
-}
-
-// plainSection prints a result as it is: its first row is the heading.
-func plainSection(root string, p *page, file, title, command string) error {
-	r, err := readResult(root, file)
+	r, err := readResult(root, "mutants.tsv")
 	if err != nil {
 		return err
 	}
-	p.line("## %s", title)
+	p.line("## Planted bugs and how long each lives")
 	p.line("")
 	p.notes(r)
 	if len(r.rows) == 0 {
-		p.line("Not measured yet: `%s`.", command)
+		p.line("Not measured yet: `make mutants`.")
 		return nil
 	}
 	p.heading(r.rows[0]...)

@@ -1,0 +1,178 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// comparison is what bench/run leaves of one workload in bench/results.
+type comparison struct {
+	Report struct {
+		Commit  string `json:"commit"`
+		Changed bool   `json:"changed"`
+		When    string `json:"when"`
+		Machine string `json:"machine"`
+		Broker  string `json:"broker"`
+	} `json:"report"`
+	Workload      string   `json:"workload"`
+	Bar           float64  `json:"bar"`
+	Ratio         float64  `json:"ratio"`
+	LowerQuartile float64  `json:"ratio_lower_quartile"`
+	UpperQuartile float64  `json:"ratio_upper_quartile"`
+	Refused       bool     `json:"refused"`
+	Failed        []string `json:"failed"`
+	Pairs         []struct {
+		Ratio float64 `json:"ratio"`
+	} `json:"pairs"`
+	Median float64 `json:"median_milliseconds"` // of starts: start.json
+	Worst  float64 `json:"worst_milliseconds"`
+	IdleMB float64 `json:"idle_rss_mb"`
+}
+
+func benchSection(root string, p *page) error {
+	p.line("## Speed, as a ratio to the reference broker")
+	p.line("")
+	files, err := tracked(root, "bench/results/*.json")
+	if err != nil {
+		return err
+	}
+	if len(files) == 0 {
+		p.line("Not measured yet: `make bench`.")
+		return nil
+	}
+	p.heading("workload", "bar", "ratio (median of pairs)", "quartiles", "pairs", "verdict", "commit", "machine")
+	for _, file := range files {
+		var c comparison
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		if err := json.Unmarshal(text, &c); err != nil {
+			return fmt.Errorf("%s: %w", file, err)
+		}
+		p.row(c.cells(strings.TrimSuffix(filepath.Base(file), ".json"))...)
+	}
+	return nil
+}
+
+func (c *comparison) cells(name string) []string {
+	commit := c.Report.Commit[:min(len(c.Report.Commit), 9)]
+	if c.Report.Changed {
+		commit += " and changes"
+	}
+	verdict := "met"
+	switch {
+	case len(c.Failed) > 0:
+		verdict = strings.Join(c.Failed, "; ")
+	case c.Refused:
+		verdict = "refused: the pairs lie too far apart"
+	case c.Bar == 0:
+		verdict = "no bar"
+	}
+	if c.Workload == "" {
+		return []string{name, "median ≤ 100 ms, worst ≤ 400 ms", fmt.Sprintf("median %.1f ms, worst %.1f ms; idle %.1f MB", c.Median, c.Worst, c.IdleMB),
+			"–", "–", verdict, commit, c.Report.Machine}
+	}
+	bar := "–"
+	if c.Bar > 0 {
+		bar = fmt.Sprintf("≥ %.2f", c.Bar)
+	}
+	return []string{name, bar, fmt.Sprintf("%.2f", c.Ratio), fmt.Sprintf("%.2f to %.2f", c.LowerQuartile, c.UpperQuartile),
+		fmt.Sprint(len(c.Pairs)), verdict, commit, c.Report.Machine}
+}
+
+// tracked lists files that git has, staged ones included: a result that nobody else can see is none, and a clean clone
+// must render the same board.
+func tracked(root, pattern string) ([]string, error) {
+	list := exec.Command("git", "ls-files", "-z", "--", pattern)
+	list.Dir = root
+	out, err := list.Output()
+	if err != nil {
+		return filepath.Glob(filepath.Join(root, pattern)) // no git here: all that is there was unpacked
+	}
+	var files []string
+	for _, name := range strings.Split(string(out), "\x00") {
+		if _, err := os.Stat(filepath.Join(root, name)); name != "" && err == nil {
+			files = append(files, filepath.Join(root, name))
+		}
+	}
+	return files, nil
+}
+
+// readTracked reads one file that git has; nil if there is none.
+func readTracked(root, name string) ([]byte, error) {
+	files, err := tracked(root, name)
+	if err != nil || len(files) == 0 {
+		return nil, err
+	}
+	return os.ReadFile(files[0])
+}
+
+// powercutSection turns the list of outcomes that sim/powercut leaves (one a mode) into a table: a figure a row.
+func powercutSection(root string, p *page) error {
+	p.line("## Power cuts under the real binary")
+	p.line("")
+	text, err := readTracked(root, "specs/results/powercut.json")
+	if err != nil {
+		return err
+	}
+	if text == nil {
+		p.line("Not measured yet: `make powercut`.")
+		return nil
+	}
+	names, modes, err := figures(text)
+	if err != nil {
+		return fmt.Errorf("powercut.json: %w", err)
+	}
+	for i, name := range names {
+		cells := []string{name}
+		for _, mode := range modes {
+			cells = append(cells, mode[name])
+		}
+		if i == 0 {
+			p.heading(cells...)
+			continue
+		}
+		p.row(cells...)
+	}
+	return nil
+}
+
+// figures reads a list of flat objects, and keeps the order of the first one's names.
+func figures(text []byte) (names []string, rows []map[string]string, err error) {
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber()
+	var raw []json.RawMessage
+	if err := d.Decode(&raw); err != nil {
+		return nil, nil, err
+	}
+	for i, object := range raw {
+		row := map[string]string{}
+		in := json.NewDecoder(bytes.NewReader(object))
+		in.UseNumber()
+		for in.More() {
+			t, err := in.Token()
+			if err != nil {
+				return nil, nil, err
+			}
+			name, ok := t.(string)
+			if !ok {
+				continue // the brace that opens
+			}
+			var value any
+			if err := in.Decode(&value); err != nil {
+				return nil, nil, err
+			}
+			if row[name] = fmt.Sprint(value); i == 0 {
+				names = append(names, name)
+			}
+		}
+		rows = append(rows, row)
+	}
+	return names, rows, nil
+}
