@@ -1,0 +1,178 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// prewarm touches as many fresh pages as a run will fill and gives them back, so that the run finds pages that the
+// hypervisor has already backed. It takes a little more than is needed and never more than half of what is free.
+func prewarm(size int64) error {
+	var info unix.Sysinfo_t
+	if err := unix.Sysinfo(&info); err != nil {
+		return err
+	}
+	size = min(size+size/4+256<<20, int64(info.Freeram)*int64(info.Unit)/2)
+	pages, err := unix.Mmap(-1, 0, int(size), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE|unix.MAP_POPULATE)
+	if err != nil {
+		return fmt.Errorf("pre-warm: %w", err)
+	}
+	return unix.Munmap(pages)
+}
+
+// bareLoop is the most that a durable log could do: batches written one after another, a sync always under way beside
+// them, and no more than a window of bytes that are not yet on the disk. No network, no checksum, no answer.
+type bareLoop struct {
+	batch, window, total int64
+}
+
+func (l *bareLoop) run(path string, t *trial) error {
+	file, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	defer os.Remove(path)
+	defer file.Close()
+	s := &bareState{bareLoop: l, file: file, batchBytes: make([]byte, l.batch)}
+	s.moved.L = &s.mu
+	for i := range s.batchBytes {
+		s.batchBytes[i] = byte(i * 7)
+	}
+	start := time.Now()
+	var both sync.WaitGroup
+	both.Go(s.write)
+	both.Go(s.sync)
+	both.Wait()
+	if s.failure != nil {
+		return s.failure
+	}
+	t.Bytes = s.durable
+	t.MBPerSecond = float64(s.durable) / 1e6 / time.Since(start).Seconds()
+	t.P50Micros, t.P99Micros, t.P999Micros = quantile(s.latency, 0.5), quantile(s.latency, 0.99), quantile(s.latency, 0.999)
+	return nil
+}
+
+// bareState is shared by the goroutine that writes and the one that syncs.
+type bareState struct {
+	*bareLoop
+	file             *os.File
+	batchBytes       []byte
+	mu               sync.Mutex
+	moved            sync.Cond
+	written, durable int64
+	begun            []time.Time // of batches written and not yet durable
+	latency          []float64   // microseconds from the start of a batch's write to the end of its sync
+	failure          error
+}
+
+func (s *bareState) write() {
+	for at := int64(0); at < s.total; at += s.batch {
+		s.mu.Lock()
+		for s.written-s.durable+s.batch > s.window && s.failure == nil {
+			s.moved.Wait()
+		}
+		failure := s.failure
+		s.mu.Unlock()
+		if failure != nil {
+			return
+		}
+		begun := time.Now()
+		_, err := s.file.WriteAt(s.batchBytes, at)
+		s.mu.Lock()
+		s.failure = err
+		s.written += s.batch
+		s.begun = append(s.begun, begun)
+		s.moved.Broadcast()
+		s.mu.Unlock()
+	}
+}
+
+func (s *bareState) sync() {
+	for {
+		s.mu.Lock()
+		for s.written == s.durable && s.written < s.total && s.failure == nil {
+			s.moved.Wait()
+		}
+		upTo, failure := s.written, s.failure
+		s.mu.Unlock()
+		if failure != nil || upTo == s.durable {
+			return
+		}
+		err := unix.Fdatasync(int(s.file.Fd()))
+		now := time.Now()
+		s.mu.Lock()
+		if err != nil {
+			s.failure = err
+		}
+		n := int((upTo - s.durable) / s.batch)
+		for _, begun := range s.begun[:n] {
+			s.latency = append(s.latency, float64(now.Sub(begun).Nanoseconds())/1000)
+		}
+		s.begun = slices.Delete(s.begun, 0, n)
+		s.durable = upTo
+		s.moved.Broadcast()
+		s.mu.Unlock()
+	}
+}
+
+// onMemory tells whether a directory is a tmpfs, where a sync costs nothing.
+func onMemory(dir string) bool {
+	var fs unix.Statfs_t
+	return unix.Statfs(dir, &fs) == nil && fs.Type == unix.TMPFS_MAGIC
+}
+
+// cpuTime is user and system time of all threads of a process, in the kernel's ticks of 10 ms.
+func cpuTime(pid int) (time.Duration, error) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, err
+	}
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:])) // the name may hold blanks
+	if len(fields) < 13 {
+		return 0, fmt.Errorf("/proc/%d/stat: %q", pid, stat)
+	}
+	user, _ := strconv.ParseInt(fields[11], 10, 64)
+	system, _ := strconv.ParseInt(fields[12], 10, 64)
+	return time.Duration(user+system) * 10 * time.Millisecond, nil
+}
+
+// memoryMB reads a line of /proc/PID/status in MB; 0 if there is none.
+func memoryMB(pid int, name string) float64 {
+	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	for line := range strings.Lines(string(status)) {
+		if rest, ok := strings.CutPrefix(line, name+":"); ok {
+			kb, _ := strconv.ParseFloat(strings.Fields(rest)[0], 64)
+			return kb * 1024 / 1e6
+		}
+	}
+	return 0
+}
+
+func loadAverage() float64 {
+	text, _ := os.ReadFile("/proc/loadavg")
+	one, _, _ := strings.Cut(string(text), " ")
+	v, _ := strconv.ParseFloat(one, 64)
+	return v
+}
+
+// machine names the processor, the number of its cores and the kernel.
+func machine() string {
+	cpu, cores := "unknown processor", 0
+	text, _ := os.ReadFile("/proc/cpuinfo")
+	for line := range strings.Lines(string(text)) {
+		if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == "model name" {
+			cpu = strings.TrimSpace(value)
+			cores++
+		}
+	}
+	kernel, _ := os.ReadFile("/proc/sys/kernel/osrelease")
+	return fmt.Sprintf("%s, %d cores, Linux %s", cpu, cores, strings.TrimSpace(string(kernel)))
+}

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+)
+
+// trial is one run: what bench/load said, and what the broker's process cost.
+type trial struct {
+	MBPerSecond    float64 `json:"mb_per_second"`
+	RecordsPerSec  float64 `json:"records_per_second"`
+	P50Micros      float64 `json:"p50_us"`
+	P99Micros      float64 `json:"p99_us"`
+	P999Micros     float64 `json:"p999_us"`
+	CPUNanosPerKB  float64 `json:"broker_cpu_ns_per_kb"`
+	PeakMB         float64 `json:"broker_peak_rss_mb"`
+	PeakPrivateMB  float64 `json:"broker_private_rss_mb"` // at the end, without mapped page cache
+	ClientNanosPKB float64 `json:"client_cpu_ns_per_kb"`
+	Bytes          int64   `json:"bytes"`
+}
+
+func (t trial) String() string {
+	return fmt.Sprintf("%9.1f %8.3f %8.0f %8.0f %8.0f %9.0f %9.1f",
+		t.MBPerSecond, t.RecordsPerSec/1e6, t.P50Micros, t.P99Micros, t.P999Micros, t.CPUNanosPerKB, t.PeakMB)
+}
+
+type pair struct {
+	Reference trial   `json:"reference"`
+	Broker    trial   `json:"broker"`
+	Ratio     float64 `json:"ratio"`
+}
+
+// comparison is all pairs of one workload and what they say.
+type comparison struct {
+	Report        report   `json:"report"`
+	Workload      string   `json:"workload"`
+	Load          []string `json:"load"`
+	Bar           float64  `json:"bar,omitempty"`
+	Ratio         float64  `json:"ratio"` // median over the pairs
+	LowerQuartile float64  `json:"ratio_lower_quartile"`
+	UpperQuartile float64  `json:"ratio_upper_quartile"`
+	Lowest        float64  `json:"ratio_lowest"`
+	Highest       float64  `json:"ratio_highest"`
+	Refused       bool     `json:"refused"`
+	Failed        []string `json:"failed,omitempty"`
+	Pairs         []pair   `json:"pairs"`
+}
+
+// quantile interpolates between the values around it.
+func quantile(values []float64, q float64) float64 {
+	sorted := slices.Sorted(slices.Values(values))
+	at := q * float64(len(sorted)-1)
+	low := int(at)
+	high := min(low+1, len(sorted)-1)
+	return sorted[low] + (at-float64(low))*(sorted[high]-sorted[low])
+}
+
+// judge computes the ratio, refuses it when it is no evidence, and holds it against the bar.
+func (c *comparison) judge(name string) {
+	ratios := column(c.Pairs, func(p pair) float64 { return p.Ratio })
+	c.Ratio, c.LowerQuartile, c.UpperQuartile = quantile(ratios, 0.5), quantile(ratios, 0.25), quantile(ratios, 0.75)
+	c.Lowest, c.Highest = slices.Min(ratios), slices.Max(ratios)
+	if c.Bar == 0 {
+		return
+	}
+	distance := max(c.Ratio-1, 1-c.Ratio)
+	if spread := c.UpperQuartile - c.LowerQuartile; distance < spread {
+		c.Refused = true
+		c.Failed = append(c.Failed, fmt.Sprintf("%s: ratio %.3f refused: it is %.3f away from 1 and the pairs spread over %.3f", name, c.Ratio, distance, spread))
+	}
+	if c.Ratio < c.Bar {
+		c.Failed = append(c.Failed, fmt.Sprintf("%s: ratio %.3f is below the bar of %.2f", name, c.Ratio, c.Bar))
+	}
+}
+
+func column(pairs []pair, of func(pair) float64) (values []float64) {
+	for _, p := range pairs {
+		values = append(values, of(p))
+	}
+	return values
+}
+
+// print shows medians and spread of both sides and the verdict.
+func (c *comparison) print(against string) {
+	for _, side := range []struct {
+		name string
+		of   func(pair) trial
+	}{{against, func(p pair) trial { return p.Reference }}, {"broker", func(p pair) trial { return p.Broker }}} {
+		middle := func(of func(trial) float64) float64 {
+			return quantile(column(c.Pairs, func(p pair) float64 { return of(side.of(p)) }), 0.5)
+		}
+		speeds := column(c.Pairs, func(p pair) float64 { return side.of(p).MBPerSecond })
+		fmt.Printf("%-6s %-10s %s  [%.0f..%.0f MB/s]\n", "median", side.name, trial{
+			MBPerSecond:   middle(func(t trial) float64 { return t.MBPerSecond }),
+			RecordsPerSec: middle(func(t trial) float64 { return t.RecordsPerSec }),
+			P50Micros:     middle(func(t trial) float64 { return t.P50Micros }),
+			P99Micros:     middle(func(t trial) float64 { return t.P99Micros }),
+			P999Micros:    middle(func(t trial) float64 { return t.P999Micros }),
+			CPUNanosPerKB: middle(func(t trial) float64 { return t.CPUNanosPerKB }),
+			PeakMB:        middle(func(t trial) float64 { return t.PeakMB }),
+		}, slices.Min(speeds), slices.Max(speeds))
+	}
+	verdict := "no bar"
+	if c.Bar > 0 {
+		verdict = fmt.Sprintf("bar %.2f: met", c.Bar)
+	}
+	if len(c.Failed) > 0 {
+		verdict = fmt.Sprintf("bar %.2f: missed", c.Bar)
+	}
+	if c.Refused {
+		verdict = "REFUSED: nearer to 1 than the pairs lie apart"
+	}
+	fmt.Printf("ratio  %.3f  quartiles %.3f..%.3f  all %.3f..%.3f  %s\n", c.Ratio, c.LowerQuartile, c.UpperQuartile, c.Lowest, c.Highest, verdict)
+}

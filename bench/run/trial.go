@@ -1,0 +1,208 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// process is a broker that was started in an empty directory and has answered ApiVersions.
+type process struct {
+	*exec.Cmd
+	address string
+	dir     string
+	output  bytes.Buffer
+	ended   chan struct{}
+	answer  time.Duration // from exec to the answer to ApiVersions
+}
+
+// start runs a command in which {port} and {dir} are filled in.
+func (b *bench) start(command string) (*process, error) {
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp(b.dataDir, "data-")
+	if err != nil {
+		return nil, err
+	}
+	fields := strings.Fields(strings.NewReplacer("{port}", fmt.Sprint(port), "{dir}", dir).Replace(command))
+	p := &process{Cmd: exec.Command(fields[0], fields[1:]...), address: fmt.Sprintf("127.0.0.1:%d", port), dir: dir, ended: make(chan struct{})}
+	p.Dir, p.Stdout, p.Stderr = b.root, &p.output, &p.output
+	begin := time.Now()
+	if err := p.Start(); err != nil {
+		return nil, err
+	}
+	go func() {
+		p.Wait()
+		close(p.ended)
+	}()
+	for {
+		if err := askVersions(p.address); err == nil {
+			p.answer = time.Since(begin)
+			return p, nil
+		} else if time.Since(begin) > 30*time.Second {
+			return nil, p.fail(fmt.Errorf("no answer to ApiVersions in 30 s: %w", err))
+		}
+		select {
+		case <-p.ended:
+			return nil, p.fail(errors.New("ended by itself"))
+		case <-time.After(500 * time.Microsecond):
+		}
+	}
+}
+
+// fail ends the process and returns the error with the last the process said.
+func (p *process) fail(err error) error {
+	p.end()
+	said := p.output.Bytes()
+	return fmt.Errorf("%s: %w\n%s", strings.Join(p.Args, " "), err, said[max(0, len(said)-2000):])
+}
+
+// end asks, waits, insists, and removes the data.
+func (p *process) end() {
+	p.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-p.ended:
+	case <-time.After(10 * time.Second):
+		p.Process.Kill()
+		<-p.ended
+	}
+	os.RemoveAll(p.dir)
+}
+
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port, nil
+}
+
+// askVersions sends an ApiVersions request of version 0, client id null, correlation id 7.
+func askVersions(address string) error {
+	conn, err := net.DialTimeout("tcp", address, time.Second)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(time.Second))
+	if _, err := conn.Write([]byte{0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 7, 0xff, 0xff}); err != nil {
+		return err
+	}
+	head := make([]byte, 10)
+	if _, err := io.ReadFull(conn, head); err != nil {
+		return err
+	}
+	if head[7] != 7 || head[8] != 0 || head[9] != 0 {
+		return fmt.Errorf("ApiVersions answered % x", head)
+	}
+	return nil
+}
+
+func (b *bench) baseline(w workload, t *trial) error {
+	if w.Bare == nil {
+		return b.measure(w, "bin/reference --port {port} --data-dir {dir}", t)
+	}
+	if err := prewarm(w.Bytes); err != nil {
+		return err
+	}
+	return w.Bare.run(filepath.Join(b.dataDir, "bare.log"), t)
+}
+
+func (b *bench) underTest(w workload, t *trial) error { return b.measure(w, b.broker, t) }
+
+// measure starts a broker, loads it once and takes its costs.
+func (b *bench) measure(w workload, command string, t *trial) error {
+	p, err := b.start(command)
+	if err != nil {
+		return err
+	}
+	if err := prewarm(w.Bytes); err != nil {
+		return p.fail(err)
+	}
+	if w.Before != nil {
+		if err := b.load(p, w.Before, &trial{}); err != nil {
+			return p.fail(err)
+		}
+	}
+	before, err := cpuTime(p.Process.Pid)
+	if err != nil {
+		return p.fail(err)
+	}
+	if err := b.load(p, w.Load, t); err != nil {
+		return p.fail(err)
+	}
+	after, err := cpuTime(p.Process.Pid)
+	if err != nil {
+		return p.fail(err)
+	}
+	t.CPUNanosPerKB = float64((after - before).Nanoseconds()) / (float64(t.Bytes) / 1000)
+	t.PeakMB, t.PeakPrivateMB = memoryMB(p.Process.Pid, "VmHWM"), memoryMB(p.Process.Pid, "RssAnon")
+	p.end()
+	return nil
+}
+
+func (b *bench) load(p *process, arguments []string, t *trial) error {
+	var complaint bytes.Buffer
+	load := exec.Command(filepath.Join(b.bin, "load"), append([]string{"--address", p.address}, arguments...)...)
+	load.Stderr = &complaint
+	out, err := load.Output()
+	if err != nil {
+		return fmt.Errorf("load %s: %w: %s", strings.Join(arguments, " "), err, complaint.String())
+	}
+	if err := json.Unmarshal(out, t); err != nil {
+		return fmt.Errorf("load said %q: %w", out, err)
+	}
+	return nil
+}
+
+// starts is what coldStarts found.
+type starts struct {
+	Report       report    `json:"report"`
+	Milliseconds []float64 `json:"milliseconds_to_api_versions"`
+	Median       float64   `json:"median_milliseconds"`
+	Worst        float64   `json:"worst_milliseconds"`
+	IdleMB       float64   `json:"idle_rss_mb"`
+	Failed       []string  `json:"failed,omitempty"`
+}
+
+// coldStarts measures exec to ApiVersions in empty directories, and the memory of a broker that nobody talks to.
+func (b *bench) coldStarts() ([]string, error) {
+	s := starts{Report: b.report}
+	for i := range b.starts {
+		p, err := b.start(b.broker)
+		if err != nil {
+			return nil, err
+		}
+		s.Milliseconds = append(s.Milliseconds, float64(p.answer.Microseconds())/1000)
+		if i == b.starts-1 {
+			time.Sleep(3 * time.Second)
+			s.IdleMB = memoryMB(p.Process.Pid, "VmRSS")
+		}
+		p.end()
+	}
+	s.Median, s.Worst = quantile(s.Milliseconds, 0.5), slices.Max(s.Milliseconds)
+	fmt.Printf("\nstart: %d empty directories, exec to ApiVersions: median %.1f ms, worst %.1f ms; RSS idle %.1f MB\n%.1f\n",
+		b.starts, s.Median, s.Worst, s.IdleMB, s.Milliseconds)
+	for _, bar := range []struct {
+		what       string
+		found, bar float64
+	}{{"median start, ms", s.Median, 100}, {"worst start, ms", s.Worst, 400}, {"RSS idle, MB", s.IdleMB, 25}} {
+		if bar.found > bar.bar {
+			s.Failed = append(s.Failed, fmt.Sprintf("start: %s: %.1f, at most %.0f", bar.what, bar.found, bar.bar))
+		}
+	}
+	return s.Failed, b.write("start", s)
+}
