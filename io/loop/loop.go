@@ -44,13 +44,19 @@ type Conns interface {
 	Finish(conn seam.Conn) bool // in the turn: whether a Hangup that was posted may be stepped, or another will follow
 }
 
+// Peers are the machine's links to other processes.
+type Peers interface {
+	Driver
+	Told(mail *seam.Mail) // in the turn: the machine is about to learn what became of a link
+}
+
 // Config is what a loop drives and what it drives it with.
 type Config struct {
 	Machine seam.Machine
 	Clock   func() seam.Now // nil: Clock()
 	Disk    func(mail *Loop, calm bool) Disk
 	Conns   Conns                           // nil: none
-	Peers   Driver                          // nil: none
+	Peers   Peers                           // nil: none
 	Make    func(seam.Address) seam.Machine // Recovery and Cleaner machines; nil: none
 	Event   func(seam.Event)                // called in order, one at a time; nil: nobody listens
 	Tape    *Tape                           // nil: not recorded
@@ -247,6 +253,10 @@ func (l *Loop) stepLetter(from *letter, ready []Chore) []Chore {
 		l.alarm = seam.Never
 	case *seam.Wrote, *seam.Synced, *seam.Loaded:
 		l.outstanding--
+	case *seam.Mail:
+		if l.config.Peers != nil && in.Frame == nil {
+			l.config.Peers.Told(in)
+		}
 	}
 	l.step(in)
 	if loaded, is := in.(*seam.Loaded); is && l.disk != nil && loaded.Data != nil {

@@ -1,0 +1,260 @@
+package loop_test
+
+import (
+	"bytes"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"rookery/core/seam"
+	"rookery/core/seam/contract"
+	"rookery/core/seam/tape"
+	"rookery/io/disk"
+	"rookery/io/loop"
+	"rookery/net/server"
+)
+
+// script is a machine that is a func.
+type script func(now seam.Now, in seam.Input, fx *seam.Effects)
+
+func (s script) Step(now seam.Now, in seam.Input, fx *seam.Effects) { s(now, in, fx) }
+
+const patience = 10 * time.Second
+
+func await(t *testing.T, what string, done <-chan struct{}) {
+	select {
+	case <-done:
+	case <-time.After(patience):
+		t.Fatalf("never came: %s", what)
+	}
+}
+
+func TestAlarmsRingWhenAskedFor(t *testing.T) {
+	done := make(chan struct{})
+	var asked, rung []seam.Mono
+	l := loop.New(loop.Config{Machine: script(func(now seam.Now, in seam.Input, fx *seam.Effects) {
+		switch in.(type) {
+		case *seam.Stop:
+			fx.Wake(now.Mono + 20*seam.Millisecond)
+			fx.Wake(now.Mono + 5*seam.Millisecond)
+			asked = append(asked, now.Mono+5*seam.Millisecond)
+		case *seam.Alarm:
+			rung = append(rung, now.Mono)
+			switch len(rung) {
+			case 1:
+				fx.Wake(now.Mono) // at once
+				asked = append(asked, now.Mono)
+			case 2:
+				fx.Wake(now.Mono + seam.Millisecond)
+				asked = append(asked, now.Mono+seam.Millisecond)
+			case 3:
+				close(done)
+			}
+		}
+	})})
+	l.Push(&seam.Stop{})
+	await(t, "the third alarm", done)
+	for i := range asked {
+		require.GreaterOrEqual(t, rung[i], asked[i])
+	}
+}
+
+// TestNoInputIsForgotten has many goroutines post at once, each as a connection does: the machine must see every input
+// although most of the posters find it busy.
+func TestNoInputIsForgotten(t *testing.T) {
+	const posters, each = 8, 5000
+	seen := 0
+	done := make(chan struct{})
+	l := loop.New(loop.Config{Machine: script(func(_ seam.Now, in seam.Input, _ *seam.Effects) {
+		if seen++; seen == posters*each {
+			close(done)
+		}
+	})})
+	var group sync.WaitGroup
+	for range posters {
+		group.Go(func() {
+			for i := range each {
+				l.Push(&seam.Wrote{Op: seam.Op(i)})
+			}
+		})
+	}
+	group.Wait()
+	await(t, "the last input", done)
+}
+
+// TestASlowChoreHoldsNobody blocks one driver's chore and sees the machine go on.
+func TestASlowChoreHoldsNobody(t *testing.T) {
+	hold, held, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	l := loop.New(loop.Config{
+		Machine: script(func(_ seam.Now, in seam.Input, fx *seam.Effects) {
+			switch in := in.(type) {
+			case *seam.Stop:
+				fx.Replies = append(fx.Replies, seam.Reply{Op: 1})
+			case *seam.Wrote:
+				if in.Op == 7 {
+					close(done)
+				}
+			}
+		}),
+		Conns: slow{held: held, hold: hold},
+	})
+	go l.Push(&seam.Stop{})
+	await(t, "the slow chore", held)
+	l.Push(&seam.Wrote{Op: 7})
+	await(t, "a step while a chore lasts", done)
+	close(hold)
+}
+
+type slow struct{ held, hold chan struct{} }
+
+func (s slow) Queue(fx *seam.Effects, ready []loop.Chore) []loop.Chore {
+	if len(fx.Replies) > 0 {
+		ready = append(ready, s)
+	}
+	return ready
+}
+
+func (s slow) Finish(seam.Conn) bool { return true }
+
+func (s slow) Do() bool {
+	close(s.held)
+	<-s.hold
+	return false
+}
+
+func TestMachinesWriteToEachOther(t *testing.T) {
+	done := make(chan struct{})
+	var made atomic.Int32
+	var told []uint64
+	cleaner := func(seam.Address) seam.Machine {
+		made.Add(1)
+		return script(func(_ seam.Now, in seam.Input, fx *seam.Effects) {
+			if mail, is := in.(*seam.Mail); is {
+				fx.Sends = append(fx.Sends, seam.Send{To: seam.Address{Kind: seam.ToBroker}, Body: mail.Body.(int) * 2})
+				fx.Events = append(fx.Events, seam.Event{A: int64(mail.Body.(int))})
+			}
+		})
+	}
+	var events []int64
+	sum := 0
+	l := loop.New(loop.Config{Make: cleaner,
+		Event: func(e seam.Event) { events = append(events, e.A) },
+		Machine: script(func(_ seam.Now, in seam.Input, fx *seam.Effects) {
+			switch in := in.(type) {
+			case *seam.Stop:
+				for id := range uint64(10) {
+					fx.Sends = append(fx.Sends, seam.Send{To: seam.Address{Kind: seam.ToRecovery, ID: id}, Body: int(id)})
+				}
+			case *seam.Mail:
+				told = append(told, in.From.ID)
+				sum += in.Body.(int)
+				if len(told) == 10 {
+					close(done)
+				}
+			}
+		})})
+	l.Push(&seam.Stop{})
+	await(t, "ten letters", done)
+	require.Equal(t, 90, sum)
+	require.ElementsMatch(t, []uint64{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}, told)
+	require.Equal(t, int32(10), made.Load())
+}
+
+func TestAPanicIsReportedAndGoesOn(t *testing.T) {
+	var cause any
+	l := loop.New(loop.Config{
+		Machine: script(func(seam.Now, seam.Input, *seam.Effects) { panic("broken law Z9: none") }),
+		Broken:  func(c any, stack []byte) { cause = c },
+	})
+	require.Panics(t, func() { l.Push(&seam.Stop{}) })
+	require.Equal(t, "broken law Z9: none", cause)
+}
+
+// TestARecordedRunReplays records a run of the toy with real disk and connections, and steps another toy through it.
+func TestARecordedRunReplays(t *testing.T) {
+	var recorded syncBuffer
+	recorder := loop.NewTape(&recorded)
+	h := open(t, server.Config{Poison: true, Intake: func(frame []byte, _ any) any {
+		frame[len(frame)-1] ^= 1 // as a repair does: the tape must hold the frame as it came
+		return nil
+	}}, recorder)
+	c := h.dial(t)
+	for i := range 50 {
+		_, err := c.Write(frame("ews"[i%3], bytes.Repeat([]byte{byte(i)}, 20+i*100)))
+		require.NoError(t, err)
+		answer(t, c)
+	}
+	require.NoError(t, c.Close())
+	h.server.Close()
+	require.NoError(t, recorder.Err())
+
+	rest, err := tape.Begin(recorded.bytes())
+	require.NoError(t, err)
+	toy := &contract.Toy{File: 1, Path: seam.Path{Name: "topic-0/log"}, Allowance: 1 << 20}
+	steps := 0
+	for len(rest) > 0 {
+		var e tape.Entry
+		e, rest, err = tape.Next(rest)
+		require.NoError(t, err)
+		if r, is := e.Input.(*seam.Request); is {
+			r.Frame[len(r.Frame)-1] ^= 1
+		}
+		var fx seam.Effects
+		fx.Reset()
+		toy.Step(e.Now, e.Input, &fx)
+		var digest seam.Digest
+		digest.Effects(&fx)
+		require.Equal(t, e.Digest, digest, "step %d: %T", steps, e.Input)
+		steps++
+	}
+	require.Greater(t, steps, 150)
+}
+
+// syncBuffer is written by whoever has the turn and read at the end.
+type syncBuffer struct {
+	mu  sync.Mutex
+	all bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.all.Write(p)
+}
+
+func (b *syncBuffer) bytes() []byte {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return bytes.Clone(b.all.Bytes())
+}
+
+func TestAReadIsGivenBack(t *testing.T) {
+	d := disk.New(disk.Config{Dirs: []string{t.TempDir()}})
+	done := make(chan struct{})
+	reads := 0
+	l := loop.New(loop.Config{
+		Disk: func(mail *loop.Loop, calm bool) loop.Disk { return d.Port(mail, calm) },
+		Machine: script(func(_ seam.Now, in seam.Input, fx *seam.Effects) {
+			switch in := in.(type) {
+			case *seam.Stop:
+				fx.Files = append(fx.Files, seam.FileOp{Op: 1, Deed: seam.Create, File: 1, Path: seam.Path{Name: "f"}})
+				fx.Writes = append(fx.Writes, seam.Write{Op: 2, File: 1, Data: []byte("hello")})
+				fx.Reads = append(fx.Reads, seam.Read{Op: 3, File: 1, Len: 10})
+			case *seam.Loaded:
+				if string(in.Data) != "hello" {
+					panic("broken law Z8: a read sees what was written before it")
+				}
+				if reads++; reads == 100 {
+					close(done)
+					return
+				}
+				fx.Reads = append(fx.Reads, seam.Read{Op: 3 + seam.Op(reads), File: 1, Len: 10})
+			}
+		})})
+	l.Push(&seam.Stop{})
+	await(t, "a hundred reads", done)
+	d.Close()
+}
