@@ -17,7 +17,7 @@ func (n *node) event(e seam.Event) {
 		log.Info("ready", "partitions", e.A, "milliseconds", e.B, "addresses", n.ready)
 		n.banner(n.ready)
 	case seam.Stopped:
-		close(n.stopped)
+		n.stopOnce.Do(func() { close(n.stopped) })
 	case seam.TopicCreated:
 		n.logger.Info("topic created", "topic", e.Topic, "partitions", e.A)
 	case seam.TopicDeleted:
@@ -47,18 +47,20 @@ func (n *node) event(e seam.Event) {
 	}
 }
 
-// dirFailed ends the process when the directory with the metadata log is gone: a node without it knows nothing.
+// dirFailed ends the process: the broker acknowledges nothing any more once a directory could not sync.
 func (n *node) dirFailed(e seam.Event) {
 	dir := fmt.Sprint(e.A)
 	if e.A >= 0 && int(e.A) < len(n.settings.Dirs) {
 		dir = n.settings.Dirs[e.A]
 	}
-	n.logger.Error("log directory failed", "directory", dir, "why", e.Text)
-	if e.A == 0 {
-		select {
-		case n.failed <- advise("repair the disk, then start again: what was acknowledged by all is on it up to the failure",
-			"log directory %s failed: %s", dir, e.Text):
-		default:
-		}
+	n.fail(advise("look at the disk (dmesg), then start again: what acks=all acknowledged is on it",
+		"log directory %s failed: %s", dir, e.Text))
+}
+
+// fail makes run return; the first reason stays.
+func (n *node) fail(err error) {
+	select {
+	case n.failed <- err:
+	default:
 	}
 }

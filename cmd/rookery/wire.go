@@ -1,18 +1,22 @@
 package main
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"os/signal"
 	"runtime/pprof"
 	"sync"
 	"syscall"
 
+	"rookery/core"
 	"rookery/core/batch"
 	"rookery/core/conn"
+	"rookery/core/log"
 	"rookery/core/seam"
 	"rookery/io/disk"
 	"rookery/io/loop"
@@ -32,14 +36,16 @@ type node struct {
 	record   string
 	profile  string
 
-	disk    *disk.Disk
-	port    *disk.Port
-	server  *server.Server
-	loop    *loop.Loop
-	ready   []string // what clients connect to, for the banner
-	stopped chan struct{}
-	failed  chan error
-	tape    *os.File
+	disk     *disk.Disk
+	files    *disk.Port // the broker's way to the disk
+	port     int32      // the first listener's
+	server   *server.Server
+	loop     *loop.Loop
+	ready    []string // what clients connect to, for the banner
+	stopped  chan struct{}
+	stopOnce sync.Once
+	failed   chan error
+	tape     *os.File
 }
 
 // run takes the directories, opens the doors and serves until it is told to stop.
@@ -55,6 +61,7 @@ func (n *node) run() error {
 	if err != nil {
 		return err
 	}
+	n.port = int32(listeners[0].Addr().(*net.TCPAddr).Port)
 	if err := n.assemble(); err != nil {
 		return err
 	}
@@ -123,7 +130,7 @@ func unlockAll(locks []*disk.Locked) {
 
 // assemble puts the parts together; nothing runs yet.
 func (n *node) assemble() error {
-	machine, err := n.broker()
+	mind, err := n.config()
 	if err != nil {
 		return err
 	}
@@ -147,10 +154,10 @@ func (n *node) assemble() error {
 	}
 	n.server = server.New(config)
 	n.loop = loop.New(loop.Config{
-		Machine: machine,
+		Machine: core.NewBroker(mind),
 		Disk:    n.openPort,
 		Conns:   n.server,
-		Make:    n.maker(),
+		Make:    makeMachine,
 		Event:   n.event,
 		Tape:    tape,
 		Broken:  n.broken,
@@ -159,9 +166,42 @@ func (n *node) assemble() error {
 	return nil
 }
 
+// config says to the core what the settings say, in its words.
+func (n *node) config() (core.Config, error) {
+	s, c := n.settings, core.DefaultConfig()
+	c.NodeID, c.ClusterID = n.ids[0].NodeID, n.ids[0].ClusterID
+	for _, id := range n.ids {
+		directory, err := parseID(id.DirectoryID)
+		if err != nil {
+			return c, err
+		}
+		c.DirectoryIDs = append(c.DirectoryIDs, directory)
+	}
+	rand.Read(c.Incarnation[:]) // never fails
+	rand.Read(c.Seed[:])
+	c.Controller.ClusterID = c.ClusterID
+	c.Controller.NumPartitions, c.Controller.DefaultReplicationFactor = s.NumPartitions, s.ReplicationFactor
+	c.Controller.Defaults = s.Topics
+	c.ListenerName, c.AdvertisedPort = s.Listeners[0].Name, n.port
+	if len(s.Advertised) > 0 {
+		c.AdvertisedHost, c.AdvertisedPort = s.Advertised[0].Host, s.Advertised[0].Port
+	}
+	c.AutoCreateTopics, c.FetchBytesMax = s.AutoCreateTopics, s.FetchBytesMax
+	c.ProducerExpiry = seam.Mono(s.ProducerExpiry) * seam.Millisecond
+	return c, nil
+}
+
+// makeMachine makes what the broker writes to: a Recovery for each partition that it opens.
+func makeMachine(address seam.Address) seam.Machine {
+	if address.Kind == seam.ToRecovery {
+		return log.NewRecovery()
+	}
+	return nil
+}
+
 // pin finds a file to send from. An interface that holds a nil handle is not nil, hence the second return.
 func (n *node) pin(file seam.File) (server.Source, seam.Fault) {
-	handle, fault := n.port.Pin(file)
+	handle, fault := n.files.Pin(file)
 	if fault != seam.OK {
 		return nil, fault
 	}
@@ -171,8 +211,8 @@ func (n *node) pin(file seam.File) (server.Source, seam.Fault) {
 // openPort gives a machine its way to the disk; the first that asks is the broker, whose files clients are sent.
 func (n *node) openPort(mail *loop.Loop, calm bool) loop.Disk {
 	port := n.disk.Port(mail, calm)
-	if n.port == nil {
-		n.port = port
+	if n.files == nil {
+		n.files = port
 	}
 	return port
 }
