@@ -71,6 +71,12 @@ var lawLines string
 // LawNames lists "number text" for each law.
 func LawNames() []string { return strings.Split(strings.TrimSpace(lawLines), "\n") }
 
+//go:embed laws_short.txt
+var shortLaws string
+
+// ShortLaws lists the numbers of the laws that even a short run must have evaluated.
+func ShortLaws() []string { return strings.Fields(shortLaws) }
+
 // Number is the law's short name, such as H1.
 func (l Law) Number() string {
 	number, _, _ := strings.Cut(LawNames()[l], " ")

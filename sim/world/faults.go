@@ -50,6 +50,12 @@ func FaultNames() []string {
 	return names
 }
 
+//go:embed faults_short.txt
+var shortFaults string
+
+// ShortFaults lists the faults that even a short run must have seen.
+func ShortFaults() []string { return strings.Fields(shortFaults) }
+
 // Counts is how often each fault fired.
 type Counts [faults]int
 

@@ -84,7 +84,7 @@ func (n *Node) Stop(patience seam.Mono, then func(clean bool)) {
 	w, life := n.world, n.Life
 	n.stopped = func() {
 		w.Counts[StoppedCleanly]++
-		n.end("stopped")
+		n.kill("stopped")
 		then(true)
 	}
 	w.logf("STOP")
@@ -156,7 +156,13 @@ func (n *Node) end(why string) {
 	}
 	n.outstanding, n.pending = 0, nil
 	n.pausedUntil = 0
+	if n.world.OnEnd != nil {
+		n.world.OnEnd(n, false)
+	}
 }
+
+// Exit ends the process as it wished.
+func (n *Node) Exit(why string) { n.kill(why) }
 
 // CutPower ends the process and takes the page cache with it.
 func (n *Node) CutPower() {
@@ -164,6 +170,9 @@ func (n *Node) CutPower() {
 	w.Counts[PowerLost]++
 	n.kill("power lost")
 	n.Disk.cutPower(w.power, &w.Counts)
+	if w.OnEnd != nil {
+		w.OnEnd(n, true)
+	}
 	n.hungUntil, n.fullUntil = 0, 0
 }
 
@@ -303,7 +312,7 @@ func (n *Node) onEvent(a *actor, e *seam.Event) {
 		if stopped := n.stopped; stopped != nil {
 			n.stopped = nil
 			w.After(0, func() {
-				w.require(n.outstanding == 0, check.StateRebuilt, "it said that it had stopped with %d things outstanding", n.outstanding)
+				w.require(n.outstanding == 0 || !n.Ready, check.MachineHolds, "it said that it had stopped with %d things outstanding", n.outstanding)
 				stopped()
 			})
 		}

@@ -1,0 +1,180 @@
+package check
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"rookery/core/seam"
+)
+
+// View is a broker's state as plain values: what the V laws look at. It is made by the broker's own view and used for
+// nothing else.
+type View struct {
+	Ready      bool
+	Partitions []PartitionView
+	Parked     int // requests that wait for something
+}
+
+// PartitionView is one partition.
+type PartitionView struct {
+	Topic         string
+	Number        int32
+	LogStart      int64
+	Durable       int64
+	HighWatermark int64
+	End           int64
+	Next          int64
+	LeaderEpoch   int32
+	Producers     uint64 // a digest of what is known of its producers
+	Epochs        uint64 // a digest of its leader epochs
+	Parked        int    // batches that somebody waits for
+	Fetches       []ParkedFetch
+}
+
+// ParkedFetch waits for bytes below the high watermark.
+type ParkedFetch struct {
+	From     int64
+	MinBytes int32
+	Alone    bool // it looks at no other partition
+	Deadline seam.Mono
+}
+
+// Watch evaluates the V laws after Steps.
+type Watch struct {
+	laws    *Counts
+	durable map[string]bool
+	life    int
+	skip    int
+	seen    map[Partition]mark // of this life
+	epochs  map[Partition]int32
+}
+
+type mark struct {
+	highWatermark int64
+	epoch         int32
+}
+
+// NewWatch makes a Watch that has seen nothing.
+func NewWatch(laws *Counts, durable map[string]bool) *Watch {
+	return &Watch{laws: laws, durable: durable, seen: map[Partition]mark{}, epochs: map[Partition]int32{}}
+}
+
+// every is how many Steps go by between two looks, but for the quiet ones: a look costs as much as several Steps.
+const every = 8
+
+// After looks at the broker after a Step. quiet: nothing is under way that could still wake a parked request.
+func (w *Watch) After(life int, quiet bool, look func() *View) error {
+	if w.skip++; w.skip < every && (!quiet || w.skip < 3) {
+		return nil
+	}
+	w.skip = 0
+	v := look()
+	if !v.Ready {
+		return nil
+	}
+	if life != w.life {
+		w.newLife(life)
+	}
+	for i := range v.Partitions {
+		p := &v.Partitions[i]
+		if err := w.one(p); err != nil {
+			return err
+		}
+		if quiet {
+			if err := w.nobodySleepsOn(p); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (w *Watch) newLife(life int) {
+	w.life = life
+	for p, m := range w.seen { //tidy:unordered each by itself
+		w.epochs[p] = max(w.epochs[p], m.epoch)
+	}
+	w.seen = map[Partition]mark{}
+}
+
+func (w *Watch) require(holds bool, law Law, p *PartitionView) error {
+	w.laws[law]++
+	if holds {
+		return nil
+	}
+	return Fail(law, "%+v", *p)
+}
+
+func (w *Watch) one(p *PartitionView) error {
+	key := Partition{p.Topic, p.Number}
+	before, known := w.seen[key]
+	if err := w.require(p.LogStart <= p.Durable && p.Durable <= p.End && p.End <= p.Next && p.LogStart <= p.HighWatermark && p.HighWatermark <= p.End, OffsetsInOrder, p); err != nil {
+		return err
+	}
+	fleeting := known && p.LeaderEpoch < before.epoch // another topic of that name
+	if known && !fleeting {
+		if err := w.require(p.HighWatermark >= before.highWatermark || p.LeaderEpoch != before.epoch, HighWatermarkKept, p); err != nil {
+			return err
+		}
+	}
+	if w.durable[p.Topic] {
+		if err := w.require(p.HighWatermark <= p.Durable, DurableIsDurable, p); err != nil {
+			return err
+		}
+	}
+	if last, any := w.epochs[key]; any && !known && !w.mayReturn(p) {
+		if err := w.require(p.LeaderEpoch > last, EpochKept, p); err != nil {
+			return err
+		}
+	}
+	w.seen[key] = mark{p.HighWatermark, p.LeaderEpoch}
+	return nil
+}
+
+// mayReturn says whether a partition may be a new one under an old name.
+func (w *Watch) mayReturn(p *PartitionView) bool { return p.Topic == "brief" || p.Topic == "fleet.ing" }
+
+// nobodySleepsOn is the lost wake-up: with nothing under way, a parked request that could be answered.
+func (w *Watch) nobodySleepsOn(p *PartitionView) error {
+	if err := w.require(p.Parked == 0 || p.HighWatermark < p.Next, NoLostWakeup, p); err != nil {
+		return err
+	}
+	for _, f := range p.Fetches {
+		if f.MinBytes <= 1 {
+			if err := w.require(f.From >= p.HighWatermark, NoLostWakeup, p); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// SameState compares what there was with what was rebuilt from the bytes. Leader epochs rise with each life.
+func SameState(before, after *View) error {
+	byName := func(a, b PartitionView) int {
+		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Number, b.Number))
+	}
+	slices.SortFunc(before.Partitions, byName)
+	slices.SortFunc(after.Partitions, byName)
+	if len(before.Partitions) != len(after.Partitions) {
+		return Fail(StateRebuilt, "%d partitions before, %d after", len(before.Partitions), len(after.Partitions))
+	}
+	for i := range before.Partitions {
+		b, a := before.Partitions[i], after.Partitions[i]
+		if b.Topic == metadataTopic {
+			continue // each start writes to it
+		}
+		same := b.Topic == a.Topic && b.Number == a.Number && b.LogStart == a.LogStart && b.End == a.End && a.Next == a.End && b.Producers == a.Producers
+		if !same {
+			return Fail(StateRebuilt, "before %s, after %s", brief(&b), brief(&a))
+		}
+	}
+	return nil
+}
+
+const metadataTopic = "__cluster_metadata"
+
+func brief(p *PartitionView) string {
+	return fmt.Sprintf("%s-%d %d..%d (durable %d, hw %d) producers %x", p.Topic, p.Number, p.LogStart, p.End, p.Durable, p.HighWatermark, p.Producers)
+}

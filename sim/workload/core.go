@@ -1,0 +1,84 @@
+package workload
+
+import (
+	"rookery/core"
+	"rookery/core/conn"
+	"rookery/core/log"
+	"rookery/core/meta"
+	"rookery/core/seam"
+	"rookery/sim/check"
+	"rookery/sim/world"
+)
+
+// Core is the broker of this house, with the plan's knobs.
+func Core() Broker {
+	return Broker{
+		Parts: coreParts,
+		View:  coreView,
+		Fatal: func(e *seam.Event) bool { return e.Kind == seam.DirFailed },
+	}
+}
+
+func coreParts(p *Plan, tape *world.Tape) world.Parts {
+	seeds := tape.Stream("seed")
+	return world.Parts{
+		Broker: func(life int) seam.Machine { return core.NewBroker(coreConfig(p, seeds, life)) },
+		Actor: func(to seam.Address) seam.Machine {
+			if to.Kind == seam.ToRecovery {
+				return log.NewRecovery()
+			}
+			return nil
+		},
+		Body: func(_ int, _ seam.Conn, frame []byte) any {
+			body := &conn.Request{}
+			conn.Intake(frame, conn.Limits{}, body)
+			return body
+		},
+	}
+}
+
+func coreConfig(p *Plan, seeds *world.Stream, life int) core.Config {
+	c := core.DefaultConfig()
+	c.ClusterID = "sim"
+	c.DirectoryIDs = []meta.UUID{{1}}
+	c.Incarnation = meta.UUID{2, byte(life >> 8), byte(life)}
+	for i := range c.Seed[:8] {
+		c.Seed[i] = byte(seeds.Choose(256))
+	}
+	c.Seed[8], c.Seed[9] = byte(life>>8), byte(life) // two lives differ even on a quiet tape
+	c.AutoCreateTopics = false
+	c.Controller.ProducerIDBlockSize = [2]int64{2, 1000}[min(p.SegmentBytes, 1)]
+	set(&c.ConnectionBytes, p.ConnectionBytes)
+	set(&c.FrameBytes, p.FrameBytes)
+	set(&c.ReplyBytes, p.ReplyBytes)
+	set(&c.FetchBytesMax, p.FetchBytesMax)
+	set(&c.SyncsMax, p.SyncsMax)
+	set(&c.RecoveriesMax, p.RecoveriesMax)
+	set(&c.CheckpointEvery, seam.Mono(p.CheckpointMillis)*seam.Millisecond)
+	return c
+}
+
+// set overrides a default, unless the plan leaves it.
+func set[T int | int32 | int64 | seam.Mono](value *T, planned T) {
+	if planned != 0 {
+		*value = planned
+	}
+}
+
+func coreView(m seam.Machine) *check.View {
+	from := m.(*core.Broker).View()
+	v := &check.View{Ready: from.Ready, Parked: from.Produces + from.Fetches + from.Proposals}
+	for i := range from.Partitions {
+		p := &from.Partitions[i]
+		if !p.Open {
+			continue
+		}
+		out := check.PartitionView{Topic: p.Topic, Number: p.Index, LogStart: p.LogStart, Durable: p.DurableEnd, HighWatermark: p.High,
+			End: p.End, Next: p.Next, LeaderEpoch: p.Epoch, Parked: p.Parked, Producers: uint64(p.Producers), Epochs: uint64(p.Epochs)}
+		for _, f := range p.Waiting {
+			out.Fetches = append(out.Fetches, check.ParkedFetch{From: f.Offset, MinBytes: f.MinBytes, Alone: f.Parts == 1, Deadline: f.Deadline})
+		}
+		v.Partitions = append(v.Partitions, out)
+	}
+	return v
+}

@@ -1,0 +1,139 @@
+package workload
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"rookery/sim/check"
+	"rookery/sim/world"
+)
+
+// Plan is what one seed makes of a run: the swarm. Everything in it is a decision of its own, 0 being the plain case.
+type Plan struct {
+	Durable  []string // topics of which acks=all survives everything
+	Cached   []string // topics in page-cache mode
+	Fleeting []string // topics that come and go
+	Ledger   string   // the durable topic with a few acks=all writes, small enough for a search
+
+	SegmentBytes  int // of a data topic; 0: Kafka's default
+	IndexInterval int
+	ThinkMillis   int
+	Budget        int // batches or reads of a client
+
+	// Knobs of the broker, 0 being its default.
+	ConnectionBytes, FrameBytes, ReplyBytes int64
+	FetchBytesMax                           int32
+	SyncsMax, RecoveriesMax                 int
+	CheckpointMillis                        int
+
+	Rates  world.Rates
+	Chaos  int // milliseconds until the faults end
+	AllOn  bool
+	Rot    bool
+	Quiet  bool // no faults at all
+	events int
+}
+
+func drawPlan(tape *world.Tape, quiet bool) *Plan {
+	s := tape.Stream("plan")
+	p := &Plan{Durable: []string{"firm", "ledger"}, Cached: []string{"loose"}, Fleeting: []string{"brief", "fleet.ing"}, Ledger: "ledger", Quiet: quiet}
+	p.AllOn = s.Choose(4) < 3
+	p.SegmentBytes = [6]int{0, 300, 1000, 5000, 20_000, 300}[s.Choose(6)]
+	p.IndexInterval = [4]int{4096, 0, 100, 1000}[s.Choose(4)]
+	p.ThinkMillis = [4]int{40, 10, 80, 160}[s.Choose(4)]
+	p.Budget = 60 + 20*s.Choose(4)
+	p.ConnectionBytes = [4]int64{0, 8000, 40_000, 200_000}[s.Choose(4)]
+	p.FrameBytes = [4]int64{0, 0, 60_000, 400_000}[s.Choose(4)]
+	p.ReplyBytes = [4]int64{0, 1000, 20_000, 100_000}[s.Choose(4)]
+	p.FetchBytesMax = [4]int32{0, 0, 1000, 20_000}[s.Choose(4)]
+	p.SyncsMax = [4]int{0, 1, 2, 3}[s.Choose(4)]
+	p.RecoveriesMax = [3]int{0, 1, 2}[s.Choose(3)]
+	p.CheckpointMillis = [4]int{0, 50, 300, 1000}[s.Choose(4)]
+	p.Chaos = 4000 + 2000*s.Choose(4)
+	if !quiet {
+		p.drawFaults(s)
+	}
+	return p
+}
+
+// drawFaults chooses how often what goes wrong. Half of the seeds and more have everything on; in the others some
+// faults are off, because what hides behind one fault may need the absence of another.
+func (p *Plan) drawFaults(s *world.Stream) {
+	on := func(weights ...int) int {
+		if !p.AllOn && s.Choose(2) == 1 {
+			return 0
+		}
+		return weights[s.Choose(len(weights))]
+	}
+	r := &p.Rates
+	r.NemesisPause = 500 + 250*s.Choose(6)
+	r.Kill, r.Power, r.Stop = on(2, 4), on(3, 6), on(1, 2)
+	r.Pause, r.Clock, r.Hang, r.Full, r.Cut = on(1, 1), on(1, 2), on(1, 1), on(1, 1), on(2, 3)
+	r.Dull = 1
+	r.CutOnFrame, r.LoseResponse = on(20, 60), on(20, 100)
+	r.SlowDisk, r.SlowLink = on(50, 200), on(50, 200)
+	r.KillAtEffect = on(2, 6)
+	switch s.Choose(4) { // errors of the disk end a life: not in every run
+	case 1:
+		r.WriteError, r.ReadError = 10, 10
+	case 2:
+		r.SyncError, r.FileError = 5, 5
+	case 3:
+		r.WriteError, r.SyncError, r.ReadError, r.FileError = 5, 5, 5, 5
+	}
+	p.Rot = s.Choose(16) == 15
+	if p.Rot {
+		r.Rot = 4
+	}
+}
+
+func (p *Plan) isFleeting(topic string) bool { return slices.Contains(p.Fleeting, topic) }
+
+func (p *Plan) stable() []string { return append(slices.Clone(p.Durable), p.Cached...) }
+
+func (p *Plan) names() []string { return append(p.stable(), p.Fleeting...) }
+
+func (p *Plan) partitions(topic string) int {
+	switch topic {
+	case "firm":
+		return 3
+	case "loose":
+		return 2
+	}
+	return 1
+}
+
+func (p *Plan) partitionsOf(topics ...string) []check.Partition {
+	var all []check.Partition
+	for _, topic := range topics {
+		for i := range p.partitions(topic) {
+			all = append(all, check.Partition{Topic: topic, Number: int32(i)})
+		}
+	}
+	return all
+}
+
+// config is what a topic is created with. Nothing may be deleted by age, because the clock jumps.
+func (p *Plan) config(topic string) map[string]string {
+	config := map[string]string{"retention.ms": "-1", "message.timestamp.after.max.ms": "9223372036854775807"}
+	if p.SegmentBytes > 0 {
+		config["internal.segment.bytes"] = strconv.Itoa(p.SegmentBytes)
+	}
+	if p.IndexInterval != 4096 {
+		config["index.interval.bytes"] = strconv.Itoa(p.IndexInterval)
+	}
+	config["flush.messages"] = "1"
+	if slices.Contains(p.Cached, topic) {
+		config["flush.messages"] = "9223372036854775807"
+	}
+	return config
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+func (p *Plan) String() string {
+	parts := []string{"segment " + strconv.Itoa(p.SegmentBytes), "budget " + strconv.Itoa(p.Budget), "chaos " + strconv.Itoa(p.Chaos) + " ms"}
+	return strings.Join(parts, ", ")
+}

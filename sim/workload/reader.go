@@ -1,0 +1,215 @@
+package workload
+
+import (
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"rookery/core/seam"
+	"rookery/sim/check"
+)
+
+// reader follows a few partitions, goes back now and then, and asks where they end.
+type reader struct {
+	*session
+	version    int16
+	partitions []check.Partition
+	positions  []int64
+	budget     int
+	whole      bool // it reads from the beginning, all at once
+	audit      bool // it reads everything once, whatever the time, and is done
+	done       []bool
+	next       seam.Mono
+}
+
+func (r *reader) idle() bool {
+	return len(r.inflight) == 0 && (r.audit && !r.unread() || !r.audit && (r.run.draining || r.budget == 0))
+}
+
+func (r *reader) unread() bool {
+	for i := range r.partitions {
+		if !r.done[i] {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *reader) turn(now seam.Mono, fx *seam.Effects) {
+	if len(r.inflight) > 0 || r.idle() {
+		return
+	}
+	if now < r.next {
+		fx.Wake(r.next)
+		return
+	}
+	r.next = now + r.think()
+	r.budget = max(r.budget-1, 0)
+	switch r.stream.Pick(12, 3, 1) {
+	case 0:
+		r.fetch(now, fx)
+	case 1:
+		r.listEnds(now, fx)
+	case 2:
+		i := r.stream.Choose(len(r.positions))
+		if !r.audit {
+			r.positions[i] = 0
+		}
+		r.fetch(now, fx)
+	}
+}
+
+var (
+	fetchWaits = [4]int32{0, 20, 200, 1000}
+	fetchSizes = [6]int32{1 << 20, 1, 300, 2000, 9000, 100_000}
+)
+
+func (r *reader) fetch(now seam.Mono, fx *seam.Effects) {
+	request := kmsg.NewPtrFetchRequest()
+	request.Version = r.version
+	request.MaxWaitMillis, request.MinBytes = fetchWaits[r.stream.Choose(4)], int32(1+r.stream.Choose(2)*200)
+	request.MaxBytes, request.SessionEpoch = 50<<20, -1
+	size := fetchSizes[r.stream.Choose(6)]
+	if r.whole {
+		size = 8 << 20
+	}
+	from := append([]int64(nil), r.positions...)
+	for i, p := range r.partitions {
+		if r.whole {
+			from[i] = 0
+		}
+		if !r.addTo(request, p, from[i], size) {
+			r.run.lookUp(r.session, now, fx)
+			return
+		}
+	}
+	r.ask(now, request, fx, &call{done: func(at seam.Mono, answer kmsg.Response, fx *seam.Effects) {
+		if answer != nil {
+			r.onFetched(now, at, from, answer.(*kmsg.FetchResponse))
+		}
+	}})
+}
+
+func (r *reader) addTo(request *kmsg.FetchRequest, p check.Partition, from int64, size int32) bool {
+	part := kmsg.NewFetchRequestTopicPartition()
+	part.Partition, part.FetchOffset, part.PartitionMaxBytes = p.Number, from, size
+	part.CurrentLeaderEpoch = -1
+	topic := kmsg.NewFetchRequestTopic()
+	topic.Topic = p.Topic
+	if r.version >= 13 {
+		id, known := r.run.topicIDs[p.Topic]
+		if !known {
+			return false
+		}
+		topic.TopicID = id
+	}
+	topic.Partitions = append(topic.Partitions, part)
+	if last := len(request.Topics) - 1; last >= 0 && request.Topics[last].Topic == p.Topic {
+		request.Topics[last].Partitions = append(request.Topics[last].Partitions, part)
+		return true
+	}
+	request.Topics = append(request.Topics, topic)
+	return true
+}
+
+func (r *reader) onFetched(called, now seam.Mono, from []int64, answer *kmsg.FetchResponse) {
+	r.run.result.Fetches++
+	r.run.result.Codes[answer.ErrorCode]++
+	behind, brought := false, false
+	for t := range answer.Topics {
+		topic := &answer.Topics[t]
+		for k := range topic.Partitions {
+			part := &topic.Partitions[k]
+			i := r.indexOf(topic.Topic, topic.TopicID, part.Partition)
+			if i < 0 {
+				continue
+			}
+			r.run.result.Codes[part.ErrorCode]++
+			if part.ErrorCode != none {
+				r.onFault(now, i, part.ErrorCode)
+				continue
+			}
+			behind = behind || from[i] < part.HighWatermark
+			brought = r.onPart(called, now, i, from[i], part) || brought
+		}
+	}
+	if answer.ErrorCode == none {
+		r.run.require(!behind || brought, check.FetchProgress, "%s: a fetch of %v from %v brought nothing", r.name, r.partitions, from)
+	}
+}
+
+func (r *reader) indexOf(topic string, id [16]byte, number int32) int {
+	for i, p := range r.partitions {
+		if p.Number == number && (p.Topic == topic || r.version >= 13 && r.run.topicIDs[p.Topic] == id) {
+			return i
+		}
+	}
+	return -1
+}
+
+func (r *reader) onFault(now seam.Mono, i int, code int16) {
+	switch code {
+	case offsetOutOfRange:
+		r.positions[i] = 0
+	case unknownTopic, unknownTopicID, 103:
+		delete(r.run.topicIDs, r.partitions[i].Topic)
+		if r.run.plan.isFleeting(r.partitions[i].Topic) {
+			r.done[i] = true
+		}
+	}
+	r.rest(now + 10*seam.Millisecond)
+}
+
+func (r *reader) onPart(called, now seam.Mono, i int, from int64, part *kmsg.FetchResponseTopicPartition) (brought bool) {
+	p := r.partitions[i]
+	batches, _, err := check.ReadBatches(part.RecordBatches)
+	if err != nil {
+		if !r.run.mayRot() {
+			r.run.fail(check.Fail(check.ReadsAreSlices, "%s: fetch of %v from %d: %v", r.name, p, from, err))
+		}
+		r.done[i] = true
+		return true
+	}
+	read := &check.Read{Client: r.id, Partition: p, Call: called, Return: now, From: from, HighWatermark: part.HighWatermark}
+	for _, b := range batches {
+		for _, e := range b.Entries {
+			if e.Offset >= from {
+				read.Entries = append(read.Entries, e)
+			}
+		}
+		r.positions[i] = max(from, b.Last+1)
+	}
+	if len(batches) > 0 {
+		r.run.require(batches[0].Base <= from && batches[0].Last >= from || r.run.plan.isFleeting(p.Topic), check.ReadsAreSlices,
+			"%s: a fetch of %v from %d begins with the batch %d to %d", r.name, p, from, batches[0].Base, batches[0].Last)
+	}
+	r.done[i] = r.done[i] || r.positions[i] >= part.HighWatermark
+	r.run.History.Reads = append(r.run.History.Reads, read)
+	return len(batches) > 0
+}
+
+// listEnds asks where a partition ends: its high watermark.
+func (r *reader) listEnds(now seam.Mono, fx *seam.Effects) {
+	i := r.stream.Choose(len(r.partitions))
+	p := r.partitions[i]
+	request := kmsg.NewPtrListOffsetsRequest()
+	request.Version, request.ReplicaID = int16(1+r.stream.Choose(8)), -1
+	part := kmsg.NewListOffsetsRequestTopicPartition()
+	part.Partition, part.Timestamp, part.CurrentLeaderEpoch = p.Number, -1, -1
+	topic := kmsg.NewListOffsetsRequestTopic()
+	topic.Topic = p.Topic
+	topic.Partitions = append(topic.Partitions, part)
+	request.Topics = append(request.Topics, topic)
+	r.ask(now, request, fx, &call{done: func(at seam.Mono, answer kmsg.Response, fx *seam.Effects) {
+		if answer == nil {
+			return
+		}
+		for _, topic := range answer.(*kmsg.ListOffsetsResponse).Topics {
+			for _, part := range topic.Partitions {
+				r.run.result.Codes[part.ErrorCode]++
+				if part.ErrorCode == none {
+					r.run.result.Lists++
+					r.run.History.Reads = append(r.run.History.Reads, &check.Read{Client: r.id, Partition: p, Call: now, Return: at, HighWatermark: part.Offset})
+				}
+			}
+		}
+	}})
+}

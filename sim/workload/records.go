@@ -1,0 +1,82 @@
+package workload
+
+import (
+	"bytes"
+	"encoding/binary"
+	"hash/crc32"
+
+	"github.com/pierrec/lz4/v4"
+
+	"rookery/sim/check"
+)
+
+// batchSpec is what a client puts into one record batch.
+type batchSpec struct {
+	first      check.Value
+	count      int32
+	padding    int   // bytes in each value beyond the first eight
+	time       int64 // of the first record; the others follow by a millisecond each
+	producer   int64
+	epoch      int16
+	sequence   int32
+	compressed bool // lz4
+	keyed      bool
+}
+
+// encode lays a batch out, by hand: Kafka 4.2, record batch v2.
+func (s *batchSpec) encode() []byte {
+	var records []byte
+	for i := range s.count {
+		records = s.appendRecord(records, i)
+	}
+	attributes := uint16(0)
+	if s.compressed {
+		attributes, records = 3, deflate(records)
+	}
+	order := binary.BigEndian
+	b := make([]byte, 61, 61+len(records))
+	b = append(b, records...)
+	order.PutUint32(b[8:], uint32(len(b)-12))
+	order.PutUint32(b[12:], 0xffffffff)
+	b[16] = 2
+	order.PutUint16(b[21:], attributes)
+	order.PutUint32(b[23:], uint32(s.count-1))
+	order.PutUint64(b[27:], uint64(s.time))
+	order.PutUint64(b[35:], uint64(s.time+int64(s.count-1)))
+	order.PutUint64(b[43:], uint64(s.producer))
+	order.PutUint16(b[51:], uint16(s.epoch))
+	order.PutUint32(b[53:], uint32(s.sequence))
+	order.PutUint32(b[57:], uint32(s.count))
+	order.PutUint32(b[17:], crc32.Checksum(b[21:], crc32.MakeTable(crc32.Castagnoli)))
+	return b
+}
+
+func (s *batchSpec) appendRecord(b []byte, i int32) []byte {
+	value := s.first + check.Value(i)
+	body := []byte{0}
+	body = binary.AppendVarint(body, int64(i)) // timestamp delta
+	body = binary.AppendVarint(body, int64(i)) // offset delta
+	if s.keyed {
+		body = binary.AppendVarint(body, 4)
+		body = binary.BigEndian.AppendUint32(body, uint32(value))
+	} else {
+		body = binary.AppendVarint(body, -1)
+	}
+	body = binary.AppendVarint(body, int64(8+s.padding))
+	body = binary.BigEndian.AppendUint64(body, uint64(value))
+	for k := range s.padding {
+		body = append(body, byte(value)+byte(k))
+	}
+	body = binary.AppendVarint(body, 0) // headers
+	b = binary.AppendVarint(b, int64(len(body)))
+	return append(b, body...)
+}
+
+func deflate(records []byte) []byte {
+	var out bytes.Buffer
+	w := lz4.NewWriter(&out)
+	_ = w.Apply(lz4.ConcurrencyOption(1), lz4.BlockSizeOption(lz4.Block64Kb))
+	_, _ = w.Write(records)
+	_ = w.Close()
+	return out.Bytes()
+}

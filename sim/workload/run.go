@@ -1,0 +1,362 @@
+package workload
+
+import (
+	"fmt"
+	"strings"
+
+	"rookery/core/seam"
+	"rookery/sim/check"
+	"rookery/sim/world"
+)
+
+// Broker is how a run gets its broker: from core, or from a test.
+type Broker struct {
+	Parts func(p *Plan, tape *world.Tape) world.Parts
+	// View turns a broker's state into the checks' own plain structs; nil: the V laws are not evaluated.
+	View func(m seam.Machine) *check.View
+	// Fatal says whether an event ends the process.
+	Fatal func(e *seam.Event) bool
+}
+
+// Options are how a run is made.
+type Options struct {
+	Quiet bool // no faults
+	Log   func(line string)
+}
+
+// Result is what came of a run.
+type Result struct {
+	Failure      error
+	Hash         uint64
+	Steps        int
+	Virtual      seam.Mono
+	Decisions    int
+	Trace        []world.Decision
+	Requests     int
+	Acknowledged int // produce batches
+	Refused      int
+	Fetches      int
+	Lists        int
+	Excuses      int
+	Lives        int
+	Codes        map[int16]int
+	Faults       world.Counts
+	Laws         check.Counts
+}
+
+// Law is the number of the law that failed; empty: none did.
+func (r *Result) Law() string {
+	if r.Failure == nil {
+		return ""
+	}
+	number, _, _ := strings.Cut(r.Failure.Error(), " ")
+	return strings.TrimSuffix(number, ":")
+}
+
+// Operations is how many operations of clients were answered as they wished.
+func (r *Result) Operations() int { return r.Acknowledged + r.Fetches + r.Lists }
+
+// Run is one run of one tape.
+type Run struct {
+	World   *world.World
+	History *check.History
+
+	tape     *world.Tape
+	plan     *Plan
+	broker   Broker
+	facts    *check.Facts
+	watch    *check.Watch
+	result   *Result
+	draining bool
+	topicIDs map[string][16]byte
+	ids      []knownID
+	clients  []*session
+	unsynced bool // a sync has failed: the next death loses what it did not write
+}
+
+type knownID struct {
+	topic string
+	id    [16]byte
+}
+
+func (r *Run) oldID(topic string, id [16]byte) bool {
+	for _, known := range r.ids {
+		if known.topic == topic && known.id == id {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *Run) fail(err error) { r.World.Fail(err) }
+
+func (r *Run) require(holds bool, law check.Law, format string, args ...any) bool {
+	r.World.Laws[law]++
+	if !holds {
+		r.fail(check.Fail(law, format, args...))
+	}
+	return holds
+}
+
+func (r *Run) wall(now seam.Mono) int64 { return 1_700_000_000_000 + int64(now/seam.Millisecond) }
+
+func (r *Run) mayRot() bool { return r.plan.Rot }
+
+// Do makes one run from a tape.
+func Do(tape *world.Tape, broker Broker, options Options) *Result {
+	r := &Run{tape: tape, broker: broker, History: &check.History{}, topicIDs: map[string][16]byte{}, result: &Result{Codes: map[int16]int{}}}
+	r.plan = drawPlan(tape, options.Quiet)
+	r.World = world.New(tape, r.plan.Rates, broker.Parts(r.plan, tape), 1)
+	r.World.Log = options.Log
+	r.facts = &check.Facts{Durable: map[string]bool{}, Deleted: map[string]bool{}, Rotted: map[check.Partition]bool{}, Logs: map[check.Partition]check.Log{}}
+	for _, topic := range r.plan.Durable {
+		r.facts.Durable[topic] = true
+	}
+	for _, topic := range r.plan.Fleeting {
+		r.facts.Durable[topic], r.facts.Deleted[topic] = true, true
+	}
+	r.observe()
+	if options.Log != nil {
+		options.Log(fmt.Sprintf("plan %+v", *r.plan))
+	}
+	r.live()
+	return r.finish()
+}
+
+// observe listens to what the world does to the node.
+func (r *Run) observe() {
+	w := r.World
+	w.OnEvent = func(n *world.Node, e *seam.Event) {
+		if r.broker.Fatal != nil && r.broker.Fatal(e) {
+			w.After(0, func() { r.die() })
+		}
+	}
+	w.OnEnd = func(n *world.Node, powerLost bool) {
+		failed := w.Counts[world.SyncFailed] + w.Counts[world.FolderSyncFailed] + w.Counts[world.AnsweredLate]
+		if powerLost || failed > 0 {
+			r.facts.Losses = append(r.facts.Losses, w.Now())
+		}
+	}
+	if r.broker.View != nil {
+		r.watch = check.NewWatch(w.Laws, r.facts.Durable)
+		w.Watch = func(n *world.Node, m seam.Machine) {
+			if err := r.watch.After(n.Life, n.Quiet(), func() *check.View { return r.broker.View(m) }); err != nil {
+				w.Fail(err)
+			}
+		}
+	}
+}
+
+// die is what a broker does that has lost its metadata's directory: the process ends, and somebody starts it again.
+func (r *Run) die() {
+	if r.World.Node.Up {
+		r.World.Node.Exit("it gave up")
+		r.World.After(200*seam.Millisecond, r.World.Node.Start)
+	}
+}
+
+const (
+	drainPatience = 300 * seam.Second // virtual, after the faults
+	auditPatience = 120 * seam.Second
+)
+
+// live runs the clients through the faults, then to their end.
+func (r *Run) live() {
+	w := r.World
+	w.Node.Start()
+	operator := &operator{session: r.client("operator"), topics: r.plan.stable()}
+	r.enter(operator.session, operator)
+	chaos := seam.Mono(r.plan.Chaos) * seam.Millisecond
+	w.After(20*seam.Millisecond, r.enterAll)
+	if !r.plan.Quiet {
+		w.Unleash(chaos)
+	}
+	w.Run(chaos, nil)
+	w.Calm()
+	w.Run(w.Now()+10*seam.Second, r.idle)
+	r.draining = true
+	w.Run(w.Now()+drainPatience, r.idle)
+	if w.Failure() != nil || !r.require(r.idle(), check.EveryoneFinishes, "%v after the faults ended: %s", drainPatience/seam.Second, r.whoWaits()) {
+		return
+	}
+	r.audit()
+}
+
+func (r *Run) idle() bool {
+	for _, s := range r.clients {
+		if !s.agent.idle() {
+			return false
+		}
+	}
+	return true
+}
+
+func (r *Run) whoWaits() string {
+	var who []string
+	for _, s := range r.clients {
+		if !s.agent.idle() {
+			who = append(who, s.String())
+		}
+	}
+	return strings.Join(who, ", ")
+}
+
+func (r *Run) client(name string) *session {
+	s := newSession(r, len(r.clients)+1, name)
+	r.clients = append(r.clients, s)
+	return s
+}
+
+func (r *Run) enter(s *session, a agent) {
+	s.agent = a
+	r.World.Client(s.name, s)
+}
+
+// enterAll starts the clients that the plan asks for.
+func (r *Run) enterAll() {
+	p := r.plan
+	for i, spec := range []struct {
+		idempotent bool
+		acks       int16
+		topics     []string
+		window     int
+	}{
+		{true, -1, []string{"firm"}, 5},
+		{true, -1, []string{"firm", "loose"}, 3},
+		{true, -1, []string{"ledger"}, 5},
+		{false, 1, []string{"firm", "loose"}, 2},
+		{true, 1, []string{"loose"}, 5},
+		{false, -1, []string{"firm", "loose"}, 1},
+		{false, 0, []string{"loose"}, 2},
+		{true, -1, p.Fleeting, 2},
+	} {
+		r.enterProducer(fmt.Sprintf("producer.%d", i), spec.idempotent, spec.acks, spec.window, spec.topics...)
+	}
+	r.enterReader("reader.0", false, p.partitionsOf("firm")...)
+	r.enterReader("reader.1", false, p.partitionsOf("loose")...)
+	r.enterReader("reader.2", false, p.partitionsOf("firm")[:1]...)
+	r.enterReader("reader.3", true, p.partitionsOf("ledger")...)
+	r.enterReader("reader.4", false, check.Partition{Topic: p.Fleeting[0]})
+	for i := range 2 {
+		s := &steward{session: r.client(fmt.Sprintf("steward.%d", i)), budget: p.Budget / 4}
+		r.enter(s.session, s)
+	}
+}
+
+func (r *Run) enterProducer(name string, idempotent bool, acks int16, window int, topics ...string) {
+	s := r.client(name)
+	p := &producer{session: s, idempotent: idempotent, acks: acks, window: window, pid: -1, budget: r.plan.Budget, version: int16(3 + s.stream.Choose(11))}
+	if topics[0] == r.plan.Ledger {
+		p.budget = min(p.budget, 60)
+	}
+	for _, partition := range r.plan.partitionsOf(topics...) {
+		p.lanes = append(p.lanes, &lane{partition: partition})
+	}
+	r.enter(s, p)
+}
+
+func (r *Run) enterReader(name string, whole bool, partitions ...check.Partition) *reader {
+	s := r.client(name)
+	rd := &reader{session: s, version: int16(4 + s.stream.Choose(14)), partitions: partitions, positions: make([]int64, len(partitions)),
+		done: make([]bool, len(partitions)), budget: r.plan.Budget, whole: whole}
+	r.enter(s, rd)
+	return rd
+}
+
+// audit reads every partition that stays from beginning to end, stops the broker, and judges.
+func (r *Run) audit() {
+	w := r.World
+	auditor := r.enterReader("auditor", false, r.plan.partitionsOf(r.plan.stable()...)...)
+	auditor.audit = true
+	w.Run(w.Now()+auditPatience, r.idle)
+	if w.Failure() != nil || !r.require(r.idle(), check.EveryoneFinishes, "the auditor has read up to %v of %v", auditor.positions, auditor.partitions) {
+		return
+	}
+	r.restartEqual()
+	if w.Failure() != nil {
+		return
+	}
+	stopped, clean := false, false
+	w.Node.Stop(60*seam.Second, func(c bool) { stopped, clean = true, c })
+	w.Run(w.Now()+100*seam.Second, func() bool { return stopped })
+	if w.Failure() != nil || !r.require(clean, check.EveryoneFinishes, "it did not stop in a minute") {
+		return
+	}
+	r.judge()
+}
+
+// restartEqual restarts the broker in some way that loses nothing and compares what is rebuilt with what there was.
+func (r *Run) restartEqual() {
+	w := r.World
+	if r.watch == nil {
+		return
+	}
+	w.Node.Shut = true
+	w.Run(w.Now()+30*seam.Second, func() bool { return w.Node.Quiet() && w.Node.Ready })
+	before := r.broker.View(w.Node.Broker())
+	if r.tape.Choose("restart", 2) == 0 {
+		stopped := false
+		w.Node.Stop(60*seam.Second, func(bool) { stopped = true })
+		w.Run(w.Now()+100*seam.Second, func() bool { return stopped })
+	} else {
+		w.Node.Kill()
+	}
+	if w.Failure() != nil {
+		return
+	}
+	w.Node.Start()
+	w.Run(w.Now()+60*seam.Second, func() bool { return w.Node.Ready && w.Node.Quiet() })
+	if w.Failure() != nil || !r.require(w.Node.Ready, check.EveryoneFinishes, "a broker is not ready a minute after its start") {
+		return
+	}
+	w.Run(w.Now()+2*seam.Second, nil)
+	if w.Failure() == nil {
+		w.Laws[check.StateRebuilt]++
+		w.Fail(check.SameState(before, r.broker.View(w.Node.Broker())))
+	}
+	w.Node.Shut = false
+}
+
+// judge reads the logs as they lie on the disk and holds the history against them.
+func (r *Run) judge() {
+	w := r.World
+	for _, p := range r.plan.partitionsOf(r.plan.names()...) {
+		folder := fmt.Sprintf("%s-%d", p.Topic, p.Number)
+		var files []check.File
+		for _, e := range w.Node.Disk.Walk() {
+			if name, inside := strings.CutPrefix(e.Path.Name, folder+"/"); inside && !e.Folder {
+				files = append(files, check.File{Name: name, Data: w.Node.Disk.Contents(e.Path)})
+			}
+		}
+		if files == nil {
+			continue
+		}
+		r.facts.Rotted[p] = w.Node.Disk.Rotted(seam.Path{Name: folder})
+		log, err := check.ReadLog(files)
+		if err != nil && !r.facts.Rotted[p] {
+			w.Laws[check.DenseOffsets]++
+			w.Fail(check.Fail(check.DenseOffsets, "%s: %v", folder, err))
+			return
+		}
+		r.facts.Logs[p] = log
+	}
+	for _, topic := range r.plan.stable() {
+		for _, p := range r.plan.partitionsOf(topic) {
+			if _, there := r.facts.Logs[p]; !r.require(there, check.DurableIsThere, "%s-%d has no folder", p.Topic, p.Number) {
+				return
+			}
+		}
+	}
+	w.Fail(check.Judge(r.History, r.facts, w.Laws))
+	if w.Failure() == nil {
+		w.Fail(check.Models(r.History, r.facts, w.Laws))
+	}
+}
+
+func (r *Run) finish() *Result {
+	w, out := r.World, r.result
+	out.Failure, out.Hash, out.Steps, out.Virtual = w.Failure(), w.Hash(), w.Steps(), w.Now()
+	out.Decisions, out.Trace = r.tape.Total(), r.tape.Trace()
+	out.Faults, out.Laws, out.Lives = w.Counts, *w.Laws, w.Node.Life
+	return out
+}
