@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,19 +15,74 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// prewarm touches as many fresh pages as a run will fill and gives them back, so that the run finds pages that the
-// hypervisor has already backed. It takes a little more than is needed and never more than half of what is free.
-func prewarm(size int64) error {
+const warmPiece = 64 << 20
+
+// warmth is memory that the hypervisor has backed, held until a run needs it. Given back all at once it would be handed
+// to the host within seconds (free page reporting), so it is given back little by little, ahead of the run's files.
+type warmth struct {
+	pieces [][]byte
+	given  int64
+}
+
+// prewarm touches as many fresh pages as a run will fill, and some, but never more than half of what is free.
+func prewarm(size int64) (*warmth, error) {
 	var info unix.Sysinfo_t
 	if err := unix.Sysinfo(&info); err != nil {
-		return err
+		return nil, err
 	}
-	size = min(size+size/4+256<<20, int64(info.Freeram)*int64(info.Unit)/2)
-	pages, err := unix.Mmap(-1, 0, int(size), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE|unix.MAP_POPULATE)
-	if err != nil {
-		return fmt.Errorf("pre-warm: %w", err)
+	w := &warmth{}
+	for left := min(size+size/4+256<<20, int64(info.Freeram)*int64(info.Unit)/2); left > 0; left -= warmPiece {
+		piece, err := unix.Mmap(-1, 0, warmPiece, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
+		if err == nil {
+			unix.Madvise(piece, unix.MADV_HUGEPAGE) // only cheaper
+			err = unix.Madvise(piece, unix.MADV_POPULATE_WRITE)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("pre-warm: %w", err)
+		}
+		w.pieces = append(w.pieces, piece)
 	}
-	return unix.Munmap(pages)
+	return w, nil
+}
+
+// follow gives back what the files under dir are about to need, until the returned function is called.
+func (w *warmth) follow(dir string) (stop func()) {
+	const ahead = 384 << 20
+	ending, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for tick := time.NewTicker(10 * time.Millisecond); ; {
+			w.give(logBytes(dir) + ahead)
+			select {
+			case <-ending:
+				tick.Stop()
+				w.give(1 << 62)
+				return
+			case <-tick.C:
+			}
+		}
+	}()
+	return func() { close(ending); <-ended }
+}
+
+func (w *warmth) give(upTo int64) {
+	for w.given < upTo && len(w.pieces) > 0 {
+		unix.Munmap(w.pieces[0])
+		w.pieces, w.given = w.pieces[1:], w.given+warmPiece
+	}
+}
+
+// logBytes is the size of all segments under dir.
+func logBytes(dir string) (sum int64) {
+	filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && strings.HasSuffix(path, ".log") {
+			if info, err := entry.Info(); err == nil {
+				sum += info.Size()
+			}
+		}
+		return nil
+	})
+	return sum
 }
 
 // bareLoop is the most that a durable log could do: batches written one after another, a sync always under way beside
@@ -34,7 +91,8 @@ type bareLoop struct {
 	batch, window, total int64
 }
 
-func (l *bareLoop) run(path string, t *trial) error {
+func (l *bareLoop) run(dir string, t *trial) error {
+	path := filepath.Join(dir, "bare.log")
 	file, err := os.Create(path)
 	if err != nil {
 		return err
@@ -125,8 +183,8 @@ func (s *bareState) sync() {
 
 // onMemory tells whether a directory is a tmpfs, where a sync costs nothing.
 func onMemory(dir string) bool {
-	var fs unix.Statfs_t
-	return unix.Statfs(dir, &fs) == nil && fs.Type == unix.TMPFS_MAGIC
+	var system unix.Statfs_t
+	return unix.Statfs(dir, &system) == nil && system.Type == unix.TMPFS_MAGIC
 }
 
 // cpuTime is user and system time of all threads of a process, in the kernel's ticks of 10 ms.

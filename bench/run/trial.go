@@ -115,10 +115,12 @@ func (b *bench) baseline(w workload, t *trial) error {
 	if w.Bare == nil {
 		return b.measure(w, "bin/reference --port {port} --data-dir {dir}", t)
 	}
-	if err := prewarm(w.Bytes); err != nil {
+	warm, err := prewarm(w.Bytes)
+	if err != nil {
 		return err
 	}
-	return w.Bare.run(filepath.Join(b.dataDir, "bare.log"), t)
+	defer warm.follow(b.dataDir)()
+	return w.Bare.run(b.dataDir, t)
 }
 
 func (b *bench) underTest(w workload, t *trial) error { return b.measure(w, b.broker, t) }
@@ -129,9 +131,11 @@ func (b *bench) measure(w workload, command string, t *trial) error {
 	if err != nil {
 		return err
 	}
-	if err := prewarm(w.Bytes); err != nil {
+	warm, err := prewarm(w.Bytes)
+	if err != nil {
 		return p.fail(err)
 	}
+	defer warm.follow(p.dir)()
 	if w.Before != nil {
 		if err := b.load(p, w.Before, &trial{}); err != nil {
 			return p.fail(err)
