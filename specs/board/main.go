@@ -8,10 +8,10 @@
 // specs/results, one file a run, tab-separated: lines that begin with # say what was run and on which commit, and are
 // printed above the table.
 //
-//	interop.tsv     api, version, client         a row for each version of an API that a client was seen to use
+//	interop.json    as bench/interop writes it   who was seen to use which API in which version, and what was compared
+//	powercut.json   as sim/powercut writes it    a list of flat objects, one a mode
 //	sim.tsv         kind, name, count            kind is figure, fault, law or oracle
 //	mutants.tsv     a heading, then rows         printed as it is
-//	powercut.json   an object a mode             as sim/powercut writes it
 //	../../bench/results/*.json                   as bench/run writes them
 //
 // Rules: nothing is written on the board by hand; what was not measured is shown as not measured; results count once git
@@ -25,10 +25,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
-
-	"rookery/core/wire"
 )
 
 func main() {
@@ -143,35 +140,6 @@ func boardPage(root string) ([]byte, error) {
 		}
 	}
 	return p.Bytes(), nil
-}
-
-// interopSection shows each version of each API, and who was seen to use it.
-func interopSection(root string, p *page) error {
-	r, err := readResult(root, "interop.tsv")
-	if err != nil {
-		return err
-	}
-	clients := map[string][]string{} // by "api version"
-	for _, row := range r.rows {
-		if len(row) != 3 {
-			return fmt.Errorf("interop.tsv: %q is not api, version, client", row)
-		}
-		at := row[0] + " " + row[1]
-		clients[at] = append(clients[at], row[2])
-	}
-	p.line("## API × version × the clients that proved it")
-	p.line("")
-	p.notes(r)
-	p.heading("API", "version", "clients")
-	for key := range int16(128) {
-		oldest, newest, ok := wire.Range(key)
-		for v := oldest; ok && v <= newest; v++ {
-			who := clients[fmt.Sprintf("%s %d", wire.Name(key), v)]
-			slices.Sort(who)
-			p.row(wire.Name(key), fmt.Sprint(v), orDash(strings.Join(slices.Compact(who), ", ")))
-		}
-	}
-	return nil
 }
 
 func orDash(s string) string {

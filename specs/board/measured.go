@@ -8,7 +8,72 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"rookery/core/wire"
 )
+
+// interop is what bench/interop leaves.
+type interop struct {
+	Commit  string `json:"commit"`
+	Seed    uint64 `json:"seed"`
+	Records int    `json:"records"`
+	Passed  int    `json:"passed"`
+	Failed  int    `json:"failed"`
+	APIs    []struct {
+		Name    string   `json:"name"`
+		Version int16    `json:"version"`
+		Clients []string `json:"clients"`
+	} `json:"apis"`
+	Checks []struct {
+		Check   string `json:"check"`
+		Client  string `json:"client"`
+		Result  string `json:"result"`
+		Figures string `json:"figures"`
+		Note    string `json:"note"`
+	} `json:"checks"`
+}
+
+// interopSection shows each version of each API and who was seen to use it, and then what was compared.
+func interopSection(root string, p *page) error {
+	var r interop
+	text, err := readTracked(root, "specs/results/interop.json")
+	if err == nil && text != nil {
+		err = json.Unmarshal(text, &r)
+	}
+	if err != nil {
+		return fmt.Errorf("interop.json: %w", err)
+	}
+	clients := map[string]string{}
+	for _, row := range r.APIs {
+		clients[fmt.Sprintf("%s %d", row.Name, row.Version)] = strings.Join(row.Clients, ", ")
+	}
+	p.line("## API × version × the clients that proved it")
+	p.line("")
+	if text == nil {
+		p.line("Not measured yet: `make interop`.")
+	} else {
+		p.line("Seen on the wire, commit %s: %d checks passed, %d failed.", r.Commit, r.Passed, r.Failed)
+	}
+	p.line("")
+	p.heading("API", "version", "clients")
+	for key := range int16(128) {
+		oldest, newest, ok := wire.Range(key)
+		for v := oldest; ok && v <= newest; v++ {
+			p.row(wire.Name(key), fmt.Sprint(v), orDash(clients[fmt.Sprintf("%s %d", wire.Name(key), v)]))
+		}
+	}
+	if len(r.Checks) == 0 {
+		return nil
+	}
+	p.line("")
+	p.line("## What other houses' clients moved, seed %d, %d records", r.Seed, r.Records)
+	p.line("")
+	p.heading("check", "client", "result", "figures", "what the tool cannot express")
+	for _, c := range r.Checks {
+		p.row(c.Check, c.Client, c.Result, orDash(c.Figures), orDash(c.Note))
+	}
+	return nil
+}
 
 // comparison is what bench/run leaves of one workload in bench/results.
 type comparison struct {
