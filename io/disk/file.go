@@ -348,7 +348,7 @@ func (f *file) opened(fd int, fault seam.Fault) seam.Fault {
 	if fault == seam.OK {
 		f.fd, f.used = fd, true
 	} else {
-		f.failed = true
+		f.failed, f.nameless = true, true // whatever has the name is not this file
 	}
 	f.mu.Unlock()
 	if fault == seam.OK {

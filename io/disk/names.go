@@ -159,6 +159,9 @@ func (d *Disk) Started() *seam.Started {
 func (d *Disk) listTree(entries []seam.Entry, p seam.Path) ([]seam.Entry, seam.Fault) {
 	name, _ := d.name(p)
 	children, fault := listFolder(nil, p, name)
+	if fault == seam.IOError && p.Name != "" && unix.Access(name, unix.R_OK|unix.X_OK) == unix.EACCES {
+		return entries, seam.OK // lost+found and its like: nothing of ours
+	}
 	if fault != seam.OK {
 		return entries, fault
 	}

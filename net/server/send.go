@@ -126,7 +126,7 @@ func (c *conn) block() bool {
 	return true
 }
 
-// hangOn gives a connection up that is full and being closed.
+// hangOn gives a connection up that is full and being closed; c.mu is held.
 func (c *conn) hangOn() bool {
 	c.broken = true
 	_ = unix.Shutdown(c.fd, unix.SHUT_RDWR)
@@ -168,6 +168,8 @@ func (c *conn) isStuck() bool {
 // breakOff makes every reply fail from here on and lets the reader see the end.
 func (c *conn) breakOff() {
 	c.broken = true
+	c.cutting.Store(true)
+	c.moreGrant.notify() // the reader may be waiting for credit, not for the socket
 	c.mu.Lock()
 	if !c.gone {
 		_ = unix.Shutdown(c.fd, unix.SHUT_RDWR)

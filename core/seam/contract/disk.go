@@ -190,6 +190,11 @@ func (m *diskModel) createAgain(t *rapid.T) {
 	id := m.newID()
 	m.fileOp(t, seam.FileOp{Deed: seam.Create, File: id, Path: path(m.anyName(t))}, seam.Exists)
 	m.planned(t, id)
+	op := m.nextOp()
+	fx := &seam.Effects{Files: []seam.FileOp{{Op: op, Deed: seam.Truncate, File: id}}, Alarm: seam.Never}
+	if m.do(t, fx)[op].(*seam.Wrote).Fault == seam.OK {
+		t.Fatalf("the id of a failed create truncated the file that was there")
+	}
 }
 
 func (m *diskModel) planned(t *rapid.T, id seam.File) {
