@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -176,7 +177,9 @@ func (s *serving) serve(settings *settings, c *cobra.Command) error {
 		return err
 	}
 	n := &node{settings: settings, ids: ids, logger: logger, notes: c.ErrOrStderr(), record: s.record, profile: s.profile}
-	return n.run()
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	return n.run(signals)
 }
 
 // bind opens every listener. One that names no address of this machine (dev's ::1 where there is no IPv6) is skipped

@@ -8,10 +8,8 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"os/signal"
 	"runtime/pprof"
 	"sync"
-	"syscall"
 
 	"rookery/core"
 	"rookery/core/batch"
@@ -48,15 +46,13 @@ type node struct {
 	tape     *os.File
 }
 
-// run takes the directories, opens the doors and serves until it is told to stop.
-func (n *node) run() error {
+// run takes the directories, opens the doors and serves until a signal comes.
+func (n *node) run(signals <-chan os.Signal) error {
 	locks, err := lockAll(n.settings.Dirs)
 	if err != nil {
 		return err
 	}
 	defer unlockAll(locks)
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	listeners, err := bind(n.settings.Listeners, n.logger)
 	if err != nil {
 		return err

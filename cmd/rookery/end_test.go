@@ -1,0 +1,291 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"rookery/core/batch"
+)
+
+// running is a whole broker in this process, on a free port.
+type running struct {
+	address string
+	signals chan os.Signal
+	ended   chan error
+	log     *lines
+}
+
+// lines is a log that a test can look into.
+type lines struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *lines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// begin starts a broker over dir and waits until it answers Metadata.
+func begin(t *testing.T, dir string, sets ...string) *running {
+	t.Helper()
+	s, err := loadSettings("", append([]string{"node.id=1", "listeners=PLAINTEXT://127.0.0.1:0", "log.dirs=" + dir}, sets...))
+	require.NoError(t, err)
+	require.NoError(t, formatBare(s))
+	ids, err := identify(s, never)
+	require.NoError(t, err)
+	r := &running{signals: make(chan os.Signal, 2), ended: make(chan error, 1), log: &lines{}}
+	n := &node{settings: s, ids: ids, logger: slog.New(slog.NewJSONHandler(r.log, nil)), notes: io.Discard}
+	go func() { r.ended <- n.run(r.signals) }()
+	require.Eventually(t, func() bool {
+		for _, line := range strings.Split(r.log.String(), "\n") {
+			var ready struct {
+				Msg       string
+				Addresses []string
+			}
+			if json.Unmarshal([]byte(line), &ready) == nil && ready.Msg == "ready" {
+				r.address = ready.Addresses[0]
+			}
+		}
+		return r.address != ""
+	}, 20*time.Second, time.Millisecond, "the broker is not ready: %s", r.log)
+	t.Cleanup(func() { r.stop(t) })
+	return r
+}
+
+// stop ends the broker as SIGTERM does.
+func (r *running) stop(t *testing.T) {
+	t.Helper()
+	if r.ended == nil {
+		return
+	}
+	r.signals <- syscall.SIGTERM
+	select {
+	case err := <-r.ended:
+		require.NoError(t, err)
+	case <-time.After(20 * time.Second):
+		t.Fatalf("the broker does not stop: %s", r.log)
+	}
+	r.ended = nil
+}
+
+// ask runs a command against the broker.
+func (r *running) ask(t *testing.T, input string, args ...string) string {
+	t.Helper()
+	var out, complaints bytes.Buffer
+	root := rootCommand(&out, &complaints)
+	root.SetIn(strings.NewReader(input))
+	root.SetArgs(append(args, "-b", r.address))
+	require.NoError(t, root.Execute(), "%v: %s", args, complaints.String())
+	return out.String()
+}
+
+func TestRecordsSurviveARestart(t *testing.T) {
+	dir := t.TempDir()
+	r := begin(t, dir)
+	var want strings.Builder
+	for i := range 2000 {
+		fmt.Fprintf(&want, "key-%d:value %d\n", i%50, i)
+	}
+	for _, codec := range []string{"none", "gzip", "snappy", "lz4", "zstd"} {
+		require.Contains(t, r.ask(t, "", "topic", "create", codec, "-p", "1"), "created "+codec)
+		r.ask(t, want.String(), "produce", codec, "-K", ":", "-z", codec, "--batch-bytes", "5000")
+		require.Equal(t, want.String(), r.ask(t, "", "consume", codec, "-o", "start", "-e", "-f", `%k:%v\n`))
+	}
+	r.stop(t)
+	r = begin(t, dir)
+	for _, codec := range []string{"none", "gzip", "snappy", "lz4", "zstd"} {
+		require.Equal(t, want.String(), r.ask(t, "", "consume", codec, "-o", "start", "-e", "-f", `%k:%v\n`), codec)
+	}
+	require.Equal(t, "value 1998\nvalue 1999\n", r.ask(t, "", "consume", "none", "-o", "-2", "-n", "2"))
+	require.Equal(t, "1000\n", r.ask(t, "", "consume", "none", "-o", "1000", "-n", "1", "-f", `%o\n`))
+	r.stop(t)
+	reports, err := verify(dir)
+	require.NoError(t, err)
+	require.Len(t, reports, 6)
+	for _, report := range reports {
+		require.Empty(t, report.Problems)
+	}
+}
+
+func TestKeysChoosePartitionsAsJavaDoes(t *testing.T) {
+	r := begin(t, t.TempDir())
+	r.ask(t, "", "topic", "create", "spread", "-p", "6")
+	r.ask(t, "21:a\nfoobar:b\nabc:c\n", "produce", "spread", "-K", ":")
+	for key, hash := range map[string]int32{"21": -973932308, "foobar": -790332482, "abc": 479470107} {
+		want := fmt.Sprintf("%s %d\n", key, (hash&0x7fffffff)%6)
+		require.Contains(t, r.ask(t, "", "consume", "spread", "-o", "start", "-e", "-f", `%k %p\n`), want)
+	}
+}
+
+func TestTopicCommands(t *testing.T) {
+	r := begin(t, t.TempDir())
+	r.ask(t, "", "topic", "create", "b", "a", "-p", "2", "--config", "retention.ms=60000")
+	require.Regexp(t, `(?s)TOPIC +PARTITIONS +REPLICAS\na +2 +1\nb +2 +1\n`, r.ask(t, "", "topic", "list"))
+	r.ask(t, "one\n", "produce", "a", "-p", "1")
+	var rows []topicRow
+	require.NoError(t, json.Unmarshal([]byte(r.ask(t, "", "topic", "describe", "a", "-o", "json")), &rows))
+	require.Len(t, rows, 1)
+	require.Len(t, rows[0].Partitions, 2)
+	require.Equal(t, int64(1), rows[0].Partitions[1].End)
+	require.Equal(t, []int32{1}, rows[0].Partitions[0].ISR)
+	require.Len(t, rows[0].ID, 22)
+	require.Equal(t, "deleted a\n", r.ask(t, "", "topic", "delete", "a"))
+	require.NotContains(t, r.ask(t, "", "topic", "list"), "\na ")
+
+	for _, test := range []struct {
+		args []string
+		why  string
+	}{
+		{[]string{"topic", "describe", "a"}, "there is no topic a"},
+		{[]string{"topic", "delete", "a"}, "there is no topic a"},
+		{[]string{"topic", "create", "b"}, "TOPIC_ALREADY_EXISTS"},
+		{[]string{"topic", "create", "c/d"}, "INVALID_TOPIC_EXCEPTION"},
+		{[]string{"topic", "create", "c", "--config", "retention.ms=soon"}, "INVALID_CONFIG"},
+		{[]string{"consume", "nowhere"}, "there is no topic nowhere"},
+		{[]string{"consume", "b", "-p", "9", "-o", "start"}, "has partitions 0 to 1"},
+		{[]string{"consume", "b", "-p", "0", "-o", "77"}, "has no offset 77"},
+	} {
+		_, _, err := runCommand(append(test.args, "-b", r.address)...)
+		require.ErrorContains(t, err, test.why, "%v", test.args)
+	}
+}
+
+func TestDirectoryInUse(t *testing.T) {
+	dir := t.TempDir()
+	begin(t, dir)
+	_, _, err := runCommand("dev", "--port", "0", "--data-dir", dir)
+	require.ErrorContains(t, err, fmt.Sprintf("in use by process %d", os.Getpid()))
+	_, _, err = runCommand("server", "--set", "node.id=2", "--set", "log.dirs="+dir)
+	require.ErrorContains(t, err, "belongs to node 1, and this is node 2")
+	_, _, err = runCommand("server", "--set", "node.id=2", "--set", "log.dirs="+filepath.Join(dir, "new"))
+	require.ErrorContains(t, err, "is not formatted")
+	require.Contains(t, err.(*advice).next, "rookery format --set node.id=2 --set log.dirs="+filepath.Join(dir, "new"))
+}
+
+func TestFranzGo(t *testing.T) {
+	r := begin(t, t.TempDir(), "num.partitions=3")
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	producer, err := kgo.NewClient(kgo.SeedBrokers(r.address), kgo.AllowAutoTopicCreation(), kgo.DefaultProduceTopic("franz"), kgo.DisableClientMetrics())
+	require.NoError(t, err)
+	defer producer.Close()
+	sent := map[string]bool{}
+	var records []*kgo.Record
+	for i := range 3000 {
+		value := fmt.Sprintf("value %d %s", i, strings.Repeat("x", i%700))
+		sent[value] = true
+		records = append(records, &kgo.Record{Key: []byte(fmt.Sprint(i)), Value: []byte(value), Headers: []kgo.RecordHeader{{Key: "n", Value: []byte(fmt.Sprint(i))}}})
+	}
+	require.NoError(t, producer.ProduceSync(ctx, records...).FirstErr())
+	consumer, err := kgo.NewClient(kgo.SeedBrokers(r.address), kgo.ConsumeTopics("franz"), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.DisableClientMetrics())
+	require.NoError(t, err)
+	defer consumer.Close()
+	for len(sent) > 0 {
+		fetches := consumer.PollFetches(ctx)
+		require.NoError(t, fetches.Err())
+		fetches.EachRecord(func(got *kgo.Record) {
+			require.True(t, sent[string(got.Value)], "twice, or never sent: %.20s", got.Value)
+			delete(sent, string(got.Value))
+			require.Equal(t, "n", got.Headers[0].Key)
+		})
+	}
+}
+
+// TestBadInput sends what no client sends. The broker closes such a connection, says why in one line, and serves on.
+func TestBadInput(t *testing.T) {
+	r := begin(t, t.TempDir())
+	frame := func(body ...byte) []byte {
+		return append(binary.BigEndian.AppendUint32(nil, uint32(len(body))), body...)
+	}
+	header := func(key, version int16) []byte {
+		b := binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(nil, uint16(key)), uint16(version))
+		return append(b, 0, 0, 0, 9, 0xff, 0xff)
+	}
+	for name, bytes := range map[string][]byte{
+		"no length":                 {0, 0, 0, 0},
+		"a length below zero":       {0xff, 0xff, 0xff, 0xff},
+		"a length of 2 GiB":         {0x7f, 0xff, 0xff, 0xff},
+		"a length over 100 MiB":     {0x06, 0x40, 0, 1},
+		"half a header":             frame(0, 3, 0, 0, 0, 0, 0),
+		"garbage":                   frame(bytes.Repeat([]byte{0xee}, 300)...),
+		"an unknown API":            frame(header(999, 0)...),
+		"a version from the future": frame(header(3, 99)...),
+		"a cut body":                frame(append(header(3, 1), 0, 0, 0, 5)...),
+		"HTTP":                      []byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n"),
+	} {
+		c, err := net.Dial("tcp", r.address)
+		require.NoError(t, err)
+		require.NoError(t, c.SetDeadline(time.Now().Add(10*time.Second)))
+		_, err = c.Write(bytes)
+		require.NoError(t, err)
+		_, err = c.Read(make([]byte, 1))
+		require.ErrorIs(t, err, io.EOF, name)
+		require.NoError(t, c.Close())
+	}
+	c, err := net.Dial("tcp", r.address)
+	require.NoError(t, err)
+	require.NoError(t, c.SetDeadline(time.Now().Add(10*time.Second)))
+	_, err = c.Write(frame(append(header(18, 99), 0)...))
+	require.NoError(t, err)
+	answer, err := readFrame(c)
+	require.NoError(t, err)
+	require.Equal(t, []byte{0, 0, 0, 9, 0, 35, 0, 0, 0, 1, 0, 18, 0, 0, 0, 4}, answer, "KIP-511: version 0's form, error 35, its own row")
+	require.NoError(t, c.Close())
+	require.Contains(t, r.log.String(), "connection closed")
+	require.Contains(t, r.ask(t, "", "topic", "create", "still"), "created still")
+}
+
+// TestBadBatches sends batches that are wrong in one way each, and looks for Kafka's answer and for nothing in the log.
+func TestBadBatches(t *testing.T) {
+	r := begin(t, t.TempDir())
+	r.ask(t, "", "topic", "create", "bad", "-p", "1")
+	good := func() []byte {
+		var b batch.Builder
+		b.Begin(batch.Plain(batch.None))
+		b.Add(time.Now().UnixMilli(), nil, []byte("value"), nil)
+		return bytes.Clone(b.Finish())
+	}
+	for _, test := range []struct {
+		name  string
+		spoil func(b []byte) []byte
+		why   string
+	}{
+		{"CRC", func(b []byte) []byte { b[len(b)-1] ^= 1; return b }, "CORRUPT_MESSAGE"},
+		{"old magic", func(b []byte) []byte { b[16] = 1; return b }, "INVALID_RECORD"},
+		{"unknown magic", func(b []byte) []byte { b[16] = 9; return b }, "CORRUPT_MESSAGE"},
+		{"cut", func(b []byte) []byte { return b[:len(b)-1] }, "INVALID_RECORD"},
+		{"base offset", func(b []byte) []byte { b[7] = 7; return b }, "INVALID_RECORD"},
+		{"two batches", func(b []byte) []byte { return append(b, good()...) }, "INVALID_RECORD"},
+		{"empty", func([]byte) []byte { return []byte{} }, "INVALID_RECORD"},
+	} {
+		s := &sender{producing: &producing{cluster: cluster{bootstrap: []string{r.address}, patience: 10 * time.Second}, topic: "bad"}, acks: -1}
+		err := s.attempt(0, test.spoil(good()))
+		require.ErrorContains(t, err, test.why, test.name)
+		s.close()
+	}
+	require.Empty(t, r.ask(t, "", "consume", "bad", "-o", "start", "-e"))
+}
