@@ -1,0 +1,271 @@
+// Interop moves real data through the real broker with clients that other people wrote.
+//
+//	kcat (librdkafka)  franz-go  Kafka's Java clients and tools  kafkajs  kafka-python  rookery itself
+//	        └────────────┴───────────────┴──── a proxy port each ────┴─────────┴──────────┘
+//	                                             │
+//	                                     rookery dev, real disk
+//
+// Four parts: the package index written and read by each client and compared byte for byte; a storm of records under
+// a stop and a kill of the broker; Kafka's own reader over the files that are left; Kafka's topic tool.
+//
+// Rules:
+//
+//   - A client that did not run is a failure. Nothing is skipped.
+//   - What a tool cannot express is said in its row.
+//   - Which API in which version answered which client is taken from the wire, not from the clients.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+const checkPatience = 6 * time.Minute
+
+// session is one run: the broker, its clients, and what they showed.
+type session struct {
+	broker   *broker
+	proxies  *proxies
+	through  map[string]string // client -> its address of the proxy
+	java     *jvm
+	client   string // our own command line
+	source   string // this folder
+	home     string // where install.sh put the clients
+	work     string
+	seed     uint64
+	packages int
+	storm    int
+	patience time.Duration
+
+	mu     sync.Mutex
+	checks []checked
+}
+
+// checked is one row of the table.
+type checked struct {
+	Check   string  `json:"check"`
+	Client  string  `json:"client"`
+	Result  string  `json:"result"`
+	Figures string  `json:"figures,omitempty"`
+	Note    string  `json:"note,omitempty"`
+	Seconds float64 `json:"seconds"`
+}
+
+func main() {
+	s := &session{broker: &broker{}, through: map[string]string{}}
+	flag.StringVar(&s.broker.binary, "binary", "bin/rookery", "the broker")
+	flag.StringVar(&s.client, "client", "", "our own command line (default: the broker's binary)")
+	flag.IntVar(&s.broker.port, "port", 29292, "of the broker")
+	flag.StringVar(&s.source, "source", "bench/interop", "the folder with java, js and python in it")
+	flag.IntVar(&s.packages, "packages", 1<<30, "how many packages of the index to move at most")
+	flag.IntVar(&s.storm, "records", 100_000, "records of the storm")
+	flag.Uint64Var(&s.seed, "seed", 0, "of the storm; 0: a new one")
+	flag.DurationVar(&s.patience, "start-timeout", 30*time.Second, "how long a start of the broker may take")
+	result := flag.String("result", "specs/results/interop.json", "what the board is made from; empty: nothing is written")
+	frames := flag.String("frames", "", "write the clients' frames into this folder (fuzz/testdata/frames)")
+	segmentBytes := flag.Int("segment-bytes", 0, "size of a segment (default: so that each partition of the storm has about four)")
+	flag.Parse()
+	if s.seed == 0 {
+		s.seed = rand.Uint64()
+	}
+	if s.client == "" {
+		s.client = s.broker.binary
+	}
+	if *segmentBytes == 0 {
+		*segmentBytes = max(1<<20, s.storm*9000/stormPartitions/4)
+	}
+	s.broker.settings = []string{fmt.Sprintf("log.segment.bytes=%d", *segmentBytes)}
+	fmt.Printf("interop: seed=%d\n", s.seed)
+	if err := s.run(); err != nil {
+		s.record(checked{Check: "the run", Client: "driver", Result: "failed", Note: err.Error()})
+	}
+	s.end(*result, *frames)
+}
+
+func (s *session) run() (err error) {
+	if s.work, err = os.MkdirTemp("", "interop-"); err != nil {
+		return err
+	}
+	defer os.RemoveAll(s.work)
+	s.broker.data = filepath.Join(s.work, "data")
+	if err := os.Mkdir(s.broker.data, 0o755); err != nil {
+		return err
+	}
+	if s.home = os.Getenv("INTEROP_HOME"); s.home == "" {
+		return fmt.Errorf("INTEROP_HOME is not set: run bench/interop/run, or bench/interop/install.sh first")
+	}
+	if err := s.broker.start(s.patience); err != nil {
+		return err
+	}
+	defer s.broker.kill()
+	s.proxies = newProxies(s.broker.port)
+	defer s.proxies.down()
+	for _, client := range []string{"kcat", "franz-go", "java", "kafkajs", "kafka-python", "rookery"} {
+		if s.through[client], err = s.proxies.listen(client, "127.0.0.1:0"); err != nil {
+			return err
+		}
+	}
+	if s.java, err = startJava(s.home, filepath.Join(s.source, "java"), s.work); err != nil {
+		return err
+	}
+	defer s.java.close()
+	moveTopics(s)
+	movePackageIndex(s)
+	moveStorm(s)
+	s.check("SIGTERM ends cleanly", "broker", "", func(context.Context) (string, error) { return "", s.broker.stop(30 * time.Second) })
+	dumpSegments(s)
+	return nil
+}
+
+// check runs one row and records it.
+func (s *session) check(name, client, note string, what func(context.Context) (string, error)) {
+	ctx, cancel := context.WithTimeout(context.Background(), checkPatience)
+	defer cancel()
+	began := time.Now()
+	figures, err := what(ctx)
+	row := checked{Check: name, Client: client, Result: "passed", Figures: figures, Note: note, Seconds: time.Since(began).Seconds()}
+	if err != nil {
+		row.Result, row.Figures = "failed", err.Error()
+	}
+	s.record(row)
+}
+
+func (s *session) record(row checked) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.checks = append(s.checks, row)
+	fmt.Printf("%-6s %6.1f s  %-16s %s", row.Result, row.Seconds, row.Client, row.Check)
+	for _, more := range []string{row.Figures, row.Note} {
+		if more != "" {
+			fmt.Printf("; %s", more)
+		}
+	}
+	fmt.Println()
+}
+
+func (s *session) say(format string, a ...any) { fmt.Printf("       "+format+"\n", a...) }
+
+func (s *session) python() string { return filepath.Join(s.home, "python", "bin", "python") }
+
+// end prints the table of APIs and the count, and leaves the results for the board.
+func (s *session) end(result, frames string) {
+	passed, failed := 0, 0
+	for _, row := range s.checks {
+		if row.Result == "passed" {
+			passed++
+		} else {
+			failed++
+		}
+	}
+	var rows []apiRow
+	if s.proxies != nil {
+		rows = s.proxies.rows()
+	}
+	for _, row := range rows {
+		fmt.Printf("       %-22s v%-3d %s\n", row.Name, row.Version, strings.Join(row.Clients, ", "))
+	}
+	if frames != "" && s.proxies != nil {
+		err := s.proxies.writeFrames(frames, map[string]string{
+			"kcat": "kcat 1.7.1 on librdkafka 2.0.2", "java": "Kafka's Java clients and tools 4.2.0", "kafkajs": "kafkajs 2.2.4", "kafka-python": "kafka-python 3.0.12",
+		})
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			failed++
+		}
+	}
+	if result != "" {
+		if err := s.writeResult(result, rows, passed, failed); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			failed++
+		}
+	}
+	if failed > 0 && s.broker != nil {
+		fmt.Println(s.broker.lastWords())
+	}
+	fmt.Printf("interop: %d passed, %d failed, 0 skipped\n", passed, failed)
+	if failed > 0 {
+		os.Exit(1)
+	}
+}
+
+func (s *session) writeResult(path string, rows []apiRow, passed, failed int) error {
+	commit, _ := exec.Command("git", "rev-parse", "--short", "HEAD").Output()
+	b, err := json.MarshalIndent(map[string]any{
+		"commit": strings.TrimSpace(string(commit)), "seed": s.seed, "records": s.storm,
+		"passed": passed, "failed": failed, "apis": rows, "checks": s.checks,
+	}, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(path, append(b, '\n'), 0o644)
+}
+
+func (s *session) createTopic(ctx context.Context, name string, partitions int32) error {
+	client, err := kgo.NewClient(kgo.SeedBrokers(s.through["franz-go"]), kgo.DisableClientMetrics())
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	request := kmsg.NewPtrCreateTopicsRequest()
+	topic := kmsg.NewCreateTopicsRequestTopic()
+	topic.Topic, topic.NumPartitions, topic.ReplicationFactor = name, partitions, 1
+	request.Topics = append(request.Topics, topic)
+	answer, err := request.RequestWith(ctx, client)
+	if err != nil {
+		return err
+	}
+	return kerr.ErrorForCode(answer.Topics[0].ErrorCode)
+}
+
+// ends asks for the end of each partition until none of them is in the middle of an election.
+func (s *session) ends(ctx context.Context, topic string, partitions int32) (map[int32]int64, error) {
+	client, err := kgo.NewClient(kgo.SeedBrokers(s.through["franz-go"]), kgo.DisableClientMetrics())
+	if err != nil {
+		return nil, err
+	}
+	defer client.Close()
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		ends := map[int32]int64{}
+		request := kmsg.NewPtrListOffsetsRequest()
+		request.ReplicaID = -1
+		t := kmsg.NewListOffsetsRequestTopic()
+		t.Topic = topic
+		for number := range partitions {
+			p := kmsg.NewListOffsetsRequestTopicPartition()
+			p.Partition, p.Timestamp, p.CurrentLeaderEpoch = number, -1, -1
+			t.Partitions = append(t.Partitions, p)
+		}
+		request.Topics = append(request.Topics, t)
+		answer, err := request.RequestWith(ctx, client)
+		if err == nil {
+			for _, p := range answer.Topics[0].Partitions {
+				if err = kerr.ErrorForCode(p.ErrorCode); err != nil {
+					break
+				}
+				ends[p.Partition] = p.Offset
+			}
+		}
+		if err == nil && len(ends) == int(partitions) {
+			return ends, nil
+		}
+		if time.Now().After(deadline) {
+			return nil, fmt.Errorf("ListOffsets: %w", err)
+		}
+	}
+}
