@@ -26,6 +26,9 @@ import (
 
 const pageCache = "flush.messages=9223372036854775807"
 
+// leastPairs is how many a result needs to be kept; fewer are for looking.
+const leastPairs = 9
+
 // workload is one comparison.
 type workload struct {
 	Name   string
@@ -83,7 +86,7 @@ func main() {
 	var bytes int64
 	flag.StringVar(&b.broker, "broker", "bin/rookery dev --port {port} --data-dir {dir}", "command under test; `reference` compares the reference with itself")
 	flag.StringVar(&b.dataDir, "data-dir", "", "where the data directories are made, on a real disk (default: the system's temporary directory)")
-	flag.IntVar(&b.pairs, "pairs", 9, "pairs a workload")
+	flag.IntVar(&b.pairs, "pairs", leastPairs, "pairs a workload; with fewer than 9 no result is kept")
 	flag.IntVar(&b.starts, "starts", 20, "cold starts")
 	flag.Int64Var(&bytes, "bytes", 1_500_000_000, "bytes of a run")
 	flag.StringVar(&only, "only", "", "comma-separated: start, produce-1k, produce-100, consume, durable, paced, paced-durable")
@@ -163,9 +166,9 @@ func (b *bench) prepare() error {
 	return nil
 }
 
-// write keeps a result, unless the reference was measured against itself.
+// write keeps a result, unless the reference was measured against itself or there are too few pairs to speak of.
 func (b *bench) write(name string, result any) error {
-	if strings.HasPrefix(b.broker, "bin/reference") {
+	if strings.HasPrefix(b.broker, "bin/reference") || b.pairs < leastPairs {
 		return nil
 	}
 	dir := filepath.Join(b.root, "bench", "results")
