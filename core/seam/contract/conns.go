@@ -179,13 +179,22 @@ func (m *connModel) mute(t *rapid.T) {
 	m.readAll(t, c)
 	c.muted = true
 	done := make(chan bool, 1)
-	echoes := [][]byte{m.echo(t), m.echo(t), m.echo(t), m.echo(t)}
 	var stream []byte
-	for _, echo := range echoes {
+	expected := 0
+	m.subject.Await("a look at the toy", func() bool {
+		expected = m.toy.Requests
+		return true
+	})
+	for len(stream) <= AllowanceOfConns {
+		echo := bytes.Repeat([]byte{'m'}, rapid.IntRange(AllowanceOfConns/10, frameEchoMax).Draw(t, "size"))
 		c.answers = append(c.answers, echo)
 		stream = append(stream, frameOf('m', echo)...)
+		if len(stream) <= AllowanceOfConns {
+			expected++
+		}
 	}
 	go func() { done <- c.conn.Write(stream) }()
+	m.subject.Await("as many requests as the credit covers", func() bool { return m.toy.Requests >= expected })
 	other := m.subject.Dial()
 	m.dialled++
 	for len(c.answers) > 0 {
