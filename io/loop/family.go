@@ -36,8 +36,12 @@ func (l *Loop) toChild(s *seam.Send) {
 	}
 	child := l.children[s.To]
 	if child == nil {
+		machine := l.config.Make(s.To)
+		if machine == nil {
+			return // nobody lives there
+		}
 		config := l.config
-		config.Machine, config.Conns, config.Peers, config.Make = l.config.Make(s.To), nil, nil, nil
+		config.Machine, config.Conns, config.Peers, config.Make = machine, nil, nil, nil
 		child = newLoop(config, s.To, l)
 		l.children[s.To] = child
 	}
