@@ -100,9 +100,8 @@ func (e *evidence) judgeAll(did *deeds) (broken []error, err error) {
 			broken = append(broken, err)
 		}
 	}
-	for _, each := range broken[:min(8, len(broken))] {
-		fmt.Println("  without proof:", each)
-	}
+	sayFirst(broken, true)
+	sayFirst(broken, false)
 	segments := e.segments(did)
 	syncs := 0
 	for path, list := range e.syncs {
@@ -120,6 +119,18 @@ func (e *evidence) judgeAll(did *deeds) (broken []error, err error) {
 		return broken, fmt.Errorf("no segment rolled")
 	}
 	return broken, nil
+}
+
+// sayFirst prints the first few promises that lack a folder's sync, or those that lack something else.
+func sayFirst(broken []error, folders bool) {
+	said := 0
+	for _, each := range broken {
+		ofFolders := strings.Contains(each.Error(), "no sync of the folder")
+		if said < 5 && ofFolders == folders {
+			fmt.Println("  without proof:", each)
+			said++
+		}
+	}
 }
 
 func (e *evidence) segments(did *deeds) int {

@@ -5,8 +5,9 @@
 //	                                             │
 //	                                     rookery dev, real disk
 //
-// Four parts: the package index written and read by each client and compared byte for byte; a storm of records under
-// a stop and a kill of the broker; Kafka's own reader over the files that are left; Kafka's topic tool.
+// Five parts: three small records from each client; Kafka's topic tool; the package index, written and read by each
+// client and compared byte for byte; a storm of records under a stop and a kill of the broker; Kafka's own reader over
+// the files that are left.
 //
 // Rules:
 //
@@ -122,6 +123,7 @@ func (s *session) run() (err error) {
 		return err
 	}
 	defer s.java.close()
+	moveSmall(s)
 	moveTopics(s)
 	movePackageIndex(s)
 	moveStorm(s)

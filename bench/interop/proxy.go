@@ -14,13 +14,13 @@ import (
 	"sort"
 	"sync"
 
-	"github.com/twmb/franz-go/pkg/kmsg"
+	"rookery/core/wire"
 )
 
 const (
 	frameBytesMax  = 200 << 20
 	goldenBytesMax = 4 << 10
-	goldenCountMax = 2 // frames kept for each version
+	goldenCountMax = 3 // frames kept for each version
 )
 
 // proxies stand between the broker and each client, one listening port a client, so that what a client sends is known
@@ -216,7 +216,7 @@ func (p *proxies) rows() []apiRow {
 	var rows []apiRow
 	for api, names := range clients {
 		sort.Strings(names)
-		rows = append(rows, apiRow{api[0], kmsg.NameForKey(api[0]), api[1], names})
+		rows = append(rows, apiRow{api[0], wire.Name(api[0]), api[1], names})
 	}
 	sort.Slice(rows, func(i, j int) bool {
 		return rows[i].Key < rows[j].Key || rows[i].Key == rows[j].Key && rows[i].Version < rows[j].Version
@@ -244,7 +244,7 @@ func (p *proxies) writeFrames(folder string, clients map[string]string) error {
 		text := "# " + title + ", as it came over the wire; rewritten by bench/interop -frames\n"
 		for _, a := range apis {
 			for _, frame := range p.frames[a] {
-				text += fmt.Sprintf("%s v%d %s %s\n", kmsg.NameForKey(a.key), a.version, goldenKinds[a.key], hex.EncodeToString(frame))
+				text += fmt.Sprintf("%s v%d %s %s\n", wire.Name(a.key), a.version, goldenKinds[a.key], hex.EncodeToString(frame))
 			}
 		}
 		if err := os.WriteFile(filepath.Join(folder, client+".txt"), []byte(text), 0o644); err != nil {

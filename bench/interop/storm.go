@@ -50,8 +50,8 @@ func stormers() []stormer {
 	return []stormer{
 		{name: "franz-go none", client: "franz-go", share: 200, exact: true, traits: all, send: franz(none)},
 		{name: "franz-go lz4", client: "franz-go", share: 180, exact: true, traits: all, send: franz(lz4)},
-		{name: "java none", client: "java", share: 150, exact: true, traits: all, send: javaStorm("all", "true", "none")},
-		{name: "java lz4", client: "java", share: 150, exact: true, traits: all, send: javaStorm("all", "true", "lz4")},
+		{name: "java none", client: "java", share: 150, exact: true, traits: all, send: fileStorm(javaSend("all", "true", "none"))},
+		{name: "java lz4", client: "java", share: 150, exact: true, traits: all, send: fileStorm(javaSend("all", "true", "lz4"))},
 		{name: "kcat none", client: "kcat", share: 100, exact: true, traits: text, note: "one header for all, empty is null (-Z)",
 			sent: withHeader("kcat none", emptyIsNull), send: kcatStorm("none", "-Z", "-X", "enable.idempotence=true")},
 		{name: "kcat lz4", client: "kcat", share: 80, exact: true, traits: traits{textKeys: true}, note: "one header for all, no nulls",
@@ -60,9 +60,9 @@ func stormers() []stormer {
 			send: franz(none, kgo.DisableIdempotentWrite(), kgo.RequiredAcks(kgo.LeaderAck()))},
 		{name: "kcat plain", client: "kcat", share: 30, traits: numberedText, note: "one header for all, no nulls",
 			sent: withHeader("kcat plain", nil), send: kcatStorm("none", "-X", "acks=all")},
-		{name: "kafka-python", client: "kafka-python", share: 30, exact: true, traits: all, send: pythonStorm,
+		{name: "kafka-python", client: "kafka-python", share: 30, exact: true, traits: all, send: fileStorm(pythonSend),
 			note: "no null key with a null value"},
-		{name: "kafkajs", client: "kafkajs", share: 30, traits: numbered, send: javascriptStorm,
+		{name: "kafkajs", client: "kafkajs", share: 30, traits: numbered, send: fileStorm(javascriptSend),
 			note: "its idempotence is experimental, so it is not used; it reads nothing without a group"},
 	}
 }
@@ -175,19 +175,15 @@ func franzStorm(ctx context.Context, s *session, c stormer, count int, options [
 	return nil
 }
 
-func (c stormer) writeFile(s *session, count int) (string, error) {
-	path := filepath.Join(s.work, strings.ReplaceAll(c.name, " ", "-")+".records")
-	return path, writeRecords(path, count, func(i int) record { return c.record(s, i) })
-}
-
-func javaStorm(acks, idempotence, codec string) func(context.Context, *session, stormer, int) error {
-	return func(_ context.Context, s *session, c stormer, count int) error {
-		path, err := c.writeFile(s, count)
-		if err != nil {
+// fileStorm writes the client's records to a file and lets another program send it.
+func fileStorm(send func(ctx context.Context, s *session, topic, path string) (said string, err error)) func(context.Context, *session, stormer, int) error {
+	return func(ctx context.Context, s *session, c stormer, count int) error {
+		path := filepath.Join(s.work, strings.ReplaceAll(c.name, " ", "-")+".records")
+		defer os.Remove(path)
+		if err := writeRecords(path, count, func(i int) record { return c.record(s, i) }); err != nil {
 			return err
 		}
-		defer os.Remove(path)
-		said, err := s.java.obey(checkPatience, "produce", s.through["java"], stormTopic, path, acks, idempotence, codec)
+		said, err := send(ctx, s, stormTopic, path)
 		return countIs(said, count, err)
 	}
 }
@@ -199,24 +195,20 @@ func countIs(said string, count int, err error) error {
 	return err
 }
 
-func pythonStorm(ctx context.Context, s *session, c stormer, count int) error {
-	path, err := c.writeFile(s, count)
-	if err != nil {
-		return err
+func javaSend(acks, idempotence, codec string) func(context.Context, *session, string, string) (string, error) {
+	return func(_ context.Context, s *session, topic, path string) (string, error) {
+		return s.java.obey(checkPatience, "produce", s.through["java"], topic, path, acks, idempotence, codec)
 	}
-	defer os.Remove(path)
-	out, err := command(ctx, nil, s.python(), filepath.Join(s.source, "python", "client.py"), "produce", s.through["kafka-python"], stormTopic, path)
-	return countIs(string(out), count, err)
 }
 
-func javascriptStorm(ctx context.Context, s *session, c stormer, count int) error {
-	path, err := c.writeFile(s, count)
-	if err != nil {
-		return err
-	}
-	defer os.Remove(path)
-	out, err := command(ctx, nil, "node", filepath.Join(s.source, "js", "client.js"), s.through["kafkajs"], stormTopic, path)
-	return countIs(string(out), count, err)
+func pythonSend(ctx context.Context, s *session, topic, path string) (string, error) {
+	out, err := command(ctx, nil, s.python(), filepath.Join(s.source, "python", "client.py"), "produce", s.through["kafka-python"], topic, path)
+	return string(out), err
+}
+
+func javascriptSend(ctx context.Context, s *session, topic, path string) (string, error) {
+	out, err := command(ctx, nil, "node", filepath.Join(s.source, "js", "client.js"), s.through["kafkajs"], topic, path)
+	return string(out), err
 }
 
 // kcatStorm runs kcat for one partition after another. -E: it does not end because the broker is away.
@@ -322,10 +314,7 @@ func (s *session) readStormPartition(ctx context.Context, log *wholeLog, partiti
 	withHeaders, printed, count := sha256.New(), sha256.New(), 0
 	var offset [8]byte
 	err := s.readPartition(ctx, stormTopic, partition, end, func(r *kgo.Record) {
-		mine := record{key: r.Key, value: r.Value}
-		for _, h := range r.Headers {
-			mine.headers = append(mine.headers, header{h.Key, h.Value})
-		}
+		mine := received(r)
 		binary.BigEndian.PutUint64(offset[:], uint64(r.Offset))
 		withHeaders.Write(offset[:])
 		absorb(withHeaders, r.Key)

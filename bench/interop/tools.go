@@ -31,7 +31,7 @@ func dumpSegments(s *session) {
 		if counts[".log"] < 8 || counts[".index"] < 8 || counts[".timeindex"] < 8 {
 			return "", fmt.Errorf("too little was there to prove anything: %v", counts)
 		}
-		return fmt.Sprintf("%d segments, %d offset indexes, %d time indexes, %d snapshots, %d batches and records",
+		return fmt.Sprintf("%d segments, %d offset indexes, %d time indexes, %d snapshots, %d lines read",
 			counts[".log"], counts[".index"], counts[".timeindex"], counts[".snapshot"], counts["lines"]), nil
 	})
 	s.check("kafka-dump-log --cluster-metadata-decoder", "java", "", func(context.Context) (string, error) {

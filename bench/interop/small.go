@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// moveSmall lets each client of another language send three small records: the first thing that anybody does, and the
+// frames that are short enough to be kept as goldens.
+func moveSmall(s *session) {
+	records := []record{
+		{key: []byte("key"), value: []byte("value"), headers: []header{{"name", []byte("header")}}},
+		{value: []byte("a value without a key")},
+		{key: []byte("tombstone")},
+	}
+	for _, each := range []struct {
+		client string
+		note   string
+		sent   func(record) record
+		send   func(ctx context.Context, s *session, topic, path string) (string, error)
+	}{
+		{client: "java", send: javaSend("all", "true", "none")},
+		{client: "java", send: javaSend("1", "false", "lz4")},
+		{client: "kafka-python", send: pythonSend},
+		{client: "kafkajs", send: javascriptSend},
+		{client: "kcat", note: "no header of its own on each record", sent: func(r record) record { r.headers = nil; return r },
+			send: func(ctx context.Context, s *session, topic, _ string) (string, error) {
+				lines := strings.NewReader("key:value\n:a value without a key\ntombstone:\n")
+				_, err := command(ctx, lines, "kcat", "-P", "-b", s.through["kcat"], "-t", topic, "-p", "0", "-K", ":", "-Z")
+				return "3", err
+			}},
+	} {
+		s.check("three small records", each.client, each.note, func(ctx context.Context) (string, error) {
+			topic := fmt.Sprintf("small-%d", len(s.checks))
+			if err := s.createTopic(ctx, topic, 1); err != nil {
+				return "", err
+			}
+			path := filepath.Join(s.work, topic)
+			if err := writeRecords(path, len(records), func(i int) record { return records[i] }); err != nil {
+				return "", err
+			}
+			said, err := each.send(ctx, s, topic, path)
+			if err := countIs(said, len(records), err); err != nil {
+				return "", err
+			}
+			return "", s.holds(ctx, topic, records, each.sent)
+		})
+	}
+}
+
+// holds compares a partition with records, as one client changed them.
+func (s *session) holds(ctx context.Context, topic string, records []record, sent func(record) record) error {
+	var want, got []sum
+	for _, r := range records {
+		if sent != nil {
+			r = sent(r)
+		}
+		want = append(want, sumOf(r))
+	}
+	err := s.readPartition(ctx, topic, 0, int64(len(records)), func(r *kgo.Record) { got = append(got, sumOf(received(r))) })
+	if err == nil && !slices.Equal(got, want) {
+		err = fmt.Errorf("what is there differs from what was sent")
+	}
+	return err
+}
+
+func received(r *kgo.Record) record {
+	mine := record{key: r.Key, value: r.Value}
+	for _, h := range r.Headers {
+		mine.headers = append(mine.headers, header{h.Key, h.Value})
+	}
+	return mine
+}
