@@ -170,19 +170,37 @@ func (b *Broker) Readable(number uint32) (*log.Log, log.Mark) {
 
 func (b *Broker) settleFetch(now seam.Now, i uint32, fx *seam.Effects) {
 	f := &b.fetches[i]
-	for j := range f.Parts {
-		if p := &f.Parts[j]; p.Partition != 0 && b.partitions[p.Partition].state != partitionOpen {
-			p.Partition, p.Code = 0, wire.UnknownTopicOrPartition
-		}
-	}
+	stale := b.refresh(f)
 	total, failed := f.Plan(b)
 	if !f.Enough(now, total, failed) {
-		b.park(i)
+		if stale {
+			b.evaluate(now, i, fx) // a high watermark has passed while reads were under way: nobody would wake it
+		} else {
+			b.park(i)
+		}
 		return
 	}
 	head, body := f.Head(b.head(), &b.fetchOut, b.body())
 	b.answer(f.Conn, f.slot, conn.Answer{Head: head, Body: body}, fx)
 	b.endFetch(i)
+}
+
+// refresh notes what has become of the partitions since they were looked at. stale: one that had nothing has something.
+func (b *Broker) refresh(f *fetchSlot) (stale bool) {
+	for j := range f.Parts {
+		p := &f.Parts[j]
+		if p.Partition == 0 {
+			continue
+		}
+		target := b.partitions[p.Partition]
+		if target.state != partitionOpen {
+			p.Partition, p.Code = 0, wire.UnknownTopicOrPartition
+			continue
+		}
+		p.High, p.Start = target.replica.High().Offset, target.replica.Log.Start()
+		stale = stale || p.Code == wire.None && p.Next == log.AtEnd && p.Offset < p.High
+	}
+	return stale
 }
 
 // park leaves the fetch with its partitions: whichever's high watermark moves first wakes it, or the deadline.

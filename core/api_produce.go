@@ -231,10 +231,10 @@ func (b *Broker) freed(t replica.Ticket, fx *seam.Effects) {
 }
 
 // decided: a partition of a produce has its answer. Tickets of request 0 are the broker's own.
-func (b *Broker) decided(now seam.Now, from *partition, d replica.Done, fx *seam.Effects) {
+func (b *Broker) decided(from *partition, d replica.Done, fx *seam.Effects) {
 	if d.Ticket.Request == 0 {
 		if from.number == metadataNumber && d.Code != wire.None {
-			b.proposalLost(now, fx)
+			b.proposalLost(fx)
 		}
 		return
 	}

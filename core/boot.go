@@ -33,7 +33,6 @@ type boot struct {
 	running   int
 	nextID    uint64
 	recovers  map[uint64]*partition
-	opened    int
 	unfencing bool
 }
 
@@ -272,7 +271,6 @@ func (b *Broker) restore(now seam.Now, p *partition, out *log.Recovered, fx *sea
 	}
 	p.identity.Offer(encodeIdentity(p.id), fx)
 	b.serve(p, l, out.Producers, b.epochOf(p), fx)
-	b.boot.opened++
 }
 
 // unrecovered: the folder stays as it is. Without the metadata log there is no broker.
@@ -283,14 +281,12 @@ func (b *Broker) unrecovered(p *partition, out *log.Recovered, fx *seam.Effects)
 		return
 	}
 	p.state = partitionFailed
-	b.boot.opened++
 }
 
 // removeForeign: the folder belongs to a topic of the same name that was deleted; its deletion was cut short.
 func (b *Broker) removeForeign(p *partition, fx *seam.Effects) {
-	gone := &partition{topic: p.topic, index: p.index, folder: p.folder, number: p.number, state: partitionRenaming, deletion: &proposal{folders: 1}}
+	gone := &partition{topic: p.topic, index: p.index, folder: p.folder, state: partitionRenaming, deletion: &proposal{folders: 1}}
 	b.doomed[p.folder.Name]++
-	b.boot.opened++
 	b.doomedRename(gone, fx)
 }
 

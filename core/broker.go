@@ -117,6 +117,7 @@ type early struct {
 
 // NewBroker makes a Broker that waits for Started.
 func NewBroker(config Config) *Broker {
+	config.Controller.ClusterID = config.ClusterID
 	b := &Broker{
 		config: config, random: rng.New(config.Seed), topics: map[string]*topic{}, topicIDs: map[meta.UUID]*topic{},
 		doomed: map[string]int{}, searching: map[uint64]searchFor{}, image: meta.New(), parkedAt: seam.Never,
@@ -243,7 +244,7 @@ func (b *Broker) drainReplica(now seam.Now, p *partition, fx *seam.Effects) {
 		b.freed(t, fx)
 	}
 	for _, d := range r.Done {
-		b.decided(now, p, d, fx)
+		b.decided(p, d, fx)
 	}
 	r.Freed, r.Done = r.Freed[:0], r.Done[:0]
 	if high := r.High(); high.Offset != p.seen {
@@ -253,6 +254,7 @@ func (b *Broker) drainReplica(now seam.Now, p *partition, fx *seam.Effects) {
 			b.committed(now, high.Offset, fx)
 		}
 	}
+	b.countUnsynced(p, fx)
 	b.wantSync(p)
 	b.maybeRemoved(p, fx)
 }

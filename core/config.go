@@ -26,6 +26,7 @@ type Config struct {
 	ConnectionBytes int64     // how far a connection is read ahead of its answers
 	FrameBytes      int64     // client frames in memory, of all connections
 	ReplyBytes      int64     // answers of one connection that may be under way before it is read no further
+	UnsyncedBytes   int64     // written and not synced in durable topics of one directory before connections are read no further
 	SyncsMax        int       // under way in one log directory
 	RecoveriesMax   int       // under way at once
 	CheckpointEvery seam.Mono // recovery points and high watermarks
@@ -36,7 +37,7 @@ func DefaultConfig() Config {
 	return Config{
 		NodeID: 1, ListenerName: "PLAINTEXT", Controller: controller.DefaultConfig(),
 		AutoCreateTopics: true, FetchBytesMax: 55 << 20, ProducerExpiry: 86400 * seam.Second,
-		ConnectionBytes: 4 << 20, FrameBytes: 256 << 20, ReplyBytes: 64 << 20,
+		ConnectionBytes: 4 << 20, FrameBytes: 256 << 20, ReplyBytes: 64 << 20, UnsyncedBytes: 16 << 20,
 		SyncsMax: 8, RecoveriesMax: 4, CheckpointEvery: 5 * seam.Second,
 	}
 }

@@ -79,9 +79,9 @@ func (b *Broker) release(id seam.Conn, lease seam.Lease, size int64, fx *seam.Ef
 	b.feed(fx)
 }
 
-// feed pays owed credit while there is room.
+// feed pays owed credit while there is room in memory and the disks keep up.
 func (b *Broker) feed(fx *seam.Effects) {
-	for n := b.starved.Len(); n > 0 && b.frames < b.config.FrameBytes; n-- {
+	for n := b.starved.Len(); n > 0 && b.frames < b.config.FrameBytes && !b.flooded(); n-- {
 		id := b.starved.Pop()
 		c := b.conns.At(id)
 		switch {
@@ -93,6 +93,16 @@ func (b *Broker) feed(fx *seam.Effects) {
 			c.owed = 0
 		}
 	}
+}
+
+// flooded: durable topics have more in the page cache than a Sync clears in a few milliseconds.
+func (b *Broker) flooded() bool {
+	for i := range b.dirs {
+		if b.dirs[i].unsynced > b.config.UnsyncedBytes {
+			return true
+		}
+	}
+	return false
 }
 
 // answer fills a slot and sends what is next in the connection's order.

@@ -8,17 +8,19 @@ import (
 
 // directory is one log directory.
 type directory struct {
-	number    int32
-	folders   ordered.Map[string, []seam.Entry] // what each folder held at the start
-	clean     bool                              // it was marked clean
-	points    map[string]map[int32]int64        // recovery points at the start
-	syncing   int                               // Syncs of logs under way
-	queue     ordered.Ring[*partition]          // those that want one
-	recovery  log.Replacement                   // recovery-point-offset-checkpoint
-	high      log.Replacement                   // replication-offset-checkpoint
-	marker    log.Replacement                   // .kafka_cleanshutdown
-	renames   []renaming
-	opRenames seam.Op
+	number               int32
+	folders              ordered.Map[string, []seam.Entry] // what each folder held at the start
+	clean                bool                              // it was marked clean
+	points               map[string]map[int32]int64        // recovery points at the start
+	unsynced             int64                             // bytes of durable topics in the page cache only
+	syncing              int                               // Syncs of logs under way
+	queue                ordered.Ring[*partition]          // those that want one
+	recovery             log.Replacement                   // recovery-point-offset-checkpoint
+	high                 log.Replacement                   // replication-offset-checkpoint
+	marker               log.Replacement                   // .kafka_cleanshutdown
+	lastPoints, lastHigh string                            // what the checkpoints say
+	renames              []renaming
+	opRenames            seam.Op
 }
 
 const (
@@ -35,6 +37,22 @@ func newDirectory(number int32, numbers *log.Numbers) directory {
 		recovery: log.Replacement{Path: at(recoveryFile), Durable: true, Numbers: numbers},
 		high:     log.Replacement{Path: at(highFile), Numbers: numbers},
 		marker:   log.Replacement{Path: at(cleanFile), Durable: true, Numbers: numbers},
+	}
+}
+
+// countUnsynced keeps the directory's sum of what is written and not synced.
+func (b *Broker) countUnsynced(p *partition, fx *seam.Effects) {
+	n := int64(0)
+	if p.state == partitionOpen && p.replica.Durable() {
+		n = p.replica.Log.Unsynced()
+	}
+	if n == p.unsynced {
+		return
+	}
+	b.dirs[p.folder.Dir].unsynced += n - p.unsynced
+	p.unsynced = n
+	if b.starved.Len() > 0 {
+		b.feed(fx)
 	}
 }
 
@@ -85,8 +103,14 @@ func (b *Broker) checkpoints(now seam.Now, fx *seam.Effects) {
 
 func (b *Broker) checkpoint(d *directory, fx *seam.Effects) {
 	points, high := b.offsetsIn(d.number)
-	d.recovery.Offer(log.EncodeOffsets(points), fx)
-	d.high.Offer(log.EncodeOffsets(high), fx)
+	if text := log.EncodeOffsets(points); string(text) != d.lastPoints {
+		d.lastPoints = string(text)
+		d.recovery.Offer(text, fx)
+	}
+	if text := log.EncodeOffsets(high); string(text) != d.lastHigh {
+		d.lastHigh = string(text)
+		d.high.Offer(text, fx)
+	}
 }
 
 func (b *Broker) offsetsIn(dir int32) (points, high []log.PartitionOffset) {
@@ -128,8 +152,11 @@ func (b *Broker) ownWrote(now seam.Now, in *seam.Wrote, fx *seam.Effects) {
 		if d.recovery.Wrote(in, fx) || d.high.Wrote(in, fx) || d.marker.Wrote(in, fx) {
 			return
 		}
+		if b.unlinked(d, in.Op, fx) {
+			return
+		}
 		for j := range d.renames {
-			if d.renames[j].op == in.Op && d.renames[j].stage == 0 {
+			if d.renames[j].op == in.Op && d.renames[j].stage == renameUnderWay {
 				if in.Fault != seam.OK && in.Fault != seam.NotFound {
 					b.fail(d.number, in.Fault, fx)
 					return

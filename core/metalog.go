@@ -8,6 +8,7 @@ import (
 	"rookery/core/controller"
 	"rookery/core/log"
 	"rookery/core/meta"
+	"rookery/core/must"
 	"rookery/core/producer"
 	"rookery/core/replica"
 	"rookery/core/seam"
@@ -141,7 +142,11 @@ func (b *Broker) answerProposal(q *proposal, fx *seam.Effects) {
 
 // proposalLost: the oldest write under way to the metadata log failed, and with it all behind it. The controller's state
 // is folded anew from what is left.
-func (b *Broker) proposalLost(now seam.Now, fx *seam.Effects) {
+func (b *Broker) proposalLost(fx *seam.Effects) {
+	if b.phase == phaseFolding {
+		b.fail(0, seam.NoSpace, fx) // not even the epoch's first entry could be written
+		return
+	}
 	next := b.boot.partition.replica.Log.End().Offset
 	b.controller = controller.New(b.config.Controller, b.random, b.image.Clone())
 	n := b.proposals.Len()
@@ -212,7 +217,8 @@ func (b *Broker) register(now seam.Now, fx *seam.Effects) {
 	feature.Name, feature.MinSupportedVersion, feature.MaxSupportedVersion = controller.MetadataVersion, 1, controller.MetadataVersionLevel
 	request.Features = append(request.Features, feature)
 	records, epoch, code := b.controller.RegisterBroker(request, b.boot.partition.replica.Log.Next(), false)
-	if code != wire.None || !b.propose(now, &proposal{records: records, kind: proposedRegistration}, fx) {
+	must.Be(code == wire.None, "T2: a broker's own registration is in order: its cluster, and directory ids that are not reserved")
+	if !b.propose(now, &proposal{records: records, kind: proposedRegistration}, fx) {
 		b.fail(0, seam.IOError, fx)
 		return
 	}

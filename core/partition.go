@@ -48,6 +48,7 @@ type partition struct {
 	replica  *replica.Replica
 	waiters  []uint32 // parked fetches
 	seen     int64    // the high watermark when waiters were last woken
+	unsynced int64    // bytes counted in the directory's sum
 	touched  bool
 	queued   bool            // for a Sync
 	epochs   log.Replacement // leader-epoch-checkpoint
@@ -230,12 +231,22 @@ func (b *Broker) doomedRename(p *partition, fx *seam.Effects) {
 type renaming struct {
 	op        seam.Op
 	partition *partition
-	stage     uint8 // 0: the rename is under way, 1: it waits for a sync, 2: it is covered by the sync under way
+	stage     renameStage
+	unlinks   []seam.Op // under way
 }
+
+type renameStage uint8
+
+const (
+	renameUnderWay renameStage = iota
+	renameUnsynced             // waits for the next Sync
+	renameSyncing              // the Sync under way covers it
+	renameSafe                 // its files are unlinked, then the folder goes
+)
 
 // renameWrote: the folder has its new name. Its old one is free, and the name's next owner can be made.
 func (b *Broker) renameWrote(now seam.Now, d *directory, i int, fx *seam.Effects) {
-	d.renames[i].stage = 1
+	d.renames[i].stage = renameUnsynced
 	p := d.renames[i].partition
 	if b.doomed[p.folder.Name]--; b.doomed[p.folder.Name] == 0 {
 		delete(b.doomed, p.folder.Name)
@@ -260,8 +271,8 @@ func (b *Broker) syncRenames(d *directory, fx *seam.Effects) {
 		return
 	}
 	for i := range d.renames {
-		if d.renames[i].stage == 1 {
-			d.renames[i].stage = 2
+		if d.renames[i].stage == renameUnsynced {
+			d.renames[i].stage = renameSyncing
 			if d.opRenames == 0 {
 				d.opRenames = b.numbers.Op()
 				fx.Syncs = append(fx.Syncs, seam.Sync{Op: d.opRenames, Folder: seam.Path{Dir: d.number}})
@@ -270,28 +281,53 @@ func (b *Broker) syncRenames(d *directory, fx *seam.Effects) {
 	}
 }
 
-// renamesSynced: what the sync covers cannot come back. The folders go, the deletions are answered.
+// renamesSynced: what the sync covers cannot come back, so the deletions are answered. The files are unlinked, and when
+// that has come back their folder is removed.
 func (b *Broker) renamesSynced(d *directory, fx *seam.Effects) {
 	d.opRenames = 0
-	kept := d.renames[:0]
-	for _, r := range d.renames {
-		if r.stage != 2 {
-			kept = append(kept, r)
+	for i := range d.renames {
+		r := &d.renames[i]
+		if r.stage != renameSyncing {
 			continue
 		}
-		p := r.partition
-		if p.replica != nil {
-			for _, file := range p.replica.Log.Files() {
-				fx.Files = append(fx.Files, seam.FileOp{Op: b.numbers.Op(), Deed: seam.Unlink, File: file})
-			}
+		r.stage = renameSafe
+		r.partition.deletion.folders--
+		if r.partition.replica == nil {
+			continue
 		}
-		fx.Files = append(fx.Files, seam.FileOp{Op: b.numbers.Op(), Deed: seam.Remove, Path: p.doomedPath()})
-		b.partitions[p.number] = nil
-		p.deletion.folders--
+		for _, file := range r.partition.replica.Log.Files() {
+			op := b.numbers.Op()
+			r.unlinks = append(r.unlinks, op)
+			fx.Files = append(fx.Files, seam.FileOp{Op: op, Deed: seam.Unlink, File: file})
+		}
 	}
-	d.renames = kept
+	b.removeFolders(d, fx)
 	b.syncRenames(d, fx)
 	b.answerDeletions(fx)
+}
+
+// removeFolders removes the folders whose files are gone.
+func (b *Broker) removeFolders(d *directory, fx *seam.Effects) {
+	d.renames = slices.DeleteFunc(d.renames, func(r renaming) bool {
+		if r.stage != renameSafe || len(r.unlinks) > 0 {
+			return false
+		}
+		fx.Files = append(fx.Files, seam.FileOp{Op: b.numbers.Op(), Deed: seam.Remove, Path: r.partition.doomedPath()})
+		b.partitions[r.partition.number] = nil
+		return true
+	})
+}
+
+// unlinked takes the completion of an Unlink of a doomed partition's file.
+func (b *Broker) unlinked(d *directory, op seam.Op, fx *seam.Effects) bool {
+	for i := range d.renames {
+		if k := slices.Index(d.renames[i].unlinks, op); k >= 0 {
+			d.renames[i].unlinks = slices.Delete(d.renames[i].unlinks, k, k+1)
+			b.removeFolders(d, fx)
+			return true
+		}
+	}
+	return false
 }
 
 func (b *Broker) answerDeletions(fx *seam.Effects) {
