@@ -84,6 +84,11 @@ func replayCommand() *cobra.Command {
 func printOne(r *workload.Result) {
 	fmt.Printf("%d steps, %d decisions (%d not benign), %.3f virtual seconds, %d lives\n", r.Steps, r.Decisions, len(r.Trace), float64(r.Virtual)/1e9, r.Lives)
 	fmt.Printf("%d batches acknowledged, %d refused, %d fetches, %d offsets listed\n", r.Acknowledged, r.Refused, r.Fetches, r.Lists)
+	fmt.Print("error codes:")
+	for _, code := range sortedCodes(r.Codes) {
+		fmt.Printf(" %d:%d", code, r.Codes[code])
+	}
+	fmt.Println()
 	if r.Failure != nil {
 		fmt.Printf("FAILED %v\n", r.Failure)
 	}

@@ -44,6 +44,7 @@ type ParkedFetch struct {
 type Watch struct {
 	laws    *Counts
 	durable map[string]bool
+	deleted map[string]bool // topics that come and go: a partition may be a new one under an old name
 	life    int
 	skip    int
 	seen    map[Partition]mark // of this life
@@ -56,8 +57,8 @@ type mark struct {
 }
 
 // NewWatch makes a Watch that has seen nothing.
-func NewWatch(laws *Counts, durable map[string]bool) *Watch {
-	return &Watch{laws: laws, durable: durable, seen: map[Partition]mark{}, epochs: map[Partition]int32{}}
+func NewWatch(laws *Counts, f *Facts) *Watch {
+	return &Watch{laws: laws, durable: f.Durable, deleted: f.Deleted, seen: map[Partition]mark{}, epochs: map[Partition]int32{}}
 }
 
 // every is how many Steps go by between two looks, but for the quiet ones: a look costs as much as several Steps.
@@ -112,9 +113,8 @@ func (w *Watch) one(p *PartitionView) error {
 	if err := w.require(p.LogStart <= p.Durable && p.Durable <= p.End && p.End <= p.Next && p.LogStart <= p.HighWatermark && p.HighWatermark <= p.End, OffsetsInOrder, p); err != nil {
 		return err
 	}
-	fleeting := known && p.LeaderEpoch < before.epoch // another topic of that name
-	if known && !fleeting {
-		if err := w.require(p.HighWatermark >= before.highWatermark || p.LeaderEpoch != before.epoch, HighWatermarkKept, p); err != nil {
+	if known && !w.deleted[p.Topic] {
+		if err := w.require(p.HighWatermark >= before.highWatermark && p.LeaderEpoch >= before.epoch, HighWatermarkKept, p); err != nil {
 			return err
 		}
 	}
@@ -123,7 +123,7 @@ func (w *Watch) one(p *PartitionView) error {
 			return err
 		}
 	}
-	if last, any := w.epochs[key]; any && !known && !w.mayReturn(p) {
+	if last, any := w.epochs[key]; any && !known && !w.deleted[p.Topic] {
 		if err := w.require(p.LeaderEpoch > last, EpochKept, p); err != nil {
 			return err
 		}
@@ -132,11 +132,13 @@ func (w *Watch) one(p *PartitionView) error {
 	return nil
 }
 
-// mayReturn says whether a partition may be a new one under an old name.
-func (w *Watch) mayReturn(p *PartitionView) bool { return p.Topic == "brief" || p.Topic == "fleet.ing" }
-
 // nobodySleepsOn is the lost wake-up: with nothing under way, a parked request that could be answered.
 func (w *Watch) nobodySleepsOn(p *PartitionView) error {
+	if w.durable[p.Topic] {
+		if err := w.require(p.Durable == p.Next, NoLostWakeup, p); err != nil {
+			return err // bytes that nobody syncs or writes any more
+		}
+	}
 	if err := w.require(p.Parked == 0 || p.HighWatermark < p.Next, NoLostWakeup, p); err != nil {
 		return err
 	}

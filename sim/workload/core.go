@@ -39,7 +39,7 @@ func coreParts(p *Plan, tape *world.Tape) world.Parts {
 
 func coreConfig(p *Plan, seeds *world.Stream, life int) core.Config {
 	c := core.DefaultConfig()
-	c.ClusterID = "sim"
+	c.ClusterID, c.Controller.ClusterID, c.AdvertisedPort = "sim", "sim", 9092
 	c.DirectoryIDs = []meta.UUID{{1}}
 	c.Incarnation = meta.UUID{2, byte(life >> 8), byte(life)}
 	for i := range c.Seed[:8] {

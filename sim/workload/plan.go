@@ -44,7 +44,7 @@ func drawPlan(tape *world.Tape, quiet bool) *Plan {
 	p.IndexInterval = [4]int{4096, 0, 100, 1000}[s.Choose(4)]
 	p.ThinkMillis = [4]int{40, 10, 80, 160}[s.Choose(4)]
 	p.Budget = 60 + 20*s.Choose(4)
-	p.ConnectionBytes = [4]int64{0, 8000, 40_000, 200_000}[s.Choose(4)]
+	p.ConnectionBytes = [4]int64{0, 130_000, 200_000, 400_000}[s.Choose(4)]
 	p.FrameBytes = [4]int64{0, 0, 60_000, 400_000}[s.Choose(4)]
 	p.ReplyBytes = [4]int64{0, 1000, 20_000, 100_000}[s.Choose(4)]
 	p.FetchBytesMax = [4]int32{0, 0, 1000, 20_000}[s.Choose(4)]
@@ -129,6 +129,14 @@ func (p *Plan) config(topic string) map[string]string {
 		config["flush.messages"] = "9223372036854775807"
 	}
 	return config
+}
+
+// padding keeps a batch of four records smaller than a segment.
+func (p *Plan) padding(wished int) int {
+	if p.SegmentBytes == 0 {
+		return wished
+	}
+	return min(wished, p.SegmentBytes/8)
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -1,6 +1,7 @@
 package workload
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -42,7 +43,8 @@ type parcel struct {
 	append   *check.Append
 	data     []byte
 	inFlight bool
-	life     int // of the node, at the first attempt
+	early    bool // it was sent when the broker may not have known the producer yet
+	life     int  // of the node, at the first attempt
 }
 
 func (p *producer) idle() bool {
@@ -55,6 +57,14 @@ func (p *producer) idle() bool {
 		}
 	}
 	return p.budget == 0 || p.run.draining
+}
+
+func (p *producer) String() string {
+	text := p.session.String()
+	for _, l := range p.lanes {
+		text += fmt.Sprintf(" %v:%d queued, %d in flight, rewind %v, resume %v", l.partition, len(l.queue), l.inFlight, l.rewind, l.resume)
+	}
+	return text
 }
 
 func (p *producer) turn(now seam.Mono, fx *seam.Effects) {
@@ -118,7 +128,7 @@ func (p *producer) begin(now seam.Mono, l *lane) {
 	a := &check.Append{Client: p.id, Partition: l.partition, Producer: -1, First: check.Value(p.id)<<32 | p.count,
 		Count: int32(1 + p.stream.Choose(4)), Acks: p.acks, Call: now, LastCall: now, Return: check.Unfinished, Base: -1, Unattended: p.acks == 0}
 	p.count += check.Value(a.Count)
-	spec := batchSpec{first: a.First, count: a.Count, padding: paddings[p.stream.Choose(8)], time: p.run.wall(now), producer: -1, epoch: -1, sequence: -1,
+	spec := batchSpec{first: a.First, count: a.Count, padding: p.run.plan.padding(paddings[p.stream.Choose(8)]), time: p.run.wall(now), producer: -1, epoch: -1, sequence: -1,
 		compressed: p.stream.Chance(1000), keyed: p.stream.Chance(5000)}
 	if p.idempotent {
 		a.Producer, a.Epoch = p.pid, p.epoch
@@ -149,6 +159,7 @@ func (p *producer) sendSome(now seam.Mono, fx *seam.Effects) bool {
 	request.TimeoutMillis = int32(1000 + p.stream.Choose(4)*10_000)
 	var sent []*lane
 	var batches []*parcel
+	unknown := false
 	for _, l := range p.lanes {
 		b := l.ready(now, !p.idempotent)
 		if b == nil || len(sent) > 0 && p.stream.Choose(2) == 0 {
@@ -158,13 +169,17 @@ func (p *producer) sendSome(now seam.Mono, fx *seam.Effects) bool {
 			continue
 		}
 		if !p.addTo(request, l, b) {
-			p.run.lookUp(p.session, now, fx)
-			return false
+			unknown = true
+			continue
 		}
 		b.inFlight, l.inFlight = true, l.inFlight+1
 		b.append.Attempts++
+		b.early = b.early || !l.known
 		b.append.LastCall = now
 		sent, batches = append(sent, l), append(batches, b)
+	}
+	if unknown && len(sent) == 0 {
+		p.run.lookUp(p.session, now, fx)
 	}
 	if len(sent) == 0 {
 		return false
@@ -326,7 +341,7 @@ func (p *producer) onRetriable(now seam.Mono, l *lane, b *parcel, code int16) {
 // a broker takes any sequence, KIP-360: the second batch may then have come in before the first.)
 func (p *producer) onMisnumbered(l *lane, b *parcel, code int16) {
 	run := p.run
-	calm := l.known && run.World.Node.Life == b.life && !run.plan.isFleeting(l.partition.Topic)
+	calm := !b.early && run.World.Node.Life == b.life && !run.plan.isFleeting(l.partition.Topic)
 	if calm && !run.require(false, check.RightlyNumbered, "%s: value %#x on %v: code %d, and there was no restart", p.name, b.append.First, l.partition, code) {
 		return
 	}

@@ -138,7 +138,7 @@ func (r *Run) observe() {
 		}
 	}
 	if r.broker.View != nil {
-		r.watch = check.NewWatch(w.Laws, r.facts.Durable)
+		r.watch = check.NewWatch(w.Laws, r.facts)
 		w.Watch = func(n *world.Node, m seam.Machine) {
 			if err := r.watch.After(n.Life, n.Quiet(), func() *check.View { return r.broker.View(m) }); err != nil {
 				w.Fail(err)
@@ -195,7 +195,7 @@ func (r *Run) whoWaits() string {
 	var who []string
 	for _, s := range r.clients {
 		if !s.agent.idle() {
-			who = append(who, s.String())
+			who = append(who, fmt.Sprint(s.agent))
 		}
 	}
 	return strings.Join(who, ", ")
@@ -353,8 +353,20 @@ func (r *Run) judge() {
 	}
 }
 
+// dump says what the broker's partitions look like when a run has failed.
+func (r *Run) dump() {
+	m := r.World.Node.Broker()
+	if r.World.Failure() == nil || r.World.Log == nil || r.broker.View == nil || m == nil {
+		return
+	}
+	for _, p := range r.broker.View(m).Partitions {
+		r.World.Log(fmt.Sprintf("  %+v", p))
+	}
+}
+
 func (r *Run) finish() *Result {
 	w, out := r.World, r.result
+	r.dump()
 	out.Failure, out.Hash, out.Steps, out.Virtual = w.Failure(), w.Hash(), w.Steps(), w.Now()
 	out.Decisions, out.Trace = r.tape.Total(), r.tape.Trace()
 	out.Faults, out.Laws, out.Lives = w.Counts, *w.Laws, w.Node.Life

@@ -30,11 +30,9 @@ type actor struct {
 	alarmAt seam.Mono // the earliest wish since the last Alarm
 	spins   int
 
-	fx        seam.Effects
-	ops       map[seam.Op]bool // emitted and not come back
-	files     map[seam.File]*handle
-	usedFiles map[seam.File]bool
-	reported  bool // it has written to its Broker
+	fx       seam.Effects
+	ops      map[seam.Op]bool // emitted and not come back
+	reported bool             // it has written to its Broker
 
 	links map[string]*link // of a client, by where they lead to
 	made  uint64           // how many links there were
@@ -48,7 +46,7 @@ type parcel struct {
 
 func (w *World) newActor(n *Node, address seam.Address, name string, m seam.Machine) *actor {
 	return &actor{world: w, node: n, address: address, name: name, machine: m, alarmAt: seam.Never,
-		ops: map[seam.Op]bool{}, files: map[seam.File]*handle{}, usedFiles: map[seam.File]bool{}, links: map[string]*link{}}
+		ops: map[seam.Op]bool{}, links: map[string]*link{}}
 }
 
 func (a *actor) push(in seam.Input) { a.pushLent(in, nil) }

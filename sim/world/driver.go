@@ -25,6 +25,7 @@ const (
 
 // task is one effect in a file's queue.
 type task struct {
+	by   *actor
 	kind taskKind
 	op   seam.Op
 	at   int64
@@ -32,12 +33,12 @@ type task struct {
 	data []byte
 	hash seam.Digest
 	path seam.Path
-	born seam.Mono
 }
 
-// handle is one File id of one machine, with its queue: one operation is under way, the others wait.
+// handle is one File id of a process, with its queue: one operation is under way, the others wait. A Recovery hands the
+// files that it opened to its Broker.
 type handle struct {
-	owner  *actor
+	home   *Node
 	id     seam.File
 	node   *inode // nil until created or opened
 	queue  []task
@@ -134,11 +135,12 @@ func (a *actor) performFree(fx *seam.Effects) {
 func (a *actor) fileOp(f *seam.FileOp) bool {
 	switch f.Deed {
 	case seam.Create, seam.Open:
-		if !a.world.require(f.File != 0 && !a.usedFiles[f.File], check.FileIDOnce, "%s: file %d again", a.name, f.File) {
+		n := a.node
+		if !a.world.require(f.File != 0 && !n.usedFiles[f.File], check.FileIDOnce, "%s: file %d again", a.name, f.File) {
 			return false
 		}
-		a.usedFiles[f.File] = true
-		a.files[f.File] = &handle{owner: a, id: f.File}
+		n.usedFiles[f.File] = true
+		n.files[f.File] = &handle{home: n, id: f.File}
 		kind := createTask
 		if f.Deed == seam.Open {
 			kind = openTask
@@ -149,7 +151,7 @@ func (a *actor) fileOp(f *seam.FileOp) bool {
 	case seam.Close:
 		return a.enqueue(f.File, task{kind: closeTask, op: f.Op})
 	case seam.Unlink:
-		return a.checkAtRest(f, func(h *handle) bool { return h.id == f.File && h.owner == a }) &&
+		return a.checkAtRest(f, func(h *handle) bool { return h.id == f.File }) &&
 			a.enqueue(f.File, task{kind: unlinkTask, op: f.Op})
 	case seam.Rename, seam.Remove:
 		below := a.node.Disk.find(f.Path)
@@ -164,7 +166,7 @@ func (n *inode) below(top *inode) bool {
 }
 
 func (a *actor) checkLent(f *seam.FileOp) bool {
-	h := a.files[f.File]
+	h := a.node.files[f.File]
 	if h == nil {
 		return true // enqueue says so
 	}
@@ -177,12 +179,10 @@ func (a *actor) checkLent(f *seam.FileOp) bool {
 }
 
 func (a *actor) checkAtRest(f *seam.FileOp, concerned func(*handle) bool) bool {
-	for _, other := range a.node.actors {
-		for _, h := range other.files { //tidy:unordered any of them breaks the law
-			if concerned(h) && !a.world.require(len(h.queue) == 0 && h.syncs == 0, check.NamesAtRest,
-				"%v of %q while %d operations and %d syncs of file %d of %s are under way", f.Deed, f.Path.Name, len(h.queue), h.syncs, h.id, other.name) {
-				return false
-			}
+	for _, h := range a.node.files { //tidy:unordered any of them breaks the law
+		if concerned(h) && !a.world.require(len(h.queue) == 0 && h.syncs == 0, check.NamesAtRest,
+			"%v of %q while %d operations and %d syncs of file %d are under way", f.Deed, f.Path.Name, len(h.queue), h.syncs, h.id) {
+			return false
 		}
 	}
 	return true
@@ -226,11 +226,11 @@ func (n *Node) carryOutPath(f *seam.FileOp, most int) ([]seam.Entry, seam.Fault)
 
 // enqueue puts a task behind those of its file.
 func (a *actor) enqueue(id seam.File, t task) bool {
-	h := a.files[id]
+	h := a.node.files[id]
 	if !a.world.require(h != nil, check.FileKnown, "%s: op %d on file %d, which is not open", a.name, t.op, id) || !a.begin(t.op) {
 		return false
 	}
-	t.born = a.world.now
+	t.by = a
 	h.queue = append(h.queue, t)
 	a.node.outstanding++
 	if len(h.queue) == 1 {
@@ -240,13 +240,10 @@ func (a *actor) enqueue(id seam.File, t task) bool {
 }
 
 func (h *handle) startNext() {
-	a := h.owner
-	w, n := a.world, a.node
+	n := h.home
+	w := n.world
 	delay := w.delay(&callTimes, w.Rates.SlowDisk)
 	n.whenAnswered(delay, nil, func(late bool) {
-		if a.dead {
-			return
-		}
 		t := h.queue[0]
 		h.carryOut(&t, late)
 		h.queue = h.queue[1:]
@@ -270,7 +267,7 @@ func (h *handle) carryOut(t *task, late bool) {
 }
 
 func (h *handle) carryOutWrite(t *task, late bool) {
-	a, w := h.owner, h.owner.world
+	a, w := t.by, h.home.world
 	if !w.require(hashOf(t.data) == t.hash, check.BytesUntouched, "%s: the bytes of write %d changed before it was done", a.name, t.op) {
 		return
 	}
@@ -303,7 +300,7 @@ func (h *handle) writePart(t *task, length int) {
 }
 
 func (h *handle) carryOutRead(t *task, late bool) {
-	a, w := h.owner, h.owner.world
+	a, w := t.by, h.home.world
 	in := &seam.Loaded{Op: t.op}
 	switch {
 	case h.node == nil:
@@ -320,11 +317,11 @@ func (h *handle) carryOutRead(t *task, late bool) {
 }
 
 func (h *handle) carryOutOther(t *task, late bool) {
-	a, w := h.owner, h.owner.world
+	a, w := t.by, h.home.world
 	in := &seam.Wrote{Op: t.op}
 	switch {
 	case t.kind == closeTask:
-		delete(a.files, h.id)
+		delete(h.home.files, h.id)
 	case late:
 		in.Fault = seam.Late
 	case w.disk.Chance(w.Rates.FileError):
@@ -340,11 +337,10 @@ func (h *handle) carryOutOther(t *task, late bool) {
 }
 
 func (h *handle) change(t *task, in *seam.Wrote) {
-	a := h.owner
-	d := a.node.Disk
+	d := h.home.Disk
 	switch t.kind {
 	case createTask:
-		if a.node.full() {
+		if h.home.full() {
 			in.Fault = seam.NoSpace
 			return
 		}
@@ -364,7 +360,7 @@ func (h *handle) change(t *task, in *seam.Wrote) {
 		if h.node == nil {
 			in.Fault = seam.NotFound
 		} else if in.Fault = d.unlink(h.node); in.Fault == seam.OK {
-			delete(a.files, h.id)
+			delete(h.home.files, h.id)
 		}
 	}
 }
@@ -374,7 +370,7 @@ func (a *actor) sync(s *seam.Sync) bool {
 	if s.File == 0 {
 		return a.syncFolder(s)
 	}
-	w, n, h := a.world, a.node, a.files[s.File]
+	w, n, h := a.world, a.node, a.node.files[s.File]
 	if !w.require(h != nil, check.FileKnown, "%s: sync %d of file %d, which is not open", a.name, s.Op, s.File) || !a.begin(s.Op) {
 		return false
 	}

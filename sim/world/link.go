@@ -194,7 +194,7 @@ func (a *actor) reply(r *seam.Reply) bool {
 	out := &outgoing{reply: *r, hash: hashOf(r.Head)}
 	out.reply.Body = nil
 	for _, g := range r.Body {
-		h := a.files[g.File]
+		h := n.files[g.File]
 		if !w.require(h != nil && h.node != nil, check.FileKnown, "%s: reply %d has a range of file %d, which is not open", a.name, r.Op, g.File) {
 			return false
 		}

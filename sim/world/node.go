@@ -24,6 +24,8 @@ type Node struct {
 	outstanding int        // operations of the disk, letters and replies under way
 	pending     []*pending // those that a death may leave half done
 	conns       map[seam.Conn]*link
+	files       map[seam.File]*handle
+	usedFiles   map[seam.File]bool
 	leases      map[seam.Lease]*lease
 	nextLease   seam.Lease
 	stopped     func()
@@ -72,6 +74,7 @@ func (n *Node) Start() {
 	n.Up, n.Ready = true, false
 	n.monoOrigin = seam.Second + seam.Mono(w.clock.Choose(4))*1000*seam.Second
 	n.outstanding, n.pending, n.stopped = 0, nil, nil
+	n.files, n.usedFiles = map[seam.File]*handle{}, map[seam.File]bool{}
 	n.conns, n.leases = map[seam.Conn]*link{}, map[seam.Lease]*lease{}
 	broker := w.newActor(n, seam.Address{Kind: seam.ToBroker}, fmt.Sprintf("broker.%d", n.Life), n.parts.Broker(n.Life))
 	n.actors = []*actor{broker}
@@ -107,10 +110,8 @@ func (n *Node) kill(why string) {
 	if !n.Up {
 		return
 	}
-	for _, a := range n.actors {
-		for _, id := range slices.Sorted(maps.Keys(a.files)) {
-			a.files[id].abandon()
-		}
+	for _, id := range slices.Sorted(maps.Keys(n.files)) {
+		n.files[id].abandon()
 	}
 	for _, p := range n.pending {
 		if !p.done && p.carry != nil && n.world.power.Choose(2) == 1 {
@@ -122,7 +123,7 @@ func (n *Node) kill(why string) {
 
 // abandon decides how much of a file's queue was done when the process died.
 func (h *handle) abandon() {
-	w := h.owner.world
+	w := h.home.world
 	done := w.power.Choose(len(h.queue) + 1)
 	for i := range h.queue[:done] {
 		t := &h.queue[i]
