@@ -48,6 +48,7 @@ type Fetch struct {
 	Parts       []Part
 	Reads       int  // under way
 	Parked      bool // waits for a high watermark or the deadline
+	full        bool // there is more to be read than the ranges hold
 	names       []byte
 }
 
@@ -82,6 +83,7 @@ type Source interface {
 // Plan gives each part its Range under the limits and returns how many bytes that is. Parts with an error get none.
 func (f *Fetch) Plan(source Source) (total int64, failed bool) {
 	left, whole := int64(max(0, f.MaxBytes)), true
+	f.full = false
 	for i := range f.Parts {
 		p := &f.Parts[i]
 		p.Range = seam.Range{}
@@ -92,18 +94,21 @@ func (f *Fetch) Plan(source Source) (total int64, failed bool) {
 		l, limit := source.Readable(p.Partition)
 		span, ok := l.Plan(p.Cursor, limit, min(left, int64(max(0, p.MaxBytes))), whole)
 		if !ok {
+			f.full = f.full || left == 0
 			continue
 		}
 		p.Range, whole = span, false
+		f.full = f.full || !l.Reaches(span, limit)
 		total += int64(span.Len)
 		left = max(0, left-int64(span.Len))
 	}
 	return total, failed
 }
 
-// Enough says whether the fetch is to be answered now.
+// Enough says whether the fetch is to be answered now. Ranges that cannot grow are never waited for: a limit was reached,
+// or the rest lies in the next segment (Kafka's DelayedFetch completes at once there too).
 func (f *Fetch) Enough(now seam.Now, total int64, failed bool) bool {
-	return failed || total >= int64(f.MinBytes) || now.Mono >= f.Deadline || len(f.Parts) == 0
+	return failed || f.full || total >= int64(f.MinBytes) || now.Mono >= f.Deadline || len(f.Parts) == 0
 }
 
 // Head writes the answer's head, and the ranges with their places in it.

@@ -42,6 +42,7 @@ const (
 	closingFile
 	renaming
 	syncingFolder
+	givingUp // what was half written is removed
 )
 
 // Offer asks for new content and returns its number: Settled reaches it when the content is in place (and durable, if
@@ -94,8 +95,12 @@ func (r *Replacement) Wrote(in *seam.Wrote, fx *seam.Effects) bool {
 		return false
 	}
 	switch {
+	case r.phase == givingUp:
+		r.stopped(fx)
 	case r.phase == creating && in.Fault == seam.Exists:
 		r.do(removing, seam.FileOp{Deed: seam.Remove, Path: r.temporary()}, fx)
+	case r.phase == removing && in.Fault == seam.NotFound:
+		r.advance(fx)
 	case in.Fault != seam.OK || r.phase == writing && in.Bytes != int64(len(r.content)):
 		r.failed(in.Fault, fx)
 	default:
@@ -120,6 +125,7 @@ func (r *Replacement) Synced(in *seam.Synced, fx *seam.Effects) bool {
 func (r *Replacement) advance(fx *seam.Effects) {
 	switch r.phase {
 	case removing:
+		r.file = r.Numbers.File() // an id is never used twice
 		r.create(fx)
 	case creating:
 		r.phase, r.op = writing, r.Numbers.Op()
@@ -144,8 +150,8 @@ func (r *Replacement) advance(fx *seam.Effects) {
 		fx.Syncs = append(fx.Syncs, seam.Sync{Op: r.op, Folder: r.folder()})
 	case syncingFolder:
 		r.finished(fx)
-	case idle:
-		must.Be(false, "L12: an idle replacement waits for nothing")
+	case idle, givingUp:
+		must.Be(false, "L12: a replacement that has ended waits for nothing")
 	}
 }
 
@@ -165,10 +171,16 @@ func (r *Replacement) failed(fault seam.Fault, fx *seam.Effects) {
 	if fault == seam.OK {
 		fault = seam.NoSpace
 	}
+	r.fault = fault
 	if r.phase == writing || r.phase == syncingFile {
-		fx.Files = append(fx.Files, seam.FileOp{Op: r.Numbers.Op(), Deed: seam.Unlink, File: r.file})
+		r.do(givingUp, seam.FileOp{Deed: seam.Unlink, File: r.file}, fx)
+		return
 	}
-	r.phase, r.op, r.fault, r.content = idle, 0, fault, nil
+	r.stopped(fx)
+}
+
+func (r *Replacement) stopped(fx *seam.Effects) {
+	r.phase, r.op, r.content = idle, 0, nil
 	if r.waiting != nil {
 		r.begin(fx)
 	}
@@ -207,7 +219,7 @@ func ParsePartitionOffsets(data []byte) ([]PartitionOffset, bool) {
 		}
 		partition, err1 := strconv.ParseInt(fields[1], 10, 32)
 		offset, err2 := strconv.ParseInt(fields[2], 10, 64)
-		if err1 != nil || err2 != nil || partition < 0 || offset < 0 {
+		if err1 != nil || err2 != nil || fields[0] == "" || partition < 0 || offset < 0 {
 			return nil, false
 		}
 		out = append(out, PartitionOffset{fields[0], int32(partition), offset})

@@ -12,11 +12,10 @@ func (l *Log) Empty() bool { return len(l.segments) == 0 }
 // already, and nothing may be appended any more.
 func (l *Log) Close(fx *seam.Effects, beside ...Beside) {
 	must.Be(l.planned.Len() == 0 && l.durable.Offset == l.end.Offset, "L13: a log is closed when it is durable to its end")
-	if len(l.segments) == 0 {
+	l.closed = true
+	if len(l.segments) == 0 || l.active().indexed {
 		return
 	}
-	s := l.active()
-	s.closed = true
-	s.index.Close(s.base)
-	l.CloseSegment(s.base, fx, beside...)
+	l.active().closed = true
+	l.CloseSegment(l.active().base, fx, beside...)
 }

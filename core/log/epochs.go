@@ -57,7 +57,7 @@ func (e *Epochs) At(offset int64) int32 {
 func (e *Epochs) EndOffsetFor(epoch int32, logEnd int64) (int32, int64) {
 	n := len(e.List)
 	switch {
-	case n == 0 || epoch < 0 || epoch > e.List[n-1].Epoch:
+	case n == 0 || epoch == -1 || epoch > e.List[n-1].Epoch:
 		return -1, -1
 	case epoch == e.List[n-1].Epoch:
 		return epoch, logEnd

@@ -3,6 +3,8 @@ package log
 import (
 	"encoding/binary"
 	"slices"
+
+	"rookery/core/batch"
 )
 
 // OffsetEntry of a .index file, 8 bytes big-endian: the last offset of a batch, relative to the segment's base, and
@@ -17,74 +19,98 @@ type TimeEntry struct {
 }
 
 // Index is a segment's sparse index: one entry after each index.interval.bytes of batches, as Kafka's LogSegment
-// writes them.
+// writes them. It depends on nothing but the segment's batches, so that rebuilding gives the same bytes.
 type Index struct {
 	Offsets      []OffsetEntry
 	Times        []TimeEntry
-	MaxTimestamp int64 // largest so far; meaningless while MaxLast is -1
+	MaxTimestamp int64 // largest so far, if dated
 	MaxLast      int64 // last offset of the first batch that has it
-	since        int32 // bytes since the last entry
-	began        bool
+	dated        bool  // some batch has a timestamp above -1, Kafka's "none"
+	entryAt      int64 // where the batch of the last entry begins
 }
 
 // Add takes a batch into account.
-func (x *Index) Add(base, last, position int64, size int32, maxTimestamp int64, interval int32) {
-	if !x.began || maxTimestamp > x.MaxTimestamp {
-		x.MaxTimestamp, x.MaxLast, x.began = maxTimestamp, last, true
+func (x *Index) Add(base, last, position, maxTimestamp int64, interval int32) {
+	if maxTimestamp > x.largest() {
+		x.MaxTimestamp, x.MaxLast, x.dated = maxTimestamp, last, true
 	}
-	if x.since > interval {
+	if position-x.entryAt > int64(interval) {
 		x.Offsets = append(x.Offsets, OffsetEntry{int32(last - base), int32(position)})
 		x.addTime(base)
-		x.since = 0
-	}
-	x.since += size
-}
-
-// Close adds the last time entry.
-func (x *Index) Close(base int64) {
-	if x.began {
-		x.addTime(base)
+		x.entryAt = position
 	}
 }
 
-// addTime keeps both columns strictly rising.
+// largest is the largest timestamp so far, -1 where there is none.
+func (x *Index) largest() int64 {
+	if x.dated {
+		return x.MaxTimestamp
+	}
+	return batch.NoTimestamp
+}
+
+// Close adds the last time entry: the largest timestamp of all. No batch may follow.
+func (x *Index) Close(base int64) { x.addTime(base) }
+
+// addTime keeps both columns strictly rising; times of -1 and below are no entry's.
 func (x *Index) addTime(base int64) {
-	entry := TimeEntry{x.MaxTimestamp, int32(x.MaxLast - base)}
-	if n := len(x.Times); n > 0 && (x.Times[n-1].Timestamp >= entry.Timestamp || x.Times[n-1].Relative >= entry.Relative) {
-		return
+	last := batch.NoTimestamp
+	if n := len(x.Times); n > 0 {
+		last = x.Times[n-1].Timestamp
 	}
-	x.Times = append(x.Times, entry)
+	if x.largest() > last {
+		x.Times = append(x.Times, TimeEntry{x.MaxTimestamp, int32(x.MaxLast - base)})
+	}
 }
 
-// Truncate drops what points at or behind size. The largest timestamp stays as an upper bound until the next segment.
-func (x *Index) Truncate(base, size, next int64) {
-	for n := len(x.Offsets); n > 0 && int64(x.Offsets[n-1].Position) >= size; n-- {
+// indexMark is an Index before a batch was added, as far as it takes to go back there.
+type indexMark struct {
+	offsets, times                 int32
+	dated                          bool
+	maxTimestamp, maxLast, entryAt int64
+}
+
+func (x *Index) mark() indexMark {
+	return indexMark{int32(len(x.Offsets)), int32(len(x.Times)), x.dated, x.MaxTimestamp, x.MaxLast, x.entryAt}
+}
+
+func (x *Index) rewind(m indexMark) {
+	x.Offsets, x.Times = x.Offsets[:m.offsets], x.Times[:m.times]
+	x.dated, x.MaxTimestamp, x.MaxLast, x.entryAt = m.dated, m.maxTimestamp, m.maxLast, m.entryAt
+}
+
+// resume turns what was read of a closed segment's files back into the Index as it was just behind the last entry whose
+// batch ends below limit. False: there is no such entry.
+func (x *Index) resume(base, limit int64) bool {
+	for n := len(x.Offsets); n > 0 && base+int64(x.Offsets[n-1].Relative) >= limit; n-- {
 		x.Offsets = x.Offsets[:n-1]
 	}
-	for n := len(x.Times); n > 0 && int64(x.Times[n-1].Relative) >= next-base; n-- {
+	if len(x.Offsets) == 0 {
+		return false
+	}
+	entry := x.Offsets[len(x.Offsets)-1]
+	for n := len(x.Times); n > 0 && x.Times[n-1].Relative > entry.Relative; n-- {
 		x.Times = x.Times[:n-1]
 	}
-	if x.MaxLast >= next {
-		x.MaxLast = next - 1
+	if n := len(x.Times); n > 0 {
+		x.dated, x.MaxTimestamp, x.MaxLast = true, x.Times[n-1].Timestamp, base+int64(x.Times[n-1].Relative)
 	}
-	if next == base {
-		x.began, x.since = false, 0
-	}
+	x.entryAt = int64(entry.Position)
+	return true
 }
 
-// Before is the position from which a walk over batches finds the one that holds base+relative: the entry before it.
-func (x *Index) Before(relative int64) int64 {
+// floor is the last entry not above relative: the batch sought is that one or lies behind it.
+func (x *Index) floor(relative int64) (OffsetEntry, bool) {
 	i, _ := slices.BinarySearchFunc(x.Offsets, relative, func(e OffsetEntry, r int64) int {
 		if int64(e.Relative) <= r {
 			return -1
 		}
 		return 1
 	})
-	// Entry i-1 names a batch whose last offset is at or below the one sought: that batch or one behind it holds it.
 	if i == 0 {
-		return 0
+		return OffsetEntry{}, false
 	}
-	return int64(x.Offsets[i-1].Position)
+	return x.Offsets[i-1], true
 }
 
 // EncodeOffsets is the content of a .index file.

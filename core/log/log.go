@@ -84,7 +84,12 @@ type segment struct {
 	syncGoal  syncPoint // what that Sync covers
 	synced    syncPoint // what the last one covered
 	closed    bool      // no batch follows
-	indexed   bool      // its index files were written
+	indexed   bool      // its index files were written, or their writing is under way
+	onDisk    bool      // its .index can be read back
+	rebuilt   bool      // its index had to be made again and waits for RewriteIndexes
+	suspect   bool      // its .index was found wrong: index holds what walks have seen below seen
+	seen      int64     // position up to which a suspect's index is made again
+	entries   int64     // bytes of its .index, while that is on the disk and not in memory
 	created   seam.Wall // wall clock when it was made, for segment.ms
 	firstTime int64     // timestamp of its first batch, -1 if none
 	index     Index     // the whole sparse index while active; of a closed segment, only when it was asked for
@@ -104,6 +109,7 @@ type Planned struct {
 	at      int64
 	size    int32
 	state   uint8
+	before  indexMark // of its segment
 }
 
 const (
@@ -128,7 +134,9 @@ type Log struct {
 	durable  Mark
 	planned  ordered.Ring[Planned]
 	recent   recent // the newest batches' places
-	batchLog uint64
+	closed   bool   // Close was called
+	reopened bool   // the files of a Restored log have ids of this machine
+	remade   int    // segments that wait for RewriteIndexes
 
 	names     uint64  // how many names were made or unmade
 	namesGoal uint64  // covered by the folder Sync under way
@@ -137,15 +145,17 @@ type Log struct {
 	rootSafe  bool    // the folder's own name is durable
 	opRoot    seam.Op
 
-	broken  bool // a write failed; nothing is planned until the files are cut
-	repairs int  // Truncates and Unlinks that the repair waits for
+	broken  bool      // a write failed; nothing is planned until the files are cut
+	failed  indexMark // of the first batch whose write failed
+	failing bool      // failed is set
+	repairs int       // Truncates and Unlinks that the repair waits for
 	dead    seam.Fault
 	side    []sideOp // operations that no answer waits for
 }
 
 // New makes the log of a partition that has no files yet. Its first segment starts at offset 0.
 func New(topic string, partition int32, folder seam.Path, config Config, numbers Numbers) *Log {
-	return &Log{Topic: topic, Partition: partition, Folder: folder, Config: config, numbers: numbers}
+	return &Log{Topic: topic, Partition: partition, Folder: folder, Config: config, numbers: numbers, reopened: true}
 }
 
 // Create makes the first segment of a new log, and with it the folder.
@@ -189,14 +199,9 @@ func (l *Log) Dead() seam.Fault { return l.dead }
 func (l *Log) Outstanding() bool { return l.planned.Len() > 0 }
 
 // Unsynced is how many bytes are in the page cache only.
-func (l *Log) Unsynced() int64 {
-	var n int64
-	for i := len(l.segments) - 1; i >= 0; i-- {
-		s := &l.segments[i]
-		n += s.done - s.synced.position
-		if s.closed && s.synced.position == s.size {
-			break
-		}
+func (l *Log) Unsynced() (n int64) {
+	for i := l.segmentOf(l.durable.Offset); i < len(l.segments); i++ {
+		n += l.segments[i].done - l.segments[i].synced.position
 	}
 	return n
 }
@@ -205,6 +210,7 @@ func (l *Log) Unsynced() int64 {
 // The caller has judged it; data must stay untouched until Pop has handed the batch back.
 func (l *Log) Append(now seam.Now, data []byte, epoch int32, maxTimestamp int64, fx *seam.Effects) (base int64) {
 	must.Be(!l.Broken(), "L1: nothing is planned on a log whose last write failed")
+	must.Be(l.reopened && !l.closed, "L14: a log is appended to when its files are open and until it is closed")
 	view := batch.View(data)
 	base = l.next
 	last := base + int64(view.LastOffsetDelta())
@@ -215,9 +221,9 @@ func (l *Log) Append(now seam.Now, data []byte, epoch int32, maxTimestamp int64,
 	s := l.active()
 	op := l.numbers.Op()
 	fx.Writes = append(fx.Writes, seam.Write{Op: op, File: s.file, At: s.size, Data: data})
-	l.planned.Push(Planned{Base: base, Last: last, op: op, segment: s.base, at: s.size, size: int32(len(data))})
-	s.index.Add(s.base, last, s.size, int32(len(data)), maxTimestamp, l.Config.IndexIntervalBytes)
-	if s.firstTime < 0 {
+	l.planned.Push(Planned{Base: base, Last: last, op: op, segment: s.base, at: s.size, size: int32(len(data)), before: s.index.mark()})
+	s.index.Add(s.base, last, s.size, maxTimestamp, l.Config.IndexIntervalBytes)
+	if s.size == 0 {
 		s.firstTime = maxTimestamp
 	}
 	l.recent.add(place{base: base, segment: s.base, at: s.size, size: int32(len(data))})
@@ -263,7 +269,6 @@ func (l *Log) roll(now seam.Now, fx *seam.Effects) {
 	if n := len(l.segments); n > 0 {
 		old := &l.segments[n-1]
 		old.closed = true
-		old.index.Close(old.base)
 		fx.Events = append(fx.Events, seam.Event{Kind: seam.SegmentRolled, Topic: l.Topic, Partition: l.Partition, A: l.next})
 	}
 	file := l.numbers.File()
@@ -286,15 +291,23 @@ func (l *Log) Wrote(in *seam.Wrote, fx *seam.Effects) {
 			p.state = written
 			if in.Fault != seam.OK || in.Bytes != int64(p.size) {
 				p.state = failed
-				l.broken = true
-				if l.dead == seam.OK && in.Fault != seam.NoSpace && in.Fault != seam.Planned {
-					fx.Events = append(fx.Events, seam.Event{Kind: seam.WriteRefused, Topic: l.Topic, Partition: l.Partition, Text: in.Fault.String()})
-				}
+				l.onWriteFailed(in.Fault, fx)
 			}
 			return
 		}
 	}
 	l.sideWrote(in, fx)
+}
+
+// onWriteFailed: one event for each time that the log stops.
+func (l *Log) onWriteFailed(fault seam.Fault, fx *seam.Effects) {
+	if fault == seam.OK {
+		fault = seam.NoSpace // cut short
+	}
+	if !l.Broken() {
+		fx.Events = append(fx.Events, seam.Event{Kind: seam.WriteRefused, Topic: l.Topic, Partition: l.Partition, Text: fault.String()})
+	}
+	l.broken = true
 }
 
 // Pop hands out, in order, the next batch whose Write is decided: written (end moves behind it) or failed (it never
@@ -313,8 +326,11 @@ func (l *Log) Pop(fx *seam.Effects) (p Planned, ok, done bool) {
 	}
 	if front.state == failed {
 		p = l.planned.Pop()
-		for i := range l.planned.Len() {
-			l.planned.At(i).state = failed
+		if !l.failing {
+			l.failing, l.failed = true, p.before
+			for i := range l.planned.Len() {
+				l.planned.At(i).state = failed
+			}
 		}
 		if l.planned.Len() == 0 {
 			l.repair(fx)
@@ -352,26 +368,33 @@ func (l *Log) segmentAt(base int64) *segment {
 func (l *Log) repair(fx *seam.Effects) {
 	must.Be(l.planned.Len() == 0, "L8: a repair starts when no write is under way")
 	l.next = l.end.Offset
-	l.Epochs.TruncateFromEnd(l.next)
+	l.Epochs.TruncateFromEnd(l.next + 1) // the leader's own epoch may begin here
 	l.recent.truncate(l.next)
-	for n := len(l.segments); n > 0 && l.segments[n-1].done == 0 && l.segments[n-1].base >= l.next; n-- {
+	for n := len(l.segments); n > 0 && l.segments[n-1].behind(l.next); n-- {
 		l.drop(&l.segments[n-1], fx)
 		l.segments = l.segments[:n-1]
 	}
 	if len(l.segments) > 0 && l.active().size > l.active().done {
 		l.cut(l.active(), fx)
 	}
+	l.failing = false
 	l.broken = l.repairs > 0
 }
 
+// behind says whether a segment goes when the log is cut back to next: it lies behind, or its file was never made.
+func (s *segment) behind(next int64) bool {
+	return s.done == 0 && (s.base > next || s.base == next && s.birth == 0)
+}
+
 func (l *Log) cut(s *segment, fx *seam.Effects) {
-	s.size, s.next, s.closed, s.indexed = s.done, l.next, false, false
-	s.index.Truncate(s.base, s.size, l.next)
+	gone := s.size - s.done
+	s.size, s.next, s.closed = s.done, l.next, false
+	s.index.rewind(l.failed)
 	l.repairs++
 	op := l.numbers.Op()
 	l.side = append(l.side, sideOp{op: op, kind: sideCut, file: s.file})
 	fx.Files = append(fx.Files, seam.FileOp{Op: op, Deed: seam.Truncate, File: s.file, Size: s.size})
-	fx.Events = append(fx.Events, seam.Event{Kind: seam.Truncated, Topic: l.Topic, Partition: l.Partition, A: l.next, Text: "a write failed"})
+	fx.Events = append(fx.Events, seam.Event{Kind: seam.Truncated, Topic: l.Topic, Partition: l.Partition, A: l.next, B: gone, Text: "a write failed"})
 }
 
 // drop forgets a segment that holds nothing. If its Create is still under way the Unlink waits for that.

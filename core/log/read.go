@@ -59,6 +59,9 @@ type Cursor struct {
 	file    seam.File
 	at      int64
 	size    int32 // of the batch found
+	entryAt int64 // where the walk began: at an index entry, or at the segment's start
+	entry   int64 // the last offset that the entry promises of the batch there, -1: not to be checked
+	doubted bool  // the search began anew once: what the index says was not there
 }
 
 // Next of a Cursor is what it needs.
@@ -97,43 +100,66 @@ func (l *Log) Find(offset int64) (c Cursor, next Next, want Want) {
 func (l *Log) enter(c Cursor, i int) (Cursor, Next, Want) {
 	s := &l.segments[i]
 	c.segment, c.file = s.base, s.file
-	if s.closed && s.indexed && s.index.Offsets == nil && s.done > int64(l.Config.IndexIntervalBytes) {
-		return c, NeedIndex, Want{File: s.indexFile, Len: l.Config.IndexBytes}
+	if s.onDisk && s.index.Offsets == nil && s.entries > 0 {
+		return c, NeedIndex, Want{File: s.indexFile, Len: int32(min(s.entries, int64(l.Config.IndexBytes)))}
 	}
-	c.at = s.index.Before(c.Offset - s.base)
+	return l.begin(c, s)
+}
+
+// begin starts the walk at the index entry before the offset, or at the segment's start.
+func (l *Log) begin(c Cursor, s *segment) (Cursor, Next, Want) {
+	c.at, c.entryAt, c.entry = 0, 0, -1
+	if e, ok := s.index.floor(c.Offset - s.base); ok {
+		c.at, c.entryAt, c.entry = int64(e.Position), int64(e.Position), s.base+int64(e.Relative)
+	}
 	return c, NeedBytes, l.wantHeaders(s, c.at)
 }
 
-// wantHeaders covers one index interval and the header behind it.
+// wantHeaders covers one index interval and the header behind it; more where an index has to be made again.
 func (l *Log) wantHeaders(s *segment, at int64) Want {
-	return Want{File: s.file, At: at, Len: int32(min(int64(l.Config.IndexIntervalBytes)+batch.HeaderSize, s.done-at))}
+	const suspectBytes = 64 << 10
+	length := int64(l.Config.IndexIntervalBytes) + batch.HeaderSize
+	if s.suspect {
+		length = max(length, suspectBytes)
+	}
+	return Want{File: s.file, At: at, Len: int32(min(length, s.done-at))}
 }
 
 // Loaded goes on with a search when its Read came back.
 func (l *Log) Loaded(c Cursor, was Next, in *seam.Loaded) (Cursor, Next, Want) {
 	i := l.segmentOf(c.segment)
-	s := &l.segments[i]
-	if s.base != c.segment {
+	if len(l.segments) == 0 || l.segments[i].base != c.segment {
 		return l.again(c)
 	}
 	if was == NeedIndex {
-		entries, ok := ParseOffsets(in.Data, s.done)
-		if in.Fault != seam.OK || !ok {
-			entries = []OffsetEntry{} // lost or wrong: the walk from the segment's start finds it all the same
-		}
-		if l.evictIndexes(i); s.index.Offsets == nil {
-			s.index.Offsets = entries
-			if entries == nil {
-				s.index.Offsets = []OffsetEntry{}
-			}
-		}
-		c.at = s.index.Before(c.Offset - s.base)
-		return c, NeedBytes, l.wantHeaders(s, c.at)
+		l.indexLoaded(i, in)
+		return l.begin(c, &l.segments[i])
 	}
 	if in.Fault != seam.OK {
 		return c, Unreadable, Want{}
 	}
 	return l.walk(c, i, in.Data)
+}
+
+// indexLoaded keeps what was read of a cold index; what cannot be read or is no index is made again.
+func (l *Log) indexLoaded(i int, in *seam.Loaded) {
+	s := &l.segments[i]
+	if s.index.Offsets != nil || !s.onDisk {
+		return // another search was faster
+	}
+	entries, ok := ParseOffsets(in.Data, s.done)
+	if in.Fault != seam.OK || !ok || int64(len(in.Data)) != s.entries {
+		l.doubt(s)
+		return
+	}
+	l.evictIndexes(i)
+	s.index.Offsets = entries
+}
+
+// doubt drops a cold index that is wrong. Walks over the segment make it again as they go; it is whole when one has
+// come to the end.
+func (l *Log) doubt(s *segment) {
+	s.index, s.suspect, s.onDisk, s.seen = Index{}, true, false, 0
 }
 
 // again restarts a search whose segment went away meanwhile.
@@ -147,7 +173,7 @@ func (l *Log) again(c Cursor) (Cursor, Next, Want) {
 // evictIndexes keeps one cold index a partition in memory.
 func (l *Log) evictIndexes(keep int) {
 	for i := range l.segments {
-		if s := &l.segments[i]; i != keep && s.closed && s.indexed && s.indexFile != 0 {
+		if s := &l.segments[i]; i != keep && s.onDisk {
 			s.index.Offsets = nil
 		}
 	}
@@ -167,20 +193,56 @@ func (l *Log) walk(c Cursor, i int, data []byte) (Cursor, Next, Want) {
 		rest := data[min(c.at-from, int64(len(data))):]
 		if len(rest) < batch.HeaderSize {
 			if c.at == from {
-				return c, Unreadable, Want{}
+				return l.lost(c, s)
 			}
 			return c, NeedBytes, l.wantHeaders(s, c.at)
 		}
 		view := batch.View(rest)
-		size := int64(view.Size())
-		if size < batch.HeaderSize || c.at+size > s.done || view.BaseOffset() < s.base {
-			return c, Unreadable, Want{}
+		if !s.holds(view, c.at) || c.entry >= 0 && c.at == c.entryAt && view.LastOffset() != c.entry {
+			return l.lost(c, s)
 		}
+		l.see(s, view, c.at)
 		if view.LastOffset() >= c.Offset {
-			c.size = int32(size)
+			c.size = int32(view.Size())
 			return c, Found, Want{}
 		}
-		c.at += size
+		if s.onDisk && c.at-c.entryAt > sparse*int64(l.Config.IndexIntervalBytes) {
+			l.doubt(s) // the batch should have had an entry by now, and the search would have begun there
+			return l.begin(c, s)
+		}
+		c.at += view.Size()
+	}
+}
+
+// sparse is how many intervals may lie between two entries: Kafka counts anew after each start.
+const sparse = 16
+
+// holds says whether view can be a batch of the segment at that position.
+func (s *segment) holds(view batch.View, at int64) bool {
+	return view.Magic() == batch.Magic && view.Size() >= batch.HeaderSize && at+view.Size() <= s.done &&
+		view.LastOffsetDelta() >= 0 && view.BaseOffset() >= s.base && (!s.closed || view.LastOffset() < s.next)
+}
+
+// lost: there is no batch where one should be. If an index entry led there, the index is wrong.
+func (l *Log) lost(c Cursor, s *segment) (Cursor, Next, Want) {
+	if c.entry >= 0 && !c.doubted && (s.onDisk || s.suspect) {
+		if c.doubted = true; s.onDisk {
+			l.doubt(s)
+		}
+		return l.begin(c, s)
+	}
+	return c, Unreadable, Want{}
+}
+
+// see adds a batch to an index that is made again.
+func (l *Log) see(s *segment, view batch.View, at int64) {
+	if !s.suspect || at != s.seen {
+		return
+	}
+	s.index.Add(s.base, view.LastOffset(), at, view.MaxTimestamp(), l.Config.IndexIntervalBytes)
+	if s.seen += view.Size(); s.seen == s.done {
+		s.suspect, s.rebuilt = false, true
+		l.remade++
 	}
 }
 
@@ -188,10 +250,10 @@ func (l *Log) walk(c Cursor, i int, data []byte) (Cursor, Next, Want) {
 // (KIP-74). A Range may end inside a batch, never behind limit. Empty when limit lies before the batch's end.
 func (l *Log) Plan(c Cursor, limit Mark, max int64, whole bool) (seam.Range, bool) {
 	i := l.segmentOf(c.segment)
-	s := &l.segments[i]
-	if s.base != c.segment {
+	if len(l.segments) == 0 || l.segments[i].base != c.segment {
 		return seam.Range{}, false
 	}
+	s := &l.segments[i]
 	upTo := s.done
 	if limit.Segment == s.base {
 		upTo = limit.Position
@@ -210,4 +272,10 @@ func (l *Log) Plan(c Cursor, limit Mark, max int64, whole bool) (seam.Range, boo
 	}
 	const rangeMax = 1<<31 - 1
 	return seam.Range{File: s.file, At: c.at, Len: int32(min(upTo-c.at, max, rangeMax))}, true
+}
+
+// Reaches says whether a Range of Plan ends at limit: nothing more could be read.
+func (l *Log) Reaches(span seam.Range, limit Mark) bool {
+	i := l.segmentOf(limit.Segment)
+	return len(l.segments) > 0 && l.segments[i].file == span.File && span.At+int64(span.Len) >= limit.Position
 }

@@ -16,22 +16,27 @@ func (l *Log) SyncWanted() bool {
 	if l.opFolder == 0 && l.namesSafe < l.names || l.opRoot == 0 && !l.rootSafe && l.names > 0 {
 		return true
 	}
-	for i := len(l.segments) - 1; i >= 0; i-- {
-		s := &l.segments[i]
-		if s.opSync == 0 && s.birth != 0 && s.done > s.synced.position {
+	for i := l.segmentOf(l.durable.Offset); i < len(l.segments); i++ {
+		if l.segments[i].syncable() {
 			return true
-		}
-		if s.closed && s.synced.position == s.size {
-			return false
 		}
 	}
 	return false
 }
 
-// ClosedUnsynced says whether a closed segment is not on the disk yet.
+// syncable: something was written that no Sync has covered, and none is under way.
+func (s *segment) syncable() bool {
+	return s.opSync == 0 && s.birth != 0 && s.done > s.synced.position
+}
+
+// ClosedUnsynced says whether a closed segment, or its name, is not on the disk yet.
 func (l *Log) ClosedUnsynced() bool {
-	i := l.firstUnsynced()
-	return i < len(l.segments) && l.segments[i].closed
+	for i := l.segmentOf(l.durable.Offset); i < len(l.segments); i++ {
+		if s := &l.segments[i]; s.closed && (s.done > s.synced.position || s.birth > l.namesSafe || !l.rootSafe) {
+			return true
+		}
+	}
+	return false
 }
 
 // EmitSyncs emits the Syncs that SyncWanted speaks of, at most one under way a file, and says how many. What each one
@@ -47,9 +52,9 @@ func (l *Log) EmitSyncs(fx *seam.Effects) (emitted int) {
 		fx.Syncs = append(fx.Syncs, seam.Sync{Op: l.opRoot, Folder: seam.Path{Dir: l.Folder.Dir}})
 		emitted++
 	}
-	for i := l.firstUnsynced(); i < len(l.segments) && emitted < maxSyncsPerCall; i++ {
+	for i := l.segmentOf(l.durable.Offset); i < len(l.segments) && emitted < maxSyncsPerCall; i++ {
 		s := &l.segments[i]
-		if s.opSync == 0 && s.birth != 0 && s.done > s.synced.position {
+		if s.syncable() {
 			s.opSync, s.syncGoal = l.numbers.Op(), syncPoint{offset: l.writtenUpTo(i), position: s.done}
 			fx.Syncs = append(fx.Syncs, seam.Sync{Op: s.opSync, File: s.file})
 			emitted++
@@ -64,14 +69,6 @@ func (l *Log) writtenUpTo(i int) int64 {
 		return s.next
 	}
 	return l.end.Offset
-}
-
-func (l *Log) firstUnsynced() int {
-	i := len(l.segments) - 1
-	for i > 0 && !(l.segments[i-1].closed && l.segments[i-1].synced.position == l.segments[i-1].size) {
-		i--
-	}
-	return i
 }
 
 // Synced takes a Sync's completion. moved says that durable came forward. A fault ends the log: the kernel has marked
@@ -153,6 +150,7 @@ const (
 	sideDoomed                 // the same, of a segment that was dropped meanwhile
 	sideUnlink
 	sideCut   // the Truncate of a repair
+	sideOpen  // a .log of a Restored log
 	sideIndex // the last operation that makes a .index or .timeindex
 	sideOther
 )
@@ -194,6 +192,8 @@ func (l *Log) sideDone(side sideOp, in *seam.Wrote, fx *seam.Effects) {
 		l.repaired(in.Fault)
 	case sideCut:
 		l.repaired(in.Fault)
+	case sideOpen:
+		l.onReopened(side, in.Fault, fx)
 	case sideIndex:
 		l.indexWritten(side, in)
 	case sideOther:
@@ -213,7 +213,10 @@ func (l *Log) segmentLost(fault seam.Fault, fx *seam.Effects) {
 func (l *Log) indexWritten(side sideOp, in *seam.Wrote) {
 	for i := range l.segments {
 		s := &l.segments[i]
-		if s.base == side.base && s.closed && s.indexed && in.Fault == seam.OK && s.indexFile == side.file {
+		if s.base == side.base && s.closed && s.indexed && !s.rebuilt && in.Fault == seam.OK && s.indexFile == side.file {
+			s.onDisk, s.entries = in.Bytes == int64(8*len(s.index.Offsets)), in.Bytes
+		}
+		if s.base == side.base && s.onDisk {
 			s.index.Offsets, s.index.Times = nil, nil
 		}
 	}
@@ -234,16 +237,21 @@ func (l *Log) Closable() (base int64, ok bool) {
 // the offset behind the segment). Nothing waits for these writes.
 func (l *Log) CloseSegment(closed int64, fx *seam.Effects, beside ...Beside) {
 	s := l.segmentAt(closed)
-	must.Be(s.done == s.size, "L6: indexes are written when every batch of the segment is")
+	must.Be(s.closed && s.done == s.size, "L6: indexes are written when the segment is closed and every batch of it is written")
 	s.indexed = true
-	s.indexFile = l.derived(s.indexFile, l.path(s.base, ".index"), s.index.EncodeOffsets(), s.base, sideIndex, fx)
-	s.timeFile = l.derived(s.timeFile, l.path(s.base, ".timeindex"), s.index.EncodeTimes(), s.base, sideOther, fx)
+	l.writeIndexes(s, fx)
 	for _, b := range beside {
 		file := l.derived(0, l.path(s.next, b.Suffix), b.Content, s.base, sideOther, fx)
 		op := l.numbers.Op()
 		l.side = append(l.side, sideOp{op: op, kind: sideOther})
 		fx.Files = append(fx.Files, seam.FileOp{Op: op, Deed: seam.Close, File: file})
 	}
+}
+
+func (l *Log) writeIndexes(s *segment, fx *seam.Effects) {
+	s.index.Close(s.base)
+	s.indexFile = l.derived(s.indexFile, l.path(s.base, ".index"), s.index.EncodeOffsets(), s.base, sideIndex, fx)
+	s.timeFile = l.derived(s.timeFile, l.path(s.base, ".timeindex"), s.index.EncodeTimes(), s.base, sideOther, fx)
 }
 
 // Beside is a small derived file written beside the segments.

@@ -171,6 +171,7 @@ func (r *Replica) Wrote(in *seam.Wrote, fx *seam.Effects) {
 		}
 	}
 	r.advance()
+	r.wakeRepeats()
 }
 
 // taken: the batch is in the page cache.
@@ -184,7 +185,6 @@ func (r *Replica) taken(waiter parked) {
 		return
 	}
 	r.Done = append(r.Done, Done{Ticket: waiter.ticket})
-	r.wakeRepeats()
 }
 
 // lost: the batch was never written.
@@ -206,6 +206,7 @@ func (r *Replica) lost(waiter parked, base int64) {
 
 // closeSegments writes indexes and the producers' snapshot of each segment that is whole now.
 func (r *Replica) closeSegments(fx *seam.Effects) {
+	r.Log.RewriteIndexes(fx)
 	for base, ok := r.Log.Closable(); ok; base, ok = r.Log.Closable() {
 		r.Log.CloseSegment(base, fx, r.Snapshot()...)
 	}

@@ -18,7 +18,7 @@ func (l *Loop) deliver(sends []seam.Send) {
 				l.parent.Post(&seam.Mail{From: l.address, Body: s.Body})
 				go l.parent.Run()
 			}
-		case seam.ToRecovery, seam.ToCleaner:
+		case seam.ToRecovery, seam.ToCleaner, seam.ToSearch:
 			l.toChild(s)
 		case seam.ToPeer, seam.ToOperator:
 		}

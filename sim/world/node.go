@@ -287,7 +287,7 @@ func (n *Node) actorAt(from *actor, to seam.Address) *actor {
 			return a
 		}
 	}
-	if n.parts.Actor == nil || to.Kind != seam.ToRecovery && to.Kind != seam.ToCleaner {
+	if n.parts.Actor == nil || to.Kind != seam.ToRecovery && to.Kind != seam.ToCleaner && to.Kind != seam.ToSearch {
 		return nil
 	}
 	a := n.world.newActor(n, to, fmt.Sprintf("machine %d/%d", to.Kind, to.ID), n.parts.Actor(to))
