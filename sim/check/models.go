@@ -74,25 +74,30 @@ func registerModel() porcupine.Model {
 
 func stepRegister(id [16]byte, a Admin) []any {
 	none := [16]byte{}
+	there := id != none && (a.ID == none || a.Deed == CreateTopic || a.ID == id || id == someID) // the topic that it means
 	switch {
 	case a.Deed == LookupTopic && a.ID != none && id == someID:
 		return []any{a.ID}
 	case a.Deed == LookupTopic:
 		return onlyIf(id == a.ID, id)
-	case a.Deed == CreateTopic && a.Outcome == Done:
-		return onlyIf(id == none, a.ID)
 	case a.Deed == CreateTopic && a.Outcome == Refused: // it exists
-		return onlyIf(id != none, id)
-	case a.Deed == CreateTopic && id == none:
+		return onlyIf(there, id)
+	case a.Deed == CreateTopic && id != none:
+		return onlyIf(a.Outcome == Unknown, id)
+	case a.Deed == CreateTopic && a.Outcome == Unknown:
 		return []any{id, someID}
+	case a.Deed == CreateTopic && a.ID == none: // an old version's answer has no id
+		return []any{someID}
 	case a.Deed == CreateTopic:
-		return []any{id}
+		return []any{a.ID}
 	case a.Outcome == Done:
-		return onlyIf(id != none, none)
-	case a.Outcome == Refused: // there is none
-		return onlyIf(id == none, id)
+		return onlyIf(there, none)
+	case a.Outcome == Refused: // there is none, or it is another one
+		return onlyIf(!there || id == someID && a.ID != none, id)
+	case there:
+		return []any{id, none}
 	}
-	return []any{id, none}
+	return []any{id}
 }
 
 func onlyIf(holds bool, state [16]byte) []any {
