@@ -7,7 +7,7 @@
 #	make sim        seeds until FOR is over, on every core
 #	make fuzz       every fuzz target for FUZZ seconds
 #	make interop    clients of other houses against the built binary
-#	make powercut   power cuts under the built binary (root and /dev/fuse)
+#	make powercut   a full disk, and power cuts under the built binary (root and /dev/fuse)
 #	make mutants    planted bugs and how long each lives
 #	make bench      ratios to the reference broker
 #	make board      rewrite specs/board.md from what the runs above left behind
@@ -21,7 +21,7 @@ FUZZ  ?= 10s
 # Nested modules (their own go.mod) are out of ./... and have scripts of their own.
 GOFILES = $(shell git ls-files -co --exclude-standard '*.go' ':!:**/testdata/**')
 
-.PHONY: quick check test race sim fuzz bench interop powercut mutants board build format vet lines tools-check
+.PHONY: quick check test race sim fuzz bench interop powercut mutants board build format vet lines
 
 build:
 	$(GO) build -trimpath -o bin/ ./cmd/...
@@ -66,6 +66,7 @@ interop: build
 	bench/interop/run
 
 powercut: build
+	$(GO) test -count=1 -tags root -run TestFullDisk ./cmd/rookery
 	sim/powercut/run
 
 mutants:
