@@ -15,7 +15,7 @@ import (
 // policy, not a record of what is the case: DO NOT CHANGE THIS TO FIX A BUILD. A package that no line names fails, so a
 // new room begins with a line here. Tests may import anything.
 //
-//	core/x    a package of the module        x/...   every package below it
+//	core/x    a package of the module        x/...   it and every package below
 //	PURE      the part of std that reads nothing but its arguments
 //	STD       all of std but log (log/slog is meant)
 //	ANY       anything

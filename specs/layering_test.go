@@ -30,7 +30,7 @@ func allowed(name string) []string {
 // matches holds a word of the policy against a package of the module or a library.
 func matches(word, name string) bool {
 	if below, ok := strings.CutSuffix(word, "/..."); ok {
-		return strings.HasPrefix(name, below+"/")
+		return name == below || strings.HasPrefix(name, below+"/")
 	}
 	if strings.HasSuffix(word, "/") {
 		return strings.HasPrefix(name, word) || name+"/" == word

@@ -104,7 +104,7 @@ func (a *actor) isDue(in seam.Input) bool {
 		return a.node.mayHangUp(in.Conn)
 	case *seam.Alarm:
 		a.alarmAt = seam.Never
-	default:
+	case *seam.Started, *seam.Opened, *seam.Request, *seam.Wrote, *seam.Synced, *seam.Loaded, *seam.Sent, *seam.Mail, *seam.Stop:
 		a.spins = 0
 	}
 	return true
