@@ -204,11 +204,11 @@ func (b *Broker) settle(now seam.Now, fx *seam.Effects) {
 	b.drain(now, fx)
 	b.progress(now, fx)
 	b.drain(now, fx)
-	for i := range b.dirs {
-		b.startSyncs(&b.dirs[i], fx)
-	}
 	b.ring(now, fx)
 	b.drain(now, fx)
+	for i := range b.dirs {
+		b.startSyncs(now, &b.dirs[i], fx)
+	}
 	b.alarm(now, fx)
 }
 
@@ -255,7 +255,7 @@ func (b *Broker) drainReplica(now seam.Now, p *partition, fx *seam.Effects) {
 		}
 	}
 	b.countUnsynced(p, fx)
-	b.wantSync(p)
+	b.wantSync(now, p)
 	b.maybeRemoved(p, fx)
 }
 

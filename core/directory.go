@@ -57,8 +57,8 @@ func (b *Broker) countUnsynced(p *partition, fx *seam.Effects) {
 }
 
 // wantSync queues a partition for a Sync, if it wants one.
-func (b *Broker) wantSync(p *partition) {
-	if p.queued || p.replica == nil || !p.wantsSync(b.phase) {
+func (b *Broker) wantSync(now seam.Now, p *partition) {
+	if p.queued || p.replica == nil || !p.wantsSync(now, b.phase) {
 		return
 	}
 	p.queued = true
@@ -66,24 +66,28 @@ func (b *Broker) wantSync(p *partition) {
 }
 
 // wantsSync: when the broker stops, everything is to reach the disk; what is deleted needs nothing more.
-func (p *partition) wantsSync(phase phase) bool {
+func (p *partition) wantsSync(now seam.Now, phase phase) bool {
 	switch {
 	case p.state != partitionOpen:
 		return false
 	case phase == phaseStopping:
 		return p.replica.Log.SyncWanted()
 	}
-	return p.replica.SyncWanted()
+	return p.replica.SyncWanted(now.Mono)
 }
 
 // startSyncs emits Syncs while fewer than config.SyncsMax are under way in the directory: side by side they make many
 // files durable in the time of a few.
-func (b *Broker) startSyncs(d *directory, fx *seam.Effects) {
+func (b *Broker) startSyncs(now seam.Now, d *directory, fx *seam.Effects) {
 	for d.syncing < b.config.SyncsMax && d.queue.Len() > 0 {
 		p := d.queue.Pop()
 		p.queued = false
-		if p.wantsSync(b.phase) {
-			d.syncing += p.replica.Log.EmitSyncs(fx)
+		switch {
+		case !p.wantsSync(now, b.phase):
+		case b.phase == phaseStopping:
+			d.syncing += p.replica.Log.EmitSyncs(false, fx)
+		default:
+			d.syncing += p.replica.EmitSyncs(fx)
 		}
 	}
 }
@@ -95,6 +99,11 @@ func (b *Broker) checkpoints(now seam.Now, fx *seam.Effects) {
 		return
 	}
 	b.checkpointAt = now.Mono + b.config.CheckpointEvery
+	for _, p := range b.partitions[1:] {
+		if p != nil {
+			b.wantSync(now, p)
+		}
+	}
 	for i := range b.dirs {
 		b.checkpoint(&b.dirs[i], fx)
 	}

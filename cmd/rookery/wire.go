@@ -187,12 +187,17 @@ func (n *node) config() (core.Config, error) {
 	return c, nil
 }
 
-// makeMachine makes what the broker writes to: a Recovery for each partition that it opens.
+// makeMachine makes what the broker writes to: a Recovery for each partition that it opens, a Search for each question
+// that records must be read for.
 func makeMachine(address seam.Address) seam.Machine {
-	if address.Kind == seam.ToRecovery {
+	switch address.Kind {
+	case seam.ToRecovery:
 		return log.NewRecovery()
+	case seam.ToSearch:
+		return log.NewSearch()
+	default:
+		return nil
 	}
-	return nil
 }
 
 // pin finds a file to send from. An interface that holds a nil handle is not nil, hence the second return.

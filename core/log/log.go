@@ -84,6 +84,7 @@ type segment struct {
 	syncGoal  syncPoint // what that Sync covers
 	synced    syncPoint // what the last one covered
 	closed    bool      // no batch follows
+	closedAt  seam.Mono // when it rolled
 	indexed   bool      // its index files were written, or their writing is under way
 	onDisk    bool      // its .index can be read back
 	rebuilt   bool      // its index had to be made again and waits for RewriteIndexes
@@ -268,7 +269,7 @@ func (s *segment) age(now seam.Now, maxTimestamp int64) int64 {
 func (l *Log) roll(now seam.Now, fx *seam.Effects) {
 	if n := len(l.segments); n > 0 {
 		old := &l.segments[n-1]
-		old.closed = true
+		old.closed, old.closedAt = true, now.Mono
 		fx.Events = append(fx.Events, seam.Event{Kind: seam.SegmentRolled, Topic: l.Topic, Partition: l.Partition, A: l.next})
 	}
 	file := l.numbers.File()

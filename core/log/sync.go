@@ -29,10 +29,10 @@ func (s *segment) syncable() bool {
 	return s.opSync == 0 && s.birth != 0 && s.done > s.synced.position
 }
 
-// ClosedUnsynced says whether a closed segment, or its name, is not on the disk yet.
-func (l *Log) ClosedUnsynced() bool {
+// ClosedUnsynced says whether a segment that was closed at that time or before, or its name, is not on the disk yet.
+func (l *Log) ClosedUnsynced(at seam.Mono) bool {
 	for i := l.segmentOf(l.durable.Offset); i < len(l.segments); i++ {
-		if s := &l.segments[i]; s.closed && (s.done > s.synced.position || s.birth > l.namesSafe || !l.rootSafe) {
+		if s := &l.segments[i]; s.closed && s.closedAt <= at && (s.done > s.synced.position || s.birth > l.namesSafe || !l.rootSafe) {
 			return true
 		}
 	}
@@ -40,8 +40,8 @@ func (l *Log) ClosedUnsynced() bool {
 }
 
 // EmitSyncs emits the Syncs that SyncWanted speaks of, at most one under way a file, and says how many. What each one
-// covers is noted now: what had come back before it.
-func (l *Log) EmitSyncs(fx *seam.Effects) (emitted int) {
+// covers is noted now: what had come back before it. closed: only closed segments are synced.
+func (l *Log) EmitSyncs(closed bool, fx *seam.Effects) (emitted int) {
 	if l.opFolder == 0 && l.namesSafe < l.names {
 		l.opFolder, l.namesGoal = l.numbers.Op(), l.names
 		fx.Syncs = append(fx.Syncs, seam.Sync{Op: l.opFolder, Folder: l.Folder})
@@ -54,7 +54,7 @@ func (l *Log) EmitSyncs(fx *seam.Effects) (emitted int) {
 	}
 	for i := l.segmentOf(l.durable.Offset); i < len(l.segments) && emitted < maxSyncsPerCall; i++ {
 		s := &l.segments[i]
-		if s.syncable() {
+		if s.syncable() && (s.closed || !closed) {
 			s.opSync, s.syncGoal = l.numbers.Op(), syncPoint{offset: l.writtenUpTo(i), position: s.done}
 			fx.Syncs = append(fx.Syncs, seam.Sync{Op: s.opSync, File: s.file})
 			emitted++

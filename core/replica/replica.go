@@ -226,14 +226,23 @@ func (r *Replica) Synced(in *seam.Synced) {
 	r.advance()
 }
 
+// closedSyncDelay is how long a closed segment of a page-cache topic waits for its Sync. By then the kernel has written
+// most of it by itself; a gigabyte at once would stand in the way of every write for tens of milliseconds.
+const closedSyncDelay = 60 * seam.Second
+
 // SyncWanted says whether a Sync should be emitted: something was written that flush.messages wants on the disk, or a
-// closed segment is not there yet.
-func (r *Replica) SyncWanted() bool {
-	if !r.Log.SyncWanted() {
-		return false
-	}
-	return r.Log.End().Offset-r.Log.Durable().Offset >= r.FlushMessages || r.Log.ClosedUnsynced() || r.Durable()
+// segment was closed a while ago and is not there yet.
+func (r *Replica) SyncWanted(now seam.Mono) bool {
+	return r.Log.SyncWanted() && (r.flushDue() || r.Log.ClosedUnsynced(now-closedSyncDelay))
 }
+
+// flushDue: flush.messages records are in the page cache only.
+func (r *Replica) flushDue() bool {
+	return r.Durable() || r.Log.End().Offset-r.Log.Durable().Offset >= r.FlushMessages
+}
+
+// EmitSyncs emits what SyncWanted speaks of and says how many Syncs that is.
+func (r *Replica) EmitSyncs(fx *seam.Effects) int { return r.Log.EmitSyncs(!r.flushDue(), fx) }
 
 // advance moves the high watermark and answers whom it has passed. One replica is the whole ISR here, so its own mark
 // is the least.
