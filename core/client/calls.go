@@ -1,0 +1,103 @@
+package client
+
+import (
+	"slices"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"rookery/core/seam"
+	"rookery/core/wire"
+)
+
+// pendingCall is a Call that was not answered yet.
+type pendingCall struct {
+	call     *Call
+	deadline seam.Mono
+	sent     bool
+	answered bool
+}
+
+func (c *Client) onCall(now seam.Now, in *Call, fx *seam.Effects) {
+	if c.closing {
+		c.post(&Answer{Tag: in.Tag, Fault: ShutDown}, fx)
+		return
+	}
+	patience := seam.Mono(in.Timeout) * seam.Millisecond
+	if in.Timeout <= 0 {
+		patience = c.config.RequestTimeout
+	}
+	c.calls = append(c.calls, &pendingCall{call: in, deadline: now.Mono + patience})
+}
+
+// answer tells the application what became of a call, once.
+func (c *Client) answer(one *pendingCall, response wire.Answer, fault Fault, fx *seam.Effects) {
+	if !one.answered {
+		one.answered = true
+		c.post(&Answer{Tag: one.call.Tag, Response: response, Fault: fault, Unknown: one.sent && response == nil}, fx)
+	}
+}
+
+// maybeCall sends the calls whose broker can be asked, and gives up those whose time is up.
+func (c *Client) maybeCall(now seam.Now, fx *seam.Effects) {
+	for _, one := range c.calls {
+		if one.deadline <= now.Mono {
+			c.answer(one, nil, TimedOut, fx)
+		}
+		if one.sent || one.answered {
+			continue
+		}
+		if n := c.target(now, one.call, fx); n != nil {
+			c.ask(now, n, one, fx)
+		}
+	}
+	c.calls = slices.DeleteFunc(c.calls, func(one *pendingCall) bool { return one.answered })
+}
+
+// target is the broker that a call goes to, if it can be asked now.
+func (c *Client) target(now seam.Now, in *Call, fx *seam.Effects) *node {
+	var n *node
+	switch in.To {
+	case AnyBroker:
+		return c.maybeAny(now, fx)
+	case Controller:
+		n = c.brokers.At(c.controller)
+	case Leader:
+		if t := c.topicNamed(in.Topic); in.Partition >= 0 && int(in.Partition) < len(t.parts) {
+			n = t.parts[in.Partition].leader
+		}
+	default:
+		n = c.brokers.At(in.To)
+	}
+	if n == nil {
+		c.wantMetadata()
+		return nil
+	}
+	if !c.maybeReady(now, n, fx) {
+		return nil
+	}
+	return n
+}
+
+func (c *Client) ask(now seam.Now, n *node, one *pendingCall, fx *seam.Effects) {
+	in := one.call
+	if !in.Pinned {
+		version, ok := c.version(n, in.Request)
+		if !ok {
+			c.answer(one, nil, Unsupported, fx)
+			return
+		}
+		in.Request.SetVersion(version)
+	}
+	one.sent = true
+	if ask, ok := in.Request.(*kmsg.ProduceRequest); ok && ask.Acks == AcksNone {
+		c.correlation++
+		c.write(n, ask, fx)
+		c.answer(one, nil, NoFault, fx)
+		return
+	}
+	// The link outlives an application that does not wait as long as a broker may take.
+	patience := max(c.config.RequestTimeout, one.deadline-now.Mono)
+	c.send(now, n, in.Request, patience, fx, func(_ seam.Now, answer wire.Answer, fault Fault, fx *seam.Effects) {
+		c.answer(one, answer, fault, fx)
+	}).kept = true
+}

@@ -1,0 +1,190 @@
+// Package client is the Client machine: producer, consumer and one-shot requests behind the same doorway as the Broker,
+// so that the client that tests the broker in the simulator is the one that programs use over TCP.
+//
+//	application                    Client                                   brokers
+//	  Produce ──▶ topic ─▶ partition ─▶ batches ─▶ sequences ──▶ Produce ──────▶
+//	  ◀── Deliveries ◀────────────────────────────────────────── answer  ◀──────
+//	  Assign, Poll ──▶ position ──▶ ListOffsets, Fetch ─────────────────────────▶
+//	  ◀── Fetched ◀──── whole batches ◀───────────────────────── answer  ◀──────
+//	  Call ─────────▶ any broker, the controller, a leader, one by id ──────────▶
+//	  ◀── Answer
+//
+// The application writes Mail from ToOperator and is written to with Sends to ToOperator (letters.go); brokers are
+// ToPeer, with one link each, over which ApiVersions goes first and Metadata whenever what is known has proved wrong.
+//
+// Rules:
+//
+//   - Every record handed over in a Produce is told of exactly once, at the latest when DeliveryTimeout is over; every
+//     Call is answered once, every Flush and Close too.
+//   - An idempotent batch keeps its sequence for as long as anybody may have written it. It gets another one, of the
+//     next epoch, only when the broker has refused it (KIP-360).
+//   - Of one partition no more than five batches are under way, and an idempotent producer's records are written in the
+//     order in which they were handed over (KIP-98). Without idempotence a batch sent again may pass others, unless
+//     InFlightMax is 1.
+//   - A lost link means an unknown outcome. Answers are found by correlation id alone: a late one is passed over.
+//   - What waits is bounded by BufferBytes on one side and by Poll on the other. A Produce that finds no room is refused
+//     at once: holding it back is for the application.
+//   - A long Fetch holds up what is asked over the same link after it (a broker answers in order). A program that reads
+//     and writes much takes two clients, as Java's does.
+//   - Frames are made anew for each Send and given away. A Credit with Cut and the number of a link asks the driver to
+//     cut that link; a driver that cannot may leave it.
+package client
+
+import (
+	"rookery/core/batch"
+	"rookery/core/ordered"
+	"rookery/core/rng"
+	"rookery/core/seam"
+)
+
+// Client is the machine.
+type Client struct {
+	config Config
+	random *rng.Source
+
+	nodes       []*node
+	turn        int   // whom maybeAny asked last
+	correlation int32 // of the last request
+
+	metadata   metadata
+	brokers    ordered.Map[int32, *node]
+	controller int32
+	topics     ordered.Map[string, *topic]
+
+	identity identity
+	active   []*partition // with something to send, in the order in which they came to have it
+	buffered int          // bytes of the buffer that are taken
+	order    uint64       // of the last letter from the application
+	flushed  uint64       // what is not younger than this does not wait for company
+
+	assignments []*assignment
+	willing     []*assignment // memory of maybeFetch
+	credit      int64
+
+	calls   []*pendingCall
+	flushes []flush
+	closing bool
+}
+
+// flush is a Flush or a Close that is not answered yet.
+type flush struct {
+	order uint64
+	body  any // the answer
+	stop  bool
+}
+
+var _ seam.Machine = (*Client)(nil)
+
+// New is a client that has done nothing yet.
+func New(config Config) *Client {
+	c := &Client{config: config.mended(), random: rng.New(config.Seed), controller: -1}
+	c.identity.id = batch.NoProducerID
+	for _, address := range c.config.Bootstrap {
+		c.nodeFor(address.Host, address.Port).bootstrap = true
+	}
+	return c
+}
+
+// Step takes what happened and says what is to be done.
+func (c *Client) Step(now seam.Now, in seam.Input, fx *seam.Effects) {
+	switch in := in.(type) {
+	case *seam.Mail:
+		if in.From.Kind == seam.ToPeer {
+			c.onPeer(now, in, fx)
+			if in.Lease != 0 {
+				fx.Frees = append(fx.Frees, in.Lease)
+			}
+		} else {
+			c.onOperator(now, in.Body, fx)
+		}
+	case *seam.Stop:
+		c.beginFlush(flush{stop: true})
+		c.closing = true
+	case *seam.Started, *seam.Alarm:
+	case *seam.Opened, *seam.Request, *seam.Hangup, *seam.Wrote, *seam.Synced, *seam.Loaded, *seam.Sent:
+		return
+	}
+	c.work(now, fx)
+}
+
+// onOperator takes a letter from the application.
+func (c *Client) onOperator(now seam.Now, body any, fx *seam.Effects) {
+	switch in := body.(type) {
+	case *Produce:
+		c.onProduce(now, in, fx)
+	case *Assign:
+		c.onAssign(in)
+	case *Unassign:
+		c.onUnassign(in)
+	case *Poll:
+		c.credit += in.Bytes
+	case *Call:
+		c.onCall(now, in, fx)
+	case *Flush:
+		c.beginFlush(flush{body: &Flushed{in.Tag}})
+	case *Close:
+		c.beginFlush(flush{body: &Closed{in.Tag}})
+		c.closing = true
+	}
+}
+
+func (c *Client) beginFlush(f flush) {
+	f.order = c.order
+	c.flushed = c.order
+	c.flushes = append(c.flushes, f)
+}
+
+// work does all that can be done now, and asks to be called when there will be more.
+func (c *Client) work(now seam.Now, fx *seam.Effects) {
+	c.maybeTimeOut(now, fx)
+	c.maybeExpire(now, fx)
+	c.maybeIdentify(now, fx)
+	c.maybeProduce(now, fx)
+	c.maybeFetch(now, fx)
+	c.maybeCall(now, fx)
+	c.maybeAskMetadata(now, fx)
+	c.retire()
+	c.maybeFlushed(fx)
+	c.wakeForDeadlines(now, fx)
+}
+
+// maybeFlushed answers the flushes before which nothing is left.
+func (c *Client) maybeFlushed(fx *seam.Effects) {
+	for len(c.flushes) > 0 && !c.hasOlder(c.flushes[0].order) {
+		if f := c.flushes[0]; f.stop {
+			fx.Events = append(fx.Events, seam.Event{Kind: seam.Stopped})
+		} else {
+			c.post(f.body, fx)
+		}
+		c.flushes = c.flushes[1:]
+	}
+}
+
+// wakeForDeadlines asks for the Alarm at which something is given up or metadata is old. What waits for an answer, and
+// for nothing else, needs none.
+func (c *Client) wakeForDeadlines(now seam.Now, fx *seam.Effects) {
+	for _, n := range c.nodes {
+		for _, r := range n.requests {
+			fx.Wake(r.deadline)
+		}
+	}
+	for _, p := range c.active {
+		for _, k := range p.parcels {
+			if !k.told {
+				fx.Wake(k.deadline)
+				break
+			}
+		}
+	}
+	for _, t := range c.topics.All() {
+		if len(t.waiting) > 0 {
+			fx.Wake(t.waiting[0].deadline)
+		}
+	}
+	for i := range c.calls {
+		fx.Wake(c.calls[i].deadline)
+	}
+	if c.metadata.known && c.topics.Len() > 0 && !c.closing && c.metadata.staleAt > now.Mono {
+		fx.Wake(c.metadata.staleAt)
+	}
+}

@@ -1,0 +1,378 @@
+package client
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"pgregory.net/rapid"
+
+	"rookery/core/batch"
+	"rookery/core/seam"
+	"rookery/core/wire"
+)
+
+// drawn is a configuration small enough that everything in it happens.
+func drawn(t *rapid.T) Config {
+	config := DefaultConfig()
+	config.Seed[0] = byte(rapid.IntRange(0, 255).Draw(t, "seed of the client"))
+	config.Linger = seam.Mono(rapid.IntRange(0, 3).Draw(t, "linger")) * 3 * seam.Millisecond
+	config.BatchBytes = rapid.IntRange(1, 400).Draw(t, "batch bytes")
+	config.RequestBytesMax = rapid.IntRange(500, 2000).Draw(t, "request bytes")
+	config.InFlightMax = rapid.IntRange(1, 7).Draw(t, "in flight")
+	config.RequestTimeout = seam.Mono(rapid.IntRange(300, 3000).Draw(t, "request timeout")) * seam.Millisecond
+	config.DeliveryTimeout = seam.Mono(rapid.IntRange(1, 60).Draw(t, "delivery timeout")) * seam.Second
+	config.RetryBackoff = 20 * seam.Millisecond
+	config.MetadataAgeMax = 5 * seam.Second
+	config.FetchMaxBytes = int32(rapid.IntRange(1, 2000).Draw(t, "fetch bytes"))
+	config.PartitionFetchBytes = int32(rapid.IntRange(1, 1000).Draw(t, "partition fetch bytes"))
+	config.OffsetReset = ResetEarliest
+	config.Codec = batch.Codec(rapid.SampledFrom([]int{0, 0, 3}).Draw(t, "codec"))
+	if rapid.Bool().Draw(t, "old versions") {
+		config.Ceilings = []Ceiling{{wire.KeyProduce, 7}, {wire.KeyFetch, 11}, {wire.KeyMetadata, 4}, {wire.KeyApiVersions, 0}}
+	}
+	return config
+}
+
+func drawnFaults(t *rapid.T) faults {
+	one := func(name string) int {
+		return rapid.SampledFrom([]int{0, 0, 4, 15, 60}).Draw(t, name)
+	}
+	return faults{loseRequest: one("lose requests"), loseAnswer: one("lose answers"), refuse: one("refuse"),
+		refuseWritten: one("refuse what is written"), delay: one("delay"), moveLeader: one("move leaders"), silence: one("silence")}
+}
+
+// produced is what the application asked for.
+type produced struct {
+	value     string
+	partition int32 // -1: the client's choice
+	key       string
+	at        seam.Mono
+}
+
+// load is an application that produces values that are all different: those of one partition rise.
+type load struct {
+	w    *world
+	made []produced
+}
+
+func (l *load) produce(t *rapid.T) {
+	p := &Produce{Tag: uint64(len(l.made)), Topic: "t", Partition: int32(rapid.IntRange(-1, 2).Draw(t, "partition"))}
+	for range rapid.IntRange(1, 6).Draw(t, "records") {
+		value := fmt.Sprintf("%06d%s", len(l.made), string(make([]byte, rapid.IntRange(0, 60).Draw(t, "size"))))
+		one := produced{value: value, partition: p.Partition, at: l.w.now}
+		r := Record{Value: []byte(value)}
+		if rapid.Bool().Draw(t, "keyed") {
+			one.key = fmt.Sprint(rapid.IntRange(0, 5).Draw(t, "key"))
+			r.Key = []byte(one.key)
+		}
+		l.made = append(l.made, one)
+		p.Records = append(p.Records, r)
+	}
+	l.w.tell(p)
+}
+
+// drive produces through the faults, then lets everything heal and waits until it is quiet.
+func drive(t *rapid.T, config Config, f faults) *load {
+	w := newWorld(rapid.Uint64().Draw(t, "seed of the world"), config, f)
+	w.cutting = rapid.Bool().Draw(t, "links can be cut")
+	w.tooBig = rapid.SampledFrom([]int{0, 0, 200}).Draw(t, "too big")
+	l := &load{w: w}
+	for range rapid.IntRange(1, 60).Draw(t, "produces") {
+		l.produce(t)
+		w.run(w.now + seam.Mono(rapid.SampledFrom([]int{0, 0, 1, 5, 100, 700}).Draw(t, "pause"))*seam.Millisecond)
+	}
+	w.tell(&Flush{Tag: 1})
+	w.run(w.now + 20*seam.Second)
+	w.faults = faults{}
+	w.run(w.now + 80*seam.Second)
+	return l
+}
+
+// each record is told of once, no later than its deadline, and Flush is answered when all are.
+func (l *load) checkTold(t *rapid.T, config Config) map[string]Delivered {
+	fates := map[string]Delivered{}
+	for i, d := range l.w.deliveries {
+		for n := range d.Count {
+			one := l.made[d.Tag+uint64(d.Index)+uint64(n)]
+			fate := d
+			if fate.Offset >= 0 {
+				fate.Offset += int64(n)
+			}
+			_, again := fates[one.value]
+			require.False(t, again, "%q was told of twice", one.value)
+			fates[one.value] = fate
+			require.LessOrEqual(t, l.w.at[i]-one.at, config.DeliveryTimeout+seam.Millisecond)
+			if one.partition >= 0 && d.Partition >= 0 {
+				require.Equal(t, one.partition, d.Partition)
+			}
+		}
+	}
+	require.Len(t, fates, len(l.made))
+	require.Equal(t, []uint64{1}, l.w.flushed)
+	require.Zero(t, l.w.client.buffered)
+	require.Empty(t, l.w.client.active)
+	return fates
+}
+
+// checkPlaced holds what was acknowledged against the log.
+func (l *load) checkPlaced(t *rapid.T, fates map[string]Delivered) {
+	written := map[string]int{}
+	for _, p := range l.w.topics["t"].parts {
+		for _, value := range p.values() {
+			written[value]++
+		}
+	}
+	keys := map[string]int32{}
+	for _, one := range l.made {
+		d := fates[one.value]
+		if d.Failed() {
+			require.True(t, d.Unknown || written[one.value] == 0, "%q is written and said not to be", one.value)
+			continue
+		}
+		require.Equal(t, one.value, l.w.topics["t"].parts[d.Partition].value(d.Offset))
+		if one.key != "" && one.partition < 0 {
+			if p, ok := keys[one.key]; ok {
+				require.Equal(t, p, d.Partition, "one key, two partitions")
+			}
+			keys[one.key] = d.Partition
+		}
+	}
+}
+
+func (l *load) checkOnceInOrder(t *rapid.T) {
+	for i, p := range l.w.topics["t"].parts {
+		values := p.values()
+		require.True(t, slices.IsSorted(values), "partition %d is out of order: %q", i, values)
+		require.Len(t, slices.Compact(slices.Clone(values)), len(values), "partition %d has a value twice", i)
+	}
+}
+
+func TestIdempotentIsExactlyOnceInOrder(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		config := drawn(t)
+		l := drive(t, config, drawnFaults(t))
+		l.checkPlaced(t, l.checkTold(t, config))
+		l.checkOnceInOrder(t)
+	})
+}
+
+// A leader that loses what it has acknowledged (acks=1 and a power cut) answers 45: the epoch is bumped and work goes on.
+func TestIdempotentOverALogThatLosesItsTail(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		config, f := drawn(t), drawnFaults(t)
+		config.Acks, f.loseTail = AcksLeader, rapid.SampledFrom([]int{3, 10}).Draw(t, "lose the tail")
+		l := drive(t, config, f)
+		l.checkTold(t, config)
+		l.checkOnceInOrder(t)
+	})
+}
+
+func TestPlainIsAtLeastOnce(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		config := drawn(t)
+		config.Idempotent, config.Acks = false, rapid.SampledFrom([]int16{AcksLeader, AcksAll}).Draw(t, "acks")
+		l := drive(t, config, drawnFaults(t))
+		l.checkPlaced(t, l.checkTold(t, config))
+		if config.InFlightMax == 1 && l.w.cutting {
+			for _, p := range l.w.topics["t"].parts {
+				require.True(t, slices.IsSorted(firsts(p.values())))
+			}
+		}
+	})
+}
+
+// firsts drops all but the first of equal values.
+func firsts(values []string) (kept []string) {
+	seen := map[string]bool{}
+	for _, v := range values {
+		if !seen[v] {
+			kept = append(kept, v)
+		}
+		seen[v] = true
+	}
+	return kept
+}
+
+func TestAcksNoneIsToldAtOnce(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		config := drawn(t)
+		config.Acks = AcksNone
+		l := drive(t, config, drawnFaults(t))
+		for value, d := range l.checkTold(t, config) {
+			require.EqualValues(t, -1, d.Offset, value)
+		}
+	})
+}
+
+// A reader sees the log, from where it was told to begin, without a gap and nothing twice, whatever breaks meanwhile.
+func TestReaderSeesTheLog(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		config := drawn(t)
+		f := drawnFaults(t)
+		w := newWorld(rapid.Uint64().Draw(t, "seed of the world"), config, faults{})
+		topic := w.topic("t", 3)
+		l := &load{w: w}
+		for range rapid.IntRange(1, 20).Draw(t, "produces") {
+			l.produce(t)
+		}
+		w.run(w.now + 5*seam.Second)
+		w.faults = f
+		from := map[int32]int64{}
+		for number, p := range topic.parts {
+			p.start = 0
+			offset := rapid.SampledFrom([]int64{Earliest, Latest, 0, 1, 5}).Draw(t, "from")
+			switch offset {
+			case Earliest:
+				from[int32(number)] = 0
+			case Latest:
+				from[int32(number)] = p.end()
+			default:
+				offset = min(offset, p.end())
+				from[int32(number)] = offset
+			}
+			w.tell(&Assign{Topic: "t", Partition: int32(number), Offset: offset})
+		}
+		for range 200 {
+			w.tell(&Poll{Bytes: 500})
+			w.run(w.now + 100*seam.Millisecond)
+		}
+		w.faults = faults{}
+		w.tell(&Poll{Bytes: 1 << 30})
+		w.run(w.now + 20*seam.Second)
+		read, ends := map[int32][]string{}, map[int32]bool{}
+		for _, got := range w.fetched {
+			for _, r := range got.Records {
+				require.EqualValues(t, from[got.Partition]+int64(len(read[got.Partition])), r.Offset)
+				read[got.Partition] = append(read[got.Partition], string(r.Value))
+			}
+			ends[got.Partition] = ends[got.Partition] || got.End
+		}
+		for number, p := range topic.parts {
+			require.Equal(t, append([]string(nil), p.values()[from[int32(number)]:]...), read[int32(number)])
+			require.True(t, ends[int32(number)], "partition %d has no end", number)
+		}
+	})
+}
+
+func TestPositionOutOfRange(t *testing.T) {
+	for reset, first := range map[Reset]int64{ResetEarliest: 3, ResetLatest: -1, ResetNone: -1} {
+		config := DefaultConfig()
+		config.OffsetReset = reset
+		w := newWorld(1, config, faults{})
+		w.topic("t", 1).parts[0].start = 3
+		w.tell(&Produce{Topic: "t", Records: []Record{{Value: []byte("x")}}})
+		w.run(w.now + seam.Second)
+		w.tell(&Assign{Topic: "t", Offset: 1})
+		w.tell(&Poll{Bytes: 1000})
+		w.run(w.now + 5*seam.Second)
+		require.Len(t, w.fetched, 1)
+		got := w.fetched[0]
+		switch {
+		case reset == ResetNone:
+			require.Equal(t, wire.OffsetOutOfRange, got.Code)
+			require.True(t, got.Stopped)
+		case first < 0:
+			require.Empty(t, got.Records)
+			require.EqualValues(t, 4, got.Position)
+		default:
+			require.EqualValues(t, first, got.Records[0].Offset)
+		}
+	}
+}
+
+func TestNothingIsFetchedWithoutCredit(t *testing.T) {
+	w := newWorld(1, DefaultConfig(), faults{})
+	w.topic("t", 1)
+	w.tell(&Assign{Topic: "t", Offset: Earliest})
+	w.run(w.now + 5*seam.Second)
+	require.Zero(t, w.keys[wire.KeyFetch])
+	require.Equal(t, 1, w.keys[wire.KeyListOffsets])
+	w.tell(&Poll{Bytes: 1})
+	w.run(w.now + seam.Second)
+	require.NotZero(t, w.keys[wire.KeyFetch])
+}
+
+func TestCalls(t *testing.T) {
+	w := newWorld(1, DefaultConfig(), faults{})
+	w.topic("t", 1)
+	w.tell(&Call{Tag: 1, Request: kmsg.NewPtrDescribeClusterRequest(), To: AnyBroker})
+	w.tell(&Call{Tag: 2, Request: kmsg.NewPtrCreateTopicsRequest(), To: Controller})
+	w.tell(&Call{Tag: 3, Request: kmsg.NewPtrListOffsetsRequest(), To: Leader, Topic: "t"})
+	w.tell(&Call{Tag: 4, Request: kmsg.NewPtrHeartbeatRequest(), To: 1})
+	w.tell(&Call{Tag: 5, Request: kmsg.NewPtrMetadataRequest(), To: 77, Timeout: 500})
+	w.run(w.now + 5*seam.Second)
+	require.Len(t, w.answers, 5)
+	for _, a := range w.answers {
+		switch a.Tag {
+		case 4:
+			require.Equal(t, Unsupported, a.Fault)
+		case 5:
+			require.Equal(t, TimedOut, a.Fault)
+			require.False(t, a.Unknown)
+		default:
+			require.Equal(t, NoFault, a.Fault)
+			require.NotNil(t, a.Response)
+		}
+	}
+	w.faults.loseAnswer = 1
+	w.tell(&Call{Tag: 6, Request: kmsg.NewPtrDescribeClusterRequest(), To: AnyBroker})
+	w.run(w.now + 5*seam.Second)
+	require.Equal(t, Answer{Tag: 6, Fault: Lost, Unknown: true}, *w.answers[5])
+}
+
+func TestRefusals(t *testing.T) {
+	config := DefaultConfig()
+	config.BufferBytes, config.RequestBytesMax = 1000, 600
+	w := newWorld(1, config, faults{})
+	w.tell(&Produce{Tag: 1, Topic: "t", Records: []Record{{Value: make([]byte, 700)}}})
+	w.tell(&Produce{Tag: 2, Topic: "t", Records: []Record{{Value: make([]byte, 400)}}})
+	w.tell(&Produce{Tag: 3, Topic: "t", Records: []Record{{Value: make([]byte, 400)}, {Value: make([]byte, 400)}}})
+	require.Len(t, w.deliveries, 2)
+	require.Equal(t, Delivered{Tag: 1, Count: 1, Topic: "t", Offset: -1, Fault: TooLarge}, w.deliveries[0])
+	require.Equal(t, Delivered{Tag: 3, Count: 2, Topic: "t", Offset: -1, Fault: BufferFull}, w.deliveries[1])
+	w.tell(&Close{Tag: 1})
+	w.tell(&Produce{Tag: 4, Topic: "t", Records: []Record{{}}})
+	require.Equal(t, ShutDown, w.deliveries[2].Fault)
+	w.run(w.now + 5*seam.Second)
+	require.Len(t, w.deliveries, 4)
+	require.False(t, w.deliveries[3].Failed())
+	require.Equal(t, []uint64{1}, w.closed)
+}
+
+// A client that has nothing to do sleeps.
+func TestQuietClientSleeps(t *testing.T) {
+	w := newWorld(1, DefaultConfig(), faults{})
+	w.tell(&Produce{Topic: "t", Records: []Record{{Value: []byte("x")}}})
+	w.run(w.now + 10*seam.Second)
+	before := w.steps
+	w.run(w.now + 290*seam.Second)
+	require.Less(t, w.steps-before, 10)
+}
+
+func TestTwoRunsAreAlike(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		config, f, seed := drawn(t), drawnFaults(t), rapid.Uint64().Draw(t, "seed")
+		run := func() []Delivered {
+			w := newWorld(seed, config, f)
+			for i := range 20 {
+				w.tell(&Produce{Tag: uint64(i), Topic: "t", Partition: -1, Records: []Record{{Value: []byte{byte(i)}}}})
+				w.run(w.now + 10*seam.Millisecond)
+			}
+			w.run(w.now + 70*seam.Second)
+			return w.deliveries
+		}
+		require.Equal(t, run(), run())
+	})
+}
+
+// The hash of Java's default partitioner; the numbers are those of Apache Kafka's own UtilsTest.
+func TestMurmur2(t *testing.T) {
+	for key, want := range map[string]int32{"21": -973932308, "foobar": -790332482, "a-little-bit-long-string": -985981536,
+		"a-little-bit-longer-string": -1486304829, "lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8": -58897971,
+		"abc": 479470107} {
+		require.Equal(t, want, int32(murmur2([]byte(key))), key)
+	}
+}

@@ -1,0 +1,173 @@
+package client
+
+import (
+	"strconv"
+
+	"rookery/core/batch"
+	"rookery/core/wire"
+)
+
+// What the application writes to a client, as Body of a Mail from ToOperator: pointers to the types of this group.
+// Slices in them belong to the client from then on.
+type (
+	// Produce asks for records to be written. Each of them is told of exactly once, in Deliveries.
+	Produce struct {
+		Tag       uint64
+		Topic     string
+		Partition int32 // AnyPartition: by the key's hash, or where records without a key go now
+		Records   []Record
+	}
+
+	// Assign has the client read a partition from Offset, which may be Earliest or Latest. Of a partition that is read
+	// already it moves the position.
+	Assign struct {
+		Topic     string
+		Partition int32
+		Offset    int64
+	}
+
+	// Unassign ends that.
+	Unassign struct {
+		Topic     string
+		Partition int32
+	}
+
+	// Poll lets the client fetch so many bytes of batches more. It begins with none.
+	Poll struct{ Bytes int64 }
+
+	// Call asks one request, once. Its version is the newest that both sides speak, unless Pinned.
+	Call struct {
+		Tag       uint64
+		Request   wire.Message
+		Pinned    bool
+		To        int32 // a broker's id, or AnyBroker, Controller, Leader
+		Topic     string
+		Partition int32 // of which Leader is the leader
+		Timeout   int64 // milliseconds until an answer is not waited for any more; 0: RequestTimeout
+	}
+
+	// Flush sends what has gathered without waiting for company, and is answered when everything that was produced
+	// before it has been delivered or has failed.
+	Flush struct{ Tag uint64 }
+
+	// Close is Flush, and nothing is taken or fetched after it.
+	Close struct{ Tag uint64 }
+)
+
+// What the client writes back, as Body of a Send to ToOperator. It belongs to the application from then on.
+type (
+	// Deliveries is what became of the records of one batch, in order.
+	Deliveries []Delivered
+
+	// Delivered is what became of some records that stood side by side in one Produce.
+	Delivered struct {
+		Tag       uint64
+		Index     int32 // of the first of them in the Produce
+		Count     int32
+		Topic     string
+		Partition int32 // -1: none was chosen
+		Offset    int64 // of the first of them; -1 where nobody knows (AcksNone, a failure)
+		Code      wire.Code
+		Fault     Fault
+		Unknown   bool // failed, and yet they may have been written
+	}
+
+	// Fetched is what one answer brought of one partition.
+	Fetched struct {
+		Topic         string
+		Partition     int32
+		Records       []FetchedRecord
+		Bytes         int64 // of the batches they came in: what was taken from Poll
+		Position      int64 // the offset that is read next
+		HighWatermark int64
+		LogStart      int64
+		End           bool      // Position has reached HighWatermark
+		Code          wire.Code // what is wrong; it is tried again unless Stopped
+		Stopped       bool      // nothing more comes until the partition is assigned anew
+	}
+
+	// Answer is what became of a Call.
+	Answer struct {
+		Tag      uint64
+		Response wire.Answer // nil on a Fault, and of a Produce with acks 0
+		Fault    Fault
+		Unknown  bool // it was sent, and nobody knows what became of it
+	}
+
+	// Flushed answers Flush.
+	Flushed struct{ Tag uint64 }
+
+	// Closed answers Close.
+	Closed struct{ Tag uint64 }
+)
+
+const (
+	AnyPartition int32 = -1
+
+	Earliest int64 = -2 // of Assign: the log's start, as ListOffsets has it
+	Latest   int64 = -1 // its end
+
+	AnyBroker  int32 = -1
+	Controller int32 = -2
+	Leader     int32 = -3
+)
+
+// Header is one key and value beside a record.
+type Header = batch.Header
+
+// Record is one record to be written.
+type Record struct {
+	Key       []byte // nil is null
+	Value     []byte
+	Headers   []Header
+	Timestamp int64 // 0: when the client takes it
+}
+
+// FetchedRecord is one record that was read.
+type FetchedRecord struct {
+	Offset      int64
+	Timestamp   int64
+	LeaderEpoch int32
+	Key         []byte
+	Value       []byte
+	Headers     []Header
+}
+
+// Fault is what the client itself finds wrong.
+type Fault uint8
+
+const (
+	NoFault     Fault = iota
+	TimedOut          // the time was up
+	BufferFull        // as much as BufferBytes waits already
+	TooLarge          // one record is larger than a request may be
+	ShutDown          // the client was closed
+	Lost              // the link was lost before the answer came
+	Unsupported       // the broker does not speak the API in a version that we know
+	Malformed         // the answer could not be read
+)
+
+func (f Fault) String() string {
+	switch f {
+	case NoFault:
+		return "none"
+	case TimedOut:
+		return "the time was up"
+	case BufferFull:
+		return "the buffer is full"
+	case TooLarge:
+		return "a record is too large"
+	case ShutDown:
+		return "the client is closed"
+	case Lost:
+		return "the link was lost before the answer"
+	case Unsupported:
+		return "the broker does not speak this API in a known version"
+	case Malformed:
+		return "the answer cannot be read"
+	}
+	return "fault " + strconv.Itoa(int(f))
+}
+
+// Failed says whether the records were not, or not surely, written.
+func (d *Delivered) Failed() bool { return d.Code.Failed() || d.Fault != NoFault }

@@ -1,0 +1,172 @@
+package client
+
+import (
+	"encoding/binary"
+	"hash/crc32"
+
+	"rookery/core/batch"
+	"rookery/core/seam"
+	"rookery/core/wire"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// identity is the producer id that the cluster gave (KIP-98).
+type identity struct {
+	id       int64
+	epoch    int16
+	asking   bool
+	retryAt  seam.Mono
+	failures int
+}
+
+// line is where an idempotent producer stands with one partition. The epoch is each partition's own: a broker compares
+// epochs of one producer id a partition at a time.
+//
+//	parcels   [ sequenced, under way or to be sent again | no sequence yet ... ]
+//	             first: lastAcked+1 ...        nextSequence ─┘
+type line struct {
+	id        int64
+	epoch     int16
+	next      int32 // of the next batch that is sent for the first time
+	lastAcked int32 // batch.NoSequence: none of this epoch
+
+	// A batch that may have been written was given up: whether there is a gap before unresolvedNext is not known. Nothing
+	// new is sent until it is (TransactionManager.markSequenceUnresolved).
+	unresolved     bool
+	unresolvedNext int32
+
+	// There is a gap: the epoch is to be bumped and all that waits renumbered from 0 (KIP-360). Java renumbers at once;
+	// a batch whose answer was lost could then be written twice, so it is asked for again first, with its old sequence.
+	bump bool
+}
+
+func newLine() line {
+	return line{id: batch.NoProducerID, epoch: batch.NoProducerEpoch, lastAcked: batch.NoSequence}
+}
+
+// begin starts a line from sequence 0.
+func (l *line) begin(id int64, epoch int16) {
+	*l = line{id: id, epoch: epoch, lastAcked: batch.NoSequence}
+}
+
+// isNext says whether sequence follows what was acknowledged last.
+func (l *line) isNext(sequence int32) bool {
+	if l.lastAcked == batch.NoSequence {
+		return sequence == 0
+	}
+	return sequence == batch.AddSequence(l.lastAcked, 1)
+}
+
+func (l *line) acknowledge(last int32) {
+	if l.lastAcked == batch.NoSequence || uint32(last-l.lastAcked)&0x7fffffff < 1<<30 {
+		l.lastAcked = last
+	}
+}
+
+// giveUp remembers that a sequenced batch is not tried any more.
+func (l *line) giveUp(k *parcel) {
+	l.unresolved = true
+	l.unresolvedNext = batch.AddSequence(k.sequence, k.count)
+}
+
+// refuse judges OUT_OF_ORDER_SEQUENCE_NUMBER and UNKNOWN_PRODUCER_ID (TransactionManager.canRetry): the batch was not
+// written, and is sent again. If it was its turn, there is a gap before it that will not close.
+func (l *line) refuse(k *parcel, code wire.Code) {
+	k.refused = true
+	switch {
+	case code == wire.UnknownProducerID:
+		l.bump = true
+	case l.unresolved:
+		l.bump = l.bump || k.sequence == l.unresolvedNext
+	default:
+		l.bump = l.bump || l.isNext(k.sequence)
+	}
+}
+
+// maybeSettle ends what is unresolved once nothing of it is under way, and bumps the epoch where that is needed and
+// safe: every batch that has a sequence was refused, and none is under way.
+func (c *Client) maybeSettle(p *partition) {
+	l := &p.line
+	sequenced := 0
+	for _, k := range p.parcels {
+		if !k.sequenced {
+			break
+		}
+		if sequenced++; k.flying || !k.refused {
+			return
+		}
+	}
+	if l.unresolved && sequenced == 0 {
+		l.unresolved = false
+		l.bump = l.bump || !l.isNext(l.next)
+	}
+	if l.bump {
+		c.bump(p)
+	}
+}
+
+func (c *Client) bump(p *partition) {
+	for _, k := range p.parcels {
+		k.sequenced, k.refused = false, false
+	}
+	if p.line.epoch == 1<<15-1 {
+		p.line = newLine()
+		c.identity.id = batch.NoProducerID // another one is asked for
+		return
+	}
+	p.line.begin(p.line.id, p.line.epoch+1)
+}
+
+// maybeIdentify asks for a producer id when records wait for one.
+func (c *Client) maybeIdentify(now seam.Now, fx *seam.Effects) {
+	i := &c.identity
+	if !c.config.Idempotent || i.id != batch.NoProducerID || i.asking || len(c.active) == 0 {
+		return
+	}
+	if now.Mono < i.retryAt {
+		fx.Wake(i.retryAt)
+		return
+	}
+	n := c.maybeAny(now, fx)
+	if n == nil {
+		return
+	}
+	ask := kmsg.NewPtrInitProducerIDRequest()
+	version, ok := c.version(n, ask)
+	if !ok {
+		i.retryAt = now.Mono + c.config.RetryBackoffMax
+		fx.Wake(i.retryAt)
+		return
+	}
+	ask.Version = version
+	i.asking = true
+	c.send(now, n, ask, c.config.RequestTimeout, fx, c.onIdentity)
+}
+
+func (c *Client) onIdentity(now seam.Now, answer wire.Answer, _ Fault, _ *seam.Effects) {
+	i := &c.identity
+	i.asking = false
+	r, _ := answer.(*kmsg.InitProducerIDResponse)
+	if r == nil || wire.Code(r.ErrorCode).Failed() || r.ProducerID < 0 {
+		i.retryAt = now.Mono + c.pause(c.config.RetryBackoff, c.config.RetryBackoffMax, i.failures)
+		i.failures++
+		return
+	}
+	i.id, i.epoch, i.failures = r.ProducerID, r.ProducerEpoch, 0
+}
+
+// stamp writes producer and sequence into a batch that was built without, and renews its CRC.
+func stamp(b []byte, id int64, epoch int16, sequence int32) {
+	const crcAt, idAt, epochAt, sequenceAt = 17, 43, 51, 53
+	binary.BigEndian.PutUint64(b[idAt:], uint64(id))
+	binary.BigEndian.PutUint16(b[epochAt:], uint16(epoch))
+	binary.BigEndian.PutUint32(b[sequenceAt:], uint32(sequence))
+	binary.BigEndian.PutUint32(b[crcAt:], checksum(b))
+}
+
+// checksum is the CRC-32C of a batch: of everything from its attributes on.
+func checksum(b []byte) uint32 {
+	const attributesAt = 21
+	return crc32.Checksum(b[attributesAt:], crc32.MakeTable(crc32.Castagnoli))
+}

@@ -1,0 +1,589 @@
+package client
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"rookery/core/batch"
+	"rookery/core/rng"
+	"rookery/core/seam"
+	"rookery/core/wire"
+)
+
+// faults are what the world does to a client, each one time in so many requests; 0 is never.
+type faults struct {
+	loseRequest, loseAnswer, refuse, refuseWritten, delay, moveLeader, loseTail, silence int
+}
+
+// world is a dumb cluster around one client: virtual time, links that break, brokers that keep records in slices.
+type world struct {
+	random *rng.Source
+	faults faults
+	now    seam.Mono
+	client *Client
+	fx     seam.Effects
+	alarm  seam.Mono
+	events []event
+	links  map[string]*testLink
+	made   uint64
+	nextID int64
+
+	brokers []seam.Address
+	topics  map[string]*testTopic
+	auto    int // partitions of a topic that is made on asking
+	cutting bool
+	tooBig  int // a batch of more bytes is refused with MESSAGE_TOO_LARGE; 0: none is
+
+	deliveries []Delivered
+	at         []seam.Mono // when they came
+	fetched    []*Fetched
+	answers    []*Answer
+	flushed    []uint64
+	closed     []uint64
+	steps      int
+	keys       map[int16]int // requests by API
+}
+
+type event struct {
+	at    seam.Mono
+	order uint64
+	do    func()
+}
+
+type testLink struct {
+	number   uint64
+	to       seam.Address
+	cut      bool
+	dead     bool // and nothing that is under way arrives
+	up, down seam.Mono
+}
+
+type testTopic struct {
+	name  string
+	id    [16]byte
+	parts []*testPartition
+}
+
+type testPartition struct {
+	leader  int
+	epoch   int32
+	batches []testBatch
+	start   int64
+}
+
+type testBatch struct {
+	base, last int64
+	pid        int64
+	epoch      int16
+	first, end int32
+	bytes      []byte
+	records    []string
+}
+
+func newWorld(seed uint64, config Config, f faults) *world {
+	w := &world{random: rng.FromInt(seed), faults: f, now: seam.Second, alarm: seam.Never, links: map[string]*testLink{},
+		topics: map[string]*testTopic{}, nextID: 1000, auto: 3, cutting: true, keys: map[int16]int{}}
+	w.brokers = []seam.Address{{Kind: seam.ToPeer, Host: "a", Port: 1}, {Kind: seam.ToPeer, Host: "b", Port: 2}}
+	config.Bootstrap = w.brokers[:1]
+	w.client = New(config)
+	w.step(&seam.Started{})
+	return w
+}
+
+func (w *world) chance(oneIn int) bool { return oneIn > 0 && w.random.Intn(oneIn) == 0 }
+
+func (w *world) after(wait seam.Mono, do func()) {
+	w.made++
+	w.events = append(w.events, event{w.now + wait, w.made, do})
+}
+
+// run lets time pass up to a moment.
+func (w *world) run(until seam.Mono) {
+	for {
+		at := until
+		best := -1
+		for i := range w.events {
+			if e := &w.events[i]; e.at < at || e.at == at && (best < 0 || e.order < w.events[best].order) {
+				at, best = e.at, i
+			}
+		}
+		if w.alarm <= at && w.alarm <= until {
+			w.now = max(w.now, w.alarm)
+			w.alarm = seam.Never
+			w.step(&seam.Alarm{})
+			continue
+		}
+		if best < 0 {
+			w.now = until
+			return
+		}
+		do := w.events[best].do
+		w.now = max(w.now, at)
+		w.events = slices.Delete(w.events, best, best+1)
+		do()
+	}
+}
+
+func (w *world) tell(body any) {
+	w.step(&seam.Mail{From: seam.Address{Kind: seam.ToOperator}, Body: body})
+}
+
+func (w *world) step(in seam.Input) {
+	if w.steps++; w.steps > 3_000_000 {
+		panic("the client spins")
+	}
+	w.fx.Reset()
+	w.client.Step(seam.Now{Mono: w.now, Wall: seam.Wall(w.now / seam.Millisecond)}, in, &w.fx)
+	w.alarm = min(w.alarm, w.fx.Alarm)
+	sends := slices.Clone(w.fx.Sends)
+	for _, cut := range w.fx.Reading {
+		for _, l := range w.links {
+			if l.number == uint64(cut.Conn) && w.cutting {
+				w.cut(l)
+			}
+		}
+	}
+	for i := range sends {
+		w.perform(&sends[i])
+	}
+}
+
+func (w *world) perform(s *seam.Send) {
+	if s.To.Kind == seam.ToPeer {
+		w.upload(s)
+		return
+	}
+	switch body := s.Body.(type) {
+	case Deliveries:
+		for _, d := range body {
+			w.deliveries, w.at = append(w.deliveries, d), append(w.at, w.now)
+		}
+	case *Fetched:
+		w.fetched = append(w.fetched, body)
+	case *Answer:
+		w.answers = append(w.answers, body)
+	case *Flushed:
+		w.flushed = append(w.flushed, body.Tag)
+	case *Closed:
+		w.closed = append(w.closed, body.Tag)
+	default:
+		panic(fmt.Sprintf("the application was sent a %T", body))
+	}
+}
+
+func (w *world) pause() seam.Mono {
+	pause := seam.Mono(1+w.random.Intn(5)) * seam.Millisecond
+	if w.chance(w.faults.delay) {
+		pause += seam.Mono(w.random.Intn(800)) * seam.Millisecond
+	}
+	return pause
+}
+
+func (w *world) upload(s *seam.Send) {
+	l := w.links[s.To.Host]
+	if l == nil {
+		w.made++
+		l = &testLink{number: w.made, to: s.To}
+		w.links[s.To.Host] = l
+		w.after(seam.Millisecond, func() {
+			if !l.cut {
+				w.step(&seam.Mail{From: l.to, Link: l.number})
+			}
+		})
+	}
+	if l.cut {
+		return
+	}
+	if w.chance(w.faults.loseRequest) {
+		w.cut(l)
+		return
+	}
+	frame := slices.Clone(s.Data[4:])
+	l.up = max(l.up, w.now+2*seam.Millisecond, w.now+w.pause())
+	w.after(l.up-w.now, func() { w.serve(l, frame) })
+}
+
+func (w *world) cut(l *testLink) {
+	if l.cut {
+		return
+	}
+	l.cut = true
+	w.after(w.pause(), func() {
+		if w.links[l.to.Host] == l {
+			delete(w.links, l.to.Host)
+		}
+		w.step(&seam.Mail{From: l.to, Link: l.number, Fault: seam.Gone})
+	})
+}
+
+// crash is a power cut at one broker: of what it leads the newest batches are gone, but never all: a
+// log that has forgotten a producer takes any sequence (KIP-360), and then nobody can keep the order.
+func (w *world) crash(l *testLink) {
+	l.dead = true
+	w.cut(l)
+	for _, t := range w.topics {
+		for _, p := range t.parts {
+			if w.brokers[p.leader].Host == l.to.Host && len(p.batches) > 0 {
+				p.batches = p.batches[:len(p.batches)-w.random.Intn(min(3, len(p.batches)))]
+			}
+		}
+	}
+}
+
+// serve runs a request that arrived; on a link that was cut meanwhile it still may.
+func (w *world) serve(l *testLink, frame []byte) {
+	if l.dead || l.cut && w.random.Intn(2) == 0 || w.chance(w.faults.silence) {
+		return
+	}
+	if w.chance(w.faults.loseTail) {
+		w.crash(l)
+		return
+	}
+	var h wire.Header
+	body, flaw := wire.ReadHeader(frame, &h)
+	if flaw != wire.NoFlaw {
+		panic(flaw.String())
+	}
+	w.keys[h.Key]++
+	ask := kmsg.RequestForKey(h.Key)
+	ask.SetVersion(h.Version)
+	if err := ask.ReadFrom(body); err != nil {
+		panic(err)
+	}
+	node := slices.IndexFunc(w.brokers, func(a seam.Address) bool { return a.Host == l.to.Host })
+	answer := w.answer(node, ask)
+	if answer == nil {
+		return
+	}
+	wait := seam.Mono(0)
+	if f, ok := answer.(*kmsg.FetchResponse); ok && isEmpty(f) {
+		wait = 50 * seam.Millisecond
+	}
+	w.reply(l, wire.AppendResponse(nil, h.Correlation, answer), wait)
+}
+
+func (w *world) reply(l *testLink, frame []byte, wait seam.Mono) {
+	if l.cut {
+		return
+	}
+	if w.chance(w.faults.loseAnswer) {
+		w.cut(l)
+		return
+	}
+	if int(binary.BigEndian.Uint32(frame)) != len(frame)-4 {
+		panic("a frame's length")
+	}
+	l.down = max(l.down, w.now+wait+w.pause())
+	w.after(l.down-w.now, func() {
+		if l.cut {
+			return
+		}
+		w.step(&seam.Mail{From: l.to, Link: l.number, Frame: frame[4:]})
+		for i := range frame {
+			frame[i] = 0xdb
+		}
+	})
+}
+
+func isEmpty(f *kmsg.FetchResponse) bool {
+	for _, t := range f.Topics {
+		for _, p := range t.Partitions {
+			if p.ErrorCode != 0 || len(p.RecordBatches) > 0 {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func (w *world) answer(node int, ask kmsg.Request) kmsg.Response {
+	switch ask := ask.(type) {
+	case *kmsg.ApiVersionsRequest:
+		return wire.ApiVersions(ask.Version)
+	case *kmsg.MetadataRequest:
+		return w.metadata(ask)
+	case *kmsg.InitProducerIDRequest:
+		return w.identify(ask)
+	case *kmsg.ProduceRequest:
+		return w.produce(node, ask)
+	case *kmsg.FetchRequest:
+		return w.fetch(node, ask)
+	case *kmsg.ListOffsetsRequest:
+		return w.positions(node, ask)
+	}
+	answer := ask.ResponseKind()
+	answer.SetVersion(ask.GetVersion())
+	return answer
+}
+
+func (w *world) topic(name string, partitions int) *testTopic {
+	t := w.topics[name]
+	if t == nil && partitions > 0 {
+		t = &testTopic{name: name}
+		w.random.Fill(t.id[:])
+		for range partitions {
+			t.parts = append(t.parts, &testPartition{leader: w.random.Intn(len(w.brokers)), epoch: 1})
+		}
+		w.topics[name] = t
+	}
+	return t
+}
+
+func (w *world) metadata(ask *kmsg.MetadataRequest) kmsg.Response {
+	r := ask.ResponseKind().(*kmsg.MetadataResponse)
+	r.ControllerID = 1
+	for i, b := range w.brokers {
+		row := kmsg.NewMetadataResponseBroker()
+		row.NodeID, row.Host, row.Port = int32(i), b.Host, b.Port
+		r.Brokers = append(r.Brokers, row)
+	}
+	for _, asked := range ask.Topics {
+		row := kmsg.NewMetadataResponseTopic()
+		row.Topic = asked.Topic
+		t := w.topics[*asked.Topic]
+		if t == nil {
+			row.ErrorCode = int16(wire.UnknownTopicOrPartition)
+			if ask.AllowAutoTopicCreation {
+				w.topic(*asked.Topic, w.auto)
+			}
+			r.Topics = append(r.Topics, row)
+			continue
+		}
+		row.TopicID = t.id
+		for i, p := range t.parts {
+			pr := kmsg.NewMetadataResponseTopicPartition()
+			pr.Partition, pr.Leader, pr.LeaderEpoch = int32(i), int32(p.leader), p.epoch
+			row.Partitions = append(row.Partitions, pr)
+		}
+		r.Topics = append(r.Topics, row)
+	}
+	return r
+}
+
+func (w *world) identify(ask *kmsg.InitProducerIDRequest) kmsg.Response {
+	r := ask.ResponseKind().(*kmsg.InitProducerIDResponse)
+	if w.chance(w.faults.refuse) {
+		r.ErrorCode = int16(wire.CoordinatorLoadInProgress)
+		return r
+	}
+	w.nextID++
+	r.ProducerID, r.ProducerEpoch = w.nextID, 0
+	return r
+}
+
+func (w *world) find(name string, id [16]byte, byID bool, number int32) *testPartition {
+	for _, t := range w.topics {
+		if (byID && t.id == id || !byID && t.name == name) && int(number) < len(t.parts) {
+			return t.parts[number]
+		}
+	}
+	return nil
+}
+
+func (w *world) produce(node int, ask *kmsg.ProduceRequest) kmsg.Response {
+	r := ask.ResponseKind().(*kmsg.ProduceResponse)
+	for _, t := range ask.Topics {
+		rt := kmsg.NewProduceResponseTopic()
+		rt.Topic, rt.TopicID = t.Topic, t.TopicID
+		for _, p := range t.Partitions {
+			rp := kmsg.NewProduceResponseTopicPartition()
+			rp.Partition = p.Partition
+			base, code := w.append(node, w.find(t.Topic, t.TopicID, ask.Version >= 13, p.Partition), p.Records)
+			rp.BaseOffset, rp.ErrorCode = base, int16(code)
+			rt.Partitions = append(rt.Partitions, rp)
+		}
+		r.Topics = append(r.Topics, rt)
+	}
+	if ask.Acks == AcksNone {
+		return nil
+	}
+	return r
+}
+
+// append is the dumb twin of a leader: the state of a producer is found by looking at the log.
+func (w *world) append(node int, p *testPartition, records []byte) (int64, wire.Code) {
+	if p == nil {
+		return -1, wire.UnknownTopicOrPartition
+	}
+	if w.chance(w.faults.moveLeader) {
+		p.leader, p.epoch = w.random.Intn(len(w.brokers)), p.epoch+1
+	}
+	if p.leader != node {
+		return -1, wire.NotLeaderOrFollower
+	}
+	if w.chance(w.faults.refuse) {
+		return -1, []wire.Code{wire.NotEnoughReplicas, wire.CorruptMessage, wire.UnknownTopicOrPartition}[w.random.Intn(3)]
+	}
+	f := batch.Inspect(records, batch.Limits{})
+	if f.Fault != batch.Fine || f.Trailing > 0 {
+		panic(fmt.Sprint("a batch that is not fine: ", f.Fault))
+	}
+	if w.tooBig > 0 && len(records) > w.tooBig && f.Count > 1 {
+		return -1, wire.MessageTooLarge
+	}
+	if base, code, known := p.judge(&f); known {
+		return base, code
+	}
+	b := testBatch{base: p.end(), pid: f.ProducerID, epoch: f.ProducerEpoch, first: f.BaseSequence, end: f.LastSequence}
+	b.last = b.base + int64(f.LastOffsetDelta)
+	b.bytes = slices.Clone(records)
+	batch.Stamp(b.bytes, b.base, p.epoch)
+	var record batch.Record
+	for it := batch.Read(b.bytes, batch.Limits{}, nil); it.Next(&record); {
+		b.records = append(b.records, string(record.Value))
+	}
+	p.batches = append(p.batches, b)
+	if w.chance(w.faults.refuseWritten) {
+		return -1, []wire.Code{wire.RequestTimedOut, wire.NotEnoughReplicasAfterAppend}[w.random.Intn(2)]
+	}
+	return b.base, wire.None
+}
+
+func (p *testPartition) end() int64 {
+	if len(p.batches) == 0 {
+		return p.start
+	}
+	return p.batches[len(p.batches)-1].last + 1
+}
+
+func (p *testPartition) judge(f *batch.Facts) (int64, wire.Code, bool) {
+	if !f.HasProducer() {
+		return 0, 0, false
+	}
+	var mine []testBatch
+	for _, b := range p.batches {
+		if b.pid == f.ProducerID {
+			mine = append(mine, b)
+		}
+	}
+	if len(mine) == 0 {
+		return 0, 0, false
+	}
+	newest := mine[len(mine)-1]
+	switch {
+	case f.ProducerEpoch < newest.epoch:
+		return -1, wire.InvalidProducerEpoch, true
+	case f.ProducerEpoch > newest.epoch:
+		return -1, wire.OutOfOrderSequenceNumber, f.BaseSequence != 0
+	}
+	for _, b := range mine[max(0, len(mine)-5):] {
+		if b.epoch == f.ProducerEpoch && b.first == f.BaseSequence && b.end == f.LastSequence {
+			return b.base, wire.None, true
+		}
+	}
+	return -1, wire.OutOfOrderSequenceNumber, f.BaseSequence != batch.AddSequence(newest.end, 1)
+}
+
+func (w *world) fetch(node int, ask *kmsg.FetchRequest) kmsg.Response {
+	r := ask.ResponseKind().(*kmsg.FetchResponse)
+	room := int(ask.MaxBytes)
+	for _, t := range ask.Topics {
+		rt := kmsg.NewFetchResponseTopic()
+		rt.Topic, rt.TopicID = t.Topic, t.TopicID
+		for _, asked := range t.Partitions {
+			rp := kmsg.NewFetchResponseTopicPartition()
+			rp.Partition, rp.HighWatermark, rp.LogStartOffset, rp.RecordBatches = asked.Partition, -1, -1, []byte{}
+			p := w.find(t.Topic, t.TopicID, ask.Version >= 13, asked.Partition)
+			switch {
+			case p == nil:
+				rp.ErrorCode = int16(wire.UnknownTopicOrPartition)
+			case p.leader != node:
+				rp.ErrorCode = int16(wire.NotLeaderOrFollower)
+			case asked.CurrentLeaderEpoch >= 0 && asked.CurrentLeaderEpoch < p.epoch:
+				rp.ErrorCode = int16(wire.FencedLeaderEpoch)
+			case asked.FetchOffset < p.start || asked.FetchOffset > p.end():
+				rp.ErrorCode = int16(wire.OffsetOutOfRange)
+			default:
+				rp.HighWatermark, rp.LogStartOffset = p.end(), p.start
+				limit := min(room, int(asked.PartitionMaxBytes))
+				for _, b := range p.batches {
+					if b.last < asked.FetchOffset {
+						continue
+					}
+					if len(rp.RecordBatches) > 0 && len(rp.RecordBatches)+len(b.bytes) > limit {
+						rp.RecordBatches = append(rp.RecordBatches, b.bytes[:max(0, limit-len(rp.RecordBatches))]...)
+						break
+					}
+					rp.RecordBatches = append(rp.RecordBatches, b.bytes...)
+				}
+				room -= len(rp.RecordBatches)
+			}
+			rt.Partitions = append(rt.Partitions, rp)
+		}
+		r.Topics = append(r.Topics, rt)
+	}
+	return r
+}
+
+func (w *world) positions(node int, ask *kmsg.ListOffsetsRequest) kmsg.Response {
+	r := ask.ResponseKind().(*kmsg.ListOffsetsResponse)
+	for _, t := range ask.Topics {
+		rt := kmsg.NewListOffsetsResponseTopic()
+		rt.Topic = t.Topic
+		for _, asked := range t.Partitions {
+			rp := kmsg.NewListOffsetsResponseTopicPartition()
+			rp.Partition = asked.Partition
+			p := w.find(t.Topic, [16]byte{}, false, asked.Partition)
+			switch {
+			case p == nil:
+				rp.ErrorCode = int16(wire.UnknownTopicOrPartition)
+			case p.leader != node:
+				rp.ErrorCode = int16(wire.NotLeaderOrFollower)
+			case asked.Timestamp == Earliest:
+				rp.Offset = p.start
+			default:
+				rp.Offset = p.end()
+			}
+			rt.Partitions = append(rt.Partitions, rp)
+		}
+		r.Topics = append(r.Topics, rt)
+	}
+	return r
+}
+
+// values are the values of a partition's log, in order.
+func (p *testPartition) values() (values []string) {
+	for _, b := range p.batches {
+		values = append(values, b.records...)
+	}
+	return values
+}
+
+// value is the record at an offset.
+func (p *testPartition) value(offset int64) string {
+	for _, b := range p.batches {
+		if b.base <= offset && offset <= b.last {
+			return b.records[offset-b.base]
+		}
+	}
+	return ""
+}
+
+func TestTheWorldServes(t *testing.T) {
+	w := newWorld(1, DefaultConfig(), faults{})
+	w.tell(&Produce{Tag: 7, Topic: "t", Partition: 1, Records: []Record{{Value: []byte("x")}, {Key: []byte("k")}}})
+	w.tell(&Flush{Tag: 9})
+	w.run(10 * seam.Second)
+	require.Equal(t, []Delivered{{Tag: 7, Count: 2, Topic: "t", Partition: 1}}, w.deliveries)
+	require.Equal(t, []uint64{9}, w.flushed)
+	w.tell(&Assign{Topic: "t", Partition: 1, Offset: Earliest})
+	w.tell(&Poll{Bytes: 1 << 20})
+	w.run(20 * seam.Second)
+	require.NotEmpty(t, w.fetched)
+	got := w.fetched[0]
+	require.Len(t, got.Records, 2)
+	require.Equal(t, "x", string(got.Records[0].Value))
+	require.Nil(t, got.Records[0].Key)
+	require.Nil(t, got.Records[1].Value)
+	require.Equal(t, "k", string(got.Records[1].Key))
+	require.True(t, got.End)
+	require.EqualValues(t, 2, got.Position)
+	w.tell(&Close{Tag: 3})
+	w.run(30 * seam.Second)
+	require.Equal(t, []uint64{3}, w.closed)
+}
