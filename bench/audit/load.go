@@ -70,9 +70,9 @@ func (c *client) receive(response kmsg.Response) (int32, error) {
 }
 
 // load waits for the broker, then makes it promise things on several connections at once.
-func load() (*deeds, error) {
+func load(ended <-chan struct{}) (*deeds, error) {
 	did := &deeds{}
-	if err := awaitBroker(); err != nil {
+	if err := awaitBroker(ended); err != nil {
 		return nil, err
 	}
 	admin, err := dial(1 << 20)
@@ -103,7 +103,7 @@ func load() (*deeds, error) {
 	return did, nil
 }
 
-func awaitBroker() error {
+func awaitBroker(ended <-chan struct{}) error {
 	for deadline := time.Now().Add(*startTimeout); ; time.Sleep(50 * time.Millisecond) {
 		c, err := dial(1 << 24)
 		if err == nil {
@@ -116,6 +116,11 @@ func awaitBroker() error {
 			if err == nil && len(response.Brokers) > 0 {
 				return nil
 			}
+		}
+		select {
+		case <-ended:
+			return fmt.Errorf("it ended by itself")
+		default:
 		}
 		if time.Now().After(deadline) {
 			return fmt.Errorf("no broker within %v: %v", *startTimeout, err)

@@ -156,9 +156,9 @@ func loadUnderStrace(data, trace string) (*deeds, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	did, err := load()
+	ended := make(chan struct{})
+	go func() { cmd.Wait(); close(ended) }()
+	did, err := load(ended)
 	if err != nil {
 		err = fmt.Errorf("%w\nthe broker's output:\n%s", err, output.String())
 	}

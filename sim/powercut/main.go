@@ -171,7 +171,7 @@ func (r *theRun) all(count int, stopAtFirst bool) error {
 	for round := 0; round < count; round++ {
 		if round%8 == 0 { // the first of them: in the middle of formatting, or soon after
 			if err := r.earlyCut(round); err != nil {
-				return fmt.Errorf("early cut before cut %d: %w", round+1, err)
+				return fmt.Errorf("%s: early cut before cut %d: %w\n%s", r.outcome.Mode, round+1, err, r.lastWords())
 			}
 		}
 		broken, err := r.oneCut(round)
@@ -322,7 +322,11 @@ func (r *theRun) startBroker() error {
 	r.broker = exec.Command(*brokerBinary, arguments...)
 	r.broker.Stdout, r.broker.Stderr = r.output, r.output
 	r.broker.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	return r.broker.Start()
+	err := r.broker.Start()
+	if err != nil {
+		r.broker = nil
+	}
+	return err
 }
 
 func (r *theRun) kill() error {
