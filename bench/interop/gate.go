@@ -8,17 +8,17 @@ import (
 	"time"
 )
 
-// gate holds each client's Produce requests at a share of its bytes, so that what happens to the broker happens in the
-// middle of every client's work, however fast each one is.
+// gate holds each user's Produce requests at a share of its bytes, so that what happens to the broker happens in the
+// middle of every user's work, however fast each one is.
 type gate struct {
 	mu     sync.Mutex
-	totals map[string]int64 // client -> what it will send; not in it: never held
+	totals map[string]int64 // user -> what it will send; not in it: never held
 	passed map[string]int64
 	share  int64 // per cent at which all are held; 0: nobody is
 	opened chan struct{}
 }
 
-// hold closes the gate at a share of each client's bytes.
+// hold closes the gate at a share of each user's bytes.
 func (g *gate) hold(share int64, totals map[string]int64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -35,14 +35,14 @@ func (g *gate) open() {
 	close(g.opened)
 }
 
-// pass waits until the gate lets size bytes of the client through; false: the connection ended first.
-func (g *gate) pass(client string, size int64, ended <-chan struct{}) bool {
+// pass waits until the gate lets size bytes of a user through; false: the connection ended first.
+func (g *gate) pass(user string, size int64, ended <-chan struct{}) bool {
 	for {
 		g.mu.Lock()
 		opened := g.opened
-		if g.share == 0 || g.totals[client] == 0 || !g.full(client) {
+		if g.share == 0 || g.totals[user] == 0 || !g.full(user) {
 			if g.passed != nil {
-				g.passed[client] += size
+				g.passed[user] += size
 			}
 			g.mu.Unlock()
 			return true
@@ -56,16 +56,16 @@ func (g *gate) pass(client string, size int64, ended <-chan struct{}) bool {
 	}
 }
 
-func (g *gate) full(client string) bool { return g.passed[client] >= g.totals[client]*g.share/100 }
+func (g *gate) full(user string) bool { return g.passed[user] >= g.totals[user]*g.share/100 }
 
-// await waits until every client has sent its share.
+// await waits until every user has sent its share.
 func (g *gate) await(patience time.Duration) error {
 	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
 		var late []string
 		g.mu.Lock()
-		for client := range g.totals {
-			if !g.full(client) {
-				late = append(late, fmt.Sprintf("%s %d of %d bytes", client, g.passed[client], g.totals[client]))
+		for user := range g.totals {
+			if !g.full(user) {
+				late = append(late, fmt.Sprintf("%s %d of %d bytes", user, g.passed[user], g.totals[user]))
 			}
 		}
 		g.mu.Unlock()
@@ -74,7 +74,7 @@ func (g *gate) await(patience time.Duration) error {
 		}
 		if time.Now().After(deadline) {
 			sort.Strings(late)
-			return fmt.Errorf("not every client is in the middle of its work after %v: %s", patience, strings.Join(late, ", "))
+			return fmt.Errorf("not every user is in the middle of its work after %v: %s", patience, strings.Join(late, ", "))
 		}
 	}
 }

@@ -33,7 +33,7 @@ func startJava(home, source, work string) (*jvm, error) {
 		return nil, fmt.Errorf("javac: %w\n%s", err, out)
 	}
 	j := &jvm{waiting: map[string]chan string{}}
-	j.process = exec.Command("java", "-Xmx768m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
+	j.process = exec.Command("java", "-Xmx768m", "-XX:+UseSerialGC",
 		"-Dlog4j2.configurationFile="+filepath.Join(source, "log4j2.xml"), "-cp", work+":"+classes, "Driver")
 	j.process.Stderr = os.Stderr
 	j.process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

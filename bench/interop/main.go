@@ -40,7 +40,7 @@ const checkPatience = 6 * time.Minute
 type session struct {
 	broker   *broker
 	proxies  *proxies
-	through  map[string]string // client -> its address of the proxy
+	through  map[string]string // user of a client -> the address that the proxy gave it
 	java     *jvm
 	client   string // our own command line
 	source   string // this folder
@@ -114,8 +114,12 @@ func (s *session) run() (err error) {
 	defer s.broker.kill()
 	s.proxies = newProxies(s.broker.port)
 	defer s.proxies.down()
-	for _, client := range []string{"kcat", "franz-go", "java", "kafkajs", "kafka-python", "rookery"} {
-		if s.through[client], err = s.proxies.listen(client, "127.0.0.1:0"); err != nil {
+	users := map[string]string{"kcat": "kcat", "franz-go": "franz-go", "java": "java", "kafkajs": "kafkajs", "kafka-python": "kafka-python", "rookery": "rookery"}
+	for _, each := range stormers() {
+		users[each.name] = each.client
+	}
+	for user, client := range users {
+		if s.through[user], err = s.proxies.listen(user, client, "127.0.0.1:0"); err != nil {
 			return err
 		}
 	}

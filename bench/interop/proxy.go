@@ -31,7 +31,7 @@ type proxies struct {
 	seen       map[answered]int64
 	frames     map[answered][][]byte
 	gate       gate
-	listeners  map[string]net.Listener
+	listeners  map[string]listener
 }
 
 // answered is an API in a version that a client sent and got an answer to.
@@ -41,23 +41,29 @@ type answered struct {
 }
 
 func newProxies(brokerPort int) *proxies {
-	return &proxies{brokerPort: brokerPort, listeners: map[string]net.Listener{}, seen: map[answered]int64{}, frames: map[answered][][]byte{}}
+	return &proxies{brokerPort: brokerPort, listeners: map[string]listener{}, seen: map[answered]int64{}, frames: map[answered][][]byte{}}
 }
 
-// listen opens a port for a client, or the same one again, and returns its address.
-func (p *proxies) listen(client, address string) (string, error) {
+// listener is one user's port; several users may be the same client.
+type listener struct {
+	net.Listener
+	client string
+}
+
+// listen opens a port for a user of a client, or the same one again, and returns its address.
+func (p *proxies) listen(user, client, address string) (string, error) {
 	l, err := net.Listen("tcp4", address)
 	if err != nil {
 		return "", err
 	}
-	p.listeners[client] = l
+	p.listeners[user] = listener{l, client}
 	go func() {
 		for {
 			conn, err := l.Accept()
 			if err != nil {
 				return
 			}
-			go p.serve(client, conn.(*net.TCPConn))
+			go p.serve(user, client, conn.(*net.TCPConn))
 		}
 	}()
 	return l.Addr().String(), nil
@@ -71,8 +77,8 @@ func (p *proxies) down() {
 }
 
 func (p *proxies) up() error {
-	for client, l := range p.listeners {
-		if _, err := p.listen(client, l.Addr().String()); err != nil {
+	for user, l := range p.listeners {
+		if _, err := p.listen(user, l.client, l.Addr().String()); err != nil {
 			return err
 		}
 	}
@@ -82,6 +88,7 @@ func (p *proxies) up() error {
 // link is one client's connection and its twin to the broker.
 type link struct {
 	*proxies
+	user    string
 	client  string
 	port    int // where the client thinks the broker is
 	mu      sync.Mutex
@@ -89,14 +96,14 @@ type link struct {
 	ended   chan struct{}
 }
 
-func (p *proxies) serve(client string, near *net.TCPConn) {
+func (p *proxies) serve(user, client string, near *net.TCPConn) {
 	defer near.Close()
 	far, err := net.Dial("tcp4", fmt.Sprintf("127.0.0.1:%d", p.brokerPort))
 	if err != nil {
 		return
 	}
 	defer far.Close()
-	l := &link{proxies: p, client: client, port: near.LocalAddr().(*net.TCPAddr).Port, waiting: map[int32]answered{}, ended: make(chan struct{})}
+	l := &link{proxies: p, user: user, client: client, port: near.LocalAddr().(*net.TCPAddr).Port, waiting: map[int32]answered{}, ended: make(chan struct{})}
 	over := make(chan struct{}, 2)
 	go func() { l.requests(near, far); over <- struct{}{} }()
 	go func() { l.answers(far, near); over <- struct{}{} }()
@@ -120,7 +127,7 @@ func (l *link) requests(from io.Reader, to io.Writer) error {
 		l.mu.Lock()
 		l.waiting[int32(binary.BigEndian.Uint32(head[8:]))] = a
 		l.mu.Unlock()
-		if a.key == 0 && !l.gate.pass(l.client, size, l.ended) {
+		if a.key == 0 && !l.gate.pass(l.user, size, l.ended) {
 			return errors.New("the connection ended while it was held")
 		}
 		if size <= goldenBytesMax {

@@ -22,14 +22,14 @@ func moveSmall(s *session) {
 		client string
 		note   string
 		sent   func(record) record
-		send   func(ctx context.Context, s *session, topic, path string) (string, error)
+		send   func(ctx context.Context, s *session, user, topic, path string) (string, error)
 	}{
 		{client: "java", send: javaSend("all", "true", "none")},
 		{client: "java", send: javaSend("1", "false", "lz4")},
 		{client: "kafka-python", send: pythonSend},
 		{client: "kafkajs", send: javascriptSend},
 		{client: "kcat", note: "no header of its own on each record", sent: func(r record) record { r.headers = nil; return r },
-			send: func(ctx context.Context, s *session, topic, _ string) (string, error) {
+			send: func(ctx context.Context, s *session, _, topic, _ string) (string, error) {
 				lines := strings.NewReader("key:value\n:a value without a key\ntombstone:\n")
 				_, err := command(ctx, lines, "kcat", "-P", "-b", s.through["kcat"], "-t", topic, "-p", "0", "-K", ":", "-Z")
 				return "3", err
@@ -44,7 +44,7 @@ func moveSmall(s *session) {
 			if err := writeRecords(path, len(records), func(i int) record { return records[i] }); err != nil {
 				return "", err
 			}
-			said, err := each.send(ctx, s, topic, path)
+			said, err := each.send(ctx, s, each.client, topic, path)
 			if err := countIs(said, len(records), err); err != nil {
 				return "", err
 			}

@@ -97,7 +97,7 @@ func moveStorm(s *session) {
 		for i := range c.count(s) {
 			size := len(c.record(s, i).value)
 			total += int64(size)
-			totals[c.client] += int64(size)
+			totals[c.name] += int64(size)
 			biggest, smallest = max(biggest, size), min(smallest, size)
 		}
 	}
@@ -151,7 +151,7 @@ func moveStorm(s *session) {
 
 func franzStorm(ctx context.Context, s *session, c stormer, count int, options []kgo.Opt) error {
 	client, err := kgo.NewClient(append([]kgo.Opt{
-		kgo.SeedBrokers(s.through["franz-go"]), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.DisableClientMetrics(), kgo.MaxBufferedRecords(500),
+		kgo.SeedBrokers(s.through[c.name]), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.DisableClientMetrics(), kgo.MaxBufferedRecords(500),
 		kgo.RetryBackoffFn(func(int) time.Duration { return 100 * time.Millisecond }), kgo.MetadataMinAge(100 * time.Millisecond),
 	}, options...)...)
 	if err != nil {
@@ -176,14 +176,14 @@ func franzStorm(ctx context.Context, s *session, c stormer, count int, options [
 }
 
 // fileStorm writes the client's records to a file and lets another program send it.
-func fileStorm(send func(ctx context.Context, s *session, topic, path string) (said string, err error)) func(context.Context, *session, stormer, int) error {
+func fileStorm(send func(ctx context.Context, s *session, user, topic, path string) (said string, err error)) func(context.Context, *session, stormer, int) error {
 	return func(ctx context.Context, s *session, c stormer, count int) error {
 		path := filepath.Join(s.work, strings.ReplaceAll(c.name, " ", "-")+".records")
 		defer os.Remove(path)
 		if err := writeRecords(path, count, func(i int) record { return c.record(s, i) }); err != nil {
 			return err
 		}
-		said, err := send(ctx, s, stormTopic, path)
+		said, err := send(ctx, s, c.name, stormTopic, path)
 		return countIs(said, count, err)
 	}
 }
@@ -195,19 +195,19 @@ func countIs(said string, count int, err error) error {
 	return err
 }
 
-func javaSend(acks, idempotence, codec string) func(context.Context, *session, string, string) (string, error) {
-	return func(_ context.Context, s *session, topic, path string) (string, error) {
-		return s.java.obey(checkPatience, "produce", s.through["java"], topic, path, acks, idempotence, codec)
+func javaSend(acks, idempotence, codec string) func(context.Context, *session, string, string, string) (string, error) {
+	return func(_ context.Context, s *session, user, topic, path string) (string, error) {
+		return s.java.obey(checkPatience, "produce", s.through[user], topic, path, acks, idempotence, codec)
 	}
 }
 
-func pythonSend(ctx context.Context, s *session, topic, path string) (string, error) {
-	out, err := command(ctx, nil, s.python(), filepath.Join(s.source, "python", "client.py"), "produce", s.through["kafka-python"], topic, path)
+func pythonSend(ctx context.Context, s *session, user, topic, path string) (string, error) {
+	out, err := command(ctx, nil, s.python(), filepath.Join(s.source, "python", "client.py"), "produce", s.through[user], topic, path)
 	return string(out), err
 }
 
-func javascriptSend(ctx context.Context, s *session, topic, path string) (string, error) {
-	out, err := command(ctx, nil, "node", filepath.Join(s.source, "js", "client.js"), s.through["kafkajs"], topic, path)
+func javascriptSend(ctx context.Context, s *session, user, topic, path string) (string, error) {
+	out, err := command(ctx, nil, "node", filepath.Join(s.source, "js", "client.js"), s.through[user], topic, path)
 	return string(out), err
 }
 
@@ -221,7 +221,7 @@ func kcatStorm(codec string, options ...string) func(context.Context, *session, 
 					mine = append(mine, r)
 				}
 			}
-			arguments := append([]string{"-P", "-E", "-b", s.through["kcat"], "-t", stormTopic, "-p", fmt.Sprint(partition), "-z", codec,
+			arguments := append([]string{"-P", "-E", "-b", s.through[c.name], "-t", stormTopic, "-p", fmt.Sprint(partition), "-z", codec,
 				"-D", escapedRecord, "-K", escapedKey, "-H", "client=" + c.name, "-X", "message.timeout.ms=300000", "-X", "retries=1000000",
 				"-X", "reconnect.backoff.max.ms=200"}, options...)
 			if _, err := command(ctx, delimited(mine, recordEnd, ""), "kcat", arguments...); err != nil {
