@@ -2,26 +2,25 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
-	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"rookery/core/batch"
+	"rookery/core/client"
 	"rookery/core/wire"
 )
 
 // consuming is what consume was asked to do.
 type consuming struct {
-	cluster
+	session
 	topic      string
 	partitions []int32
 	from       string
@@ -64,77 +63,94 @@ and \n \r \t \xNN.`,
 	return command
 }
 
-// position is how far one partition was read.
-type position struct {
-	partition int32
-	next      int64
-	done      bool
-}
-
 func (c *consuming) run(out *bufio.Writer) error {
 	show, err := printer(c.topic, c.layout, c.output)
 	if err != nil {
 		return err
 	}
-	positions, err := c.begin()
-	if err != nil {
+	c.config.OffsetReset = client.ResetNone
+	c.config.FetchMaxBytes, c.config.PartitionFetchBytes = c.bytesMax, c.bytesMax
+	from, err := c.begin()
+	if err != nil || c.max == 0 {
 		return err
 	}
-	left := c.max
-	if left == 0 {
-		return nil
+	open := map[int32]bool{} // partitions whose end was not reached
+	for _, a := range from {
+		open[a.Partition] = true
 	}
-	for {
-		progress, err := c.round(positions, func(p int32, offset int64, r *batch.Record) (bool, error) {
-			if err := show(out, p, offset, r); err != nil {
-				return false, err
-			}
-			left--
-			return left != 0, nil
-		})
-		if err != nil || left == 0 {
+	left := c.max
+	for f, err := range c.courier.Consume(context.Background(), from...) {
+		if f == nil {
 			return err
 		}
-		if !progress {
-			if err := out.Flush(); err != nil {
-				return err
-			}
+		enough, err := c.print(out, f, show, &left)
+		if err != nil || enough {
+			return err
 		}
-		if c.untilEnd && !slices.ContainsFunc(positions, func(p position) bool { return !p.done }) {
+		if err := out.Flush(); err != nil { // whoever watches sees all there is
+			return err
+		}
+		if f.End {
+			delete(open, f.Partition)
+		}
+		if c.untilEnd && len(open) == 0 {
 			return nil
 		}
 	}
+	return nil
 }
 
-// begin finds the partitions and where each is read from.
-func (c *consuming) begin() ([]position, error) {
-	layout, err := c.cluster.topic(c.topic, false)
+// print shows what one answer brought; enough says that no more is wanted.
+func (c *consuming) print(out *bufio.Writer, f *client.Fetched, show show, left *int64) (enough bool, err error) {
+	for i := range f.Records {
+		if err := show(out, f.Partition, &f.Records[i]); err != nil {
+			return false, err
+		}
+		if *left--; *left == 0 {
+			return true, nil
+		}
+	}
+	switch {
+	case !f.Stopped:
+		return false, nil // what may pass is the client's to try again
+	case f.Code == wire.OffsetOutOfRange:
+		return false, advise("begin at the start (-o start) or at the end (-o end)", "partition %d has no offset %d: %s", f.Partition, f.Position, f.Code)
+	}
+	return false, fmt.Errorf("topic %s, partition %d, offset %d: %s", f.Topic, f.Partition, f.Position, f.Code)
+}
+
+// begin says which partitions are read, each from where.
+func (c *consuming) begin() ([]client.Assign, error) {
+	leaders, err := c.leaders(c.topic, false)
 	if err != nil {
 		return nil, err
 	}
 	wanted := c.partitions
 	if wanted == nil {
-		for p := range layout.leaders {
+		for p := range leaders {
 			wanted = append(wanted, int32(p))
 		}
 	}
-	var positions []position
+	var from []client.Assign
 	for _, p := range wanted {
-		next, err := c.startOf(p)
+		if p < 0 || int(p) >= len(leaders) {
+			return nil, fmt.Errorf("topic %s has partitions 0 to %d, and no %d", c.topic, len(leaders)-1, p)
+		}
+		offset, err := c.startOf(p)
 		if err != nil {
 			return nil, err
 		}
-		positions = append(positions, position{partition: p, next: next})
+		from = append(from, client.Assign{Topic: c.topic, Partition: p, Offset: offset})
 	}
-	return positions, nil
+	return from, nil
 }
 
 func (c *consuming) startOf(partition int32) (int64, error) {
 	switch c.from {
 	case "start", "beginning":
-		return offsetAt(&c.cluster, c.topic, partition, earliest)
+		return client.Earliest, nil
 	case "end":
-		return offsetAt(&c.cluster, c.topic, partition, latest)
+		return client.Latest, nil
 	}
 	n, err := strconv.ParseInt(c.from, 10, 64)
 	if err != nil {
@@ -143,151 +159,16 @@ func (c *consuming) startOf(partition int32) (int64, error) {
 	if n >= 0 {
 		return n, nil
 	}
-	end, err := offsetAt(&c.cluster, c.topic, partition, latest)
+	end, err := offsetAt(&c.session, c.topic, partition, client.Latest)
 	if err != nil {
 		return 0, err
 	}
-	start, err := offsetAt(&c.cluster, c.topic, partition, earliest)
+	start, err := offsetAt(&c.session, c.topic, partition, client.Earliest)
 	return max(end+n, start), err
 }
 
-// visit sees one record; false ends the reading.
-type visit func(partition int32, offset int64, r *batch.Record) (bool, error)
-
-// round fetches once from every leader and visits what came. progress says whether any record did.
-func (c *consuming) round(positions []position, see visit) (progress bool, err error) {
-	asked := map[*link]bool{}
-	for i := range positions {
-		l, err := c.leader(c.topic, positions[i].partition)
-		if err != nil {
-			return false, err
-		}
-		if asked[l] {
-			continue
-		}
-		asked[l] = true
-		some, more, err := c.fetch(l, positions, see)
-		progress = progress || some
-		if err != nil || !more {
-			return progress, c.recover(err)
-		}
-	}
-	return progress, nil
-}
-
-// recover lets a reader live through a change of leader and a restart of the broker.
-func (c *consuming) recover(err error) error {
-	var r *refusal
-	if err == nil || errors.As(err, &r) && !passes(err) {
-		return err
-	}
-	var failed *printError
-	if errors.As(err, &failed) {
-		return failed.error
-	}
-	c.forget()
-	time.Sleep(100 * time.Millisecond)
-	return nil
-}
-
-// printError is a failure of our own output, which no other broker mends.
-type printError struct{ error }
-
-// fetchVersion is the last version of Fetch that names its topics: 13 goes by id (KIP-516).
-const fetchVersion = 12
-
-func (c *consuming) fetch(l *link, positions []position, see visit) (progress, more bool, err error) {
-	request := kmsg.NewPtrFetchRequest()
-	request.ReplicaID, request.MaxWaitMillis, request.MinBytes, request.MaxBytes = -1, 500, 1, c.bytesMax
-	request.SessionEpoch = -1 // no fetch session (KIP-227)
-	t := kmsg.NewFetchRequestTopic()
-	t.Topic = c.topic
-	for _, at := range positions {
-		if mine, err := c.leader(c.topic, at.partition); err != nil || mine != l {
-			continue
-		}
-		p := kmsg.NewFetchRequestTopicPartition()
-		p.Partition, p.FetchOffset, p.CurrentLeaderEpoch, p.LogStartOffset, p.PartitionMaxBytes = at.partition, at.next, -1, -1, c.bytesMax
-		t.Partitions = append(t.Partitions, p)
-	}
-	request.Topics = append(request.Topics, t)
-	if err := l.choose(request, fetchVersion); err != nil {
-		return false, false, err
-	}
-	answer, err := l.ask(request)
-	if err != nil {
-		return false, true, err
-	}
-	r := answer.(*kmsg.FetchResponse)
-	if err := codeError(r.ErrorCode, nil); err != nil {
-		return false, true, err
-	}
-	for _, t := range r.Topics {
-		for i := range t.Partitions {
-			p := &t.Partitions[i]
-			at := slices.IndexFunc(positions, func(x position) bool { return x.partition == p.Partition })
-			if at < 0 {
-				return progress, true, fmt.Errorf("the broker answered for partition %d, which was not asked", p.Partition)
-			}
-			some, more, err := c.take(&positions[at], p, see)
-			if progress = progress || some; err != nil || !more {
-				return progress, more, err
-			}
-		}
-	}
-	return progress, true, nil
-}
-
-// take visits one partition's records.
-func (c *consuming) take(at *position, p *kmsg.FetchResponseTopicPartition, see visit) (progress, more bool, err error) {
-	if err := codeError(p.ErrorCode, nil); err != nil {
-		if refusedWith(err, wire.OffsetOutOfRange) {
-			err = advise("begin at the start (-o start) or at the end (-o end)", "partition %d has no offset %d: %w", at.partition, at.next, err)
-		}
-		return false, true, err
-	}
-	for rest := p.RecordBatches; ; {
-		view, behind, whole := batch.Next(rest)
-		if !whole {
-			break
-		}
-		rest = behind
-		some, more, err := c.visitBatch(at, view, see)
-		if progress = progress || some; err != nil || !more {
-			return progress, more, err
-		}
-	}
-	at.done = at.next >= p.HighWatermark
-	return progress, true, nil
-}
-
-func (c *consuming) visitBatch(at *position, view batch.View, see visit) (progress, more bool, err error) {
-	if !crcFits(view) {
-		return false, false, &refusal{int16(wire.CorruptMessage), fmt.Sprintf("partition %d, offset %d: the batch's CRC is wrong", at.partition, view.BaseOffset())}
-	}
-	if !view.IsControl() {
-		records := batch.Read(view, batch.Limits{}, nil)
-		for r := (batch.Record{}); records.Next(&r); {
-			offset := view.BaseOffset() + int64(r.OffsetDelta)
-			if offset < at.next {
-				continue
-			}
-			progress = true
-			more, err := see(at.partition, offset, &r)
-			if at.next = offset + 1; err != nil || !more {
-				return progress, more, err
-			}
-		}
-		if fault := records.Fault(); fault != batch.Fine {
-			return progress, false, &refusal{fault.Code(), fmt.Sprintf("partition %d, offset %d: %s", at.partition, view.BaseOffset(), fault)}
-		}
-	}
-	at.next = max(at.next, view.LastOffset()+1)
-	return progress, true, nil
-}
-
 // show prints one record.
-type show func(out *bufio.Writer, partition int32, offset int64, r *batch.Record) error
+type show func(out *bufio.Writer, partition int32, r *client.FetchedRecord) error
 
 // printer turns a format into one pass over a record.
 func printer(topic, layout, output string) (show, error) {
@@ -298,14 +179,14 @@ func printer(topic, layout, output string) (show, error) {
 	default:
 		return nil, fmt.Errorf("--output %s is neither text nor json", output)
 	}
-	var parts []func(b []byte, partition int32, offset int64, r *batch.Record) []byte
+	var parts []func(b []byte, partition int32, r *client.FetchedRecord) []byte
 	for rest := layout; rest != ""; {
 		plain, behind, found := strings.Cut(rest, "%")
 		text, err := unescape(plain)
 		if err != nil {
 			return nil, err
 		}
-		parts = append(parts, func(b []byte, _ int32, _ int64, _ *batch.Record) []byte { return append(b, text...) })
+		parts = append(parts, func(b []byte, _ int32, _ *client.FetchedRecord) []byte { return append(b, text...) })
 		if !found {
 			break
 		}
@@ -319,48 +200,46 @@ func printer(topic, layout, output string) (show, error) {
 		parts, rest = append(parts, part), behind[1:]
 	}
 	var line []byte
-	return func(out *bufio.Writer, partition int32, offset int64, r *batch.Record) error {
+	return func(out *bufio.Writer, partition int32, r *client.FetchedRecord) error {
 		line = line[:0]
 		for _, part := range parts {
-			line = part(line, partition, offset, r)
+			line = part(line, partition, r)
 		}
-		if _, err := out.Write(line); err != nil {
-			return &printError{err}
-		}
-		return nil
+		_, err := out.Write(line)
+		return err
 	}, nil
 }
 
 // letter is what one letter of a format prints; nil: nothing.
-func letter(l byte, topic string) func(b []byte, partition int32, offset int64, r *batch.Record) []byte {
+func letter(l byte, topic string) func(b []byte, partition int32, r *client.FetchedRecord) []byte {
 	switch l {
 	case 's', 'v':
-		return func(b []byte, _ int32, _ int64, r *batch.Record) []byte { return append(b, r.Value...) }
+		return func(b []byte, _ int32, r *client.FetchedRecord) []byte { return append(b, r.Value...) }
 	case 'k':
-		return func(b []byte, _ int32, _ int64, r *batch.Record) []byte { return append(b, r.Key...) }
+		return func(b []byte, _ int32, r *client.FetchedRecord) []byte { return append(b, r.Key...) }
 	case 'S':
-		return func(b []byte, _ int32, _ int64, r *batch.Record) []byte { return appendSize(b, r.Value) }
+		return func(b []byte, _ int32, r *client.FetchedRecord) []byte { return appendSize(b, r.Value) }
 	case 'K':
-		return func(b []byte, _ int32, _ int64, r *batch.Record) []byte { return appendSize(b, r.Key) }
+		return func(b []byte, _ int32, r *client.FetchedRecord) []byte { return appendSize(b, r.Key) }
 	case 'R':
-		return func(b []byte, _ int32, _ int64, r *batch.Record) []byte {
+		return func(b []byte, _ int32, r *client.FetchedRecord) []byte {
 			n := uint32(len(r.Value))
 			return append(b, byte(n>>24), byte(n>>16), byte(n>>8), byte(n))
 		}
 	case 't':
-		return func(b []byte, _ int32, _ int64, _ *batch.Record) []byte { return append(b, topic...) }
+		return func(b []byte, _ int32, _ *client.FetchedRecord) []byte { return append(b, topic...) }
 	case 'p':
-		return func(b []byte, partition int32, _ int64, _ *batch.Record) []byte {
+		return func(b []byte, partition int32, _ *client.FetchedRecord) []byte {
 			return strconv.AppendInt(b, int64(partition), 10)
 		}
 	case 'o':
-		return func(b []byte, _ int32, offset int64, _ *batch.Record) []byte { return strconv.AppendInt(b, offset, 10) }
+		return func(b []byte, _ int32, r *client.FetchedRecord) []byte { return strconv.AppendInt(b, r.Offset, 10) }
 	case 'T':
-		return func(b []byte, _ int32, _ int64, r *batch.Record) []byte { return strconv.AppendInt(b, r.Timestamp, 10) }
+		return func(b []byte, _ int32, r *client.FetchedRecord) []byte { return strconv.AppendInt(b, r.Timestamp, 10) }
 	case 'h':
-		return func(b []byte, _ int32, _ int64, r *batch.Record) []byte { return appendHeaders(b, r.Headers) }
+		return func(b []byte, _ int32, r *client.FetchedRecord) []byte { return appendHeaders(b, r.Headers) }
 	case '%':
-		return func(b []byte, _ int32, _ int64, _ *batch.Record) []byte { return append(b, '%') }
+		return func(b []byte, _ int32, _ *client.FetchedRecord) []byte { return append(b, '%') }
 	}
 	return nil
 }
@@ -402,8 +281,8 @@ type headerJSON struct {
 }
 
 func jsonPrinter(topic string) show {
-	return func(out *bufio.Writer, partition int32, offset int64, r *batch.Record) error {
-		j := recordJSON{Topic: topic, Partition: partition, Offset: offset, Timestamp: r.Timestamp}
+	return func(out *bufio.Writer, partition int32, r *client.FetchedRecord) error {
+		j := recordJSON{Topic: topic, Partition: partition, Offset: r.Offset, Timestamp: r.Timestamp}
 		j.Key, j.KeyBase64 = text(r.Key)
 		j.Value, j.ValueBase64 = text(r.Value)
 		for _, h := range r.Headers {
@@ -414,10 +293,8 @@ func jsonPrinter(topic string) show {
 		if err != nil {
 			return err
 		}
-		if _, err := out.Write(append(line, '\n')); err != nil {
-			return &printError{err}
-		}
-		return nil
+		_, err = out.Write(append(line, '\n'))
+		return err
 	}
 }
 

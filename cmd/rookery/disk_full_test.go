@@ -33,12 +33,10 @@ func TestFullDisk(t *testing.T) {
 	payload := strings.Repeat("x", 500_000)
 	acknowledged := 0
 	attempt := func() error {
-		s := &sender{producing: &producing{cluster: cluster{bootstrap: []string{r.address}, patience: 10 * time.Second}, topic: "full"}, acks: -1}
-		defer s.close()
 		var b batch.Builder
 		b.Begin(batch.Plain(batch.None))
 		b.Add(time.Now().UnixMilli(), nil, fmt.Appendf(nil, "%d %s", acknowledged, payload), nil)
-		return s.attempt(0, bytes.Clone(b.Finish()))
+		return r.write("full", bytes.Clone(b.Finish()))
 	}
 	var refused error
 	for range 200 {

@@ -3,24 +3,26 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"rookery/core/batch"
-	"rookery/core/wire"
+	"rookery/core/client"
+	"rookery/net/courier"
 )
 
 // producing is what produce was asked to do.
 type producing struct {
-	cluster
+	session
 	topic     string
 	partition int32
 	delimiter string // between records
@@ -66,17 +68,28 @@ func produceCommand() *cobra.Command {
 	return command
 }
 
-// run reads records and sends them, a batch at a time for each partition.
+// run reads records on one goroutine and sends what has come on this one, so that a slow writer's records do not wait
+// for company.
 func (p *producing) run(in io.Reader, files []string, notes io.Writer) error {
 	s, err := p.start()
 	if err != nil {
 		return err
 	}
 	began := time.Now()
-	if err := p.feed(in, files, s.add); err != nil {
-		return err
+	records, done := make(chan client.Record, gatherMax), make(chan error, 1)
+	go func() {
+		done <- p.feed(in, files, func(line []byte) error {
+			records <- s.recordOf(line)
+			return nil
+		})
+		close(records)
+	}()
+	for r := range records {
+		if err := s.send(gather(r, records)); err != nil {
+			return err
+		}
 	}
-	if err := s.flush(); err != nil {
+	if err := errors.Join(<-done, p.courier.Flush(context.Background()), s.failure()); err != nil {
 		return err
 	}
 	if onTerminal(notes) {
@@ -121,7 +134,7 @@ func (p *producing) feed(in io.Reader, files []string, add func(record []byte) e
 // split calls add for each record; what follows the last delimiter is a record if it is not empty.
 func split(in io.Reader, delimiter string, add func([]byte) error) error {
 	s := bufio.NewScanner(in)
-	s.Buffer(make([]byte, 1<<20), frameBytesMax)
+	s.Buffer(make([]byte, 1<<20), requestBytesMax)
 	s.Split(func(data []byte, atEnd bool) (int, []byte, error) {
 		if i := bytes.Index(data, []byte(delimiter)); i >= 0 {
 			return i + len(delimiter), data[:i], nil
@@ -139,32 +152,26 @@ func split(in io.Reader, delimiter string, add func([]byte) error) error {
 	return s.Err()
 }
 
-// sender holds a batch under way for each partition, and the producer id that makes sending again harmless.
+const (
+	gatherMax       = 1000      // records handed over at once
+	gatherBytesMax  = 256 << 10 // and their bytes
+	requestBytesMax = 64 << 20  // the broker is the one to say that a record is too large: it knows the topic's limit
+)
+
+// sender hands records to the client and hears what became of them.
 type sender struct {
 	*producing
-	codec     batch.Codec
-	acks      int16
 	separator string
-	headers   []batch.Header
-	pid       int64
-	epoch     int16
-	parts     []pending
-	turn      int
+	headers   []client.Header
 	count     int
 	bytes     int64
-}
-
-// pending is the batch under way of one partition.
-type pending struct {
-	builder  batch.Builder
-	begun    bool
-	sequence int32
+	failed    atomic.Pointer[courier.ProduceError] // the first
 }
 
 func (p *producing) start() (*sender, error) {
-	s := &sender{producing: p, pid: batch.NoProducerID, epoch: batch.NoProducerEpoch}
+	s := &sender{producing: p}
 	var err error
-	if s.codec, err = codecOf(p.codecName); err != nil {
+	if s.config.Codec, err = codecOf(p.codecName); err != nil {
 		return nil, err
 	}
 	if s.separator, err = unescape(p.keyEnd); err != nil {
@@ -172,9 +179,8 @@ func (p *producing) start() (*sender, error) {
 	}
 	switch p.acksName {
 	case "0", "1":
-		s.acks = int16(p.acksName[0] - '0')
+		s.config.Acks, s.config.Idempotent = int16(p.acksName[0]-'0'), false
 	case "all", "-1":
-		s.acks = -1
 	default:
 		return nil, fmt.Errorf("--acks %s is none of 0, 1, all", p.acksName)
 	}
@@ -183,32 +189,14 @@ func (p *producing) start() (*sender, error) {
 		if !ok {
 			return nil, fmt.Errorf("--header %s is not name=value", h)
 		}
-		s.headers = append(s.headers, batch.Header{Key: []byte(name), Value: []byte(value)})
+		s.headers = append(s.headers, client.Header{Key: []byte(name), Value: []byte(value)})
 	}
-	layout, err := p.cluster.topic(p.topic, true)
-	if err != nil {
-		return nil, err
+	s.config.BatchBytes, s.config.RequestBytesMax = p.bytesMax, requestBytesMax
+	leaders, err := p.leaders(p.topic, true)
+	if err == nil && int(p.partition) >= len(leaders) {
+		err = fmt.Errorf("topic %s has partitions 0 to %d", p.topic, len(leaders)-1)
 	}
-	if int(p.partition) >= len(layout.leaders) {
-		return nil, fmt.Errorf("topic %s has partitions 0 to %d", p.topic, len(layout.leaders)-1)
-	}
-	s.parts = make([]pending, len(layout.leaders))
-	if s.acks != -1 {
-		return s, nil
-	}
-	return s, s.identify()
-}
-
-// identify asks for a producer id (KIP-98).
-func (s *sender) identify() error {
-	request := kmsg.NewPtrInitProducerIDRequest()
-	answer, err := s.request(request)
-	if err != nil {
-		return err
-	}
-	r := answer.(*kmsg.InitProducerIDResponse)
-	s.pid, s.epoch = r.ProducerID, r.ProducerEpoch
-	return codeError(r.ErrorCode, nil)
+	return s, err
 }
 
 func codecOf(name string) (batch.Codec, error) {
@@ -220,160 +208,65 @@ func codecOf(name string) (batch.Codec, error) {
 	return 0, fmt.Errorf("--compression %s is none of none, gzip, snappy, lz4, zstd", name)
 }
 
-// add puts one record into its partition's batch.
-func (s *sender) add(record []byte) error {
-	key, value := []byte(nil), record
+// recordOf makes a record of one piece of input.
+func (s *sender) recordOf(line []byte) client.Record {
+	line = append([]byte{}, line...)
+	r := client.Record{Value: line, Headers: s.headers}
 	if s.hasKey {
-		key = []byte(s.key)
+		r.Key = []byte(s.key)
 	}
 	if s.separator != "" {
-		if k, v, ok := bytes.Cut(record, []byte(s.separator)); ok {
-			key, value = k, v
+		if k, v, ok := bytes.Cut(line, []byte(s.separator)); ok {
+			r.Key, r.Value = k, v
 		}
 	}
-	if value == nil {
-		value = []byte{}
+	if s.emptyNull && len(r.Key) == 0 {
+		r.Key = nil
 	}
-	if s.emptyNull && len(key) == 0 {
-		key = nil
+	if s.emptyNull && len(r.Value) == 0 {
+		r.Value = nil
 	}
-	if s.emptyNull && len(value) == 0 {
-		value = nil
-	}
-	partition := s.choose(key)
-	part, now := &s.parts[partition], time.Now().UnixMilli()
-	for part.begun && part.builder.SizeWith(now, key, value, s.headers) > s.bytesMax {
-		if err := s.send(partition); err != nil {
-			return err
-		}
-		if key == nil && s.partition < 0 { // records without a key stay together until a batch is full (KIP-480)
-			s.turn = (s.turn + 1) % len(s.parts)
-			partition = int32(s.turn)
-			part = &s.parts[partition]
-		}
-	}
-	if !part.begun {
-		part.builder.Begin(batch.Spec{Codec: s.codec, ProducerID: s.pid, ProducerEpoch: s.epoch, BaseSequence: s.sequence(part)})
-		part.begun = true
-	}
-	part.builder.Add(now, key, value, s.headers)
-	s.count++
-	s.bytes += int64(len(key) + len(value))
-	return nil
+	return r
 }
 
-func (s *sender) sequence(part *pending) int32 {
-	if s.pid == batch.NoProducerID {
-		return batch.NoSequence
-	}
-	return part.sequence
-}
-
-// choose is where a record goes: where it was sent, else by its key, else where the others without a key go now.
-func (s *sender) choose(key []byte) int32 {
-	switch {
-	case s.partition >= 0:
-		return s.partition
-	case key != nil:
-		return int32(murmur2(key)&0x7fffffff) % int32(len(s.parts))
-	}
-	return int32(s.turn)
-}
-
-func (s *sender) flush() error {
-	for i := range s.parts {
-		if s.parts[i].begun {
-			if err := s.send(int32(i)); err != nil {
-				return err
+// gather takes what else has come already.
+func gather(first client.Record, records <-chan client.Record) []client.Record {
+	gathered, size := []client.Record{first}, len(first.Key)+len(first.Value)
+	for len(gathered) < gatherMax && size < gatherBytesMax {
+		select {
+		case r, more := <-records:
+			if !more {
+				return gathered
 			}
+			gathered = append(gathered, r)
+			size += len(r.Key) + len(r.Value)
+		default:
+			return gathered
 		}
+	}
+	return gathered
+}
+
+// send hands records over; it waits while too much is under way. The client gives a delivery up by itself when it takes
+// too long, so that ends.
+func (s *sender) send(records []client.Record) error {
+	for i := range records {
+		s.bytes += int64(len(records[i].Key) + len(records[i].Value))
+	}
+	s.count += len(records)
+	err := s.courier.Send(context.Background(), s.topic, s.partition, records, func(d client.Delivered) {
+		if d.Failed() {
+			s.failed.CompareAndSwap(nil, &courier.ProduceError{Delivered: d})
+		}
+	})
+	return errors.Join(err, s.failure())
+}
+
+func (s *sender) failure() error {
+	if failed := s.failed.Load(); failed != nil {
+		return failed
 	}
 	return nil
-}
-
-// send sends one batch until it is acknowledged or patience ends. With acks=all it carries a sequence, so that a batch
-// whose answer was lost is not written twice.
-func (s *sender) send(partition int32) error {
-	part := &s.parts[partition]
-	count, records := part.builder.Count(), part.builder.Finish()
-	deadline := time.Now().Add(s.patience)
-	for {
-		err := s.attempt(partition, records)
-		if err == nil {
-			part.begun, part.sequence = false, batch.AddSequence(part.sequence, count)
-			return nil
-		}
-		if s.acks != -1 || !passes(err) || time.Now().After(deadline) {
-			return fmt.Errorf("topic %s, partition %d: %w", s.topic, partition, err)
-		}
-		s.forget()
-		time.Sleep(100 * time.Millisecond)
-	}
-}
-
-// passes holds for errors that another try may not meet: all but a refusal that is about the records.
-func passes(err error) bool {
-	var r *refusal
-	if !errors.As(err, &r) {
-		return true
-	}
-	return refusedWith(err, wire.NotLeaderOrFollower, wire.LeaderNotAvailable, wire.UnknownTopicOrPartition, wire.RequestTimedOut,
-		wire.NotEnoughReplicas, wire.NotEnoughReplicasAfterAppend, wire.KafkaStorageError, wire.NetworkException)
-}
-
-// produceVersion is the last version of Produce that names its topics: 13 goes by id (KIP-516).
-const produceVersion = 12
-
-func (s *sender) attempt(partition int32, records batch.View) error {
-	l, err := s.leader(s.topic, partition)
-	if err != nil {
-		return err
-	}
-	request := kmsg.NewPtrProduceRequest()
-	request.Acks, request.TimeoutMillis = s.acks, int32(s.patience.Milliseconds())
-	t := kmsg.NewProduceRequestTopic()
-	t.Topic = s.topic
-	p := kmsg.NewProduceRequestTopicPartition()
-	p.Partition, p.Records = partition, records
-	t.Partitions = append(t.Partitions, p)
-	request.Topics = append(request.Topics, t)
-	if err := l.choose(request, produceVersion); err != nil {
-		return err
-	}
-	if s.acks == 0 {
-		return l.tell(request)
-	}
-	answer, err := l.ask(request)
-	if err != nil {
-		return err
-	}
-	for _, t := range answer.(*kmsg.ProduceResponse).Topics {
-		for _, p := range t.Partitions {
-			return codeError(p.ErrorCode, p.ErrorMessage)
-		}
-	}
-	return errors.New("the broker answered Produce with no partition")
-}
-
-// murmur2 is the hash by which Java's client spreads keys (org.apache.kafka.common.utils.Utils.murmur2).
-func murmur2(key []byte) uint32 {
-	const m, r = 0x5bd1e995, 24
-	h := uint32(0x9747b28c) ^ uint32(len(key))
-	for ; len(key) >= 4; key = key[4:] {
-		k := uint32(key[0]) | uint32(key[1])<<8 | uint32(key[2])<<16 | uint32(key[3])<<24
-		k *= m
-		k ^= k >> r
-		h = h*m ^ k*m
-	}
-	for i := len(key) - 1; i >= 0; i-- {
-		h ^= uint32(key[i]) << (8 * i)
-	}
-	if len(key) > 0 {
-		h *= m
-	}
-	h ^= h >> 13
-	h *= m
-	return h ^ h>>15
 }
 
 // unescape reads \n, \r, \t, \0, \\ and \xNN.

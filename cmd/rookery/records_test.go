@@ -12,17 +12,8 @@ import (
 	"pgregory.net/rapid"
 
 	"rookery/core/batch"
+	"rookery/core/client"
 )
-
-// The vectors are those of Kafka's own UtilsTest.testMurmur2.
-func TestMurmur2(t *testing.T) {
-	for key, hash := range map[string]int32{
-		"21": -973932308, "foobar": -790332482, "a-little-bit-long-string": -985981536, "a-little-bit-longer-string": -1486304829,
-		"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8": -58897971, "abc": 479470107,
-	} {
-		require.Equal(t, hash, int32(murmur2([]byte(key))), key)
-	}
-}
 
 func TestUnescape(t *testing.T) {
 	got, err := unescape(`a\tb\n\x1e\\`)
@@ -53,7 +44,7 @@ func TestSplitIsJoinBackwards(t *testing.T) {
 }
 
 func TestFormats(t *testing.T) {
-	r := &batch.Record{Timestamp: 77, Key: []byte("k"), Value: []byte("v%"), Headers: []batch.Header{{Key: []byte("a"), Value: []byte("1")}, {Key: []byte("b")}}}
+	r := &client.FetchedRecord{Offset: 9, Timestamp: 77, Key: []byte("k"), Value: []byte("v%"), Headers: []client.Header{{Key: []byte("a"), Value: []byte("1")}, {Key: []byte("b")}}}
 	for layout, want := range map[string]string{
 		`%k %v %o %p %t\n`: "k v% 9 2 clicks\n", `%s|%S|%K|%T|%h|%%`: "v%|2|1|77|a=1,b=|%", `\x41%R`: "A\x00\x00\x00\x02", ``: "",
 	} {
@@ -61,7 +52,7 @@ func TestFormats(t *testing.T) {
 		require.NoError(t, err)
 		var b bytes.Buffer
 		out := bufio.NewWriter(&b)
-		require.NoError(t, show(out, 2, 9, r))
+		require.NoError(t, show(out, 2, r))
 		require.NoError(t, out.Flush())
 		require.Equal(t, want, b.String())
 	}
@@ -73,7 +64,7 @@ func TestFormats(t *testing.T) {
 	require.NoError(t, err)
 	var b bytes.Buffer
 	out := bufio.NewWriter(&b)
-	require.NoError(t, show(out, 2, 9, &batch.Record{Value: []byte{0xff}}))
+	require.NoError(t, show(out, 2, &client.FetchedRecord{Offset: 9, Value: []byte{0xff}}))
 	require.NoError(t, out.Flush())
 	require.JSONEq(t, `{"topic":"clicks","partition":2,"offset":9,"timestamp":0,"key":null,"value":"/w==","valueBase64":true}`, b.String())
 }
@@ -142,19 +133,4 @@ func TestVersion(t *testing.T) {
 	require.Contains(t, out, `"go"`)
 	_, _, err = runCommand("version", "-o", "yaml")
 	require.ErrorContains(t, err, "neither text nor json")
-}
-
-// TestTagsOff feeds headers cut anywhere: none of them may be taken for whole, and none may panic.
-func TestTagsOff(t *testing.T) {
-	whole := []byte{2, 7, 3, 'a', 'b', 'c', 9, 0, 'r', 'e', 's', 't'}
-	rest, err := tagsOff(whole)
-	require.NoError(t, err)
-	require.Equal(t, "rest", string(rest))
-	for n := range 8 {
-		_, err := tagsOff(whole[:n])
-		require.Error(t, err, n)
-	}
-	rapid.Check(t, func(t *rapid.T) {
-		_, _ = tagsOff(rapid.SliceOf(rapid.Byte()).Draw(t, "bytes"))
-	})
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"rookery/core/client"
 	"rookery/core/wire"
 )
 
@@ -29,7 +30,7 @@ type made struct {
 }
 
 func topicCreateCommand() *cobra.Command {
-	var c cluster
+	var c session
 	var form form
 	var partitions int32
 	var factor int16
@@ -53,7 +54,7 @@ func topicCreateCommand() *cobra.Command {
 				row.Topic, row.NumPartitions, row.ReplicationFactor, row.Configs = name, partitions, factor, pairs
 				request.Topics = append(request.Topics, row)
 			}
-			answer, err := c.request(request)
+			answer, err := c.call(request, client.Controller)
 			if err != nil {
 				return err
 			}
@@ -142,7 +143,7 @@ type partitionRow struct {
 }
 
 // describe asks for topics (nil: all) and sorts what comes.
-func describe(c *cluster, names []string) ([]topicRow, error) {
+func describe(c *session, names []string) ([]topicRow, error) {
 	request := kmsg.NewPtrMetadataRequest()
 	request.AllowAutoTopicCreation = false
 	if names != nil {
@@ -153,7 +154,7 @@ func describe(c *cluster, names []string) ([]topicRow, error) {
 		row.Topic = &name
 		request.Topics = append(request.Topics, row)
 	}
-	answer, err := c.request(request)
+	answer, err := c.call(request, client.AnyBroker)
 	if err != nil {
 		return nil, err
 	}
@@ -182,7 +183,7 @@ func describe(c *cluster, names []string) ([]topicRow, error) {
 }
 
 func topicListCommand() *cobra.Command {
-	var c cluster
+	var c session
 	var form form
 	var internal bool
 	command := &cobra.Command{
@@ -217,7 +218,7 @@ func topicListCommand() *cobra.Command {
 }
 
 func topicDescribeCommand() *cobra.Command {
-	var c cluster
+	var c session
 	var form form
 	command := &cobra.Command{
 		Use:   "describe TOPIC...",
@@ -263,15 +264,15 @@ func numbers(ns []int32) string {
 }
 
 // addOffsets asks each leader where its partitions begin and end.
-func addOffsets(c *cluster, row *topicRow) error {
+func addOffsets(c *session, row *topicRow) error {
 	for i := range row.Partitions {
 		p := &row.Partitions[i]
 		if p.Leader < 0 {
 			continue
 		}
 		var err error
-		if p.Start, err = offsetAt(c, row.Topic, p.Partition, earliest); err == nil {
-			p.End, err = offsetAt(c, row.Topic, p.Partition, latest)
+		if p.Start, err = offsetAt(c, row.Topic, p.Partition, client.Earliest); err == nil {
+			p.End, err = offsetAt(c, row.Topic, p.Partition, client.Latest)
 		}
 		if err != nil && p.Error == "" {
 			p.Error = err.Error()
@@ -280,18 +281,8 @@ func addOffsets(c *cluster, row *topicRow) error {
 	return nil
 }
 
-// The timestamps that mean a place, as ListOffsets reads them.
-const (
-	latest   int64 = -1
-	earliest int64 = -2
-)
-
 // offsetAt is the offset of a place in a partition, or of the first record at or after a time.
-func offsetAt(c *cluster, topic string, partition int32, timestamp int64) (int64, error) {
-	l, err := c.leader(topic, partition)
-	if err != nil {
-		return 0, err
-	}
+func offsetAt(c *session, topic string, partition int32, timestamp int64) (int64, error) {
 	request := kmsg.NewPtrListOffsetsRequest()
 	request.ReplicaID, request.TimeoutMillis = -1, int32(c.patience.Milliseconds())
 	t := kmsg.NewListOffsetsRequestTopic()
@@ -300,7 +291,7 @@ func offsetAt(c *cluster, topic string, partition int32, timestamp int64) (int64
 	p.Partition, p.Timestamp, p.CurrentLeaderEpoch = partition, timestamp, -1
 	t.Partitions = append(t.Partitions, p)
 	request.Topics = append(request.Topics, t)
-	answer, err := l.request(request)
+	answer, err := c.callLeader(request, topic, partition)
 	if err != nil {
 		return 0, err
 	}
@@ -313,7 +304,7 @@ func offsetAt(c *cluster, topic string, partition int32, timestamp int64) (int64
 }
 
 func topicDeleteCommand() *cobra.Command {
-	var c cluster
+	var c session
 	var ifThere bool
 	command := &cobra.Command{
 		Use:   "delete TOPIC...",
@@ -328,7 +319,7 @@ func topicDeleteCommand() *cobra.Command {
 				row.Topic = &name
 				request.Topics = append(request.Topics, row)
 			}
-			answer, err := c.request(request)
+			answer, err := c.call(request, client.Controller)
 			if err != nil {
 				return err
 			}

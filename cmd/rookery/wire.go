@@ -66,10 +66,12 @@ func (n *node) run(signals <-chan os.Signal) error {
 		return err
 	}
 	defer endProfile()
+	for _, l := range listeners {
+		n.ready = append(n.ready, l.Addr().String())
+	}
 	n.loop.Push(n.disk.Started())
 	var serving sync.WaitGroup
 	for _, l := range listeners {
-		n.ready = append(n.ready, l.Addr().String())
 		serving.Go(func() {
 			if err := n.server.Serve(l); err != nil {
 				n.logger.Error("listener ended", "address", l.Addr().String(), "why", err.Error())

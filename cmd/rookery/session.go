@@ -1,0 +1,213 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"rookery/core/client"
+	"rookery/core/seam"
+	"rookery/core/wire"
+	"rookery/net/courier"
+	"rookery/net/dial"
+)
+
+// session is what every client command has: where the brokers are, how patient we are, and a client once one is needed.
+type session struct {
+	bootstrap []string
+	patience  time.Duration
+	config    client.Config
+	courier   *courier.Courier
+}
+
+// flags adds what every client command has.
+func (s *session) flags(command *cobra.Command) {
+	command.Flags().StringSliceVarP(&s.bootstrap, "bootstrap-server", "b", []string{"127.0.0.1:9092"}, "brokers to ask first, HOST:PORT")
+	command.Flags().DurationVar(&s.patience, "timeout", 30*time.Second, "how long to wait for an answer")
+	s.config = client.DefaultConfig()
+}
+
+// open makes the client, once. It dials each broker itself first: a client tries again for as long as it may, and a
+// human who mistyped a port wants to know now.
+func (s *session) open() error {
+	if s.courier != nil {
+		return nil
+	}
+	var failed error
+	for _, text := range s.bootstrap {
+		address, err := reachable(text, s.patience)
+		if err != nil {
+			failed = errors.Join(failed, err)
+			continue
+		}
+		s.config.Bootstrap = append(s.config.Bootstrap, address)
+	}
+	if len(s.config.Bootstrap) == 0 {
+		return failed
+	}
+	s.config.ClientID = "rookery-cli"
+	s.config.RequestTimeout = seam.Mono(s.patience)
+	s.config.DeliveryTimeout = max(s.config.DeliveryTimeout, 2*s.config.RequestTimeout)
+	rand.Read(s.config.Seed[:]) // never fails
+	s.courier = courier.New(courier.Config{Client: s.config, Links: func(mail courier.Mailbox) courier.Links {
+		links := dial.New(dial.Config{})
+		links.Bind(mail)
+		return links
+	}})
+	return nil
+}
+
+func reachable(text string, patience time.Duration) (seam.Address, error) {
+	if !strings.Contains(text, ":") || strings.HasSuffix(text, "]") {
+		text += ":9092"
+	}
+	host, port, err := net.SplitHostPort(text)
+	if err != nil {
+		return seam.Address{}, fmt.Errorf("--bootstrap-server %s: %w", text, err)
+	}
+	number, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
+		return seam.Address{}, fmt.Errorf("--bootstrap-server %s: %s is no port", text, port)
+	}
+	conn, err := net.DialTimeout("tcp", text, patience)
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return seam.Address{}, advise("start a broker with: rookery dev, or name another one: --bootstrap-server HOST:PORT",
+			"no broker listens at %s", text)
+	}
+	if err != nil {
+		return seam.Address{}, advise("name another broker: --bootstrap-server HOST:PORT", "%s: %w", text, err)
+	}
+	_ = conn.Close()
+	return seam.Address{Kind: seam.ToPeer, Host: host, Port: int32(number)}, nil
+}
+
+// close ends the client; what is under way is given up.
+func (s *session) close() {
+	if s.courier != nil {
+		over, cancel := context.WithCancel(context.Background())
+		cancel()
+		_ = s.courier.Close(over)
+	}
+}
+
+// call asks one request of a broker (client.AnyBroker, client.Controller) and waits for its answer.
+func (s *session) call(request wire.Message, to int32) (wire.Answer, error) {
+	return s.ask(client.Call{Request: request, To: to})
+}
+
+// callLeader asks the leader of a partition.
+func (s *session) callLeader(request wire.Message, topic string, partition int32) (wire.Answer, error) {
+	return s.ask(client.Call{Request: request, To: client.Leader, Topic: topic, Partition: partition})
+}
+
+func (s *session) ask(call client.Call) (wire.Answer, error) {
+	if err := s.open(); err != nil {
+		return nil, err
+	}
+	call.Timeout = s.patience.Milliseconds()
+	answer, err := s.courier.Call(context.Background(), call)
+	var unanswered *courier.CallError
+	if errors.As(err, &unanswered) && unanswered.Answer.Fault == client.TimedOut {
+		return nil, advise("look at the broker's log, or wait longer: --timeout 1m",
+			"no answer to %s within %s", kmsg.NameForKey(call.Request.Key()), s.patience)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", kmsg.NameForKey(call.Request.Key()), err)
+	}
+	return answer.Response, nil
+}
+
+// codeError names a Kafka error code; the broker's own words come first where it has any.
+func codeError(code int16, message *string) error {
+	if code == 0 {
+		return nil
+	}
+	if message != nil && *message != "" {
+		return &refusal{code, fmt.Sprintf("%s (%s)", *message, wire.Code(code))}
+	}
+	return &refusal{code, wire.Code(code).String()}
+}
+
+// refusal is an error code of the broker's.
+type refusal struct {
+	code int16
+	text string
+}
+
+func (r *refusal) Error() string { return r.text }
+
+// refusedWith says whether err is this code of the broker's.
+func refusedWith(err error, code wire.Code) bool {
+	var r *refusal
+	return errors.As(err, &r) && r.code == int16(code)
+}
+
+// leaders are the leaders of a topic's partitions, after asking until each has one or patience ends: a topic that was
+// just made takes a moment. create lets the broker make it.
+func (s *session) leaders(topic string, create bool) ([]int32, error) {
+	for deadline := time.Now().Add(s.patience); ; time.Sleep(20 * time.Millisecond) {
+		leaders, err := s.lookUp(topic, create)
+		if err == nil && len(leaders) > 0 && !hasNone(leaders) {
+			return leaders, nil
+		}
+		if err == nil {
+			err = fmt.Errorf("topic %s has a partition without a leader", topic)
+		} else if !refusedWith(err, wire.LeaderNotAvailable) && !(create && refusedWith(err, wire.UnknownTopicOrPartition)) {
+			return nil, topicAdvice(topic, err)
+		}
+		if time.Now().After(deadline) {
+			return nil, err
+		}
+	}
+}
+
+func (s *session) lookUp(topic string, create bool) ([]int32, error) {
+	request := kmsg.NewPtrMetadataRequest()
+	request.AllowAutoTopicCreation = create
+	row := kmsg.NewMetadataRequestTopic()
+	row.Topic = &topic
+	request.Topics = append(request.Topics, row)
+	answer, err := s.call(request, client.AnyBroker)
+	if err != nil {
+		return nil, err
+	}
+	r := answer.(*kmsg.MetadataResponse)
+	if len(r.Topics) != 1 {
+		return nil, fmt.Errorf("topic %s: the broker answered with %d topics", topic, len(r.Topics))
+	}
+	leaders := make([]int32, len(r.Topics[0].Partitions))
+	for _, p := range r.Topics[0].Partitions {
+		if p.Partition < 0 || int(p.Partition) >= len(leaders) {
+			return nil, fmt.Errorf("the broker numbers %d partitions up to %d", len(leaders), p.Partition)
+		}
+		if leaders[p.Partition] = p.Leader; p.ErrorCode != 0 {
+			leaders[p.Partition] = -1
+		}
+	}
+	return leaders, codeError(r.Topics[0].ErrorCode, nil)
+}
+
+func topicAdvice(name string, err error) error {
+	if refusedWith(err, wire.UnknownTopicOrPartition) {
+		return advise("see what there is: rookery topic list, or make it: rookery topic create "+name, "there is no topic %s", name)
+	}
+	return fmt.Errorf("topic %s: %w", name, err)
+}
+
+func hasNone(leaders []int32) bool {
+	for _, l := range leaders {
+		if l < 0 {
+			return true
+		}
+	}
+	return false
+}
