@@ -285,7 +285,8 @@ type Send struct {
 }
 
 // Credit says how many bytes more a connection may be read: frames are counted with their four bytes. A connection
-// begins with none. Cut closes it at once, after what was already replied.
+// begins with none. A frame is begun only while there is credit, and then read to its end whatever that overdraws, so
+// that no frame is too long for a small credit; grants add up. Cut closes it at once, after what was already replied.
 type Credit struct {
 	Conn  Conn
 	Bytes int64

@@ -29,6 +29,7 @@ type conn struct {
 
 	// The reader's own.
 	consumed   int64
+	begun      bool // the frame at hand was begun on credit
 	chunk      *chunk
 	start, end int // what is in chunk and not yet parsed
 	size       int // of the next chunk
@@ -89,11 +90,16 @@ func (c *conn) serve() {
 	c.finishReading()
 }
 
-// allowed is how many bytes may be read now: the rest of the credit, and always the four bytes of a length.
+// allowed is how many bytes may be read now: the rest of the credit, always the four bytes of a length, and the rest of
+// a frame that was begun on credit, whatever that overdraws.
 func (c *conn) allowed() int64 {
 	allowed := c.granted.Load() - c.consumed
-	if have := c.end - c.start; have < lengthSize {
+	have := c.end - c.start
+	if have < lengthSize {
 		return max(allowed, int64(lengthSize-have))
+	}
+	if c.begun = c.begun || allowed+int64(have) > 0; c.begun { // there was credit at its first byte
+		return max(allowed, int64(c.frameBytes()-have))
 	}
 	return allowed
 }
@@ -238,7 +244,7 @@ func (c *conn) parse() bool {
 			break
 		}
 		c.post(c.chunk.data[begin : begin+length : begin+length])
-		c.start = begin + length
+		c.start, c.begun = begin+length, false
 	}
 	if c.start == c.end && c.chunk.refs.Load() == 1 {
 		c.start, c.end = 0, 0
