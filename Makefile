@@ -17,6 +17,8 @@ GO    ?= go
 FOR   ?= 5m
 SEEDS ?= 2000
 FUZZ  ?= 10s
+# make sim FOR=30m SIMFLAGS='--result specs/results/sim.tsv' leaves its counts for the board
+SIMFLAGS ?=
 
 # Nested modules (their own go.mod) are out of ./... and have scripts of their own.
 GOFILES = $(shell git ls-files -co --exclude-standard '*.go' ':!:**/testdata/**')
@@ -52,7 +54,7 @@ race:
 	$(GO) test -race ./io/... ./net/... ./cmd/... ./sim/...
 
 sim:
-	$(GO) run ./cmd/sim run --for $(FOR)
+	$(GO) run ./cmd/sim run --for $(FOR) $(SIMFLAGS)
 
 # One target at a time is what `go test -fuzz` can do.
 fuzz:

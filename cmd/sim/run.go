@@ -29,6 +29,7 @@ type runFlags struct {
 	workers int
 	quiet   bool
 	keepOn  bool
+	result  string
 }
 
 func runCommand() *cobra.Command {
@@ -40,6 +41,7 @@ func runCommand() *cobra.Command {
 	c.Flags().IntVar(&f.workers, "workers", 2, "runs side by side")
 	c.Flags().BoolVar(&f.quiet, "quiet", false, "no faults")
 	c.Flags().BoolVar(&f.keepOn, "keep-on", false, "go on after a failure")
+	c.Flags().StringVar(&f.result, "result", "", "write what the runs came to into this file, for the board")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if f.seeds == 0 && f.length == 0 {
 			f.seeds = 200
@@ -89,7 +91,13 @@ func (f *runFlags) run() error {
 		})
 	}
 	group.Wait()
-	t.print(time.Since(start), cpuTime()-cpu)
+	wall, used := time.Since(start), cpuTime()-cpu
+	t.print(wall, used)
+	if f.result != "" {
+		if err := t.write(f.result, wall, used); err != nil {
+			return err
+		}
+	}
 	missing := t.missing(f.quiet)
 	for _, name := range missing {
 		fmt.Printf("NEVER SEEN %s\n", name)

@@ -10,7 +10,7 @@
 //
 //	interop.json    as bench/interop writes it   who was seen to use which API in which version, and what was compared
 //	powercut.json   as sim/powercut writes it    a list of flat objects, one a mode
-//	sim.tsv         kind, name, count            kind is figure, fault, law or oracle
+//	sim.tsv         kind, name, count            kind is fault or law; as sim run --result writes it
 //	mutants.tsv     a heading, then rows         printed as it is
 //	../../bench/results/*.json                   as bench/run writes them
 //
@@ -206,13 +206,12 @@ func faultSection(root string, p *page) error {
 }
 
 func lawSection(root string, p *page) error {
-	r, evaluated, err := counts(root, "law")
+	_, evaluated, err := counts(root, "law")
 	if err != nil {
 		return err
 	}
 	p.line("## Laws of the simulator × times evaluated")
 	p.line("")
-	p.notes(r)
 	p.heading("law", "what must hold", "evaluated")
 	laws, err := simulatorLaws(root)
 	for _, l := range laws {
