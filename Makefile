@@ -30,7 +30,7 @@ build:
 
 quick: format vet
 	$(GO) test ./specs/... ./core/...
-	$(GO) run ./cmd/sim run --seeds $(SEEDS)
+	$(GO) run ./cmd/sim run --seeds $(SEEDS) --for 25s
 
 check: format vet lines
 	$(GO) test -count=1 ./specs/...
