@@ -83,6 +83,7 @@ type segment struct {
 	opSync    seam.Op   // the Sync under way, 0: none
 	syncGoal  syncPoint // what that Sync covers
 	synced    syncPoint // what the last one covered
+	opening   bool      // of a Restored log: its Open has not come back
 	closed    bool      // no batch follows
 	closedAt  seam.Mono // when it rolled
 	indexed   bool      // its index files were written, or their writing is under way

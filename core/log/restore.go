@@ -58,6 +58,7 @@ func (l *Log) reopen(fx *seam.Effects) {
 	l.reopened = true
 	for i := range l.segments {
 		s := &l.segments[i]
+		s.opening = true
 		s.file = l.reopenFile(present, s.base, ".log", sideOpen, fx)
 		s.indexFile = l.reopenFile(s.indexFile, s.base, ".index", sideOther, fx)
 		s.timeFile = l.reopenFile(s.timeFile, s.base, ".timeindex", sideOther, fx)
@@ -74,13 +75,14 @@ func (l *Log) reopenFile(found seam.File, base int64, suffix string, kind sideKi
 	return file
 }
 
-// onReopened: the Recovery has just read the file, so one that cannot be opened is a fault of the disk. Without the
-// active segment the log is of no use; of another one the readers will be told.
+// onReopened: the Recovery has just read the file, so one that cannot be opened is a fault of the disk. A segment that
+// has to be written or synced is one that the log cannot do without; of another one the readers will be told.
 func (l *Log) onReopened(side sideOp, fault seam.Fault, fx *seam.Effects) {
-	if fault == seam.OK {
+	s := l.segmentAt(side.base)
+	if s.opening = fault != seam.OK; !s.opening {
 		return
 	}
-	if len(l.segments) > 0 && l.active().base == side.base {
+	if !s.closed || s.done > s.synced.position {
 		l.dead = fault
 	}
 	fx.Events = append(fx.Events, seam.Event{

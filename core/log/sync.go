@@ -26,7 +26,7 @@ func (l *Log) SyncWanted() bool {
 
 // syncable: something was written that no Sync has covered, and none is under way.
 func (s *segment) syncable() bool {
-	return s.opSync == 0 && s.birth != 0 && s.done > s.synced.position
+	return s.opSync == 0 && s.birth != 0 && !s.opening && s.done > s.synced.position
 }
 
 // ClosedUnsynced says whether a segment that was closed at that time or before, or its name, is not on the disk yet.
