@@ -29,11 +29,11 @@ build:
 	$(GO) build -trimpath -o bin/ ./cmd/...
 
 quick: format vet
-	$(GO) test ./specs/... ./core/...
+	$(GO) test ./specs ./core/...
 	$(GO) run ./cmd/sim run --seeds $(SEEDS) --for 25s
 
 check: format vet lines
-	$(GO) test -count=1 ./specs/...
+	$(GO) test -count=1 ./specs
 	$(GO) run ./specs/board -check
 
 format:
