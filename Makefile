@@ -41,6 +41,7 @@ format:
 
 vet:
 	$(GO) vet ./...
+	$(GO) vet -tags root ./cmd/rookery
 
 # The drivers stay small: their lines beside core's, tests left out.
 lines:

@@ -120,6 +120,12 @@ func (s *settings) settle() error {
 	if len(s.Listeners) == 0 {
 		return errors.New("listeners names none for clients (controller.listener.names takes them all)")
 	}
+	for _, e := range s.Advertised {
+		if ip := net.ParseIP(e.Host); ip != nil && ip.IsUnspecified() {
+			return advise("name an address that clients can reach, or leave advertised.listeners out: then it is the one they came by",
+				"advertised.listeners: nobody can connect to %s", e.Host)
+		}
+	}
 	for _, e := range s.Listeners {
 		protocol := strings.ToUpper(e.Name)
 		for _, pair := range s.protocols {

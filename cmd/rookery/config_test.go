@@ -75,6 +75,7 @@ func TestSettingsRefuse(t *testing.T) {
 		{"listeners", "PLAINTEXT://:port", "no port"},
 		{"listeners", "SSL://:9092", "only PLAINTEXT"},
 		{"listeners", "CONTROLLER://:9093", "none for clients"},
+		{"advertised.listeners", "PLAINTEXT://0.0.0.0:9092", "nobody can connect to 0.0.0.0"},
 		{"log.dirs", " , ", "no directory"},
 		{"log.segment.bytes", "1", "log.segment.bytes"},
 		{"log.message.timestamp.type", "Whenever", "log.message.timestamp.type"},

@@ -23,6 +23,8 @@ import (
 
 	"rookery/core/batch"
 	"rookery/core/client"
+	"rookery/core/seam"
+	"rookery/io/loop"
 )
 
 // running is a whole broker in this process, on a free port.
@@ -205,6 +207,28 @@ func TestDirectoryInUse(t *testing.T) {
 	_, _, err = runCommand("server", "--set", "node.id=2", "--set", "log.dirs="+filepath.Join(dir, "new"))
 	require.ErrorContains(t, err, "is not formatted")
 	require.Contains(t, err.(*advice).next, "rookery format --set node.id=2 --set log.dirs="+filepath.Join(dir, "new"))
+}
+
+// deaf is a machine that never says that it has stopped.
+type deaf struct{}
+
+func (deaf) Step(seam.Now, seam.Input, *seam.Effects) {}
+
+func TestASecondSignalEndsAtOnce(t *testing.T) {
+	n := &node{logger: slog.New(slog.DiscardHandler), loop: loop.New(loop.Config{Machine: deaf{}}), stopped: make(chan struct{}), failed: make(chan error, 1)}
+	signals := make(chan os.Signal, 2)
+	signals <- syscall.SIGTERM
+	signals <- syscall.SIGTERM
+	require.ErrorContains(t, n.wait(signals), "without a clean stop")
+}
+
+func TestAFailedDirectoryEndsTheProcess(t *testing.T) {
+	n := &node{logger: slog.New(slog.DiscardHandler), settings: &settings{Dirs: []string{"/data/a"}}, stopped: make(chan struct{}), failed: make(chan error, 1)}
+	n.event(seam.Event{Kind: seam.DirFailed, A: 0, Text: "input/output error"})
+	n.event(seam.Event{Kind: seam.DirFailed, A: 0, Text: "again"})
+	err := n.wait(make(chan os.Signal))
+	require.ErrorContains(t, err, "/data/a failed: input/output error")
+	require.Contains(t, err.(*advice).next, "dmesg")
 }
 
 func TestFranzGo(t *testing.T) {
