@@ -355,7 +355,7 @@ func (b *Broker) listPartition(l *listing, i int, t *kmsg.ListOffsetsRequestTopi
 	case code != wire.None:
 		out.ErrorCode = int16(code)
 	case request.IsolationLevel < 0 || request.IsolationLevel > 1:
-		out.ErrorCode = int16(wire.UnknownServerError)
+		out.ErrorCode = int16(wire.InvalidRequest)
 	default:
 		out.ErrorCode = int16(b.listOne(l, i, p, asked, request, &out, fx))
 	}

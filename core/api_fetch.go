@@ -13,28 +13,29 @@ import (
 // allows that at any time).
 func (b *Broker) onFetch(now seam.Now, c *connection, r *conn.Request, fx *seam.Effects) {
 	slot := c.slots.Open()
-	if code := fetchRefusal(&r.Fetch); code != wire.None {
-		b.fetchOut.Begin(b.head(), r.Version, r.Correlation, 0, code, 0, 0)
-		b.answer(c.id, slot, conn.Answer{Head: b.fetchOut.End()}, fx)
-		return
-	}
 	i := b.newFetch()
 	f := &b.fetches[i]
 	f.slot = slot
 	f.Begin(now, c.id, r.Version, r.Correlation, &r.Fetch, b.config.FetchBytesMax)
+	if code, partitions := fetchRefusal(r); code != wire.None {
+		f.Refuse(code, partitions)
+		b.answerFetch(i, fx)
+		return
+	}
 	b.fetchTimes(f, &r.Fetch)
 	b.evaluate(now, i, fx)
 }
 
-// fetchRefusal is an error of the whole request.
-func fetchRefusal(r *wire.FetchRequest) wire.Code {
+// fetchRefusal is an error of the whole request, and whether each partition is to carry it too: before version 7 an
+// answer has no place for it but there, and Kafka goes on naming them until topics have ids.
+func fetchRefusal(r *conn.Request) (code wire.Code, partitions bool) {
 	switch {
-	case r.SessionEpoch > 0 || r.SessionID != 0 && r.SessionEpoch > 0:
-		return wire.FetchSessionIDNotFound
-	case r.IsolationLevel < 0 || r.IsolationLevel > 1:
-		return wire.InvalidRequest
+	case r.Fetch.SessionEpoch > 0:
+		return wire.FetchSessionIDNotFound, false
+	case r.Fetch.IsolationLevel < 0 || r.Fetch.IsolationLevel > 1:
+		return wire.InvalidRequest, r.Version < 13
 	}
-	return wire.None
+	return wire.None, false
 }
 
 // fetchTimes drops all but the last entry of a partition asked twice, as Kafka does.
@@ -180,6 +181,11 @@ func (b *Broker) settleFetch(now seam.Now, i uint32, fx *seam.Effects) {
 		}
 		return
 	}
+	b.answerFetch(i, fx)
+}
+
+func (b *Broker) answerFetch(i uint32, fx *seam.Effects) {
+	f := &b.fetches[i]
 	head, body := f.Head(b.head(), &b.fetchOut, b.body())
 	b.answer(f.Conn, f.slot, conn.Answer{Head: head, Body: body}, fx)
 	b.endFetch(i)

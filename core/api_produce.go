@@ -107,6 +107,8 @@ func (b *Broker) producePart(now seam.Now, id uint32, i int32, r *conn.Request, 
 		result.Code = code
 	case superseded(r, i):
 		return
+	case controller.Internal(t.name):
+		result.Code = wire.InvalidTopicException // its records are the broker's own
 	default:
 		waits = b.appendPart(now, replica.Ticket{Request: id, Part: int32(len(p.results))}, t, target, part.Records, facts, p, &result, fx)
 	}
@@ -133,7 +135,7 @@ func (b *Broker) appendPart(now seam.Now, ticket replica.Ticket, t *topic, targe
 	data := records[:facts.Size]
 	if code, message := judge(now, &t.config, facts); code != wire.None {
 		result.Code, result.ErrorMessage = code, message
-		if facts.Fault.WithLogStart() || facts.Fault == batch.Fine {
+		if tooLarge := code == wire.MessageTooLarge || code == wire.RecordListTooLarge; !tooLarge && (facts.Fault.WithLogStart() || facts.Fault == batch.Fine) {
 			result.LogStartOffset = target.replica.Log.Start()
 		}
 		b.listRecords(now, t, data, facts, result)

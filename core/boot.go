@@ -239,6 +239,9 @@ func (b *Broker) recovered(now seam.Now, from seam.Address, out *log.Recovered, 
 	p := b.boot.recovers[from.ID]
 	delete(b.boot.recovers, from.ID)
 	b.boot.running--
+	if b.phase == phaseStopping {
+		return
+	}
 	if out.Cut > 0 {
 		fx.Events = append(fx.Events, seam.Event{Kind: seam.Truncated, Topic: p.name(), Partition: p.index, A: out.End.Offset, B: out.Cut, Text: out.Reason})
 	}
@@ -365,7 +368,6 @@ func (b *Broker) fold(now seam.Now, fx *seam.Effects) {
 
 func (b *Broker) foldRead(next log.Next, want log.Want, fx *seam.Effects) {
 	b.boot.opFold = b.numbers.Op()
-	b.boot.more = next != log.Found
 	b.boot.next = next
 	fx.Reads = append(fx.Reads, seam.Read{Op: b.boot.opFold, File: want.File, At: want.At, Len: want.Len})
 }

@@ -82,6 +82,7 @@ type Broker struct {
 	bodies   [][]seam.Range
 	fetchOut wire.FetchHead
 
+	outstanding  int // completions that the disk owes
 	checkpointAt seam.Mono
 	expireAt     seam.Mono
 }
@@ -135,6 +136,7 @@ func (b *Broker) Step(now seam.Now, in seam.Input, fx *seam.Effects) {
 	if b.phase == phaseDead {
 		return
 	}
+	before := diskEffects(fx)
 	switch in := in.(type) {
 	case *seam.Started:
 		b.onStarted(now, in, fx)
@@ -145,10 +147,13 @@ func (b *Broker) Step(now seam.Now, in seam.Input, fx *seam.Effects) {
 	case *seam.Hangup:
 		b.onHangup(in)
 	case *seam.Wrote:
+		b.outstanding--
 		b.onWrote(now, in, fx)
 	case *seam.Synced:
+		b.outstanding--
 		b.onSynced(now, in, fx)
 	case *seam.Loaded:
+		b.outstanding--
 		b.onLoaded(now, in, fx)
 	case *seam.Sent:
 		b.onSent(in, fx)
@@ -156,9 +161,16 @@ func (b *Broker) Step(now seam.Now, in seam.Input, fx *seam.Effects) {
 		b.onMail(now, in, fx)
 	case *seam.Alarm:
 	case *seam.Stop:
-		b.onStop(fx)
+		b.onStop()
 	}
 	b.settle(now, fx)
+	b.outstanding += diskEffects(fx) - before
+	b.maybeStopped(fx)
+}
+
+// diskEffects is how many completions of the disk fx asks for.
+func diskEffects(fx *seam.Effects) int {
+	return len(fx.Writes) + len(fx.Syncs) + len(fx.Files) + len(fx.Reads)
 }
 
 func owner(op seam.Op) uint32 { return uint32(op >> 32) }

@@ -186,6 +186,11 @@ func (b *Broker) doom(t *topic, why *proposal, fx *seam.Effects) {
 	delete(b.topics, t.name)
 	delete(b.topicIDs, t.id)
 	for _, p := range t.partitions {
+		if p.state == partitionRecovering { // it still waited for its name: there is no folder of its own
+			p.state = partitionDoomed
+			b.partitions[p.number] = nil
+			continue
+		}
 		b.doomed[p.folder.Name]++
 		p.deletion = why
 		why.folders++

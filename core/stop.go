@@ -24,16 +24,16 @@ const (
 	stopClosing
 	stopCheckpoints
 	stopMarking
+	stopDraining
 )
 
 func emptyFolders() ordered.Map[string, []seam.Entry] {
 	return ordered.Map[string, []seam.Entry]{}
 }
 
-func (b *Broker) onStop(fx *seam.Effects) {
-	if b.phase != phaseReady {
-		b.phase = phaseStopped // nothing was acknowledged yet, so nothing is lost: the next start recovers
-		fx.Events = append(fx.Events, seam.Event{Kind: seam.Stopped})
+func (b *Broker) onStop() {
+	if b.phase != phaseReady { // nothing was acknowledged yet, so nothing is lost: the next start recovers
+		b.phase, b.stop.stage = phaseStopping, stopDraining
 		return
 	}
 	b.phase = phaseStopping
@@ -74,6 +74,14 @@ func (b *Broker) stopOn(fx *seam.Effects) {
 				return
 			}
 		}
+		b.stop.stage = stopDraining
+	case stopDraining:
+	}
+}
+
+// maybeStopped: the disk owes nothing any more.
+func (b *Broker) maybeStopped(fx *seam.Effects) {
+	if b.phase == phaseStopping && b.stop.stage == stopDraining && b.outstanding == 0 && b.boot.running == 0 {
 		b.phase = phaseStopped
 		fx.Events = append(fx.Events, seam.Event{Kind: seam.Stopped})
 	}
