@@ -14,6 +14,7 @@ type SearchRequest struct {
 	Timestamp int64 // the first record at or after it
 	Latest    bool  // instead: the first record with the largest timestamp (KIP-734)
 	Limit     Mark
+	first     seam.File // ids from here on are the Search's
 	start     int64
 	folder    seam.Path
 	segments  []searchSegment
@@ -59,8 +60,13 @@ func (l *Log) SearchRequest(limit Mark) *SearchRequest {
 		}
 		r.segments = append(r.segments, out)
 	}
+	r.first = *l.numbers.Files + 1
+	*l.numbers.Files += seam.File(filesOfSegment*len(r.segments) + 1)
 	return r
 }
+
+// filesOfSegment is what a Search opens at most of one: two indexes and the log. One of them it may open once more.
+const filesOfSegment = 3
 
 // Search answers one ListOffsets question that needs records to be read: a machine of its own.
 //
@@ -69,7 +75,7 @@ func (l *Log) SearchRequest(limit Mark) *SearchRequest {
 // Rules:
 //   - nothing at or behind the limit is read, and nothing below the log's start is answered.
 //   - an index only says where to begin and what to pass over; what is answered was read from a batch whose CRC is right.
-//   - its files are closed when it answers: their ids are its own.
+//   - its files are closed when it answers. Their ids come with the request: they are the process's, not its own.
 type Search struct {
 	request SearchRequest
 	numbers Numbers
@@ -83,6 +89,7 @@ type Search struct {
 	current int
 	stage   searchStage
 	log     seam.File
+	small   []seam.File // index files to be closed
 	times   []byte
 	offsets []byte
 	from    int64 // position of the piece under way
@@ -143,7 +150,7 @@ func (s *Search) Step(_ seam.Now, in seam.Input, fx *seam.Effects) {
 }
 
 func (s *Search) begin(request *SearchRequest) {
-	s.begun, s.request = true, *request
+	s.begun, s.request, s.files = true, *request, request.first-1
 	s.numbers = Numbers{Owner: 1, Files: &s.files}
 	s.out = Searched{ID: request.ID, Offset: -1, Timestamp: batch.NoTimestamp, Epoch: -1}
 }
@@ -211,6 +218,7 @@ func (s *Search) advance(fx *seam.Effects) {
 		}
 	case searchIndexes:
 		s.indexesRead(g)
+		s.closeSmall(fx)
 		s.stage = searchHeaders
 		if !s.worthwhile(g) {
 			s.leave(fx)
@@ -265,7 +273,15 @@ func (s *Search) readWhole(what work, path seam.Path, fx *seam.Effects) {
 	file := s.numbers.File()
 	fx.Files = append(fx.Files, seam.FileOp{Op: s.await(forSmall), Deed: seam.Open, File: file, Path: path})
 	fx.Reads = append(fx.Reads, seam.Read{Op: s.await(what), File: file, Len: indexMax})
-	fx.Files = append(fx.Files, seam.FileOp{Op: s.await(forClose), Deed: seam.Close, File: file})
+	s.small = append(s.small, file)
+}
+
+// closeSmall: of one Step's effects Files run before Reads, so a file is closed when its Read has come back.
+func (s *Search) closeSmall(fx *seam.Effects) {
+	for _, file := range s.small {
+		fx.Files = append(fx.Files, seam.FileOp{Op: s.await(forClose), Deed: seam.Close, File: file})
+	}
+	s.small = s.small[:0]
 }
 
 // indexesRead takes the index files if they are such: without them the segment is walked from its start.

@@ -149,9 +149,10 @@ const (
 	sideCreate sideKind = iota // a segment's .log
 	sideDoomed                 // the same, of a segment that was dropped meanwhile
 	sideUnlink
-	sideCut   // the Truncate of a repair
-	sideOpen  // a .log of a Restored log
-	sideIndex // the last operation that makes a .index or .timeindex
+	sideCut    // the Truncate of a repair
+	sideOpen   // a .log of a Restored log
+	sideBeside // the last Write of a file that is closed then: of one Step's effects, Files run before Writes
+	sideIndex  // the last operation that makes a .index or .timeindex
 	sideOther
 )
 
@@ -196,6 +197,10 @@ func (l *Log) sideDone(side sideOp, in *seam.Wrote, fx *seam.Effects) {
 		l.onReopened(side, in.Fault, fx)
 	case sideIndex:
 		l.indexWritten(side, in)
+	case sideBeside:
+		op := l.numbers.Op()
+		l.side = append(l.side, sideOp{op: op, kind: sideOther})
+		fx.Files = append(fx.Files, seam.FileOp{Op: op, Deed: seam.Close, File: side.file})
 	case sideOther:
 	}
 }
@@ -241,10 +246,7 @@ func (l *Log) CloseSegment(closed int64, fx *seam.Effects, beside ...Beside) {
 	s.indexed = true
 	l.writeIndexes(s, fx)
 	for _, b := range beside {
-		file := l.derived(0, l.path(s.next, b.Suffix), b.Content, s.base, sideOther, fx)
-		op := l.numbers.Op()
-		l.side = append(l.side, sideOp{op: op, kind: sideOther})
-		fx.Files = append(fx.Files, seam.FileOp{Op: op, Deed: seam.Close, File: file})
+		l.derived(0, l.path(s.next, b.Suffix), b.Content, s.base, sideBeside, fx)
 	}
 }
 
