@@ -46,6 +46,7 @@ type Read struct {
 	From          int64
 	Entries       []Entry
 	HighWatermark int64
+	Listed        bool // a ListOffsets
 }
 
 // Admin is a create, a delete or a lookup of a topic.
@@ -85,6 +86,7 @@ type History struct {
 type Facts struct {
 	Durable map[string]bool // topics of which acks=all survives everything; absent: of no promise at all
 	Deleted map[string]bool // topics that somebody tried to delete
+	Starts  []seam.Mono     // when each life of the broker began, ascending
 	Losses  []seam.Mono     // when a page cache was lost, ascending
 	Rotted  map[Partition]bool
 	Logs    map[Partition]Log
@@ -98,6 +100,18 @@ func (f *Facts) lossesBetween(from, to seam.Mono) bool {
 		}
 	}
 	return false
+}
+
+// lifeBegan is when the life began that answered at that time. What a broker shows in a Fetch may for a moment lie
+// behind what its last life showed, as after an election; ListOffsets may not (KIP-207).
+func (f *Facts) lifeBegan(at seam.Mono) seam.Mono {
+	began := seam.Mono(-1)
+	for _, start := range f.Starts {
+		if start <= at {
+			began = start
+		}
+	}
+	return began
 }
 
 // lastLoss is when a page cache was lost for the last time; before the beginning if never.

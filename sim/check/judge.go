@@ -245,11 +245,6 @@ func (j *judge) watermarks() {
 	if j.deleted {
 		return
 	}
-	type floor struct {
-		at   seam.Mono
-		hw   int64
-		from *Append
-	}
 	var floors []floor
 	for _, r := range j.seen {
 		if j.binding(r) {
@@ -262,20 +257,46 @@ func (j *judge) watermarks() {
 		}
 	}
 	slices.SortStableFunc(floors, func(a, b floor) int { return cmp.Compare(a.at, b.at) })
-	called := slices.SortedFunc(slices.Values(j.seen), func(a, b *Read) int { return cmp.Compare(a.Call, b.Call) })
-	next, shown, acked := 0, floor{}, floor{}
-	for _, r := range called {
-		for next < len(floors) && floors[next].at < r.Call {
-			if f := floors[next]; f.from == nil && f.hw > shown.hw {
-				shown = f
-			} else if f.from != nil && f.hw > acked.hw {
-				acked = f
-			}
-			next++
+	listed := &showing{}
+	for _, r := range slices.SortedStableFunc(slices.Values(j.seen), func(a, b *Read) int { return cmp.Compare(a.Call, b.Call) }) {
+		listed.rise(floors, r.Call)
+		acked, shown := listed.acked, listed.shown
+		if began := j.f.lifeBegan(r.Return); !r.Listed && (acked.at < began || shown.at < began) {
+			here := &showing{next: listed.first(floors, began)}
+			here.rise(floors, r.Call)
+			acked, shown = here.acked, here.shown
 		}
-		if !j.require(r.HighWatermark >= shown.hw, WatermarkNeverBack, "shown as %d to whoever asked at %v, and as %d at %v", r.HighWatermark, r.Call, shown.hw, shown.at) ||
-			!j.require(r.HighWatermark >= acked.hw, SeenAfterAck, "shown as %d to whoever asked at %v, but acknowledged up to %d at %v", r.HighWatermark, r.Call, acked.hw, acked.at) {
+		if !j.require(r.HighWatermark >= shown.hw, WatermarkNeverBack, "shown as %d to whoever asked at %v (listed %v), and as %d at %v", r.HighWatermark, r.Call, r.Listed, shown.hw, shown.at) ||
+			!j.require(r.HighWatermark >= acked.hw, SeenAfterAck, "shown as %d to whoever asked at %v (listed %v), but acknowledged up to %d at %v", r.HighWatermark, r.Call, r.Listed, acked.hw, acked.at) {
 			return
 		}
 	}
+}
+
+// floor is a moment from which on a high watermark is known by somebody.
+type floor struct {
+	at   seam.Mono
+	hw   int64
+	from *Append // nil: it was shown to a reader
+}
+
+// showing is the highest of the floors up to some moment.
+type showing struct {
+	next         int
+	shown, acked floor
+}
+
+func (s *showing) rise(floors []floor, until seam.Mono) {
+	for ; s.next < len(floors) && floors[s.next].at < until; s.next++ {
+		if f := floors[s.next]; f.from == nil && f.hw > s.shown.hw {
+			s.shown = f
+		} else if f.from != nil && f.hw > s.acked.hw {
+			s.acked = f
+		}
+	}
+}
+
+func (s *showing) first(floors []floor, at seam.Mono) int {
+	i, _ := slices.BinarySearchFunc(floors, at, func(f floor, at seam.Mono) int { return cmp.Compare(f.at, at) })
+	return i
 }

@@ -175,7 +175,7 @@ func smallLogs(h *History, f *Facts, laws *Counts) error {
 		if !f.Durable[p.Topic] || f.Deleted[p.Topic] || f.Rotted[p] {
 			continue
 		}
-		ops, small := h.smallLog(p, f.Logs[p])
+		ops, small := h.smallLog(p, f)
 		if !small {
 			continue
 		}
@@ -189,9 +189,9 @@ func smallLogs(h *History, f *Facts, laws *Counts) error {
 
 // smallLog makes a partition's history, its unknown outcomes settled by the log: what is there happened, some time
 // after it was asked for; what is not never will.
-func (h *History) smallLog(p Partition, log Log) (ops []porcupine.Operation, small bool) {
+func (h *History) smallLog(p Partition, f *Facts) (ops []porcupine.Operation, small bool) {
 	at := map[Value]int64{}
-	for _, e := range log.Entries {
+	for _, e := range f.Logs[p].Entries {
 		at[e.Value] = e.Offset
 	}
 	for _, a := range h.Appends {
@@ -214,7 +214,7 @@ func (h *History) smallLog(p Partition, log Log) (ops []porcupine.Operation, sma
 		}
 	}
 	for _, r := range h.Reads {
-		if r.Partition == p {
+		if r.Partition == p && (r.Listed || f.lifeBegan(r.Return) <= f.lifeBegan(0)) {
 			ops = append(ops, porcupine.Operation{ClientId: r.Client, Output: lookOf(r), Call: int64(r.Call), Return: int64(r.Return)})
 		}
 	}

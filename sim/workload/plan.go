@@ -44,7 +44,7 @@ func drawPlan(tape *world.Tape, quiet bool) *Plan {
 	p.IndexInterval = [4]int{4096, 0, 100, 1000}[s.Choose(4)]
 	p.ThinkMillis = [4]int{40, 10, 80, 160}[s.Choose(4)]
 	p.Budget = 60 + 20*s.Choose(4)
-	p.ConnectionBytes = [4]int64{0, 130_000, 200_000, 400_000}[s.Choose(4)]
+	p.ConnectionBytes = [4]int64{0, 1000, 8000, 100_000}[s.Choose(4)]
 	p.FrameBytes = [4]int64{0, 0, 60_000, 400_000}[s.Choose(4)]
 	p.ReplyBytes = [4]int64{0, 1000, 20_000, 100_000}[s.Choose(4)]
 	p.FetchBytesMax = [4]int32{0, 0, 1000, 20_000}[s.Choose(4)]

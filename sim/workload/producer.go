@@ -68,11 +68,23 @@ func (p *producer) String() string {
 }
 
 func (p *producer) turn(now seam.Mono, fx *seam.Effects) {
+	if p.run.draining {
+		p.leaveFleeting()
+	}
 	if p.idempotent && !p.prepared(now, fx) {
 		return
 	}
 	p.maybeBegin(now, fx)
 	for len(p.inflight) < p.window && p.sendSome(now, fx) {
+	}
+}
+
+// leaveFleeting gives up what waits for a topic that may never come back.
+func (p *producer) leaveFleeting() {
+	for _, l := range p.lanes {
+		if p.run.plan.isFleeting(l.partition.Topic) {
+			l.queue = slices.DeleteFunc(l.queue, func(b *parcel) bool { return !b.inFlight })
+		}
 	}
 }
 

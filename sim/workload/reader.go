@@ -207,7 +207,7 @@ func (r *reader) listEnds(now seam.Mono, fx *seam.Effects) {
 				r.run.result.Codes[part.ErrorCode]++
 				if part.ErrorCode == none {
 					r.run.result.Lists++
-					r.run.History.Reads = append(r.run.History.Reads, &check.Read{Client: r.id, Partition: p, Call: now, Return: at, HighWatermark: part.Offset})
+					r.run.History.Reads = append(r.run.History.Reads, &check.Read{Client: r.id, Partition: p, Call: now, Return: at, HighWatermark: part.Offset, Listed: true})
 				}
 			}
 		}

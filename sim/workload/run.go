@@ -71,7 +71,8 @@ type Run struct {
 	topicIDs map[string][16]byte
 	ids      []knownID
 	clients  []*session
-	unsynced bool // a sync has failed: the next death loses what it did not write
+	calm     bool // the faults are over
+	givenUp  int  // how often the broker ended by itself since then
 }
 
 type knownID struct {
@@ -131,6 +132,7 @@ func (r *Run) observe() {
 			w.After(0, func() { r.die() })
 		}
 	}
+	w.OnStart = func(n *world.Node) { r.facts.Starts = append(r.facts.Starts, w.Now()) }
 	w.OnEnd = func(n *world.Node, powerLost bool) {
 		failed := w.Counts[world.SyncFailed] + w.Counts[world.FolderSyncFailed] + w.Counts[world.AnsweredLate]
 		if powerLost || failed > 0 {
@@ -151,6 +153,10 @@ func (r *Run) observe() {
 func (r *Run) die() {
 	if r.World.Node.Up {
 		r.World.Node.Exit("it gave up")
+		if r.calm {
+			r.givenUp++
+			r.require(r.givenUp < 20, check.EveryoneFinishes, "the broker gave up %d times after the faults had ended", r.givenUp)
+		}
 		r.World.After(200*seam.Millisecond, r.World.Node.Start)
 	}
 }
@@ -172,6 +178,7 @@ func (r *Run) live() {
 		w.Unleash(chaos)
 	}
 	w.Run(chaos, nil)
+	r.calm = true
 	w.Calm()
 	w.Run(w.Now()+10*seam.Second, r.idle)
 	r.draining = true

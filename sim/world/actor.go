@@ -104,9 +104,16 @@ func (a *actor) isDue(in seam.Input) bool {
 		return a.node.mayHangUp(in.Conn)
 	case *seam.Alarm:
 		a.alarmAt = seam.Never
-	case *seam.Started, *seam.Opened, *seam.Request, *seam.Wrote, *seam.Synced, *seam.Loaded, *seam.Sent, *seam.Mail, *seam.Stop:
-		a.spins = 0
+		return true
+	case *seam.Sent:
+		a.node.stepsSent(in.Conn)
+	case *seam.Mail:
+		if a.node == nil && in.Fault != seam.OK {
+			a.forget(in.From, in.Link)
+		}
+	case *seam.Started, *seam.Opened, *seam.Request, *seam.Wrote, *seam.Synced, *seam.Loaded, *seam.Stop:
 	}
+	a.spins = 0
 	return true
 }
 

@@ -41,6 +41,7 @@ type link struct {
 	credit  int64
 	replies []*outgoing
 	sending bool
+	telling int // Sents that the machine has not stepped yet
 }
 
 // outgoing is a reply that has not been sent.
@@ -135,10 +136,10 @@ func (l *link) maybeStall() {
 	}
 }
 
-// pump hands frames to the machine as far as its credit goes.
+// pump hands frames to the machine as far as its credit goes; the last one may overdraw it.
 func (l *link) pump() {
 	n := l.node
-	for len(l.inbound) > 0 && l.credit >= int64(len(l.inbound[0])) && !l.cut && !l.noticed {
+	for len(l.inbound) > 0 && l.credit > 0 && !l.cut && !l.noticed {
 		data := l.inbound[0]
 		l.inbound = l.inbound[1:]
 		l.credit -= int64(len(data))
@@ -244,11 +245,11 @@ func (l *link) finish(out *outgoing) {
 		g.handle.lent = slices.DeleteFunc(g.handle.lent, func(x lentRange) bool { return x.op == r.Op })
 	}
 	n.outstanding--
+	l.telling++
 	n.actors[0].answer(r.Op, in, nil)
 	if r.Then == seam.CloseNow {
 		l.Cut()
 	}
-	l.maybeHangUp()
 }
 
 // assemble reads a reply's ranges from the disk, now.
@@ -337,25 +338,42 @@ func (l *link) tellClient() {
 		return
 	}
 	l.told = true
-	key := fmt.Sprintf("%s:%d", l.to.Host, l.to.Port)
-	if l.client.links[key] == l {
-		delete(l.client.links, key)
-	}
 	l.client.push(&seam.Mail{From: l.to, Link: l.number, Fault: seam.Gone})
+}
+
+// forget makes way for another link once the client has been told that this one is gone; what it sends until then is lost.
+func (a *actor) forget(peer seam.Address, number uint64) {
+	key := fmt.Sprintf("%s:%d", peer.Host, peer.Port)
+	if l := a.links[key]; l != nil && l.number == number {
+		delete(a.links, key)
+	}
 }
 
 // maybeHangUp tells the machine that a link is gone once nothing of it is outstanding.
 func (l *link) maybeHangUp() {
-	if l.noticed && !l.hungUp && len(l.replies) == 0 && l.open {
+	if l.mayHangUp() {
 		l.node.actors[0].push(&seam.Hangup{Conn: l.conn})
 	}
 }
 
-// mayHangUp says, when the Hangup is about to be stepped, whether it may be: a reply may have come in between, and then
+// mayHangUp: every outstanding reply comes back before the Hangup.
+func (l *link) mayHangUp() bool {
+	return l.open && l.noticed && !l.hungUp && len(l.replies) == 0 && l.telling == 0
+}
+
+// stepsSent notes that the machine is about to be told of one Sent.
+func (n *Node) stepsSent(conn seam.Conn) {
+	if l := n.conns[conn]; l != nil {
+		l.telling--
+		l.maybeHangUp()
+	}
+}
+
+// mayHangUp says, when a Hangup is about to be stepped, whether it may be: a reply may have come in between, and then
 // another Hangup follows.
 func (n *Node) mayHangUp(conn seam.Conn) bool {
 	l := n.conns[conn]
-	if l == nil || l.hungUp || len(l.replies) > 0 {
+	if l == nil || !l.mayHangUp() {
 		return false
 	}
 	l.hungUp = true

@@ -79,6 +79,9 @@ func (n *Node) Start() {
 	broker := w.newActor(n, seam.Address{Kind: seam.ToBroker}, fmt.Sprintf("broker.%d", n.Life), n.parts.Broker(n.Life))
 	n.actors = []*actor{broker}
 	w.logf("START life %d", n.Life)
+	if w.OnStart != nil {
+		w.OnStart(n)
+	}
 	broker.push(&seam.Started{Files: n.Disk.Walk(), Dirs: make([]seam.Fault, len(n.Disk.roots))})
 }
 

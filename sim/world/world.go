@@ -28,6 +28,8 @@ type World struct {
 	Watch func(n *Node, broker seam.Machine)
 	// OnEvent is called for each Event of a node's machines.
 	OnEvent func(n *Node, e *seam.Event)
+	// OnStart is called when a process begins.
+	OnStart func(n *Node)
 	// OnEnd is called when the process is gone.
 	OnEnd func(n *Node, powerLost bool)
 	// Log, if not nil, is told each step in words.
