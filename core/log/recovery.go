@@ -511,9 +511,6 @@ func (r *Recovery) sync(fx *seam.Effects) {
 	r.phase = syncing
 	r.out.named = r.request.Clean && !r.mustSync
 	r.out.Safe = min(r.request.RecoveryPoint, r.out.End.Offset)
-	if r.request.Clean {
-		r.out.Safe = r.out.End.Offset
-	}
 	if !r.mustSync {
 		r.close(fx)
 		return

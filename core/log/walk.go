@@ -27,6 +27,7 @@ type walk struct {
 	promised int64 // last offset of the batch that the entry leads to
 	asked    int64 // bytes of the piece under way
 	again    int64 // bytes written again, under way
+	headless bool  // the first segment is missing: its name was not durable yet, a later one's was
 }
 
 func firstTimeOf(header []byte) int64 {
@@ -46,6 +47,10 @@ func (r *Recovery) startWalk() {
 		return
 	}
 	first := r.out.segments[0].base
+	if first > max(r.request.LogStart, r.request.RecoveryPoint) {
+		r.out.Producers, r.headless, r.expected = producer.New(), true, r.request.LogStart
+		return
+	}
 	check := r.floorBase(r.request.RecoveryPoint)
 	if r.request.Clean {
 		check = r.out.segments[n-1].base
@@ -113,6 +118,10 @@ func (r *Recovery) indexBelow(offset int64) int {
 
 // goOn reads the next piece of the walk, or ends it.
 func (r *Recovery) goOn(fx *seam.Effects) {
+	if r.headless {
+		r.tornAt("the first segment is missing", fx)
+		return
+	}
 	for r.current < len(r.out.segments) {
 		s := &r.out.segments[r.current]
 		if s.file == 0 {
@@ -187,7 +196,7 @@ func (r *Recovery) onPiece(in *seam.Loaded, fx *seam.Effects) {
 		data = data[view.Size():]
 	}
 	switch {
-	case r.at > start && unsafe >= 0 && !r.request.Clean:
+	case r.at > start && unsafe >= 0:
 		r.writeAgain(s, unsafe, in.Data[unsafe-start:r.at-start], fx)
 	case r.at > start:
 		r.proceed(fx)
@@ -258,7 +267,8 @@ func (r *Recovery) accept(s *segment, view batch.View) {
 	r.expected = last + 1
 }
 
-// tornAt: what is at hand is not the log's next batch or segment. Below the recovery point that is a fault of the disk.
+// tornAt: what is at hand is not the log's next batch or segment. Below the recovery point that is a fault of the disk;
+// behind it, also after a clean stop, a failed write's bytes may have come back: their truncation was never synced.
 func (r *Recovery) tornAt(why string, fx *seam.Effects) {
 	if r.trusted {
 		r.request.Clean = false
@@ -266,7 +276,7 @@ func (r *Recovery) tornAt(why string, fx *seam.Effects) {
 		r.proceed(fx)
 		return
 	}
-	if r.expected < r.request.RecoveryPoint || r.request.Clean {
+	if r.expected < r.request.RecoveryPoint {
 		name := r.path(r.out.segments[r.current].base, ".log").Name
 		r.fail(seam.IOError, why+" at offset "+strconv.FormatInt(r.expected, 10)+" of "+name)
 		r.proceed(fx)
