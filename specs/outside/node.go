@@ -1,0 +1,199 @@
+package outside
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// patience is how long anything may take that is bound to come.
+const patience = 20 * time.Second
+
+// Build makes the binary that is shipped, in a directory that remove deletes.
+func Build() (binary string, remove func(), err error) {
+	dir, err := os.MkdirTemp("", "rookery-outside-")
+	if err != nil {
+		return "", nil, err
+	}
+	remove = func() { _ = os.RemoveAll(dir) }
+	binary = filepath.Join(dir, "rookery")
+	list, err := exec.Command("go", "list", "-f", "{{.Module.Dir}}", "rookery/cmd/rookery").Output()
+	if err != nil {
+		return "", remove, fmt.Errorf("go list: %w", err)
+	}
+	if err := look(strings.TrimSpace(string(list))); err != nil {
+		return "", remove, err
+	}
+	if out, err := exec.Command("go", "build", "-o", binary, "rookery/cmd/rookery").CombinedOutput(); err != nil {
+		return "", remove, fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return binary, remove, nil
+}
+
+// look asks for the state of every source file, which go test notes: a result is kept only until one of them changes.
+func look(root string) error {
+	for _, folder := range []string{"cmd", "core", "io", "net"} {
+		err := filepath.WalkDir(filepath.Join(root, folder), func(name string, d fs.DirEntry, err error) error {
+			if err == nil && strings.HasSuffix(name, ".go") {
+				_, err = os.Stat(name)
+			}
+			return err
+		})
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// Node is one broker process.
+type Node struct {
+	Address string
+	Log     *Log
+	process *os.Process
+	done    chan struct{} // closed when the process is gone
+	status  error
+}
+
+// Start runs rookery dev over a directory and waits until it is ready; the arguments come after --data-dir.
+func Start(t testing.TB, binary, dir string, args ...string) *Node {
+	t.Helper()
+	n := Run(t, binary, append([]string{"dev", "--port", "0", "--data-dir", dir}, args...)...)
+	Await(t, func() bool { n.Address = n.Log.ready(); return n.Address != "" || n.gone() }, "the broker is ready: %s", n.Log)
+	if n.Address == "" {
+		t.Fatalf("the broker ended before it was ready: %v\n%s", n.status, n.Log)
+	}
+	return n
+}
+
+// Run starts the binary with any arguments.
+func Run(t testing.TB, binary string, args ...string) *Node {
+	t.Helper()
+	n := &Node{Log: &Log{}, done: make(chan struct{})}
+	command := exec.Command(binary, args...)
+	command.Stderr = n.Log
+	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	n.process = command.Process
+	go func() {
+		n.status = command.Wait()
+		close(n.done)
+	}()
+	t.Cleanup(func() { n.Kill() })
+	return n
+}
+
+// Kill ends the process as kill -9 does.
+func (n *Node) Kill() {
+	_ = n.process.Kill()
+	<-n.done
+}
+
+// Stop ends the process as SIGTERM does, and asks for a clean end.
+func (n *Node) Stop(t testing.TB) {
+	t.Helper()
+	_ = n.process.Signal(syscall.SIGTERM)
+	if err := n.Ended(t); err != nil {
+		t.Fatalf("not a clean stop: %v\n%s", err, n.Log)
+	}
+}
+
+// Ended waits for the process to end by itself, and says how.
+func (n *Node) Ended(t testing.TB) error {
+	t.Helper()
+	select {
+	case <-n.done:
+		return n.status
+	case <-time.After(patience):
+		t.Fatalf("the process does not end\n%s", n.Log)
+		return nil
+	}
+}
+
+// Alive fails the test if the process is gone.
+func (n *Node) Alive(t testing.TB) {
+	t.Helper()
+	if n.gone() {
+		t.Fatalf("the process has ended: %v\n%s", n.status, n.Log)
+	}
+}
+
+func (n *Node) gone() bool {
+	select {
+	case <-n.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// Await polls until something holds.
+func Await(t testing.TB, holds func() bool, what string, args ...any) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !holds(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited %s in vain: "+what, append([]any{patience}, args...)...)
+		}
+	}
+}
+
+// Log is what a process writes to standard error: lines of JSON, and what is printed for a human.
+type Log struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+// Write takes some of it.
+func (l *Log) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *Log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// Lines are the whole lines that hold every one of these words.
+func (l *Log) Lines(words ...string) []string {
+	var found []string
+	all := strings.SplitAfter(l.String(), "\n")
+	for _, line := range all[:len(all)-1] {
+		holds := true
+		for _, word := range words {
+			holds = holds && strings.Contains(line, word)
+		}
+		if holds {
+			found = append(found, strings.TrimSuffix(line, "\n"))
+		}
+	}
+	return found
+}
+
+// ready is the address in the line that says so.
+func (l *Log) ready() string {
+	for _, line := range l.Lines(`"ready"`) {
+		var said struct {
+			Msg       string
+			Addresses []string
+		}
+		if json.Unmarshal([]byte(line), &said) == nil && said.Msg == "ready" && len(said.Addresses) > 0 {
+			return said.Addresses[0]
+		}
+	}
+	return ""
+}
