@@ -100,7 +100,9 @@ func (b *Broker) evaluate(now seam.Now, i uint32, fx *seam.Effects) {
 		p.Partition = target.number
 		r := target.replica
 		p.High, p.Start = r.High().Offset, r.Log.Start()
-		p.Code = b.fetchable(target, p.Offset, p.Epoch, p.LastEpoch)
+		if p.Code = b.fetchable(target, p.Offset, p.Epoch, p.LastEpoch); f.Replica >= 0 && p.Code != wire.UnknownLeaderEpoch && p.Code != wire.FencedLeaderEpoch {
+			p.Code = wire.NotLeaderOrFollower // nobody else has a replica of it
+		}
 		if p.Code != wire.None {
 			continue
 		}

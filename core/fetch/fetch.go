@@ -43,7 +43,9 @@ type Fetch struct {
 	Correlation int32
 	MinBytes    int32
 	MaxBytes    int32
-	Committed   bool // read_committed
+	Committed   bool      // read_committed
+	Code        wire.Code // of the whole answer
+	Replica     int32     // the broker that asks; below zero: a consumer
 	Deadline    seam.Mono
 	Parts       []Part
 	Reads       int  // under way
@@ -57,7 +59,7 @@ func (f *Fetch) Begin(now seam.Now, conn seam.Conn, version int16, correlation i
 	parts, names := f.Parts[:0], f.names[:0]
 	*f = Fetch{
 		Conn: conn, Version: version, Correlation: correlation,
-		MinBytes: r.MinBytes, MaxBytes: min(r.MaxBytes, bytesMax), Committed: r.IsolationLevel == 1,
+		MinBytes: r.MinBytes, MaxBytes: min(r.MaxBytes, bytesMax), Committed: r.IsolationLevel == 1, Replica: r.ReplicaID,
 		Deadline: now.Mono + seam.Mono(max(0, r.MaxWaitMillis))*seam.Millisecond,
 	}
 	for i := range r.Partitions {
@@ -73,6 +75,17 @@ func (f *Fetch) Begin(now seam.Now, conn seam.Conn, version int16, correlation i
 		at += len(p.Topic)
 	}
 	f.Parts, f.names = parts, names
+}
+
+// Refuse makes the answer an error, of each partition too or of none.
+func (f *Fetch) Refuse(code wire.Code, partitions bool) {
+	f.Code = code
+	if !partitions {
+		f.Parts = f.Parts[:0]
+	}
+	for i := range f.Parts {
+		f.Parts[i].Code = code
+	}
 }
 
 // Source is the log of a part and how far it may be read.
@@ -113,7 +126,7 @@ func (f *Fetch) Enough(now seam.Now, total int64, failed bool) bool {
 
 // Head writes the answer's head, and the ranges with their places in it.
 func (f *Fetch) Head(dst []byte, head *wire.FetchHead, body []seam.Range) ([]byte, []seam.Range) {
-	head.Begin(dst, f.Version, f.Correlation, 0, wire.None, 0, f.groups())
+	head.Begin(dst, f.Version, f.Correlation, 0, f.Code, 0, f.groups())
 	for i := range f.Parts {
 		p := &f.Parts[i]
 		if i == 0 || p.Group != f.Parts[i-1].Group {
