@@ -187,12 +187,14 @@ func (d *disk) doFree(x *task) {
 		d.inbox = append(d.inbox, &seam.Synced{Op: x.op})
 	case x.deed == "sync":
 		for name := range d.safe {
-			if x.names[name] == nil && strings.HasPrefix(name, x.path.Name) {
+			if x.names[name] == nil && strings.HasPrefix(name, x.path.Name+"/") {
 				delete(d.safe, name)
 			}
 		}
 		for name, n := range x.names {
-			d.safe[name] = n
+			if strings.HasPrefix(name, x.path.Name+"/") {
+				d.safe[name] = n
+			}
 		}
 		d.inbox = append(d.inbox, &seam.Synced{Op: x.op})
 	case x.deed == "rename":
@@ -300,7 +302,7 @@ func (d *disk) doWrite(h *handle, x *task, out *seam.Wrote) {
 
 // kill ends the process: some of what was under way happened, in part. The page cache stays.
 func (d *disk) kill() {
-	d.faults = 0
+	d.faults, d.full = 0, false
 	for n := rapid.IntRange(0, 8).Draw(d.t, "still done"); n > 0 && d.busy(); n-- {
 		d.carryOut()
 	}

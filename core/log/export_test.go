@@ -1,6 +1,10 @@
 package log
 
-import "rookery/core/seam"
+import (
+	"fmt"
+
+	"rookery/core/seam"
+)
 
 // SegmentFacts is what tests see of a segment.
 type SegmentFacts struct {
@@ -32,4 +36,13 @@ func (l *Log) Forget() {
 			s.index.Offsets = nil
 		}
 	}
+}
+
+// BusyWith says what is under way.
+func (l *Log) BusyWith() string {
+	out := fmt.Sprintf("side %+v folder %d root %d", l.side, l.opFolder, l.opRoot)
+	for i := range l.segments {
+		out += fmt.Sprintf(" sync %d", l.segments[i].opSync)
+	}
+	return out
 }

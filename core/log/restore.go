@@ -7,9 +7,12 @@ func Restore(out *Recovered, folder seam.Path, config Config, numbers Numbers) *
 	l := New(out.Topic, out.Partition, folder, config, numbers)
 	l.segments, l.Epochs, l.recent = out.segments, out.Epochs, out.recent
 	l.start, l.next, l.end = out.Start, out.End.Offset, out.End
-	l.names, l.reopened = 1, false
-	if out.named {
-		l.namesSafe, l.rootSafe = 1, true
+	l.reopened = false
+	if len(l.segments) > 0 { // without one there may be no folder either: nothing is to be synced before Create
+		l.names = 1
+	}
+	if out.named && l.names > 0 {
+		l.namesSafe, l.rootSafe = l.names, true
 	}
 	for i := range l.segments {
 		s := &l.segments[i]
