@@ -79,7 +79,7 @@ func logDumpCommand() *cobra.Command {
 	var records bool
 	c := &cobra.Command{
 		Use:     "dump FILE...",
-		Short:   "print what is in .log, .index, .timeindex and checkpoint files",
+		Short:   "print what is in .log, .index, .timeindex, .snapshot and checkpoint files",
 		Example: "  rookery log dump rookery-data/clicks-0/00000000000000000000.log --records",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, files []string) error {
@@ -106,25 +106,33 @@ func dump(out io.Writer, file string, records bool, form form) error {
 		return walk(file, records, func(b *batchRow) error { return dumpBatch(out, b, form) })
 	case ".index", ".timeindex":
 		entries, err := readIndex(file)
-		for _, e := range entries {
-			if form.json() {
-				if err := printJSON(out, e); err != nil {
-					return err
-				}
-				continue
-			}
-			fmt.Fprintln(out, e)
-		}
-		return err
+		return errors.Join(dumpRows(out, entries, form), err)
+	case ".snapshot":
+		producers, err := readSnapshot(file)
+		return errors.Join(dumpRows(out, producers, form), err)
 	}
-	if strings.Contains(filepath.Base(file), "checkpoint") || strings.HasPrefix(filepath.Base(file), "meta.properties") || filepath.Base(file) == "partition.metadata" {
+	name := filepath.Base(file)
+	if strings.HasSuffix(name, "-checkpoint") || name == metaName || name == "partition.metadata" || name == "quorum-state" {
 		text, err := os.ReadFile(file)
 		if err == nil {
 			_, err = out.Write(text)
 		}
 		return err
 	}
-	return advise("dump reads .log, .index, .timeindex and checkpoints", "%s: what is it?", file)
+	return advise("dump reads .log, .index, .timeindex, .snapshot and the checkpoints", "%s: what is it?", file)
+}
+
+func dumpRows[T fmt.Stringer](out io.Writer, rows []T, form form) error {
+	for _, row := range rows {
+		if form.json() {
+			if err := printJSON(out, row); err != nil {
+				return err
+			}
+		} else if _, err := fmt.Fprintln(out, row); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func dumpBatch(out io.Writer, b *batchRow, form form) error {
