@@ -27,6 +27,7 @@ type parcel struct {
 	told      bool // the application knows: its time was up while it was flying
 	sequenced bool
 	sequence  int32
+	nth       int64 // of those with a sequence
 }
 
 // waiting is a Produce whose records have no partition yet: the topic is not known, or has no such partition.
@@ -221,7 +222,7 @@ func (c *Client) expire(now seam.Now, p *partition, fx *seam.Effects) {
 		}
 		p.remove(k)
 		if k.sequenced {
-			p.line.giveUp(k)
+			p.line.unresolved = true
 		}
 		c.fail(k, wire.None, TimedOut, fx)
 	}

@@ -73,7 +73,9 @@ func (c *Client) hasRoom(p *partition, k *parcel, flying int) bool {
 	case p.line.lastAcked == batch.NoSequence:
 		return flying == 0
 	}
-	return flying < min(c.config.InFlightMax, windowSize)
+	// The oldest that is not done counts, and all behind it, done or not: the broker must still know it.
+	oldest := p.parcels[0]
+	return flying < c.config.InFlightMax && (!oldest.sequenced || p.line.sent-oldest.nth < windowSize)
 }
 
 // maybeProduce sends what may be sent, as many requests as may be under way.
@@ -172,7 +174,8 @@ func (c *Client) address(one consignment) {
 	if l.id == batch.NoProducerID {
 		l.begin(c.identity.id, c.identity.epoch)
 	}
-	k.sequenced, k.sequence = true, l.next
+	k.sequenced, k.sequence, k.nth = true, l.next, l.sent
+	l.sent++
 	l.next = batch.AddSequence(l.next, k.count)
 	stamp(k.bytes, l.id, l.epoch, k.sequence)
 }
@@ -259,7 +262,7 @@ func (c *Client) onOutcome(now seam.Now, one consignment, row *kmsg.ProduceRespo
 		}
 		c.succeed(k, row.BaseOffset, fx)
 	case k.sequenced && (code == wire.OutOfOrderSequenceNumber || code == wire.UnknownProducerID):
-		p.line.refuse(k, code)
+		p.refuse(k, code)
 		c.retry(now, k)
 	case code == wire.MessageTooLarge && k.count > 1 && !k.told && c.split(p, k):
 	case retriable(code):

@@ -29,12 +29,12 @@ type line struct {
 	id        int64
 	epoch     int16
 	next      int32 // of the next batch that is sent for the first time
+	sent      int64 // batches that were given a sequence
 	lastAcked int32 // batch.NoSequence: none of this epoch
 
-	// A batch that may have been written was given up: whether there is a gap before unresolvedNext is not known. Nothing
-	// new is sent until it is (TransactionManager.markSequenceUnresolved).
-	unresolved     bool
-	unresolvedNext int32
+	// A batch that may have been written was given up: whether there is a gap is not known. Nothing new is sent until it
+	// is (TransactionManager.markSequenceUnresolved).
+	unresolved bool
 
 	// There is a gap: the epoch is to be bumped and all that waits renumbered from 0 (KIP-360). Java renumbers at once;
 	// a batch whose answer was lost could then be written twice, so it is asked for again first, with its old sequence.
@@ -64,24 +64,12 @@ func (l *line) acknowledge(last int32) {
 	}
 }
 
-// giveUp remembers that a sequenced batch is not tried any more.
-func (l *line) giveUp(k *parcel) {
-	l.unresolved = true
-	l.unresolvedNext = batch.AddSequence(k.sequence, k.count)
-}
-
-// refuse judges OUT_OF_ORDER_SEQUENCE_NUMBER and UNKNOWN_PRODUCER_ID (TransactionManager.canRetry): the batch was not
-// written, and is sent again. If it was its turn, there is a gap before it that will not close.
-func (l *line) refuse(k *parcel, code wire.Code) {
+// refuse judges OUT_OF_ORDER_SEQUENCE_NUMBER and UNKNOWN_PRODUCER_ID: the batch was not written, and is sent again. If
+// all before it are done or given up, nobody will close the gap before it. Java compares the sequence with the last that
+// was acknowledged (TransactionManager.canRetry), and waits in vain where a later batch was acknowledged and both lost.
+func (p *partition) refuse(k *parcel, code wire.Code) {
 	k.refused = true
-	switch {
-	case code == wire.UnknownProducerID:
-		l.bump = true
-	case l.unresolved:
-		l.bump = l.bump || k.sequence == l.unresolvedNext
-	default:
-		l.bump = l.bump || l.isNext(k.sequence)
-	}
+	p.line.bump = p.line.bump || code == wire.UnknownProducerID || p.parcels[0] == k
 }
 
 // maybeSettle ends what is unresolved once nothing of it is under way, and bumps the epoch where that is needed and

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -37,6 +38,7 @@ type world struct {
 	topics  map[string]*testTopic
 	auto    int // partitions of a topic that is made on asking
 	cutting bool
+	bad     int // each so many-th record is refused with INVALID_RECORD; 0: none is
 	tooBig  int // a batch of more bytes is refused with MESSAGE_TOO_LARGE; 0: none is
 
 	deliveries []Delivered
@@ -405,6 +407,17 @@ func (w *world) produce(node int, ask *kmsg.ProduceRequest) kmsg.Response {
 	return r
 }
 
+// isBad says whether a batch has a record that the broker never takes.
+func (w *world) isBad(records []byte) bool {
+	var record batch.Record
+	for it := batch.Read(records, batch.Limits{}, nil); w.bad > 0 && it.Next(&record); {
+		if n, _ := strconv.Atoi(string(record.Value[:min(6, len(record.Value))])); n%w.bad == 1 {
+			return true
+		}
+	}
+	return false
+}
+
 // append is the dumb twin of a leader: the state of a producer is found by looking at the log.
 func (w *world) append(node int, p *testPartition, records []byte) (int64, wire.Code) {
 	if p == nil {
@@ -420,6 +433,12 @@ func (w *world) append(node int, p *testPartition, records []byte) (int64, wire.
 		return -1, []wire.Code{wire.NotEnoughReplicas, wire.CorruptMessage, wire.UnknownTopicOrPartition}[w.random.Intn(3)]
 	}
 	f := batch.Inspect(records, batch.Limits{})
+	if base, code, known := p.judge(&f); known && code == wire.None {
+		return base, code
+	}
+	if w.isBad(records) {
+		return -1, wire.InvalidRecord
+	}
 	if f.Fault != batch.Fine || f.Trailing > 0 {
 		panic(fmt.Sprint("a batch that is not fine: ", f.Fault))
 	}
