@@ -71,6 +71,7 @@ type disk struct {
 	inbox  []seam.Input
 	faults int // one in so many operations fails; 0: none
 	full   bool
+	cuts   int
 }
 
 func newDisk(t *rapid.T) *disk {
@@ -312,6 +313,7 @@ func (d *disk) kill() {
 // cut takes the power away: of each page and name that no sync has covered, either version may be left, or a torn page.
 func (d *disk) cut() {
 	d.kill()
+	d.cuts++
 	left := map[string]*inode{}
 	all := slices.Sorted(maps.Keys(d.names))
 	for name := range d.safe {

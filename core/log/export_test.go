@@ -9,7 +9,7 @@ import (
 // SegmentFacts is what tests see of a segment.
 type SegmentFacts struct {
 	Base, Next, Size, Done int64
-	Closed, OnDisk         bool
+	Closed, OnDisk, Timed  bool
 	IndexFile, TimeFile    seam.File
 	Offsets, Times         []byte // of the index in memory, as its files would be
 }
@@ -23,7 +23,7 @@ func (l *Log) Segments() (out []SegmentFacts) {
 		if s.closed {
 			x.Close(s.base)
 		}
-		out = append(out, SegmentFacts{s.base, s.next, s.size, s.done, s.closed, s.onDisk, s.indexFile, s.timeFile, x.EncodeOffsets(), x.EncodeTimes()})
+		out = append(out, SegmentFacts{s.base, s.next, s.size, s.done, s.closed, s.onDisk, s.timed, s.indexFile, s.timeFile, x.EncodeOffsets(), x.EncodeTimes()})
 	}
 	return out
 }

@@ -88,6 +88,8 @@ type segment struct {
 	closedAt  seam.Mono // when it rolled
 	indexed   bool      // its index files were written, or their writing is under way
 	onDisk    bool      // its .index can be read back
+	timeBytes int64     // of the .timeindex under way
+	timed     bool      // its .timeindex is whole
 	rebuilt   bool      // its index had to be made again and waits for RewriteIndexes
 	suspect   bool      // its .index was found wrong: index holds what walks have seen below seen
 	seen      int64     // position up to which a suspect's index is made again

@@ -389,9 +389,14 @@ func (r *rig) check() {
 		name := fmt.Sprintf("t-0/%020d", s.Base)
 		data := r.disk.names[name+".log"].data
 		offsets, times := dumbIndexes(s.Base, data, r.config.IndexIntervalBytes)
+		if s.OnDisk && r.epoch > 1 {
+			continue // written in another life, perhaps in part, and never synced: the lookups below find out
+		}
 		if s.OnDisk {
 			require.Equal(r.t, offsets, append([]byte(nil), r.disk.names[name+".index"].data...), name)
-			require.Equal(r.t, times, append([]byte(nil), r.disk.names[name+".timeindex"].data...), name)
+			if s.Timed {
+				require.Equal(r.t, times, append([]byte(nil), r.disk.names[name+".timeindex"].data...), name)
+			}
 			r.counts["index on disk"]++
 		} else if s.Closed {
 			require.Equal(r.t, offsets, append([]byte(nil), s.Offsets...), name)

@@ -209,7 +209,7 @@ func (r *Recovery) arrived(op seam.Op) pendingOp {
 func (r *Recovery) sortFiles(now seam.Now) {
 	for _, e := range r.request.Files {
 		if base, suffix, ok := segmentName(leaf(e.Path)); ok && suffix == ".log" && !e.Folder {
-			r.out.segments = append(r.out.segments, segment{base: base, next: base, size: e.Size, done: e.Size, birth: 1, closed: true, indexed: true, onDisk: true, created: now.Wall, firstTime: -1})
+			r.out.segments = append(r.out.segments, segment{base: base, next: base, size: e.Size, done: e.Size, birth: 1, closed: true, indexed: true, onDisk: true, timed: r.request.Clean, created: now.Wall, firstTime: -1})
 		}
 	}
 	segments := r.out.segments

@@ -53,7 +53,7 @@ func (l *Log) SearchRequest(limit Mark) *SearchRequest {
 			out.whole = out.whole && limit.Position == s.done
 			out.size = limit.Position
 		}
-		out.files = s.onDisk && s.timeFile != 0
+		out.files = s.onDisk && s.timed && s.timeFile != 0
 		if !s.suspect && !s.onDisk {
 			out.known = true
 			out.index = Index{Offsets: slices.Clone(s.index.Offsets), Times: slices.Clone(s.index.Times), MaxTimestamp: s.index.MaxTimestamp, MaxLast: s.index.MaxLast, dated: s.index.dated}

@@ -151,6 +151,7 @@ const (
 	sideUnlink
 	sideCut    // the Truncate of a repair
 	sideOpen   // a .log of a Restored log
+	sideTimes  // the Write of a .timeindex
 	sideBeside // the last Write of a file that is closed then: of one Step's effects, Files run before Writes
 	sideIndex  // the last operation that makes a .index or .timeindex
 	sideOther
@@ -197,6 +198,10 @@ func (l *Log) sideDone(side sideOp, in *seam.Wrote, fx *seam.Effects) {
 		l.onReopened(side, in.Fault, fx)
 	case sideIndex:
 		l.indexWritten(side, in)
+	case sideTimes:
+		if s := l.segmentAt(side.base); s.timeFile == side.file {
+			s.timed = in.Fault == seam.OK && in.Bytes == s.timeBytes
+		}
 	case sideBeside:
 		op := l.numbers.Op()
 		l.side = append(l.side, sideOp{op: op, kind: sideOther})
@@ -252,8 +257,9 @@ func (l *Log) CloseSegment(closed int64, fx *seam.Effects, beside ...Beside) {
 
 func (l *Log) writeIndexes(s *segment, fx *seam.Effects) {
 	s.index.Close(s.base)
+	s.timed, s.timeBytes = false, int64(12*len(s.index.Times))
 	s.indexFile = l.derived(s.indexFile, l.path(s.base, ".index"), s.index.EncodeOffsets(), s.base, sideIndex, fx)
-	s.timeFile = l.derived(s.timeFile, l.path(s.base, ".timeindex"), s.index.EncodeTimes(), s.base, sideOther, fx)
+	s.timeFile = l.derived(s.timeFile, l.path(s.base, ".timeindex"), s.index.EncodeTimes(), s.base, sideTimes, fx)
 }
 
 // Beside is a small derived file written beside the segments.
