@@ -1,0 +1,112 @@
+package main
+
+import (
+	"go/parser"
+	"go/token"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"rookery/sim/check"
+)
+
+func plantsHere(t *testing.T) []*plant {
+	t.Helper()
+	plants, err := readPlants(".")
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, len(plants), 8)
+	return plants
+}
+
+// Every patch still applies, and what it makes is Go.
+func TestEveryPatchApplies(t *testing.T) {
+	for _, p := range plantsHere(t) {
+		require.NotEmpty(t, p.hunks, p.name)
+		marked := false
+		for _, file := range p.files() {
+			text, err := p.apply("../..", file)
+			require.NoError(t, err, "%s: change the patch with the code that it changes", p.name)
+			_, err = parser.ParseFile(token.NewFileSet(), file, text, parser.SkipObjectResolution)
+			require.NoError(t, err, p.name)
+			marked = marked || strings.Contains(string(text), "must.Planted()")
+		}
+		require.True(t, marked, "%s: nothing says that its line was reached", p.name)
+	}
+}
+
+// Every header names an oracle that there is.
+func TestEveryOracleIsALaw(t *testing.T) {
+	var laws []string
+	for _, line := range check.LawNames() {
+		number, _, _ := strings.Cut(line, " ")
+		laws = append(laws, number)
+	}
+	for _, p := range plantsHere(t) {
+		require.Contains(t, laws, p.oracle, p.name)
+		if p.must != "" {
+			require.Equal(t, check.MachineHolds.Number(), p.oracle, "%s: a law of core is seen by this oracle", p.name)
+			require.True(t, lawInCore(t, p.must), "%s: core has no law %s", p.name, p.must)
+		}
+	}
+}
+
+func lawInCore(t *testing.T, number string) bool {
+	t.Helper()
+	found := false
+	err := filepath.WalkDir("../../core", func(name string, d os.DirEntry, err error) error {
+		if err != nil || filepath.Ext(name) != ".go" {
+			return err
+		}
+		text, err := os.ReadFile(name)
+		found = found || strings.Contains(string(text), `"`+number+`: `)
+		return err
+	})
+	require.NoError(t, err)
+	return found
+}
+
+// Every plant compiles: vet is the build without a linker.
+func TestEveryPlantCompiles(t *testing.T) {
+	root, err := filepath.Abs("../..")
+	require.NoError(t, err)
+	for _, p := range plantsHere(t) {
+		overlay, err := writeOverlay(root, p, t.TempDir())
+		require.NoError(t, err)
+		c := exec.Command("go", "build", "-overlay", overlay, "./core/...")
+		c.Dir = root
+		out, err := c.CombinedOutput()
+		require.NoError(t, err, "%s: %s", p.name, out)
+	}
+}
+
+func TestAPatchThatDoesNotApplySaysSo(t *testing.T) {
+	root := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(root, "x.go"), []byte("package x\n\nvar a = 1\nvar b = 1\n"), 0o644))
+	of := func(diff string) *plant {
+		p, err := parsePlant("x", "What: w\n  more\nBrings back: b\nWhere: x\nOracle: H1\nWhy: y\n\n--- a/x.go\n+++ b/x.go\n@@ -1 +1 @@\n"+diff)
+		require.NoError(t, err)
+		return p
+	}
+	p := of("-var a = 1\n+var a = 2\n var b = 1\n")
+	require.Equal(t, "w more", p.what)
+	text, err := p.apply(root, "x.go")
+	require.NoError(t, err)
+	require.Equal(t, "package x\n\nvar a = 2\nvar b = 1\n", string(text))
+
+	_, err = of("-var c = 1\n+var c = 2\n").apply(root, "x.go")
+	require.ErrorContains(t, err, "does not apply")
+	require.NoError(t, os.WriteFile(filepath.Join(root, "x.go"), []byte("var a = 1\nvar a = 1\n"), 0o644))
+	_, err = of("-var a = 1\n").apply(root, "x.go")
+	require.ErrorContains(t, err, "twice")
+
+	_, err = parsePlant("x", "What: w\nOracle: H1\n\n")
+	require.ErrorContains(t, err, "Brings back")
+	_, err = parsePlant("x", "Color: red\n\n")
+	require.ErrorContains(t, err, "header line")
+	_, err = parsePlant("x", "nothing")
+	require.ErrorContains(t, err, "no empty line")
+}
