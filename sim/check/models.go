@@ -26,7 +26,7 @@ func Models(h *History, f *Facts, laws *Counts) error {
 	for _, topic := range h.topics() {
 		laws[TopicRegister]++
 		if err := search(registerModel(), h.register(topic), TopicRegister, topic); err != nil {
-			return err
+			return Fail(TopicRegister, "%v\n%s", err, h.tell(topic))
 		}
 	}
 	if len(h.IDs) > 0 {
@@ -44,6 +44,17 @@ func (h *History) topics() []string {
 		names[a.Topic] = true
 	}
 	return slices.Sorted(maps.Keys(names))
+}
+
+// tell lists what was done with a topic, for whoever looks for the fault.
+func (h *History) tell(topic string) string {
+	text := ""
+	for _, a := range h.Admins {
+		if a.Topic == topic {
+			text += fmt.Sprintf("  %v..%v %s %x %s\n", a.Call, a.Return, [...]string{"create", "delete", "lookup"}[a.Deed], a.ID[:4], [...]string{"unknown", "done", "refused"}[a.Outcome])
+		}
+	}
+	return text
 }
 
 func (h *History) register(topic string) []porcupine.Operation {

@@ -160,7 +160,7 @@ func SameState(before, after *View) error {
 	slices.SortFunc(before.Partitions, byName)
 	slices.SortFunc(after.Partitions, byName)
 	if len(before.Partitions) != len(after.Partitions) {
-		return Fail(StateRebuilt, "%d partitions before, %d after", len(before.Partitions), len(after.Partitions))
+		return Fail(StateRebuilt, "%d partitions before, %d after: %s; %s", len(before.Partitions), len(after.Partitions), names(before), names(after))
 	}
 	for i := range before.Partitions {
 		b, a := before.Partitions[i], after.Partitions[i]
@@ -173,6 +173,14 @@ func SameState(before, after *View) error {
 		}
 	}
 	return nil
+}
+
+func names(v *View) string {
+	text := ""
+	for i := range v.Partitions {
+		text += fmt.Sprintf(" %s-%d", v.Partitions[i].Topic, v.Partitions[i].Number)
+	}
+	return text
 }
 
 const metadataTopic = "__cluster_metadata"

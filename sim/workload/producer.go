@@ -35,6 +35,7 @@ type lane struct {
 	queue     []*parcel
 	inFlight  int
 	known     bool // the broker has acknowledged a batch under this producer id
+	knownIn   int  // in which life of the broker it last did
 	rewind    bool // once nothing is in flight begin again with the first
 	resume    seam.Mono
 }
@@ -316,10 +317,12 @@ func (p *producer) onResult(now seam.Mono, l *lane, b *parcel, result *kmsg.Prod
 			b.append.Base = -1
 		}
 		p.run.result.Acknowledged++
-		l.known = true
+		l.known, l.knownIn = true, p.run.World.Node.Life
 		l.drop(b)
 	case code == unknownTopic && p.run.plan.isFleeting(l.partition.Topic) && p.run.draining:
 		p.giveUp(l, b) // it may never come back
+	case code == storageError && p.run.mayRot() && p.run.draining:
+		p.giveUp(l, b) // a bit has turned in its log: nobody can use it any more
 	case isRetriable(code):
 		p.onRetriable(now, l, b, code)
 	case code == outOfOrderSequence && (l.queue[0] != b || p.resetting):
@@ -353,7 +356,8 @@ func (p *producer) onRetriable(now seam.Mono, l *lane, b *parcel, code int16) {
 // a broker takes any sequence, KIP-360: the second batch may then have come in before the first.)
 func (p *producer) onMisnumbered(l *lane, b *parcel, code int16) {
 	run := p.run
-	calm := !b.early && run.World.Node.Life == b.life && !run.plan.isFleeting(l.partition.Topic)
+	kept := p.acks == -1 && run.facts.Durable[l.partition.Topic] || l.knownIn == run.World.Node.Life
+	calm := kept && !b.early && run.World.Node.Life == b.life && !run.plan.isFleeting(l.partition.Topic)
 	if calm && !run.require(false, check.RightlyNumbered, "%s: value %#x on %v: code %d, and there was no restart", p.name, b.append.First, l.partition, code) {
 		return
 	}

@@ -149,6 +149,8 @@ func (r *reader) onFault(now seam.Mono, i int, code int16) {
 	switch code {
 	case offsetOutOfRange:
 		r.positions[i] = 0
+	case storageError:
+		r.done[i] = r.done[i] || r.run.mayRot()
 	case unknownTopic, unknownTopicID, 103:
 		delete(r.run.topicIDs, r.partitions[i].Topic)
 		if r.run.plan.isFleeting(r.partitions[i].Topic) {

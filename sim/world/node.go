@@ -316,7 +316,7 @@ func (n *Node) onEvent(a *actor, e *seam.Event) {
 		if stopped := n.stopped; stopped != nil {
 			n.stopped = nil
 			w.After(0, func() {
-				w.require(n.outstanding == 0 || !n.Ready, check.MachineHolds, "it said that it had stopped with %d things outstanding", n.outstanding)
+				w.require(n.outstanding == n.replying() || !n.Ready, check.MachineHolds, "it said that it had stopped with %d things outstanding", n.outstanding)
 				stopped()
 			})
 		}
@@ -324,6 +324,15 @@ func (n *Node) onEvent(a *actor, e *seam.Event) {
 	if w.OnEvent != nil {
 		w.OnEvent(n, e)
 	}
+}
+
+// replying is how many replies are under way.
+func (n *Node) replying() int {
+	count := 0
+	for _, l := range n.conns { //tidy:unordered a sum
+		count += len(l.replies)
+	}
+	return count
 }
 
 // free takes a frame back and overwrites it.
