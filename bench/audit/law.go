@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -32,7 +33,15 @@ type evidence struct {
 	syncs   map[string][]*call  // by path, those that succeeded
 	answers map[answerKey]*call
 	streams map[int]*stream
+	moved   []moved
 	counts  map[string]int
+}
+
+// moved is one rename, with the entry that it made.
+type moved struct {
+	from  string
+	call  *call
+	entry *entry
 }
 
 type answerKey struct {
@@ -123,6 +132,7 @@ func (e *evidence) renamed(from, to string, c *call) {
 	}
 	delete(e.entries, from)
 	e.made(to, c)
+	e.moved = append(e.moved, moved{from, c, e.entries[to]})
 	for path, old := range below {
 		e.entries[path] = &entry{path: path, made: old.made, covered: old.covered, up: e.entries[filepath.Dir(path)]}
 	}
@@ -214,6 +224,8 @@ type produced struct {
 	baseOffset int64
 }
 
+var errNoSync = errors.New("no sync")
+
 // checkProduce finds the append, a sync of its file asked for after the append had come back, and the answer that
 // left after the sync had; and the same for each entry that leads to the file.
 func (e *evidence) checkProduce(p produced) error {
@@ -237,17 +249,53 @@ func (e *evidence) checkProduce(p produced) error {
 	return e.durableBefore(what, w, answer)
 }
 
-// checkRecord is the same for a promise that rests on a record of the metadata log which holds mark.
-func (e *evidence) checkRecord(what string, mark string, key answerKey) error {
-	answer := e.answers[key]
+// recorded is a promise that rests on a record of the metadata log, written since it was asked for.
+type recorded struct {
+	what  string
+	mark  string  // bytes that only this record has
+	since float64 // seconds since 1970
+	key   answerKey
+}
+
+// checkRecord is what checkProduce is, for the metadata log.
+func (e *evidence) checkRecord(r recorded) error {
+	answer := e.answers[r.key]
 	if answer == nil {
-		return fmt.Errorf("%s: the answer is not in the trace", what)
+		return fmt.Errorf("%s: the answer is not in the trace", r.what)
 	}
-	w := e.find(filepath.Join(e.root, "__cluster_metadata-0"), func(w *write) bool { return strings.Contains(string(w.data), mark) })
+	w := e.find(filepath.Join(e.root, "__cluster_metadata-0"), func(w *write) bool {
+		return w.call.seconds >= r.since && strings.Contains(string(w.data), r.mark)
+	})
 	if w == nil {
-		return fmt.Errorf("%s: no record of the metadata log names it", what)
+		return fmt.Errorf("%s: no record of the metadata log names it", r.what)
 	}
-	return e.durableBefore(what, w, answer)
+	return e.durableBefore(r.what, w, answer)
+}
+
+// checkDeletion: besides the record, each partition's folder has its new name, and that name is on the disk.
+func (e *evidence) checkDeletion(r recorded, topic string, partitions int) error {
+	if err := e.checkRecord(r); err != nil {
+		return err
+	}
+	answer := e.answers[r.key]
+	for n := range partitions {
+		folder := filepath.Join(e.root, fmt.Sprintf("%s-%d", topic, n))
+		var found *moved
+		for i := range e.moved {
+			if e.moved[i].from == folder {
+				found = &e.moved[i]
+			}
+		}
+		if found == nil || found.call.end >= answer.begin {
+			return fmt.Errorf("%s: answered on line %d, and %s was not renamed yet", r.what, answer.begin, folder)
+		}
+		if found.entry.covered == 0 || found.entry.covered >= answer.begin {
+			e.counts["without a sync of a folder"]++
+			return fmt.Errorf("%s: answered on line %d, and %w of the folder of %s (made by line %d) had come back",
+				r.what, answer.begin, errNoSync, found.entry.path, found.entry.made)
+		}
+	}
+	return nil
 }
 
 func (e *evidence) find(folder string, is func(*write) bool) *write {
@@ -267,14 +315,14 @@ func (e *evidence) find(folder string, is func(*write) bool) *write {
 func (e *evidence) durableBefore(what string, w *write, answer *call) error {
 	if e.syncBetween(w.call.target(), w.call.end, answer.begin) == nil {
 		e.counts["without a sync of the file"]++
-		return fmt.Errorf("%s: written by line %d, answered on line %d, and no sync of %s was asked for after the one and came back before the other",
-			what, w.call.end, answer.begin, w.call.target())
+		return fmt.Errorf("%s: written by line %d, answered on line %d, and %w of %s was asked for after the one and came back before the other",
+			what, w.call.end, answer.begin, errNoSync, w.call.target())
 	}
 	for name := w.entry; name != nil; name = name.up {
 		if name.covered == 0 || name.covered >= answer.begin {
 			e.counts["without a sync of a folder"]++
-			return fmt.Errorf("%s: answered on line %d, and no sync of the folder of %s (made by line %d) had come back",
-				what, answer.begin, name.path, name.made)
+			return fmt.Errorf("%s: answered on line %d, and %w of the folder of %s (made by line %d) had come back",
+				what, answer.begin, errNoSync, name.path, name.made)
 		}
 	}
 	return nil

@@ -80,3 +80,27 @@ func TestStringsOfTheTrace(t *testing.T) {
 	_, err = (&call{name: "write", arguments: `5</d/x.log>, "abc"..., 90`}).data()
 	require.ErrorContains(t, err, "too small")
 }
+
+func TestDeletionRestsOnARecordAndANewName(t *testing.T) {
+	const (
+		metadataFolder = `1 0.1 mkdirat(AT_FDCWD</>, "/d/__cluster_metadata-0", 0755) = 0` + "\n"
+		metadataFile   = `1 0.2 openat(AT_FDCWD</>, "/d/__cluster_metadata-0/00.log", O_RDWR|O_CREAT, 0644) = 4</d/__cluster_metadata-0/00.log>` + "\n"
+		syncNames      = `1 0.3 fsync(7</d/__cluster_metadata-0>) = 0` + "\n"
+		record         = `2 2.0 pwrite64(4</d/__cluster_metadata-0/00.log>, "the mark", 8, 0) = 8` + "\n"
+		syncRecord     = `2 2.1 fdatasync(4</d/__cluster_metadata-0/00.log>) = 0` + "\n"
+		rename         = `2 2.2 renameat(AT_FDCWD</>, "/d/t-0", AT_FDCWD</>, "/d/t-0.x-delete") = 0` + "\n"
+	)
+	before := metadataFolder + metadataFile + syncNames + makeFolder + makeFile + syncRoot
+	check := func(trace string, since float64) error {
+		calls, err := parseTrace(strings.NewReader(trace))
+		require.NoError(t, err)
+		e, err := understand(calls, "/d", 9092)
+		require.NoError(t, err)
+		return e.checkDeletion(recorded{"deletion", "mark", since, answerKey{4000, 7}}, "t", 1)
+	}
+	require.NoError(t, check(before+record+syncRecord+rename+syncRoot+answer, 1.9))
+	require.ErrorContains(t, check(before+record+syncRecord+rename+answer, 1.9), "folder of /d/t-0.x-delete")
+	require.ErrorContains(t, check(before+record+syncRecord+answer+rename+syncRoot, 1.9), "was not renamed yet")
+	require.ErrorContains(t, check(before+record+rename+syncRoot+answer+syncRecord, 1.9), "no sync of /d/__cluster")
+	require.ErrorContains(t, check(before+record+syncRecord+rename+syncRoot+answer, 2.05), "no record", "an older record proves nothing")
+}

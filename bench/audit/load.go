@@ -23,13 +23,17 @@ const (
 type deeds struct {
 	mu       sync.Mutex
 	produced []produced
-	created  []creation
+	recorded []recorded
+	deleted  []deletion
 }
 
-type creation struct {
-	topic string
-	key   answerKey
+type deletion struct {
+	recorded
+	topic      string
+	partitions int
 }
+
+func wallSeconds() float64 { return float64(time.Now().UnixNano()) / 1e9 }
 
 // client is one connection with correlation ids of its own.
 type client struct {
@@ -80,10 +84,10 @@ func load(ended <-chan struct{}) (*deeds, error) {
 		return nil, err
 	}
 	defer admin.conn.Close()
-	if err := did.create(admin, manyTopic, 6, nil); err != nil {
+	if _, err := did.create(admin, manyTopic, 6, nil); err != nil {
 		return nil, err
 	}
-	if err := did.create(admin, rollTopic, 1, map[string]string{"segment.bytes": "1048576"}); err != nil {
+	if _, err := did.create(admin, rollTopic, 1, map[string]string{"segment.bytes": "1048576"}); err != nil {
 		return nil, err
 	}
 	if err := awaitLeaders(admin); err != nil {
@@ -94,7 +98,7 @@ func load(ended <-chan struct{}) (*deeds, error) {
 		go func() { errs <- did.produceMany(int32(n)) }()
 	}
 	go func() { errs <- did.produceRolls() }()
-	go func() { errs <- did.createMore(admin) }()
+	go func() { errs <- did.administer(admin) }()
 	for range *connections + 2 {
 		if err := <-errs; err != nil {
 			return nil, err
@@ -161,9 +165,10 @@ func awaitLeaders(c *client) error {
 	return fmt.Errorf("the topics have no leaders")
 }
 
-func (d *deeds) create(c *client, name string, partitions int32, configs map[string]string) error {
+// create returns the topic's id.
+func (d *deeds) create(c *client, name string, partitions int32, configs map[string]string) (id [16]byte, err error) {
 	request, response := kmsg.NewPtrCreateTopicsRequest(), kmsg.NewPtrCreateTopicsResponse()
-	request.Version, response.Version = 5, 5
+	request.Version, response.Version = 7, 7
 	topic := kmsg.NewCreateTopicsRequestTopic()
 	topic.Topic, topic.NumPartitions, topic.ReplicationFactor = name, partitions, 1
 	for key, value := range configs {
@@ -172,28 +177,84 @@ func (d *deeds) create(c *client, name string, partitions int32, configs map[str
 		topic.Configs = append(topic.Configs, config)
 	}
 	request.Topics = append(request.Topics, topic)
-	correlation, err := c.send(request)
+	since := wallSeconds()
+	correlation, err := c.ask(request, response)
 	if err != nil {
-		return err
-	}
-	if _, err := c.receive(response); err != nil {
-		return err
+		return id, err
 	}
 	if err := kerr.ErrorForCode(response.Topics[0].ErrorCode); err != nil {
-		return fmt.Errorf("create %s: %w", name, err)
+		return id, fmt.Errorf("create %s: %w", name, err)
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.created = append(d.created, creation{name, answerKey{c.port, correlation}})
-	return nil
+	d.promised(recorded{"creation of " + name, name, since, answerKey{c.port, correlation}})
+	return response.Topics[0].TopicID, nil
 }
 
-func (d *deeds) createMore(c *client) error {
+func (c *client) ask(request kmsg.Request, response kmsg.Response) (int32, error) {
+	if _, err := c.send(request); err != nil {
+		return 0, err
+	}
+	return c.receive(response)
+}
+
+func (d *deeds) promised(r recorded) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.recorded = append(d.recorded, r)
+}
+
+// administer creates and deletes topics, and asks for producer ids.
+func (d *deeds) administer(c *client) error {
 	for n := range 8 {
-		if err := d.create(c, fmt.Sprintf("audit-more-%d", n), 2, nil); err != nil {
+		name := fmt.Sprintf("audit-more-%d", n)
+		id, err := d.create(c, name, 2, nil)
+		if err != nil {
+			return err
+		}
+		if n%2 == 0 {
+			err = d.delete(c, name, 2, id)
+		} else {
+			err = d.identify(c)
+		}
+		if err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+func (d *deeds) delete(c *client, name string, partitions int, id [16]byte) error {
+	request, response := kmsg.NewPtrDeleteTopicsRequest(), kmsg.NewPtrDeleteTopicsResponse()
+	request.Version, response.Version = 6, 6
+	topic := kmsg.NewDeleteTopicsRequestTopic()
+	topic.Topic = &name
+	request.Topics = append(request.Topics, topic)
+	since := wallSeconds()
+	correlation, err := c.ask(request, response)
+	if err != nil {
+		return err
+	}
+	if err := kerr.ErrorForCode(response.Topics[0].ErrorCode); err != nil {
+		return fmt.Errorf("delete %s: %w", name, err)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.deleted = append(d.deleted, deletion{recorded{"deletion of " + name, string(id[:]), since, answerKey{c.port, correlation}}, name, partitions})
+	return nil
+}
+
+// identify asks for a producer id. It comes from a block of 1,000 whose end is in a record (KIP-730).
+func (d *deeds) identify(c *client) error {
+	request, response := kmsg.NewPtrInitProducerIDRequest(), kmsg.NewPtrInitProducerIDResponse()
+	request.Version, response.Version = 4, 4
+	correlation, err := c.ask(request, response)
+	if err != nil {
+		return err
+	}
+	if err := kerr.ErrorForCode(response.ErrorCode); err != nil {
+		return fmt.Errorf("InitProducerId: %w", err)
+	}
+	next := binary.BigEndian.AppendUint64(nil, uint64(response.ProducerID/1000+1)*1000)
+	d.promised(recorded{fmt.Sprintf("producer id %d", response.ProducerID), string(next), 0, answerKey{c.port, correlation}})
 	return nil
 }
 

@@ -61,22 +61,23 @@ func main() {
 
 // outcome is one mode's figures.
 type outcome struct {
-	Mode             string
-	Cuts             int
-	EarlyCuts        int
-	LostAPage        int
-	UnderWay         int
-	Acknowledged     int
-	AcknowledgedGone int
-	Read             int
-	TakenBack        int
-	Topics           int
-	TopicsGone       int
-	DeletedCameBack  int
-	PagesLost        int
-	PagesTorn        int
-	EntriesLost      int
-	Seconds          float64
+	Mode             string  `json:"mode"`
+	Cuts             int     `json:"cuts"`
+	EarlyCuts        int     `json:"cuts during a start"`
+	UnderWay         int     `json:"cuts with an answer outstanding and one in the last second"`
+	LostAPage        int     `json:"cuts that lost an unsynced page"`
+	PagesLost        int     `json:"pages lost"`
+	PagesTorn        int     `json:"pages torn"`
+	EntriesLost      int     `json:"folder changes lost"`
+	Acknowledged     int     `json:"records acknowledged by acks=all"`
+	AcknowledgedGone int     `json:"of them lost"`
+	Read             int     `json:"records read"`
+	TakenBack        int     `json:"of them taken back"`
+	Topics           int     `json:"topics created or kept"`
+	TopicsGone       int     `json:"of them gone"`
+	Deletions        int     `json:"topics deleted"`
+	DeletedCameBack  int     `json:"of them back"`
+	Seconds          float64 `json:"seconds"`
 }
 
 func run() error {
@@ -186,7 +187,7 @@ func (r *theRun) all(count int, stopAtFirst bool) error {
 	if err := r.kill(); err != nil {
 		return err
 	}
-	r.outcome.Seconds = time.Since(began).Seconds()
+	r.outcome.Seconds = time.Since(began).Round(time.Second).Seconds()
 	fmt.Printf("%s: %d cuts and %d early ones in %.0f s: under load %d, lost a page %d; acknowledged %d lost %d, read %d taken back %d, topics %d lost %d\n",
 		r.outcome.Mode, r.outcome.Cuts, r.outcome.EarlyCuts, r.outcome.Seconds, r.outcome.UnderWay, r.outcome.LostAPage,
 		r.outcome.Acknowledged, r.outcome.AcknowledgedGone, r.outcome.Read, r.outcome.TakenBack, r.outcome.Topics, r.outcome.TopicsGone)
@@ -307,6 +308,7 @@ func (r *theRun) count(done damage, v verdict, underWay bool) {
 	o.TakenBack += v.takenBack
 	o.Topics += v.topics
 	o.TopicsGone += v.topicsLost
+	o.Deletions += v.deletions
 	o.DeletedCameBack += v.cameBack
 	o.PagesLost += done.pagesLost
 	o.PagesTorn += done.pagesTorn
