@@ -245,10 +245,20 @@ func unknownKey(overrides *ordered.Map[string, string]) error {
 	keys := TopicKeys()
 	for name := range overrides.All() {
 		if findTopicKey(keys, name) == nil {
-			return fmt.Errorf("Unknown topic config name: %s", name)
+			return fmt.Errorf("Unknown topic config name: %s; did you mean %s?", name, nearestTopicKey(keys, name))
 		}
 	}
 	return nil
+}
+
+func nearestTopicKey(keys []TopicKey, name string) string {
+	nearest, least := "", int(^uint(0)>>1)
+	for i := range keys {
+		if d := editDistance(name, keys[i].Name); d < least && !keys[i].Internal {
+			nearest, least = keys[i].Name, d
+		}
+	}
+	return nearest
 }
 
 func findTopicKey(keys []TopicKey, name string) *TopicKey {
