@@ -26,6 +26,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -160,11 +161,12 @@ func newRun(mode string, settings []string) (*theRun, error) {
 }
 
 func (r *theRun) all(count int, stopAtFirst bool) error {
+	defer r.cleanUp()
 	if count == 0 {
 		return nil
 	}
+	defer r.cleanUpOnSignal()()
 	began := time.Now()
-	defer r.cleanUp()
 	var err error
 	if r.server, err = mount(r.disk, r.data); err != nil {
 		return err
@@ -364,6 +366,23 @@ func (r *theRun) lastWords() string {
 	r.kill()
 	lines := strings.Split(strings.TrimSpace(r.output.String()), "\n")
 	return "the broker's last words:\n  " + strings.Join(lines[max(0, len(lines)-30):], "\n  ")
+}
+
+// cleanUpOnSignal leaves no mount behind when somebody loses patience.
+func (r *theRun) cleanUpOnSignal() (stop func()) {
+	signals, over := make(chan os.Signal, 1), make(chan struct{})
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	go func() {
+		select {
+		case s := <-signals:
+			fmt.Fprintf(os.Stderr, "powercut: FAILED: %v\n", s)
+			syscall.Unmount(r.data, syscall.MNT_DETACH)
+			os.RemoveAll(r.folder)
+			os.Exit(1) // the broker goes with us: Pdeathsig
+		case <-over:
+		}
+	}()
+	return func() { signal.Stop(signals); close(over) }
 }
 
 func (r *theRun) cleanUp() {
