@@ -26,6 +26,8 @@
 //     at once: holding it back is for the application.
 //   - A long Fetch holds up what is asked over the same link after it (a broker answers in order). A program that reads
 //     and writes much takes two clients, as Java's does.
+//   - A broker is trusted further than a client is: answers are decoded by kmsg, which checks lengths against the bytes
+//     that are there but believes an announced number of tags (KIP-482).
 //   - Frames are made anew for each Send and given away. A Credit with Cut and the number of a link asks the driver to
 //     cut that link; a driver that cannot may leave it.
 package client

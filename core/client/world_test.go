@@ -38,8 +38,9 @@ type world struct {
 	topics  map[string]*testTopic
 	auto    int // partitions of a topic that is made on asking
 	cutting bool
-	bad     int // each so many-th record is refused with INVALID_RECORD; 0: none is
-	tooBig  int // a batch of more bytes is refused with MESSAGE_TOO_LARGE; 0: none is
+	sent    func(frame []byte) // nil: nobody looks
+	bad     int                // each so many-th record is refused with INVALID_RECORD; 0: none is
+	tooBig  int                // a batch of more bytes is refused with MESSAGE_TOO_LARGE; 0: none is
 
 	deliveries []Delivered
 	at         []seam.Mono // when they came
@@ -200,6 +201,9 @@ func (w *world) upload(s *seam.Send) {
 	}
 	if l.cut {
 		return
+	}
+	if w.sent != nil {
+		w.sent(s.Data)
 	}
 	if w.chance(w.faults.loseRequest) {
 		w.cut(l)
