@@ -109,6 +109,9 @@ func (b *Broker) evaluate(now seam.Now, i uint32, fx *seam.Effects) {
 		if p.Next = log.AtEnd; p.Offset < p.High {
 			var want log.Want
 			p.Cursor, p.Next, want = r.Log.Find(p.Offset)
+			if p.Next == log.Unreadable {
+				p.Code = wire.KafkaStorageError
+			}
 			b.read(i, j, want, fx)
 		}
 	}

@@ -31,6 +31,7 @@ type boot struct {
 	more      bool
 	queue     []*partition // to be recovered
 	running   int
+	opening   []*partition // recovered, their files not open yet
 	nextID    uint64
 	recovers  map[uint64]*partition
 	unfencing bool
@@ -171,6 +172,7 @@ func (b *Broker) keepLoaded(p bootOp, data []byte) {
 	case "points":
 		lines, _ := log.ParsePartitionOffsets(data)
 		points := b.dirs[p.dir].points
+		b.dirs[p.dir].point(lines)
 		for _, x := range lines {
 			if points[x.Topic] == nil {
 				points[x.Topic] = map[int32]int64{}
@@ -212,6 +214,7 @@ func (b *Broker) recover(p *partition, fx *seam.Effects) {
 	if p.topic != nil {
 		config, id = b.logConfig(&p.topic.config), p.id.String()
 	}
+	p.point = d.points[p.name()][p.index]
 	b.boot.nextID++
 	b.boot.running++
 	b.boot.recovers[b.boot.nextID] = p
@@ -221,7 +224,7 @@ func (b *Broker) recover(p *partition, fx *seam.Effects) {
 		To: seam.Address{Kind: seam.ToRecovery, ID: b.boot.nextID},
 		Body: &log.RecoveryRequest{
 			Topic: p.name(), Partition: p.index, Folder: p.folder, TopicID: id, Files: files, First: first,
-			Clean: d.clean, RecoveryPoint: d.points[p.name()][p.index], Config: config,
+			Clean: d.clean, RecoveryPoint: p.point, Config: config,
 		},
 	})
 }
@@ -274,6 +277,7 @@ func (b *Broker) restore(now seam.Now, p *partition, out *log.Recovered, fx *sea
 	}
 	p.identity.Offer(encodeIdentity(p.id), fx)
 	b.serve(p, l, out.Producers, b.epochOf(p), fx)
+	b.boot.opening = append(b.boot.opening, p)
 }
 
 // unrecovered: the folder stays as it is. Without the metadata log there is no broker.
@@ -290,6 +294,7 @@ func (b *Broker) unrecovered(p *partition, out *log.Recovered, fx *seam.Effects)
 func (b *Broker) removeForeign(p *partition, fx *seam.Effects) {
 	gone := &partition{topic: p.topic, index: p.index, folder: p.folder, state: partitionRenaming, deletion: &proposal{folders: 1}}
 	b.doomed[p.folder.Name]++
+	p.point = 0
 	b.doomedRename(gone, fx)
 }
 

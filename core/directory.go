@@ -15,6 +15,8 @@ type directory struct {
 	unsynced             int64                             // bytes of durable topics in the page cache only
 	syncing              int                               // Syncs of logs under way
 	queue                ordered.Ring[*partition]          // those that want one
+	pointed              map[string]bool                   // partitions that the recovery points on the disk may speak of
+	blocked              []*partition                      // new ones that wait until they do not
 	recovery             log.Replacement                   // recovery-point-offset-checkpoint
 	high                 log.Replacement                   // replication-offset-checkpoint
 	marker               log.Replacement                   // .kafka_cleanshutdown
@@ -33,6 +35,7 @@ func newDirectory(number int32, numbers *log.Numbers) directory {
 	at := func(name string) seam.Path { return seam.Path{Dir: number, Name: name} }
 	return directory{
 		number:   number,
+		pointed:  map[string]bool{},
 		points:   map[string]map[int32]int64{},
 		recovery: log.Replacement{Path: at(recoveryFile), Durable: true, Numbers: numbers},
 		high:     log.Replacement{Path: at(highFile), Numbers: numbers},
@@ -111,20 +114,60 @@ func (b *Broker) checkpoints(now seam.Now, fx *seam.Effects) {
 }
 
 func (b *Broker) checkpoint(d *directory, fx *seam.Effects) {
-	points, high := b.offsetsIn(d.number)
-	if text := log.EncodeOffsets(points); string(text) != d.lastPoints {
-		d.lastPoints = string(text)
-		d.recovery.Offer(text, fx)
-	}
+	b.checkpointPoints(d, (len(d.blocked) > 0 || d.recovery.Fault() != seam.OK) && !d.recovery.Busy(), fx)
+	_, high := b.offsetsIn(d.number)
 	if text := log.EncodeOffsets(high); string(text) != d.lastHigh {
 		d.lastHigh = string(text)
 		d.high.Offer(text, fx)
 	}
 }
 
+// checkpointPoints offers the recovery points, if they say something new or it is asked for.
+func (b *Broker) checkpointPoints(d *directory, anyway bool, fx *seam.Effects) {
+	points, _ := b.offsetsIn(d.number)
+	text := log.EncodeOffsets(points)
+	if string(text) == d.lastPoints && !anyway {
+		return
+	}
+	d.lastPoints = string(text)
+	d.point(points)
+	d.recovery.Offer(text, fx)
+}
+
+// point notes that the checkpoint on the disk may speak of these, beside what it spoke of before.
+func (d *directory) point(lines []log.PartitionOffset) {
+	for _, x := range lines {
+		d.pointed[folderOf(x.Topic, x.Partition).Name] = true
+	}
+}
+
+// pointsWritten: the newest recovery points are on the disk, and nothing else is. New partitions that an older
+// checkpoint spoke of can be made.
+func (b *Broker) pointsWritten(now seam.Now, d *directory, fx *seam.Effects) {
+	if d.recovery.Busy() || d.recovery.Fault() != seam.OK {
+		return
+	}
+	clear(d.pointed)
+	lines, _ := log.ParsePartitionOffsets([]byte(d.lastPoints))
+	d.point(lines)
+	blocked := d.blocked
+	d.blocked = nil
+	for _, p := range blocked {
+		if p.state == partitionRecovering {
+			b.openNew(now, p, b.epochOf(p), fx)
+		}
+	}
+}
+
 func (b *Broker) offsetsIn(dir int32) (points, high []log.PartitionOffset) {
 	for _, p := range b.partitions[1:] {
-		if p == nil || p.folder.Dir != dir || p.state != partitionOpen || p.replica == nil {
+		if p == nil || p.folder.Dir != dir {
+			continue
+		}
+		if p.replica == nil && p.point > 0 && (p.state == partitionFailed || p.state == partitionRecovering) {
+			points = append(points, log.PartitionOffset{Topic: p.name(), Partition: p.index, Offset: p.point})
+		}
+		if p.state != partitionOpen || p.replica == nil {
 			continue
 		}
 		points = append(points, log.PartitionOffset{Topic: p.name(), Partition: p.index, Offset: p.replica.Log.Durable().Offset})
@@ -184,7 +227,9 @@ func (b *Broker) ownSynced(now seam.Now, in *seam.Synced, fx *seam.Effects) {
 	for i := range b.dirs {
 		d := &b.dirs[i]
 		switch {
-		case d.recovery.Synced(in, fx) || d.high.Synced(in, fx) || d.marker.Synced(in, fx):
+		case d.recovery.Synced(in, fx):
+			b.pointsWritten(now, d, fx)
+		case d.high.Synced(in, fx) || d.marker.Synced(in, fx):
 		case in.Op == d.opRenames && in.Fault != seam.OK:
 			b.fail(d.number, in.Fault, fx)
 		case in.Op == d.opRenames:

@@ -260,7 +260,10 @@ func (b *Broker) openMore(now seam.Now, fx *seam.Effects) {
 		}
 	}
 	b.boot.more = len(b.boot.queue) > 0 && b.boot.running < b.config.RecoveriesMax
-	if len(b.boot.queue) > 0 || b.boot.running > 0 || b.brokerAt > b.image.Offset() || b.boot.unfencing || b.proposals.Len() > 0 {
+	for len(b.boot.opening) > 0 && !b.boot.opening[0].replica.Log.Opening() {
+		b.boot.opening = b.boot.opening[1:]
+	}
+	if len(b.boot.opening) > 0 || len(b.boot.queue) > 0 || b.boot.running > 0 || b.brokerAt > b.image.Offset() || b.boot.unfencing || b.proposals.Len() > 0 {
 		return
 	}
 	b.boot.unfencing = true

@@ -48,6 +48,7 @@ type partition struct {
 	replica  *replica.Replica
 	waiters  []uint32 // parked fetches
 	seen     int64    // the high watermark when waiters were last woken
+	point    int64    // recovery point at the start, until the log is there
 	unsynced int64    // bytes counted in the directory's sum
 	touched  bool
 	queued   bool            // for a Sync
@@ -134,9 +135,15 @@ func (b *Broker) makeTopic(image *meta.Topic) *topic {
 	return t
 }
 
-// openNew makes a partition that has no folder, unless a deleted one still has its name.
+// openNew makes a partition that has no folder. It waits while a deleted one still has its name, or while the checkpoint
+// may still have that one's recovery point: after a crash the new folder would be held to it.
 func (b *Broker) openNew(now seam.Now, p *partition, epoch int32, fx *seam.Effects) {
 	if b.doomed[p.folder.Name] > 0 {
+		return
+	}
+	if d := &b.dirs[p.folder.Dir]; d.pointed[p.folder.Name] {
+		d.blocked = append(d.blocked, p)
+		b.checkpointPoints(d, true, fx)
 		return
 	}
 	l := log.New(p.name(), p.index, p.folder, b.logConfig(&p.topic.config), b.logNumbers(p))

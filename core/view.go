@@ -27,6 +27,7 @@ type PartitionView struct {
 	Epoch      int32
 	Parked     int         // batches that somebody waits for
 	Producers  seam.Digest // of what was committed
+	Newest     seam.Digest // the same of each producer's newest batch only: what outlives a crash for certain
 	Epochs     seam.Digest
 	Waiting    []WaitingFetch
 }
@@ -60,7 +61,7 @@ func (b *Broker) viewPartition(p *partition) PartitionView {
 	v := PartitionView{
 		Topic: p.name(), Index: p.index, Open: p.state == partitionOpen, Durable: r.Durable(), LogStart: r.Log.Start(),
 		DurableEnd: r.Log.Durable().Offset, High: r.High().Offset, End: r.Log.End().Offset, Next: r.Log.Next(),
-		Epoch: r.Epoch(), Parked: r.Parked(), Producers: r.Producers.Digest(true),
+		Epoch: r.Epoch(), Parked: r.Parked(), Producers: r.Producers.Digest(true), Newest: r.Producers.Digest(false),
 	}
 	for _, e := range r.Log.Epochs.List {
 		v.Epochs.Int(uint64(e.Epoch))

@@ -91,6 +91,9 @@ func (l *Log) Find(offset int64) (c Cursor, next Next, want Want) {
 	if p, ok := l.recent.find(offset); ok {
 		s := l.segmentAt(p.segment)
 		c.segment, c.file, c.at, c.size = p.segment, s.file, p.at, p.size
+		if s.opening {
+			return c, Unreadable, want
+		}
 		return c, Found, want
 	}
 	return l.enter(c, l.segmentOf(offset))
@@ -100,6 +103,9 @@ func (l *Log) Find(offset int64) (c Cursor, next Next, want Want) {
 func (l *Log) enter(c Cursor, i int) (Cursor, Next, Want) {
 	s := &l.segments[i]
 	c.segment, c.file = s.base, s.file
+	if s.opening {
+		return c, Unreadable, Want{}
+	}
 	if s.onDisk && s.index.Offsets == nil && s.entries > 0 {
 		return c, NeedIndex, Want{File: s.indexFile, Len: int32(min(s.entries, int64(l.Config.IndexBytes)))}
 	}

@@ -78,6 +78,16 @@ func (l *Log) reopenFile(found seam.File, base int64, suffix string, kind sideKi
 	return file
 }
 
+// Opening says whether a file of a restored log is not open yet: until then nothing of it may be promised to a reader.
+func (l *Log) Opening() bool {
+	for i := range l.side {
+		if l.side[i].kind == sideOpen {
+			return true
+		}
+	}
+	return false
+}
+
 // onReopened: the Recovery has just read the file, so one that cannot be opened is a fault of the disk. A segment that
 // has to be written or synced is one that the log cannot do without; of another one the readers will be told.
 func (l *Log) onReopened(side sideOp, fault seam.Fault, fx *seam.Effects) {
