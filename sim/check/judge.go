@@ -248,21 +248,21 @@ func (j *judge) watermarks() {
 	var floors []floor
 	for _, r := range j.seen {
 		if j.binding(r) {
-			floors = append(floors, floor{r.Return, r.HighWatermark, nil})
+			floors = append(floors, floor{r.Call, r.Return, r.HighWatermark, nil})
 		}
 	}
 	for _, a := range j.sent {
 		if due, _ := j.promised(a); due && a.Acks == -1 && a.Base >= 0 {
-			floors = append(floors, floor{a.Return, a.Base + int64(a.Count), a})
+			floors = append(floors, floor{a.LastCall, a.Return, a.Base + int64(a.Count), a})
 		}
 	}
 	slices.SortStableFunc(floors, func(a, b floor) int { return cmp.Compare(a.at, b.at) })
-	listed := &showing{}
+	listed := &showing{since: -1}
 	for _, r := range slices.SortedStableFunc(slices.Values(j.seen), func(a, b *Read) int { return cmp.Compare(a.Call, b.Call) }) {
 		listed.rise(floors, r.Call)
 		acked, shown := listed.acked, listed.shown
-		if began := j.f.lifeBegan(r.Return); !r.Listed && (acked.at < began || shown.at < began) {
-			here := &showing{next: listed.first(floors, began)}
+		if began := j.f.lifeBegan(r.Return); !r.Listed && (acked.call < began || shown.call < began) {
+			here := &showing{since: began, next: first(floors, began)}
 			here.rise(floors, r.Call)
 			acked, shown = here.acked, here.shown
 		}
@@ -275,6 +275,7 @@ func (j *judge) watermarks() {
 
 // floor is a moment from which on a high watermark is known by somebody.
 type floor struct {
+	call seam.Mono // when it was asked for
 	at   seam.Mono
 	hw   int64
 	from *Append // nil: it was shown to a reader
@@ -282,13 +283,18 @@ type floor struct {
 
 // showing is the highest of the floors up to some moment.
 type showing struct {
+	since        seam.Mono // only what was asked for since
 	next         int
 	shown, acked floor
 }
 
 func (s *showing) rise(floors []floor, until seam.Mono) {
 	for ; s.next < len(floors) && floors[s.next].at < until; s.next++ {
-		if f := floors[s.next]; f.from == nil && f.hw > s.shown.hw {
+		f := floors[s.next]
+		if f.call < s.since {
+			continue
+		}
+		if f.from == nil && f.hw > s.shown.hw {
 			s.shown = f
 		} else if f.from != nil && f.hw > s.acked.hw {
 			s.acked = f
@@ -296,7 +302,7 @@ func (s *showing) rise(floors []floor, until seam.Mono) {
 	}
 }
 
-func (s *showing) first(floors []floor, at seam.Mono) int {
+func first(floors []floor, at seam.Mono) int {
 	i, _ := slices.BinarySearchFunc(floors, at, func(f floor, at seam.Mono) int { return cmp.Compare(f.at, at) })
 	return i
 }

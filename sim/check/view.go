@@ -27,6 +27,7 @@ type PartitionView struct {
 	Next          int64
 	LeaderEpoch   int32
 	Producers     uint64 // a digest of what is known of its producers
+	Newest        uint64 // a digest of the newest batch of each of them
 	Epochs        uint64 // a digest of its leader epochs
 	Parked        int    // batches that somebody waits for
 	Fetches       []ParkedFetch
@@ -152,8 +153,9 @@ func (w *Watch) nobodySleepsOn(p *PartitionView) error {
 	return nil
 }
 
-// SameState compares what there was with what was rebuilt from the bytes. Leader epochs rise with each life.
-func SameState(before, after *View) error {
+// SameState compares what there was with what was rebuilt from the bytes. Leader epochs rise with each life. After a clean
+// stop all that was known of producers is known again; after a kill their newest batches are for certain.
+func SameState(before, after *View, clean bool) error {
 	byName := func(a, b PartitionView) int {
 		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Number, b.Number))
 	}
@@ -167,7 +169,7 @@ func SameState(before, after *View) error {
 		if b.Topic == metadataTopic {
 			continue // each start writes to it
 		}
-		same := b.Topic == a.Topic && b.Number == a.Number && b.LogStart == a.LogStart && b.End == a.End && a.Next == a.End && b.Producers == a.Producers
+		same := b.Topic == a.Topic && b.Number == a.Number && b.LogStart == a.LogStart && b.End == a.End && a.Next == a.End && b.Newest == a.Newest && (!clean || b.Producers == a.Producers)
 		if !same {
 			return Fail(StateRebuilt, "before %s, after %s", brief(&b), brief(&a))
 		}
@@ -186,5 +188,5 @@ func names(v *View) string {
 const metadataTopic = "__cluster_metadata"
 
 func brief(p *PartitionView) string {
-	return fmt.Sprintf("%s-%d %d..%d (durable %d, hw %d) producers %x", p.Topic, p.Number, p.LogStart, p.End, p.Durable, p.HighWatermark, p.Producers)
+	return fmt.Sprintf("%s-%d %d..%d (durable %d, hw %d) producers %x newest %x", p.Topic, p.Number, p.LogStart, p.End, p.Durable, p.HighWatermark, p.Producers, p.Newest)
 }

@@ -74,7 +74,7 @@ func coreView(m seam.Machine) *check.View {
 			continue
 		}
 		out := check.PartitionView{Topic: p.Topic, Number: p.Index, LogStart: p.LogStart, Durable: p.DurableEnd, HighWatermark: p.High,
-			End: p.End, Next: p.Next, LeaderEpoch: p.Epoch, Parked: p.Parked, Producers: uint64(p.Producers), Epochs: uint64(p.Epochs)}
+			End: p.End, Next: p.Next, LeaderEpoch: p.Epoch, Parked: p.Parked, Producers: uint64(p.Producers), Newest: uint64(p.Newest), Epochs: uint64(p.Epochs)}
 		for _, f := range p.Waiting {
 			out.Fetches = append(out.Fetches, check.ParkedFetch{From: f.Offset, MinBytes: f.MinBytes, Alone: f.Parts == 1, Deadline: f.Deadline})
 		}
