@@ -28,6 +28,7 @@ type runFlags struct {
 	length  time.Duration
 	workers int
 	quiet   bool
+	still   bool
 	keepOn  bool
 	result  string
 }
@@ -40,6 +41,7 @@ func runCommand() *cobra.Command {
 	c.Flags().DurationVar(&f.length, "for", 0, "how long (0: until the seeds are through)")
 	c.Flags().IntVar(&f.workers, "workers", 2, "runs side by side")
 	c.Flags().BoolVar(&f.quiet, "quiet", false, "no faults")
+	c.Flags().BoolVar(&f.still, "no-restart", false, "leave out the restart that ends each run: with --quiet there is none then")
 	c.Flags().BoolVar(&f.keepOn, "keep-on", false, "go on after a failure")
 	c.Flags().StringVar(&f.result, "result", "", "write what the runs came to into this file, for the board")
 	c.RunE = func(c *cobra.Command, args []string) error {
@@ -120,7 +122,7 @@ func (f *runFlags) take(t *tally, start time.Time) (uint64, bool) {
 }
 
 func (f *runFlags) one(t *tally, seed uint64) {
-	options := workload.Options{Quiet: f.quiet}
+	options := workload.Options{Quiet: f.quiet, NoRestart: f.still}
 	result := workload.Do(world.NewTape(seed), workload.Core(), options)
 	twice := seed%twiceEvery == 0
 	if twice && result.Failure == nil {
