@@ -76,15 +76,20 @@ func (h *histories) has(topic string) bool {
 	return h.topics[topic] == created
 }
 
-func (h *histories) topicsThat(are topicState) (names []string) {
+// forget drops what was promised about a topic, whose fate is open from now on.
+func (h *histories) forget(topic string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for name, s := range h.topics {
-		if s == are {
-			names = append(names, name)
+	h.topics[topic] = unknown
+	h.dropPartitions(topic)
+}
+
+func (h *histories) dropPartitions(topic string) {
+	for p := range h.partitions {
+		if p.topic == topic {
+			delete(h.partitions, p)
 		}
 	}
-	return names
 }
 
 func (h *histories) settledEnd(p partition) int64 {
@@ -211,11 +216,7 @@ func (h *histories) settleTopics(now map[string]bool) (v verdict) {
 		}
 		if !now[name] {
 			delete(h.topics, name)
-			for p := range h.partitions {
-				if p.topic == name {
-					delete(h.partitions, p)
-				}
-			}
+			h.dropPartitions(name)
 		}
 	}
 	return v

@@ -210,22 +210,20 @@ func (l *load) readWithKcat(p partition) {
 	cmd.Wait()
 }
 
-// administer creates topics, writes a little to them, and deletes the older ones: each answer is a promise.
+const briefTopics = 8
+
+// administer creates topics, writes a little to them, deletes them, and uses their names again: each answer is a promise.
 func (l *load) administer(seed uint64) {
 	random := rand.New(rand.NewPCG(seed, uint64(l.round)+1<<32))
 	client := l.client()
 	defer client.Close()
 	for i := 0; l.context.Err() == nil; i++ {
-		name, partitions := fmt.Sprintf("brief-%d-%d", l.round, i), 1+random.Int32N(3)
-		l.histories.topic(name, unknown)
-		if createTopic(l.context, client, name, partitions) == nil {
-			l.histories.topic(name, created)
-			for n := range 4 {
-				l.produceOne(client, random, partition{name, random.Int32N(partitions)}, 100, n)
-			}
+		name := fmt.Sprintf("brief-%d", random.IntN(briefTopics))
+		if l.histories.has(name) {
+			l.deleteBrief(client, name)
 		}
-		if names := l.histories.topicsThat(created); len(names) > 6 {
-			l.deleteOldest(client, names)
+		if !l.histories.has(name) && random.IntN(4) > 0 {
+			l.createBrief(client, random, name, i)
 		}
 		select {
 		case <-l.context.Done():
@@ -234,24 +232,28 @@ func (l *load) administer(seed uint64) {
 	}
 }
 
-func (l *load) deleteOldest(client *kgo.Client, names []string) {
-	name := ""
-	for _, candidate := range names {
-		if candidate != steadyTopic && (name == "" || older(candidate, name)) {
-			name = candidate
-		}
-	}
+func (l *load) createBrief(client *kgo.Client, random *rand.Rand, name string, i int) {
+	partitions := 1 + random.Int32N(3)
 	l.histories.topic(name, unknown)
-	if deleteTopic(l.context, client, name) == nil {
-		l.histories.topic(name, deleted)
+	if createTopic(l.context, client, name, partitions) != nil {
+		return
+	}
+	l.histories.topic(name, created)
+	for n := range 4 {
+		l.produceOne(client, random, partition{name, random.Int32N(partitions)}, 100, i*4+n)
 	}
 }
 
-func older(a, b string) bool {
-	var roundA, roundB, a2, b2 int
-	fmt.Sscanf(a, "brief-%d-%d", &roundA, &a2)
-	fmt.Sscanf(b, "brief-%d-%d", &roundB, &b2)
-	return roundA < roundB || roundA == roundB && a2 < b2
+// deleteBrief forgets what was promised about the topic's records before it asks: whoever has the name next starts anew.
+func (l *load) deleteBrief(client *kgo.Client, name string) {
+	if client.Flush(l.context) != nil {
+		return
+	}
+	client.PurgeTopicsFromProducing(name)
+	l.histories.forget(name)
+	if deleteTopic(l.context, client, name) == nil {
+		l.histories.topic(name, deleted)
+	}
 }
 
 func createTopic(ctx context.Context, client *kgo.Client, name string, partitions int32) error {
