@@ -19,6 +19,7 @@ SEEDS ?= 2000
 FUZZ  ?= 10s
 # make sim FOR=30m SIMFLAGS='--result specs/results/sim.tsv' leaves its counts for the board
 SIMFLAGS ?=
+MUTANTFLAGS ?=
 
 # Nested modules (their own go.mod) are out of ./... and have scripts of their own.
 GOFILES = $(shell git ls-files -co --exclude-standard '*.go' ':!:**/testdata/**')
@@ -73,7 +74,7 @@ powercut: build
 	sim/powercut/run
 
 mutants:
-	$(GO) run ./cmd/sim mutants
+	$(GO) run ./sim/mutant run $(MUTANTFLAGS)
 
 board:
 	$(GO) run ./specs/board
