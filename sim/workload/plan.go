@@ -28,12 +28,13 @@ type Plan struct {
 	SyncsMax, RecoveriesMax                 int
 	CheckpointMillis                        int
 
-	Rates  world.Rates
-	Chaos  int // milliseconds until the faults end
-	AllOn  bool
-	Rot    bool
-	Quiet  bool // no faults at all
-	events int
+	PatienceMillis int // of the driver with its disk; 0: the default
+
+	Rates world.Rates
+	Chaos int // milliseconds until the faults end
+	AllOn bool
+	Rot   bool
+	Quiet bool // no faults at all
 }
 
 func drawPlan(tape *world.Tape, quiet bool) *Plan {
@@ -83,6 +84,7 @@ func (p *Plan) drawFaults(s *world.Stream) {
 	case 3:
 		r.WriteError, r.SyncError, r.ReadError, r.FileError = 5, 5, 5, 5
 	}
+	p.PatienceMillis = [4]int{0, 0, 300, 1000}[s.Choose(4)]
 	p.Rot = s.Choose(16) == 15
 	if p.Rot {
 		r.Rot = 4

@@ -317,6 +317,7 @@ func (p *producer) onResult(now seam.Mono, l *lane, b *parcel, result *kmsg.Prod
 			b.append.Base = -1
 		}
 		p.run.result.Acknowledged++
+		p.run.World.Laws[check.RightlyNumbered]++
 		l.known, l.knownIn = true, p.run.World.Node.Life
 		l.drop(b)
 	case code == unknownTopic && p.run.plan.isFleeting(l.partition.Topic) && p.run.draining:

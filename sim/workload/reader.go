@@ -132,7 +132,7 @@ func (r *reader) onFetched(called, now seam.Mono, from []int64, answer *kmsg.Fet
 		}
 	}
 	if answer.ErrorCode == none {
-		r.run.require(!behind || brought, check.FetchProgress, "%s: a fetch of %v from %v brought nothing", r.name, r.partitions, from)
+		r.run.require(!behind || brought || r.run.mayRot(), check.FetchProgress, "%s: a fetch of %v from %v brought nothing", r.name, r.partitions, from)
 	}
 }
 
@@ -183,7 +183,8 @@ func (r *reader) onPart(called, now seam.Mono, i int, from int64, part *kmsg.Fet
 		r.run.require(batches[0].Base <= from && batches[0].Last >= from || r.run.plan.isFleeting(p.Topic), check.ReadsAreSlices,
 			"%s: a fetch of %v from %d begins with the batch %d to %d", r.name, p, from, batches[0].Base, batches[0].Last)
 	}
-	r.done[i] = r.done[i] || r.positions[i] >= part.HighWatermark
+	unreadable := r.run.mayRot() && len(batches) == 0 && len(part.RecordBatches) > 0
+	r.done[i] = r.done[i] || r.positions[i] >= part.HighWatermark || unreadable
 	r.run.History.Reads = append(r.run.History.Reads, read)
 	return len(batches) > 0
 }

@@ -112,6 +112,7 @@ func Do(tape *world.Tape, broker Broker, options Options) *Result {
 	r.plan = drawPlan(tape, options.Quiet)
 	r.World = world.New(tape, r.plan.Rates, broker.Parts(r.plan, tape), 1)
 	r.World.Log = options.Log
+	set(&r.World.Patience, seam.Mono(r.plan.PatienceMillis)*seam.Millisecond)
 	r.facts = &check.Facts{Durable: map[string]bool{}, Deleted: map[string]bool{}, Rotted: map[check.Partition]bool{}, Logs: map[check.Partition]check.Log{}}
 	for _, topic := range r.plan.Durable {
 		r.facts.Durable[topic] = true
@@ -183,6 +184,7 @@ func (r *Run) live() {
 	w.Run(chaos, nil)
 	r.calm = true
 	w.Calm()
+	r.changeDisk()
 	w.Run(w.Now()+10*seam.Second, r.idle)
 	r.draining = true
 	w.Run(w.Now()+drainPatience, r.idle)
@@ -190,6 +192,18 @@ func (r *Run) live() {
 		return
 	}
 	r.audit()
+}
+
+// changeDisk is what an operator does after a disk's reads have failed: a partition whose files could not be read at the
+// start stays out of use until the next one.
+func (r *Run) changeDisk() {
+	w := r.World
+	if w.Counts[world.ReadFailed]+w.Counts[world.FileOpFailed]+w.Counts[world.AnsweredLate] == 0 {
+		return
+	}
+	w.Run(w.Now()+30*seam.Second, func() bool { return w.Node.Ready })
+	w.Node.Stop(60*seam.Second, func(bool) { w.After(10*seam.Millisecond, w.Node.Start) })
+	w.Run(w.Now()+90*seam.Second, func() bool { return !w.Node.Up })
 }
 
 func (r *Run) idle() bool {

@@ -165,6 +165,7 @@ func (a *actor) wish() {
 	mine, at := a.alarm, w.now+stepTime
 	if wait := a.alarmAt - a.clock().Mono; wait > 0 {
 		a.spins = 0
+		w.Laws[check.NoSpin]++
 		at = w.now + wait + seam.Mono(w.delays.Choose(4))*100*seam.Microsecond
 	} else if a.spins++; !w.require(a.spins < spinsMax, check.NoSpin, "%s asked %d times in a row to be called again at once", a.name, a.spins) {
 		return
