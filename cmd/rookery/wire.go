@@ -2,6 +2,7 @@ package main
 
 import (
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -143,7 +144,7 @@ func (n *node) assemble() error {
 			n.logger.Warn("connection closed", "remote", remote, "why", why)
 		},
 	}
-	tape, err := n.startTape()
+	tape, err := n.startTape(mind)
 	if err != nil {
 		return err
 	}
@@ -237,16 +238,21 @@ func intake(limits conn.Limits) func(frame []byte, reuse any) any {
 	}
 }
 
-func (n *node) startTape() (*loop.Tape, error) {
+// startTape begins a recording with all that the broker is told about itself.
+func (n *node) startTape(mind core.Config) (*loop.Tape, error) {
 	if n.record == "" {
 		return nil, nil
+	}
+	config, err := json.Marshal(mind)
+	if err != nil {
+		return nil, err
 	}
 	f, err := os.Create(n.record)
 	if err != nil {
 		return nil, err
 	}
 	n.tape = f
-	return loop.NewTape(f), nil
+	return loop.NewTape(f, config), nil
 }
 
 func (n *node) startProfile() (end func(), err error) {

@@ -2,6 +2,7 @@
 //
 //	sim run --seeds 2000 [--from 1] [--for 10m] [--workers 2] [--quiet]
 //	sim replay SEED|TRACEFILE [-v]
+//	sim replay --tape FILE                 what a real broker recorded (rookery dev --record FILE)
 //	sim shrink SEED|TRACEFILE [-o FILE]
 //
 // Rules: run ends with a table of what was done and exits with 1 if any seed failed or a counter that must not be zero
@@ -58,10 +59,21 @@ func readTrace(path string) ([]world.Decision, error) {
 
 func replayCommand() *cobra.Command {
 	var verbose, quiet bool
-	c := &cobra.Command{Use: "replay SEED|TRACEFILE", Short: "Run one seed or trace again", Args: cobra.ExactArgs(1)}
+	var recorded string
+	c := &cobra.Command{Use: "replay SEED|TRACEFILE|--tape FILE", Short: "Run one seed, trace or recording again"}
+	c.Args = func(c *cobra.Command, args []string) error {
+		if recorded != "" {
+			return cobra.NoArgs(c, args)
+		}
+		return cobra.ExactArgs(1)(c, args)
+	}
+	c.Flags().StringVar(&recorded, "tape", "", "step the core through what a real broker recorded (rookery dev --record FILE)")
 	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "print every step")
 	c.Flags().BoolVar(&quiet, "quiet", false, "no faults")
 	c.RunE = func(c *cobra.Command, args []string) error {
+		if recorded != "" {
+			return replayRecording(recorded)
+		}
 		tape, err := tapeOf(args[0])
 		if err != nil {
 			return err

@@ -89,3 +89,30 @@ func endless(text string) string {
 	}
 	return text
 }
+
+// MarshalText writes the defaults down, a key=value a line, so that a recording of a broker can begin with them.
+func (d Defaults) MarshalText() ([]byte, error) {
+	var text []byte
+	for key, value := range d.values.All() {
+		text = append(append(append(append(text, key...), '='), value...), '\n')
+	}
+	return text, nil
+}
+
+// UnmarshalText takes what MarshalText wrote; every value is judged anew.
+func (d *Defaults) UnmarshalText(text []byte) error {
+	*d = Defaults{}
+	keys := TopicKeys()
+	for line := range strings.Lines(string(text)) {
+		name, value, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "=")
+		key := findTopicKey(keys, name)
+		if !ok || key == nil {
+			return fmt.Errorf("%q is no topic configuration", line)
+		}
+		if _, err := key.parse(value); err != nil {
+			return err
+		}
+		d.values.Put(name, value)
+	}
+	return nil
+}

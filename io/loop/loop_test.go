@@ -176,7 +176,7 @@ func TestAPanicIsReportedAndGoesOn(t *testing.T) {
 // TestARecordedRunReplays records a run of the toy with real disk and connections, and steps another toy through it.
 func TestARecordedRunReplays(t *testing.T) {
 	var recorded syncBuffer
-	recorder := loop.NewTape(&recorded)
+	recorder := loop.NewTape(&recorded, []byte("toy"))
 	h := open(t, server.Config{Poison: true, Intake: func(frame []byte, _ any) any {
 		frame[len(frame)-1] ^= 1 // as a repair does: the tape must hold the frame as it came
 		return nil
@@ -191,8 +191,9 @@ func TestARecordedRunReplays(t *testing.T) {
 	h.server.Close()
 	require.NoError(t, recorder.Err())
 
-	rest, err := tape.Begin(recorded.bytes())
+	config, rest, err := tape.Begin(recorded.bytes())
 	require.NoError(t, err)
+	require.Equal(t, "toy", string(config))
 	toy := &contract.Toy{File: 1, Path: seam.Path{Name: "topic-0/log"}, Allowance: 1 << 20}
 	steps := 0
 	for len(rest) > 0 {

@@ -18,10 +18,10 @@ type Tape struct {
 	frames map[seam.Lease][]byte
 }
 
-// NewTape records to out.
-func NewTape(out io.Writer) *Tape {
+// NewTape records to out, the configuration that the machines are made of first.
+func NewTape(out io.Writer, config []byte) *Tape {
 	t := &Tape{out: out, frames: map[seam.Lease][]byte{}}
-	_, t.err = out.Write([]byte(tape.Magic))
+	_, t.err = out.Write(tape.AppendBegin(nil, config))
 	return t
 }
 

@@ -6,15 +6,22 @@ import (
 	"rookery/core/seam"
 )
 
-// Begin strips the magic from the bytes of a tape.
-func Begin(b []byte) ([]byte, error) {
+// Begin takes the beginning of a tape: the configuration, and the entries that follow it.
+func Begin(b []byte) (config, entries []byte, err error) {
 	if len(b) < len(Magic) {
-		return nil, ErrShort
+		return nil, nil, ErrShort
 	}
 	if string(b[:len(Magic)]) != Magic {
-		return nil, ErrWrong
+		return nil, nil, ErrWrong
 	}
-	return b[len(Magic):], nil
+	if b = b[len(Magic):]; len(b) < lengthSize {
+		return nil, nil, ErrShort
+	}
+	length := uint64(binary.LittleEndian.Uint32(b))
+	if b = b[lengthSize:]; length > uint64(len(b)) {
+		return nil, nil, ErrShort
+	}
+	return b[:length], b[length:], nil
 }
 
 // Next takes one entry from b and returns what follows it. The input's bytes are copies: a Step may change its frame.

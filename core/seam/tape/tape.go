@@ -2,7 +2,8 @@
 // letter comes after the Step that wrote it, each with a digest of what the machine answered. Replaying the inputs
 // through the same machines must give the same digests.
 //
-//	tape   = Magic entry*
+//	tape   = Magic config entry*
+//	config = length:u32, and what the machines were made of: whoever records and whoever replays agree on its form
 //	entry  = length:u32 to:address mono:varint wall:varint kind:byte fields digest:u64
 //	fields = numbers as varints, texts and bytes behind their length
 //
@@ -20,7 +21,7 @@ import (
 )
 
 // Magic begins a tape.
-const Magic = "rookery tape 1\n"
+const Magic = "rookery tape 2\n"
 
 // ErrShort: read more, or the process died while it wrote the last entry.
 const (
@@ -56,6 +57,13 @@ const (
 )
 
 const lengthSize = 4
+
+// AppendBegin begins a tape.
+func AppendBegin(b, config []byte) []byte {
+	b = append(b, Magic...)
+	b = binary.LittleEndian.AppendUint32(b, uint32(len(config)))
+	return append(b, config...)
+}
 
 // AppendInput begins an entry; AppendDigest ends it.
 func AppendInput(b []byte, to seam.Address, now seam.Now, in seam.Input) []byte {
