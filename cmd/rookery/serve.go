@@ -7,7 +7,6 @@ import (
 	"net"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"strings"
 	"syscall"
 
@@ -222,6 +221,10 @@ func (n *node) banner(addresses []string) {
 	for _, dir := range n.settings.Dirs {
 		fmt.Fprintf(n.notes, "  data       %s\n", dir)
 	}
-	me := filepath.Base(os.Args[0])
-	fmt.Fprintf(n.notes, "  try        echo hello | %s produce greetings; %s consume greetings -o start -e\n  stop       Ctrl-C\n\n", me, me)
+	at := ""
+	if n.port != 9092 {
+		at = fmt.Sprintf(" -b %s", addresses[0])
+	}
+	fmt.Fprintf(n.notes, "  try        echo hello | %s produce greetings%s\n", os.Args[0], at)
+	fmt.Fprintf(n.notes, "             %s consume greetings -o start -e%s\n  stop       Ctrl-C\n\n", os.Args[0], at)
 }
