@@ -42,6 +42,7 @@ type handle struct {
 	id     seam.File
 	node   *inode // nil until created or opened
 	queue  []task
+	lost   bool // it is not open at all
 	failed bool // law 3 of seam: writes answer Planned until a truncate succeeds
 	syncs  int  // under way
 	lent   []lentRange
@@ -227,6 +228,9 @@ func (n *Node) carryOutPath(f *seam.FileOp, most int) ([]seam.Entry, seam.Fault)
 // enqueue puts a task behind those of its file.
 func (a *actor) enqueue(id seam.File, t task) bool {
 	h := a.node.files[id]
+	if h == nil && a.world.Forgiving {
+		h = &handle{home: a.node, id: id, lost: true}
+	}
 	if !a.world.require(h != nil, check.FileKnown, "%s: op %d on file %d, which is not open", a.name, t.op, id) || !a.begin(t.op) {
 		return false
 	}
@@ -273,6 +277,8 @@ func (h *handle) carryOutWrite(t *task, late bool) {
 	}
 	in := &seam.Wrote{Op: t.op, Bytes: int64(len(t.data))}
 	switch {
+	case h.lost:
+		in.Bytes, in.Fault = 0, seam.NotFound
 	case h.failed || h.node == nil:
 		in.Bytes, in.Fault = 0, seam.Planned
 	case late:
@@ -320,6 +326,8 @@ func (h *handle) carryOutOther(t *task, late bool) {
 	a, w := t.by, h.home.world
 	in := &seam.Wrote{Op: t.op}
 	switch {
+	case h.lost:
+		in.Fault = seam.NotFound
 	case t.kind == closeTask:
 		delete(h.home.files, h.id)
 	case late:
@@ -371,6 +379,9 @@ func (a *actor) sync(s *seam.Sync) bool {
 		return a.syncFolder(s)
 	}
 	w, n, h := a.world, a.node, a.node.files[s.File]
+	if h == nil && w.Forgiving {
+		h = &handle{home: n, id: s.File, lost: true}
+	}
 	if !w.require(h != nil, check.FileKnown, "%s: sync %d of file %d, which is not open", a.name, s.Op, s.File) || !a.begin(s.Op) {
 		return false
 	}

@@ -24,6 +24,8 @@ type World struct {
 
 	// Patience is how long a driver waits for a disk before it answers Late.
 	Patience seam.Mono
+	// Forgiving answers NotFound to effects on files that are not open, as the drivers do, instead of ending the run.
+	Forgiving bool
 	// Watch is called after each Step of a Broker.
 	Watch func(n *Node, broker seam.Machine)
 	// OnEvent is called for each Event of a node's machines.
