@@ -182,7 +182,7 @@ func TestArchitecture(t *testing.T) {
 	}
 }
 
-// plantedElsewhere names the rules whose plant cannot lie in the repository without breaking it.
+// plantedElsewhere names the rules whose plants cannot lie in the repository without breaking it: TestLoosePlants has them.
 func plantedElsewhere(rule string) bool {
 	return rule == "hygiene" || rule == "leftover" || rule == "compiles"
 }

@@ -1,7 +1,9 @@
 package specs
 
 import (
+	"errors"
 	"go/ast"
+	"go/types"
 	"os/exec"
 	"path"
 	"slices"
@@ -88,7 +90,13 @@ func (h *house) imports(visit func(f *folder, spec *ast.ImportSpec, importPath s
 func compiles(h *house) {
 	for _, name := range h.names() {
 		for _, err := range h.folders[name].wrong {
-			h.complain(name, 0, "%v", err)
+			var at types.Error
+			if !errors.As(err, &at) {
+				h.complain(name, 0, "%v", err)
+				continue
+			}
+			file, line := h.at(at.Pos)
+			h.complain(file, line, "%s", at.Msg)
 		}
 	}
 }
