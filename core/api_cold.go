@@ -40,10 +40,14 @@ func (b *Broker) onCold(now seam.Now, c *connection, r *conn.Request, fx *seam.E
 	}
 }
 
-// proposeFor answers at once where there is nothing to write, else when it is durable.
+// proposeFor answers when what was decided is durable. An answer without records was read off the controller's state,
+// which may hold records that are not committed yet: it waits for those.
 func (b *Broker) proposeFor(now seam.Now, c *connection, slot conn.Slot, r *conn.Request, records []meta.Record, answer wire.Answer, fx *seam.Effects) {
 	q := &proposal{records: records, kind: proposedForClient, conn: c.id, slot: slot, corr: r.Correlation, answer: answer}
-	if len(records) == 0 {
+	if n := b.proposals.Len(); len(records) == 0 && n > 0 {
+		q.base, q.last = (*b.proposals.At(n - 1)).last+1, (*b.proposals.At(n - 1)).last
+		b.proposals.Push(q)
+	} else if len(records) == 0 {
 		b.answerProposal(q, fx)
 	} else if !b.propose(now, q, fx) {
 		b.refuseProposal(q, fx)

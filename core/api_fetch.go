@@ -160,7 +160,13 @@ func (b *Broker) fetchLoaded(now seam.Now, i uint32, in *seam.Loaded, fx *seam.E
 		b.read(i, j, want, fx)
 		if p.Next == log.Unreadable {
 			p.Code = wire.KafkaStorageError
-			fx.Events = append(fx.Events, seam.Event{Kind: seam.SegmentUnreadable, Topic: target.name(), Partition: target.index, A: p.Offset, Text: in.Fault.String()})
+			why := "no batch where one should be"
+			if in.Fault != seam.OK {
+				why = in.Fault.String()
+			}
+			fx.Events = append(fx.Events, seam.Event{
+				Kind: seam.SegmentUnreadable, Topic: target.name(), Partition: target.index, A: p.Offset, Text: target.replica.Log.Where(p.Cursor) + ": " + why,
+			})
 		}
 	}
 	if f.Reads == 0 {

@@ -152,8 +152,9 @@ func (b *Broker) bootLoaded(now seam.Now, in *seam.Loaded, fx *seam.Effects) {
 	if !ok {
 		return
 	}
-	if in.Fault == seam.OK {
-		b.keepLoaded(p, in.Data)
+	if in.Fault != seam.OK || !b.keepLoaded(p, in.Data) { // what this voter promised, or what is durable, is not known
+		b.fail(p.dir, max(in.Fault, seam.IOError), fx)
+		return
 	}
 	for i := range b.boot.pending {
 		if q := &b.boot.pending[i]; q.what == "close" && q.op == in.Op+1 {
@@ -163,12 +164,14 @@ func (b *Broker) bootLoaded(now seam.Now, in *seam.Loaded, fx *seam.Effects) {
 	b.maybeLoadedAll(now, fx)
 }
 
-func (b *Broker) keepLoaded(p bootOp, data []byte) {
+// keepLoaded takes a small file in. A quorum-state that cannot be read is a fault: its vote would be cast twice. Recovery
+// points only spare work.
+func (b *Broker) keepLoaded(p bootOp, data []byte) bool {
 	switch p.what {
 	case "state":
-		if state, err := quorum.ParseState(data); err == nil {
-			b.boot.state = state
-		}
+		state, err := quorum.ParseState(data)
+		b.boot.state = state
+		return err == nil
 	case "points":
 		lines, _ := log.ParsePartitionOffsets(data)
 		points := b.dirs[p.dir].points
@@ -180,6 +183,7 @@ func (b *Broker) keepLoaded(p bootOp, data []byte) {
 			points[x.Topic][x.Partition] = x.Offset
 		}
 	}
+	return true
 }
 
 func (b *Broker) maybeLoadedAll(now seam.Now, fx *seam.Effects) {

@@ -177,21 +177,18 @@ func (b *Broker) refuseProposal(q *proposal, fx *seam.Effects) {
 	}
 }
 
-// failAll turns every success of an answer into an error.
+// failAll turns an answer into errors: what was refused was judged by a state that is gone too.
 func failAll(a wire.Answer, code wire.Code) {
 	switch a := a.(type) {
 	case *kmsg.CreateTopicsResponse:
 		for i := range a.Topics {
-			if t := &a.Topics[i]; t.ErrorCode == 0 {
-				t.ErrorCode, t.TopicID, t.NumPartitions, t.ReplicationFactor = int16(code), [16]byte{}, -1, -1
-				t.Configs = []kmsg.CreateTopicsResponseTopicConfig{}
-			}
+			t := &a.Topics[i]
+			t.ErrorCode, t.ErrorMessage, t.TopicID, t.NumPartitions, t.ReplicationFactor = int16(code), nil, [16]byte{}, -1, -1
+			t.Configs = []kmsg.CreateTopicsResponseTopicConfig{}
 		}
 	case *kmsg.DeleteTopicsResponse:
 		for i := range a.Topics {
-			if t := &a.Topics[i]; t.ErrorCode == 0 {
-				t.ErrorCode = int16(code)
-			}
+			a.Topics[i].ErrorCode, a.Topics[i].ErrorMessage = int16(code), nil
 		}
 	}
 }
