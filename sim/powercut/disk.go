@@ -36,9 +36,9 @@ type disk struct {
 	inodes  map[uint64]*inode
 	last    uint64
 	frozen  bool
-	// syncDelay says how long the next sync takes, in microseconds. It is read under mu.
-	syncDelay func(*rand.Rand) int
-	syncs     int64
+	// slow makes a sync take a quarter of a second: whoever answers without waiting for one is seen to.
+	slow  bool
+	syncs int64
 }
 
 type inode struct {
@@ -78,7 +78,6 @@ type deed struct {
 
 func newDisk(backing string, seed uint64) (*disk, error) {
 	d := &disk{backing: backing, random: rand.New(rand.NewPCG(seed, 0x706f776572637574)), inodes: map[uint64]*inode{}}
-	d.syncDelay = func(r *rand.Rand) int { return r.IntN(6000) }
 	root := d.newInode(true, 0o755)
 	if root.id != 1 {
 		return nil, fmt.Errorf("the root's number is %d", root.id)
@@ -273,6 +272,36 @@ func applied(entries map[string]*inode, what deed) map[string]*inode {
 	return entries
 }
 
+// delay says how long a sync takes, in microseconds. A folder's may take longer than a file's: a journal's commit.
+func (d *disk) delay(folder bool) int {
+	switch {
+	case d.slow:
+		return 200_000 + d.random.IntN(100_000)
+	case folder:
+		return d.random.IntN(30_000)
+	}
+	return d.random.IntN(6000)
+}
+
+func (d *disk) slowDown(slow bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.slow = slow
+}
+
+// unsyncedNames counts the files whose names a cut could take now. The lock is held.
+func (d *disk) unsyncedNames() int {
+	total := 0
+	for _, n := range d.inodes {
+		for _, what := range n.pending {
+			if what.name != "" {
+				total++
+			}
+		}
+	}
+	return total
+}
+
 // unsyncedPages counts the pages that a cut could take now. The lock is held.
 func (d *disk) unsyncedPages() int {
 	total := 0
@@ -284,11 +313,11 @@ func (d *disk) unsyncedPages() int {
 	return total
 }
 
-// freeze is the moment at which the power goes, if the condition holds: from then on nothing succeeds.
-func (d *disk) freeze(condition func(unsyncedPages int) bool) bool {
+// freeze is the moment at which the power goes, if the condition holds for what is not synced: from then on nothing succeeds.
+func (d *disk) freeze(condition func(pages, names int) bool) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if !condition(d.unsyncedPages()) {
+	if !condition(d.unsyncedPages(), d.unsyncedNames()) {
 		return false
 	}
 	d.frozen = true

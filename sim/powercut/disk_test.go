@@ -226,7 +226,7 @@ func TestMounted(t *testing.T) {
 	defer unmount(at)
 	_, err = inAnotherProcess("use", at)
 	must(err)
-	if !d.freeze(func(pages int) bool { return pages == 1 }) {
+	if !d.freeze(func(pages, names int) bool { return pages == 1 && names == 1 }) {
 		t.Fatalf("unsynced pages: %d", d.unsyncedPages())
 	}
 	if _, err := inAnotherProcess("read", at); err == nil {

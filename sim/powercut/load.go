@@ -92,6 +92,7 @@ func (l *load) client(options ...kgo.Opt) *kgo.Client {
 		kgo.SeedBrokers(l.broker), kgo.WithHooks(l), kgo.RequiredAcks(kgo.AllISRAcks()), kgo.ProducerLinger(0),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.MaxBufferedRecords(50), kgo.DisableClientMetrics(),
 		kgo.FetchMaxWait(100 * time.Millisecond), kgo.MetadataMinAge(50 * time.Millisecond),
+		kgo.RetryBackoffFn(func(int) time.Duration { return 10 * time.Millisecond }),
 	}, options...)...)
 	if err != nil {
 		panic(err)
@@ -132,7 +133,7 @@ func (l *load) produceOne(client *kgo.Client, random *rand.Rand, p partition, si
 // produceWithKcat feeds lines to kcat, whose delivery reports come in the order of the lines: one process, one
 // partition, idempotence on.
 func (l *load) produceWithKcat(p partition, seed uint64) {
-	cmd := exec.CommandContext(l.context, "kcat", "-P", "-b", l.broker, "-t", p.topic, "-p", fmt.Sprint(p.number), "-vvv",
+	cmd := exec.CommandContext(l.context, "kcat", "-P", "-E", "-b", l.broker, "-t", p.topic, "-p", fmt.Sprint(p.number), "-vvv",
 		"-X", "acks=all", "-X", "enable.idempotence=true", "-X", "linger.ms=1", "-X", "topic.produce.offset.report=true")
 	in, _ := cmd.StdinPipe()
 	reports, _ := cmd.StderrPipe()

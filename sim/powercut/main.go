@@ -81,15 +81,18 @@ type outcome struct {
 	Seconds          float64 `json:"seconds"`
 }
 
+// Segments of the smallest size that Kafka allows: they roll every second or so.
+var smallSegments = []string{"log.segment.bytes=1048576"}
+
 func run() error {
-	durable, err := newRun("durable", nil)
+	durable, err := newRun("durable", smallSegments)
 	if err != nil {
 		return err
 	}
 	if err := durable.all(*cuts, true); err != nil {
 		return err
 	}
-	pageCache, err := newRun("page-cache", []string{"log.flush.interval.messages=9223372036854775807"})
+	pageCache, err := newRun("page-cache", append(smallSegments, "log.flush.interval.messages=9223372036854775807"))
 	if err != nil {
 		return err
 	}
@@ -206,7 +209,7 @@ func (r *theRun) earlyCut(round int) error {
 	}
 	after := time.Duration(r.random.IntN(150)) * time.Millisecond
 	time.Sleep(after)
-	r.disk.freeze(func(int) bool { return true })
+	r.disk.freeze(func(int, int) bool { return true })
 	done, err := r.takePower()
 	if err != nil {
 		return err
@@ -264,21 +267,52 @@ func (r *theRun) oneCut(round int) (broken bool, err error) {
 	return v.broken() > 0, nil
 }
 
-// awaitMoment lets the load run for a while, then freezes the disk at a moment that proves something. Each tenth cut
-// asks for no unsynced page.
+// awaitMoment lets the load run for a while, then freezes the disk at a moment that proves something. The rounds take
+// turns: any moment with an unsynced page; one with an unsynced name too (a new segment, a new topic); the moment of the
+// first answers after a kill -9, when what is in the page cache is not on the disk. Each tenth cut asks for nothing.
 func (r *theRun) awaitMoment(l *load, round int) (underWay bool, err error) {
 	time.Sleep(time.Duration(700+r.random.IntN(1200)) * time.Millisecond)
+	defer r.disk.slowDown(false)
+	acksBefore := int64(-1)
+	if round%3 == 2 {
+		if acksBefore, err = r.killAndStart(l); err != nil {
+			return false, err
+		}
+	}
 	deadline := time.Now().Add(20 * time.Second)
-	for !r.disk.freeze(func(unsynced int) bool { return l.underWay() && (unsynced > 0 || round%10 == 9) }) {
+	patience := time.Now().Add(3 * time.Second)
+	proves := func(pages, names int) bool {
+		switch {
+		case !l.underWay() || l.acks.Load() <= acksBefore:
+			return false
+		case round%10 == 9:
+			return true
+		}
+		return pages > 0 && (names > 0 || round%3 != 1 || time.Now().After(patience))
+	}
+	for !r.disk.freeze(proves) {
 		if time.Now().After(deadline) {
 			return false, fmt.Errorf("no moment to cut: %d answers so far, %d outstanding", l.acks.Load(), l.waiting.Load())
 		}
-		if r.broker.ProcessState != nil {
-			return false, fmt.Errorf("the broker ended by itself")
+		if round%3 != 2 {
+			time.Sleep(time.Duration(r.random.IntN(2000)) * time.Microsecond)
 		}
-		time.Sleep(time.Duration(r.random.IntN(2000)) * time.Microsecond)
 	}
 	return true, nil
+}
+
+// killAndStart leaves the disk as it is, but for its speed. Producers send again what was not answered.
+func (r *theRun) killAndStart(l *load) (acks int64, err error) {
+	r.disk.slowDown(true)
+	if err := r.kill(); err != nil {
+		return 0, err
+	}
+	l.waiting.Store(0)
+	acks = l.acks.Load()
+	if err := r.startBroker(); err != nil {
+		return 0, err
+	}
+	return acks, reachable(r.address, *startTimeout)
 }
 
 func (r *theRun) createSteady() error {

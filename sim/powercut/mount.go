@@ -276,7 +276,7 @@ func (m *mounted) sync(id uint64) fuse.Status {
 	if n.folder {
 		done = m.disk.syncFolder
 	}
-	finish, delay := done(n), m.disk.syncDelay(m.disk.random)
+	finish, delay := done(n), m.disk.delay(n.folder)
 	m.leave()
 	time.Sleep(time.Duration(delay) * time.Microsecond)
 	m.disk.mu.Lock()
