@@ -197,6 +197,19 @@ func TestTopicCommands(t *testing.T) {
 	}
 }
 
+func TestARecordThatIsTooLarge(t *testing.T) {
+	r := begin(t, t.TempDir())
+	root := rootCommand(io.Discard, io.Discard)
+	root.SetIn(strings.NewReader(strings.Repeat("x", 2_000_000)))
+	root.SetArgs([]string{"produce", "big", "-b", r.address})
+	err := root.Execute()
+	require.ErrorContains(t, err, "MESSAGE_TOO_LARGE")
+	var complaint strings.Builder
+	report(&complaint, err)
+	require.Contains(t, complaint.String(), "max.message.bytes")
+	require.Empty(t, r.ask(t, "", "consume", "big", "-o", "start", "-e"))
+}
+
 func TestDirectoryInUse(t *testing.T) {
 	dir := t.TempDir()
 	begin(t, dir)

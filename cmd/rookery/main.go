@@ -21,6 +21,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -55,8 +56,11 @@ func report(w io.Writer, err error) {
 	}
 	fmt.Fprintln(w, "rookery:", err)
 	var a *advice
-	if errors.As(err, &a) && a.next != "" {
+	switch text := err.Error(); {
+	case errors.As(err, &a) && a.next != "":
 		fmt.Fprintln(w, " ", a.next)
+	case strings.HasPrefix(text, "unknown command"), strings.HasPrefix(text, "requires at least"), strings.HasPrefix(text, "accepts "):
+		fmt.Fprintln(w, "  see: rookery --help, or rookery COMMAND --help") // cobra's own words
 	}
 }
 

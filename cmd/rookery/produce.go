@@ -17,6 +17,7 @@ import (
 
 	"rookery/core/batch"
 	"rookery/core/client"
+	"rookery/core/wire"
 	"rookery/net/courier"
 )
 
@@ -263,10 +264,14 @@ func (s *sender) send(records []client.Record) error {
 }
 
 func (s *sender) failure() error {
-	if failed := s.failed.Load(); failed != nil {
-		return failed
+	failed := s.failed.Load()
+	switch {
+	case failed == nil:
+		return nil
+	case failed.Delivered.Code == wire.MessageTooLarge:
+		return advise("the topic's max.message.bytes is the limit (1048588 unless it was set); -z lz4 may bring it below", "%w", failed)
 	}
-	return nil
+	return failed
 }
 
 // unescape reads \n, \r, \t, \0, \\ and \xNN.
