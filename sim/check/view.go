@@ -153,8 +153,8 @@ func (w *Watch) nobodySleepsOn(p *PartitionView) error {
 	return nil
 }
 
-// SameState compares what there was with what was rebuilt from the bytes. Leader epochs rise with each life. After a clean
-// stop all that was known of producers is known again; after a kill their newest batches are for certain.
+// SameState compares what there was with what was rebuilt from the bytes. Leader epochs rise with each life. Of producers the
+// newest batches are known again for certain, and all that was known if no life ever ended but in order (clean).
 func SameState(before, after *View, clean bool) error {
 	byName := func(a, b PartitionView) int {
 		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Number, b.Number))

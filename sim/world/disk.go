@@ -30,6 +30,11 @@ type inode struct {
 	parent *inode
 	name   string
 
+	// Where it stands on the platter, and the last operation on its name that has reached it.
+	platter     *inode
+	platterName string
+	settled     int
+
 	// A file.
 	size, durableSize int64
 	pages, durable    map[int64]*page
@@ -308,19 +313,25 @@ func (d *Disk) folderSyncFailed(folder *inode, mark int) {
 	})
 }
 
-// settle does the operation on the platter, as far as it still makes sense there.
+// settle does the operation on the platter. A node has one place there, and what was done to it later wins, in whatever
+// order the folders concerned are synced.
 func (op nameOp) settle() {
+	n := op.node
+	if op.seq < n.settled {
+		return
+	}
+	n.settled = op.seq
+	if n.platter != nil && n.platter.durableEntries[n.platterName] == n {
+		delete(n.platter.durableEntries, n.platterName)
+	}
 	switch op.deed {
 	case nameAdded:
-		op.folder.durableEntries[op.name] = op.node
+		n.platter, n.platterName = op.folder, op.name
 	case nameRemoved:
-		if op.folder.durableEntries[op.name] == op.node {
-			delete(op.folder.durableEntries, op.name)
-		}
+		n.platter = nil
+		return
 	case nameMoved:
-		if op.folder.durableEntries[op.name] == op.node {
-			delete(op.folder.durableEntries, op.name)
-			op.to.durableEntries[op.toName] = op.node
-		}
+		n.platter, n.platterName = op.to, op.toName
 	}
+	n.platter.durableEntries[n.platterName] = n
 }

@@ -16,6 +16,8 @@ type Node struct {
 	Up    bool // a process runs
 	Ready bool // it has said so
 	Shut  bool // nobody may connect
+	// Stopped says that the last life ended in order.
+	Stopped bool
 
 	world  *World
 	parts  Parts
@@ -71,7 +73,7 @@ func (n *Node) Start() {
 	}
 	w := n.world
 	n.Life++
-	n.Up, n.Ready = true, false
+	n.Up, n.Ready, n.Stopped = true, false, false
 	n.monoOrigin = seam.Second + seam.Mono(w.clock.Choose(4))*1000*seam.Second
 	n.outstanding, n.pending, n.stopped = 0, nil, nil
 	n.files, n.usedFiles = map[seam.File]*handle{}, map[seam.File]bool{}
@@ -90,6 +92,7 @@ func (n *Node) Stop(patience seam.Mono, then func(clean bool)) {
 	w, life := n.world, n.Life
 	n.stopped = func() {
 		w.Counts[StoppedCleanly]++
+		n.Stopped = true
 		n.kill("stopped")
 		then(true)
 	}
