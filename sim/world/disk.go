@@ -306,13 +306,6 @@ func (d *Disk) folderSynced(folder *inode, mark int) {
 	d.names = kept
 }
 
-// folderSyncFailed forgets what was to be written: it is gone with the power, whatever is synced later.
-func (d *Disk) folderSyncFailed(folder *inode, mark int) {
-	d.names = slices.DeleteFunc(d.names, func(op nameOp) bool {
-		return op.seq <= mark && slices.Contains(op.unsynced, folder)
-	})
-}
-
 // settle does the operation on the platter. A node has one place there, and what was done to it later wins, in whatever
 // order the folders concerned are synced.
 func (op nameOp) settle() {

@@ -427,11 +427,9 @@ func (a *actor) syncFolder(s *seam.Sync) bool {
 			in.Fault = seam.NotFound
 		case late:
 			in.Fault = seam.Late
-			n.Disk.folderSyncFailed(folder, mark)
 		case w.disk.Chance(w.Rates.SyncError):
 			w.Counts[FolderSyncFailed]++
-			in.Fault = seam.IOError
-			n.Disk.folderSyncFailed(folder, mark)
+			in.Fault = seam.IOError // the names stay unsynced: a journal that cannot commit lets no later commit pass it
 		default:
 			n.Disk.folderSynced(folder, mark)
 		}
