@@ -70,7 +70,7 @@ interop: build
 	bench/interop/run
 
 powercut: build
-	$(GO) test -count=1 -tags root -run TestFullDisk ./cmd/rookery
+	$(GO) test -count=1 -tags root -run TestFullDisk ./cmd/rookery ./specs/outside
 	sim/powercut/run
 
 mutants:

@@ -62,11 +62,12 @@ func (b *Broker) stopOn(fx *seam.Effects) {
 			b.stop.stage = stopCheckpoints
 		}
 	case stopCheckpoints:
-		if b.checkpointsSettled() {
-			for i := range b.dirs {
-				b.stop.points = b.dirs[i].marker.Offer([]byte(`{"version":0,"brokerEpoch":`+decimal(b.brokerAt)+`}`), fx)
-			}
-			b.stop.stage = stopMarking
+		if !b.checkpointsIdle() {
+			return
+		}
+		b.stop.stage = stopMarking
+		for i := range b.dirs {
+			b.markClean(i, fx)
 		}
 	case stopMarking:
 		for i := range b.dirs {
@@ -121,12 +122,21 @@ func (b *Broker) allIdle() bool {
 	return true
 }
 
-func (b *Broker) checkpointsSettled() bool {
+func (b *Broker) checkpointsIdle() bool {
 	for i := range b.dirs {
-		d := &b.dirs[i]
-		if d.recovery.Settled() < b.stop.goals[2*i] || d.high.Settled() < b.stop.goals[2*i+1] {
+		if d := &b.dirs[i]; d.recovery.Busy() || d.high.Busy() {
 			return false
 		}
 	}
 	return true
+}
+
+// markClean leaves the marker out where the disk was too full for what it vouches for: the next start recovers then.
+func (b *Broker) markClean(i int, fx *seam.Effects) {
+	d := &b.dirs[i]
+	if d.recovery.Settled() < b.stop.goals[2*i] || d.high.Settled() < b.stop.goals[2*i+1] {
+		fx.Events = append(fx.Events, seam.Event{Kind: seam.WriteRefused, Text: "the checkpoints: " + d.recovery.Fault().String() + "; the next start recovers"})
+		return
+	}
+	b.stop.points = d.marker.Offer([]byte(`{"version":0,"brokerEpoch":`+decimal(b.brokerAt)+`}`), fx)
 }

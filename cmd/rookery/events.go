@@ -53,8 +53,11 @@ func (n *node) dirFailed(e seam.Event) {
 	if e.A >= 0 && int(e.A) < len(n.settings.Dirs) {
 		dir = n.settings.Dirs[e.A]
 	}
-	n.fail(advise("look at the disk (dmesg), then start again: what acks=all acknowledged is on it",
-		"log directory %s failed: %s", dir, e.Text))
+	next := "look at the disk (dmesg), then start again: what acks=all acknowledged is on it"
+	if e.Text == seam.NoSpace.String() {
+		next = "make room on it, then start again: what acks=all acknowledged is on it"
+	}
+	n.fail(advise(next, "log directory %s failed: %s", dir, e.Text))
 }
 
 // fail makes run return; the first reason stays.

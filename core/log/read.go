@@ -1,6 +1,8 @@
 package log
 
 import (
+	"strconv"
+
 	"rookery/core/batch"
 	"rookery/core/must"
 	"rookery/core/seam"
@@ -166,6 +168,11 @@ func (l *Log) indexLoaded(i int, in *seam.Loaded) {
 // come to the end.
 func (l *Log) doubt(s *segment) {
 	s.index, s.suspect, s.onDisk, s.seen = Index{}, true, false, 0
+}
+
+// Where says where a search stands, for a human.
+func (l *Log) Where(c Cursor) string {
+	return "byte " + strconv.FormatInt(c.at, 10) + " of " + SegmentPath(l.Folder, c.segment, ".log").Name
 }
 
 // again restarts a search whose segment went away meanwhile.

@@ -208,7 +208,12 @@ func (r *Recovery) arrived(op seam.Op) pendingOp {
 // sortFiles makes segments of the .log files and notes the small files worth reading and what is to be removed.
 func (r *Recovery) sortFiles(now seam.Now) {
 	for _, e := range r.request.Files {
-		if base, suffix, ok := segmentName(leaf(e.Path)); ok && suffix == ".log" && !e.Folder {
+		base, suffix, ok := segmentName(leaf(e.Path))
+		switch {
+		case !ok || suffix != ".log":
+		case e.Folder: // passing it over would take a segment out of the log without a word
+			r.fail(seam.IOError, e.Path.Name+" is a folder")
+		default:
 			r.out.segments = append(r.out.segments, segment{base: base, next: base, size: e.Size, done: e.Size, birth: 1, closed: true, indexed: true, onDisk: true, timed: r.request.Clean, created: now.Wall, firstTime: -1})
 		}
 	}
@@ -441,7 +446,7 @@ func (r *Recovery) maybeLoaded(fx *seam.Effects) {
 	if len(r.pending) > 0 {
 		return
 	}
-	if r.out.Foreign {
+	if r.out.Foreign || r.out.Fault != seam.OK {
 		r.close(fx)
 		return
 	}

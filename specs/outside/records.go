@@ -133,10 +133,17 @@ func NewTopics(topics ...kmsg.CreateTopicsRequestTopic) *kmsg.CreateTopicsReques
 	return r
 }
 
+// offsetNotAvailable is what ListOffsets answers for the moment in which a leader does not know its high watermark yet.
+const offsetNotAvailable = 78
+
 // End is a partition's latest offset.
 func End(t testing.TB, c *Client, topic string, partition int32) int64 {
 	t.Helper()
-	p := c.Ask(t, Offsets(topic, partition, -1), 5).(*kmsg.ListOffsetsResponse).Topics[0].Partitions[0]
+	var p kmsg.ListOffsetsResponseTopicPartition
+	Await(t, func() bool {
+		p = c.Ask(t, Offsets(topic, partition, -1), 5).(*kmsg.ListOffsetsResponse).Topics[0].Partitions[0]
+		return p.ErrorCode != offsetNotAvailable
+	}, "%s-%d has an end", topic, partition)
 	if p.ErrorCode != 0 {
 		t.Fatalf("ListOffsets of %s-%d: error %d", topic, partition, p.ErrorCode)
 	}
