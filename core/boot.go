@@ -131,13 +131,8 @@ func (b *Broker) bootWrote(now seam.Now, in *seam.Wrote, fx *seam.Effects) bool 
 }
 
 func (b *Broker) bootSynced(now seam.Now, in *seam.Synced, fx *seam.Effects) bool {
-	p, ok := b.bootTake(in.Op)
-	if !ok {
+	if _, ok := b.bootTake(in.Op); !ok {
 		return false
-	}
-	if in.Fault != seam.OK {
-		b.fail(p.dir, in.Fault, fx)
-		return true
 	}
 	b.maybeLoadedAll(now, fx)
 	return true

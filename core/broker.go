@@ -188,6 +188,10 @@ func (b *Broker) onWrote(now seam.Now, in *seam.Wrote, fx *seam.Effects) {
 
 func (b *Broker) onSynced(now seam.Now, in *seam.Synced, fx *seam.Effects) {
 	o := owner(in.Op)
+	if in.Fault != seam.OK { // whatever it was to cover, the kernel may call clean now
+		b.failSync(o, in.Fault, fx)
+		return
+	}
 	if o == ownerBroker {
 		b.ownSynced(now, in, fx)
 		return
@@ -200,6 +204,15 @@ func (b *Broker) onSynced(now seam.Now, in *seam.Synced, fx *seam.Effects) {
 	}
 	b.dirs[p.folder.Dir].syncing--
 	p.replica.Synced(in)
+}
+
+// failSync ends the broker for the directory of whoever asked for the Sync.
+func (b *Broker) failSync(owner uint32, fault seam.Fault, fx *seam.Effects) {
+	dir := int32(0)
+	if owner != ownerBroker {
+		dir = b.partitions[owner].folder.Dir
+	}
+	b.fail(dir, fault, fx)
 }
 
 func (b *Broker) onLoaded(now seam.Now, in *seam.Loaded, fx *seam.Effects) {

@@ -230,8 +230,6 @@ func (b *Broker) ownSynced(now seam.Now, in *seam.Synced, fx *seam.Effects) {
 		case d.recovery.Synced(in, fx):
 			b.pointsWritten(now, d, fx)
 		case d.high.Synced(in, fx) || d.marker.Synced(in, fx):
-		case in.Op == d.opRenames && in.Fault != seam.OK:
-			b.fail(d.number, in.Fault, fx)
 		case in.Op == d.opRenames:
 			b.renamesSynced(d, fx)
 		default:
