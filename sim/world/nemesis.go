@@ -54,6 +54,7 @@ func (w *World) strike(until seam.Mono) {
 	case 1:
 		n.Kill()
 		w.restartAfter(lull)
+		w.aftershock(lull, until)
 	case 2:
 		n.CutPower()
 		w.restartAfter(lull)
@@ -75,6 +76,21 @@ func (w *World) strike(until seam.Mono) {
 }
 
 func (w *World) restartAfter(lull seam.Mono) { w.After(lull, w.Node.Start) }
+
+// aftershock: now and then the power fails soon after a killed process was started again, before what it found in the
+// page cache was synced.
+func (w *World) aftershock(lull, until seam.Mono) {
+	s, n, life := w.Tape.Stream("aftershock"), w.Node, w.Node.Life+1
+	if w.Rates.Power == 0 || s.Choose(4) != 3 {
+		return
+	}
+	w.After(lull+seam.Mono(1+s.Choose(40))*10*seam.Millisecond, func() {
+		if n.Up && n.Life == life && w.now < until {
+			n.CutPower()
+			w.restartAfter(lull)
+		}
+	})
+}
 
 func (w *World) cutSome() {
 	for _, a := range w.clients {
