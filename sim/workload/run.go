@@ -62,19 +62,20 @@ type Run struct {
 	World   *world.World
 	History *check.History
 
-	tape     *world.Tape
-	plan     *Plan
-	broker   Broker
-	facts    *check.Facts
-	watch    *check.Watch
-	result   *Result
-	draining bool
-	topicIDs map[string][16]byte
-	ids      []knownID
-	clients  []*session
-	calm     bool // the faults are over
-	unclean  bool // a life has ended otherwise than by a stop
-	givenUp  int  // how often the broker ended by itself since then
+	tape       *world.Tape
+	plan       *Plan
+	broker     Broker
+	facts      *check.Facts
+	watch      *check.Watch
+	result     *Result
+	draining   bool
+	topicIDs   map[string][16]byte
+	ids        []knownID
+	clients    []*session
+	calm       bool // the faults are over
+	unclean    bool // a life has ended otherwise than by a stop
+	unreadable int  // the last life in which a folder could not be used
+	givenUp    int  // how often the broker ended by itself since then
 
 	noRestart bool
 }
@@ -133,6 +134,9 @@ func Do(tape *world.Tape, broker Broker, options Options) *Result {
 func (r *Run) observe() {
 	w := r.World
 	w.OnEvent = func(n *world.Node, e *seam.Event) {
+		if e.Kind == seam.SegmentUnreadable {
+			r.unreadable = n.Life
+		}
 		if r.broker.Fatal != nil && r.broker.Fatal(e) {
 			w.After(0, func() { r.die() })
 		}
@@ -196,14 +200,14 @@ func (r *Run) live() {
 	r.audit()
 }
 
-// changeDisk is what an operator does after a disk's reads have failed: a partition whose files could not be read at the
-// start stays out of use until the next one.
+// changeDisk is what an operator does who is told that a folder cannot be read: a partition that could not be recovered
+// at the start, because the disk failed or was full, stays out of use until the next one.
 func (r *Run) changeDisk() {
 	w := r.World
-	if w.Counts[world.ReadFailed]+w.Counts[world.FileOpFailed]+w.Counts[world.AnsweredLate] == 0 {
+	w.Run(w.Now()+30*seam.Second, func() bool { return w.Node.Ready })
+	if !w.Node.Up || r.unreadable != w.Node.Life {
 		return
 	}
-	w.Run(w.Now()+30*seam.Second, func() bool { return w.Node.Ready })
 	w.Node.Stop(60*seam.Second, func(bool) { w.After(10*seam.Millisecond, w.Node.Start) })
 	w.Run(w.Now()+90*seam.Second, func() bool { return !w.Node.Up })
 }
