@@ -343,7 +343,7 @@ func (r *Run) restartEqual() {
 		return
 	}
 	w.Run(w.Now()+2*seam.Second, nil)
-	if w.Failure() == nil {
+	if w.Failure() == nil && w.Counts[world.BitRotted] == 0 {
 		w.Laws[check.StateRebuilt]++
 		w.Fail(check.SameState(before, r.broker.View(w.Node.Broker()), gentle && !r.unclean))
 	}
