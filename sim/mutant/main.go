@@ -125,7 +125,11 @@ func runCommand(root string, plants []*plant, args []string) error {
 	if err != nil {
 		return err
 	}
-	table := boardTable(root, &h, trophies)
+	older, err := os.ReadFile(*result)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	table := boardTable(root, &h, trophies, string(older))
 	fmt.Print("\n", table)
 	if *result != "" {
 		if err := os.WriteFile(*result, []byte(table), 0o644); err != nil {

@@ -2,26 +2,42 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"os/exec"
 	"slices"
 	"strings"
 )
 
-// boardTable is what specs/board prints: remarks, a heading, and a row a plant, apart by tabs.
-func boardTable(root string, h *hunter, trophies []*trophy) string {
-	var b strings.Builder
+const remarks = `# Hunts of each bug from other root seeds, each until the law that its header names has failed. A kill counts if the seed
+# passes without the bug and if a second process fails by the same law and reaches the changed line. Figures are
+# min / median / max; other: seeds that failed by a law that the header does not name, before the one that it names did.
+`
+
+var heading = []string{"planted bug", "brings back", "named oracle", "killed", "seeds to kill", "CPU seconds to kill",
+	"other oracles", "decisions before → after", "remark", "run"}
+
+// boardTable is what specs/board prints: remarks, a heading, and a row a plant, apart by tabs. Rows of an older table of
+// plants that were not hunted this time stay as they are.
+func boardTable(root string, h *hunter, trophies []*trophy, older string) string {
 	c := exec.Command("git", "rev-parse", "--short", "HEAD")
 	c.Dir = root
 	commit, _ := c.Output()
-	fmt.Fprintf(&b, "# %d hunts of each from other root seeds, at most %v of CPU each; commit %s\n", h.roots, h.limit, strings.TrimSpace(string(commit)))
-	fmt.Fprintf(&b, "# Before that each passes %d seeds without faults. A kill counts if the seed passes without the bug and if a second\n", h.faultFree)
-	fmt.Fprintf(&b, "# process fails by the same law and reaches the changed line. Figures are min / median / max; other: seeds that failed by\n")
-	fmt.Fprintf(&b, "# a law that the header does not name, before the one that it names did.\n")
-	fmt.Fprintln(&b, strings.Join([]string{"planted bug", "brings back", "named oracle", "killed", "seeds to kill", "CPU seconds to kill", "other oracles", "decisions before → after", "remark"}, "\t"))
-	for _, t := range trophies {
-		fmt.Fprintln(&b, strings.Join(t.row(), "\t"))
+	rows := map[string]string{}
+	for line := range strings.Lines(older) {
+		if name, _, _ := strings.Cut(line, "\t"); strings.HasPrefix(name, "`") {
+			rows[name] = line
+		}
 	}
-	return b.String()
+	for _, t := range trophies {
+		run := fmt.Sprintf("%d seeds without faults, %d hunts of %v CPU at most, commit %s", h.faultFree, h.roots, h.limit, strings.TrimSpace(string(commit)))
+		row := append(t.row(), run)
+		rows[row[0]] = strings.Join(row, "\t") + "\n"
+	}
+	text := remarks + strings.Join(heading, "\t") + "\n"
+	for _, name := range slices.Sorted(maps.Keys(rows)) {
+		text += rows[name]
+	}
+	return text
 }
 
 func (t *trophy) row() []string {
