@@ -92,9 +92,13 @@ func (b *Broker) evaluate(now seam.Now, i uint32, fx *seam.Effects) {
 	}
 	for j := range f.Parts {
 		p := &f.Parts[j]
+		known := p.Partition != 0
 		p.Partition = 0
 		_, target, code := b.find(p.Topic, p.TopicID, p.Index, f.Version >= 13)
-		if p.Code = code; code != wire.None {
+		if p.Code = code; known && code == wire.UnknownTopicID {
+			p.Code = wire.UnknownTopicOrPartition // deleted under the fetch: its id was good when it came
+		}
+		if code != wire.None {
 			continue
 		}
 		p.Partition = target.number

@@ -282,7 +282,6 @@ func TestAcksThatAreNone(t *testing.T) {
 			got := partitionOf(c.Ask(t, Produce("acks", id, 0, acks, Three()), version))
 			require.EqualValues(t, invalidAcks, got.ErrorCode)
 			require.EqualValues(t, -1, got.BaseOffset)
-			// Kafka makes this answer up itself, with a log start offset of its own: LogAppendInfo.UNKNOWN.
 			require.EqualValues(t, -1, got.LogStartOffset)
 		}
 	}

@@ -174,11 +174,7 @@ func TestATopicGoesUnderAFetch(t *testing.T) {
 		gone.TopicNames, gone.TimeoutMillis = []string{"data"}, 10_000
 		require.Zero(t, Dial(t, n).Ask(t, gone, 5).(*kmsg.DeleteTopicsResponse).Topics[0].ErrorCode)
 		within(t, 5*time.Second, func() {
-			code := fetched(c.Receive(t, r, c.correlation)).ErrorCode
-			if version >= byIDFrom && code == unknownTopicID {
-				return // the id may be gone from the metadata before the partition is
-			}
-			require.EqualValues(t, unknownTopic, code, version)
+			require.EqualValues(t, unknownTopic, fetched(c.Receive(t, r, c.correlation)).ErrorCode, version)
 		})
 	}
 }
@@ -331,6 +327,22 @@ func TestBadListOffsets(t *testing.T) {
 			epoch := Offsets("data", 0, -1)
 			epoch.Topics[0].Partitions[0].CurrentLeaderEpoch = 1000
 			require.EqualValues(t, unknownEpoch, c.Ask(t, epoch, version).(*kmsg.ListOffsetsResponse).Topics[0].Partitions[0].ErrorCode)
+		}
+	}
+}
+
+// TestTimesOfTheBroker: under LogAppendTime all records of a batch have the batch's time, so the first is found.
+func TestTimesOfTheBroker(t *testing.T) {
+	c := Dial(t, start(t))
+	id := Create(t, c, "append", "message.timestamp.type", "LogAppendTime")
+	for range 3 {
+		got := partitionOf(c.Ask(t, Produce("append", id, 0, -1, Three()), 12))
+		require.Zero(t, got.ErrorCode)
+		for _, timestamp := range []int64{got.LogAppendTime, -3} {
+			found := c.Ask(t, Offsets("append", 0, timestamp), 8).(*kmsg.ListOffsetsResponse).Topics[0].Partitions[0]
+			require.Zero(t, found.ErrorCode)
+			require.Zero(t, found.Offset%3, "the first of a batch")
+			require.Equal(t, got.LogAppendTime, found.Timestamp)
 		}
 	}
 }
