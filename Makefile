@@ -8,7 +8,8 @@
 #	make fuzz       every fuzz target for FUZZ seconds
 #	make interop    clients of other houses against the built binary
 #	make powercut   a full disk, and power cuts under the built binary (root and /dev/fuse)
-#	make mutants    planted bugs and how long each lives
+#	make mutants    planted bugs and how long each lives (mutants-short: the share of CI)
+#	make determinism  a seed replays to one hash in every process, on 32 bits too
 #	make bench      ratios to the reference broker
 #	make board      rewrite specs/board.md from what the runs above left behind
 #	make build      bin/rookery and bin/sim
@@ -24,7 +25,7 @@ MUTANTFLAGS ?=
 # Nested modules (their own go.mod) are out of ./... and have scripts of their own.
 GOFILES = $(shell git ls-files -co --exclude-standard '*.go' ':!:**/testdata/**')
 
-.PHONY: quick check test race sim fuzz bench interop powercut mutants board build format vet lines
+.PHONY: quick check test race sim fuzz bench interop powercut mutants mutants-short determinism board build format vet lines
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/...
@@ -74,7 +75,16 @@ powercut: build
 	sim/powercut/run
 
 mutants:
-	$(GO) run ./sim/mutant run $(MUTANTFLAGS)
+	$(GO) run ./sim/mutant run -result specs/results/mutants.tsv $(MUTANTFLAGS)
+
+# CI's share: every patch applies and compiles, and the three bugs that die soonest die within a minute.
+mutants-short:
+	$(GO) test -count=1 ./sim/mutant
+	$(GO) run ./sim/mutant run -only same-epoch,sync-covers-later,window-of-one -roots 1 -limit 60s -fault-free 0 -shrink 0s
+
+# One seed, one life: another process, other processors, another collector, another word size.
+determinism:
+	$(GO) test -count=1 -timeout 10m -run '^TestReplayHash' ./cmd/sim -args -hash-seeds 16
 
 board:
 	$(GO) run ./specs/board
