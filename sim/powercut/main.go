@@ -228,7 +228,7 @@ func (r *theRun) oneCut(round int) (broken bool, err error) {
 	if err := reachable(r.address, *startTimeout); err != nil {
 		return false, err
 	}
-	if !r.histories.has(steadyTopic) {
+	if !r.histories.has(steadyTopic) || round%10 == 0 { // a new one now and then: every verdict reads all of it
 		if err := r.createSteady(); err != nil {
 			return false, err
 		}
@@ -323,6 +323,12 @@ func (r *theRun) createSteady() error {
 	defer client.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
+	if r.histories.has(steadyTopic) {
+		r.histories.forget(steadyTopic)
+		if err := deleteTopic(ctx, client, steadyTopic); err != nil {
+			return fmt.Errorf("delete %s: %w", steadyTopic, err)
+		}
+	}
 	if err := createTopic(ctx, client, steadyTopic, steadyPartitions); err != nil {
 		return fmt.Errorf("create %s: %w", steadyTopic, err)
 	}
