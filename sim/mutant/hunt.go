@@ -195,22 +195,28 @@ var (
 func start(sim string, args ...string) outcome {
 	c := exec.Command(sim, args...)
 	text, err := c.CombinedOutput()
-	r := outcome{reached: bytes.Contains(text, []byte(reachedLine))}
+	r := readOutcome(text)
 	if c.ProcessState != nil {
 		r.cpu = c.ProcessState.UserTime() + c.ProcessState.SystemTime()
 	}
+	var exit *exec.ExitError
+	if err != nil && !r.failed && (!errors.As(err, &exit) || !bytes.Contains(text, []byte("NEVER SEEN"))) {
+		r.failed, r.law = true, "EXIT"
+	}
+	return r
+}
+
+func readOutcome(text []byte) outcome {
+	r := outcome{reached: bytes.Contains(text, []byte(reachedLine))}
 	if m := seedsLine.FindSubmatch(text); m != nil {
 		r.seeds, _ = strconv.Atoi(string(m[1]))
 	}
-	var exit *exec.ExitError
 	if m := failedLine.FindSubmatch(text); m != nil {
 		r.failed, r.law = true, string(m[2])
 		r.seed, _ = strconv.ParseUint(string(m[1]), 10, 64)
 		if m := mustLine.FindSubmatch(text); m != nil {
 			r.must = string(m[1])
 		}
-	} else if err != nil && (!errors.As(err, &exit) || !bytes.Contains(text, []byte("NEVER SEEN"))) {
-		r.failed, r.law = true, "EXIT"
 	}
 	return r
 }

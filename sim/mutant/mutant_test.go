@@ -110,3 +110,20 @@ func TestAPatchThatDoesNotApplySaysSo(t *testing.T) {
 	_, err = parsePlant("x", "nothing")
 	require.ErrorContains(t, err, "no empty line")
 }
+
+func TestWhatASimulationSaysIsRead(t *testing.T) {
+	r := readOutcome([]byte(reachedLine + "\nSEED 17 FAILED W12 the machine's own laws (must) hold, and it never panics: broker.2 on alarm: broken law P2: text\n\n5 seeds, 0 of them twice, in 1 s\n"))
+	require.Equal(t, outcome{failed: true, seed: 17, law: "W12", must: "P2", reached: true, seeds: 5}, r)
+	require.Equal(t, outcome{failed: true, law: "H2"}, readOutcome([]byte("1 steps\nFAILED H2 what acks=all ...\nhash=0\n")))
+	require.Equal(t, outcome{seeds: 200}, readOutcome([]byte("200 seeds, 12 of them twice\nNEVER SEEN killed\n")))
+}
+
+func TestTheTableKeepsRowsThatWereNotMeasuredAgain(t *testing.T) {
+	won := &trophy{plant: &plant{name: "b", bringsBack: "X", oracle: "H2"}, before: 9, after: 2, kills: []kill{
+		{law: "H2", reached: true, seeds: 3, others: []other{{4, "H14"}}}, {law: "H2", reached: true, seeds: 1}, {law: "H2", reached: true, seeds: 2}}}
+	lived := &trophy{plant: &plant{name: "c", bringsBack: "Y", oracle: "W12", must: "R2"}, kills: []kill{{}}}
+	table := boardTable(t.TempDir(), &hunter{roots: 3}, []*trophy{won, lived}, "# old\nplanted bug\n`a`\told\n`b`\told\n")
+	require.Contains(t, table, "\n`a`\told\n`b`\tX\tH2\t3 of 3\t1 / 2 / 3\t0.0 / 0.0 / 0.0\tH14 × 1\t9 → 2\t\t")
+	require.Contains(t, table, "\n`c`\tY\tW12 R2\t0 of 1\t–\t–\t–\t–\troot 1: it lives\t")
+	require.NotContains(t, table, "# old")
+}
