@@ -73,6 +73,9 @@ func (r *reader) fetch(now seam.Mono, fx *seam.Effects) {
 	}
 	from := append([]int64(nil), r.positions...)
 	for i, p := range r.partitions {
+		if r.audit && r.done[i] {
+			continue
+		}
 		if r.whole {
 			from[i] = 0
 		}

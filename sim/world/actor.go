@@ -119,6 +119,9 @@ func (a *actor) isDue(in seam.Input) bool {
 
 func (a *actor) watch() {
 	w := a.world
+	if a.node != nil && !a.dead && len(a.node.leases) == 0 && a.node.Quiet() {
+		a.node.checkCredit()
+	}
 	if w.Watch != nil && a.node != nil && !a.dead && a.address.Kind == seam.ToBroker && w.failure == nil {
 		w.Watch(a.node, a.machine)
 	}

@@ -32,6 +32,7 @@ type link struct {
 	noticed bool // the node knows
 	told    bool // so does the client
 	hungUp  bool // the machine has been told
+	closing bool // by the machine's wish
 
 	unsent         [][]byte // by the client, before the link was made
 	lastUp, lastDn seam.Mono
@@ -171,9 +172,19 @@ func (a *actor) credit(c *seam.Credit) {
 	l.pump()
 }
 
+// checkCredit: when no frame is held and nothing is under way, there is no reason left not to read a connection.
+func (n *Node) checkCredit() {
+	for _, l := range n.conns { //tidy:unordered any of them breaks the law
+		if len(l.inbound) > 0 && !l.cut && !l.noticed && !l.closing {
+			n.world.require(l.credit > 0, check.CreditGiven, "connection %d waits with %d frames and credit %d", l.conn, len(l.inbound), l.credit)
+		}
+	}
+	n.world.Laws[check.CreditGiven]++
+}
+
 // closeAfterReplies closes the link once what was replied is out.
 func (l *link) closeAfterReplies() {
-	l.inbound = nil
+	l.inbound, l.closing = nil, true
 	l.credit = -1 << 40
 	if len(l.replies) == 0 {
 		l.Cut()
