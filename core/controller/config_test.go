@@ -265,3 +265,17 @@ func slowDistance(a, b string) int {
 	}
 	return min(changed, slowDistance(a[1:], b)+1, slowDistance(a, b[1:])+1)
 }
+
+func TestDefaultsAreWrittenDownAndTaken(t *testing.T) {
+	set := map[string]string{"log.segment.bytes": "2000000", "log.retention.hours": "5", "log.cleanup.policy": "", "log.flush.interval.messages": "1"}
+	defaults, err := NewDefaults(func(key string) (string, bool) { value, is := set[key]; return value, is })
+	require.NoError(t, err)
+	text, err := defaults.MarshalText()
+	require.NoError(t, err)
+	var again Defaults
+	require.NoError(t, again.UnmarshalText(text))
+	require.Equal(t, defaults, again)
+	for _, wrong := range []string{"no.such.key=1\n", "segment.bytes", "segment.bytes=many\n"} {
+		require.Error(t, again.UnmarshalText([]byte(wrong)), wrong)
+	}
+}
