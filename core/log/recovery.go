@@ -484,6 +484,7 @@ func (r *Recovery) finish(fx *seam.Effects) {
 	}
 	if r.loaded.snapshot != nil && r.loaded.snapshot0 > r.expected {
 		r.loaded.snapshot, r.request.Clean = nil, false // it speaks of another log
+		r.phase = walking
 		r.startWalk()
 		r.goOn(fx)
 		return
