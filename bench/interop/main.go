@@ -201,6 +201,11 @@ func (s *session) end(result, frames string) {
 	if failed > 0 && s.broker != nil {
 		fmt.Println(s.broker.lastWords())
 	}
+	for _, row := range s.checks {
+		if row.Result != "passed" {
+			fmt.Printf("failed: %s, %s: %s\n", row.Check, row.Client, row.Figures+row.Note)
+		}
+	}
 	fmt.Printf("interop: %d passed, %d failed, 0 skipped\n", passed, failed)
 	if failed > 0 {
 		os.Exit(1)
