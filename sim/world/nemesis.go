@@ -1,6 +1,11 @@
 package world
 
-import "rookery/core/seam"
+import (
+	"strconv"
+	"strings"
+
+	"rookery/core/seam"
+)
 
 // Client adds a client machine to the world. Its first input is Started.
 func (w *World) Client(name string, m seam.Machine) (kill func()) {
@@ -115,8 +120,9 @@ func (n *Node) Rot() {
 	w := n.world
 	var old []*inode
 	all := n.Disk.Walk()
+	points := n.Disk.pointsOnPlatter()
 	for i := range all {
-		if isOldSegment(all, i) {
+		if isOldSegment(all, i, points) {
 			if node := n.Disk.find(all[i].Path); len(node.dirty) == 0 && node.size > 0 && !node.sizeDirty && !node.unwritten {
 				old = append(old, node)
 			}
@@ -138,18 +144,38 @@ func (n *Node) Rot() {
 	w.logf("ROT of %s at %d", node.name, at)
 }
 
-func isOldSegment(all []seam.Entry, i int) bool {
+// isOldSegment says whether a file is a segment that lies wholly below its partition's recovery point: above it a start
+// cannot tell a rotten batch from one that the power cut off.
+func isOldSegment(all []seam.Entry, i int, points map[string]int64) bool {
 	name := all[i].Path.Name
 	if all[i].Folder || !hasSuffix(name, ".log") {
 		return false
 	}
 	folder, _ := split(all[i].Path)
 	for j := i + 1; j < len(all); j++ {
-		if other, _ := split(all[j].Path); other == folder && hasSuffix(all[j].Path.Name, ".log") {
-			return true
+		other, file := split(all[j].Path)
+		if other != folder || !hasSuffix(all[j].Path.Name, ".log") {
+			continue
 		}
+		base, err := strconv.ParseInt(file[:len(file)-len(".log")], 10, 64)
+		return err == nil && base <= points[folder.Name]
 	}
 	return false
+}
+
+// pointsOnPlatter are the recovery points, by folder, that a start would find whatever the page cache holds.
+func (d *Disk) pointsOnPlatter() map[string]int64 {
+	points := map[string]int64{}
+	n := d.find(seam.Path{})
+	if n = n.durableEntries["recovery-point-offset-checkpoint"]; n == nil || n.durable[0] == nil {
+		return points
+	}
+	for _, line := range strings.Split(string(n.durable[0].data[:min(n.durableSize, pageSize)]), "\n") {
+		if f := strings.Fields(line); len(f) == 3 {
+			points[f[0]+"-"+f[1]], _ = strconv.ParseInt(f[2], 10, 64)
+		}
+	}
+	return points
 }
 
 func hasSuffix(s, suffix string) bool {
