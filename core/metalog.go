@@ -103,6 +103,9 @@ func (b *Broker) replay(now seam.Now, q *proposal, offset int64, r meta.Record, 
 
 // enacted: all records of a proposal are in the Image.
 func (b *Broker) enacted(now seam.Now, q *proposal, fx *seam.Effects) {
+	if b.phase == phaseStopping && b.stop.stage == stopDraining {
+		return // Stop came before the broker was ready: it will not be
+	}
 	if b.phase == phaseReady || b.phase == phaseStopping {
 		b.openCreated(now, q, fx)
 	}
