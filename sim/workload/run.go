@@ -108,6 +108,11 @@ func (r *Run) wall(now seam.Mono) int64 { return 1_700_000_000_000 + int64(now/s
 
 func (r *Run) mayRot() bool { return r.plan.Rot }
 
+// rotted says whether a bit of the partition's files has turned.
+func (r *Run) rotted(p check.Partition) bool {
+	return r.World.Node.Disk.Rotted(seam.Path{Name: fmt.Sprintf("%s-%d", p.Topic, p.Number)})
+}
+
 // Do makes one run from a tape.
 func Do(tape *world.Tape, broker Broker, options Options) *Result {
 	r := &Run{noRestart: options.NoRestart, tape: tape, broker: broker, History: &check.History{}, topicIDs: map[string][16]byte{}, result: &Result{Codes: map[int16]int{}}}
@@ -364,7 +369,7 @@ func (r *Run) judge() {
 		if files == nil {
 			continue
 		}
-		r.facts.Rotted[p] = w.Node.Disk.Rotted(seam.Path{Name: folder})
+		r.facts.Rotted[p] = r.rotted(p)
 		log, err := check.ReadLog(files)
 		if err != nil && !r.facts.Rotted[p] {
 			w.Laws[check.DenseOffsets]++
