@@ -102,7 +102,8 @@ func (j *judge) promised(a *Append) (bool, Law) {
 	if a.Acks == -1 && j.durable {
 		return true, DurableIsThere
 	}
-	return !j.f.lossesBetween(a.LastCall, Unfinished), AckedIsThere
+	// An answer that was lost counts from when it was given: the attempt behind it may still be under way.
+	return !j.f.lossesBetween(min(a.LastCall, a.Return), Unfinished), AckedIsThere
 }
 
 // isThere says whether an append is in the log, whole, where its answer said.
