@@ -274,7 +274,6 @@ func (b *Broker) restore(now seam.Now, p *partition, out *log.Recovered, fx *sea
 		b.metadataOpened(p, l, fx)
 		return
 	}
-	p.identity.Offer(encodeIdentity(p.id), fx)
 	b.serve(p, l, out.Producers, b.epochOf(p), fx)
 	b.boot.opening = append(b.boot.opening, p)
 }

@@ -60,7 +60,7 @@ type Broker struct {
 	controller *controller.Controller
 	proposals  ordered.Ring[*proposal] // appended to the metadata log, by rising offset
 	brokerAt   int64                   // this registration's broker epoch
-	deletions  []*proposal             // committed, their folders not renamed yet
+	settling   []*proposal             // committed, their folders not made or not gone yet
 	ids        producerIDs
 	searches   uint64
 	searching  map[uint64]searchFor
@@ -180,6 +180,7 @@ func (b *Broker) onWrote(now seam.Now, in *seam.Wrote, fx *seam.Effects) {
 		if p := b.partitions[o]; p != nil {
 			b.touch(p)
 			p.wrote(in, fx)
+			b.maybeIdentified(now, p, fx)
 		}
 		return
 	}
@@ -200,6 +201,7 @@ func (b *Broker) onSynced(now seam.Now, in *seam.Synced, fx *seam.Effects) {
 	b.touch(p)
 	if log.SideOp(in.Op) {
 		_ = p.epochs.Synced(in, fx) || p.identity.Synced(in, fx)
+		b.maybeIdentified(now, p, fx)
 		return
 	}
 	b.dirs[p.folder.Dir].syncing--
@@ -251,6 +253,8 @@ func (b *Broker) drain(now seam.Now, fx *seam.Effects) {
 		p.touched = false
 		if p.replica != nil {
 			b.drainReplica(now, p, fx)
+		} else {
+			b.maybeRemoved(p, fx)
 		}
 		if b.phase == phaseDead {
 			break

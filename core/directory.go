@@ -103,8 +103,12 @@ func (b *Broker) checkpoints(now seam.Now, fx *seam.Effects) {
 	}
 	b.checkpointAt = now.Mono + b.config.CheckpointEvery
 	for _, p := range b.partitions[1:] {
-		if p != nil {
-			b.wantSync(now, p)
+		if p == nil {
+			continue
+		}
+		b.wantSync(now, p)
+		if p.begun && p.replica == nil && p.state == partitionRecovering && !p.identity.Busy() {
+			p.identity.Offer(encodeIdentity(p.id), fx)
 		}
 	}
 	for i := range b.dirs {
@@ -154,7 +158,7 @@ func (b *Broker) pointsWritten(now seam.Now, d *directory, fx *seam.Effects) {
 	d.blocked = nil
 	for _, p := range blocked {
 		if p.state == partitionRecovering {
-			b.openNew(now, p, b.epochOf(p), fx)
+			b.openNew(p, fx)
 		}
 	}
 }

@@ -28,7 +28,7 @@ type proposal struct {
 	corr    int32
 	answer  wire.Answer
 	ids     [2]int64 // of a block of producer ids: first, length
-	folders int      // of deleted partitions, still to be gone
+	folders int      // of partitions, still to be made or to be gone
 }
 
 type proposalKind uint8
@@ -111,8 +111,8 @@ func (b *Broker) enacted(now seam.Now, q *proposal, fx *seam.Effects) {
 	}
 	switch q.kind {
 	case proposedQuietly, proposedForClient:
-		b.deletions = append(b.deletions, q)
-		b.answerDeletions(fx)
+		b.settling = append(b.settling, q)
+		b.answerSettled(fx)
 	case proposedRegistration:
 		b.openAll(now, fx)
 	case proposedUnfencing:
@@ -131,7 +131,9 @@ func (b *Broker) openCreated(now seam.Now, q *proposal, fx *seam.Effects) {
 		}
 		t := b.makeTopic(b.image.TopicByID(made.TopicID))
 		for _, p := range t.partitions {
-			b.openNew(now, p, b.epochOf(p), fx)
+			p.creation = q
+			q.folders++
+			b.openNew(p, fx)
 		}
 		fx.Events = append(fx.Events, seam.Event{Kind: seam.TopicCreated, Topic: t.name, A: int64(len(t.partitions))})
 	}
@@ -256,7 +258,7 @@ func (b *Broker) openMore(now seam.Now, fx *seam.Effects) {
 		if _, there := b.dirs[p.folder.Dir].folders.Find(p.folder.Name); there {
 			b.recover(p, fx)
 		} else {
-			b.openNew(now, p, b.epochOf(p), fx)
+			b.openNew(p, fx)
 		}
 	}
 	b.boot.more = len(b.boot.queue) > 0 && b.boot.running < b.config.RecoveriesMax

@@ -50,6 +50,7 @@ type partition struct {
 	seen     int64    // the high watermark when waiters were last woken
 	point    int64    // recovery point at the start, until the log is there
 	unsynced int64    // bytes counted in the directory's sum
+	begun    bool     // a new one: its folder is being made
 	touched  bool
 	queued   bool            // for a Sync
 	epochs   log.Replacement // leader-epoch-checkpoint
@@ -57,6 +58,7 @@ type partition struct {
 	side     log.Numbers     // of those two
 	reads    int             // of fetches, under way
 	deletion *proposal       // waits for the folder to be gone
+	creation *proposal       // waits for the folder to be made
 }
 
 func (p *partition) name() string {
@@ -137,7 +139,7 @@ func (b *Broker) makeTopic(image *meta.Topic) *topic {
 
 // openNew makes a partition that has no folder. It waits while a deleted one still has its name, or while the checkpoint
 // may still have that one's recovery point: after a crash the new folder would be held to it.
-func (b *Broker) openNew(now seam.Now, p *partition, epoch int32, fx *seam.Effects) {
+func (b *Broker) openNew(p *partition, fx *seam.Effects) {
 	if b.doomed[p.folder.Name] > 0 {
 		return
 	}
@@ -146,10 +148,33 @@ func (b *Broker) openNew(now seam.Now, p *partition, epoch int32, fx *seam.Effec
 		b.checkpointPoints(d, true, fx)
 		return
 	}
+	p.begun = true
+	p.identity.Offer(encodeIdentity(p.id), fx)
+}
+
+// maybeIdentified goes on with a new partition when its partition.metadata is durable: a folder without it has never
+// taken a batch, and the next start may take it for what a deletion left.
+func (b *Broker) maybeIdentified(now seam.Now, p *partition, fx *seam.Effects) {
+	if !p.begun || p.replica != nil || p.state != partitionRecovering || p.identity.Busy() {
+		return
+	}
+	if p.identity.Settled() == 0 {
+		b.made(p, fx) // it failed, and is tried again with the next checkpoint
+		return
+	}
 	l := log.New(p.name(), p.index, p.folder, b.logConfig(&p.topic.config), b.logNumbers(p))
 	l.Create(now, fx)
-	p.identity.Offer(encodeIdentity(p.id), fx)
-	b.serve(p, l, producer.New(), epoch, fx)
+	b.serve(p, l, producer.New(), b.epochOf(p), fx)
+	b.made(p, fx)
+}
+
+// made: whoever asked for the partition need not wait for it any more.
+func (b *Broker) made(p *partition, fx *seam.Effects) {
+	if q := p.creation; q != nil {
+		p.creation = nil
+		q.folders--
+		b.answerSettled(fx)
+	}
 }
 
 // serve begins to lead a partition.
@@ -193,7 +218,8 @@ func (b *Broker) doom(t *topic, why *proposal, fx *seam.Effects) {
 	delete(b.topics, t.name)
 	delete(b.topicIDs, t.id)
 	for _, p := range t.partitions {
-		if p.state == partitionRecovering { // it still waited for its name: there is no folder of its own
+		b.made(p, fx)
+		if p.state == partitionRecovering && !p.begun { // it still waited for its name: there is no folder of its own
 			p.state = partitionDoomed
 			b.partitions[p.number] = nil
 			continue
@@ -273,8 +299,8 @@ func (b *Broker) openWaiting(now seam.Now, gone *partition, fx *seam.Effects) {
 	if t == nil || int(gone.index) >= len(t.partitions) {
 		return
 	}
-	if p := t.partitions[gone.index]; p.state == partitionRecovering && p.replica == nil {
-		b.openNew(now, p, b.epochOf(p), fx)
+	if p := t.partitions[gone.index]; p.state == partitionRecovering && !p.begun {
+		b.openNew(p, fx)
 	}
 }
 
@@ -315,7 +341,7 @@ func (b *Broker) renamesSynced(d *directory, fx *seam.Effects) {
 	}
 	b.removeFolders(d, fx)
 	b.syncRenames(d, fx)
-	b.answerDeletions(fx)
+	b.answerSettled(fx)
 }
 
 // removeFolders removes the folders whose files are gone.
@@ -342,8 +368,8 @@ func (b *Broker) unlinked(d *directory, op seam.Op, fx *seam.Effects) bool {
 	return false
 }
 
-func (b *Broker) answerDeletions(fx *seam.Effects) {
-	b.deletions = slices.DeleteFunc(b.deletions, func(q *proposal) bool {
+func (b *Broker) answerSettled(fx *seam.Effects) {
+	b.settling = slices.DeleteFunc(b.settling, func(q *proposal) bool {
 		if q.folders > 0 {
 			return false
 		}

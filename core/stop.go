@@ -89,7 +89,7 @@ func (b *Broker) maybeStopped(fx *seam.Effects) {
 }
 
 func (b *Broker) allDurable() bool {
-	if b.proposals.Len() > 0 || len(b.deletions) > 0 {
+	if b.proposals.Len() > 0 || len(b.settling) > 0 {
 		return false
 	}
 	for _, p := range b.partitions[1:] {

@@ -31,7 +31,7 @@ type Recovered struct {
 	Partition int32
 	Fault     seam.Fault // not OK: the folder cannot be used
 	Reason    string
-	Foreign   bool // partition.metadata names another topic: nothing was touched
+	Foreign   bool // partition.metadata names another topic, or is not there: nothing was touched
 	Producers *producer.State
 	Epochs    Epochs
 	Start     int64
@@ -115,6 +115,7 @@ type smallFile struct {
 }
 
 type smallFiles struct {
+	identity  string // the topic id of partition.metadata
 	epochs    Epochs
 	epochsOK  bool
 	snapshot  []byte
@@ -384,6 +385,8 @@ func (r *Recovery) onLoaded(in *seam.Loaded, fx *seam.Effects) {
 		r.loaded.firstTime = firstTimeOf(in.Data)
 	case p.what == forSmall && in.Fault == seam.OK:
 		r.keep(&r.small[p.i], in.Data)
+	case p.what == forSmall && r.small[p.i].kind == identityFile:
+		r.fail(in.Fault, "partition.metadata cannot be read")
 	}
 	r.proceed(fx)
 }
@@ -391,7 +394,7 @@ func (r *Recovery) onLoaded(in *seam.Loaded, fx *seam.Effects) {
 func (r *Recovery) keep(f *smallFile, data []byte) {
 	switch f.kind {
 	case identityFile:
-		r.out.Foreign = r.request.TopicID != "" && foreign(data, r.request.TopicID)
+		r.identify(data)
 	case epochsFile:
 		r.loaded.epochs, r.loaded.epochsOK = ParseEpochs(data)
 	case ".snapshot":
@@ -407,15 +410,19 @@ func (r *Recovery) keep(f *smallFile, data []byte) {
 	}
 }
 
-// foreign says whether a partition.metadata file names a topic that is not id. One that is torn names none.
-func foreign(data []byte, id string) bool {
+// identify reads a partition.metadata file. It was made durable before the folder took a batch, so one that says
+// nothing is a fault of the disk.
+func (r *Recovery) identify(data []byte) {
 	const idSize = 22
 	for line := range strings.Lines(string(data)) {
 		if name, ok := strings.CutPrefix(strings.TrimRight(line, "\n"), "topic_id: "); ok && len(name) == idSize {
-			return name != id
+			r.loaded.identity = name
+			return
 		}
 	}
-	return false
+	if r.request.TopicID != "" {
+		r.fail(seam.IOError, "partition.metadata names no topic")
+	}
 }
 
 // proceed goes on when everything that was under way has come back.
@@ -445,6 +452,9 @@ func (r *Recovery) proceed(fx *seam.Effects) {
 func (r *Recovery) maybeLoaded(fx *seam.Effects) {
 	if len(r.pending) > 0 {
 		return
+	}
+	if r.out.Fault == seam.OK && r.request.TopicID != "" && r.loaded.identity != r.request.TopicID {
+		r.out.Foreign = true // without the file the folder never took a batch, or not one of this topic
 	}
 	if r.out.Foreign || r.out.Fault != seam.OK {
 		r.close(fx)
