@@ -508,8 +508,13 @@ func (r *Recovery) finish(fx *seam.Effects) {
 	}
 	r.phase = cutting
 	for _, e := range r.request.Files {
-		if offset, suffix, ok := segmentName(leaf(e.Path)); ok && (suffix == ".snapshot" || suffix == ".window") && offset > r.expected {
+		offset, suffix, ok := segmentName(leaf(e.Path))
+		switch {
+		case !ok || suffix != ".snapshot" && suffix != ".window":
+		case offset > r.expected:
 			r.remove(e.Path, fx)
+		case offset == r.expected: // right, but what is known now may be more: the next clean stop writes it anew
+			r.fileOp(forJunk, 0, seam.FileOp{Deed: seam.Remove, Path: e.Path}, fx)
 		}
 	}
 	if len(r.pending) == 0 {

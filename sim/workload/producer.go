@@ -34,6 +34,7 @@ type lane struct {
 	sequence  int32
 	queue     []*parcel
 	inFlight  int
+	made      int  // batches so far
 	known     bool // the broker has acknowledged a batch under this producer id
 	knownIn   int  // in which life of the broker it last did
 	rewind    bool // once nothing is in flight begin again with the first
@@ -44,6 +45,7 @@ type parcel struct {
 	append   *check.Append
 	data     []byte
 	inFlight bool
+	number   int  // of its lane, from 1
 	early    bool // it was sent when the broker may not have known the producer yet
 	life     int  // of the node, at the first attempt
 }
@@ -148,7 +150,8 @@ func (p *producer) begin(now seam.Mono, l *lane) {
 		spec.producer, spec.epoch, spec.sequence = p.pid, p.epoch, l.sequence
 		l.sequence += a.Count
 	}
-	l.queue = append(l.queue, &parcel{append: a, data: spec.encode(), life: p.run.World.Node.Life})
+	l.made++
+	l.queue = append(l.queue, &parcel{append: a, data: spec.encode(), life: p.run.World.Node.Life, number: l.made})
 	p.run.History.Appends = append(p.run.History.Appends, a)
 }
 
@@ -158,12 +161,19 @@ func (l *lane) ready(now seam.Mono, plain bool) *parcel {
 		return nil
 	}
 	for _, b := range l.queue {
+		if b.number-l.queue[0].number >= windowSize {
+			return nil
+		}
 		if !b.inFlight {
 			return b
 		}
 	}
 	return nil
 }
+
+// windowSize is how many batches a broker remembers of a producer: none is sent that would push the oldest one without
+// an answer out of that window (max.in.flight.requests.per.connection=5 of the Java producer).
+const windowSize = 5
 
 // sendSome sends one request with the next batch of one lane or of several.
 func (p *producer) sendSome(now seam.Mono, fx *seam.Effects) bool {
