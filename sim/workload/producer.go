@@ -36,7 +36,7 @@ type lane struct {
 	inFlight  int
 	made      int  // batches so far
 	known     bool // the broker has acknowledged a batch under this producer id
-	knownIn   int  // in which life of the broker it last did
+	knownIn   int  // in which life of the broker that was last asked for
 	rewind    bool // once nothing is in flight begin again with the first
 	resume    seam.Mono
 }
@@ -46,6 +46,7 @@ type parcel struct {
 	data     []byte
 	inFlight bool
 	number   int  // of its lane, from 1
+	sentIn   int  // the broker's life when it was last sent
 	early    bool // it was sent when the broker may not have known the producer yet
 	life     int  // of the node, at the first attempt
 }
@@ -197,6 +198,7 @@ func (p *producer) sendSome(now seam.Mono, fx *seam.Effects) bool {
 		}
 		b.inFlight, l.inFlight = true, l.inFlight+1
 		b.append.Attempts++
+		b.sentIn = p.run.World.Node.Life
 		b.early = b.early || !l.known
 		b.append.LastCall = now
 		sent, batches = append(sent, l), append(batches, b)
@@ -328,7 +330,7 @@ func (p *producer) onResult(now seam.Mono, l *lane, b *parcel, result *kmsg.Prod
 		}
 		p.run.result.Acknowledged++
 		p.run.World.Laws[check.RightlyNumbered]++
-		l.known, l.knownIn = true, p.run.World.Node.Life
+		l.known, l.knownIn = true, b.sentIn
 		l.drop(b)
 	case code == unknownTopic && p.run.plan.isFleeting(l.partition.Topic) && p.run.draining:
 		p.giveUp(l, b) // it may never come back
