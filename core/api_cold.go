@@ -329,8 +329,9 @@ func (b *Broker) listOffsets(now seam.Now, c *connection, slot conn.Slot, r *con
 		out := kmsg.NewListOffsetsResponseTopic()
 		out.Topic = t.Topic
 		answer.Topics = append(answer.Topics, out)
+		places := placesOf(t)
 		for j := range t.Partitions {
-			b.listPartition(l, i, t, j, request, fx)
+			b.listPartition(l, i, t, j, places[t.Partitions[j].Partition], request, fx)
 		}
 	}
 	b.listed(l, fx)
@@ -342,13 +343,12 @@ func (b *Broker) listed(l *listing, fx *seam.Effects) {
 	}
 }
 
-func (b *Broker) listPartition(l *listing, i int, t *kmsg.ListOffsetsRequestTopic, j int, request *kmsg.ListOffsetsRequest, fx *seam.Effects) {
+func (b *Broker) listPartition(l *listing, i int, t *kmsg.ListOffsetsRequestTopic, j int, at places, request *kmsg.ListOffsetsRequest, fx *seam.Effects) {
 	asked := &t.Partitions[j]
 	out := kmsg.NewListOffsetsResponseTopicPartition()
 	out.Partition, out.Offset, out.Timestamp, out.LeaderEpoch = asked.Partition, -1, -1, -1
-	first, times := asTimes(t, asked.Partition)
-	if times > 1 {
-		if first == j {
+	if at.times > 1 {
+		if at.first == j {
 			out.ErrorCode = int16(wire.InvalidRequest)
 			l.answer.Topics[i].Partitions = append(l.answer.Topics[i].Partitions, out)
 		}
@@ -366,17 +366,19 @@ func (b *Broker) listPartition(l *listing, i int, t *kmsg.ListOffsetsRequestTopi
 	l.answer.Topics[i].Partitions = append(l.answer.Topics[i].Partitions, out)
 }
 
-// asTimes is where a partition stands first in a request, and how often.
-func asTimes(t *kmsg.ListOffsetsRequestTopic, partition int32) (first, times int) {
-	first = -1
+// places is where a partition stands first in a request, and how often.
+type places struct{ first, times int }
+
+func placesOf(t *kmsg.ListOffsetsRequestTopic) map[int32]places {
+	all := make(map[int32]places, len(t.Partitions))
 	for i := range t.Partitions {
-		if t.Partitions[i].Partition == partition {
-			if times++; first < 0 {
-				first = i
-			}
+		at := all[t.Partitions[i].Partition]
+		if at.times++; at.times == 1 {
+			at.first = i
 		}
+		all[t.Partitions[i].Partition] = at
 	}
-	return first, times
+	return all
 }
 
 func (b *Broker) listOne(l *listing, i int, p *partition, asked *kmsg.ListOffsetsRequestTopicPartition, request *kmsg.ListOffsetsRequest, out *kmsg.ListOffsetsResponseTopicPartition, fx *seam.Effects) wire.Code {
@@ -441,15 +443,29 @@ func servedSpecial(version int16, timestamp int64) wire.Code {
 
 // search sends the question to a machine of its own: it has to read records.
 func (b *Broker) search(l *listing, i, j int, p *partition, timestamp int64, fx *seam.Effects) {
-	_, limit := b.Readable(p.number)
-	request := p.replica.Log.SearchRequest(limit)
-	b.searches++
-	request.ID = b.searches
-	request.Timestamp, request.Latest = timestamp, timestamp == maxTimestamp
 	l.open++
 	p.reads++
-	b.searching[request.ID] = searchFor{listing: l, topic: i, partition: j, target: p}
-	fx.Sends = append(fx.Sends, seam.Send{To: seam.Address{Kind: seam.ToSearch, ID: request.ID}, Body: request})
+	b.asked.Push(searchFor{listing: l, topic: i, partition: j, target: p, timestamp: timestamp})
+	b.startSearches(fx)
+}
+
+// searchesMax bounds the machines that one client's questions can make: each holds a copy of a sparse index.
+const searchesMax = 16
+
+func (b *Broker) startSearches(fx *seam.Effects) {
+	for len(b.searching) < searchesMax && b.asked.Len() > 0 {
+		s := b.asked.Pop()
+		b.searches++
+		if s.target.state != partitionOpen {
+			b.found(s, &log.Searched{Fault: seam.Gone}, fx)
+			continue
+		}
+		_, limit := b.Readable(s.target.number)
+		request := s.target.replica.Log.SearchRequest(limit)
+		request.ID, request.Timestamp, request.Latest = b.searches, s.timestamp, s.timestamp == maxTimestamp
+		b.searching[request.ID] = s
+		fx.Sends = append(fx.Sends, seam.Send{To: seam.Address{Kind: seam.ToSearch, ID: request.ID}, Body: request})
+	}
 }
 
 // searchFor says whose question a search answers.
@@ -457,15 +473,24 @@ type searchFor struct {
 	listing          *listing
 	topic, partition int
 	target           *partition
+	timestamp        int64
 }
 
 func (b *Broker) searched(found *log.Searched, fx *seam.Effects) {
 	s := b.searching[found.ID]
 	delete(b.searching, found.ID)
+	b.found(s, found, fx)
+	b.startSearches(fx)
+}
+
+// found writes a search's answer into its listing.
+func (b *Broker) found(s searchFor, found *log.Searched, fx *seam.Effects) {
 	s.target.reads--
 	b.touch(s.target)
 	out := &s.listing.answer.Topics[s.topic].Partitions[s.partition]
 	switch {
+	case found.Fault == seam.Gone:
+		out.ErrorCode = int16(wire.NotLeaderOrFollower)
 	case found.Fault != seam.OK:
 		out.ErrorCode = int16(wire.KafkaStorageError)
 	case found.Found:

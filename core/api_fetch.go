@@ -214,7 +214,7 @@ func (b *Broker) refresh(f *fetchSlot) (stale bool) {
 			continue
 		}
 		target := b.partitions[p.Partition]
-		if target.state != partitionOpen {
+		if target == nil || target.state != partitionOpen {
 			p.Partition, p.Code = 0, wire.UnknownTopicOrPartition
 			continue
 		}

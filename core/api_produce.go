@@ -293,7 +293,7 @@ func (b *Broker) sweepProduces(now seam.Now, fx *seam.Effects) {
 	}
 	for i := range b.produces {
 		p := &b.produces[i]
-		if !p.live || p.answered || p.deadline > now.Mono {
+		if !p.live || p.answered || p.acks != -1 || p.deadline > now.Mono {
 			continue
 		}
 		for j := range p.results {

@@ -59,19 +59,19 @@ func (b *Broker) onStarted(now seam.Now, in *seam.Started, fx *seam.Effects) {
 		}
 	}
 	for _, e := range in.Files {
-		b.found(e, fx)
+		b.sortEntry(e, fx)
 	}
 	b.maybeLoadedAll(now, fx)
 }
 
-// found sorts one entry of a directory.
-func (b *Broker) found(e seam.Entry, fx *seam.Effects) {
+// sortEntry takes one entry of a directory.
+func (b *Broker) sortEntry(e seam.Entry, fx *seam.Effects) {
 	d := &b.dirs[e.Path.Dir]
 	folder, name, inside := strings.Cut(e.Path.Name, "/")
 	switch {
 	case inside:
 		d.folders.Put(folder, append(d.folders.At(folder), e))
-		if e.Path.Name == stateFile {
+		if e.Path.Name == stateFile && e.Path.Dir == 0 {
 			b.load("state", e, fx)
 		}
 	case e.Folder && strings.HasSuffix(folder, "-delete"):

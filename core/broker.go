@@ -62,6 +62,7 @@ type Broker struct {
 	brokerAt   int64                   // this registration's broker epoch
 	settling   []*proposal             // committed, their folders not made or not gone yet
 	ids        producerIDs
+	asked      ordered.Ring[searchFor] // searches that wait for their turn
 	searches   uint64
 	searching  map[uint64]searchFor
 
@@ -161,7 +162,7 @@ func (b *Broker) Step(now seam.Now, in seam.Input, fx *seam.Effects) {
 		b.onMail(now, in, fx)
 	case *seam.Alarm:
 	case *seam.Stop:
-		b.onStop()
+		b.onStop(fx)
 	}
 	b.settle(now, fx)
 	b.outstanding += diskEffects(fx) - before

@@ -17,6 +17,7 @@ type connection struct {
 	out     ordered.Ring[outgoing]
 	sending int64 // bytes of answers under way
 	owed    int64 // credit held back
+	early   bool  // something of it waits for the broker to be ready
 	closing bool  // nothing more is taken from it
 }
 
@@ -54,7 +55,8 @@ func (b *Broker) onRequest(now seam.Now, in *seam.Request, fx *seam.Effects) {
 	switch {
 	case c == nil || c.closing || b.phase >= phaseStopping:
 		b.release(in.Conn, in.Lease, size, fx)
-	case b.phase != phaseReady && !b.answersEarly(body):
+	case b.phase != phaseReady && (c.early || !b.answersEarly(body)):
+		c.early = true
 		b.early.Push(early{conn: in.Conn, lease: in.Lease, size: size, body: body})
 	default:
 		b.dispatch(now, c, in.Lease, size, body, fx)
@@ -79,6 +81,9 @@ func (b *Broker) release(id seam.Conn, lease seam.Lease, size int64, fx *seam.Ef
 	b.feed(fx)
 }
 
+// slotsMax is how many answers a connection may be owed before it is read no further.
+const slotsMax = 1000
+
 // feed pays owed credit while there is room in memory and the disks keep up.
 func (b *Broker) feed(fx *seam.Effects) {
 	for n := b.starved.Len(); n > 0 && b.frames < b.config.FrameBytes && !b.flooded(); n-- {
@@ -86,7 +91,7 @@ func (b *Broker) feed(fx *seam.Effects) {
 		c := b.conns.At(id)
 		switch {
 		case c == nil || c.closing:
-		case c.sending > b.config.ReplyBytes:
+		case c.sending+int64(c.slots.Held()) > b.config.ReplyBytes || c.slots.Waiting() > slotsMax:
 			b.starved.Push(id)
 		default:
 			fx.Reading = append(fx.Reading, seam.Credit{Conn: id, Bytes: c.owed})

@@ -230,7 +230,11 @@ func (b *Broker) register(now seam.Now, fx *seam.Effects) {
 // openAll takes every topic of the Image into service.
 func (b *Broker) openAll(now seam.Now, fx *seam.Effects) {
 	for _, t := range b.image.Topics() {
-		b.boot.queue = append(b.boot.queue, b.makeTopic(t).partitions...)
+		made := b.makeTopic(t).partitions
+		for _, p := range made {
+			p.point = b.dirs[p.folder.Dir].points[p.name()][p.index]
+		}
+		b.boot.queue = append(b.boot.queue, made...)
 	}
 	b.removeStrays(fx)
 	b.openMore(now, fx)
@@ -244,7 +248,7 @@ func (b *Broker) removeStrays(fx *seam.Effects) {
 			if t := b.topics[name]; !ok || folder == folderOf(metadataTopic, 0).Name || t != nil && int(index) < len(t.partitions) {
 				continue
 			}
-			fx.Files = append(fx.Files, seam.FileOp{Op: b.numbers.Op(), Deed: seam.Remove, Path: seam.Path{Dir: int32(i), Name: folder}})
+			b.await("remove", seam.Path{Dir: int32(i), Name: folder}, fx)
 		}
 	}
 }
@@ -265,7 +269,7 @@ func (b *Broker) openMore(now seam.Now, fx *seam.Effects) {
 	for len(b.boot.opening) > 0 && !b.boot.opening[0].replica.Log.Opening() {
 		b.boot.opening = b.boot.opening[1:]
 	}
-	if len(b.boot.opening) > 0 || len(b.boot.queue) > 0 || b.boot.running > 0 || b.brokerAt > b.image.Offset() || b.boot.unfencing || b.proposals.Len() > 0 {
+	if len(b.boot.pending) > 0 || len(b.boot.opening) > 0 || len(b.boot.queue) > 0 || b.boot.running > 0 || b.brokerAt > b.image.Offset() || b.boot.unfencing || b.proposals.Len() > 0 {
 		return
 	}
 	b.boot.unfencing = true

@@ -140,12 +140,18 @@ func (b *Broker) makeTopic(image *meta.Topic) *topic {
 // openNew makes a partition that has no folder. It waits while a deleted one still has its name, or while the checkpoint
 // may still have that one's recovery point: after a crash the new folder would be held to it.
 func (b *Broker) openNew(p *partition, fx *seam.Effects) {
+	if b.phase >= phaseStopping { // the Image has it: the next start makes it
+		b.made(p, fx)
+		return
+	}
+	p.point = 0
 	if b.doomed[p.folder.Name] > 0 {
 		return
 	}
 	if d := &b.dirs[p.folder.Dir]; d.pointed[p.folder.Name] {
-		d.blocked = append(d.blocked, p)
-		b.checkpointPoints(d, true, fx)
+		if d.blocked = append(d.blocked, p); len(d.blocked) == 1 {
+			b.checkpointPoints(d, true, fx)
+		}
 		return
 	}
 	p.begun = true
@@ -255,7 +261,10 @@ func (b *Broker) busy(p *partition) bool {
 
 // doomedPath is Kafka's name of a folder that is being deleted.
 func (p *partition) doomedPath() seam.Path {
-	return seam.Path{Dir: p.folder.Dir, Name: p.folder.Name + "." + p.id.String() + "-delete"}
+	const nameMax = 255 // of most file systems
+	suffix := "-" + decimal(int64(p.index)) + "." + p.id.String() + "-delete"
+	name := p.topic.name
+	return seam.Path{Dir: p.folder.Dir, Name: name[:min(len(name), nameMax-len(suffix))] + suffix}
 }
 
 func (b *Broker) doomedRename(p *partition, fx *seam.Effects) {

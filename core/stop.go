@@ -31,7 +31,16 @@ func emptyFolders() ordered.Map[string, []seam.Entry] {
 	return ordered.Map[string, []seam.Entry]{}
 }
 
-func (b *Broker) onStop() {
+func (b *Broker) onStop(fx *seam.Effects) {
+	if b.phase >= phaseStopping {
+		return
+	}
+	for i := range b.dirs {
+		for _, p := range b.dirs[i].blocked {
+			b.made(p, fx) // the next start makes it
+		}
+		b.dirs[i].blocked = nil
+	}
 	if b.phase != phaseReady { // nothing was acknowledged yet, so nothing is lost: the next start recovers
 		b.phase, b.stop.stage = phaseStopping, stopDraining
 		return
@@ -93,6 +102,9 @@ func (b *Broker) allDurable() bool {
 		return false
 	}
 	for _, p := range b.partitions[1:] {
+		if p != nil && p.replica == nil && p.identity.Busy() {
+			return false
+		}
 		if p == nil || p.replica == nil {
 			continue
 		}
@@ -133,6 +145,11 @@ func (b *Broker) checkpointsIdle() bool {
 
 // markClean leaves the marker out where the disk was too full for what it vouches for: the next start recovers then.
 func (b *Broker) markClean(i int, fx *seam.Effects) {
+	for _, p := range b.partitions[1:] {
+		if p != nil && int(p.folder.Dir) == i && p.state == partitionFailed {
+			return // what could not be recovered is to be looked at again
+		}
+	}
 	d := &b.dirs[i]
 	if d.recovery.Settled() < b.stop.goals[2*i] || d.high.Settled() < b.stop.goals[2*i+1] {
 		fx.Events = append(fx.Events, seam.Event{Kind: seam.WriteRefused, Text: "the checkpoints: " + d.recovery.Fault().String() + "; the next start recovers"})

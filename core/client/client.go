@@ -1,5 +1,5 @@
 // Package client is the Client machine: producer, consumer and one-shot requests behind the same doorway as the Broker,
-// so that the client that tests the broker in the simulator is the one that programs use over TCP.
+// so that programs use over TCP what runs deterministically in a test.
 //
 //	application                    Client                                   brokers
 //	  Produce ──▶ topic ─▶ partition ─▶ batches ─▶ sequences ──▶ Produce ──────▶

@@ -175,8 +175,9 @@ func (d *Disk) closed(f *file) {
 // mapping is a piece of the address space that shows a file from its beginning.
 type mapping []byte
 
-// mappedStep is the unit in which mappings grow: a segment of 1 GiB is mapped at most 16 times.
-const mappedStep = 64 << 20
+// mappedStep is the unit in which mappings grow: a segment of 1 GiB is mapped once, whatever its length so far, so that
+// its pages are faulted in once.
+const mappedStep = 1 << 30
 
 // Bytes are the file's bytes as the page cache has them, or nil where mapping is refused. Only a system call may read
 // them (it answers EFAULT where the file has become shorter; Go code would die of SIGBUS). Good until Release.
