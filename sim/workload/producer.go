@@ -369,7 +369,8 @@ func (p *producer) onRetriable(now seam.Mono, l *lane, b *parcel, code int16) {
 // a broker takes any sequence, KIP-360: the second batch may then have come in before the first.)
 func (p *producer) onMisnumbered(l *lane, b *parcel, code int16) {
 	run := p.run
-	kept := p.acks == -1 && run.facts.Durable[l.partition.Topic] || l.knownIn == run.World.Node.Life
+	kept := p.acks == -1 && run.facts.Durable[l.partition.Topic] ||
+		l.knownIn == run.World.Node.Life && run.World.Counts[world.PowerLost] == 0 // a cut may take any of what was only cached
 	calm := kept && !b.early && run.World.Node.Life == b.life && !run.plan.isFleeting(l.partition.Topic)
 	if calm && !run.require(false, check.RightlyNumbered, "%s: value %#x on %v: code %d, and there was no restart", p.name, b.append.First, l.partition, code) {
 		return
