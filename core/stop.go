@@ -53,8 +53,15 @@ func (b *Broker) onStop(fx *seam.Effects) {
 	}
 }
 
-// stopOn moves the stop on when its stage is done.
+// stopOn moves the stop on through all stages that are done: no input comes for one that had nothing to do.
 func (b *Broker) stopOn(fx *seam.Effects) {
+	for before := stopStage(0xff); before != b.stop.stage; {
+		before = b.stop.stage
+		b.stopStep(fx)
+	}
+}
+
+func (b *Broker) stopStep(fx *seam.Effects) {
 	switch b.stop.stage {
 	case stopSyncing:
 		if b.allDurable() {

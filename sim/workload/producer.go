@@ -8,6 +8,7 @@ import (
 
 	"rookery/core/seam"
 	"rookery/sim/check"
+	"rookery/sim/world"
 )
 
 // producer sends batches to a few partitions and sends each again until it has an answer, as Kafka's clients do.
