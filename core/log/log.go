@@ -193,7 +193,7 @@ func (l *Log) Files() (files []seam.File) {
 	return files
 }
 
-// Broken says whether batches are refused for now: a write failed and the repair is under way.
+// Broken says whether batches are refused: a write failed and the repair is under way.
 func (l *Log) Broken() bool { return l.broken || l.dead != seam.OK }
 
 // Dead is the fault of the disk that ended this log, or OK.
