@@ -23,7 +23,6 @@ type boot struct {
 	state     quorum.State
 	partition *partition // the metadata log's
 	readAt    log.Cursor
-	tail      []byte // bytes of a batch that was read in part
 	foldTo    int64
 	folded    int64
 	opFold    seam.Op

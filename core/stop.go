@@ -12,9 +12,8 @@ import (
 //
 // The marker says that every log ends where its recovery point is, and that no name is in doubt.
 type stopping struct {
-	stage  stopStage
-	points uint64 // what the checkpoints must have settled
-	goals  []uint64
+	stage stopStage
+	goals []uint64 // what each directory's checkpoints must have settled
 }
 
 type stopStage uint8
@@ -162,5 +161,5 @@ func (b *Broker) markClean(i int, fx *seam.Effects) {
 		fx.Events = append(fx.Events, seam.Event{Kind: seam.WriteRefused, Text: "the checkpoints: " + d.recovery.Fault().String() + "; the next start recovers"})
 		return
 	}
-	b.stop.points = d.marker.Offer([]byte(`{"version":0,"brokerEpoch":`+decimal(b.brokerAt)+`}`), fx)
+	d.marker.Offer([]byte(`{"version":0,"brokerEpoch":`+decimal(b.brokerAt)+`}`), fx)
 }

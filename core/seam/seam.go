@@ -15,7 +15,8 @@
 //  2. An effect may run the moment it is emitted. What must wait for a write or a sync is held back by the machine
 //     until that has come back. The driver owes no order but these two: Creates, Opens, Writes, Truncates and Reads
 //     of one File run in the order emitted (Syncs run beside them; what one Step emits for a File runs Files before
-//     Writes before Reads), and Replies of one Conn go out in the order emitted. Renames, Unlinks and Removes are emitted only when nothing on that File is outstanding.
+//     Writes before Reads), and Replies of one Conn go out in the order emitted. Renames, Unlinks and Removes are
+//     emitted only when nothing on that File is outstanding.
 //  3. Every Op comes back exactly once, errors included. After a failed or partial Write (or a failed Create or Open)
 //     every later Write of that File fails too (Fault Planned) until a Truncate of it succeeds. After a Hangup is
 //     noticed, every outstanding Reply of that Conn still comes back as Sent, then Hangup comes last.

@@ -2,10 +2,10 @@
 package ordered
 
 import (
-	_ "os"           // want allow-list
+	_ "github.com/twmb/franz-go/pkg/kmsg" // want allow-list
+	_ "os"                                // want allow-list
 	_ "slices"
 	_ "strings"
-	_ "sync"         // want allow-list
-	_ "unsafe"       // want allow-list
-	_ "github.com/twmb/franz-go/pkg/kmsg" // want allow-list
+	_ "sync"   // want allow-list
+	_ "unsafe" // want allow-list
 )

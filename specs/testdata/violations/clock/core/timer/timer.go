@@ -8,7 +8,7 @@ import (
 
 // Both is seen through another name of the import.
 func Both() (int64, uint64) {
-	now := clock.Now // want clock
+	now := clock.Now                       // want clock
 	return now().UnixNano(), dice.Uint64() // want clock
 }
 
