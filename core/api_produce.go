@@ -73,7 +73,8 @@ func (b *Broker) newProduce() uint32 {
 		id := b.freeProd[n-1]
 		b.freeProd = b.freeProd[:n-1]
 		p := &b.produces[id]
-		*p = produce{results: p.results[:0], decided: p.decided[:0], names: p.names[:0], live: true}
+		p.results, p.decided, p.names = p.results[:0], p.decided[:0], p.names[:0]
+		p.slot, p.open, p.answered, p.live = 0, 0, false, true
 		return id
 	}
 	b.produces = append(b.produces, produce{live: true})
@@ -83,10 +84,12 @@ func (b *Broker) newProduce() uint32 {
 func (b *Broker) producePart(now seam.Now, id uint32, i int32, r *conn.Request, refusal wire.Code, fx *seam.Effects) {
 	part, facts := &r.Produce.Partitions[i], &r.Facts[i]
 	p := &b.produces[id]
-	result := wire.ProduceResult{
+	p.results = append(p.results, wire.ProduceResult{
 		TopicID: part.TopicID, Group: part.Group, Index: part.Index,
 		BaseOffset: -1, LogAppendTime: -1, LogStartOffset: -1,
-	}
+	})
+	last := len(p.results) - 1
+	result := &p.results[last]
 	t, target, code := b.find(part.Topic, part.TopicID, part.Index, r.Version >= 13)
 	if t != nil {
 		result.Topic = t.bytes
@@ -106,13 +109,13 @@ func (b *Broker) producePart(now seam.Now, id uint32, i int32, r *conn.Request, 
 	case code != wire.None:
 		result.Code = code
 	case superseded(r, i):
+		p.results = p.results[:last]
 		return
 	case controller.Internal(t.name):
 		result.Code = wire.InvalidTopicException // its records are the broker's own
 	default:
-		waits = b.appendPart(now, replica.Ticket{Request: id, Part: int32(len(p.results))}, t, target, part.Records, facts, p, &result, fx)
+		waits = b.appendPart(now, replica.Ticket{Request: id, Part: int32(last)}, t, target, part.Records, facts, p, result, fx)
 	}
-	p.results = append(p.results, result)
 	p.decided = append(p.decided, !waits)
 	if waits {
 		p.open++

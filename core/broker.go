@@ -230,12 +230,18 @@ func (b *Broker) onLoaded(now seam.Now, in *seam.Loaded, fx *seam.Effects) {
 // and the next alarm is set.
 func (b *Broker) settle(now seam.Now, fx *seam.Effects) {
 	b.drain(now, fx)
-	b.progress(now, fx)
-	b.drain(now, fx)
-	b.ring(now, fx)
-	b.drain(now, fx)
+	if b.phase != phaseReady {
+		b.progress(now, fx)
+		b.drain(now, fx)
+	}
+	if b.due(now) {
+		b.ring(now, fx)
+		b.drain(now, fx)
+	}
 	for i := range b.dirs {
-		b.startSyncs(now, &b.dirs[i], fx)
+		if b.dirs[i].queue.Len() > 0 {
+			b.startSyncs(now, &b.dirs[i], fx)
+		}
 	}
 	b.alarm(now, fx)
 }
@@ -285,7 +291,7 @@ func (b *Broker) drainReplica(now seam.Now, p *partition, fx *seam.Effects) {
 		}
 	}
 	b.countUnsynced(p, fx)
-	b.wantSync(now, p)
+	b.wantSync(now, p, fx)
 	b.maybeRemoved(p, fx)
 }
 
@@ -293,6 +299,11 @@ func (b *Broker) drainReplica(now seam.Now, p *partition, fx *seam.Effects) {
 func (b *Broker) fail(dir int32, fault seam.Fault, fx *seam.Effects) {
 	b.phase = phaseDead
 	fx.Events = append(fx.Events, seam.Event{Kind: seam.DirFailed, A: int64(dir), Text: fault.String()})
+}
+
+// due says whether ring would find anything.
+func (b *Broker) due(now seam.Now) bool {
+	return b.wakes.Len() > 0 || min(b.timers.Next(), b.parkedAt, b.checkpointAt) <= now.Mono
 }
 
 // ring works off what is due: woken fetches, deadlines, checkpoints.

@@ -73,6 +73,10 @@ func (b *Broker) release(id seam.Conn, lease seam.Lease, size int64, fx *seam.Ef
 	fx.Frees = append(fx.Frees, lease)
 	b.frames -= size
 	if c := b.conns.At(id); c != nil && !c.closing {
+		if b.starved.Len() == 0 && b.roomy() && !b.full(c) {
+			fx.Reading = append(fx.Reading, seam.Credit{Conn: id, Bytes: size})
+			return
+		}
 		if c.owed == 0 {
 			b.starved.Push(id)
 		}
@@ -81,17 +85,25 @@ func (b *Broker) release(id seam.Conn, lease seam.Lease, size int64, fx *seam.Ef
 	b.feed(fx)
 }
 
+// roomy: there is room in memory for more frames, and the disks keep up.
+func (b *Broker) roomy() bool { return b.frames < b.config.FrameBytes && !b.flooded() }
+
+// full: the connection is owed so much that it is read no further.
+func (b *Broker) full(c *connection) bool {
+	return c.sending+int64(c.slots.Held()) > b.config.ReplyBytes || c.slots.Waiting() > slotsMax
+}
+
 // slotsMax is how many answers a connection may be owed before it is read no further.
 const slotsMax = 1000
 
 // feed pays owed credit while there is room in memory and the disks keep up.
 func (b *Broker) feed(fx *seam.Effects) {
-	for n := b.starved.Len(); n > 0 && b.frames < b.config.FrameBytes && !b.flooded(); n-- {
+	for n := b.starved.Len(); n > 0 && b.roomy(); n-- {
 		id := b.starved.Pop()
 		c := b.conns.At(id)
 		switch {
 		case c == nil || c.closing:
-		case c.sending+int64(c.slots.Held()) > b.config.ReplyBytes || c.slots.Waiting() > slotsMax:
+		case b.full(c):
 			b.starved.Push(id)
 		default:
 			fx.Reading = append(fx.Reading, seam.Credit{Conn: id, Bytes: c.owed})
@@ -117,17 +129,21 @@ func (b *Broker) answer(id seam.Conn, slot conn.Slot, a conn.Answer, fx *seam.Ef
 		b.recycle(a.Head, a.Body)
 		return
 	}
-	c.slots.Fill(slot, a)
+	if !c.slots.Pass(slot) {
+		c.slots.Fill(slot, a)
+		return
+	}
+	b.reply(c, &a, fx)
 	for {
 		next, ok := c.slots.Next()
 		if !ok {
 			return
 		}
-		b.reply(c, next, fx)
+		b.reply(c, &next, fx)
 	}
 }
 
-func (b *Broker) reply(c *connection, a conn.Answer, fx *seam.Effects) {
+func (b *Broker) reply(c *connection, a *conn.Answer, fx *seam.Effects) {
 	if c.closing {
 		b.recycle(a.Head, a.Body)
 		return
@@ -140,7 +156,8 @@ func (b *Broker) reply(c *connection, a conn.Answer, fx *seam.Effects) {
 	}
 	c.sending += size
 	c.closing = a.Then == seam.CloseNow
-	c.out.Push(outgoing{op: op, head: a.Head, body: a.Body, size: size})
+	o := c.out.Add()
+	o.op, o.head, o.body, o.size = op, a.Head, a.Body, size
 	fx.Replies = append(fx.Replies, seam.Reply{Op: op, Conn: c.id, Head: a.Head, Body: a.Body, Then: a.Then})
 }
 
@@ -153,9 +170,10 @@ func (b *Broker) onSent(in *seam.Sent, fx *seam.Effects) {
 		}
 	}
 	for c.out.Len() > 0 && c.out.Front().sent {
-		o := c.out.Pop()
+		o := c.out.Front()
 		c.sending -= o.size
 		b.recycle(o.head, o.body)
+		c.out.Drop()
 	}
 	if b.starved.Len() > 0 {
 		b.feed(fx)

@@ -59,13 +59,25 @@ func (b *Broker) countUnsynced(p *partition, fx *seam.Effects) {
 	}
 }
 
-// wantSync queues a partition for a Sync, if it wants one.
-func (b *Broker) wantSync(now seam.Now, p *partition) {
+// wantSync gives a partition the Syncs that it wants, or queues it for when it is its turn.
+func (b *Broker) wantSync(now seam.Now, p *partition, fx *seam.Effects) {
 	if p.queued || p.replica == nil || !p.wantsSync(now, b.phase) {
+		return
+	}
+	if d := &b.dirs[p.folder.Dir]; d.queue.Len() == 0 && d.syncing < b.config.SyncsMax {
+		b.emitSyncs(d, p, fx)
 		return
 	}
 	p.queued = true
 	b.dirs[p.folder.Dir].queue.Push(p)
+}
+
+func (b *Broker) emitSyncs(d *directory, p *partition, fx *seam.Effects) {
+	if b.phase == phaseStopping {
+		d.syncing += p.replica.Log.EmitSyncs(false, fx)
+		return
+	}
+	d.syncing += p.replica.EmitSyncs(fx)
 }
 
 // wantsSync: when the broker stops, everything is to reach the disk; what is deleted needs nothing more.
@@ -85,12 +97,8 @@ func (b *Broker) startSyncs(now seam.Now, d *directory, fx *seam.Effects) {
 	for d.syncing < b.config.SyncsMax && d.queue.Len() > 0 {
 		p := d.queue.Pop()
 		p.queued = false
-		switch {
-		case !p.wantsSync(now, b.phase):
-		case b.phase == phaseStopping:
-			d.syncing += p.replica.Log.EmitSyncs(false, fx)
-		default:
-			d.syncing += p.replica.EmitSyncs(fx)
+		if p.wantsSync(now, b.phase) {
+			b.emitSyncs(d, p, fx)
 		}
 	}
 }
@@ -106,7 +114,7 @@ func (b *Broker) checkpoints(now seam.Now, fx *seam.Effects) {
 		if p == nil {
 			continue
 		}
-		b.wantSync(now, p)
+		b.wantSync(now, p, fx)
 		if p.begun && p.replica == nil && p.state == partitionRecovering && !p.identity.Busy() {
 			p.identity.Offer(encodeIdentity(p.id), fx)
 		}

@@ -70,8 +70,9 @@ type indexMark struct {
 	maxTimestamp, maxLast, entryAt int64
 }
 
-func (x *Index) mark() indexMark {
-	return indexMark{int32(len(x.Offsets)), int32(len(x.Times)), x.dated, x.MaxTimestamp, x.MaxLast, x.entryAt}
+func (x *Index) mark(m *indexMark) {
+	m.offsets, m.times, m.dated = int32(len(x.Offsets)), int32(len(x.Times)), x.dated
+	m.maxTimestamp, m.maxLast, m.entryAt = x.MaxTimestamp, x.MaxLast, x.entryAt
 }
 
 func (x *Index) rewind(m indexMark) {

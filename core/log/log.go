@@ -104,22 +104,24 @@ type segment struct {
 // syncPoint is a place within one segment.
 type syncPoint struct{ offset, position int64 }
 
-// Planned is a batch whose Write is under way.
-type Planned struct {
-	Base, Last int64 // offsets
-
-	op      seam.Op
-	segment int64
-	at      int64
-	size    int32
-	state   uint8
-	before  indexMark // of its segment
+// planned is a batch whose Write is under way.
+type planned struct {
+	base, last int64 // offsets
+	op         seam.Op
+	segment    int64
+	at         int64
+	size       int32
+	state      Fate
+	before     indexMark // of its segment
 }
 
+// Fate is what became of a planned batch.
+type Fate uint8
+
 const (
-	underWay uint8 = iota
-	written
-	failed
+	UnderWay Fate = iota // nothing is decided yet
+	Written              // it is in the page cache
+	Failed               // it never was
 )
 
 // Log is one partition's log. Only its owner steps it; nothing in it is shared.
@@ -136,7 +138,7 @@ type Log struct {
 	next     int64
 	end      Mark
 	durable  Mark
-	planned  ordered.Ring[Planned]
+	planned  ordered.Ring[planned]
 	recent   recent // the newest batches' places
 	closed   bool   // Close was called
 	reopened bool   // the files of a Restored log have ids of this machine
@@ -225,7 +227,9 @@ func (l *Log) Append(now seam.Now, data []byte, epoch int32, maxTimestamp int64,
 	s := l.active()
 	op := l.numbers.Op()
 	fx.Writes = append(fx.Writes, seam.Write{Op: op, File: s.file, At: s.size, Data: data})
-	l.planned.Push(Planned{Base: base, Last: last, op: op, segment: s.base, at: s.size, size: int32(len(data)), before: s.index.mark()})
+	p := l.planned.Add()
+	p.base, p.last, p.op, p.segment, p.at, p.size = base, last, op, s.base, s.size, int32(len(data))
+	s.index.mark(&p.before)
 	s.index.Add(s.base, last, s.size, maxTimestamp, l.Config.IndexIntervalBytes)
 	if s.size == 0 {
 		s.firstTime = maxTimestamp
@@ -292,9 +296,9 @@ func SegmentPath(folder seam.Path, base int64, suffix string) seam.Path {
 func (l *Log) Wrote(in *seam.Wrote, fx *seam.Effects) {
 	for i := range l.planned.Len() {
 		if p := l.planned.At(i); p.op == in.Op {
-			p.state = written
+			p.state = Written
 			if in.Fault != seam.OK || in.Bytes != int64(p.size) {
-				p.state = failed
+				p.state = Failed
 				l.onWriteFailed(in.Fault, fx)
 			}
 			return
@@ -317,40 +321,46 @@ func (l *Log) onWriteFailed(fault seam.Fault, fx *seam.Effects) {
 // Pop hands out, in order, the next batch whose Write is decided: written (end moves behind it) or failed (it never
 // was). It may be called until ok is false; after a failure the rest of the plan comes back failed, and then the
 // repair starts.
-func (l *Log) Pop(fx *seam.Effects) (p Planned, ok, done bool) {
+func (l *Log) Pop(fx *seam.Effects) (base, last int64, fate Fate) {
 	if l.planned.Len() == 0 {
-		return p, false, false
+		return 0, 0, UnderWay
 	}
 	front := l.planned.Front()
-	if front.state == underWay {
-		return p, false, false
-	}
-	if front.state == failed && !l.allBack() {
-		return p, false, false
-	}
-	if front.state == failed {
-		p = l.planned.Pop()
-		if !l.failing {
-			l.failing, l.failed = true, p.before
-			for i := range l.planned.Len() {
-				l.planned.At(i).state = failed
-			}
+	base, last = front.base, front.last
+	switch front.state {
+	case Written:
+		s := l.segmentAt(front.segment)
+		s.done = front.at + int64(front.size)
+		l.end = Mark{Offset: last + 1, Segment: s.base, Position: s.done}
+		l.planned.Drop()
+		return base, last, Written
+	case Failed:
+		if !l.allBack() {
+			break
 		}
-		if l.planned.Len() == 0 {
-			l.repair(fx)
-		}
-		return p, true, false
+		l.popFailed(fx)
+		return base, last, Failed
 	}
-	p = l.planned.Pop()
-	s := l.segmentAt(p.segment)
-	s.done = p.at + int64(p.size)
-	l.end = Mark{Offset: p.Last + 1, Segment: s.base, Position: s.done}
-	return p, true, true
+	return 0, 0, UnderWay
+}
+
+// popFailed: all that was planned behind the first failure has failed with it.
+func (l *Log) popFailed(fx *seam.Effects) {
+	if !l.failing {
+		l.failing, l.failed = true, l.planned.Front().before
+		for i := range l.planned.Len() {
+			l.planned.At(i).state = Failed
+		}
+	}
+	l.planned.Drop()
+	if l.planned.Len() == 0 {
+		l.repair(fx)
+	}
 }
 
 func (l *Log) allBack() bool {
 	for i := range l.planned.Len() {
-		if l.planned.At(i).state == underWay {
+		if l.planned.At(i).state == UnderWay {
 			return false
 		}
 	}

@@ -12,15 +12,25 @@ type Ring[T any] struct {
 // Len is how many wait.
 func (r *Ring[T]) Len() int { return r.n }
 
-// Push adds at the back and returns where it lies until the next Push.
-func (r *Ring[T]) Push(v T) *T {
+// Push adds at the back.
+func (r *Ring[T]) Push(v T) { *r.Add() = v }
+
+// Add adds a zero value at the back, to be filled where it lies: it does until the next Push or Add.
+func (r *Ring[T]) Add() *T {
 	if r.n == len(r.buf) {
 		r.grow()
 	}
 	at := (r.head + r.n) & (len(r.buf) - 1)
 	r.n++
-	r.buf[at] = v
 	return &r.buf[at]
+}
+
+// Drop forgets the oldest; there must be one.
+func (r *Ring[T]) Drop() {
+	var zero T
+	r.buf[r.head] = zero
+	r.head = (r.head + 1) & (len(r.buf) - 1)
+	r.n--
 }
 
 // Front is the oldest; there must be one.
@@ -32,10 +42,7 @@ func (r *Ring[T]) At(i int) *T { return &r.buf[(r.head+i)&(len(r.buf)-1)] }
 // Pop takes the oldest out.
 func (r *Ring[T]) Pop() T {
 	v := r.buf[r.head]
-	var zero T
-	r.buf[r.head] = zero
-	r.head = (r.head + 1) & (len(r.buf) - 1)
-	r.n--
+	r.Drop()
 	return v
 }
 

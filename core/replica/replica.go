@@ -156,18 +156,18 @@ func (r *Replica) repeat(ticket Ticket, acks int16, v producer.Verdict) Outcome 
 func (r *Replica) Wrote(in *seam.Wrote, fx *seam.Effects) {
 	r.Log.Wrote(in, fx)
 	for {
-		p, ok, done := r.Log.Pop(fx)
-		if !ok {
+		base, last, fate := r.Log.Pop(fx)
+		if fate == log.UnderWay {
 			break
 		}
 		waiter := r.planned.Pop()
-		must.Be(waiter.last == p.Last, "R4: who waits for a batch stands beside it in the plan")
+		must.Be(waiter.last == last, "R4: who waits for a batch stands beside it in the plan")
 		r.Freed = append(r.Freed, waiter.ticket)
-		if done {
+		if fate == log.Written {
 			r.taken(waiter)
 			r.closeSegments(fx)
 		} else {
-			r.lost(waiter, p.Base)
+			r.lost(waiter, base)
 		}
 	}
 	r.advance()

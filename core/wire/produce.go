@@ -1,5 +1,7 @@
 package wire
 
+import "encoding/binary"
+
 // ProduceRequest is a Produce of versions 3 to 13, read in place. The caller owns it and reads many requests into it.
 type ProduceRequest struct {
 	TransactionalID []byte // nil is null
@@ -122,12 +124,16 @@ func (w *writer) produceTopic(version int16, results []ProduceResult) {
 }
 
 func (w *writer) produceResult(version int16, result *ProduceResult) {
-	w.int32(result.Index)
-	w.int16(int16(result.Code))
-	w.int64(result.BaseOffset)
-	w.int64(result.LogAppendTime)
+	var fixed [4 + 2 + 8 + 8 + 8]byte
+	binary.BigEndian.PutUint32(fixed[0:], uint32(result.Index))
+	binary.BigEndian.PutUint16(fixed[4:], uint16(result.Code))
+	binary.BigEndian.PutUint64(fixed[6:], uint64(result.BaseOffset))
+	binary.BigEndian.PutUint64(fixed[14:], uint64(result.LogAppendTime))
+	binary.BigEndian.PutUint64(fixed[22:], uint64(result.LogStartOffset))
 	if version >= 5 {
-		w.int64(result.LogStartOffset)
+		w.bytes = append(w.bytes, fixed[:]...)
+	} else {
+		w.bytes = append(w.bytes, fixed[:22]...)
 	}
 	if version >= 8 {
 		w.errorRecords(result.ErrorRecords)
