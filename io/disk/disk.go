@@ -117,7 +117,8 @@ type Port struct {
 }
 
 // Port is a new machine's way to the disk. A calm machine has nobody waiting but itself: all its work is handed back
-// as chores. For one that is not, only writes are: a read or an open may wait for the device.
+// as chores. For one that is not, only writes are, and reads as far as they find the page cache: an open may wait for
+// the device.
 func (d *Disk) Port(mail Mailbox, calm bool) *Port { return &Port{disk: d, mail: mail, calm: calm} }
 
 // Queue takes the disk's part of fx, in the turn, and appends to ready what the caller must do after it.
@@ -170,7 +171,7 @@ func (p *Port) enqueue(id seam.File, t task, ready []Chore) []Chore {
 	if !f.push(t) {
 		return ready
 	}
-	if t.kind != write && !p.calm {
+	if t.kind != write && t.kind != read && !p.calm {
 		go f.carry()
 		return ready
 	}

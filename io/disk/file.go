@@ -65,11 +65,16 @@ func (f *file) push(t task) bool {
 	return claimed
 }
 
-// carry drains the queue on a goroutine of its own.
-func (f *file) carry() {
-	mail := f.drainer.mail // nobody else claims the file before Do has returned false
+// carry drains the queue on a goroutine of its own, which may wait for the device.
+func (f *file) carry() { f.carryOn(f.first()) }
+
+// carryOn does the same from tasks that were taken already.
+func (f *file) carryOn(s *scratch) {
+	mail := f.drainer.mail // nobody else claims the file before its queue is empty
 	for again := true; again; {
-		again = f.Do()
+		if again = f.perform(s); again {
+			s = f.first()
+		}
 		mail.Run()
 	}
 }
@@ -82,14 +87,32 @@ func (f *file) post(t *task, in seam.Input) {
 	}
 }
 
-// Do carries out what is first in the queue, with the writes that join it, and reports whether more waits.
+// Do carries out what is first in the queue, with the writes that join it, and reports whether more waits. Its caller
+// is not made to wait for a device that has to be read: what is not in the page cache goes on on a goroutine of its own.
 func (f *file) Do() bool {
+	s := f.first()
+	if t := &s.tasks[0]; t.kind == read && !t.port.calm && !f.readCached(t, &s.loaded) {
+		go f.carryOn(s)
+		return false
+	}
+	return f.perform(s)
+}
+
+func (f *file) first() *scratch {
 	s := scratches.Get().(*scratch)
 	f.take(s)
-	if s.tasks[0].kind == write {
+	return s
+}
+
+// perform carries out what was taken, and reports whether more waits.
+func (f *file) perform(s *scratch) bool {
+	switch t := &s.tasks[0]; {
+	case t.kind == write:
 		f.write(s)
-	} else {
-		f.one(s, &s.tasks[0])
+	case s.loaded.Op == t.op: // it was in the page cache
+		f.post(t, &s.loaded)
+	default:
+		f.one(s, t)
 	}
 	s.reset()
 	scratches.Put(s)
@@ -277,6 +300,43 @@ func (f *file) setFailed(failed bool) {
 	f.mu.Lock()
 	f.failed = failed
 	f.mu.Unlock()
+}
+
+// readCached reads what is asked for if all of it is in the page cache, and says whether it was.
+func (f *file) readCached(t *task, into *seam.Loaded) bool {
+	fd, fault := f.acquire(false)
+	if fault != seam.OK {
+		return false
+	}
+	defer f.Release()
+	data, done := f.disk.buffers.take(int(t.size)), 0
+	for done < len(data) {
+		n, err := preadCached(fd, data[done:], t.at+int64(done))
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil { // EAGAIN, or a file system that cannot say
+			f.disk.buffers.put(data)
+			return false
+		}
+		if n == 0 {
+			break
+		}
+		done += n
+	}
+	into.Op, into.Data = t.op, data[:done]
+	return true
+}
+
+func preadCached(fd int, data []byte, at int64) (int, error) {
+	part := unix.Iovec{Base: &data[0]}
+	part.SetLen(len(data))
+	n, _, errno := unix.Syscall6(unix.SYS_PREADV2, uintptr(fd), uintptr(unsafe.Pointer(&part)), 1,
+		uintptr(at), uintptr(uint64(at)>>32), unix.RWF_NOWAIT)
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), nil
 }
 
 func (f *file) read(at int64, size int) ([]byte, seam.Fault) {
