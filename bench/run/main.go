@@ -6,8 +6,8 @@
 //   - Only ratios inside one pair count; the machine's speed changes by the minute. Pairs alternate in who goes first.
 //   - Before each run, as many fresh pages as the run will fill are touched, and given back while it fills them: first
 //     touch of a page that the hypervisor holds can cost more than everything that is measured.
-//   - A ratio nearer to 1 than the pairs lie apart (their interquartile range) is no evidence: it is refused, and the exit
-//     status is 1. So it is for a missed bar.
+//   - A ratio nearer to 1 than the pairs lie apart (their interquartile range) is refused: no difference was seen. A bar is
+//     then met by the lower quartile or not at all. A missed bar is exit status 1.
 //   - All pairs are printed and written to bench/results with the commit, refused or not.
 package main
 

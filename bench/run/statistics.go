@@ -55,7 +55,8 @@ func quantile(values []float64, q float64) float64 {
 	return sorted[low] + (at-float64(low))*(sorted[high]-sorted[low])
 }
 
-// judge computes the ratio, refuses it when it is no evidence, and holds it against the bar.
+// judge computes the ratio and holds it against the bar. A ratio nearer to 1 than the pairs lie apart is refused as a
+// ratio: no difference from the other side has been seen. The bar is then to be met by the lower quartile.
 func (c *comparison) judge(name string) {
 	ratios := column(c.Pairs, func(p pair) float64 { return p.Ratio })
 	c.Ratio, c.LowerQuartile, c.UpperQuartile = quantile(ratios, 0.5), quantile(ratios, 0.25), quantile(ratios, 0.75)
@@ -63,13 +64,14 @@ func (c *comparison) judge(name string) {
 	if c.Bar == 0 {
 		return
 	}
-	distance := max(c.Ratio-1, 1-c.Ratio)
-	if spread := c.UpperQuartile - c.LowerQuartile; distance < spread {
-		c.Refused = true
-		c.Failed = append(c.Failed, fmt.Sprintf("%s: ratio %.3f refused: it is %.3f away from 1 and the pairs spread over %.3f", name, c.Ratio, distance, spread))
-	}
-	if c.Ratio < c.Bar {
+	distance, spread := max(c.Ratio-1, 1-c.Ratio), c.UpperQuartile-c.LowerQuartile
+	c.Refused = distance < spread
+	switch {
+	case c.Ratio < c.Bar:
 		c.Failed = append(c.Failed, fmt.Sprintf("%s: ratio %.3f is below the bar of %.2f", name, c.Ratio, c.Bar))
+	case c.Refused && c.LowerQuartile < c.Bar:
+		c.Failed = append(c.Failed, fmt.Sprintf("%s: ratio %.3f refused: it is %.3f away from 1, the pairs spread over %.3f and a quarter of them is below the bar of %.2f",
+			name, c.Ratio, distance, spread, c.Bar))
 	}
 }
 
@@ -108,7 +110,7 @@ func (c *comparison) print(against string) {
 		verdict = fmt.Sprintf("bar %.2f: missed", c.Bar)
 	}
 	if c.Refused {
-		verdict = "REFUSED: nearer to 1 than the pairs lie apart"
+		verdict += "; REFUSED as a ratio: nearer to 1 than the pairs lie apart"
 	}
 	fmt.Printf("ratio  %.3f  quartiles %.3f..%.3f  all %.3f..%.3f  %s\n", c.Ratio, c.LowerQuartile, c.UpperQuartile, c.Lowest, c.Highest, verdict)
 }
