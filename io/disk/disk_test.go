@@ -194,3 +194,27 @@ func TestLockNamesItsHolder(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, again.Unlock())
 }
+
+// What has left the page cache is read all the same, by a goroutine that may wait for the device, and what is queued
+// behind it comes after it.
+func TestReadsOfWhatIsNotInMemory(t *testing.T) {
+	folder := t.TempDir()
+	s := newSubject(disk.Config{Dirs: []string{folder}}, false)
+	data := make([]byte, 1<<20)
+	for i := range data {
+		data[i] = byte(i * 7)
+	}
+	s.Do(&seam.Effects{Files: []seam.FileOp{{Op: 1, Deed: seam.Create, File: 1, Path: seam.Path{Name: "f"}}}})
+	s.Do(&seam.Effects{Writes: []seam.Write{{Op: 2, File: 1, Data: data}}})
+	file, err := os.Open(filepath.Join(folder, "f"))
+	require.NoError(t, err)
+	defer file.Close()
+	for op := seam.Op(3); op < 30; op++ {
+		require.NoError(t, file.Sync())
+		require.NoError(t, unix.Fadvise(int(file.Fd()), 0, 0, unix.FADV_DONTNEED))
+		at := int64(op) * 20_000
+		came := s.Do(&seam.Effects{Reads: []seam.Read{{Op: op, File: 1, At: at, Len: 5000}, {Op: op + 100, File: 1, At: int64(len(data)) - 10, Len: 5000}}})
+		require.Equal(t, &seam.Loaded{Op: op, Data: data[at : at+5000]}, came[0])
+		require.Equal(t, &seam.Loaded{Op: op + 100, Data: data[len(data)-10:]}, came[1])
+	}
+}
