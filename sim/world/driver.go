@@ -76,6 +76,7 @@ func (a *actor) perform() {
 	if left < 0 || left == 0 && total > 0 {
 		w.Counts[KilledAtEffect]++
 		a.node.kill("at an effect")
+		w.startAfterKill(w.lull(w.crashes))
 		return
 	}
 	a.performFree(fx)

@@ -43,23 +43,22 @@ func (w *World) Unleash(until seam.Mono) {
 		if w.now >= until {
 			return
 		}
-		w.strike(until)
+		w.strike()
 		w.Unleash(until)
 	})
 }
 
 // strike does one thing. The weights' order is that of Rates, with nothing first.
-func (w *World) strike(until seam.Mono) {
+func (w *World) strike() {
 	r, n := &w.Rates, w.Node
 	if !n.Up {
 		return
 	}
-	lull := seam.Mono(1+w.nemesis.Choose(60)) * 50 * seam.Millisecond
+	lull := w.lull(w.nemesis)
 	switch w.nemesis.Pick(r.Dull, r.Kill, r.Power, r.Stop, r.Pause, r.Clock, r.Hang, r.Full, r.Cut, r.Rot) {
 	case 1:
 		n.Kill()
-		w.restartAfter(lull)
-		w.aftershock(lull, until)
+		w.startAfterKill(lull)
 	case 2:
 		n.CutPower()
 		w.restartAfter(lull)
@@ -80,17 +79,22 @@ func (w *World) strike(until seam.Mono) {
 	}
 }
 
+func (w *World) lull(s *Stream) seam.Mono {
+	return seam.Mono(1+s.Choose(60)) * 50 * seam.Millisecond
+}
+
 func (w *World) restartAfter(lull seam.Mono) { w.After(lull, w.Node.Start) }
 
-// aftershock: now and then the power fails soon after a killed process was started again, before what it found in the
-// page cache was synced.
-func (w *World) aftershock(lull, until seam.Mono) {
+// startAfterKill starts a process again that was killed. Now and then the power fails soon after that, before what the
+// new one found in the page cache was synced.
+func (w *World) startAfterKill(lull seam.Mono) {
+	w.restartAfter(lull)
 	s, n, life := w.Tape.Stream("aftershock"), w.Node, w.Node.Life+1
 	if w.Rates.Power == 0 || s.Choose(4) != 3 {
 		return
 	}
 	w.After(lull+seam.Mono(1+s.Choose(40))*10*seam.Millisecond, func() {
-		if n.Up && n.Life == life && w.now < until {
+		if n.Up && n.Life == life && w.Rates.Power > 0 {
 			n.CutPower()
 			w.restartAfter(lull)
 		}

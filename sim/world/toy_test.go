@@ -257,3 +257,13 @@ func TestARunRepeats(t *testing.T) {
 		require.Equal(t, first.Steps(), recorded.Steps())
 	}
 }
+
+func TestAProcessKilledAtAnEffectIsStartedAgain(t *testing.T) {
+	most := 0
+	for seed := range uint64(10) {
+		w, _, err := toyRun(NewTape(seed), false, false, Rates{KillAtEffect: 1000})
+		require.NoError(t, err, "seed %d", seed)
+		most = max(most, w.Node.Life)
+	}
+	require.Greater(t, most, 2, "the end of the faults starts a process once")
+}
