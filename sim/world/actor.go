@@ -61,25 +61,17 @@ func (a *actor) pushLent(in seam.Input, lent []byte) {
 }
 
 func (a *actor) planTurn() {
-	if a.turning || a.dead {
+	if a.turning || a.dead || a.node.paused() {
 		return
 	}
 	a.turning = true
-	at := max(a.world.now, a.busy)
-	if a.node != nil {
-		at = max(at, a.node.pausedUntil)
-	}
-	a.world.queue.push(at, a.turn)
+	a.world.queue.push(max(a.world.now, a.busy), a.turn)
 }
 
 // turn steps the machine once.
 func (a *actor) turn() {
 	a.turning = false
-	if a.dead || len(a.inbox) == 0 {
-		return
-	}
-	if a.node != nil && a.node.pausedUntil > a.world.now {
-		a.planTurn()
+	if a.dead || len(a.inbox) == 0 || a.node.paused() {
 		return
 	}
 	p := a.inbox[0]

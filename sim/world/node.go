@@ -187,6 +187,19 @@ func (n *Node) CutPower() {
 func (n *Node) Pause(length seam.Mono) {
 	n.world.Counts[Paused]++
 	n.pausedUntil = n.world.now + length
+	n.world.After(length, n.goOn)
+}
+
+// paused is false of clients, which have no node.
+func (n *Node) paused() bool { return n != nil && n.pausedUntil > n.world.now }
+
+// goOn lets the machines of a process that was paused take their turns again.
+func (n *Node) goOn() {
+	for _, a := range n.actors {
+		if len(a.inbox) > 0 {
+			a.planTurn()
+		}
+	}
 }
 
 // Hang keeps the disk from answering for a while.
@@ -212,6 +225,7 @@ func (n *Node) Heal() {
 	now := n.world.now
 	n.hungUntil, n.fullUntil = min(n.hungUntil, now), min(n.fullUntil, now)
 	n.pausedUntil = min(n.pausedUntil, now)
+	n.goOn()
 }
 
 // outstand notes an operation that is under way and what a death may do with it.
