@@ -83,6 +83,7 @@ type segment struct {
 	opSync    seam.Op   // the Sync under way, 0: none
 	syncGoal  syncPoint // what that Sync covers
 	synced    syncPoint // what the last one covered
+	cuts      int32     // Truncates that came back
 	opening   bool      // of a Restored log: its Open has not come back
 	closed    bool      // no batch follows
 	closedAt  seam.Mono // when it rolled
@@ -101,8 +102,11 @@ type segment struct {
 	timeFile  seam.File
 }
 
-// syncPoint is a place within one segment.
-type syncPoint struct{ offset, position int64 }
+// syncPoint is a place within one segment, and how many of its cuts lie before it.
+type syncPoint struct {
+	offset, position int64
+	cuts             int32
+}
 
 // planned is a batch whose Write is under way.
 type planned struct {
@@ -147,6 +151,7 @@ type Log struct {
 	names     uint64  // how many names were made or unmade
 	namesGoal uint64  // covered by the folder Sync under way
 	namesSafe uint64  // covered by folder Syncs that came back
+	unmade    uint64  // the last that was unmade
 	opFolder  seam.Op // the folder Sync under way
 	rootSafe  bool    // the folder's own name is durable
 	opRoot    seam.Op
@@ -406,7 +411,7 @@ func (l *Log) cut(s *segment, fx *seam.Effects) {
 	s.index.rewind(l.failed)
 	l.repairs++
 	op := l.numbers.Op()
-	l.side = append(l.side, sideOp{op: op, kind: sideCut, file: s.file})
+	l.side = append(l.side, sideOp{op: op, kind: sideCut, file: s.file, base: s.base})
 	fx.Files = append(fx.Files, seam.FileOp{Op: op, Deed: seam.Truncate, File: s.file, Size: s.size})
 	fx.Events = append(fx.Events, seam.Event{Kind: seam.Truncated, Topic: l.Topic, Partition: l.Partition, A: l.next, B: gone, Text: "a write failed"})
 }

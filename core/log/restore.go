@@ -19,6 +19,9 @@ func Restore(out *Recovered, folder seam.Path, config Config, numbers Numbers) *
 		if s.synced = (syncPoint{offset: s.base}); s.next <= out.Safe {
 			s.synced = syncPoint{offset: s.next, position: s.size}
 		}
+		if s.next == out.Safe && !out.named {
+			s.cuts = 1 // the last life may have cut something off here and not have synced that
+		}
 		if s.rebuilt {
 			l.remade++
 		}
@@ -95,7 +98,7 @@ func (l *Log) onReopened(side sideOp, fault seam.Fault, fx *seam.Effects) {
 	if s.opening = fault != seam.OK; !s.opening {
 		return
 	}
-	if !s.closed || s.done > s.synced.position {
+	if !s.closed || s.unsynced() {
 		l.dead = fault
 	}
 	fx.Events = append(fx.Events, seam.Event{

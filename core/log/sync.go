@@ -16,7 +16,7 @@ func (l *Log) SyncWanted() bool {
 	if l.opFolder == 0 && l.namesSafe < l.names || l.opRoot == 0 && !l.rootSafe && l.names > 0 {
 		return true
 	}
-	for i := l.segmentOf(l.durable.Offset); i < len(l.segments); i++ {
+	for i := l.segmentOf(l.durable.Segment); i < len(l.segments); i++ {
 		if l.segments[i].syncable() {
 			return true
 		}
@@ -24,15 +24,17 @@ func (l *Log) SyncWanted() bool {
 	return false
 }
 
-// syncable: something was written that no Sync has covered, and none is under way.
+// syncable: something was written, or cut, that no Sync has covered, and none is under way.
 func (s *segment) syncable() bool {
-	return s.opSync == 0 && s.birth != 0 && !s.opening && s.done > s.synced.position
+	return s.opSync == 0 && s.birth != 0 && !s.opening && s.unsynced()
 }
+
+func (s *segment) unsynced() bool { return s.done > s.synced.position || s.cuts > s.synced.cuts }
 
 // ClosedUnsynced says whether a segment that was closed at that time or before, or its name, is not on the disk yet.
 func (l *Log) ClosedUnsynced(at seam.Mono) bool {
-	for i := l.segmentOf(l.durable.Offset); i < len(l.segments); i++ {
-		if s := &l.segments[i]; s.closed && s.closedAt <= at && (s.done > s.synced.position || s.birth > l.namesSafe || !l.rootSafe) {
+	for i := l.segmentOf(l.durable.Segment); i < len(l.segments); i++ {
+		if s := &l.segments[i]; s.closed && s.closedAt <= at && (s.unsynced() || s.birth > l.namesSafe || !l.rootSafe) {
 			return true
 		}
 	}
@@ -52,10 +54,10 @@ func (l *Log) EmitSyncs(closed bool, fx *seam.Effects) (emitted int) {
 		fx.Syncs = append(fx.Syncs, seam.Sync{Op: l.opRoot, Folder: seam.Path{Dir: l.Folder.Dir}})
 		emitted++
 	}
-	for i := l.segmentOf(l.durable.Offset); i < len(l.segments) && emitted < maxSyncsPerCall; i++ {
+	for i := l.segmentOf(l.durable.Segment); i < len(l.segments) && emitted < maxSyncsPerCall; i++ {
 		s := &l.segments[i]
 		if s.syncable() && (s.closed || !closed) {
-			s.opSync, s.syncGoal = l.numbers.Op(), syncPoint{offset: l.writtenUpTo(i), position: s.done}
+			s.opSync, s.syncGoal = l.numbers.Op(), syncPoint{offset: l.writtenUpTo(i), position: s.done, cuts: s.cuts}
 			fx.Syncs = append(fx.Syncs, seam.Sync{Op: s.opSync, File: s.file})
 			emitted++
 		}
@@ -96,7 +98,7 @@ func (l *Log) fileSynced(in *seam.Synced) {
 	for i := len(l.segments) - 1; i >= 0; i-- {
 		if s := &l.segments[i]; s.opSync == in.Op {
 			s.opSync = 0
-			if in.Fault == seam.OK && s.syncGoal.position > s.synced.position {
+			if in.Fault == seam.OK {
 				s.synced = s.syncGoal
 			}
 			return
@@ -104,12 +106,13 @@ func (l *Log) fileSynced(in *seam.Synced) {
 	}
 }
 
-// settle moves durable as far as segments are whole on the disk, one behind the other, names included.
+// settle moves durable as far as segments are whole on the disk, one behind the other, names included. Not past what a
+// repair has cut off or unlinked: until that is on the disk a power cut may bring it back, between the log's batches.
 func (l *Log) settle() (moved bool) {
-	if !l.rootSafe {
+	if !l.rootSafe || l.namesSafe < l.unmade {
 		return false
 	}
-	for i := l.segmentOf(l.durable.Offset); i < len(l.segments); i++ {
+	for i := l.segmentOf(l.durable.Segment); i < len(l.segments); i++ {
 		s := &l.segments[i]
 		if s.birth == 0 || s.birth > l.namesSafe {
 			break
@@ -118,7 +121,7 @@ func (l *Log) settle() (moved bool) {
 			l.durable = Mark{Offset: s.synced.offset, Segment: s.base, Position: s.synced.position}
 			moved = true
 		}
-		if !s.closed || s.synced.position != s.size {
+		if !s.closed || s.done != s.size || s.unsynced() {
 			break
 		}
 	}
@@ -191,8 +194,10 @@ func (l *Log) sideDone(side sideOp, in *seam.Wrote, fx *seam.Effects) {
 		}
 	case sideUnlink:
 		l.names++
+		l.unmade = l.names
 		l.repaired(in.Fault)
 	case sideCut:
+		l.segmentAt(side.base).cuts++
 		l.repaired(in.Fault)
 	case sideOpen:
 		l.onReopened(side, in.Fault, fx)
