@@ -558,3 +558,15 @@ func TestLog(t *testing.T) {
 	})
 	t.Log(totals)
 }
+
+// A name that a power cut brought back: the only segment begins where no log does, and is opened before that is known.
+func TestARecoveryClosesWhatItRemoves(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		d := newDisk(t)
+		d.names["t-0/00000000000000000007.log"] = &inode{dirty: map[int]bool{}}
+		out := runRecovery(t, d, &log.RecoveryRequest{Topic: "t", Folder: seam.Path{Name: "t-0"}, Files: d.entries(), First: 1, Clean: true}, 0)
+		require.Equal(t, seam.OK, out.Fault)
+		require.Zero(t, out.End)
+		require.Empty(t, d.logs())
+	})
+}

@@ -68,6 +68,7 @@ type Recovery struct {
 	small    []smallFile
 	loaded   smallFiles
 	junk     []seam.Path // left by an interrupted deletion or cleaning
+	removed  []seam.File // open, of segments that were cut off
 	mustSync bool
 	now      seam.Mono
 	walk
@@ -552,6 +553,9 @@ func (r *Recovery) close(fx *seam.Effects) {
 		if file := r.out.segments[i].file; file != 0 {
 			r.fileOp(forClose, 0, seam.FileOp{Deed: seam.Close, File: file}, fx)
 		}
+	}
+	for _, file := range r.removed {
+		r.fileOp(forClose, 0, seam.FileOp{Deed: seam.Close, File: file}, fx)
 	}
 	if len(r.pending) == 0 {
 		r.answer(fx)

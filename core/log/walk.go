@@ -307,6 +307,9 @@ func (r *Recovery) cut(why string, fx *seam.Effects) {
 
 func (r *Recovery) discard(s *segment, fx *seam.Effects) {
 	r.out.Cut += s.size
+	if s.file != 0 {
+		r.removed = append(r.removed, s.file)
+	}
 	r.remove(r.path(s.base, ".log"), fx)
 	if s.indexFile != 0 {
 		r.remove(r.path(s.base, ".index"), fx)
