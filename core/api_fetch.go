@@ -218,8 +218,12 @@ func (b *Broker) refresh(f *fetchSlot) (stale bool) {
 			p.Partition, p.Code = 0, wire.UnknownTopicOrPartition
 			continue
 		}
-		p.High, p.Start = target.replica.High().Offset, target.replica.Log.Start()
-		stale = stale || p.Code == wire.None && p.Next == log.AtEnd && p.Offset < p.High
+		high := target.replica.High().Offset
+		if p.Code == wire.None && p.Next == log.AtEnd && p.Offset < high {
+			stale = true // answered now, it is answered as it was: nothing below the high watermark of then
+			continue
+		}
+		p.High, p.Start = high, target.replica.Log.Start()
 	}
 	return stale
 }
