@@ -37,7 +37,9 @@ func newBench(t testing.TB) *bench {
 	w := &bench{t: t, broker: NewBroker(config), now: seam.Now{Mono: 1, Wall: 1_700_000_000_000}, sizes: map[seam.File]int64{}, data: map[seam.File][]byte{}}
 	w.step(&seam.Started{Dirs: []seam.Fault{seam.OK}})
 	w.step(&seam.Opened{Conn: 1, Host: "127.0.0.1", Port: 9092})
-	require.True(t, w.broker.View().Ready)
+	v := View{}
+	w.broker.View(false, &v)
+	require.True(t, v.Ready)
 	return w
 }
 

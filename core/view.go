@@ -1,6 +1,10 @@
 package core
 
-import "rookery/core/seam"
+import (
+	"slices"
+
+	"rookery/core/seam"
+)
 
 // View is the Broker's state as plain values, for whoever checks its laws. It shares nothing with the Broker.
 type View struct {
@@ -10,7 +14,6 @@ type View struct {
 	Fetches    int             // parked
 	Proposals  int             // of metadata, not committed
 	Frames     int64           // bytes of client frames in memory
-	Image      uint64          // digest
 }
 
 // PartitionView is one partition.
@@ -25,11 +28,12 @@ type PartitionView struct {
 	End        int64
 	Next       int64
 	Epoch      int32
-	Parked     int         // batches that somebody waits for
-	Producers  seam.Digest // of what was committed
-	Newest     seam.Digest // the same of each producer's newest batch only: what outlives a crash for certain
-	Epochs     seam.Digest
+	Parked     int // batches that somebody waits for
 	Waiting    []WaitingFetch
+
+	// Filled in a deep view only.
+	Producers seam.Digest // of what was committed
+	Newest    seam.Digest // the same of each producer's newest batch only: what outlives a crash for certain
 }
 
 // WaitingFetch is a parked fetch as one of its partitions sees it.
@@ -40,9 +44,10 @@ type WaitingFetch struct {
 	Deadline seam.Mono
 }
 
-// View describes the Broker as it is between two Steps.
-func (b *Broker) View() View {
-	v := View{Ready: b.phase == phaseReady, Produces: b.waiting, Proposals: b.proposals.Len(), Frames: b.frames, Image: b.image.Digest()}
+// View describes the Broker, as it is between two Steps, into v, whose slices serve again: it is taken after every few
+// Steps. A deep view digests what is known of producers too.
+func (b *Broker) View(deep bool, v *View) {
+	*v = View{Ready: b.phase == phaseReady, Produces: b.waiting, Proposals: b.proposals.Len(), Frames: b.frames, Partitions: v.Partitions[:0]}
 	for i := range b.fetches {
 		if b.fetches[i].live && b.fetches[i].Parked {
 			v.Fetches++
@@ -50,22 +55,18 @@ func (b *Broker) View() View {
 	}
 	for _, p := range b.partitions[1:] {
 		if p != nil && p.replica != nil {
-			v.Partitions = append(v.Partitions, b.viewPartition(p))
+			v.Partitions = slices.Grow(v.Partitions, 1)[:len(v.Partitions)+1]
+			b.viewPartition(p, deep, &v.Partitions[len(v.Partitions)-1])
 		}
 	}
-	return v
 }
 
-func (b *Broker) viewPartition(p *partition) PartitionView {
+func (b *Broker) viewPartition(p *partition, deep bool, v *PartitionView) {
 	r := p.replica
-	v := PartitionView{
+	*v = PartitionView{
 		Topic: p.name(), Index: p.index, Open: p.state == partitionOpen, Durable: r.Durable(), LogStart: r.Log.Start(),
 		DurableEnd: r.Log.Durable().Offset, High: r.High().Offset, End: r.Log.End().Offset, Next: r.Log.Next(),
-		Epoch: r.Epoch(), Parked: r.Parked(), Producers: r.Producers.Digest(true), Newest: r.Producers.Digest(false),
-	}
-	for _, e := range r.Log.Epochs.List {
-		v.Epochs.Int(uint64(e.Epoch))
-		v.Epochs.Int(uint64(e.Start))
+		Epoch: r.Epoch(), Parked: r.Parked(), Waiting: v.Waiting[:0],
 	}
 	for _, i := range p.waiters {
 		f := &b.fetches[i]
@@ -75,5 +76,7 @@ func (b *Broker) viewPartition(p *partition) PartitionView {
 			}
 		}
 	}
-	return v
+	if deep {
+		v.Producers, v.Newest = r.Producers.Digest(true), r.Producers.Digest(false)
+	}
 }

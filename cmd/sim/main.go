@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"time"
 
@@ -25,7 +26,13 @@ import (
 
 var errFailed = errors.New("failed")
 
+// gcPercent lets garbage wait longer than Go does by itself: a run keeps little and throws much away.
+const gcPercent = 800
+
 func main() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	root := &cobra.Command{Use: "sim", Short: "The broker in a simulated world", SilenceUsage: true, SilenceErrors: true}
 	root.AddCommand(runCommand(), replayCommand(), shrinkCommand())
 	if err := root.Execute(); err != nil {
@@ -94,7 +101,7 @@ func replayCommand() *cobra.Command {
 }
 
 func printOne(r *workload.Result) {
-	fmt.Printf("%d steps, %d decisions (%d not benign), %.3f virtual seconds, %d lives\n", r.Steps, r.Decisions, len(r.Trace), float64(r.Virtual)/1e9, r.Lives)
+	fmt.Printf("%d steps, %d decisions (%d not benign), %.3f virtual seconds, %d lives\n", r.Steps, r.Decisions, len(r.Tape.Trace()), float64(r.Virtual)/1e9, r.Lives)
 	fmt.Printf("%d batches acknowledged, %d refused, %d fetches, %d offsets listed\n", r.Acknowledged, r.Refused, r.Fetches, r.Lists)
 	fmt.Print("error codes:")
 	for _, code := range sortedCodes(r.Codes) {
@@ -130,22 +137,23 @@ func shrinkRun(tape *world.Tape, out string, patience time.Duration) error {
 	if first.Failure == nil {
 		return errors.New("that run does not fail; there is nothing to shrink")
 	}
+	trace := first.Tape.Trace()
 	runs, end := 0, time.Now().Add(patience)
 	try := func(trace []world.Decision) ([]world.Decision, bool) {
 		runs++
 		result := workload.Do(world.Recorded(trace), workload.Core(), workload.Options{})
-		return result.Trace, result.Law() == first.Law()
+		return result.Tape.Trace(), result.Law() == first.Law()
 	}
-	small := shrink.Shrink(first.Trace, try, func() bool { return time.Now().After(end) })
+	small := shrink.Shrink(trace, try, func() bool { return time.Now().After(end) })
 	file, err := os.Create(out)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	fmt.Fprintf(file, "# %s, %d decisions of %d\n", first.Law(), len(small), len(first.Trace))
+	fmt.Fprintf(file, "# %s, %d decisions of %d\n", first.Law(), len(small), len(trace))
 	if err := world.WriteTrace(file, small); err != nil {
 		return err
 	}
-	fmt.Printf("%s\ndecisions before=%d after=%d, %d runs\nsim replay %s\n", first.Failure, len(first.Trace), len(small), runs, out)
+	fmt.Printf("%s\ndecisions before=%d after=%d, %d runs\nsim replay %s\n", first.Failure, len(trace), len(small), runs, out)
 	return nil
 }

@@ -31,6 +31,8 @@ type runFlags struct {
 	still   bool
 	keepOn  bool
 	result  string
+	profile string
+	heap    string
 }
 
 func runCommand() *cobra.Command {
@@ -44,11 +46,16 @@ func runCommand() *cobra.Command {
 	c.Flags().BoolVar(&f.still, "no-restart", false, "leave out the restart that ends each run: with --quiet there is none then")
 	c.Flags().BoolVar(&f.keepOn, "keep-on", false, "go on after a failure")
 	c.Flags().StringVar(&f.result, "result", "", "write what the runs came to into this file, for the board")
+	c.Flags().StringVar(&f.profile, "cpuprofile", "", "write a profile of the run into this file, for go tool pprof")
+	c.Flags().StringVar(&f.heap, "memprofile", "", "the same for what was allocated")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if f.seeds == 0 && f.length == 0 {
 			f.seeds = 200
 		}
-		return f.run()
+		if f.profile == "" && f.heap == "" {
+			return f.run()
+		}
+		return profiled(f.profile, f.heap, f.run)
 	}
 	return c
 }

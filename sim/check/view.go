@@ -26,9 +26,8 @@ type PartitionView struct {
 	End           int64
 	Next          int64
 	LeaderEpoch   int32
-	Producers     uint64 // a digest of what is known of its producers
-	Newest        uint64 // a digest of the newest batch of each of them
-	Epochs        uint64 // a digest of its leader epochs
+	Producers     uint64 // a digest of what is known of its producers; 0: not asked for
+	Newest        uint64 // a digest of the newest batch of each of them; 0: not asked for
 	Parked        int    // batches that somebody waits for
 	Fetches       []ParkedFetch
 }
@@ -48,6 +47,7 @@ type Watch struct {
 	deleted map[string]bool // topics that come and go: a partition may be a new one under an old name
 	life    int
 	skip    int
+	view    View
 	seen    map[Partition]mark // of this life
 	epochs  map[Partition]int32
 }
@@ -66,12 +66,13 @@ func NewWatch(laws *Counts, f *Facts) *Watch {
 const every = 8
 
 // After looks at the broker after a Step. quiet: nothing is under way that could still wake a parked request.
-func (w *Watch) After(life int, quiet bool, look func() *View) error {
+func (w *Watch) After(life int, quiet bool, look func(v *View)) error {
 	if w.skip++; w.skip < every && (!quiet || w.skip < 3) {
 		return nil
 	}
 	w.skip = 0
-	v := look()
+	v := &w.view
+	look(v)
 	if !v.Ready {
 		return nil
 	}

@@ -1,6 +1,8 @@
 package workload
 
 import (
+	"slices"
+
 	"rookery/core"
 	"rookery/core/conn"
 	"rookery/core/log"
@@ -14,7 +16,7 @@ import (
 func Core() Broker {
 	return Broker{
 		Parts: coreParts,
-		View:  coreView,
+		View:  coreView(),
 		Fatal: func(e *seam.Event) bool { return e.Kind == seam.DirFailed },
 	}
 }
@@ -65,20 +67,25 @@ func set[T int | int32 | int64 | seam.Mono](value *T, planned T) {
 	}
 }
 
-func coreView(m seam.Machine) *check.View {
-	from := m.(*core.Broker).View()
-	v := &check.View{Ready: from.Ready, Parked: from.Produces + from.Fetches + from.Proposals}
-	for i := range from.Partitions {
-		p := &from.Partitions[i]
-		if !p.Open {
-			continue
+// coreView is the view of one broker after the other; a run looks at one at a time.
+func coreView() func(m seam.Machine, deep bool, v *check.View) {
+	from := core.View{}
+	return func(m seam.Machine, deep bool, v *check.View) {
+		m.(*core.Broker).View(deep, &from)
+		*v = check.View{Ready: from.Ready, Parked: from.Produces + from.Fetches + from.Proposals, Partitions: v.Partitions[:0]}
+		for i := range from.Partitions {
+			if from.Partitions[i].Open {
+				v.Partitions = slices.Grow(v.Partitions, 1)[:len(v.Partitions)+1]
+				viewPartition(&from.Partitions[i], &v.Partitions[len(v.Partitions)-1])
+			}
 		}
-		out := check.PartitionView{Topic: p.Topic, Number: p.Index, LogStart: p.LogStart, Durable: p.DurableEnd, HighWatermark: p.High,
-			End: p.End, Next: p.Next, LeaderEpoch: p.Epoch, Parked: p.Parked, Producers: uint64(p.Producers), Newest: uint64(p.Newest), Epochs: uint64(p.Epochs)}
-		for _, f := range p.Waiting {
-			out.Fetches = append(out.Fetches, check.ParkedFetch{From: f.Offset, MinBytes: f.MinBytes, Alone: f.Parts == 1, Deadline: f.Deadline})
-		}
-		v.Partitions = append(v.Partitions, out)
 	}
-	return v
+}
+
+func viewPartition(p *core.PartitionView, v *check.PartitionView) {
+	*v = check.PartitionView{Topic: p.Topic, Number: p.Index, LogStart: p.LogStart, Durable: p.DurableEnd, HighWatermark: p.High,
+		End: p.End, Next: p.Next, LeaderEpoch: p.Epoch, Parked: p.Parked, Producers: uint64(p.Producers), Newest: uint64(p.Newest), Fetches: v.Fetches[:0]}
+	for _, f := range p.Waiting {
+		v.Fetches = append(v.Fetches, check.ParkedFetch{From: f.Offset, MinBytes: f.MinBytes, Alone: f.Parts == 1, Deadline: f.Deadline})
+	}
 }

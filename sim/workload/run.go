@@ -12,8 +12,9 @@ import (
 // Broker is how a run gets its broker: from core, or from a test.
 type Broker struct {
 	Parts func(p *Plan, tape *world.Tape) world.Parts
-	// View turns a broker's state into the checks' own plain structs; nil: the V laws are not evaluated.
-	View func(m seam.Machine) *check.View
+	// View turns a broker's state into the checks' own plain structs, digests included if deep; nil: the V laws are not
+	// evaluated.
+	View func(m seam.Machine, deep bool, v *check.View)
 	// Fatal says whether an event ends the process.
 	Fatal func(e *seam.Event) bool
 }
@@ -32,7 +33,7 @@ type Result struct {
 	Steps        int
 	Virtual      seam.Mono
 	Decisions    int
-	Trace        []world.Decision
+	Tape         *world.Tape // with the decisions that were taken
 	Requests     int
 	Acknowledged int // produce batches
 	Refused      int
@@ -157,7 +158,7 @@ func (r *Run) observe() {
 	if r.broker.View != nil {
 		r.watch = check.NewWatch(w.Laws, r.facts)
 		w.Watch = func(n *world.Node, m seam.Machine) {
-			if err := r.watch.After(n.Life, n.Quiet(), func() *check.View { return r.broker.View(m) }); err != nil {
+			if err := r.watch.After(n.Life, n.Quiet(), func(v *check.View) { r.broker.View(m, false, v) }); err != nil {
 				w.Fail(err)
 			}
 		}
@@ -330,7 +331,8 @@ func (r *Run) restartEqual() {
 	}
 	w.Node.Shut = true
 	w.Run(w.Now()+30*seam.Second, func() bool { return w.Node.Quiet() && w.Node.Ready })
-	before := r.broker.View(w.Node.Broker())
+	before, after := check.View{}, check.View{}
+	r.broker.View(w.Node.Broker(), true, &before)
 	gentle := r.tape.Choose("restart", 2) == 0
 	if gentle {
 		stopped := false
@@ -350,7 +352,8 @@ func (r *Run) restartEqual() {
 	w.Run(w.Now()+2*seam.Second, nil)
 	if w.Failure() == nil && w.Counts[world.BitRotted] == 0 {
 		w.Laws[check.StateRebuilt]++
-		w.Fail(check.SameState(before, r.broker.View(w.Node.Broker()), gentle && !r.unclean))
+		r.broker.View(w.Node.Broker(), true, &after)
+		w.Fail(check.SameState(&before, &after, gentle && !r.unclean))
 	}
 	w.Node.Shut = false
 }
@@ -397,7 +400,9 @@ func (r *Run) dump() {
 	if r.World.Failure() == nil || r.World.Log == nil || r.broker.View == nil || m == nil {
 		return
 	}
-	for _, p := range r.broker.View(m).Partitions {
+	v := check.View{}
+	r.broker.View(m, true, &v)
+	for _, p := range v.Partitions {
 		r.World.Log(fmt.Sprintf("  %+v", p))
 	}
 }
@@ -406,7 +411,7 @@ func (r *Run) finish() *Result {
 	w, out := r.World, r.result
 	r.dump()
 	out.Failure, out.Hash, out.Steps, out.Virtual = w.Failure(), w.Hash(), w.Steps(), w.Now()
-	out.Decisions, out.Trace = r.tape.Total(), r.tape.Trace()
+	out.Decisions, out.Tape = r.tape.Total(), r.tape
 	out.Faults, out.Laws, out.Lives = w.Counts, *w.Laws, w.Node.Life
 	return out
 }

@@ -27,9 +27,12 @@ type Tape struct {
 	streams  []*Stream
 	byName   map[string]*Stream
 	recorded map[string][]Decision
-	trace    []Decision
+	taken    []taken
 	total    int
 }
+
+// taken is a Decision as it is remembered while the run goes on: there are tens of thousands of them.
+type taken struct{ stream, index, alternatives, choice int32 }
 
 // NewTape grows a fresh tape from a seed.
 func NewTape(seed uint64) *Tape {
@@ -49,7 +52,13 @@ func Recorded(trace []Decision) *Tape {
 }
 
 // Trace is what was decided so far, but for the benign choices, in the order in which it was asked.
-func (t *Tape) Trace() []Decision { return t.trace }
+func (t *Tape) Trace() []Decision {
+	trace := make([]Decision, len(t.taken))
+	for i, d := range t.taken {
+		trace[i] = Decision{t.streams[d.stream].name, int(d.index), int(d.alternatives), int(d.choice)}
+	}
+	return trace
+}
 
 // Total is how many choices were asked for, benign ones included.
 func (t *Tape) Total() int { return t.total }
@@ -59,7 +68,7 @@ func (t *Tape) Stream(name string) *Stream {
 	if s, ok := t.byName[name]; ok {
 		return s
 	}
-	s := &Stream{tape: t, name: name, script: t.recorded[name]}
+	s := &Stream{tape: t, name: name, number: int32(len(t.streams)), script: t.recorded[name]}
 	if t.root != nil {
 		s.source = t.root.Named(name)
 	}
@@ -75,6 +84,7 @@ func (t *Tape) Choose(stream string, n int) int { return t.Stream(stream).Choose
 type Stream struct {
 	tape   *Tape
 	name   string
+	number int32 // among the tape's streams
 	source *rng.Source
 	script []Decision // what is left of the recorded choices
 	next   int
@@ -127,7 +137,7 @@ func (s *Stream) settle(n, choice int) int {
 		choice = s.read(n)
 	}
 	if choice != 0 {
-		s.tape.trace = append(s.tape.trace, Decision{s.name, s.next, n, choice})
+		s.tape.taken = append(s.tape.taken, taken{s.number, int32(s.next), int32(n), int32(choice)})
 	}
 	s.next++
 	s.tape.total++
