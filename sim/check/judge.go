@@ -42,12 +42,22 @@ type judge struct {
 }
 
 func (j *judge) require(holds bool, law Law, format string, args ...any) bool {
+	return j.holds(holds, law) || j.broken(law, format, args...)
+}
+
+// holds and broken are require in two: where a law is asked of each record, its words are put together only when it is
+// broken.
+func (j *judge) holds(holds bool, law Law) bool {
 	j.laws[law]++
-	if !holds && j.failure == nil {
+	return holds
+}
+
+func (j *judge) broken(law Law, format string, args ...any) bool {
+	if j.failure == nil {
 		args = append([]any{j.partition.Topic, j.partition.Number}, args...)
 		j.failure = Fail(law, "%s-%d: "+format, args...)
 	}
-	return holds
+	return false
 }
 
 func (j *judge) partitions() []Partition {
@@ -88,7 +98,7 @@ func (j *judge) logItself() {
 	}
 	for i := range j.log.Entries {
 		e := &j.log.Entries[i]
-		if !j.require(known[e.Value], NothingForeign, "value %#x at %d", e.Value, e.Offset) {
+		if !j.holds(known[e.Value], NothingForeign) && !j.broken(NothingForeign, "value %#x at %d", e.Value, e.Offset) {
 			return
 		}
 	}
@@ -119,24 +129,24 @@ func (j *judge) isThere(a *Append) bool {
 
 func (j *judge) appends() {
 	for _, a := range j.sent {
-		if due, law := j.promised(a); due && !j.require(j.isThere(a), law,
+		if due, law := j.promised(a); due && !j.holds(j.isThere(a), law) && !j.broken(law,
 			"value %#x (%d records, acks %d, sent at %v, acknowledged at %v with offset %d) is at %v",
 			a.First, a.Count, a.Acks, a.Call, a.Return, a.Base, j.at[a.First]) {
 			return
 		}
 		for i := range a.Count {
 			copies := len(j.at[a.First+Value(i)])
-			if a.Producer >= 0 && !j.require(copies <= 1, NoDuplicates, "value %#x of producer %d is at %v", a.First+Value(i), a.Producer, j.at[a.First+Value(i)]) {
+			if a.Producer >= 0 && !j.holds(copies <= 1, NoDuplicates) && !j.broken(NoDuplicates, "value %#x of producer %d is at %v", a.First+Value(i), a.Producer, j.at[a.First+Value(i)]) {
 				return
 			}
-			if !j.require(copies <= a.Attempts, NoDuplicates, "value %#x, sent %d times, is at %v", a.First+Value(i), a.Attempts, j.at[a.First+Value(i)]) {
+			if !j.holds(copies <= a.Attempts, NoDuplicates) && !j.broken(NoDuplicates, "value %#x, sent %d times, is at %v", a.First+Value(i), a.Attempts, j.at[a.First+Value(i)]) {
 				return
 			}
-			if a.Outcome == Refused && !j.require(copies == 0, RefusedIsAbsent, "value %#x was refused and is at %v", a.First+Value(i), j.at[a.First+Value(i)]) {
+			if a.Outcome == Refused && !j.holds(copies == 0, RefusedIsAbsent) && !j.broken(RefusedIsAbsent, "value %#x was refused and is at %v", a.First+Value(i), j.at[a.First+Value(i)]) {
 				return
 			}
 		}
-		if j.deleted && !j.require(!j.survivedDelete(a), RefusedIsAbsent, "value %#x came back after its topic was deleted", a.First) {
+		if j.deleted && !j.holds(!j.survivedDelete(a), RefusedIsAbsent) && !j.broken(RefusedIsAbsent, "value %#x came back after its topic was deleted", a.First) {
 			return
 		}
 	}
@@ -168,7 +178,7 @@ func (j *judge) order() {
 		if found := j.at[a.First]; a.Producer >= 0 && len(found) > 0 {
 			key := run{a.Producer, a.Epoch}
 			before, any := last[key]
-			if !j.require(!any || found[0] > before, ProducerOrder, "value %#x of producer %d is at %d, after a later one at %d", a.First, a.Producer, found[0], before) {
+			if !j.holds(!any || found[0] > before, ProducerOrder) && !j.broken(ProducerOrder, "value %#x of producer %d is at %d, after a later one at %d", a.First, a.Producer, found[0], before) {
 				return
 			}
 			last[key] = found[0] + int64(a.Count) - 1
@@ -195,7 +205,7 @@ func (j *judge) realTime() {
 			most = max(most, returned[next].Base)
 			next++
 		}
-		if !j.require(b.Base > most, RealTime, "value %#x at %d was sent after one at %d was acknowledged", b.First, b.Base, most) {
+		if !j.holds(b.Base > most, RealTime) && !j.broken(RealTime, "value %#x at %d was sent after one at %d was acknowledged", b.First, b.Base, most) {
 			return
 		}
 	}
@@ -213,29 +223,29 @@ func (j *judge) reads() {
 	consumed := map[int64]Value{}
 	for _, r := range j.seen {
 		for i, e := range r.Entries {
-			if i > 0 && !j.require(e.Offset == r.Entries[i-1].Offset+1, ReadsAreSlices, "a read from %d has %d after %d", r.From, e.Offset, r.Entries[i-1].Offset) {
+			if i > 0 && !j.holds(e.Offset == r.Entries[i-1].Offset+1, ReadsAreSlices) && !j.broken(ReadsAreSlices, "a read from %d has %d after %d", r.From, e.Offset, r.Entries[i-1].Offset) {
 				return
 			}
-			if !j.require(e.Offset < r.HighWatermark, ReadsAreSlices, "a read brought %d, the high watermark was %d", e.Offset, r.HighWatermark) {
+			if !j.holds(e.Offset < r.HighWatermark, ReadsAreSlices) && !j.broken(ReadsAreSlices, "a read brought %d, the high watermark was %d", e.Offset, r.HighWatermark) {
 				return
 			}
 			if !j.binding(r) {
 				continue
 			}
 			before, any := consumed[e.Offset]
-			if !j.require(!any || before == e.Value, ReadsAgree, "offset %d was read as %#x and as %#x", e.Offset, before, e.Value) {
+			if !j.holds(!any || before == e.Value, ReadsAgree) && !j.broken(ReadsAgree, "offset %d was read as %#x and as %#x", e.Offset, before, e.Value) {
 				return
 			}
 			consumed[e.Offset] = e.Value
-			if !j.require(e.Offset < j.log.End, NothingTakenBack, "offset %d (value %#x) was read at %v; the log ends at %d", e.Offset, e.Value, r.Return, j.log.End) {
+			if !j.holds(e.Offset < j.log.End, NothingTakenBack) && !j.broken(NothingTakenBack, "offset %d (value %#x) was read at %v; the log ends at %d", e.Offset, e.Value, r.Return, j.log.End) {
 				return
 			}
-			if !j.require(j.log.Entries[e.Offset-j.log.Start].Value == e.Value, ReadsAreSlices, "offset %d was read at %v as %#x, the log has %#x",
+			if !j.holds(j.log.Entries[e.Offset-j.log.Start].Value == e.Value, ReadsAreSlices) && !j.broken(ReadsAreSlices, "offset %d was read at %v as %#x, the log has %#x",
 				e.Offset, r.Return, e.Value, j.log.Entries[e.Offset-j.log.Start].Value) {
 				return
 			}
 		}
-		if j.binding(r) && !j.require(r.HighWatermark <= j.log.End, NothingTakenBack, "the high watermark was shown as %d at %v; the log ends at %d", r.HighWatermark, r.Return, j.log.End) {
+		if j.binding(r) && !j.holds(r.HighWatermark <= j.log.End, NothingTakenBack) && !j.broken(NothingTakenBack, "the high watermark was shown as %d at %v; the log ends at %d", r.HighWatermark, r.Return, j.log.End) {
 			return
 		}
 	}
@@ -267,8 +277,8 @@ func (j *judge) watermarks() {
 			here.rise(floors, r.Call)
 			acked, shown = here.acked, here.shown
 		}
-		if !j.require(r.HighWatermark >= shown.hw, WatermarkNeverBack, "shown as %d to whoever asked at %v (listed %v), and as %d at %v", r.HighWatermark, r.Call, r.Listed, shown.hw, shown.at) ||
-			!j.require(r.HighWatermark >= acked.hw, SeenAfterAck, "shown as %d to whoever asked at %v (listed %v), but acknowledged up to %d at %v", r.HighWatermark, r.Call, r.Listed, acked.hw, acked.at) {
+		if !j.holds(r.HighWatermark >= shown.hw, WatermarkNeverBack) && !j.broken(WatermarkNeverBack, "shown as %d to whoever asked at %v (listed %v), and as %d at %v", r.HighWatermark, r.Call, r.Listed, shown.hw, shown.at) ||
+			!j.holds(r.HighWatermark >= acked.hw, SeenAfterAck) && !j.broken(SeenAfterAck, "shown as %d to whoever asked at %v (listed %v), but acknowledged up to %d at %v", r.HighWatermark, r.Call, r.Listed, acked.hw, acked.at) {
 			return
 		}
 	}

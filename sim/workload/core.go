@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"rookery/core"
+	"rookery/core/batch"
 	"rookery/core/conn"
 	"rookery/core/log"
 	"rookery/core/meta"
@@ -22,7 +23,7 @@ func Core() Broker {
 }
 
 func coreParts(p *Plan, tape *world.Tape) world.Parts {
-	seeds := tape.Stream("seed")
+	seeds, scratch := tape.Stream("seed"), &batch.Scratch{}
 	return world.Parts{
 		Broker: func(life int) seam.Machine { return core.NewBroker(coreConfig(p, seeds, life)) },
 		Actor: func(to seam.Address) seam.Machine {
@@ -32,7 +33,7 @@ func coreParts(p *Plan, tape *world.Tape) world.Parts {
 			return nil
 		},
 		Body: func(_ int, _ seam.Conn, frame []byte) any {
-			body := &conn.Request{}
+			body := &conn.Request{Scratch: scratch}
 			conn.Intake(frame, conn.Limits{}, body)
 			return body
 		},

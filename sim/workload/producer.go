@@ -179,9 +179,8 @@ const windowSize = 5
 
 // sendSome sends one request with the next batch of one lane or of several.
 func (p *producer) sendSome(now seam.Mono, fx *seam.Effects) bool {
-	request := kmsg.NewPtrProduceRequest()
-	request.Version, request.Acks = p.version, p.acks
-	request.TimeoutMillis = int32(1000 + p.stream.Choose(4)*10_000)
+	timeout := int32(1000 + p.stream.Choose(4)*10_000)
+	var request *kmsg.ProduceRequest
 	var sent []*lane
 	var batches []*parcel
 	unknown := false
@@ -192,6 +191,10 @@ func (p *producer) sendSome(now seam.Mono, fx *seam.Effects) bool {
 				fx.Wake(l.resume)
 			}
 			continue
+		}
+		if request == nil {
+			request = kmsg.NewPtrProduceRequest()
+			request.Version, request.Acks, request.TimeoutMillis = p.version, p.acks, timeout
 		}
 		if !p.addTo(request, l, b) {
 			unknown = true

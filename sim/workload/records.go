@@ -25,17 +25,15 @@ type batchSpec struct {
 
 // encode lays a batch out, by hand: Kafka 4.2, record batch v2.
 func (s *batchSpec) encode() []byte {
-	var records []byte
+	b := make([]byte, 61, 61+int(s.count)*(s.padding+recordOverhead))
 	for i := range s.count {
-		records = s.appendRecord(records, i)
+		b = s.appendRecord(b, i)
 	}
 	attributes := uint16(0)
 	if s.compressed {
-		attributes, records = 3, deflate(records)
+		attributes, b = 3, append(b[:61], deflate(b[61:])...)
 	}
 	order := binary.BigEndian
-	b := make([]byte, 61, 61+len(records))
-	b = append(b, records...)
 	order.PutUint32(b[8:], uint32(len(b)-12))
 	order.PutUint32(b[12:], 0xffffffff)
 	b[16] = 2
@@ -51,9 +49,13 @@ func (s *batchSpec) encode() []byte {
 	return b
 }
 
+// recordOverhead is more than a record takes beside its padding.
+const recordOverhead = 40
+
 func (s *batchSpec) appendRecord(b []byte, i int32) []byte {
 	value := s.first + check.Value(i)
-	body := []byte{0}
+	var head [recordOverhead]byte
+	body := append(head[:0], 0)
 	body = binary.AppendVarint(body, int64(i)) // timestamp delta
 	body = binary.AppendVarint(body, int64(i)) // offset delta
 	if s.keyed {
@@ -64,12 +66,12 @@ func (s *batchSpec) appendRecord(b []byte, i int32) []byte {
 	}
 	body = binary.AppendVarint(body, int64(8+s.padding))
 	body = binary.BigEndian.AppendUint64(body, uint64(value))
+	b = binary.AppendVarint(b, int64(len(body)+s.padding+1))
+	b = append(b, body...)
 	for k := range s.padding {
-		body = append(body, byte(value)+byte(k))
+		b = append(b, byte(value)+byte(k))
 	}
-	body = binary.AppendVarint(body, 0) // headers
-	b = binary.AppendVarint(b, int64(len(body)))
-	return append(b, body...)
+	return binary.AppendVarint(b, 0) // headers
 }
 
 func deflate(records []byte) []byte {

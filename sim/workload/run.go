@@ -361,10 +361,11 @@ func (r *Run) restartEqual() {
 // judge reads the logs as they lie on the disk and holds the history against them.
 func (r *Run) judge() {
 	w := r.World
+	all := w.Node.Disk.Walk()
 	for _, p := range r.plan.partitionsOf(r.plan.names()...) {
 		folder := fmt.Sprintf("%s-%d", p.Topic, p.Number)
 		var files []check.File
-		for _, e := range w.Node.Disk.Walk() {
+		for _, e := range all {
 			if name, inside := strings.CutPrefix(e.Path.Name, folder+"/"); inside && !e.Folder {
 				files = append(files, check.File{Name: name, Data: w.Node.Disk.Contents(e.Path)})
 			}

@@ -27,6 +27,8 @@ type session struct {
 	format *kmsg.RequestFormatter
 	agent  agent
 
+	frames      []byte // what is sent is laid out here, Step after Step: the world takes a copy
+	room        []byte // what this Step has left of it
 	inflight    []*call
 	orphans     map[int32]*call // lost with their link
 	correlation int32
@@ -54,6 +56,7 @@ func newSession(run *Run, id int, name string) *session {
 
 // Step is the machine.
 func (s *session) Step(now seam.Now, in seam.Input, fx *seam.Effects) {
+	s.room = s.frames
 	switch in := in.(type) {
 	case *seam.Mail:
 		s.onMail(now.Mono, in, fx)
@@ -153,7 +156,11 @@ func (s *session) tell(request kmsg.Request, fx *seam.Effects) {
 }
 
 func (s *session) post(request kmsg.Request, correlation int32, fx *seam.Effects) {
-	fx.Sends = append(fx.Sends, seam.Send{To: brokerAddress, Data: s.format.AppendRequest(nil, request, correlation)})
+	frame := s.format.AppendRequest(s.room, request, correlation)
+	if s.room = frame[len(frame):]; cap(frame) > cap(s.frames) {
+		s.frames = frame[:0]
+	}
+	fx.Sends = append(fx.Sends, seam.Send{To: brokerAddress, Data: frame})
 	s.run.result.Requests++
 }
 

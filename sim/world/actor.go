@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime/debug"
 
+	"rookery/core/ordered"
 	"rookery/core/seam"
 	"rookery/sim/check"
 )
@@ -23,7 +24,8 @@ type actor struct {
 	machine seam.Machine
 	dead    bool
 
-	inbox   []parcel
+	inbox   ordered.Ring[parcel]
+	turn    func()    // takeTurn
 	turning bool      // a turn is planned
 	busy    seam.Mono // no turn before that
 	alarm   uint64    // counts alarms asked for, so that an old one is known
@@ -34,8 +36,8 @@ type actor struct {
 	ops      map[seam.Op]bool // emitted and not come back
 	reported bool             // it has written to its Broker
 
-	links map[string]*link // of a client, by where they lead to
-	made  uint64           // how many links there were
+	links []*link // of a client, one to each peer
+	made  uint64  // how many links there were
 }
 
 // parcel is an input that waits; poison is what no longer belongs to the machine after the Step.
@@ -45,8 +47,9 @@ type parcel struct {
 }
 
 func (w *World) newActor(n *Node, address seam.Address, name string, m seam.Machine) *actor {
-	return &actor{world: w, node: n, address: address, name: name, machine: m, alarmAt: seam.Never,
-		ops: map[seam.Op]bool{}, links: map[string]*link{}}
+	a := &actor{world: w, node: n, address: address, name: name, machine: m, alarmAt: seam.Never, ops: map[seam.Op]bool{}}
+	a.turn = a.takeTurn
+	return a
 }
 
 func (a *actor) push(in seam.Input) { a.pushLent(in, nil) }
@@ -56,7 +59,7 @@ func (a *actor) pushLent(in seam.Input, lent []byte) {
 	if a.dead {
 		return
 	}
-	a.inbox = append(a.inbox, parcel{in, lent})
+	a.inbox.Push(parcel{in, lent})
 	a.planTurn()
 }
 
@@ -65,18 +68,16 @@ func (a *actor) planTurn() {
 		return
 	}
 	a.turning = true
-	a.world.queue.push(max(a.world.now, a.busy), a.turn)
+	a.world.queue.call(max(a.world.now, a.busy), a.turn)
 }
 
-// turn steps the machine once.
-func (a *actor) turn() {
+// takeTurn steps the machine once.
+func (a *actor) takeTurn() {
 	a.turning = false
-	if a.dead || len(a.inbox) == 0 || a.node.paused() {
+	if a.dead || a.inbox.Len() == 0 || a.node.paused() {
 		return
 	}
-	p := a.inbox[0]
-	a.inbox[0] = parcel{}
-	a.inbox = a.inbox[1:]
+	p := a.inbox.Pop()
 	a.busy = a.world.now + stepTime
 	if a.isDue(p.in) && a.step(p.in) {
 		poison(p.poison)
@@ -84,7 +85,7 @@ func (a *actor) turn() {
 		a.watch()
 		a.maybeRetire()
 	}
-	if len(a.inbox) > 0 {
+	if a.inbox.Len() > 0 {
 		a.planTurn()
 	}
 }
@@ -162,10 +163,11 @@ func (a *actor) wish() {
 		a.spins = 0
 		w.Laws[check.NoSpin]++
 		at = w.now + wait + seam.Mono(w.delays.Choose(4))*100*seam.Microsecond
-	} else if a.spins++; !w.require(a.spins < spinsMax, check.NoSpin, "%s asked %d times in a row to be called again at once", a.name, a.spins) {
+	} else if a.spins++; !w.holds(a.spins < spinsMax, check.NoSpin) {
+		w.broken(check.NoSpin, "%s asked %d times in a row to be called again at once", a.name, a.spins)
 		return
 	}
-	w.queue.push(at, func() {
+	w.queue.call(at, func() {
 		if !a.dead && a.alarm == mine {
 			a.push(&seam.Alarm{})
 		}
@@ -179,8 +181,8 @@ func (a *actor) answer(op seam.Op, in seam.Input, lent []byte) {
 }
 
 func (a *actor) begin(op seam.Op) bool {
-	if !a.world.require(op != 0 && !a.ops[op], check.OpOnce, "%s used op %d again", a.name, op) {
-		return false
+	if !a.world.holds(op != 0 && !a.ops[op], check.OpOnce) {
+		return a.world.broken(check.OpOnce, "%s used op %d again", a.name, op)
 	}
 	a.ops[op] = true
 	return true

@@ -39,11 +39,11 @@ func (d *Disk) cutNames(s *Stream, counts *Counts) {
 	if mode == keepPrefix {
 		prefix = len(d.names) - s.Choose(len(d.names)+1)
 	}
-	for i, op := range d.names {
+	for i := range d.names {
 		if i >= prefix || mode == keepSome && s.Chance(5000) {
 			counts[NameLost]++
 		} else {
-			op.settle()
+			d.names[i].settle()
 		}
 	}
 	d.names = nil
@@ -99,14 +99,17 @@ func (n *inode) cutPower(s *Stream, counts *Counts) {
 	n.cutSize(s, counts)
 	n.pages, n.dirty, n.size = maps.Clone(n.durable), map[int64]bool{}, n.durableSize
 	n.sizeDirty, n.unwritten = false, false
-	for _, p := range n.pages { //tidy:unordered each page by itself
-		p.shared = true
-	}
+	n.freeze()
 	n.cut(n.size)
 	n.dirty = map[int64]bool{}
 	n.durable = maps.Clone(n.pages)
+	n.freeze()
+}
+
+// freeze shares every page, and lets none of them grow into bytes that came after it and are lost.
+func (n *inode) freeze() {
 	for _, p := range n.pages { //tidy:unordered each page by itself
-		p.shared = true
+		p.shared, p.data = true, slices.Clip(p.data)
 	}
 }
 
@@ -116,22 +119,21 @@ func (n *inode) keepPage(number int64) {
 
 // tearPage writes some sectors of a page, by the bits of a mask.
 func (n *inode) tearPage(number int64, mask int) {
-	torn := &page{}
+	torn := make([]byte, pageSize)
 	if old := n.durable[number]; old != nil {
-		torn.data = old.data
+		copy(torn, old.data)
 	}
 	for i := range pageSize / sectorSize {
 		if mask>>i&1 == 0 {
 			continue
 		}
-		sector := torn.data[i*sectorSize : (i+1)*sectorSize]
+		sector := torn[i*sectorSize : (i+1)*sectorSize]
 		if now := n.pages[number]; now != nil {
-			copy(sector, now.data[i*sectorSize:])
-		} else {
-			clear(sector)
+			sector = sector[copy(sector, now.data[min(len(now.data), i*sectorSize):]):]
 		}
+		clear(sector)
 	}
-	n.durable[number] = torn
+	n.durable[number] = &page{data: torn}
 }
 
 // cutSize decides how much of a file's growth or shrinking had reached the platter.

@@ -259,10 +259,10 @@ func (d *Disk) Walk() []seam.Entry {
 
 func (d *Disk) walk(p seam.Path, n *inode, all []seam.Entry) []seam.Entry {
 	for _, name := range slices.Sorted(maps.Keys(n.entries)) {
-		child := n.entries[name]
-		all = append(all, entryOf(join(p, name), child))
+		child, path := n.entries[name], join(p, name)
+		all = append(all, entryOf(path, child))
 		if child.folder {
-			all = d.walk(join(p, name), child, all)
+			all = d.walk(path, child, all)
 		}
 	}
 	return all
@@ -292,14 +292,15 @@ func (d *Disk) note(op nameOp) {
 // folderSynced puts on the platter what had been done in a folder up to the operation numbered mark.
 func (d *Disk) folderSynced(folder *inode, mark int) {
 	kept := d.names[:0]
-	for _, op := range d.names {
-		if op.seq <= mark {
-			op.unsynced = slices.DeleteFunc(op.unsynced, func(n *inode) bool { return n == folder })
+	for i := range d.names {
+		op := &d.names[i]
+		if at := slices.Index(op.unsynced, folder); at >= 0 && op.seq <= mark {
+			op.unsynced = slices.Delete(op.unsynced, at, at+1)
 		}
 		if len(op.unsynced) == 0 {
 			op.settle()
 		} else {
-			kept = append(kept, op)
+			kept = append(kept, *op)
 		}
 	}
 	clear(d.names[len(kept):])
@@ -308,7 +309,7 @@ func (d *Disk) folderSynced(folder *inode, mark int) {
 
 // settle does the operation on the platter. A node has one place there, and what was done to it later wins, in whatever
 // order the folders concerned are synced.
-func (op nameOp) settle() {
+func (op *nameOp) settle() {
 	n := op.node
 	if op.seq < n.settled {
 		return

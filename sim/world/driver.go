@@ -1,6 +1,9 @@
 package world
 
 import (
+	"hash/maphash"
+	"slices"
+
 	"rookery/core/seam"
 	"rookery/sim/check"
 )
@@ -31,7 +34,7 @@ type task struct {
 	at   int64
 	size int64
 	data []byte
-	hash seam.Digest
+	hash uint64
 	path seam.Path
 }
 
@@ -46,6 +49,7 @@ type handle struct {
 	failed bool // law 3 of seam: writes answer Planned until a truncate succeeds
 	syncs  int  // under way
 	lent   []lentRange
+	next   func(late bool) // onAnswer
 }
 
 // lentRange is what a reply that has not been sent was promised of a file.
@@ -54,11 +58,10 @@ type lentRange struct {
 	end int64
 }
 
-func hashOf(b []byte) seam.Digest {
-	var d seam.Digest
-	d.Bytes(b)
-	return d
-}
+var hashSeed = maphash.MakeSeed()
+
+// hashOf tells whether bytes were changed; it says nothing from one process to the next.
+func hashOf(b []byte) uint64 { return maphash.Bytes(hashSeed, b) }
 
 // perform carries out what the last Step asked for. When this is where the process dies, only some of it happens.
 func (a *actor) perform() {
@@ -66,7 +69,9 @@ func (a *actor) perform() {
 	fx := &a.fx
 	a.wish()
 	total := len(fx.Files) + len(fx.Writes) + len(fx.Reads) + len(fx.Syncs) + len(fx.Replies) + len(fx.Sends)
-	w.require(total < 20_000, check.Bounded, "%s asked for %d things in one Step", a.name, total)
+	if !w.holds(total < 20_000, check.Bounded) {
+		w.broken(check.Bounded, "%s asked for %d things in one Step", a.name, total)
+	}
 	left := total + 1
 	if a.node != nil && total > 0 && w.crashes.Chance(w.Rates.KillAtEffect) {
 		left = w.crashes.Choose(total + 1)
@@ -138,8 +143,8 @@ func (a *actor) fileOp(f *seam.FileOp) bool {
 	switch f.Deed {
 	case seam.Create, seam.Open:
 		n := a.node
-		if !a.world.require(f.File != 0 && !n.usedFiles[f.File], check.FileIDOnce, "%s: file %d again", a.name, f.File) {
-			return false
+		if !a.world.holds(f.File != 0 && !n.usedFiles[f.File], check.FileIDOnce) {
+			return a.world.broken(check.FileIDOnce, "%s: file %d again", a.name, f.File)
 		}
 		n.usedFiles[f.File] = true
 		n.files[f.File] = &handle{home: n, id: f.File}
@@ -153,18 +158,18 @@ func (a *actor) fileOp(f *seam.FileOp) bool {
 	case seam.Close:
 		return a.enqueue(f.File, task{kind: closeTask, op: f.Op})
 	case seam.Unlink:
-		return a.checkAtRest(f, func(h *handle) bool { return h.id == f.File }) &&
-			a.enqueue(f.File, task{kind: unlinkTask, op: f.Op})
+		h := a.node.files[f.File]
+		return (h == nil || a.checkAtRest(f, h)) && a.enqueue(f.File, task{kind: unlinkTask, op: f.Op})
 	case seam.Rename, seam.Remove:
 		below := a.node.Disk.find(f.Path)
-		return a.checkAtRest(f, func(h *handle) bool { return h.node != nil && h.node.below(below) }) && a.byPath(*f)
+		return a.checkAtRestBelow(f, below) && a.byPath(*f)
 	}
 	return a.byPath(*f)
 }
 
 // below says whether a node is that node or in that folder.
 func (n *inode) below(top *inode) bool {
-	return top != nil && (n == top || n.parent != nil && n.parent.below(top))
+	return n == top || top.folder && n.parent != nil && n.parent.below(top)
 }
 
 func (a *actor) checkLent(f *seam.FileOp) bool {
@@ -173,21 +178,28 @@ func (a *actor) checkLent(f *seam.FileOp) bool {
 		return true // enqueue says so
 	}
 	for _, l := range h.lent {
-		if !a.world.require(l.end <= f.Size, check.LentUntouched, "truncate of file %d to %d while reply %d has a range up to %d", f.File, f.Size, l.op, l.end) {
+		if !a.world.holds(l.end <= f.Size, check.LentUntouched) {
+			return a.world.broken(check.LentUntouched, "truncate of file %d to %d while reply %d has a range up to %d", f.File, f.Size, l.op, l.end)
+		}
+	}
+	return true
+}
+
+func (a *actor) checkAtRestBelow(f *seam.FileOp, top *inode) bool {
+	if top == nil {
+		return true
+	}
+	for _, h := range a.node.files { //tidy:unordered any of them breaks the law
+		if h.node != nil && h.node.below(top) && !a.checkAtRest(f, h) {
 			return false
 		}
 	}
 	return true
 }
 
-func (a *actor) checkAtRest(f *seam.FileOp, concerned func(*handle) bool) bool {
-	for _, h := range a.node.files { //tidy:unordered any of them breaks the law
-		if concerned(h) && !a.world.require(len(h.queue) == 0 && h.syncs == 0, check.NamesAtRest,
-			"%v of %q while %d operations and %d syncs of file %d are under way", f.Deed, f.Path.Name, len(h.queue), h.syncs, h.id) {
-			return false
-		}
-	}
-	return true
+func (a *actor) checkAtRest(f *seam.FileOp, h *handle) bool {
+	return a.world.holds(len(h.queue) == 0 && h.syncs == 0, check.NamesAtRest) || a.world.broken(check.NamesAtRest,
+		"%v of %q while %d operations and %d syncs of file %d are under way", f.Deed, f.Path.Name, len(h.queue), h.syncs, h.id)
 }
 
 // byPath starts an operation that no file's queue orders.
@@ -232,7 +244,10 @@ func (a *actor) enqueue(id seam.File, t task) bool {
 	if h == nil && a.world.Forgiving {
 		h = &handle{home: a.node, id: id, lost: true}
 	}
-	if !a.world.require(h != nil, check.FileKnown, "%s: op %d on file %d, which is not open", a.name, t.op, id) || !a.begin(t.op) {
+	if !a.world.holds(h != nil, check.FileKnown) {
+		return a.world.broken(check.FileKnown, "%s: op %d on file %d, which is not open", a.name, t.op, id)
+	}
+	if !a.begin(t.op) {
 		return false
 	}
 	t.by = a
@@ -248,15 +263,19 @@ func (h *handle) startNext() {
 	n := h.home
 	w := n.world
 	delay := w.delay(&callTimes, w.Rates.SlowDisk)
-	n.whenAnswered(delay, nil, func(late bool) {
-		t := h.queue[0]
-		h.carryOut(&t, late)
-		h.queue = h.queue[1:]
-		n.outstanding--
-		if len(h.queue) > 0 {
-			h.startNext()
-		}
-	})
+	if h.next == nil {
+		h.next = h.onAnswer
+	}
+	n.whenAnswered(delay, nil, h.next)
+}
+
+func (h *handle) onAnswer(late bool) {
+	h.carryOut(&h.queue[0], late)
+	h.queue = slices.Delete(h.queue, 0, 1)
+	h.home.outstanding--
+	if len(h.queue) > 0 {
+		h.startNext()
+	}
 }
 
 // carryOut does a task and answers it.
@@ -273,7 +292,8 @@ func (h *handle) carryOut(t *task, late bool) {
 
 func (h *handle) carryOutWrite(t *task, late bool) {
 	a, w := t.by, h.home.world
-	if !w.require(hashOf(t.data) == t.hash, check.BytesUntouched, "%s: the bytes of write %d changed before it was done", a.name, t.op) {
+	if !w.holds(hashOf(t.data) == t.hash, check.BytesUntouched) {
+		w.broken(check.BytesUntouched, "%s: the bytes of write %d changed before it was done", a.name, t.op)
 		return
 	}
 	in := &seam.Wrote{Op: t.op, Bytes: int64(len(t.data))}
@@ -383,7 +403,10 @@ func (a *actor) sync(s *seam.Sync) bool {
 	if h == nil && w.Forgiving {
 		h = &handle{home: n, id: s.File, lost: true}
 	}
-	if !w.require(h != nil, check.FileKnown, "%s: sync %d of file %d, which is not open", a.name, s.Op, s.File) || !a.begin(s.Op) {
+	if !w.holds(h != nil, check.FileKnown) {
+		return w.broken(check.FileKnown, "%s: sync %d of file %d, which is not open", a.name, s.Op, s.File)
+	}
+	if !a.begin(s.Op) {
 		return false
 	}
 	op, node := s.Op, h.node

@@ -2,7 +2,6 @@ package world
 
 import (
 	"encoding/binary"
-	"fmt"
 	"slices"
 
 	"rookery/core/seam"
@@ -48,7 +47,7 @@ type link struct {
 // outgoing is a reply that has not been sent.
 type outgoing struct {
 	reply  seam.Reply
-	hash   seam.Digest
+	hash   uint64
 	ranges []lent
 }
 
@@ -65,12 +64,11 @@ func (a *actor) sendPeer(s *seam.Send) {
 	if s.To.Kind != seam.ToPeer {
 		return
 	}
-	key := fmt.Sprintf("%s:%d", s.To.Host, s.To.Port)
-	l := a.links[key]
+	l := a.linkTo(s.To)
 	if l == nil {
 		a.made++
 		l = &link{world: a.world, client: a, number: a.made, to: s.To, node: a.world.Node}
-		a.links[key] = l
+		a.links = append(a.links, l)
 		l.dial()
 	}
 	data := slices.Clone(s.Data)
@@ -79,6 +77,16 @@ func (a *actor) sendPeer(s *seam.Send) {
 	} else {
 		l.upload(data)
 	}
+}
+
+// linkTo is the link to a peer; nil: there is none.
+func (a *actor) linkTo(peer seam.Address) *link {
+	for _, l := range a.links {
+		if l.to.Host == peer.Host && l.to.Port == peer.Port {
+			return l
+		}
+	}
+	return nil
 }
 
 func (l *link) dial() {
@@ -120,7 +128,7 @@ func (l *link) upload(data []byte) {
 		w.After(w.delay(&linkTimes, 0), l.Cut) // they may
 	}
 	l.lastUp = max(l.lastUp, l.stalledUntil, w.now+w.delay(&linkTimes, w.Rates.SlowLink))
-	w.queue.push(l.lastUp, func() {
+	w.queue.call(l.lastUp, func() {
 		if l.cut || l.noticed {
 			return
 		}
@@ -161,7 +169,8 @@ func (a *actor) credit(c *seam.Credit) {
 		return
 	}
 	l := a.node.conns[c.Conn]
-	if !a.world.require(l != nil && !l.hungUp, check.ConnKnown, "%s: credit for connection %d, which is gone", a.name, c.Conn) {
+	if !a.world.holds(l != nil && !l.hungUp, check.ConnKnown) {
+		a.world.broken(check.ConnKnown, "%s: credit for connection %d, which is gone", a.name, c.Conn)
 		return
 	}
 	l.credit += c.Bytes
@@ -176,7 +185,9 @@ func (a *actor) credit(c *seam.Credit) {
 func (n *Node) checkCredit() {
 	for _, l := range n.conns { //tidy:unordered any of them breaks the law
 		if len(l.inbound) > 0 && !l.cut && !l.noticed && !l.closing {
-			n.world.require(l.credit > 0, check.CreditGiven, "connection %d waits with %d frames and credit %d", l.conn, len(l.inbound), l.credit)
+			if !n.world.holds(l.credit > 0, check.CreditGiven) {
+				n.world.broken(check.CreditGiven, "connection %d waits with %d frames and credit %d", l.conn, len(l.inbound), l.credit)
+			}
 		}
 	}
 	n.world.Laws[check.CreditGiven]++
@@ -200,15 +211,18 @@ func (a *actor) reply(r *seam.Reply) bool {
 	}
 	w, n := a.world, a.node
 	l := n.conns[r.Conn]
-	if !w.require(l != nil && !l.hungUp, check.ConnKnown, "%s: reply %d to connection %d, which is gone", a.name, r.Op, r.Conn) || !a.begin(r.Op) {
+	if !w.holds(l != nil && !l.hungUp, check.ConnKnown) {
+		return w.broken(check.ConnKnown, "%s: reply %d to connection %d, which is gone", a.name, r.Op, r.Conn)
+	}
+	if !a.begin(r.Op) {
 		return false
 	}
 	out := &outgoing{reply: *r, hash: hashOf(r.Head)}
 	out.reply.Body = nil
 	for _, g := range r.Body {
 		h := n.files[g.File]
-		if !w.require(h != nil && h.node != nil, check.FileKnown, "%s: reply %d has a range of file %d, which is not open", a.name, r.Op, g.File) {
-			return false
+		if !w.holds(h != nil && h.node != nil, check.FileKnown) {
+			return w.broken(check.FileKnown, "%s: reply %d has a range of file %d, which is not open", a.name, r.Op, g.File)
 		}
 		h.lent = append(h.lent, lentRange{r.Op, g.At + int64(g.Len)})
 		out.ranges = append(out.ranges, lent{h, h.node, g.At, g.Len, g.Before})
@@ -226,7 +240,7 @@ func (l *link) sendNext() {
 	w := l.world
 	l.sending = true
 	life := l.life
-	w.queue.push(max(w.now+w.delay(&linkTimes, w.Rates.SlowLink)/4, l.stalledUntil), func() {
+	w.queue.call(max(w.now+w.delay(&linkTimes, w.Rates.SlowLink)/4, l.stalledUntil), func() {
 		if !l.node.Up || l.node.Life != life {
 			return
 		}
@@ -242,7 +256,9 @@ func (l *link) sendNext() {
 func (l *link) finish(out *outgoing) {
 	w, n := l.world, l.node
 	r := &out.reply
-	w.require(hashOf(r.Head) == out.hash, check.HeadUntouched, "the head of reply %d changed before it was sent", r.Op)
+	if !w.holds(hashOf(r.Head) == out.hash, check.HeadUntouched) {
+		w.broken(check.HeadUntouched, "the head of reply %d changed before it was sent", r.Op)
+	}
 	in := &seam.Sent{Op: r.Op, Conn: r.Conn}
 	if l.cut || l.noticed {
 		in.Fault = seam.Gone
@@ -266,7 +282,11 @@ func (l *link) finish(out *outgoing) {
 // assemble reads a reply's ranges from the disk, now.
 func (l *link) assemble(out *outgoing) ([]byte, bool) {
 	w := l.world
-	frame, done := []byte(nil), int32(0)
+	size, done := len(out.reply.Head), int32(0)
+	for _, g := range out.ranges {
+		size += int(g.length)
+	}
+	frame := make([]byte, 0, size)
 	for _, g := range out.ranges {
 		frame = append(frame, out.reply.Head[done:g.before]...)
 		done = g.before
@@ -274,19 +294,21 @@ func (l *link) assemble(out *outgoing) ([]byte, bool) {
 			w.Counts[RangeFailed]++
 			return nil, false
 		}
-		bytes := g.node.read(g.at, int64(g.length))
-		if !w.require(len(bytes) == int(g.length), check.LentUntouched, "reply %d promised %d bytes at %d of file %d, which has %d",
-			out.reply.Op, g.length, g.at, g.handle.id, g.node.size) {
-			return nil, false
+		if !w.holds(g.at+int64(g.length) <= g.node.size, check.LentUntouched) {
+			return nil, w.broken(check.LentUntouched, "reply %d promised %d bytes at %d of file %d, which has %d",
+				out.reply.Op, g.length, g.at, g.handle.id, g.node.size)
 		}
-		frame = append(frame, bytes...)
+		frame = frame[:len(frame)+int(g.length)]
+		g.node.readInto(frame[len(frame)-int(g.length):], g.at)
 	}
 	frame = append(frame, out.reply.Head[done:]...)
 	if len(frame) == 0 {
 		return frame, true
 	}
 	whole := len(frame) >= 4 && int(binary.BigEndian.Uint32(frame)) == len(frame)-4
-	w.require(whole, check.MachineHolds, "reply %d is %d bytes long and says otherwise", out.reply.Op, len(frame))
+	if !w.holds(whole, check.MachineHolds) {
+		w.broken(check.MachineHolds, "reply %d is %d bytes long and says otherwise", out.reply.Op, len(frame))
+	}
 	return frame, whole
 }
 
@@ -304,7 +326,7 @@ func (l *link) download(frame []byte) {
 		return
 	}
 	l.lastDn = max(l.lastDn, l.stalledUntil, w.now+w.delay(&linkTimes, w.Rates.SlowLink))
-	w.queue.push(l.lastDn, func() {
+	w.queue.call(l.lastDn, func() {
 		if l.told || l.client.dead {
 			l.lose(sent, frame)
 			return
@@ -341,7 +363,7 @@ func (l *link) Cut() {
 func (l *link) reset() {
 	l.cut, l.noticed = true, true
 	w := l.world
-	w.queue.push(max(l.lastDn, w.now+w.delay(&linkTimes, w.Rates.SlowLink)), l.tellClient)
+	w.queue.call(max(l.lastDn, w.now+w.delay(&linkTimes, w.Rates.SlowLink)), l.tellClient)
 }
 
 func (l *link) tellClient() {
@@ -354,9 +376,8 @@ func (l *link) tellClient() {
 
 // forget makes way for another link once the client has been told that this one is gone; what it sends until then is lost.
 func (a *actor) forget(peer seam.Address, number uint64) {
-	key := fmt.Sprintf("%s:%d", peer.Host, peer.Port)
-	if l := a.links[key]; l != nil && l.number == number {
-		delete(a.links, key)
+	if l := a.linkTo(peer); l != nil && l.number == number {
+		a.links = slices.DeleteFunc(a.links, func(other *link) bool { return other == l })
 	}
 }
 

@@ -18,18 +18,9 @@ func (w *World) Client(name string, m seam.Machine) (kill func()) {
 // killClient ends a client: its links break, and nothing more is delivered to it.
 func (w *World) killClient(a *actor) {
 	a.dead = true
-	for _, l := range a.openLinks() {
+	for _, l := range a.links {
 		l.Cut()
 	}
-}
-
-// openLinks lists a client's links; it has one a peer.
-func (a *actor) openLinks() []*link {
-	var links []*link
-	for _, l := range a.links { //tidy:unordered there is one node
-		links = append(links, l)
-	}
-	return links
 }
 
 // Unleash lets the nemesis loose: it wakes every so often and does one of the bigger faults, by the rates' weights.
@@ -103,7 +94,7 @@ func (w *World) startAfterKill(lull seam.Mono) {
 
 func (w *World) cutSome() {
 	for _, a := range w.clients {
-		for _, l := range a.openLinks() {
+		for _, l := range a.links {
 			if w.nemesis.Choose(2) == 1 {
 				l.Cut()
 			}
@@ -138,8 +129,11 @@ func (n *Node) Rot() {
 	node := old[w.nemesis.Choose(len(old))]
 	at := int64(w.nemesis.Choose(int(min(node.size, 1<<30))))
 	bit := byte(1) << w.nemesis.Choose(8)
-	p := node.writable(at / pageSize)
-	p.data[at%pageSize] ^= bit
+	turned := make([]byte, 1)
+	node.readInto(turned, at)
+	turned[0] ^= bit
+	node.write(at, turned)
+	p := node.pages[at/pageSize]
 	node.keepPage(at / pageSize)
 	p.shared = true
 	delete(node.dirty, at/pageSize)
@@ -174,7 +168,7 @@ func (d *Disk) pointsOnPlatter() map[string]int64 {
 	if n = n.durableEntries["recovery-point-offset-checkpoint"]; n == nil || n.durable[0] == nil {
 		return points
 	}
-	for _, line := range strings.Split(string(n.durable[0].data[:min(n.durableSize, pageSize)]), "\n") {
+	for _, line := range strings.Split(string(n.durable[0].data[:min(n.durableSize, int64(len(n.durable[0].data)))]), "\n") {
 		if f := strings.Fields(line); len(f) == 3 {
 			points[f[0]+"-"+f[1]], _ = strconv.ParseInt(f[2], 10, 64)
 		}

@@ -25,6 +25,7 @@ type Node struct {
 
 	outstanding int        // operations of the disk, letters and replies under way
 	pending     []*pending // those that a death may leave half done
+	answers     []*answer  // that serve again
 	conns       map[seam.Conn]*link
 	files       map[seam.File]*handle
 	usedFiles   map[seam.File]bool
@@ -196,7 +197,7 @@ func (n *Node) paused() bool { return n != nil && n.pausedUntil > n.world.now }
 // goOn lets the machines of a process that was paused take their turns again.
 func (n *Node) goOn() {
 	for _, a := range n.actors {
-		if len(a.inbox) > 0 {
+		if a.inbox.Len() > 0 {
 			a.planTurn()
 		}
 	}
@@ -240,28 +241,43 @@ func (n *Node) outstand(carry func()) *pending {
 
 // whenAnswered runs something when the disk has answered, which a hung disk does late or not at all.
 func (n *Node) whenAnswered(delay seam.Mono, p *pending, run func(late bool)) {
-	w, life, born := n.world, n.Life, n.world.now
-	var settle func()
-	settle = func() {
-		if !n.Up || n.Life != life {
-			return
-		}
-		late := false
-		if n.hungUntil > w.now {
-			if w.now-born < w.Patience {
-				w.queue.push(min(n.hungUntil+delay, born+w.Patience), settle)
-				return
-			}
-			late = true
-			w.Counts[AnsweredLate]++
-		}
-		if p != nil {
-			p.done = true
-			n.outstanding--
-		}
-		run(late)
+	x := &answer{}
+	if last := len(n.answers) - 1; last >= 0 {
+		x, n.answers = n.answers[last], n.answers[:last]
 	}
-	w.queue.push(w.now+delay, settle)
+	*x = answer{n, n.Life, n.world.now, delay, p, run}
+	n.world.queue.push(n.world.now+delay, x)
+}
+
+// answer is one that the disk owes.
+type answer struct {
+	node  *Node
+	life  int
+	born  seam.Mono
+	delay seam.Mono
+	of    *pending // nil: it is counted in a file's queue
+	run   func(late bool)
+}
+
+func (x *answer) happen() {
+	n, w := x.node, x.node.world
+	late := n.hungUntil > w.now
+	switch {
+	case !n.Up || n.Life != x.life:
+		return
+	case late && w.now-x.born < w.Patience:
+		w.queue.push(min(n.hungUntil+x.delay, x.born+w.Patience), x)
+		return
+	case late:
+		w.Counts[AnsweredLate]++
+	}
+	if x.of != nil {
+		x.of.done = true
+		n.outstanding--
+	}
+	run := x.run
+	n.answers = append(n.answers, x)
+	run(late)
 }
 
 // Quiet says whether nothing is under way that could wake anything but time and clients.
@@ -270,7 +286,7 @@ func (n *Node) Quiet() bool {
 		return false
 	}
 	for _, a := range n.actors {
-		if len(a.inbox) > 0 || a.alarmAt != seam.Never && a.alarmAt <= a.clock().Mono {
+		if a.inbox.Len() > 0 || a.alarmAt != seam.Never && a.alarmAt <= a.clock().Mono {
 			return false
 		}
 	}
@@ -317,7 +333,7 @@ func (n *Node) actorAt(from *actor, to seam.Address) *actor {
 
 // maybeRetire drops a machine that has reported and waits for nothing any more.
 func (a *actor) maybeRetire() {
-	if a.node == nil || a.address.Kind == seam.ToBroker || !a.reported || len(a.ops) > 0 || len(a.inbox) > 0 || a.alarmAt != seam.Never {
+	if a.node == nil || a.address.Kind == seam.ToBroker || !a.reported || len(a.ops) > 0 || a.inbox.Len() > 0 || a.alarmAt != seam.Never {
 		return
 	}
 	a.dead = true
@@ -358,10 +374,12 @@ func (a *actor) free(id seam.Lease) {
 		return
 	}
 	l := a.node.leases[id]
-	if a.world.require(l != nil, check.LeaseOnce, "%s freed lease %d, which it does not hold", a.name, id) {
-		poison(l.frame)
-		delete(a.node.leases, id)
+	if !a.world.holds(l != nil, check.LeaseOnce) {
+		a.world.broken(check.LeaseOnce, "%s freed lease %d, which it does not hold", a.name, id)
+		return
 	}
+	poison(l.frame)
+	delete(a.node.leases, id)
 }
 
 // Leases is how many frames the process holds.

@@ -1,22 +1,34 @@
 package world
 
+import "slices"
+
 // pageSize is the unit in which the page cache is written back, sectorSize the unit that a disk writes whole.
 const (
 	pageSize   = 4096
 	sectorSize = 512
 )
 
-// page is never changed once it is shared with the platter or with a sync under way.
+// page is never changed once it is shared with the platter or with a sync under way. Pages that follow one another by
+// appends lie in the same bytes: most files are small, and most of what is written to them goes to their end.
 type page struct {
 	shared bool
-	data   [pageSize]byte
+	data   []byte // what is beyond it is zero
+	frozen int    // how many of these bytes are an older page's too
 }
 
 func (n *inode) write(at int64, data []byte) {
 	for done := 0; done < len(data); {
 		number, offset := (at+int64(done))/pageSize, int((at+int64(done))%pageSize)
-		p := n.writable(number)
-		done += copy(p.data[offset:], data[done:])
+		part := data[done:min(len(data), done+pageSize-offset)]
+		p := n.writable(number, offset)
+		if gap := offset - len(p.data); gap > 0 {
+			p.data = append(p.data, make([]byte, gap)...)
+		}
+		if more := offset + len(part) - len(p.data); more > 0 {
+			p.data = append(p.data, part[len(part)-more:]...)
+		}
+		copy(p.data[offset:], part)
+		done += len(part)
 	}
 	n.grow(at + int64(len(data)))
 }
@@ -27,18 +39,18 @@ func (n *inode) grow(size int64) {
 	}
 }
 
-// writable is a page of the cache that may be changed.
-func (n *inode) writable(number int64) *page {
+// writable is a page of the cache that may be changed from an offset on.
+func (n *inode) writable(number int64, offset int) *page {
 	p := n.pages[number]
-	if p == nil || p.shared {
-		fresh := &page{}
-		if p != nil {
-			fresh.data = p.data
-		}
-		p = fresh
-		n.pages[number] = p
+	switch {
+	case p == nil:
+		p = &page{}
+	case offset < p.frozen || p.shared && offset < len(p.data):
+		p = &page{data: slices.Clone(p.data)}
+	case p.shared:
+		p = &page{data: p.data, frozen: len(p.data)}
 	}
-	n.dirty[number] = true
+	n.pages[number], n.dirty[number] = p, true
 	return p
 }
 
@@ -55,9 +67,11 @@ func (n *inode) readInto(b []byte, at int64) {
 	for done := 0; done < len(b); {
 		number, offset := (at+int64(done))/pageSize, int((at+int64(done))%pageSize)
 		length := min(len(b)-done, pageSize-offset)
-		if p := n.pages[number]; p != nil {
-			copy(b[done:done+length], p.data[offset:])
+		part := b[done : done+length]
+		if p := n.pages[number]; p != nil && offset < len(p.data) {
+			part = part[copy(part, p.data[offset:]):]
 		}
+		clear(part)
 		done += length
 	}
 }
@@ -80,7 +94,9 @@ func (n *inode) cut(size int64) {
 		}
 	}
 	if offset := size % pageSize; offset != 0 && n.pages[size/pageSize] != nil {
-		clear(n.writable(size / pageSize).data[offset:])
+		p := n.writable(size/pageSize, len(n.pages[size/pageSize].data))
+		length := min(len(p.data), int(offset))
+		p.data, p.frozen = p.data[:length:length], min(length, p.frozen)
 	}
 }
 

@@ -27,7 +27,7 @@ type Tape struct {
 	streams  []*Stream
 	byName   map[string]*Stream
 	recorded map[string][]Decision
-	taken    []taken
+	taken    [][]taken // the last one is being filled
 	total    int
 }
 
@@ -53,11 +53,22 @@ func Recorded(trace []Decision) *Tape {
 
 // Trace is what was decided so far, but for the benign choices, in the order in which it was asked.
 func (t *Tape) Trace() []Decision {
-	trace := make([]Decision, len(t.taken))
-	for i, d := range t.taken {
-		trace[i] = Decision{t.streams[d.stream].name, int(d.index), int(d.alternatives), int(d.choice)}
+	var trace []Decision
+	for _, some := range t.taken {
+		for _, d := range some {
+			trace = append(trace, Decision{t.streams[d.stream].name, int(d.index), int(d.alternatives), int(d.choice)})
+		}
 	}
 	return trace
+}
+
+func (t *Tape) remember(d taken) {
+	last := len(t.taken) - 1
+	if last < 0 || len(t.taken[last]) == cap(t.taken[last]) {
+		t.taken = append(t.taken, make([]taken, 0, 4096))
+		last++
+	}
+	t.taken[last] = append(t.taken[last], d)
 }
 
 // Total is how many choices were asked for, benign ones included.
@@ -137,7 +148,7 @@ func (s *Stream) settle(n, choice int) int {
 		choice = s.read(n)
 	}
 	if choice != 0 {
-		s.tape.taken = append(s.tape.taken, taken{s.number, int32(s.next), int32(n), int32(choice)})
+		s.tape.remember(taken{s.number, int32(s.next), int32(n), int32(choice)})
 	}
 	s.next++
 	s.tape.total++

@@ -87,16 +87,24 @@ func (w *World) Fail(err error) {
 }
 
 func (w *World) require(holds bool, law check.Law, format string, args ...any) bool {
+	return w.holds(holds, law) || w.broken(law, format, args...)
+}
+
+// holds and broken are require in two: where a law is asked of each effect, its words are put together only when it is
+// broken.
+func (w *World) holds(holds bool, law check.Law) bool {
 	w.Laws[law]++
-	if !holds {
-		w.Fail(check.Fail(law, format, args...))
-	}
 	return holds
+}
+
+func (w *World) broken(law check.Law, format string, args ...any) bool {
+	w.Fail(check.Fail(law, format, args...))
+	return false
 }
 
 // After runs a function when some time has passed.
 func (w *World) After(delay seam.Mono, run func()) {
-	w.queue.push(w.now+max(delay, 0), run)
+	w.queue.call(w.now+max(delay, 0), run)
 }
 
 // Run lets time pass until there is nothing left to do, the time has come, a law is broken, or done says so.
@@ -105,7 +113,7 @@ func (w *World) Run(until seam.Mono, done func() bool) {
 		e := w.queue.pop()
 		w.now = e.at
 		w.events++
-		e.run()
+		e.what.happen()
 		if done != nil && done() {
 			return
 		}
@@ -132,10 +140,17 @@ func (w *World) delay(table *[8]seam.Mono, slowRate int) seam.Mono {
 
 // event is something that happens at a moment; events of one moment happen in the order in which they were planned.
 type event struct {
-	at  seam.Mono
-	seq uint64
-	run func()
+	at   seam.Mono
+	seq  uint64
+	what happening
 }
+
+// happening is what an event does: a function, or a struct of which there are too many to make a closure for each.
+type happening interface{ happen() }
+
+type call func()
+
+func (c call) happen() { c() }
 
 // queue is a binary heap of events by (at, seq).
 type queue struct {
@@ -151,9 +166,11 @@ func (q *queue) less(i, j int) bool {
 	return a.at < b.at || a.at == b.at && a.seq < b.seq
 }
 
-func (q *queue) push(at seam.Mono, run func()) {
+func (q *queue) call(at seam.Mono, run func()) { q.push(at, call(run)) }
+
+func (q *queue) push(at seam.Mono, what happening) {
 	q.seq++
-	q.heap = append(q.heap, event{at, q.seq, run})
+	q.heap = append(q.heap, event{at, q.seq, what})
 	for i := len(q.heap) - 1; i > 0; {
 		up := (i - 1) / 2
 		if !q.less(i, up) {
