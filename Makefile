@@ -32,7 +32,7 @@ build:
 
 quick: format vet
 	$(GO) test ./specs ./core/...
-	$(GO) run ./cmd/sim run --seeds $(SEEDS) --for 25s
+	$(GO) run ./cmd/sim run --brief --seeds $(SEEDS)
 
 check: format vet lines
 	$(GO) test -count=1 ./specs

@@ -1,9 +1,9 @@
 // Command sim runs the broker's own code in a simulated world, one seed a run.
 //
-//	sim run --seeds 2000 [--from 1] [--for 10m] [--workers 2] [--quiet]
-//	sim replay SEED|TRACEFILE [-v]
+//	sim run --seeds 2000 [--from 1] [--for 10m] [--workers 2] [--quiet] [--brief]
+//	sim replay SEED|TRACEFILE [-v] [--brief]
 //	sim replay --tape FILE                 what a real broker recorded (rookery dev --record FILE)
-//	sim shrink SEED|TRACEFILE [-o FILE]
+//	sim shrink SEED|TRACEFILE [-o FILE] [--brief]
 //
 // Rules: run ends with a table of what was done and exits with 1 if any seed failed or a counter that must not be zero
 // is; replay's last line is hash=<16 hex digits>, and the same seed prints the same hash in every process.
@@ -65,7 +65,7 @@ func readTrace(path string) ([]world.Decision, error) {
 }
 
 func replayCommand() *cobra.Command {
-	var verbose, quiet bool
+	var verbose, quiet, brief bool
 	var recorded string
 	c := &cobra.Command{Use: "replay SEED|TRACEFILE|--tape FILE", Short: "Run one seed, trace or recording again"}
 	c.Args = func(c *cobra.Command, args []string) error {
@@ -77,6 +77,7 @@ func replayCommand() *cobra.Command {
 	c.Flags().StringVar(&recorded, "tape", "", "step the core through what a real broker recorded (rookery dev --record FILE)")
 	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "print every step")
 	c.Flags().BoolVar(&quiet, "quiet", false, "no faults")
+	c.Flags().BoolVar(&brief, "brief", false, "the seed's short life")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if recorded != "" {
 			return replayRecording(recorded)
@@ -85,7 +86,7 @@ func replayCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		options := workload.Options{Quiet: quiet}
+		options := workload.Options{Quiet: quiet, Brief: brief}
 		if verbose {
 			options.Log = func(line string) { fmt.Println(line) }
 		}
@@ -115,9 +116,11 @@ func printOne(r *workload.Result) {
 
 func shrinkCommand() *cobra.Command {
 	var out string
+	var brief bool
 	var patience time.Duration
 	c := &cobra.Command{Use: "shrink SEED|TRACEFILE", Short: "Make a failing run small", Args: cobra.ExactArgs(1)}
 	c.Flags().StringVarP(&out, "output", "o", "", "write the trace there (default SEED.trace)")
+	c.Flags().BoolVar(&brief, "brief", false, "the seed's short life; a trace says by itself whose it is")
 	c.Flags().DurationVar(&patience, "for", 2*time.Minute, "stop after this time")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		tape, err := tapeOf(args[0])
@@ -127,13 +130,13 @@ func shrinkCommand() *cobra.Command {
 		if out == "" {
 			out = args[0] + ".trace"
 		}
-		return shrinkRun(tape(), out, patience)
+		return shrinkRun(tape(), brief, out, patience)
 	}
 	return c
 }
 
-func shrinkRun(tape *world.Tape, out string, patience time.Duration) error {
-	first := workload.Do(tape, workload.Core(), workload.Options{})
+func shrinkRun(tape *world.Tape, brief bool, out string, patience time.Duration) error {
+	first := workload.Do(tape, workload.Core(), workload.Options{Brief: brief})
 	if first.Failure == nil {
 		return errors.New("that run does not fail; there is nothing to shrink")
 	}

@@ -28,6 +28,7 @@ type runFlags struct {
 	length  time.Duration
 	workers int
 	quiet   bool
+	brief   bool
 	still   bool
 	keepOn  bool
 	result  string
@@ -43,6 +44,7 @@ func runCommand() *cobra.Command {
 	c.Flags().DurationVar(&f.length, "for", 0, "how long (0: until the seeds are through)")
 	c.Flags().IntVar(&f.workers, "workers", 2, "runs side by side")
 	c.Flags().BoolVar(&f.quiet, "quiet", false, "no faults")
+	c.Flags().BoolVar(&f.brief, "brief", false, "short lives: the same faults and laws, fewer operations a seed")
 	c.Flags().BoolVar(&f.still, "no-restart", false, "leave out the restart that ends each run: with --quiet there is none then")
 	c.Flags().BoolVar(&f.keepOn, "keep-on", false, "go on after a failure")
 	c.Flags().StringVar(&f.result, "result", "", "write what the runs came to into this file, for the board")
@@ -129,7 +131,7 @@ func (f *runFlags) take(t *tally, start time.Time) (uint64, bool) {
 }
 
 func (f *runFlags) one(t *tally, seed uint64) {
-	options := workload.Options{Quiet: f.quiet, NoRestart: f.still}
+	options := workload.Options{Quiet: f.quiet, Brief: f.brief, NoRestart: f.still}
 	result := workload.Do(world.NewTape(seed), workload.Core(), options)
 	twice := seed%twiceEvery == 0
 	if twice && result.Failure == nil {
@@ -137,10 +139,10 @@ func (f *runFlags) one(t *tally, seed uint64) {
 			result.Failure = fmt.Errorf("DET: the second run has hash %016x after %d steps, the first %016x after %d", again.Hash, again.Steps, result.Hash, result.Steps)
 		}
 	}
-	t.add(seed, result, twice, f.keepOn)
+	t.add(seed, result, twice, f)
 }
 
-func (t *tally) add(seed uint64, r *workload.Result, twice, keepOn bool) {
+func (t *tally) add(seed uint64, r *workload.Result, twice bool, f *runFlags) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.seeds++
@@ -164,8 +166,12 @@ func (t *tally) add(seed uint64, r *workload.Result, twice, keepOn bool) {
 	}
 	if r.Failure != nil {
 		t.failed = append(t.failed, failure{seed, r.Law(), r.Failure.Error()})
-		fmt.Printf("SEED %d FAILED %s\n  sim replay %d -v    sim shrink %d\n", seed, firstLines(r.Failure.Error(), 30), seed, seed)
-		t.stop = t.stop || !keepOn
+		flag := ""
+		if f.brief {
+			flag = " --brief"
+		}
+		fmt.Printf("SEED %d FAILED %s\n  sim replay %d -v%s    sim shrink %d%s\n", seed, firstLines(r.Failure.Error(), 30), seed, flag, seed, flag)
+		t.stop = t.stop || !f.keepOn
 	}
 }
 

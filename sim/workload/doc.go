@@ -10,6 +10,8 @@
 //	                                 ▼
 //	                          check.History ──▶ check.Judge, check.Models
 //
+// A brief life has the same clients, faults and laws in a quarter of the time.
+//
 // Rules: a client speaks raw frames made with kmsg and knows nothing of the broker's code; it draws what it does from
 // a stream of its own; each record is unique (check.Value), so that every oracle can tell it from all others. What an
 // answer that never arrived had said is told to the history, never to the client.

@@ -37,7 +37,18 @@ type Plan struct {
 	Quiet bool // no faults at all
 }
 
-func drawPlan(tape *world.Tape, quiet bool) *Plan {
+// haste is how much shorter a brief life is.
+const haste = 4
+
+// shorten makes a life brief: the same faults, clients and laws, in less time.
+func (p *Plan) shorten() {
+	p.Budget /= haste
+	p.Chaos /= haste
+	p.Rates.NemesisPause /= haste
+	p.Rates.Haste = haste
+}
+
+func drawPlan(tape *world.Tape, quiet, brief bool) *Plan {
 	s := tape.Stream("plan")
 	p := &Plan{Durable: []string{"firm", "ledger"}, Cached: []string{"loose"}, Fleeting: []string{"brief", "fleet.ing"}, Ledger: "ledger", Quiet: quiet}
 	p.AllOn = s.Choose(4) < 3
@@ -55,6 +66,9 @@ func drawPlan(tape *world.Tape, quiet bool) *Plan {
 	p.Chaos = 4000 + 2000*s.Choose(4)
 	if !quiet {
 		p.drawFaults(s)
+	}
+	if tape.Mark("brief", brief) {
+		p.shorten()
 	}
 	return p
 }

@@ -22,6 +22,7 @@ type Broker struct {
 // Options are how a run is made.
 type Options struct {
 	Quiet     bool // no faults
+	Brief     bool // a short life with all that a long one has
 	NoRestart bool // nor the restart before the end, which is not held to be a fault
 	Log       func(line string)
 }
@@ -117,7 +118,7 @@ func (r *Run) rotted(p check.Partition) bool {
 // Do makes one run from a tape.
 func Do(tape *world.Tape, broker Broker, options Options) *Result {
 	r := &Run{noRestart: options.NoRestart, tape: tape, broker: broker, History: &check.History{}, topicIDs: map[string][16]byte{}, result: &Result{Codes: map[int16]int{}}}
-	r.plan = drawPlan(tape, options.Quiet)
+	r.plan = drawPlan(tape, options.Quiet, options.Brief)
 	r.World = world.New(tape, r.plan.Rates, broker.Parts(r.plan, tape), 1)
 	r.World.Log = options.Log
 	set(&r.World.Patience, seam.Mono(r.plan.PatienceMillis)*seam.Millisecond)

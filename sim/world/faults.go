@@ -67,6 +67,8 @@ type Rates struct {
 	CutOnFrame, LoseResponse                    int // of frames
 	SlowDisk, SlowLink                          int // of operations and frames: a delay far beyond the usual
 
+	Haste int // how much shorter than usual what lasts is; 0: not at all
+
 	// The nemesis wakes about every NemesisPause and does one of these, by weight.
 	NemesisPause                                                int // milliseconds; 0: never
 	Kill, Power, Stop, Pause, Clock, Hang, Full, Cut, Rot, Dull int

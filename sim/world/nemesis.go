@@ -71,7 +71,7 @@ func (w *World) strike() {
 }
 
 func (w *World) lull(s *Stream) seam.Mono {
-	return seam.Mono(1+s.Choose(60)) * 50 * seam.Millisecond
+	return seam.Mono(1+s.Choose(60)) * 50 * seam.Millisecond / seam.Mono(max(w.Rates.Haste, 1))
 }
 
 func (w *World) restartAfter(lull seam.Mono) { w.After(lull, w.Node.Start) }

@@ -74,6 +74,15 @@ func (t *Tape) remember(d taken) {
 // Total is how many choices were asked for, benign ones included.
 func (t *Tape) Total() int { return t.total }
 
+// Mark is a choice of its own that is given and not drawn; only a trace remembers it.
+func (t *Tape) Mark(name string, given bool) bool {
+	given = given || len(t.recorded[name]) > 0
+	if given {
+		t.remember(taken{stream: t.Stream(name).number, alternatives: 2, choice: 1})
+	}
+	return given
+}
+
 // Stream is the stream of that name: one draw more in one stream shifts no other.
 func (t *Tape) Stream(name string) *Stream {
 	if s, ok := t.byName[name]; ok {

@@ -267,3 +267,14 @@ func TestAProcessKilledAtAnEffectIsStartedAgain(t *testing.T) {
 	}
 	require.Greater(t, most, 2, "the end of the faults starts a process once")
 }
+
+// A mark is no draw, and a trace that has it says it again.
+func TestMarkIsRepeated(t *testing.T) {
+	plain, marked := NewTape(1), NewTape(1)
+	require.False(t, plain.Mark("brief", false))
+	require.True(t, marked.Mark("brief", true))
+	require.Equal(t, plain.Choose("x", 100), marked.Choose("x", 100))
+	require.Equal(t, plain.Total(), marked.Total())
+	require.True(t, Recorded(marked.Trace()).Mark("brief", false))
+	require.False(t, Recorded(plain.Trace()).Mark("brief", false))
+}
