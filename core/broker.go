@@ -78,6 +78,8 @@ type Broker struct {
 	early    ordered.Ring[early]  // requests that came before the broker was ready
 	touched  []*partition         // by this Step
 	frames   int64                // bytes of client frames in memory
+	lent     map[seam.File]int    // ranges of answers that wait in their slots
+	unlent   bool                 // a file has left lent
 	starved  ordered.Ring[seam.Conn]
 	heads    [][]byte
 	bodies   [][]seam.Range
@@ -122,7 +124,7 @@ func NewBroker(config Config) *Broker {
 	config.Controller.ClusterID = config.ClusterID
 	b := &Broker{
 		config: config, random: rng.New(config.Seed), topics: map[string]*topic{}, topicIDs: map[meta.UUID]*topic{},
-		doomed: map[string]int{}, searching: map[uint64]searchFor{}, image: meta.New(), parkedAt: seam.Never,
+		doomed: map[string]int{}, searching: map[uint64]searchFor{}, lent: map[seam.File]int{}, image: meta.New(), parkedAt: seam.Never,
 		partitions: make([]*partition, 1, 16), produces: make([]produce, 1, 16),
 	}
 	b.numbers = log.Numbers{Owner: ownerBroker, Files: &b.files}
@@ -138,6 +140,9 @@ func (b *Broker) Step(now seam.Now, in seam.Input, fx *seam.Effects) {
 		return
 	}
 	before := diskEffects(fx)
+	if b.unlent {
+		b.unlinkUnlent(fx)
+	}
 	switch in := in.(type) {
 	case *seam.Started:
 		b.onStarted(now, in, fx)
@@ -325,7 +330,7 @@ func (b *Broker) ring(now seam.Now, fx *seam.Effects) {
 }
 
 func (b *Broker) alarm(now seam.Now, fx *seam.Effects) {
-	if b.wakes.Len() > 0 || b.boot.more {
+	if b.wakes.Len() > 0 || b.boot.more || b.unlent {
 		fx.Wake(now.Mono)
 	}
 	fx.Wake(b.timers.Next())

@@ -36,9 +36,16 @@ func (b *Broker) onOpened(in *seam.Opened, fx *seam.Effects) {
 	fx.Reading = append(fx.Reading, seam.Credit{Conn: in.Conn, Bytes: b.config.ConnectionBytes})
 }
 
-// onHangup: nothing of the connection is outstanding. Its parked fetches go; its produces are finished for nobody.
+// onHangup: nothing of the connection is outstanding. Its parked fetches go, and so do answers that waited for them; its
+// produces are finished for nobody.
 func (b *Broker) onHangup(in *seam.Hangup) {
+	c := b.conns.At(in.Conn)
 	b.conns.Delete(in.Conn)
+	for c.slots.Waiting() > 0 {
+		a := c.slots.Abandon()
+		b.takeBack(a.Body)
+		b.recycle(a.Head, a.Body)
+	}
 	for i := range b.fetches {
 		if f := &b.fetches[i]; f.live && f.Conn == in.Conn && f.Parked {
 			b.unpark(uint32(i))
@@ -131,6 +138,7 @@ func (b *Broker) answer(id seam.Conn, slot conn.Slot, a conn.Answer, fx *seam.Ef
 	}
 	if !c.slots.Pass(slot) {
 		c.slots.Fill(slot, a)
+		b.lend(a.Body)
 		return
 	}
 	b.reply(c, &a, fx)
@@ -139,7 +147,35 @@ func (b *Broker) answer(id seam.Conn, slot conn.Slot, a conn.Answer, fx *seam.Ef
 		if !ok {
 			return
 		}
+		b.takeBack(next.Body)
 		b.reply(c, &next, fx)
+	}
+}
+
+// lend notes which files an answer names that waits in its slot: none of them is unlinked before its Reply was emitted,
+// from when on the driver holds them open.
+func (b *Broker) lend(body []seam.Range) {
+	for i := range body {
+		b.lent[body[i].File]++
+	}
+}
+
+func (b *Broker) takeBack(body []seam.Range) {
+	for i := range body {
+		file := body[i].File
+		if b.lent[file]--; b.lent[file] == 0 {
+			delete(b.lent, file)
+			b.unlent = true
+		}
+	}
+}
+
+// unlinkUnlent goes on with deletions that waited for what was lent. It begins a Step: an Unlink that stood beside the
+// Reply that it waited for would run first.
+func (b *Broker) unlinkUnlent(fx *seam.Effects) {
+	b.unlent = false
+	for i := range b.dirs {
+		b.unlinkSafe(&b.dirs[i], fx)
 	}
 }
 

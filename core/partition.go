@@ -285,10 +285,11 @@ type renaming struct {
 type renameStage uint8
 
 const (
-	renameUnderWay renameStage = iota
-	renameUnsynced             // waits for the next Sync
-	renameSyncing              // the Sync under way covers it
-	renameSafe                 // its files are unlinked, then the folder goes
+	renameUnderWay  renameStage = iota
+	renameUnsynced              // waits for the next Sync
+	renameSyncing               // the Sync under way covers it
+	renameSafe                  // its files are unlinked once no answer that waits names them
+	renameUnlinking             // then the folder goes
 )
 
 // renameWrote: the folder has its new name. Its old one is free, and the name's next owner can be made.
@@ -328,8 +329,7 @@ func (b *Broker) syncRenames(d *directory, fx *seam.Effects) {
 	}
 }
 
-// renamesSynced: what the sync covers cannot come back, so the deletions are answered. The files are unlinked, and when
-// that has come back their folder is removed.
+// renamesSynced: what the sync covers cannot come back, so the deletions are answered.
 func (b *Broker) renamesSynced(d *directory, fx *seam.Effects) {
 	d.opRenames = 0
 	for i := range d.renames {
@@ -339,24 +339,41 @@ func (b *Broker) renamesSynced(d *directory, fx *seam.Effects) {
 		}
 		r.stage = renameSafe
 		r.partition.deletion.folders--
-		if r.partition.replica == nil {
+	}
+	b.unlinkSafe(d, fx)
+	b.syncRenames(d, fx)
+	b.answerSettled(fx)
+}
+
+// unlinkSafe unlinks the files of deleted partitions, but for those that a held answer names. When that has come back
+// their folder is removed.
+func (b *Broker) unlinkSafe(d *directory, fx *seam.Effects) {
+	for i := range d.renames {
+		r := &d.renames[i]
+		if r.stage != renameSafe {
 			continue
 		}
-		for _, file := range r.partition.replica.Log.Files() {
+		var files []seam.File
+		if r.partition.replica != nil {
+			files = r.partition.replica.Log.Files()
+		}
+		if slices.ContainsFunc(files, func(file seam.File) bool { return b.lent[file] > 0 }) {
+			continue
+		}
+		r.stage = renameUnlinking
+		for _, file := range files {
 			op := b.numbers.Op()
 			r.unlinks = append(r.unlinks, op)
 			fx.Files = append(fx.Files, seam.FileOp{Op: op, Deed: seam.Unlink, File: file})
 		}
 	}
 	b.removeFolders(d, fx)
-	b.syncRenames(d, fx)
-	b.answerSettled(fx)
 }
 
 // removeFolders removes the folders whose files are gone.
 func (b *Broker) removeFolders(d *directory, fx *seam.Effects) {
 	d.renames = slices.DeleteFunc(d.renames, func(r renaming) bool {
-		if r.stage != renameSafe || len(r.unlinks) > 0 {
+		if r.stage != renameUnlinking || len(r.unlinks) > 0 {
 			return false
 		}
 		fx.Files = append(fx.Files, seam.FileOp{Op: b.numbers.Op(), Deed: seam.Remove, Path: r.partition.doomedPath()})

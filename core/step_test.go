@@ -16,14 +16,15 @@ import (
 
 // bench is a Broker with a world that does at once whatever it is asked.
 type bench struct {
-	t      testing.TB
-	broker *Broker
-	fx     seam.Effects
-	now    seam.Now
-	inputs []seam.Input
-	sizes  map[seam.File]int64
-	data   map[seam.File][]byte
-	heads  [][]byte // of the replies of this turn
+	t        testing.TB
+	broker   *Broker
+	fx       seam.Effects
+	now      seam.Now
+	inputs   []seam.Input
+	sizes    map[seam.File]int64
+	data     map[seam.File][]byte
+	heads    [][]byte // of the replies of this turn
+	unlinked int
 }
 
 func newBench(t testing.TB) *bench {
@@ -61,6 +62,10 @@ func (w *bench) step(in seam.Input) {
 
 func (w *bench) act() {
 	for _, x := range w.fx.Files {
+		if x.Deed == seam.Unlink {
+			delete(w.data, x.File)
+			w.unlinked++
+		}
 		w.inputs = append(w.inputs, &seam.Wrote{Op: x.Op})
 	}
 	for _, x := range w.fx.Writes {
@@ -78,6 +83,7 @@ func (w *bench) act() {
 	for _, x := range w.fx.Replies {
 		head := append([]byte(nil), x.Head...)
 		for _, r := range x.Body {
+			require.Contains(w.t, w.data, r.File, "a reply names a file that is gone")
 			head = append(head[:r.Before:r.Before], append(append([]byte(nil), w.data[r.File][r.At:r.At+int64(r.Len)]...), head[r.Before:]...)...)
 		}
 		w.heads = append(w.heads, head)

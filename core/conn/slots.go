@@ -77,6 +77,16 @@ func (s *Slots) Next() (Answer, bool) {
 	return answer, true
 }
 
+// Abandon takes the oldest slot out, answered or not: the connection is gone.
+func (s *Slots) Abandon() Answer {
+	at := s.place(s.first + 1)
+	answer := at.answer
+	*at = place{}
+	s.first++
+	s.held -= len(answer.Head)
+	return answer
+}
+
 // Waiting is how many slots are not drained, answered or not.
 func (s *Slots) Waiting() int { return int(s.end - s.first) }
 

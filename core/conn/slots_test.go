@@ -63,6 +63,20 @@ func TestSlotsDrainInTheOrderOfArrival(t *testing.T) {
 					w.drained++
 				}
 			},
+			"abandon": func(t *rapid.T) {
+				if w.drained == len(w.answers) {
+					return
+				}
+				want := conn.Answer{}
+				if held := w.answers[w.drained]; held != nil {
+					want = *held
+				}
+				require.Equal(t, want, slots.Abandon())
+				if w.answers[w.drained] == nil {
+					w.answers[w.drained] = &conn.Answer{}
+				}
+				w.drained++
+			},
 			"": func(t *rapid.T) {
 				require.Equal(t, len(w.answers)-w.drained, slots.Waiting())
 				require.Equal(t, w.held(), slots.Held())

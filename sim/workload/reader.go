@@ -16,8 +16,16 @@ type reader struct {
 	budget     int
 	whole      bool // it reads from the beginning, all at once
 	audit      bool // it reads everything once, whatever the time, and is done
+	behind     *poll
 	done       []bool
 	next       seam.Mono
+}
+
+// poll is a fetch that is sent before every other one and waits for nothing that comes: the answers behind it are held
+// in the broker, whatever happens meanwhile to what they name.
+type poll struct {
+	partition check.Partition
+	from      int64
 }
 
 func (r *reader) idle() bool {
@@ -84,9 +92,33 @@ func (r *reader) fetch(now seam.Mono, fx *seam.Effects) {
 			return
 		}
 	}
+	if r.behind != nil {
+		r.pollFirst(now, fx)
+	}
 	r.ask(now, request, fx, &call{done: func(at seam.Mono, answer kmsg.Response, fx *seam.Effects) {
 		if answer != nil {
 			r.onFetched(now, at, from, answer.(*kmsg.FetchResponse))
+		}
+	}})
+}
+
+func (r *reader) pollFirst(now seam.Mono, fx *seam.Effects) {
+	request := kmsg.NewPtrFetchRequest()
+	request.Version, request.MaxWaitMillis, request.MinBytes, request.MaxBytes, request.SessionEpoch = 12, 2000, 1<<30, 1<<30, -1
+	part := kmsg.NewFetchRequestTopicPartition()
+	part.Partition, part.FetchOffset, part.PartitionMaxBytes, part.CurrentLeaderEpoch = r.behind.partition.Number, r.behind.from, 1<<30, -1
+	topic := kmsg.NewFetchRequestTopic()
+	topic.Topic, topic.Partitions = r.behind.partition.Topic, append(topic.Partitions, part)
+	request.Topics = append(request.Topics, topic)
+	r.ask(now, request, fx, &call{done: func(_ seam.Mono, answer kmsg.Response, _ *seam.Effects) {
+		if answer == nil {
+			return
+		}
+		for _, topic := range answer.(*kmsg.FetchResponse).Topics {
+			for _, part := range topic.Partitions {
+				r.run.result.Codes[part.ErrorCode]++
+				r.behind.from = max(0, part.HighWatermark)
+			}
 		}
 	}})
 }
@@ -122,7 +154,8 @@ func (r *reader) onFetched(called, now seam.Mono, from []int64, answer *kmsg.Fet
 		for k := range topic.Partitions {
 			part := &topic.Partitions[k]
 			i := r.indexOf(topic.Topic, topic.TopicID, part.Partition)
-			if i < 0 {
+			if i < 0 { // a topic that has gone since
+				brought = brought || len(part.RecordBatches) > 0
 				continue
 			}
 			r.run.result.Codes[part.ErrorCode]++

@@ -274,6 +274,8 @@ func (r *Run) enterAll() {
 	r.enterReader("reader.2", false, p.partitionsOf("firm")[:1]...)
 	r.enterReader("reader.3", true, p.partitionsOf("ledger")...)
 	r.enterReader("reader.4", false, check.Partition{Topic: p.Fleeting[0]})
+	patient := r.enterReader("reader.5", true, check.Partition{Topic: p.Fleeting[0]}, check.Partition{Topic: p.Fleeting[1]})
+	patient.behind = &poll{partition: check.Partition{Topic: p.Durable[0], Number: 2}}
 	for i := range 2 {
 		s := &steward{session: r.client(fmt.Sprintf("steward.%d", i)), budget: p.Budget / 4}
 		r.enter(s.session, s)
