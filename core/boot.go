@@ -34,6 +34,7 @@ type boot struct {
 	nextID    uint64
 	recovers  map[uint64]*partition
 	unfencing bool
+	inhabited bool // there are folders of partitions, which only the metadata log can name
 }
 
 type bootOp struct {
@@ -57,10 +58,38 @@ func (b *Broker) onStarted(now seam.Now, in *seam.Started, fx *seam.Effects) {
 			return
 		}
 	}
+	if b.boot.inhabited = inhabited(in.Files); b.boot.inhabited && !hasMetadataLog(in.Files) {
+		b.failWithoutMetadata(fx)
+		return
+	}
 	for _, e := range in.Files {
 		b.sortEntry(e, fx)
 	}
 	b.maybeLoadedAll(now, fx)
+}
+
+// MetadataMissing is the Text of DirFailed when there are partitions and no metadata log: none of them has a name that
+// can be believed, and a start would take them all for what deletions left.
+const MetadataMissing = "it holds partitions, and no metadata log (" + metadataTopic + "-0) that names them"
+
+func (b *Broker) failWithoutMetadata(fx *seam.Effects) {
+	b.phase = phaseDead
+	fx.Events = append(fx.Events, seam.Event{Kind: seam.DirFailed, Text: MetadataMissing})
+}
+
+// inhabited says whether a directory holds partitions, deleted ones too: their folders are made when the metadata log is
+// durable, and not before.
+func inhabited(files []seam.Entry) bool {
+	return slices.ContainsFunc(files, func(e seam.Entry) bool {
+		_, _, ok := parseFolder(e.Path.Name)
+		return e.Folder && !strings.Contains(e.Path.Name, "/") && e.Path.Name != folderOf(metadataTopic, 0).Name && (ok || strings.HasSuffix(e.Path.Name, "-delete"))
+	})
+}
+
+func hasMetadataLog(files []seam.Entry) bool {
+	return slices.ContainsFunc(files, func(e seam.Entry) bool {
+		return e.Path.Dir == 0 && strings.HasPrefix(e.Path.Name, metadataTopic+"-0/") && strings.HasSuffix(e.Path.Name, ".log") && (e.Folder || e.Size > 0)
+	})
 }
 
 // sortEntry takes one entry of a directory.
@@ -297,6 +326,10 @@ func (b *Broker) removeForeign(p *partition, fx *seam.Effects) {
 
 // metadataOpened: the metadata log can be written. The voter stands at once.
 func (b *Broker) metadataOpened(p *partition, l *log.Log, fx *seam.Effects) {
+	if b.boot.inhabited && l.End().Offset == 0 {
+		b.failWithoutMetadata(fx)
+		return
+	}
 	p.replica = newMetadataReplica(l)
 	p.state = partitionOpen
 	state := b.quorum.Stand()

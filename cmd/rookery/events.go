@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 
+	"rookery/core"
 	"rookery/core/seam"
 )
 
@@ -54,7 +55,10 @@ func (n *node) dirFailed(e seam.Event) {
 		dir = n.settings.Dirs[e.A]
 	}
 	next := "look at the disk (dmesg), then start again: what acks=all acknowledged is on it"
-	if e.Text == seam.NoSpace.String() {
+	switch e.Text {
+	case core.MetadataMissing:
+		next = "put the folder __cluster_metadata-0 back, from a backup or wherever it went, or start with an empty directory: nothing was removed"
+	case seam.NoSpace.String():
 		next = "make room on it, then start again: what acks=all acknowledged is on it"
 	}
 	n.fail(advise(next, "log directory %s failed: %s", dir, e.Text))
