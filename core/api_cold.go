@@ -22,7 +22,7 @@ func (b *Broker) onCold(now seam.Now, c *connection, r *conn.Request, fx *seam.E
 	case *kmsg.ApiVersionsRequest:
 		b.apiVersions(c, slot, r, fx)
 	case *kmsg.MetadataRequest:
-		b.cold(c.id, slot, r.Correlation, b.metadata(now, c, request, fx), fx)
+		b.metadata(now, c, slot, r.Correlation, request, fx)
 	case *kmsg.CreateTopicsRequest:
 		records, answer := b.controller.CreateTopics(request)
 		b.proposeFor(now, c, slot, r, records, answer, fx)
@@ -88,23 +88,61 @@ func (b *Broker) address(c *connection) (string, int32) {
 }
 
 // metadata (3) describes brokers and topics. An unknown topic that may be created is, and the client asks again.
-func (b *Broker) metadata(now seam.Now, c *connection, r *kmsg.MetadataRequest, fx *seam.Effects) wire.Answer {
+func (b *Broker) metadata(now seam.Now, c *connection, slot conn.Slot, corr int32, r *kmsg.MetadataRequest, fx *seam.Effects) {
 	answer := r.ResponseKind().(*kmsg.MetadataResponse)
 	if r.Version >= 10 && r.Version <= 11 && namesMissing(r) {
-		return b.metadataRefused(r, answer)
+		b.cold(c.id, slot, corr, b.metadataRefused(r, answer), fx)
+		return
 	}
 	b.describeBrokers(c, answer)
-	switch {
-	case r.Topics == nil || r.Version == 0 && len(r.Topics) == 0:
-		for _, t := range b.image.Topics() {
-			answer.Topics = append(answer.Topics, b.describeTopic(t))
-		}
-	default:
-		for i := range r.Topics {
-			answer.Topics = append(answer.Topics, b.describeAsked(now, r, &r.Topics[i], fx))
+	if r.Topics != nil && (r.Version > 0 || len(r.Topics) > 0) {
+		b.inTurns(now, c, b.describing(len(r.Topics), answer, func(i int, now seam.Now, fx *seam.Effects) (kmsg.MetadataResponseTopic, *meta.Topic) {
+			return b.describeAsked(now, r, &r.Topics[i], fx)
+		}, b.answering(c, slot, corr, answer)), fx)
+		return
+	}
+	all := make([]*meta.Topic, 0, b.image.TopicCount())
+	for _, t := range b.image.Topics() {
+		all = append(all, t)
+	}
+	b.inTurns(now, c, b.describing(len(all), answer, func(i int, _ seam.Now, _ *seam.Effects) (kmsg.MetadataResponseTopic, *meta.Topic) {
+		return describeTopic(all[i]), all[i]
+	}, b.answering(c, slot, corr, answer)), fx)
+}
+
+// answering is the end of a request that was worked off in turns.
+func (b *Broker) answering(c *connection, slot conn.Slot, corr int32, answer wire.Answer) func(fx *seam.Effects) {
+	return func(fx *seam.Effects) { b.cold(c.id, slot, corr, answer, fx) }
+}
+
+// describing adds one topic after the other to an answer, a partition being an item.
+func (b *Broker) describing(n int, answer *kmsg.MetadataResponse, topic func(i int, now seam.Now, fx *seam.Effects) (kmsg.MetadataResponseTopic, *meta.Topic), end func(fx *seam.Effects)) turn {
+	var of *meta.Topic
+	return func(now seam.Now, fx *seam.Effects) bool {
+		for {
+			if of != nil {
+				out := &answer.Topics[len(answer.Topics)-1]
+				for len(out.Partitions) < len(of.Partitions) {
+					if !b.turns.take() {
+						return false
+					}
+					out.Partitions = append(out.Partitions, describePartition(&of.Partitions[len(out.Partitions)]))
+				}
+				of = nil
+			}
+			i := len(answer.Topics)
+			if i == n {
+				end(fx)
+				return true
+			}
+			if !b.turns.take() {
+				return false
+			}
+			var out kmsg.MetadataResponseTopic
+			out, of = topic(i, now, fx)
+			answer.Topics = append(answer.Topics, out)
 		}
 	}
-	return answer
 }
 
 func namesMissing(r *kmsg.MetadataRequest) bool {
@@ -145,44 +183,44 @@ func (b *Broker) describeBrokers(c *connection, answer *kmsg.MetadataResponse) {
 	}
 }
 
-func (b *Broker) describeTopic(t *meta.Topic) kmsg.MetadataResponseTopic {
+func describeTopic(t *meta.Topic) kmsg.MetadataResponseTopic {
 	out := kmsg.NewMetadataResponseTopic()
 	name := t.Name
 	out.Topic, out.TopicID, out.IsInternal = &name, t.ID, controller.Internal(name)
 	out.Partitions = make([]kmsg.MetadataResponseTopicPartition, 0, len(t.Partitions))
-	for i := range t.Partitions {
-		p := &t.Partitions[i]
-		x := kmsg.NewMetadataResponseTopicPartition()
-		x.Partition, x.Leader, x.LeaderEpoch = p.ID, p.Leader, p.LeaderEpoch
-		x.Replicas, x.ISR, x.OfflineReplicas = p.Replicas, p.ISR, []int32{}
-		if p.Leader == meta.NoLeader {
-			x.ErrorCode = int16(wire.LeaderNotAvailable)
-		}
-		out.Partitions = append(out.Partitions, x)
-	}
 	return out
 }
 
+func describePartition(p *meta.Partition) kmsg.MetadataResponseTopicPartition {
+	x := kmsg.NewMetadataResponseTopicPartition()
+	x.Partition, x.Leader, x.LeaderEpoch = p.ID, p.Leader, p.LeaderEpoch
+	x.Replicas, x.ISR, x.OfflineReplicas = p.Replicas, p.ISR, []int32{}
+	if p.Leader == meta.NoLeader {
+		x.ErrorCode = int16(wire.LeaderNotAvailable)
+	}
+	return x
+}
+
 // describeAsked finds a topic by id where one is given (a wrong name beside it is ignored), else by name.
-func (b *Broker) describeAsked(now seam.Now, r *kmsg.MetadataRequest, asked *kmsg.MetadataRequestTopic, fx *seam.Effects) kmsg.MetadataResponseTopic {
+func (b *Broker) describeAsked(now seam.Now, r *kmsg.MetadataRequest, asked *kmsg.MetadataRequestTopic, fx *seam.Effects) (kmsg.MetadataResponseTopic, *meta.Topic) {
 	out := kmsg.NewMetadataResponseTopic()
 	out.Topic, out.TopicID, out.Partitions = asked.Topic, asked.TopicID, []kmsg.MetadataResponseTopicPartition{}
 	byID := r.Version >= 12 && asked.TopicID != [16]byte{}
 	switch {
 	case byID:
 		if t := b.image.TopicByID(asked.TopicID); t != nil {
-			return b.describeTopic(t)
+			return describeTopic(t), t
 		}
 		out.Topic, out.ErrorCode = nil, int16(wire.UnknownTopicID)
 	case asked.Topic == nil:
 		out.ErrorCode = int16(wire.InvalidRequest)
 	default:
 		if t := b.image.Topic(*asked.Topic); t != nil {
-			return b.describeTopic(t)
+			return describeTopic(t), t
 		}
 		out.ErrorCode = int16(b.unknownTopic(now, *asked.Topic, r.Version < 4 || r.AllowAutoTopicCreation, fx))
 	}
-	return out
+	return out, nil
 }
 
 // unknownTopic starts the creation of a topic if that is allowed; either way there is none yet.
@@ -324,17 +362,30 @@ const (
 func (b *Broker) listOffsets(now seam.Now, c *connection, slot conn.Slot, r *conn.Request, request *kmsg.ListOffsetsRequest, fx *seam.Effects) {
 	answer := request.ResponseKind().(*kmsg.ListOffsetsResponse)
 	l := &listing{conn: c.id, slot: slot, corr: r.Correlation, answer: answer, open: 1}
-	for i := range request.Topics {
-		t := &request.Topics[i]
-		out := kmsg.NewListOffsetsResponseTopic()
-		out.Topic = t.Topic
-		answer.Topics = append(answer.Topics, out)
-		places := placesOf(t)
-		for j := range t.Partitions {
-			b.listPartition(l, i, t, j, places[t.Partitions[j].Partition], request, fx)
+	i, j := -1, 0
+	var at map[int32]places
+	b.inTurns(now, c, func(_ seam.Now, fx *seam.Effects) bool {
+		for {
+			if i+1 == len(request.Topics) && (i < 0 || j == len(request.Topics[i].Partitions)) {
+				b.listed(l, fx)
+				return true
+			}
+			if !b.turns.take() {
+				return false
+			}
+			if i >= 0 && j < len(request.Topics[i].Partitions) {
+				t := &request.Topics[i]
+				b.listPartition(l, i, t, j, at[t.Partitions[j].Partition], request, fx)
+				j++
+				continue
+			}
+			i, j = i+1, 0
+			at = placesOf(&request.Topics[i])
+			out := kmsg.NewListOffsetsResponseTopic()
+			out.Topic = request.Topics[i].Topic
+			answer.Topics = append(answer.Topics, out)
 		}
-	}
-	b.listed(l, fx)
+	}, fx)
 }
 
 func (b *Broker) listed(l *listing, fx *seam.Effects) {

@@ -13,7 +13,7 @@ import (
 // allows that at any time).
 func (b *Broker) onFetch(now seam.Now, c *connection, r *conn.Request, fx *seam.Effects) {
 	slot := c.slots.Open()
-	i := b.newFetch()
+	i := b.newFetch(c)
 	f := &b.fetches[i]
 	f.slot = slot
 	f.Begin(now, c.id, r.Version, r.Correlation, &r.Fetch, b.config.FetchBytesMax)
@@ -68,59 +68,106 @@ func (b *Broker) fetchTimes(f *fetchSlot, r *wire.FetchRequest) {
 	}
 }
 
-func (b *Broker) newFetch() uint32 {
+func (b *Broker) newFetch(c *connection) uint32 {
+	var i uint32
 	if n := len(b.freeFet); n > 0 {
-		i := b.freeFet[n-1]
+		i = b.freeFet[n-1]
 		b.freeFet = b.freeFet[:n-1]
-		b.fetches[i].live = true
-		return i
+	} else {
+		i = uint32(len(b.fetches))
+		b.fetches = append(b.fetches, fetchSlot{})
 	}
-	b.fetches = append(b.fetches, fetchSlot{live: true})
-	return uint32(len(b.fetches) - 1)
+	f := &b.fetches[i]
+	f.live, f.owner, f.before, f.behind = true, c, 0, c.fetches
+	if c.fetches != 0 {
+		b.fetches[c.fetches-1].before = i + 1
+	}
+	c.fetches = i + 1
+	return i
 }
 
 func (b *Broker) endFetch(i uint32) {
+	b.unlist(i)
 	b.fetches[i].live = false
 	b.freeFet = append(b.freeFet, i)
 }
 
-// evaluate looks at every partition of a fetch anew: what is there now, and what must be read to know where.
-func (b *Broker) evaluate(now seam.Now, i uint32, fx *seam.Effects) {
+// unlist takes a fetch out of its connection's list.
+func (b *Broker) unlist(i uint32) {
 	f := &b.fetches[i]
-	if !f.live || f.Parked || f.Reads > 0 {
+	if f.owner == nil {
 		return
 	}
-	for j := range f.Parts {
-		p := &f.Parts[j]
-		known := p.Partition != 0
-		p.Partition = 0
-		_, target, code := b.find(p.Topic, p.TopicID, p.Index, f.Version >= 13)
-		if p.Code = code; known && code == wire.UnknownTopicID {
-			p.Code = wire.UnknownTopicOrPartition // deleted under the fetch: its id was good when it came
-		}
-		if code != wire.None {
-			continue
-		}
-		p.Partition = target.number
-		r := target.replica
-		p.High, p.Start = r.High().Offset, r.Log.Start()
-		if p.Code = b.fetchable(target, p.Offset, p.Epoch, p.LastEpoch); f.Replica >= 0 && p.Code != wire.UnknownLeaderEpoch && p.Code != wire.FencedLeaderEpoch {
-			p.Code = wire.NotLeaderOrFollower // nobody else has a replica of it
-		}
-		if p.Code != wire.None {
-			continue
-		}
-		if p.Next = log.AtEnd; p.Offset < p.High {
-			var want log.Want
-			p.Cursor, p.Next, want = r.Log.Find(p.Offset)
-			if p.Next == log.Unreadable {
-				p.Code = wire.KafkaStorageError
-			}
-			b.read(i, j, want, fx)
-		}
+	if f.before == 0 {
+		f.owner.fetches = f.behind
+	} else {
+		b.fetches[f.before-1].behind = f.behind
 	}
+	if f.behind != 0 {
+		b.fetches[f.behind-1].before = f.before
+	}
+	f.owner = nil
+}
+
+// disown ends a fetch whose connection is gone, or leaves it to end by itself as soon as it would park.
+func (b *Broker) disown(i uint32) {
+	b.unlist(i)
+	if b.fetches[i].Parked {
+		b.unpark(i)
+		b.endFetch(i)
+	}
+}
+
+// evaluate looks at every partition of a fetch anew, in turns if they are many: what is there now, and what must be read
+// to know where.
+func (b *Broker) evaluate(now seam.Now, i uint32, fx *seam.Effects) {
+	f := &b.fetches[i]
+	if !f.live || f.Parked || f.Reads > 0 && !f.walking {
+		return
+	}
+	for ; f.at < len(f.Parts); f.at++ {
+		if !b.turns.take() {
+			f.walking = true
+			b.wakes.Push(i)
+			return
+		}
+		b.look(i, f.at, fx)
+	}
+	f.walking, f.at = false, 0
 	if f.Reads == 0 {
 		b.settleFetch(now, i, fx)
+	}
+}
+
+// look finds out what there is of one partition.
+func (b *Broker) look(i uint32, j int, fx *seam.Effects) {
+	f := &b.fetches[i]
+	p := &f.Parts[j]
+	known := p.Partition != 0
+	p.Partition = 0
+	_, target, code := b.find(p.Topic, p.TopicID, p.Index, f.Version >= 13)
+	if p.Code = code; known && code == wire.UnknownTopicID {
+		p.Code = wire.UnknownTopicOrPartition // deleted under the fetch: its id was good when it came
+	}
+	if code != wire.None {
+		return
+	}
+	p.Partition = target.number
+	r := target.replica
+	p.High, p.Start = r.High().Offset, r.Log.Start()
+	if p.Code = b.fetchable(target, p.Offset, p.Epoch, p.LastEpoch); f.Replica >= 0 && p.Code != wire.UnknownLeaderEpoch && p.Code != wire.FencedLeaderEpoch {
+		p.Code = wire.NotLeaderOrFollower // nobody else has a replica of it
+	}
+	if p.Code != wire.None {
+		return
+	}
+	if p.Next = log.AtEnd; p.Offset < p.High {
+		var want log.Want
+		p.Cursor, p.Next, want = r.Log.Find(p.Offset)
+		if p.Next == log.Unreadable {
+			p.Code = wire.KafkaStorageError
+		}
+		b.read(i, j, want, fx)
 	}
 }
 
@@ -173,7 +220,7 @@ func (b *Broker) fetchLoaded(now seam.Now, i uint32, in *seam.Loaded, fx *seam.E
 			})
 		}
 	}
-	if f.Reads == 0 {
+	if f.Reads == 0 && !f.walking {
 		b.settleFetch(now, i, fx)
 	}
 }
@@ -191,6 +238,8 @@ func (b *Broker) settleFetch(now seam.Now, i uint32, fx *seam.Effects) {
 	if !f.Enough(now, total, failed) {
 		if stale {
 			b.evaluate(now, i, fx) // a high watermark has passed while reads were under way: nobody would wake it
+		} else if f.owner == nil {
+			b.endFetch(i) // nobody would be answered
 		} else {
 			b.park(i)
 		}
@@ -232,35 +281,50 @@ func (b *Broker) refresh(f *fetchSlot) (stale bool) {
 func (b *Broker) park(i uint32) {
 	f := &b.fetches[i]
 	f.Parked = true
+	f.parking++
 	f.alarm = b.timers.Set(f.Deadline, i)
 	for j := range f.Parts {
 		if n := f.Parts[j].Partition; n != 0 {
-			b.partitions[n].waiters = append(b.partitions[n].waiters, i)
+			b.wait(b.partitions[n], waiter{i, f.parking})
 		}
 	}
+}
+
+// waiter is a parked fetch at one of its partitions. The others keep theirs when it is woken: it is not valid then.
+type waiter struct {
+	fetch   uint32
+	parking uint32
+}
+
+func (b *Broker) waits(w waiter) bool {
+	f := &b.fetches[w.fetch]
+	return f.live && f.Parked && f.parking == w.parking
+}
+
+// wait adds a waiter. Room is made by letting go of those that are not valid any more, as long as that makes much.
+func (b *Broker) wait(p *partition, w waiter) {
+	if n := len(p.waiters); n > 0 && n == cap(p.waiters) {
+		p.waiters = slices.DeleteFunc(p.waiters, func(w waiter) bool { return !b.waits(w) })
+		if 2*len(p.waiters) > n {
+			p.waiters = slices.Grow(p.waiters, n)
+		}
+	}
+	p.waiters = append(p.waiters, w)
 }
 
 func (b *Broker) unpark(i uint32) {
 	f := &b.fetches[i]
 	f.Parked = false
 	b.timers.Cancel(f.alarm)
-	for j := range f.Parts {
-		n := f.Parts[j].Partition
-		if n == 0 || b.partitions[n] == nil {
-			continue
-		}
-		p := b.partitions[n]
-		if k := slices.Index(p.waiters, i); k >= 0 {
-			p.waiters = slices.Delete(p.waiters, k, k+1)
-		}
-	}
 }
 
 // wake queues every fetch that waits at a partition. Those woken are worked off in turns.
 func (b *Broker) wake(p *partition) {
-	for len(p.waiters) > 0 {
-		i := p.waiters[len(p.waiters)-1]
-		b.unpark(i)
-		b.wakes.Push(i)
+	for _, w := range p.waiters {
+		if b.waits(w) {
+			b.unpark(w.fetch)
+			b.wakes.Push(w.fetch)
+		}
 	}
+	p.waiters = p.waiters[:0]
 }

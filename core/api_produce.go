@@ -20,7 +20,8 @@ type produce struct {
 	correlation int32
 	deadline    seam.Mono
 	results     []wire.ProduceResult
-	open        int32 // partitions not decided
+	open        int32 // partitions not decided, and the intake
+	whole       bool  // all partitions are looked at
 	writes      int32 // Writes that use the frame
 	decided     []bool
 	answered    bool
@@ -43,11 +44,34 @@ func (b *Broker) onProduce(now seam.Now, c *connection, lease seam.Lease, size i
 	if p.acks != 0 {
 		p.slot = c.slots.Open()
 	}
-	refusal := requestRefusal(r)
-	for i := range r.Produce.Partitions {
-		b.producePart(now, id, int32(i), r, refusal, fx)
+	p.open, p.whole = 1, false // its intake
+	refusal, parts := requestRefusal(r), len(r.Produce.Partitions)
+	if parts > b.turns.room {
+		again := repeated(r)
+		start := b.turns.each(parts, func(i int, now seam.Now, fx *seam.Effects) {
+			b.producePart(now, id, int32(i), r, refusal, again[i], fx)
+		})
+		b.inTurns(now, c, func(now seam.Now, fx *seam.Effects) bool {
+			done := start(now, fx)
+			if done {
+				b.taken(now, id, fx)
+			}
+			return done
+		}, fx)
+		return
 	}
+	b.turns.room -= parts
+	for i := range parts {
+		b.producePart(now, id, int32(i), r, refusal, superseded(r, i), fx)
+	}
+	b.taken(now, id, fx)
+}
+
+// taken: all partitions of a produce are looked at.
+func (b *Broker) taken(now seam.Now, id uint32, fx *seam.Effects) {
 	b.waiting++
+	b.produces[id].open--
+	b.produces[id].whole = true
 	b.freed(replica.Ticket{Request: id}, fx)
 	b.maybeAnswer(id, fx)
 	if b.parkedAt == seam.Never {
@@ -81,7 +105,7 @@ func (b *Broker) newProduce() uint32 {
 	return uint32(len(b.produces) - 1)
 }
 
-func (b *Broker) producePart(now seam.Now, id uint32, i int32, r *conn.Request, refusal wire.Code, fx *seam.Effects) {
+func (b *Broker) producePart(now seam.Now, id uint32, i int32, r *conn.Request, refusal wire.Code, again bool, fx *seam.Effects) {
 	part, facts := &r.Produce.Partitions[i], &r.Facts[i]
 	p := &b.produces[id]
 	p.results = append(p.results, wire.ProduceResult{
@@ -108,7 +132,7 @@ func (b *Broker) producePart(now seam.Now, id uint32, i int32, r *conn.Request, 
 		result.Code = wire.UnsupportedCompressionType
 	case code != wire.None:
 		result.Code = code
-	case superseded(r, i):
+	case again:
 		p.results = p.results[:last]
 		return
 	case controller.Internal(t.name):
@@ -123,14 +147,30 @@ func (b *Broker) producePart(now seam.Now, id uint32, i int32, r *conn.Request, 
 }
 
 // superseded: of one partition named twice only the later entry counts, as in Kafka.
-func superseded(r *conn.Request, i int32) bool {
+func superseded(r *conn.Request, i int) bool {
 	a := &r.Produce.Partitions[i]
-	for j := int(i) + 1; j < len(r.Produce.Partitions); j++ {
+	for j := i + 1; j < len(r.Produce.Partitions); j++ {
 		if z := &r.Produce.Partitions[j]; z.Index == a.Index && z.TopicID == a.TopicID && string(z.Topic) == string(a.Topic) {
 			return true
 		}
 	}
 	return false
+}
+
+// repeated is superseded of every entry of a long request.
+func repeated(r *conn.Request) []bool {
+	type place struct {
+		topic string
+		id    [16]byte
+		index int32
+	}
+	again, seen := make([]bool, len(r.Produce.Partitions)), map[place]bool{}
+	for i := len(again) - 1; i >= 0; i-- {
+		p := &r.Produce.Partitions[i]
+		at := place{string(p.Topic), p.TopicID, p.Index}
+		again[i], seen[at] = seen[at], true
+	}
+	return again
 }
 
 // appendPart judges a batch against its topic's configuration and takes it into the log.
@@ -294,9 +334,12 @@ func (b *Broker) sweepProduces(now seam.Now, fx *seam.Effects) {
 	if b.parkedAt > now.Mono {
 		return
 	}
-	for i := range b.produces {
-		p := &b.produces[i]
-		if !p.live || p.answered || p.acks != -1 || p.deadline > now.Mono {
+	for ; b.swept < len(b.produces); b.swept++ {
+		if !b.turns.take() {
+			return
+		}
+		p := &b.produces[b.swept]
+		if !p.live || !p.whole || p.answered || p.acks != -1 || p.deadline > now.Mono {
 			continue
 		}
 		for j := range p.results {
@@ -306,6 +349,7 @@ func (b *Broker) sweepProduces(now seam.Now, fx *seam.Effects) {
 		}
 		b.answerProduce(p, fx)
 	}
+	b.swept = 0
 	b.parkedAt = seam.Never
 	if b.waiting > 0 {
 		b.parkedAt = now.Mono + produceSweep

@@ -19,7 +19,7 @@ import (
 //	opening   this incarnation registers (which begins new leader epochs), partitions are recovered, the broker is unfenced
 type boot struct {
 	startedAt seam.Mono
-	pending   []bootOp
+	pending   map[seam.Op]bootOp
 	state     quorum.State
 	partition *partition // the metadata log's
 	readAt    log.Cursor
@@ -38,11 +38,10 @@ type boot struct {
 }
 
 type bootOp struct {
-	op   seam.Op
 	what string
 	dir  int32
 	file seam.File
-	size int64
+	shut seam.Op // the Close that follows a Read
 }
 
 const stateFile = metadataTopic + "-0/quorum-state"
@@ -51,7 +50,7 @@ func (b *Broker) onStarted(now seam.Now, in *seam.Started, fx *seam.Effects) {
 	b.phase = phaseLoading
 	b.boot.startedAt = now.Mono
 	b.boot.state = quorum.None()
-	b.boot.recovers = map[uint64]*partition{}
+	b.boot.pending, b.boot.recovers = map[seam.Op]bootOp{}, map[uint64]*partition{}
 	for i, fault := range in.Dirs {
 		if fault != seam.OK {
 			b.fail(int32(i), fault, fx)
@@ -103,7 +102,13 @@ func (b *Broker) sortEntry(e seam.Entry, fx *seam.Effects) {
 			b.load("state", e, fx)
 		}
 	case e.Folder && strings.HasSuffix(folder, "-delete"):
-		b.await("remove", e.Path, fx)
+		b.turns.put(func(_ seam.Now, fx *seam.Effects) bool {
+			if !b.turns.take() {
+				return false
+			}
+			b.await("remove", e.Path, fx)
+			return true
+		})
 	case e.Folder:
 		d.folders.Put(folder, d.folders.At(folder))
 	case name == "" && folder == cleanFile:
@@ -116,7 +121,7 @@ func (b *Broker) sortEntry(e seam.Entry, fx *seam.Effects) {
 
 func (b *Broker) await(what string, path seam.Path, fx *seam.Effects) {
 	op := b.numbers.Op()
-	b.boot.pending = append(b.boot.pending, bootOp{op: op, what: what, dir: path.Dir})
+	b.boot.pending[op] = bootOp{what: what, dir: path.Dir}
 	fx.Files = append(fx.Files, seam.FileOp{Op: op, Deed: seam.Remove, Path: path})
 }
 
@@ -126,18 +131,15 @@ func (b *Broker) load(what string, e seam.Entry, fx *seam.Effects) {
 	open, read, shut := b.numbers.Op(), b.numbers.Op(), b.numbers.Op()
 	fx.Files = append(fx.Files, seam.FileOp{Op: open, Deed: seam.Open, File: file, Path: e.Path})
 	fx.Reads = append(fx.Reads, seam.Read{Op: read, File: file, Len: int32(min(e.Size, 1<<30))})
-	b.boot.pending = append(b.boot.pending,
-		bootOp{op: open, what: "open", dir: e.Path.Dir}, bootOp{op: read, what: what, dir: e.Path.Dir, file: file}, bootOp{op: shut, what: "close"})
+	b.boot.pending[open] = bootOp{what: "open", dir: e.Path.Dir}
+	b.boot.pending[read] = bootOp{what: what, dir: e.Path.Dir, file: file, shut: shut}
+	b.boot.pending[shut] = bootOp{what: "close"}
 }
 
 func (b *Broker) bootTake(op seam.Op) (bootOp, bool) {
-	for i, p := range b.boot.pending {
-		if p.op == op {
-			b.boot.pending = slices.Delete(b.boot.pending, i, i+1)
-			return p, true
-		}
-	}
-	return bootOp{}, false
+	p, ok := b.boot.pending[op]
+	delete(b.boot.pending, op)
+	return p, ok
 }
 
 func (b *Broker) bootWrote(now seam.Now, in *seam.Wrote, fx *seam.Effects) bool {
@@ -151,7 +153,7 @@ func (b *Broker) bootWrote(now seam.Now, in *seam.Wrote, fx *seam.Effects) bool 
 			return true
 		}
 		op := b.numbers.Op()
-		b.boot.pending = append(b.boot.pending, bootOp{op: op, what: "synced", dir: p.dir})
+		b.boot.pending[op] = bootOp{what: "synced", dir: p.dir}
 		fx.Syncs = append(fx.Syncs, seam.Sync{Op: op, Folder: seam.Path{Dir: p.dir}})
 	}
 	b.maybeLoadedAll(now, fx)
@@ -179,11 +181,7 @@ func (b *Broker) bootLoaded(now seam.Now, in *seam.Loaded, fx *seam.Effects) {
 		b.fail(p.dir, max(in.Fault, seam.IOError), fx)
 		return
 	}
-	for i := range b.boot.pending {
-		if q := &b.boot.pending[i]; q.what == "close" && q.op == in.Op+1 {
-			fx.Files = append(fx.Files, seam.FileOp{Op: q.op, Deed: seam.Close, File: p.file})
-		}
-	}
+	fx.Files = append(fx.Files, seam.FileOp{Op: p.shut, Deed: seam.Close, File: p.file})
 	b.maybeLoadedAll(now, fx)
 }
 
@@ -210,7 +208,7 @@ func (b *Broker) keepLoaded(p bootOp, data []byte) bool {
 }
 
 func (b *Broker) maybeLoadedAll(now seam.Now, fx *seam.Effects) {
-	if b.phase != phaseLoading || len(b.boot.pending) > 0 {
+	if b.phase != phaseLoading || len(b.boot.pending) > 0 || b.turns.later.Len() > 0 {
 		return
 	}
 	b.phase = phaseQuorum
@@ -294,16 +292,21 @@ func (b *Broker) restore(now seam.Now, p *partition, out *log.Recovered, fx *sea
 		config = b.logConfig(&p.topic.config)
 	}
 	l := log.Restore(out, p.folder, config, b.logNumbers(p))
-	l.RewriteIndexes(fx)
 	if l.Empty() {
+		l.RewriteIndexes(fx)
 		l.Create(now, fx)
 	}
-	if p.topic == nil {
-		b.metadataOpened(p, l, fx)
-		return
+	if p.topic != nil {
+		b.serve(p, l, out.Producers, b.epochOf(p), fx)
+		b.boot.opening = append(b.boot.opening, p)
 	}
-	b.serve(p, l, out.Producers, b.epochOf(p), fx)
-	b.boot.opening = append(b.boot.opening, p)
+	b.turns.put(func(_ seam.Now, fx *seam.Effects) bool {
+		done := l.Reopen(b.turns.take, fx)
+		if done && p.topic == nil {
+			b.metadataOpened(p, l, fx)
+		}
+		return done
+	})
 }
 
 // unrecovered: the folder stays as it is. Without the metadata log there is no broker.
@@ -318,7 +321,7 @@ func (b *Broker) unrecovered(p *partition, out *log.Recovered, fx *seam.Effects)
 
 // removeForeign: the folder belongs to a topic of the same name that was deleted; its deletion was cut short.
 func (b *Broker) removeForeign(p *partition, fx *seam.Effects) {
-	gone := &partition{topic: p.topic, index: p.index, folder: p.folder, state: partitionRenaming, deletion: &proposal{folders: 1}}
+	gone := &partition{topic: p.topic, index: p.index, folder: p.folder, state: partitionRenaming, deletion: &proposal{kind: proposedBySelf, open: 1}}
 	b.doomed[p.folder.Name]++
 	p.point = 0
 	b.doomedRename(gone, fx)
@@ -339,6 +342,8 @@ func (b *Broker) metadataOpened(p *partition, l *log.Log, fx *seam.Effects) {
 // progress moves the boot on when what it waited for has come.
 func (b *Broker) progress(now seam.Now, fx *seam.Effects) {
 	switch b.phase {
+	case phaseLoading:
+		b.maybeLoadedAll(now, fx)
 	case phaseQuorum:
 		b.maybeLead(now, fx)
 	case phaseFolding:
@@ -347,7 +352,7 @@ func (b *Broker) progress(now seam.Now, fx *seam.Effects) {
 		b.openMore(now, fx)
 	case phaseStopping:
 		b.stopOn(fx)
-	case phaseNew, phaseLoading, phaseReady, phaseStopped, phaseDead:
+	case phaseNew, phaseReady, phaseStopped, phaseDead:
 	}
 }
 

@@ -7,7 +7,9 @@
 // Rules:
 //   - everything that is answered was made durable first, as far as its promise goes.
 //   - metadata is read from the committed Image only; only the controller sees what is not committed yet.
-//   - one Step touches what its input names. What one high watermark wakes is worked off in turns.
+//   - one Step works off at most StepItems of what its input names or wakes; the rest is put off and done in turns, in the
+//     order of the requests of each connection. What the controller decides, and the fold of the batch of records that it
+//     comes to (Kafka's limit: 10,000), is one item: nobody may see half of it.
 //   - a request is answered once, in the order of its connection.
 //   - after a directory has failed to sync, nothing is answered any more: the process ends.
 package core
@@ -33,9 +35,6 @@ const (
 	ownerReply  uint32 = 3 << 30
 )
 
-// stepItems bounds what one Step works off of a queue.
-const stepItems = 1000
-
 // Broker is the machine.
 type Broker struct {
 	config  Config
@@ -60,7 +59,7 @@ type Broker struct {
 	controller *controller.Controller
 	proposals  ordered.Ring[*proposal] // appended to the metadata log, by rising offset
 	brokerAt   int64                   // this registration's broker epoch
-	settling   []*proposal             // committed, their folders not made or not gone yet
+	settling   int                     // proposals that are committed, their folders not made or not gone yet
 	ids        producerIDs
 	asked      ordered.Ring[searchFor] // searches that wait for their turn
 	searches   uint64
@@ -73,13 +72,17 @@ type Broker struct {
 	waiting  int       // produces not answered
 	fetches  []fetchSlot
 	freeFet  []uint32
-	wakes    ordered.Ring[uint32] // fetches that a high watermark woke
-	timers   timer.Queue[uint32]  // of parked fetches
-	early    ordered.Ring[early]  // requests that came before the broker was ready
-	touched  []*partition         // by this Step
-	frames   int64                // bytes of client frames in memory
-	lent     map[seam.File]int    // ranges of answers that wait in their slots
-	unlent   bool                 // a file has left lent
+	swept    int                     // produces looked over in this round
+	wakes    ordered.Ring[uint32]    // fetches that a high watermark woke, or that are half looked through
+	turns    turns                   // what is too long for a Step
+	timers   timer.Queue[uint32]     // of parked fetches
+	early    ordered.Ring[seam.Conn] // whose requests came before the broker was ready
+	touched  []*partition            // by this Step
+	frames   int64                   // bytes of client frames in memory
+	lent     map[seam.File]int       // ranges of answers that wait in their slots
+	awaited  map[seam.File]*removal  // deletions that wait for a file to leave lent
+	unlent   []*removal              // theirs has
+	removals map[seam.Op]*removal    // by the renames and unlinks under way
 	starved  ordered.Ring[seam.Conn]
 	heads    [][]byte
 	bodies   [][]seam.Range
@@ -106,17 +109,15 @@ const (
 
 type fetchSlot struct {
 	fetch.Fetch
-	slot  conn.Slot
-	alarm timer.Handle
-	live  bool
-}
-
-// early is a request that waits for the broker to be ready.
-type early struct {
-	conn  seam.Conn
-	lease seam.Lease
-	size  int64
-	body  *conn.Request
+	slot    conn.Slot
+	alarm   timer.Handle
+	live    bool
+	walking bool // its partitions are looked at in turns
+	at      int  // how far
+	parking uint32
+	owner   *connection // nil: it has hung up
+	before  uint32      // in the owner's list, 0: none
+	behind  uint32
 }
 
 // NewBroker makes a Broker that waits for Started.
@@ -124,7 +125,7 @@ func NewBroker(config Config) *Broker {
 	config.Controller.ClusterID = config.ClusterID
 	b := &Broker{
 		config: config, random: rng.New(config.Seed), topics: map[string]*topic{}, topicIDs: map[meta.UUID]*topic{},
-		doomed: map[string]int{}, searching: map[uint64]searchFor{}, lent: map[seam.File]int{}, image: meta.New(), parkedAt: seam.Never,
+		doomed: map[string]int{}, searching: map[uint64]searchFor{}, lent: map[seam.File]int{}, awaited: map[seam.File]*removal{}, removals: map[seam.Op]*removal{}, image: meta.New(), parkedAt: seam.Never,
 		partitions: make([]*partition, 1, 16), produces: make([]produce, 1, 16),
 	}
 	b.numbers = log.Numbers{Owner: ownerBroker, Files: &b.files}
@@ -140,7 +141,8 @@ func (b *Broker) Step(now seam.Now, in seam.Input, fx *seam.Effects) {
 		return
 	}
 	before := diskEffects(fx)
-	if b.unlent {
+	b.turns.room = b.config.StepItems
+	if len(b.unlent) > 0 {
 		b.unlinkUnlent(fx)
 	}
 	switch in := in.(type) {
@@ -308,15 +310,16 @@ func (b *Broker) fail(dir int32, fault seam.Fault, fx *seam.Effects) {
 
 // due says whether ring would find anything.
 func (b *Broker) due(now seam.Now) bool {
-	return b.wakes.Len() > 0 || min(b.timers.Next(), b.parkedAt, b.checkpointAt) <= now.Mono
+	return b.wakes.Len() > 0 || b.turns.later.Len() > 0 || min(b.timers.Next(), b.parkedAt, b.checkpointAt) <= now.Mono
 }
 
 // ring works off what is due: woken fetches, deadlines, checkpoints.
 func (b *Broker) ring(now seam.Now, fx *seam.Effects) {
-	for n := 0; b.wakes.Len() > 0 && n < stepItems; n++ {
+	half := b.config.StepItems / 2 // the other half is for what was put off
+	for b.wakes.Len() > 0 && b.turns.room > half {
 		b.evaluate(now, b.wakes.Pop(), fx)
 	}
-	for n := 0; n < stepItems; n++ {
+	for b.turns.room > half {
 		i, ok := b.timers.Due(now.Mono)
 		if !ok {
 			break
@@ -325,12 +328,13 @@ func (b *Broker) ring(now seam.Now, fx *seam.Effects) {
 		b.unpark(i)
 		b.evaluate(now, i, fx)
 	}
+	b.turns.work(now, fx)
 	b.sweepProduces(now, fx)
 	b.checkpoints(now, fx)
 }
 
 func (b *Broker) alarm(now seam.Now, fx *seam.Effects) {
-	if b.wakes.Len() > 0 || b.boot.more || b.unlent {
+	if b.wakes.Len() > 0 || b.turns.later.Len() > 0 || b.boot.more || len(b.unlent) > 0 {
 		fx.Wake(now.Mono)
 	}
 	fx.Wake(b.timers.Next())

@@ -30,6 +30,7 @@ type Config struct {
 	SyncsMax        int       // under way in one log directory
 	RecoveriesMax   int       // under way at once
 	CheckpointEvery seam.Mono // recovery points and high watermarks
+	StepItems       int       // partitions, topics, requests that one Step works off
 }
 
 // DefaultConfig is Kafka's, where Kafka has the thing; durable.
@@ -39,5 +40,6 @@ func DefaultConfig() Config {
 		AutoCreateTopics: true, FetchBytesMax: 55 << 20, ProducerExpiry: 86400 * seam.Second,
 		ConnectionBytes: 4 << 20, FrameBytes: 256 << 20, ReplyBytes: 64 << 20, UnsyncedBytes: 16 << 20,
 		SyncsMax: 8, RecoveriesMax: 4, CheckpointEvery: 5 * seam.Second,
+		StepItems: 1000,
 	}
 }

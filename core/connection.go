@@ -1,6 +1,8 @@
 package core
 
 import (
+	"slices"
+
 	"rookery/core/conn"
 	"rookery/core/ordered"
 	"rookery/core/seam"
@@ -15,10 +17,20 @@ type connection struct {
 	remote  string
 	slots   conn.Slots
 	out     ordered.Ring[outgoing]
-	sending int64 // bytes of answers under way
-	owed    int64 // credit held back
-	early   bool  // something of it waits for the broker to be ready
-	closing bool  // nothing more is taken from it
+	sending int64  // bytes of answers under way
+	owed    int64  // credit held back
+	closing bool   // nothing more is taken from it
+	fetches uint32 // the newest of those not answered, 0: none; else their index and one
+
+	starting bool                  // a request of it is being started in turns
+	queue    ordered.Ring[arrived] // what came meanwhile, or before the broker was ready
+}
+
+// arrived is a request that waits to be started.
+type arrived struct {
+	lease seam.Lease
+	size  int64
+	body  *conn.Request
 }
 
 // outgoing is a Reply under way, and the memory it borrows.
@@ -36,22 +48,66 @@ func (b *Broker) onOpened(in *seam.Opened, fx *seam.Effects) {
 	fx.Reading = append(fx.Reading, seam.Credit{Conn: in.Conn, Bytes: b.config.ConnectionBytes})
 }
 
-// onHangup: nothing of the connection is outstanding. Its parked fetches go, and so do answers that waited for them; its
-// produces are finished for nobody.
+// onHangup: nothing of the connection is outstanding. Its parked fetches go, and so do answers that waited for them and
+// requests that were not started; its produces are finished for nobody.
 func (b *Broker) onHangup(in *seam.Hangup) {
 	c := b.conns.At(in.Conn)
 	b.conns.Delete(in.Conn)
-	for c.slots.Waiting() > 0 {
-		a := c.slots.Abandon()
-		b.takeBack(a.Body)
-		b.recycle(a.Head, a.Body)
+	b.turns.put(func(now seam.Now, fx *seam.Effects) bool {
+		for c.fetches != 0 {
+			if !b.turns.take() {
+				return false
+			}
+			b.disown(c.fetches - 1)
+		}
+		for c.slots.Waiting() > 0 {
+			if !b.turns.take() {
+				return false
+			}
+			a := c.slots.Abandon()
+			b.takeBack(a.Body)
+			b.recycle(a.Head, a.Body)
+		}
+		return c.starting || b.startQueued(now, c, fx)
+	})
+}
+
+// inTurns starts a request: what of it does not fit into this Step is done later, and so is what its connection sends
+// meanwhile.
+func (b *Broker) inTurns(now seam.Now, c *connection, start turn, fx *seam.Effects) {
+	if start(now, fx) {
+		return
 	}
-	for i := range b.fetches {
-		if f := &b.fetches[i]; f.live && f.Conn == in.Conn && f.Parked {
-			b.unpark(uint32(i))
-			b.endFetch(uint32(i))
+	c.starting = true
+	b.turns.put(func(now seam.Now, fx *seam.Effects) bool {
+		if !start(now, fx) {
+			return false
+		}
+		c.starting = false
+		b.putQueued(c)
+		return true
+	})
+}
+
+func (b *Broker) putQueued(c *connection) {
+	if c.queue.Len() > 0 {
+		b.turns.put(func(now seam.Now, fx *seam.Effects) bool { return b.startQueued(now, c, fx) })
+	}
+}
+
+// startQueued starts what waits, until a request needs turns of its own: the rest follows that.
+func (b *Broker) startQueued(now seam.Now, c *connection, fx *seam.Effects) (done bool) {
+	for c.queue.Len() > 0 && !c.starting {
+		if !b.turns.take() {
+			return false
+		}
+		if a := c.queue.Pop(); c.closing || b.phase >= phaseStopping || b.conns.At(c.id) != c {
+			b.release(c.id, a.lease, a.size, fx)
+		} else {
+			b.dispatch(now, c, a.lease, a.size, a.body, fx)
 		}
 	}
+	return true
 }
 
 func (b *Broker) onRequest(now seam.Now, in *seam.Request, fx *seam.Effects) {
@@ -62,9 +118,10 @@ func (b *Broker) onRequest(now seam.Now, in *seam.Request, fx *seam.Effects) {
 	switch {
 	case c == nil || c.closing || b.phase >= phaseStopping:
 		b.release(in.Conn, in.Lease, size, fx)
-	case b.phase != phaseReady && (c.early || !b.answersEarly(body)):
-		c.early = true
-		b.early.Push(early{conn: in.Conn, lease: in.Lease, size: size, body: body})
+	case c.starting || c.queue.Len() > 0 || b.phase != phaseReady && !b.answersEarly(body):
+		if c.queue.Push(arrived{lease: in.Lease, size: size, body: body}); c.queue.Len() == 1 && b.phase != phaseReady {
+			b.early.Push(c.id)
+		}
 	default:
 		b.dispatch(now, c, in.Lease, size, body, fx)
 	}
@@ -165,7 +222,10 @@ func (b *Broker) takeBack(body []seam.Range) {
 		file := body[i].File
 		if b.lent[file]--; b.lent[file] == 0 {
 			delete(b.lent, file)
-			b.unlent = true
+			if r := b.awaited[file]; r != nil {
+				delete(b.awaited, file)
+				b.unlent = append(b.unlent, r)
+			}
 		}
 	}
 }
@@ -173,10 +233,11 @@ func (b *Broker) takeBack(body []seam.Range) {
 // unlinkUnlent goes on with deletions that waited for what was lent. It begins a Step: an Unlink that stood beside the
 // Reply that it waited for would run first.
 func (b *Broker) unlinkUnlent(fx *seam.Effects) {
-	b.unlent = false
-	for i := range b.dirs {
-		b.unlinkSafe(&b.dirs[i], fx)
+	n := 0
+	for ; n < len(b.unlent) && b.turns.take(); n++ {
+		b.unlinkFiles(b.unlent[n], fx)
 	}
+	b.unlent = slices.Delete(b.unlent, 0, n)
 }
 
 func (b *Broker) reply(c *connection, a *conn.Answer, fx *seam.Effects) {

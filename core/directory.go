@@ -8,21 +8,21 @@ import (
 
 // directory is one log directory.
 type directory struct {
-	number               int32
-	folders              ordered.Map[string, []seam.Entry] // what each folder held at the start
-	clean                bool                              // it was marked clean
-	points               map[string]map[int32]int64        // recovery points at the start
-	unsynced             int64                             // bytes of durable topics in the page cache only
-	syncing              int                               // Syncs of logs under way
-	queue                ordered.Ring[*partition]          // those that want one
-	pointed              map[string]bool                   // partitions that the recovery points on the disk may speak of
-	blocked              []*partition                      // new ones that wait until they do not
-	recovery             log.Replacement                   // recovery-point-offset-checkpoint
-	high                 log.Replacement                   // replication-offset-checkpoint
-	marker               log.Replacement                   // .kafka_cleanshutdown
-	lastPoints, lastHigh string                            // what the checkpoints say
-	renames              []renaming
-	opRenames            seam.Op
+	number                  int32
+	folders                 ordered.Map[string, []seam.Entry] // what each folder held at the start
+	clean                   bool                              // it was marked clean
+	points                  map[string]map[int32]int64        // recovery points at the start
+	unsynced                int64                             // bytes of durable topics in the page cache only
+	syncing                 int                               // Syncs of logs under way
+	queue                   ordered.Ring[*partition]          // those that want one
+	pointed                 map[string]bool                   // partitions that the recovery points on the disk may speak of
+	blocked                 []*partition                      // new ones that wait until they do not
+	recovery                log.Replacement                   // recovery-point-offset-checkpoint
+	high                    log.Replacement                   // replication-offset-checkpoint
+	marker                  log.Replacement                   // .kafka_cleanshutdown
+	lastPoints, lastHigh    string                            // what the checkpoints say
+	renamed, syncingRenames []*removal                        // doomed folders: the Sync under way covers the latter
+	opRenames               seam.Op
 }
 
 const (
@@ -164,11 +164,11 @@ func (b *Broker) pointsWritten(now seam.Now, d *directory, fx *seam.Effects) {
 	d.point(lines)
 	blocked := d.blocked
 	d.blocked = nil
-	for _, p := range blocked {
-		if p.state == partitionRecovering {
-			b.openNew(p, fx)
+	b.turns.put(b.turns.each(len(blocked), func(i int, _ seam.Now, fx *seam.Effects) {
+		if blocked[i].state == partitionRecovering {
+			b.openNew(blocked[i], fx)
 		}
-	}
+	}))
 }
 
 func (b *Broker) offsetsIn(dir int32) (points, high []log.PartitionOffset) {
@@ -208,26 +208,13 @@ func (b *Broker) expireProducers(now seam.Now, fx *seam.Effects) {
 
 // ownWrote takes the completion of an operation that belongs to no partition.
 func (b *Broker) ownWrote(now seam.Now, in *seam.Wrote, fx *seam.Effects) {
-	if b.bootWrote(now, in, fx) || b.quorumFile.Wrote(in, fx) {
+	if b.bootWrote(now, in, fx) || b.removalWrote(in, fx) || b.quorumFile.Wrote(in, fx) {
 		return
 	}
 	for i := range b.dirs {
 		d := &b.dirs[i]
 		if d.recovery.Wrote(in, fx) || d.high.Wrote(in, fx) || d.marker.Wrote(in, fx) {
 			return
-		}
-		if b.unlinked(d, in.Op, fx) {
-			return
-		}
-		for j := range d.renames {
-			if d.renames[j].op == in.Op && d.renames[j].stage == renameUnderWay {
-				if in.Fault != seam.OK && in.Fault != seam.NotFound {
-					b.fail(d.number, in.Fault, fx)
-					return
-				}
-				b.renameWrote(now, d, j, fx)
-				return
-			}
 		}
 	}
 }

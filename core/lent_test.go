@@ -61,7 +61,7 @@ func TestHeldAnswerKeepsItsFiles(t *testing.T) {
 	require.Len(t, w.heads, 3)
 	require.NotZero(t, w.unlinked)
 	require.Empty(t, w.broker.lent)
-	require.Empty(t, w.broker.dirs[0].renames)
+	require.Empty(t, w.broker.removals)
 }
 
 func TestHangupGivesUpHeldAnswers(t *testing.T) {
@@ -69,5 +69,5 @@ func TestHangupGivesUpHeldAnswers(t *testing.T) {
 	w.step(&seam.Hangup{Conn: 2})
 	require.NotZero(t, w.unlinked)
 	require.Empty(t, w.broker.lent)
-	require.Empty(t, w.broker.dirs[0].renames)
+	require.Empty(t, w.broker.removals)
 }

@@ -28,7 +28,7 @@ type proposal struct {
 	corr    int32
 	answer  wire.Answer
 	ids     [2]int64 // of a block of producer ids: first, length
-	folders int      // of partitions, still to be made or to be gone
+	open    int      // what its answer waits for, once it is committed: topics, and folders to be made or to be gone
 }
 
 type proposalKind uint8
@@ -39,6 +39,7 @@ const (
 	proposedRegistration
 	proposedUnfencing
 	proposedIDs
+	proposedBySelf // nothing of it is in the log
 )
 
 func nobodysTicket() replica.Ticket { return replica.Ticket{} }
@@ -95,7 +96,7 @@ func (b *Broker) committed(now seam.Now, high int64, fx *seam.Effects) {
 func (b *Broker) replay(now seam.Now, q *proposal, offset int64, r meta.Record, fx *seam.Effects) {
 	if gone, ok := r.(*meta.RemoveTopicRecord); ok {
 		if t := b.topicIDs[gone.TopicID]; t != nil {
-			b.doom(t, q, fx)
+			b.doom(t, q)
 		}
 	}
 	b.image.Replay(offset, q.epoch, r)
@@ -107,35 +108,55 @@ func (b *Broker) enacted(now seam.Now, q *proposal, fx *seam.Effects) {
 		return // Stop came before the broker was ready: it will not be
 	}
 	if b.phase == phaseReady || b.phase == phaseStopping {
-		b.openCreated(now, q, fx)
+		b.openCreated(q)
 	}
 	switch q.kind {
 	case proposedQuietly, proposedForClient:
-		b.settling = append(b.settling, q)
-		b.answerSettled(fx)
+		q.open++
+		b.settling++
+		b.settled(q, fx)
 	case proposedRegistration:
 		b.openAll(now, fx)
 	case proposedUnfencing:
 		b.ready(now, fx)
 	case proposedIDs:
 		b.gotIDs(now, q.ids[0], q.ids[1], fx)
+	case proposedBySelf:
 	}
 }
 
 // openCreated makes the partitions of new topics.
-func (b *Broker) openCreated(now seam.Now, q *proposal, fx *seam.Effects) {
+func (b *Broker) openCreated(q *proposal) {
 	for _, r := range q.records {
 		made, ok := r.(*meta.TopicRecord)
 		if !ok {
 			continue
 		}
-		t := b.makeTopic(b.image.TopicByID(made.TopicID))
-		for _, p := range t.partitions {
+		image := b.image.TopicByID(made.TopicID)
+		t := b.enrol(image)
+		q.open++
+		make := b.turns.each(len(image.Partitions), func(i int, _ seam.Now, fx *seam.Effects) {
+			p := b.makePartition(t, image, i)
 			p.creation = q
-			q.folders++
+			q.open++
 			b.openNew(p, fx)
-		}
-		fx.Events = append(fx.Events, seam.Event{Kind: seam.TopicCreated, Topic: t.name, A: int64(len(t.partitions))})
+		})
+		b.turns.put(func(now seam.Now, fx *seam.Effects) bool {
+			if !make(now, fx) {
+				return false
+			}
+			fx.Events = append(fx.Events, seam.Event{Kind: seam.TopicCreated, Topic: t.name, A: int64(len(t.partitions))})
+			b.settled(q, fx)
+			return true
+		})
+	}
+}
+
+// settled: one thing less that a proposal's answer waits for.
+func (b *Broker) settled(q *proposal, fx *seam.Effects) {
+	if q.open--; q.open == 0 && q.kind != proposedBySelf {
+		b.settling--
+		b.answerProposal(q, fx)
 	}
 }
 
@@ -171,7 +192,7 @@ func (b *Broker) proposalLost(fx *seam.Effects) {
 // refuseProposal tells the client; what the broker itself needs to be ready it cannot do without.
 func (b *Broker) refuseProposal(q *proposal, fx *seam.Effects) {
 	switch q.kind {
-	case proposedQuietly:
+	case proposedQuietly, proposedBySelf:
 	case proposedForClient:
 		failAll(q.answer, wire.KafkaStorageError)
 		b.cold(q.conn, q.slot, q.corr, q.answer, fx)
@@ -229,34 +250,36 @@ func (b *Broker) register(now seam.Now, fx *seam.Effects) {
 
 // openAll takes every topic of the Image into service.
 func (b *Broker) openAll(now seam.Now, fx *seam.Effects) {
-	for _, t := range b.image.Topics() {
-		made := b.makeTopic(t).partitions
-		for _, p := range made {
+	for _, image := range b.image.Topics() {
+		t := b.enrol(image)
+		b.turns.put(b.turns.each(len(image.Partitions), func(i int, _ seam.Now, _ *seam.Effects) {
+			p := b.makePartition(t, image, i)
 			p.point = b.dirs[p.folder.Dir].points[p.name()][p.index]
-		}
-		b.boot.queue = append(b.boot.queue, made...)
+			b.boot.queue = append(b.boot.queue, p)
+		}))
 	}
-	b.removeStrays(fx)
-	b.openMore(now, fx)
+	for i := range b.dirs {
+		folders := b.dirs[i].folders.Keys()
+		b.turns.put(b.turns.each(len(folders), func(j int, _ seam.Now, fx *seam.Effects) {
+			b.maybeRemoveStray(seam.Path{Dir: int32(i), Name: folders[j]}, fx)
+		}))
+	}
 }
 
-// removeStrays: folders of partitions that the Image does not have belong to topics whose deletion was cut short.
-func (b *Broker) removeStrays(fx *seam.Effects) {
-	for i := range b.dirs {
-		for folder := range b.dirs[i].folders.All() {
-			name, index, ok := parseFolder(folder)
-			if t := b.topics[name]; !ok || folder == folderOf(metadataTopic, 0).Name || t != nil && int(index) < len(t.partitions) {
-				continue
-			}
-			b.await("remove", seam.Path{Dir: int32(i), Name: folder}, fx)
-		}
+// maybeRemoveStray: a folder of a partition that the Image does not have belongs to a topic whose deletion was cut short.
+func (b *Broker) maybeRemoveStray(folder seam.Path, fx *seam.Effects) {
+	name, index, ok := parseFolder(folder.Name)
+	if t := b.topics[name]; ok && folder.Name != folderOf(metadataTopic, 0).Name && (t == nil || int(index) >= len(t.partitions)) {
+		b.await("remove", folder, fx)
 	}
 }
 
 // openMore opens partitions, a few at a time; when all are open the broker asks to be unfenced.
 func (b *Broker) openMore(now seam.Now, fx *seam.Effects) {
-	n := 0
-	for ; len(b.boot.queue) > 0 && b.boot.running < b.config.RecoveriesMax && n < stepItems; n++ {
+	if b.boot.more = b.turns.later.Len() > 0; b.boot.more {
+		return // not all of them are known
+	}
+	for len(b.boot.queue) > 0 && b.boot.running < b.config.RecoveriesMax && b.turns.take() {
 		p := b.boot.queue[0]
 		b.boot.queue = b.boot.queue[1:]
 		if _, there := b.dirs[p.folder.Dir].folders.Find(p.folder.Name); there {
@@ -289,12 +312,9 @@ func (b *Broker) ready(now seam.Now, fx *seam.Effects) {
 		b.dirs[i].folders, b.dirs[i].points = emptyFolders(), nil
 	}
 	fx.Events = append(fx.Events, seam.Event{Kind: seam.Ready, A: int64(len(b.partitions) - 2), B: int64((now.Mono - b.boot.startedAt) / seam.Millisecond)})
-	for b.early.Len() > 0 {
-		e := b.early.Pop()
-		if c := b.conns.At(e.conn); c != nil && !c.closing {
-			b.dispatch(now, c, e.lease, e.size, e.body, fx)
-		} else {
-			b.release(e.conn, e.lease, e.size, fx)
+	b.turns.put(b.turns.each(b.early.Len(), func(int, seam.Now, *seam.Effects) {
+		if c := b.conns.At(b.early.Pop()); c != nil {
+			b.putQueued(c)
 		}
-	}
+	}))
 }

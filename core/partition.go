@@ -2,7 +2,6 @@ package core
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 
 	"rookery/core/controller"
@@ -25,6 +24,7 @@ type topic struct {
 	id         meta.UUID
 	config     controller.TopicConfig
 	partitions []*partition // those that live here, by index
+	gone       bool         // the Image does not have it any more
 }
 
 type partitionState uint8
@@ -46,7 +46,7 @@ type partition struct {
 	folder   seam.Path
 	state    partitionState
 	replica  *replica.Replica
-	waiters  []uint32 // parked fetches
+	waiters  []waiter // parked fetches
 	seen     int64    // the high watermark when waiters were last woken
 	point    int64    // recovery point at the start, until the log is there
 	unsynced int64    // bytes counted in the directory's sum
@@ -122,25 +122,30 @@ func (b *Broker) logConfig(c *controller.TopicConfig) log.Config {
 	}
 }
 
-// makeTopic takes a topic of the Image into service: a new one's folders are made, an old one's are recovered.
-func (b *Broker) makeTopic(image *meta.Topic) *topic {
+// enrol takes a topic of the Image into service: its name is known, its partitions follow.
+func (b *Broker) enrol(image *meta.Topic) *topic {
 	t := &topic{name: image.Name, bytes: []byte(image.Name), id: image.ID}
-	config, err := b.config.Controller.TopicConfig(image)
-	must.Be(err == nil, "T1: the controller lets no configuration into the log that cannot be resolved")
-	t.config = config
 	b.topics[t.name], b.topicIDs[t.id] = t, t
-	for i := range image.Partitions {
-		p := b.newPartition(t, image.Partitions[i].ID, folderOf(t.name, image.Partitions[i].ID))
-		p.id = t.id
-		t.partitions = append(t.partitions, p)
-	}
 	return t
+}
+
+// makePartition adds the next partition to a topic.
+func (b *Broker) makePartition(t *topic, image *meta.Topic, i int) *partition {
+	if i == 0 {
+		config, err := b.config.Controller.TopicConfig(image)
+		must.Be(err == nil, "T1: the controller lets no configuration into the log that cannot be resolved")
+		t.config = config
+	}
+	p := b.newPartition(t, image.Partitions[i].ID, folderOf(t.name, image.Partitions[i].ID))
+	p.id = t.id
+	t.partitions = append(t.partitions, p)
+	return p
 }
 
 // openNew makes a partition that has no folder. It waits while a deleted one still has its name, or while the checkpoint
 // may still have that one's recovery point: after a crash the new folder would be held to it.
 func (b *Broker) openNew(p *partition, fx *seam.Effects) {
-	if b.phase >= phaseStopping { // the Image has it: the next start makes it
+	if b.phase >= phaseStopping || p.topic.gone { // the Image has it: the next start makes it; or it does not any more
 		b.made(p, fx)
 		return
 	}
@@ -161,7 +166,7 @@ func (b *Broker) openNew(p *partition, fx *seam.Effects) {
 // maybeIdentified goes on with a new partition when its partition.metadata is durable: a folder without it has never
 // taken a batch, and the next start may take it for what a deletion left.
 func (b *Broker) maybeIdentified(now seam.Now, p *partition, fx *seam.Effects) {
-	if !p.begun || p.replica != nil || p.state != partitionRecovering || p.identity.Busy() {
+	if !p.begun || p.replica != nil || p.state != partitionRecovering || p.identity.Busy() || p.topic.gone {
 		return
 	}
 	if p.identity.Settled() == 0 {
@@ -178,8 +183,7 @@ func (b *Broker) maybeIdentified(now seam.Now, p *partition, fx *seam.Effects) {
 func (b *Broker) made(p *partition, fx *seam.Effects) {
 	if q := p.creation; q != nil {
 		p.creation = nil
-		q.folders--
-		b.answerSettled(fx)
+		b.settled(q, fx)
 	}
 }
 
@@ -219,31 +223,45 @@ func (b *Broker) epochOf(p *partition) int32 {
 	return b.image.TopicByID(p.id).Partition(p.index).LeaderEpoch
 }
 
-// doom begins the end of a topic: nothing new is planned, everybody who waits is told.
-func (b *Broker) doom(t *topic, why *proposal, fx *seam.Effects) {
+// doom begins the end of a topic: nothing new finds it, and partition by partition everybody who waits is told.
+func (b *Broker) doom(t *topic, why *proposal) {
+	t.gone = true
 	delete(b.topics, t.name)
 	delete(b.topicIDs, t.id)
-	for _, p := range t.partitions {
-		b.made(p, fx)
-		if p.state == partitionRecovering && !p.begun { // it still waited for its name: there is no folder of its own
-			p.state = partitionDoomed
-			b.partitions[p.number] = nil
-			continue
+	why.open++
+	i := 0
+	b.turns.put(func(now seam.Now, fx *seam.Effects) bool {
+		for ; i < len(t.partitions); i++ { // all of them are made: what makes them was put first
+			if !b.turns.take() {
+				return false
+			}
+			b.doomPartition(t.partitions[i], why, fx)
 		}
-		b.doomed[p.folder.Name]++
-		p.deletion = why
-		why.folders++
+		fx.Events = append(fx.Events, seam.Event{Kind: seam.TopicDeleted, Topic: t.name})
+		b.settled(why, fx)
+		return true
+	})
+}
+
+func (b *Broker) doomPartition(p *partition, why *proposal, fx *seam.Effects) {
+	b.made(p, fx)
+	if p.state == partitionRecovering && !p.begun { // it still waited for its name: there is no folder of its own
 		p.state = partitionDoomed
-		if p.replica != nil {
-			p.replica.Abandon(wire.UnknownTopicOrPartition)
-		}
-		b.wake(p)
-		b.touch(p)
-		if p.replica == nil {
-			b.maybeRemoved(p, fx)
-		}
+		b.partitions[p.number] = nil
+		return
 	}
-	fx.Events = append(fx.Events, seam.Event{Kind: seam.TopicDeleted, Topic: t.name})
+	b.doomed[p.folder.Name]++
+	p.deletion = why
+	why.open++
+	p.state = partitionDoomed
+	if p.replica != nil {
+		p.replica.Abandon(wire.UnknownTopicOrPartition)
+	}
+	b.wake(p)
+	b.touch(p)
+	if p.replica == nil {
+		b.maybeRemoved(p, fx)
+	}
 }
 
 // maybeRemoved moves a doomed partition on: when nothing of it is under way its folder is renamed, and when that is
@@ -268,43 +286,54 @@ func (p *partition) doomedPath() seam.Path {
 }
 
 func (b *Broker) doomedRename(p *partition, fx *seam.Effects) {
-	d := &b.dirs[p.folder.Dir]
 	op := b.numbers.Op()
-	d.renames = append(d.renames, renaming{op: op, partition: p})
+	b.removals[op] = &removal{partition: p}
 	fx.Files = append(fx.Files, seam.FileOp{Op: op, Deed: seam.Rename, Path: p.folder, To: p.doomedPath()})
 }
 
-// renaming is a doomed folder on its way out: renamed, the rename synced, the folder removed.
-type renaming struct {
-	op        seam.Op
+// removal is a doomed folder on its way out. It is known by each Op that it waits for:
+//
+//	renamed ─▶ waits in the directory for a Sync ─▶ safe, its deletion is answered ─▶ its files unlinked ─▶ the folder removed
+type removal struct {
 	partition *partition
-	stage     renameStage
-	unlinks   []seam.Op // under way
+	unlinks   int // under way
 }
 
-type renameStage uint8
+// removalWrote takes the completion of a rename or an unlink.
+func (b *Broker) removalWrote(in *seam.Wrote, fx *seam.Effects) bool {
+	r := b.removals[in.Op]
+	if r == nil {
+		return false
+	}
+	delete(b.removals, in.Op)
+	if r.unlinks > 0 {
+		if r.unlinks--; r.unlinks == 0 {
+			b.removeFolder(r, fx)
+		}
+		return true
+	}
+	d := &b.dirs[r.partition.folder.Dir]
+	if in.Fault != seam.OK && in.Fault != seam.NotFound {
+		b.fail(d.number, in.Fault, fx)
+		return true
+	}
+	b.renamed(d, r, fx)
+	return true
+}
 
-const (
-	renameUnderWay  renameStage = iota
-	renameUnsynced              // waits for the next Sync
-	renameSyncing               // the Sync under way covers it
-	renameSafe                  // its files are unlinked once no answer that waits names them
-	renameUnlinking             // then the folder goes
-)
-
-// renameWrote: the folder has its new name. Its old one is free, and the name's next owner can be made.
-func (b *Broker) renameWrote(now seam.Now, d *directory, i int, fx *seam.Effects) {
-	d.renames[i].stage = renameUnsynced
-	p := d.renames[i].partition
+// renamed: the folder has its new name. Its old one is free, and the name's next owner can be made.
+func (b *Broker) renamed(d *directory, r *removal, fx *seam.Effects) {
+	p := r.partition
 	if b.doomed[p.folder.Name]--; b.doomed[p.folder.Name] == 0 {
 		delete(b.doomed, p.folder.Name)
-		b.openWaiting(now, p, fx)
+		b.openWaiting(p, fx)
 	}
+	d.renamed = append(d.renamed, r)
 	b.syncRenames(d, fx)
 }
 
 // openWaiting makes the partition that waited for the name of a deleted one.
-func (b *Broker) openWaiting(now seam.Now, gone *partition, fx *seam.Effects) {
+func (b *Broker) openWaiting(gone *partition, fx *seam.Effects) {
 	t := b.topics[gone.topic.name]
 	if t == nil || int(gone.index) >= len(t.partitions) {
 		return
@@ -315,93 +344,52 @@ func (b *Broker) openWaiting(now seam.Now, gone *partition, fx *seam.Effects) {
 }
 
 func (b *Broker) syncRenames(d *directory, fx *seam.Effects) {
-	if d.opRenames != 0 {
+	if d.opRenames != 0 || len(d.renamed) == 0 {
 		return
 	}
-	for i := range d.renames {
-		if d.renames[i].stage == renameUnsynced {
-			d.renames[i].stage = renameSyncing
-			if d.opRenames == 0 {
-				d.opRenames = b.numbers.Op()
-				fx.Syncs = append(fx.Syncs, seam.Sync{Op: d.opRenames, Folder: seam.Path{Dir: d.number}})
-			}
-		}
-	}
+	d.opRenames = b.numbers.Op()
+	d.syncingRenames, d.renamed = d.renamed, nil
+	fx.Syncs = append(fx.Syncs, seam.Sync{Op: d.opRenames, Folder: seam.Path{Dir: d.number}})
 }
 
-// renamesSynced: what the sync covers cannot come back, so the deletions are answered.
+// renamesSynced: what the sync covered cannot come back, so the deletions are answered.
 func (b *Broker) renamesSynced(d *directory, fx *seam.Effects) {
-	d.opRenames = 0
-	for i := range d.renames {
-		r := &d.renames[i]
-		if r.stage != renameSyncing {
-			continue
-		}
-		r.stage = renameSafe
-		r.partition.deletion.folders--
-	}
-	b.unlinkSafe(d, fx)
+	safe := d.syncingRenames
+	d.opRenames, d.syncingRenames = 0, nil
+	b.turns.put(b.turns.each(len(safe), func(i int, _ seam.Now, fx *seam.Effects) {
+		b.settled(safe[i].partition.deletion, fx)
+		b.unlinkFiles(safe[i], fx)
+	}))
 	b.syncRenames(d, fx)
-	b.answerSettled(fx)
 }
 
-// unlinkSafe unlinks the files of deleted partitions, but for those that a held answer names. When that has come back
-// their folder is removed.
-func (b *Broker) unlinkSafe(d *directory, fx *seam.Effects) {
-	for i := range d.renames {
-		r := &d.renames[i]
-		if r.stage != renameSafe {
-			continue
-		}
-		var files []seam.File
-		if r.partition.replica != nil {
-			files = r.partition.replica.Log.Files()
-		}
-		if slices.ContainsFunc(files, func(file seam.File) bool { return b.lent[file] > 0 }) {
-			continue
-		}
-		r.stage = renameUnlinking
-		for _, file := range files {
-			op := b.numbers.Op()
-			r.unlinks = append(r.unlinks, op)
-			fx.Files = append(fx.Files, seam.FileOp{Op: op, Deed: seam.Unlink, File: file})
+// unlinkFiles unlinks a deleted partition's files, unless an answer that waits in its slot names one of them.
+func (b *Broker) unlinkFiles(r *removal, fx *seam.Effects) {
+	if r.partition.replica == nil {
+		b.removeFolder(r, fx)
+		return
+	}
+	files := r.partition.replica.Log.Files()
+	for _, file := range files {
+		if b.lent[file] > 0 {
+			b.awaited[file] = r
+			return
 		}
 	}
-	b.removeFolders(d, fx)
-}
-
-// removeFolders removes the folders whose files are gone.
-func (b *Broker) removeFolders(d *directory, fx *seam.Effects) {
-	d.renames = slices.DeleteFunc(d.renames, func(r renaming) bool {
-		if r.stage != renameUnlinking || len(r.unlinks) > 0 {
-			return false
-		}
-		fx.Files = append(fx.Files, seam.FileOp{Op: b.numbers.Op(), Deed: seam.Remove, Path: r.partition.doomedPath()})
-		b.partitions[r.partition.number] = nil
-		return true
-	})
-}
-
-// unlinked takes the completion of an Unlink of a doomed partition's file.
-func (b *Broker) unlinked(d *directory, op seam.Op, fx *seam.Effects) bool {
-	for i := range d.renames {
-		if k := slices.Index(d.renames[i].unlinks, op); k >= 0 {
-			d.renames[i].unlinks = slices.Delete(d.renames[i].unlinks, k, k+1)
-			b.removeFolders(d, fx)
-			return true
-		}
+	for _, file := range files {
+		op := b.numbers.Op()
+		b.removals[op] = r
+		r.unlinks++
+		fx.Files = append(fx.Files, seam.FileOp{Op: op, Deed: seam.Unlink, File: file})
 	}
-	return false
+	if len(files) == 0 {
+		b.removeFolder(r, fx)
+	}
 }
 
-func (b *Broker) answerSettled(fx *seam.Effects) {
-	b.settling = slices.DeleteFunc(b.settling, func(q *proposal) bool {
-		if q.folders > 0 {
-			return false
-		}
-		b.answerProposal(q, fx)
-		return true
-	})
+func (b *Broker) removeFolder(r *removal, fx *seam.Effects) {
+	fx.Files = append(fx.Files, seam.FileOp{Op: b.numbers.Op(), Deed: seam.Remove, Path: r.partition.doomedPath()})
+	b.partitions[r.partition.number] = nil
 }
 
 // parseFolder splits "topic-3".

@@ -25,10 +25,13 @@ type bench struct {
 	data     map[seam.File][]byte
 	heads    [][]byte // of the replies of this turn
 	unlinked int
+	most     int // effects of one Step
+	steps    int
 }
 
-func newBench(t testing.TB) *bench {
-	config := DefaultConfig()
+func newBench(t testing.TB) *bench { return newBenchOf(t, DefaultConfig()) }
+
+func newBenchOf(t testing.TB, config Config) *bench {
 	config.ClusterID, config.Controller.ClusterID = "test", "test"
 	config.DirectoryIDs = []meta.UUID{{0: 1, 15: 7}}
 	config.Incarnation = meta.UUID{0: 1, 15: 9}
@@ -53,6 +56,8 @@ func (w *bench) step(in seam.Input) {
 		w.now.Mono += 1000
 		w.fx.Reset()
 		w.broker.Step(w.now, in, &w.fx)
+		w.steps++
+		w.most = max(w.most, diskEffects(&w.fx)+len(w.fx.Replies)+len(w.fx.Sends)+len(w.fx.Frees)+len(w.fx.Reading)+len(w.fx.Events))
 		w.act()
 		if len(w.inputs) == 0 && w.fx.Alarm <= w.now.Mono {
 			w.inputs = append(w.inputs, &seam.Alarm{})
@@ -81,11 +86,15 @@ func (w *bench) act() {
 		w.inputs = append(w.inputs, &seam.Loaded{Op: x.Op, Data: data[:min(int(x.Len), len(data))]})
 	}
 	for _, x := range w.fx.Replies {
-		head := append([]byte(nil), x.Head...)
+		var head []byte
+		done := int32(0)
 		for _, r := range x.Body {
-			require.Contains(w.t, w.data, r.File, "a reply names a file that is gone")
-			head = append(head[:r.Before:r.Before], append(append([]byte(nil), w.data[r.File][r.At:r.At+int64(r.Len)]...), head[r.Before:]...)...)
+			data, there := w.data[r.File]
+			require.True(w.t, there, "a reply names a file that is gone")
+			head = append(append(head, x.Head[done:r.Before]...), data[r.At:r.At+int64(r.Len)]...)
+			done = r.Before
 		}
+		head = append(head, x.Head[done:]...)
 		w.heads = append(w.heads, head)
 		w.inputs = append(w.inputs, &seam.Sent{Op: x.Op, Conn: x.Conn})
 	}
@@ -123,11 +132,13 @@ func produceRequest(acks int16, records []byte) *kmsg.ProduceRequest {
 	return r
 }
 
-func (w *bench) createTopic(name string) {
+func (w *bench) createTopic(name string) { w.createTopicOf(name, 1) }
+
+func (w *bench) createTopicOf(name string, partitions int32) {
 	r := kmsg.NewPtrCreateTopicsRequest()
 	r.Version = 7
 	t := kmsg.NewCreateTopicsRequestTopic()
-	t.Topic, t.NumPartitions, t.ReplicationFactor = name, 1, 1
+	t.Topic, t.NumPartitions, t.ReplicationFactor = name, partitions, 1
 	r.Topics = append(r.Topics, t)
 	w.step(w.frame(r))
 	require.Len(w.t, w.heads, 1)

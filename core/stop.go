@@ -12,8 +12,9 @@ import (
 //
 // The marker says that every log ends where its recovery point is, and that no name is in doubt.
 type stopping struct {
-	stage stopStage
-	goals []uint64 // what each directory's checkpoints must have settled
+	stage  stopStage
+	passed int      // partitions that have come past this stage
+	goals  []uint64 // what each directory's checkpoints must have settled
 }
 
 type stopStage uint8
@@ -64,11 +65,11 @@ func (b *Broker) stopStep(fx *seam.Effects) {
 	switch b.stop.stage {
 	case stopSyncing:
 		if b.allDurable() {
-			b.closeLogs(fx)
+			b.closeLogs()
 			b.stop.stage = stopClosing
 		}
 	case stopClosing:
-		if b.allIdle() {
+		if b.turns.later.Len() == 0 && b.allIdle() {
 			for i := range b.dirs {
 				d := &b.dirs[i]
 				points, high := b.offsetsIn(d.number)
@@ -97,47 +98,47 @@ func (b *Broker) stopStep(fx *seam.Effects) {
 
 // maybeStopped: the disk owes nothing any more.
 func (b *Broker) maybeStopped(fx *seam.Effects) {
-	if b.phase == phaseStopping && b.stop.stage == stopDraining && b.outstanding == 0 && b.boot.running == 0 {
+	if b.phase == phaseStopping && b.stop.stage == stopDraining && b.outstanding == 0 && b.boot.running == 0 && b.turns.later.Len() == 0 {
 		b.phase = phaseStopped
 		fx.Events = append(fx.Events, seam.Event{Kind: seam.Stopped})
 	}
 }
 
 func (b *Broker) allDurable() bool {
-	if b.proposals.Len() > 0 || len(b.settling) > 0 {
-		return false
-	}
-	for _, p := range b.partitions[1:] {
-		if p != nil && p.replica == nil && p.identity.Busy() {
-			return false
-		}
-		if p == nil || p.replica == nil {
-			continue
-		}
-		if l := p.replica.Log; p.state == partitionOpen && (l.Broken() || l.Outstanding() || l.SyncWanted() || l.Durable().Offset != l.End().Offset) {
+	return b.proposals.Len() == 0 && b.settling == 0 && b.turns.later.Len() == 0 && b.passed(b.durable)
+}
+
+// passed says whether all partitions have come past this stage, none of which goes back.
+func (b *Broker) passed(is func(p *partition) bool) bool {
+	for ; b.stop.passed < len(b.partitions); b.stop.passed++ {
+		if p := b.partitions[b.stop.passed]; p != nil && !is(p) {
 			return false
 		}
 	}
+	b.stop.passed = 0
 	return true
+}
+
+func (b *Broker) durable(p *partition) bool {
+	if p.replica == nil {
+		return !p.identity.Busy()
+	}
+	l := p.replica.Log
+	return p.state != partitionOpen || !l.Broken() && !l.Outstanding() && !l.SyncWanted() && l.Durable().Offset == l.End().Offset
 }
 
 // closeLogs writes what a clean start reads instead of walking the logs.
-func (b *Broker) closeLogs(fx *seam.Effects) {
-	for _, p := range b.partitions[1:] {
-		if p != nil && p.state == partitionOpen {
+func (b *Broker) closeLogs() {
+	b.turns.put(b.turns.each(len(b.partitions), func(i int, _ seam.Now, fx *seam.Effects) {
+		if p := b.partitions[i]; p != nil && p.state == partitionOpen {
 			p.replica.Log.Close(fx, p.replica.Snapshot()...)
 			p.epochs.Offer(p.replica.Log.Epochs.Encode(), fx)
 		}
-	}
+	}))
 }
 
 func (b *Broker) allIdle() bool {
-	for _, p := range b.partitions[1:] {
-		if p != nil && p.replica != nil && b.busy(p) {
-			return false
-		}
-	}
-	return true
+	return b.passed(func(p *partition) bool { return p.replica == nil || !b.busy(p) })
 }
 
 func (b *Broker) checkpointsIdle() bool {

@@ -68,8 +68,11 @@ func (b *Broker) viewPartition(p *partition, deep bool, v *PartitionView) {
 		DurableEnd: r.Log.Durable().Offset, High: r.High().Offset, End: r.Log.End().Offset, Next: r.Log.Next(),
 		Epoch: r.Epoch(), Parked: r.Parked(), Waiting: v.Waiting[:0],
 	}
-	for _, i := range p.waiters {
-		f := &b.fetches[i]
+	for _, w := range p.waiters {
+		if !b.waits(w) {
+			continue
+		}
+		f := &b.fetches[w.fetch]
 		for j := range f.Parts {
 			if f.Parts[j].Partition == p.number {
 				v.Waiting = append(v.Waiting, WaitingFetch{f.Parts[j].Offset, f.MinBytes, len(f.Parts), f.Deadline})

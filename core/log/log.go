@@ -136,17 +136,18 @@ type Log struct {
 	Config    Config
 	Epochs    Epochs
 
-	numbers  Numbers
-	segments []segment
-	start    int64
-	next     int64
-	end      Mark
-	durable  Mark
-	planned  ordered.Ring[planned]
-	recent   recent // the newest batches' places
-	closed   bool   // Close was called
-	reopened bool   // the files of a Restored log have ids of this machine
-	remade   int    // segments that wait for RewriteIndexes
+	numbers   Numbers
+	segments  []segment
+	start     int64
+	next      int64
+	end       Mark
+	durable   Mark
+	planned   ordered.Ring[planned]
+	recent    recent // the newest batches' places
+	closed    bool   // Close was called
+	reopened  bool   // the files of a Restored log have ids of this machine
+	reopening int    // how many of its segments have
+	remade    int    // segments that wait for RewriteIndexes
 
 	names     uint64  // how many names were made or unmade
 	namesGoal uint64  // covered by the folder Sync under way

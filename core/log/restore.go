@@ -2,7 +2,7 @@ package log
 
 import "rookery/core/seam"
 
-// Restore makes the log that a Recovery found. RewriteIndexes comes next: it opens the files.
+// Restore makes the log that a Recovery found. Reopen comes next.
 func Restore(out *Recovered, folder seam.Path, config Config, numbers Numbers) *Log {
 	l := New(out.Topic, out.Partition, folder, config, numbers)
 	l.segments, l.Epochs, l.recent = out.segments, out.Epochs, out.recent
@@ -16,6 +16,7 @@ func Restore(out *Recovered, folder seam.Path, config Config, numbers Numbers) *
 	}
 	for i := range l.segments {
 		s := &l.segments[i]
+		s.opening = true
 		if s.synced = (syncPoint{offset: s.base}); s.next <= out.Safe {
 			s.synced = syncPoint{offset: s.next, position: s.size}
 		}
@@ -39,36 +40,39 @@ func (l *Log) safeMark(safe int64) Mark {
 	return Mark{Offset: s.base, Segment: s.base}
 }
 
-// RewriteIndexes writes the indexes that had to be made again, by the Recovery or by readers who found them wrong. The
-// first time it opens the files of a Restored log too, under ids of the log's owner.
-func (l *Log) RewriteIndexes(fx *seam.Effects) {
-	if !l.reopened {
-		l.reopen(fx)
-	}
-	if l.remade == 0 {
-		return
-	}
-	for i := range l.segments {
-		s := &l.segments[i]
-		if !s.rebuilt {
-			continue
+// Reopen opens the files of a Restored log, under ids of the log's owner, and writes the indexes that the Recovery had to
+// make again: a segment at a time, as long as take allows it. False: there is more to do.
+func (l *Log) Reopen(take func() bool, fx *seam.Effects) (done bool) {
+	for ; l.reopening < len(l.segments) && !l.reopened; l.reopening++ {
+		if !take() {
+			return false
 		}
-		s.rebuilt = false
-		l.writeIndexes(s, fx)
-		fx.Events = append(fx.Events, seam.Event{Kind: seam.IndexRebuilt, Topic: l.Topic, Partition: l.Partition, A: s.base})
-	}
-	l.remade = 0
-}
-
-func (l *Log) reopen(fx *seam.Effects) {
-	l.reopened = true
-	for i := range l.segments {
-		s := &l.segments[i]
-		s.opening = true
+		s := &l.segments[l.reopening]
 		s.file = l.reopenFile(present, s.base, ".log", sideOpen, fx)
 		s.indexFile = l.reopenFile(s.indexFile, s.base, ".index", sideOther, fx)
 		s.timeFile = l.reopenFile(s.timeFile, s.base, ".timeindex", sideOther, fx)
+		l.maybeRewrite(s, fx)
 	}
+	l.reopened = true
+	return true
+}
+
+// RewriteIndexes writes the indexes that readers found wrong and have made again. A Restored log is reopened first.
+func (l *Log) RewriteIndexes(fx *seam.Effects) {
+	l.Reopen(func() bool { return true }, fx)
+	for i := 0; l.remade > 0 && i < len(l.segments); i++ {
+		l.maybeRewrite(&l.segments[i], fx)
+	}
+}
+
+func (l *Log) maybeRewrite(s *segment, fx *seam.Effects) {
+	if !s.rebuilt {
+		return
+	}
+	s.rebuilt = false
+	l.remade--
+	l.writeIndexes(s, fx)
+	fx.Events = append(fx.Events, seam.Event{Kind: seam.IndexRebuilt, Topic: l.Topic, Partition: l.Partition, A: s.base})
 }
 
 func (l *Log) reopenFile(found seam.File, base int64, suffix string, kind sideKind, fx *seam.Effects) seam.File {
@@ -83,6 +87,9 @@ func (l *Log) reopenFile(found seam.File, base int64, suffix string, kind sideKi
 
 // Opening says whether a file of a restored log is not open yet: until then nothing of it may be promised to a reader.
 func (l *Log) Opening() bool {
+	if !l.reopened {
+		return true
+	}
 	for i := range l.side {
 		if l.side[i].kind == sideOpen {
 			return true

@@ -57,6 +57,7 @@ func coreConfig(p *Plan, seeds *world.Stream, life int) core.Config {
 	set(&c.FetchBytesMax, p.FetchBytesMax)
 	set(&c.SyncsMax, p.SyncsMax)
 	set(&c.RecoveriesMax, p.RecoveriesMax)
+	set(&c.StepItems, p.StepItems)
 	set(&c.CheckpointEvery, seam.Mono(p.CheckpointMillis)*seam.Millisecond)
 	return c
 }

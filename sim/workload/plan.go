@@ -27,6 +27,8 @@ type Plan struct {
 	FetchBytesMax                           int32
 	SyncsMax, RecoveriesMax                 int
 	CheckpointMillis                        int
+	StepItems                               int
+	Crowd                                   int // partitions of a topic that comes and goes once or twice; 0: there is none
 
 	PatienceMillis int // of the driver with its disk; 0: the default
 
@@ -63,6 +65,9 @@ func drawPlan(tape *world.Tape, quiet, brief bool) *Plan {
 	p.SyncsMax = [4]int{0, 1, 2, 3}[s.Choose(4)]
 	p.RecoveriesMax = [3]int{0, 1, 2}[s.Choose(3)]
 	p.CheckpointMillis = [4]int{0, 50, 300, 1000}[s.Choose(4)]
+	load := tape.Stream("load")
+	p.StepItems = [4]int{0, 40, 5, 1}[load.Choose(4)]
+	p.Crowd = [8]int{7: 120}[load.Choose(8)]
 	p.Chaos = 4000 + 2000*s.Choose(4)
 	if !quiet {
 		p.drawFaults(s)

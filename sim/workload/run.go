@@ -122,6 +122,9 @@ func Do(tape *world.Tape, broker Broker, options Options) *Result {
 	r.World = world.New(tape, r.plan.Rates, broker.Parts(r.plan, tape), 1)
 	r.World.Log = options.Log
 	set(&r.World.Patience, seam.Mono(r.plan.PatienceMillis)*seam.Millisecond)
+	if r.plan.StepItems > 0 {
+		r.World.StepEffects = effectsPerItem*r.plan.StepItems + effectsAnyway
+	}
 	r.facts = &check.Facts{Durable: map[string]bool{}, Deleted: map[string]bool{}, Rotted: map[check.Partition]bool{}, Logs: map[check.Partition]check.Log{}}
 	for _, topic := range r.plan.Durable {
 		r.facts.Durable[topic] = true
@@ -129,6 +132,7 @@ func Do(tape *world.Tape, broker Broker, options Options) *Result {
 	for _, topic := range r.plan.Fleeting {
 		r.facts.Durable[topic], r.facts.Deleted[topic] = true, true
 	}
+	r.facts.Durable[crowdTopic], r.facts.Deleted[crowdTopic] = true, true
 	r.observe()
 	if options.Log != nil {
 		options.Log(fmt.Sprintf("plan %+v", *r.plan))
@@ -136,6 +140,12 @@ func Do(tape *world.Tape, broker Broker, options Options) *Result {
 	r.live()
 	return r.finish()
 }
+
+// A Step's bound: closing a log takes ten effects, and some are asked for whatever there is to do.
+const (
+	effectsPerItem = 10
+	effectsAnyway  = 60
+)
 
 // observe listens to what the world does to the node.
 func (r *Run) observe() {
@@ -276,6 +286,10 @@ func (r *Run) enterAll() {
 	r.enterReader("reader.4", false, check.Partition{Topic: p.Fleeting[0]})
 	patient := r.enterReader("reader.5", true, check.Partition{Topic: p.Fleeting[0]}, check.Partition{Topic: p.Fleeting[1]})
 	patient.behind = &poll{partition: check.Partition{Topic: p.Durable[0], Number: 2}}
+	if p.Crowd > 0 {
+		s := r.client("crowd")
+		r.enter(s, &crowd{steward: &steward{session: s}, left: 3})
+	}
 	for i := range 2 {
 		s := &steward{session: r.client(fmt.Sprintf("steward.%d", i)), budget: p.Budget / 4}
 		r.enter(s.session, s)

@@ -69,7 +69,11 @@ func (a *actor) perform() {
 	fx := &a.fx
 	a.wish()
 	total := len(fx.Files) + len(fx.Writes) + len(fx.Reads) + len(fx.Syncs) + len(fx.Replies) + len(fx.Sends)
-	if !w.holds(total < 20_000, check.Bounded) {
+	bound := 20_000
+	if w.StepEffects > 0 && a.node != nil && a.address.Kind == seam.ToBroker {
+		bound = w.StepEffects
+	}
+	if !w.holds(total < bound, check.Bounded) {
 		w.broken(check.Bounded, "%s asked for %d things in one Step", a.name, total)
 	}
 	left := total + 1

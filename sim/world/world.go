@@ -24,6 +24,8 @@ type World struct {
 
 	// Patience is how long a driver waits for a disk before it answers Late.
 	Patience seam.Mono
+	// StepEffects is how many effects one Step of a Broker may ask for; 0: a great many.
+	StepEffects int
 	// Forgiving answers NotFound to effects on files that are not open, as the drivers do, instead of ending the run.
 	Forgiving bool
 	// Watch is called after each Step of a Broker.

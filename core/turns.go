@@ -1,0 +1,53 @@
+package core
+
+import (
+	"rookery/core/ordered"
+	"rookery/core/seam"
+)
+
+// turn is a piece of work too long for one Step. It is called, one Step after another, until it says that it is done;
+// what it works off it takes from room, and while there is room it gets on.
+type turn func(now seam.Now, fx *seam.Effects) (done bool)
+
+// turns is what was put off, and how many items this Step may still work off. What was put off first is finished first:
+// no two pieces of work ever stand half done beside each other, so a topic's name can be trusted to be free, or taken.
+type turns struct {
+	room  int
+	later ordered.Ring[turn]
+}
+
+// put puts work off. It may begin within this Step.
+func (t *turns) put(work turn) { t.later.Push(work) }
+
+// take says whether there is room for another item, and takes it.
+func (t *turns) take() bool {
+	if t.room <= 0 {
+		return false
+	}
+	t.room--
+	return true
+}
+
+func (t *turns) work(now seam.Now, fx *seam.Effects) {
+	for t.room > 0 && t.later.Len() > 0 {
+		next := *t.later.Front()
+		if !next(now, fx) {
+			return
+		}
+		t.later.Pop()
+	}
+}
+
+// each makes a turn of a loop over n items.
+func (t *turns) each(n int, do func(i int, now seam.Now, fx *seam.Effects)) turn {
+	i := 0
+	return func(now seam.Now, fx *seam.Effects) bool {
+		for ; i < n; i++ {
+			if !t.take() {
+				return false
+			}
+			do(i, now, fx)
+		}
+		return true
+	}
+}

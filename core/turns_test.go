@@ -1,0 +1,116 @@
+package core
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"rookery/core/seam"
+)
+
+// crowd does everything that is long with a topic of many partitions, and says what each did at most in one Step.
+func crowd(t *testing.T, stepItems, partitions int) map[string]int {
+	config := DefaultConfig()
+	config.StepItems = stepItems
+	config.FrameBytes, config.ReplyBytes = 1<<40, 1<<40
+	w := newBenchOf(t, config)
+	most := map[string]int{}
+	did := func(what string, answers int) [][]byte {
+		require.Len(t, w.heads, answers, what)
+		items := partitions
+		if what == "hangup" {
+			items = 4 * stepItems // fetches and the slots of their answers
+		}
+		require.GreaterOrEqual(t, w.steps, items/stepItems, what)
+		most[what], w.most, w.steps = w.most, 0, 0
+		require.Zero(t, w.broker.turns.later.Len())
+		return w.heads
+	}
+	w.createTopic("idle")
+	w.most, w.steps = 0, 0
+	w.createTopicOf("t", int32(partitions))
+	did("create", 1)
+
+	all := kmsg.NewPtrMetadataRequest()
+	all.Version = 9
+	w.step(w.frame(all))
+	described := kmsg.NewPtrMetadataResponse()
+	described.Version = 9
+	require.NoError(t, described.ReadFrom(did("metadata", 1)[0][9:]))
+	require.Len(t, described.Topics, 2)
+	require.Len(t, described.Topics[1].Partitions, partitions)
+
+	fetch := fetchRequest("t", 0, 60_000)
+	part := fetch.Topics[0].Partitions[0]
+	fetch.Topics[0].Partitions = nil
+	for i := range partitions {
+		part.Partition = int32(i)
+		fetch.Topics[0].Partitions = append(fetch.Topics[0].Partitions, part)
+	}
+	w.stepOn(2, fetch)
+	did("fetch of nothing", 0)
+	w.stepOn(3, fetch)
+	for range 2 * stepItems {
+		w.stepOn(3, fetchRequest("idle", 0, 60_000))
+	}
+	w.most, w.steps = 0, 0
+	w.step(&seam.Hangup{Conn: 3})
+	did("hangup", 0)
+	require.Equal(t, 1, w.broker.View().Fetches)
+
+	produce := produceRequest(-1, nil)
+	produce.Topics[0].Topic, produce.Topics[0].Partitions = "t", nil
+	for i := range partitions {
+		p := kmsg.NewProduceRequestTopicPartition()
+		p.Partition, p.Records = int32(i), oneBatch(1, 10, -1, 0)
+		produce.Topics[0].Partitions = append(produce.Topics[0].Partitions, p)
+	}
+	w.inputs = append(w.inputs, w.frame(all)) // comes while the produce is being started, and is answered behind it
+	w.step(w.frame(produce))
+	did("produce", 3) // and the fetch that waited
+	require.Zero(t, w.broker.frames)
+	w.step(w.frame(fetch))
+	require.Greater(t, len(did("fetch", 1)[0]), partitions*(61+17), "something of every partition")
+
+	list := kmsg.NewPtrListOffsetsRequest()
+	list.Version, list.ReplicaID = 5, -1
+	topic := kmsg.NewListOffsetsRequestTopic()
+	topic.Topic = "t"
+	for i := range partitions {
+		p := kmsg.NewListOffsetsRequestTopicPartition()
+		p.Partition, p.Timestamp, p.CurrentLeaderEpoch = int32(i), -1, -1
+		topic.Partitions = append(topic.Partitions, p)
+	}
+	list.Topics = append(list.Topics, topic)
+	w.step(w.frame(list))
+	listed := kmsg.NewPtrListOffsetsResponse()
+	listed.Version = 5
+	require.NoError(t, listed.ReadFrom(did("list offsets", 1)[0][8:]))
+	require.Len(t, listed.Topics[0].Partitions, partitions)
+	for _, p := range listed.Topics[0].Partitions {
+		require.EqualValues(t, 1, p.Offset)
+	}
+
+	w.step(w.frame(deleteRequest("t")))
+	did("delete", 1)
+	require.Equal(t, partitions, w.unlinked)
+	require.Len(t, w.broker.View().Partitions, 2)
+	w.createTopicOf("t", int32(partitions))
+	did("create again", 1)
+	w.step(&seam.Stop{})
+	did("stop", 0)
+	require.Equal(t, phaseStopped, w.broker.phase)
+	return most
+}
+
+// A Step is bounded whatever a request names: ten effects an item at most (a log that is closed), and a few of its own.
+func TestStepIsBounded(t *testing.T) {
+	for _, of := range []struct{ stepItems, partitions int }{{1000, 9_999}, {50, 700}, {1, 40}} {
+		for what, n := range crowd(t, of.stepItems, of.partitions) {
+			require.LessOrEqual(t, n, 10*of.stepItems+60, fmt.Sprintf("%s of %d partitions, %d items a Step", what, of.partitions, of.stepItems))
+			t.Logf("%d items a Step, %d partitions: %s: %d effects", of.stepItems, of.partitions, what, n)
+		}
+	}
+}
