@@ -139,6 +139,7 @@ func (n *node) assemble() error {
 	config := server.Config{
 		Intake:        intake(limits),
 		Pin:           func(file seam.File) (server.Source, seam.Fault) { return n.pin(file) },
+		InUse:         n.disk.InUse,
 		FrameBytesMax: int(n.settings.RequestBytesMax),
 		Refused: func(remote, why string) {
 			n.logger.Warn("connection closed", "remote", remote, "why", why)

@@ -15,6 +15,9 @@
 //     truncate succeeds.
 //   - Every Op comes back once, to the machine whose Port it came through. File ids belong to the process: a Recovery
 //     opens what the Broker then goes on with.
+//   - What has not come back within Config.Patience is answered Late, once: a real completion after that is swallowed. What
+//     waits behind it in the file's queue runs out of patience by itself, other files go on. The bytes of a write that
+//     was given up are the kernel's until InUse says otherwise.
 //   - Handles are opened when needed and closed again when there are too many, the clean ones first: a handle with
 //     unsynced writes stays open, because the kernel reports a failed write-back through it.
 package disk
@@ -24,6 +27,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -41,10 +45,11 @@ type Chore = interface{ Do() (again bool) }
 
 // Config says where and how much.
 type Config struct {
-	Dirs           []string // the log directories, in the order of seam.Path.Dir
-	OpenHandlesMax int      // zero: 10,000
-	SyncsMax       int      // zero: 32
-	JoinBytesMax   int      // neighbouring writes are joined up to this; zero: 1 MiB
+	Dirs           []string      // the log directories, in the order of seam.Path.Dir
+	OpenHandlesMax int           // zero: 10,000
+	SyncsMax       int           // zero: 32
+	JoinBytesMax   int           // neighbouring writes are joined up to this; zero: 1 MiB
+	Patience       time.Duration // how long an operation may take before it counts as failed; zero: 30 s
 }
 
 // Disk is the log directories of one process.
@@ -64,17 +69,20 @@ type Disk struct {
 	ids   map[seam.File]*file
 
 	buffers buffers
+	patience
 }
 
 // New is a Disk over directories that exist.
 func New(config Config) *Disk {
-	return &Disk{
+	d := &Disk{
 		dirs:      config.Dirs,
 		handleMax: orDefault(config.OpenHandlesMax, 10_000),
 		joinMax:   orDefault(config.JoinBytesMax, 1<<20),
 		syncs:     make(chan struct{}, orDefault(config.SyncsMax, 32)),
 		ids:       map[seam.File]*file{},
 	}
+	d.begin(config.Patience, d.expireQueues)
+	return d
 }
 
 func orDefault(value, otherwise int) int {
@@ -93,6 +101,7 @@ func (d *Disk) name(p seam.Path) (string, bool) {
 
 // Close forgets every id. Nothing may be outstanding.
 func (d *Disk) Close() {
+	d.end()
 	for _, f := range d.known() {
 		f.forget()
 	}
@@ -156,7 +165,7 @@ func (p *Port) queueFileOp(op *seam.FileOp, ready []Chore) []Chore {
 	case seam.Unlink:
 		return p.enqueue(op.File, task{kind: unlink, op: op.Op}, ready)
 	default:
-		go p.byPath(*op)
+		go p.byPath(p.errand(&seam.Wrote{Op: op.Op, Fault: seam.Late}), *op)
 		return ready
 	}
 }
@@ -216,7 +225,7 @@ func (p *Port) Recycle(data []byte) { p.disk.buffers.put(data) }
 
 func (p *Port) sync(s *seam.Sync) {
 	if s.File == 0 {
-		go p.syncFolder(s.Op, s.Folder)
+		go p.syncFolder(p.errand(&seam.Synced{Op: s.Op, Fault: seam.Late}), s.Op, s.Folder)
 		return
 	}
 	f := p.disk.file(s.File)
@@ -225,24 +234,22 @@ func (p *Port) sync(s *seam.Sync) {
 		return
 	}
 	f.hold()
-	go p.syncFile(s.Op, f)
+	go p.syncFile(p.errand(&seam.Synced{Op: s.Op, Fault: seam.Late}), s.Op, f)
 }
 
-func (p *Port) syncFile(op seam.Op, f *file) {
+func (p *Port) syncFile(e *errand, op seam.Op, f *file) {
 	p.disk.syncs <- struct{}{}
 	fault := f.sync()
 	<-p.disk.syncs
 	f.Release()
-	p.mail.Post(&seam.Synced{Op: op, Fault: fault})
-	p.mail.Run()
+	p.finish(e, &seam.Synced{Op: op, Fault: fault})
 }
 
-func (p *Port) syncFolder(op seam.Op, folder seam.Path) {
+func (p *Port) syncFolder(e *errand, op seam.Op, folder seam.Path) {
 	p.disk.syncs <- struct{}{}
 	fault := p.disk.syncFolder(folder)
 	<-p.disk.syncs
-	p.mail.Post(&seam.Synced{Op: op, Fault: fault})
-	p.mail.Run()
+	p.finish(e, &seam.Synced{Op: op, Fault: fault})
 }
 
 func (d *Disk) syncFolder(folder seam.Path) seam.Fault {

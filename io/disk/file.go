@@ -27,6 +27,7 @@ type task struct {
 	kind kind
 	port *Port // who asked
 	op   seam.Op
+	tick int64 // of the disk, when it was queued
 	at   int64
 	size int64
 	data []byte
@@ -38,30 +39,35 @@ type file struct {
 	id   seam.File
 	path seam.Path // guarded by Disk.names
 
-	mu        sync.Mutex
-	queue     []task
-	head      int
-	busy      bool  // somebody drains the queue
-	drainer   *Port // for this machine, which runs when the chore is done
-	failed    bool  // law 3: writes answer Planned until a truncate succeeds
-	fd        int   // -1: no handle
-	pins      int   // users of the handle
-	used      bool  // since the hand last passed
-	dirty     bool  // written since the last sync that succeeded began
-	nameless  bool  // the name is gone, or another file's: the handle is all there is
-	forgotten bool  // the id is gone: close once nobody holds it
+	line    sync.Mutex // guards these; never held in a system call
+	queue   []task
+	head    int
+	busy    bool     // somebody drains the queue
+	drainer *Port    // for this machine, which runs when the chore is done
+	doing   *scratch // what is under way
+	skipped bool     // a change ran out of patience in the queue
+
+	mu        sync.Mutex // guards these; never held in a system call that may wait
+	failed    bool       // law 3: writes answer Planned until a truncate succeeds
+	fd        int        // -1: no handle
+	pins      int        // users of the handle
+	used      bool       // since the hand last passed
+	dirty     bool       // written since the last sync that succeeded began
+	nameless  bool       // the name is gone, or another file's: the handle is all there is
+	forgotten bool       // the id is gone: close once nobody holds it
 	maps      []mapping
 }
 
 // push queues t and reports whether the caller has to drain the queue now.
 func (f *file) push(t task) bool {
-	f.mu.Lock()
+	t.tick = f.disk.tick.Load()
+	f.line.Lock()
 	f.queue = append(f.queue, t)
 	claimed := !f.busy
 	if claimed {
 		f.busy, f.drainer = true, t.port
 	}
-	f.mu.Unlock()
+	f.line.Unlock()
 	return claimed
 }
 
@@ -91,34 +97,41 @@ func (f *file) post(t *task, in seam.Input) {
 // is not made to wait for a device that has to be read: what is not in the page cache goes on on a goroutine of its own.
 func (f *file) Do() bool {
 	s := f.first()
-	if t := &s.tasks[0]; t.kind == read && !t.port.calm && !f.readCached(t, &s.loaded) {
-		go f.carryOn(s)
-		return false
+	if len(s.tasks) > 0 {
+		if t := &s.tasks[0]; t.kind == read && !t.port.calm && !f.readCached(t, &s.loaded) {
+			go f.carryOn(s)
+			return false
+		}
 	}
 	return f.perform(s)
 }
 
 func (f *file) first() *scratch {
 	s := scratches.Get().(*scratch)
-	f.take(s)
+	if f.take(s) {
+		f.setFailed(true)
+	}
 	return s
 }
 
 // perform carries out what was taken, and reports whether more waits.
 func (f *file) perform(s *scratch) bool {
-	switch t := &s.tasks[0]; {
-	case t.kind == write:
+	switch {
+	case len(s.tasks) == 0: // all that was there has run out of patience
+	case s.tasks[0].kind == write:
 		f.write(s)
-	case s.loaded.Op == t.op: // it was in the page cache
-		f.post(t, &s.loaded)
+	case s.loaded.Op == s.tasks[0].op: // it was in the page cache
+		if f.returned(s) {
+			f.post(&s.tasks[0], &s.loaded)
+		}
 	default:
-		f.one(s, t)
+		f.one(s, &s.tasks[0])
 	}
 	s.reset()
 	scratches.Put(s)
 
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	f.line.Lock()
+	defer f.line.Unlock()
 	f.busy = f.head < len(f.queue)
 	if !f.busy {
 		f.queue, f.head = f.queue[:0], 0
@@ -126,10 +139,11 @@ func (f *file) perform(s *scratch) bool {
 	return f.busy
 }
 
-// take moves the first task, and the writes that continue it, to s.
-func (f *file) take(s *scratch) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+// take moves the first task, and the writes that continue it, to s. failed: a change before it was skipped.
+func (f *file) take(s *scratch) (failed bool) {
+	f.line.Lock()
+	defer f.line.Unlock()
+	failed, f.skipped, f.doing = f.skipped, false, s
 	end, total := int64(-1), 0
 	for f.head < len(f.queue) && len(s.tasks) < joinedMax {
 		t := &f.queue[f.head]
@@ -146,6 +160,7 @@ func (f *file) take(s *scratch) {
 		clear(f.queue[n:])
 		f.queue, f.head = f.queue[:n], 0
 	}
+	return failed
 }
 
 // joinedMax is how many writes go into one pwritev; the kernel's limit is 1,024.
@@ -154,6 +169,7 @@ const joinedMax = 256
 // scratch is what one drain needs, borrowed so that an idle file costs nothing.
 type scratch struct {
 	tasks  []task
+	late   bool // nobody waits for it any more; guarded by file.line
 	parts  []unix.Iovec
 	wrote  seam.Wrote
 	loaded seam.Loaded
@@ -164,7 +180,7 @@ var scratches = sync.Pool{New: func() any { return new(scratch) }}
 func (s *scratch) reset() {
 	clear(s.tasks)
 	clear(s.parts)
-	s.tasks, s.parts = s.tasks[:0], s.parts[:0]
+	s.tasks, s.parts, s.late = s.tasks[:0], s.parts[:0], false
 	s.wrote, s.loaded = seam.Wrote{}, seam.Loaded{}
 }
 
@@ -175,6 +191,9 @@ func (f *file) write(s *scratch) {
 	}
 	if fault != seam.OK {
 		f.setFailed(true)
+	}
+	if !f.returned(s) {
+		return
 	}
 	for i := range s.tasks {
 		t := &s.tasks[i]
@@ -271,7 +290,9 @@ func (f *file) one(s *scratch, t *task) {
 	if t.kind == read {
 		s.loaded = seam.Loaded{Op: t.op}
 		s.loaded.Data, s.loaded.Fault = f.read(t.at, int(t.size))
-		f.post(t, &s.loaded)
+		if f.returned(s) {
+			f.post(t, &s.loaded)
+		}
 		return
 	}
 	s.wrote = seam.Wrote{Op: t.op}
@@ -287,7 +308,9 @@ func (f *file) one(s *scratch, t *task) {
 	case unlink:
 		s.wrote.Fault = f.unlink()
 	}
-	f.post(t, &s.wrote)
+	if f.returned(s) {
+		f.post(t, &s.wrote)
+	}
 }
 
 func (f *file) hasFailed() bool {

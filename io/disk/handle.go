@@ -53,24 +53,44 @@ func (f *file) acquire(dirty bool) (int, seam.Fault) {
 		f.mu.Unlock()
 		return fd, seam.OK
 	}
-	fd, fault := f.reopen()
-	if fault != seam.OK {
+	nameless := f.nameless
+	f.mu.Unlock()
+	fd, fault := -1, seam.NotFound
+	if !nameless {
+		fd, fault = f.reopen()
+	}
+	return f.reopened(fd, fault)
+}
+
+// reopened takes a handle that was opened by name, unless another was faster: the name may be another file's by now.
+func (f *file) reopened(fd int, fault seam.Fault) (int, seam.Fault) {
+	f.mu.Lock()
+	other := f.fd
+	switch {
+	case other >= 0 && fault == seam.OK:
+		_ = unix.Close(fd)
+	case other >= 0:
+	case fault != seam.OK:
 		f.pins--
-	} else {
+	case f.nameless:
+		f.pins--
+		_ = unix.Close(fd)
+		fd, fault = -1, seam.NotFound
+	default:
 		f.fd = fd
 	}
 	f.mu.Unlock()
+	if other >= 0 {
+		return other, seam.OK
+	}
 	if fault == seam.OK {
 		f.disk.opened(f)
 	}
 	return fd, fault
 }
 
-// reopen opens by name; f.mu is held.
+// reopen opens by name.
 func (f *file) reopen() (int, seam.Fault) {
-	if f.nameless {
-		return -1, seam.NotFound
-	}
 	d := f.disk
 	d.names.RLock()
 	defer d.names.RUnlock()

@@ -14,7 +14,7 @@ import (
 )
 
 // byPath carries out a rename, a removal or a listing.
-func (p *Port) byPath(op seam.FileOp) {
+func (p *Port) byPath(e *errand, op seam.FileOp) {
 	wrote := seam.Wrote{Op: op.Op}
 	switch op.Deed {
 	case seam.Rename:
@@ -26,8 +26,7 @@ func (p *Port) byPath(op seam.FileOp) {
 	default:
 		wrote.Fault = seam.IOError
 	}
-	p.mail.Post(&wrote)
-	p.mail.Run()
+	p.finish(e, &wrote)
 }
 
 // rename moves a name; ids at or below it follow, and ids of a file that it replaces keep what they had.

@@ -66,6 +66,8 @@ type Config struct {
 	Pin func(file seam.File) (Source, seam.Fault)
 	// Arrived, if set, sees each frame before its Intake: for recordings.
 	Arrived func(lease seam.Lease, frame []byte)
+	// InUse, if set, says whether what is freed now may still be read by somebody: it is not used again then.
+	InUse func() bool
 	// Refused, if set, is told of connections ended for what they sent, or for being too many.
 	Refused func(remote, why string)
 
@@ -97,7 +99,7 @@ func New(config Config) *Server {
 	config.FrameBytesMax = orDefault(config.FrameBytesMax, 100<<20)
 	config.ConnsMax = orDefault(config.ConnsMax, 10_000)
 	s := &Server{config: config, conns: map[seam.Conn]*conn{}}
-	s.slabs = slabs{idleMax: orDefault(config.IdleBytesMax, 16<<20), poison: config.Poison}
+	s.slabs = slabs{idleMax: orDefault(config.IdleBytesMax, 16<<20), poison: config.Poison, inUse: config.InUse}
 	s.leases.slabs = &s.slabs
 	return s
 }

@@ -32,6 +32,7 @@ type slabs struct {
 	idle    int // bytes in free
 	idleMax int
 	poison  bool
+	inUse   func() bool
 }
 
 func (s *slabs) take(size int) *chunk {
@@ -62,8 +63,8 @@ func (s *slabs) take(size int) *chunk {
 
 // release ends one reference.
 func (s *slabs) release(c *chunk) {
-	if c.refs.Add(-1) > 0 {
-		return
+	if c.refs.Add(-1) > 0 || s.inUse != nil && s.inUse() {
+		return // in the second case for good: a disk that was given up may come back to it any time
 	}
 	if s.poison {
 		for i := range c.data {
