@@ -175,3 +175,8 @@ func BenchmarkStep(b *testing.B) {
 		once()
 	}
 }
+
+func (w *bench) view() (v View) {
+	w.broker.View(false, &v)
+	return v
+}

@@ -58,7 +58,7 @@ func crowd(t *testing.T, stepItems, partitions int) map[string]int {
 	w.most, w.steps = 0, 0
 	w.step(&seam.Hangup{Conn: 3})
 	did("hangup", 0)
-	require.Equal(t, 1, w.broker.View().Fetches)
+	require.Equal(t, 1, w.view().Fetches)
 
 	produce := produceRequest(-1, nil)
 	produce.Topics[0].Topic, produce.Topics[0].Partitions = "t", nil
@@ -96,7 +96,7 @@ func crowd(t *testing.T, stepItems, partitions int) map[string]int {
 	w.step(w.frame(deleteRequest("t")))
 	did("delete", 1)
 	require.Equal(t, partitions, w.unlinked)
-	require.Len(t, w.broker.View().Partitions, 2)
+	require.Len(t, w.view().Partitions, 2)
 	w.createTopicOf("t", int32(partitions))
 	did("create again", 1)
 	w.step(&seam.Stop{})

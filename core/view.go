@@ -14,6 +14,8 @@ type View struct {
 	Fetches    int             // parked
 	Proposals  int             // of metadata, not committed
 	Frames     int64           // bytes of client frames in memory
+	Held       int             // files that answers name which wait in their slots
+	Running    int             // fetches not answered, parked or not
 }
 
 // PartitionView is one partition.
@@ -47,9 +49,13 @@ type WaitingFetch struct {
 // View describes the Broker, as it is between two Steps, into v, whose slices serve again: it is taken after every few
 // Steps. A deep view digests what is known of producers too.
 func (b *Broker) View(deep bool, v *View) {
-	*v = View{Ready: b.phase == phaseReady, Produces: b.waiting, Proposals: b.proposals.Len(), Frames: b.frames, Partitions: v.Partitions[:0]}
+	*v = View{Ready: b.phase == phaseReady, Produces: b.waiting, Proposals: b.proposals.Len(), Frames: b.frames, Held: len(b.lent), Partitions: v.Partitions[:0]}
 	for i := range b.fetches {
-		if b.fetches[i].live && b.fetches[i].Parked {
+		if !b.fetches[i].live {
+			continue
+		}
+		v.Running++
+		if b.fetches[i].Parked {
 			v.Fetches++
 		}
 	}

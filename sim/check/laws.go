@@ -40,6 +40,7 @@ const (
 	NoLostWakeup
 	StateRebuilt
 	CreditGiven
+	NothingLeft
 
 	AckedIsThere
 	DurableIsThere

@@ -14,6 +14,9 @@ type View struct {
 	Ready      bool
 	Partitions []PartitionView
 	Parked     int // requests that wait for something
+
+	Frames int64 // bytes of frames that it counts
+	Asked  int   // fetches that it has not answered, and files that answers name which it has not given out
 }
 
 // PartitionView is one partition.
@@ -89,6 +92,17 @@ func (w *Watch) After(life int, quiet bool, look func(v *View)) error {
 				return err
 			}
 		}
+	}
+	return nil
+}
+
+// Left says what must be nothing when nothing is under way: frames while none is lent, fetches while nobody is connected.
+func (w *Watch) Left(frames, conns int, look func(v *View)) error {
+	w.laws[NothingLeft]++
+	v := &w.view
+	look(v)
+	if frames == 0 && v.Frames != 0 || conns == 0 && v.Asked != 0 {
+		return Fail(NothingLeft, "%d bytes of frames counted, %d lent; %d fetches and files of answers, %d connections", v.Frames, frames, v.Asked, conns)
 	}
 	return nil
 }

@@ -75,6 +75,7 @@ type Run struct {
 	ids        []knownID
 	clients    []*session
 	calm       bool // the faults are over
+	quiets     int  // looks at a broker with nothing under way
 	unclean    bool // a life has ended otherwise than by a stop
 	unreadable int  // the last life in which a folder could not be used
 	givenUp    int  // how often the broker ended by itself since then
@@ -171,6 +172,12 @@ func (r *Run) observe() {
 		w.Watch = func(n *world.Node, m seam.Machine) {
 			if err := r.watch.After(n.Life, n.Quiet(), func(v *check.View) { r.broker.View(m, false, v) }); err != nil {
 				w.Fail(err)
+			}
+			if n.Ready && n.Quiet() && (n.Leases() == 0 || n.Conns() == 0) && w.Failure() == nil {
+				r.quiets++
+				if r.quiets%16 == 1 {
+					w.Fail(r.watch.Left(n.Leases(), n.Conns(), func(v *check.View) { r.broker.View(m, false, v) }))
+				}
 			}
 		}
 	}

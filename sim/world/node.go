@@ -382,5 +382,8 @@ func (a *actor) free(id seam.Lease) {
 	delete(a.node.leases, id)
 }
 
+// Conns is how many connections the machine has not been told to be gone.
+func (n *Node) Conns() int { return len(n.conns) }
+
 // Leases is how many frames the process holds.
 func (n *Node) Leases() int { return len(n.leases) }
