@@ -125,6 +125,9 @@ func Do(tape *world.Tape, broker Broker, options Options) *Result {
 	set(&r.World.Patience, seam.Mono(r.plan.PatienceMillis)*seam.Millisecond)
 	if r.plan.StepItems > 0 {
 		r.World.StepEffects = effectsPerItem*r.plan.StepItems + effectsAnyway
+		if r.plan.SegmentBytes > 0 && r.plan.SegmentBytes <= 1000 {
+			r.World.StepEffects += effectsRolling
+		}
 	}
 	r.facts = &check.Facts{Durable: map[string]bool{}, Deleted: map[string]bool{}, Rotted: map[check.Partition]bool{}, Logs: map[check.Partition]check.Log{}}
 	for _, topic := range r.plan.Durable {
@@ -142,10 +145,12 @@ func Do(tape *world.Tape, broker Broker, options Options) *Result {
 	return r.finish()
 }
 
-// A Step's bound: closing a log takes ten effects, and some are asked for whatever there is to do.
+// A Step's bound: closing a log takes ten effects, and some are asked for whatever there is to do. Where a segment holds
+// a batch or two, the one Wrote that all writes under way of a partition waited for closes as many segments.
 const (
 	effectsPerItem = 10
 	effectsAnyway  = 60
+	effectsRolling = 240
 )
 
 // observe listens to what the world does to the node.
