@@ -3,6 +3,8 @@ package contract
 import (
 	"bytes"
 	"fmt"
+	"maps"
+	"slices"
 	"sort"
 	"strings"
 
@@ -24,7 +26,7 @@ type DiskSubject interface {
 
 // Disk checks laws 2 and 3 and the bytes, against a twin that is a map.
 func Disk(t *rapid.T, subject DiskSubject) {
-	m := &diskModel{subject: subject, names: map[string]*twinFile{}, ids: map[seam.File]*openTwin{}}
+	m := &diskModel{subject: subject, names: map[string]*twinFile{}, had: map[string][]*twinFile{}, ids: map[seam.File]*openTwin{}}
 	t.Repeat(map[string]func(*rapid.T){
 		"create":        m.create,
 		"create again":  m.createAgain,
@@ -66,6 +68,7 @@ type diskModel struct {
 	op      seam.Op
 	file    seam.File
 	names   map[string]*twinFile
+	had     map[string][]*twinFile // what each name has stood for since the last cut: a power cut may bring it back
 	ids     map[seam.File]*openTwin
 	folder  int
 }
@@ -181,7 +184,7 @@ func (m *diskModel) create(t *rapid.T) {
 	id := m.newID()
 	m.fileOp(t, seam.FileOp{Deed: seam.Create, File: id, Path: path(name)}, seam.OK)
 	file := &twinFile{}
-	m.names[name] = file
+	m.name(name, file)
 	m.ids[id] = &openTwin{file: file, name: name}
 }
 
@@ -273,7 +276,7 @@ func (m *diskModel) many(t *rapid.T) {
 	}
 	read := seam.Read{Op: m.nextOp(), File: id, Len: int32(len(file.data) + 10)}
 	fx.Reads = append(fx.Reads, read)
-	m.names[name] = file
+	m.name(name, file)
 	m.ids[id] = &openTwin{file: file, name: name}
 	loaded := m.allOK(t, fx)[read.Op].(*seam.Loaded)
 	if loaded.Fault != seam.OK || !bytes.Equal(loaded.Data, file.data) {
@@ -346,7 +349,7 @@ func (m *diskModel) renameFile(t *rapid.T) {
 	}
 	m.closeName(t, to)
 	m.fileOp(t, seam.FileOp{Deed: seam.Rename, Path: path(from), To: path(to)}, seam.OK)
-	m.names[to] = m.names[from]
+	m.name(to, m.names[from])
 	delete(m.names, from)
 	m.follow(from, to)
 }
@@ -380,7 +383,7 @@ func (m *diskModel) renameFolder(t *rapid.T) {
 	m.fileOp(t, seam.FileOp{Deed: seam.Rename, Path: path(from), To: path(to)}, seam.OK)
 	for _, name := range inside {
 		moved := to + strings.TrimPrefix(name, from)
-		m.names[moved] = m.names[name]
+		m.name(moved, m.names[name])
 		delete(m.names, name)
 		m.follow(name, moved)
 	}
@@ -516,27 +519,42 @@ func (m *diskModel) cut(t *rapid.T) {
 }
 
 // adopt takes over what a power cut left, once it has been found to hold all that was promised. Names are promised
-// only by a folder sync later than their last change, which the simulator's own checks look at: here only the bytes of
-// files whose names are still there.
+// only by a folder sync later than their last change, which the simulator's own checks look at: here a name may be gone,
+// or stand for whatever it stood for since the last cut, with the bytes of that file that were synced.
 func (m *diskModel) adopt(t *rapid.T) {
-	for _, name := range m.sortedNames() {
-		file := m.names[name]
-		id := m.newID()
-		op := m.nextOp()
+	for _, name := range slices.Sorted(maps.Keys(m.had)) {
+		id, op := m.newID(), m.nextOp()
 		fx := &seam.Effects{Files: []seam.FileOp{{Op: op, Deed: seam.Open, File: id, Path: path(name)}}, Alarm: seam.Never}
 		wrote := m.do(t, fx)[op].(*seam.Wrote)
 		if wrote.Fault == seam.NotFound {
 			delete(m.names, name)
+			delete(m.had, name)
 			continue
 		}
-		loaded := m.load(t, id, 0, int(wrote.Bytes)+1)
-		kept := min(file.durable, file.lowest)
-		if len(loaded.Data) < kept || !bytes.Equal(loaded.Data[:kept], file.data[:kept]) {
-			t.Fatalf("%s lost bytes that were synced: %d are left of %d", name, len(loaded.Data), kept)
+		data := append([]byte(nil), m.load(t, id, 0, int(wrote.Bytes)+1).Data...)
+		i := slices.IndexFunc(m.had[name], func(f *twinFile) bool { return f.mayHold(data) })
+		if i < 0 {
+			t.Fatalf("%s lost bytes that were synced: %d are left of %d", name, len(data), m.had[name][0].kept())
 		}
-		file.data = append([]byte(nil), loaded.Data...)
-		file.lowest = min(file.lowest, len(file.data))
+		was := m.had[name][i]
+		m.names[name] = &twinFile{data: data, durable: was.durable, lowest: min(was.lowest, len(data))}
+		m.had[name] = []*twinFile{m.names[name]}
 		m.fileOp(t, seam.FileOp{Deed: seam.Close, File: id}, seam.OK)
+	}
+}
+
+// kept is how many of the file's bytes a power cut may not take.
+func (f *twinFile) kept() int { return min(f.durable, f.lowest) }
+
+func (f *twinFile) mayHold(data []byte) bool {
+	return len(data) >= f.kept() && bytes.Equal(data[:f.kept()], f.data[:f.kept()])
+}
+
+// name gives a name to a file.
+func (m *diskModel) name(name string, file *twinFile) {
+	m.names[name] = file
+	if i := slices.Index(m.had[name], file); i < 0 {
+		m.had[name] = append(m.had[name], file)
 	}
 }
 
