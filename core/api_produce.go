@@ -11,7 +11,7 @@ import (
 
 // produce is a Produce under way. Its place in Broker.produces is the Ticket's request.
 type produce struct {
-	conn        seam.Conn
+	owner       *connection
 	slot        conn.Slot
 	lease       seam.Lease
 	size        int64
@@ -37,7 +37,7 @@ const produceSweep = 100 * seam.Millisecond
 func (b *Broker) onProduce(now seam.Now, c *connection, lease seam.Lease, size int64, r *conn.Request, fx *seam.Effects) {
 	id := b.newProduce()
 	p := &b.produces[id]
-	p.conn, p.lease, p.size, p.version, p.correlation = c.id, lease, size, r.Version, r.Correlation
+	p.owner, p.lease, p.size, p.version, p.correlation = c, lease, size, r.Version, r.Correlation
 	p.acks = r.Produce.Acks
 	p.deadline = now.Mono + seam.Mono(max(0, r.Produce.TimeoutMillis))*seam.Millisecond
 	p.writes = 1 // the request itself reads the frame until all partitions are looked at
@@ -270,7 +270,7 @@ func (b *Broker) freed(t replica.Ticket, fx *seam.Effects) {
 	}
 	p := &b.produces[t.Request]
 	if p.writes--; p.writes == 0 {
-		b.release(p.conn, p.lease, p.size, fx)
+		b.release(p.owner, p.lease, p.size, fx)
 		b.maybeEnd(t.Request)
 	}
 }
@@ -311,12 +311,12 @@ func (b *Broker) answerProduce(p *produce, fx *seam.Effects) {
 	p.answered = true
 	b.waiting--
 	if p.acks != 0 {
-		b.answer(p.conn, p.slot, conn.Answer{Head: wire.AppendProduceResponse(b.head(), p.version, p.correlation, 0, p.results)}, fx)
+		b.answerTo(p.owner, p.slot, conn.Answer{Head: wire.AppendProduceResponse(b.head(), p.version, p.correlation, 0, p.results)}, fx)
 		return
 	}
 	for i := range p.results {
-		if c := b.conns.At(p.conn); c != nil && p.results[i].Code != wire.None {
-			b.answer(p.conn, c.slots.Open(), conn.Answer{Then: seam.CloseNow}, fx) // the only way to tell
+		if c := p.owner; !c.gone && p.results[i].Code != wire.None {
+			b.answerTo(c, c.slots.Open(), conn.Answer{Then: seam.CloseNow}, fx) // the only way to tell
 			return
 		}
 	}

@@ -83,7 +83,7 @@ type Broker struct {
 	awaited  map[seam.File]*removal  // deletions that wait for a file to leave lent
 	unlent   []*removal              // theirs has
 	removals map[seam.Op]*removal    // by the renames and unlinks under way
-	starved  ordered.Ring[seam.Conn]
+	starved  ordered.Ring[*connection]
 	heads    [][]byte
 	bodies   [][]seam.Range
 	fetchOut wire.FetchHead

@@ -20,6 +20,7 @@ type connection struct {
 	sending int64  // bytes of answers under way
 	owed    int64  // credit held back
 	closing bool   // nothing more is taken from it
+	gone    bool   // it has hung up
 	fetches uint32 // the newest of those not answered, 0: none; else their index and one
 
 	starting bool                  // a request of it is being started in turns
@@ -53,6 +54,7 @@ func (b *Broker) onOpened(in *seam.Opened, fx *seam.Effects) {
 func (b *Broker) onHangup(in *seam.Hangup) {
 	c := b.conns.At(in.Conn)
 	b.conns.Delete(in.Conn)
+	c.gone = true
 	b.turns.put(func(now seam.Now, fx *seam.Effects) bool {
 		for c.fetches != 0 {
 			if !b.turns.take() {
@@ -101,8 +103,8 @@ func (b *Broker) startQueued(now seam.Now, c *connection, fx *seam.Effects) (don
 		if !b.turns.take() {
 			return false
 		}
-		if a := c.queue.Pop(); c.closing || b.phase >= phaseStopping || b.conns.At(c.id) != c {
-			b.release(c.id, a.lease, a.size, fx)
+		if a := c.queue.Pop(); c.closing || b.phase >= phaseStopping || c.gone {
+			b.release(c, a.lease, a.size, fx)
 		} else {
 			b.dispatch(now, c, a.lease, a.size, a.body, fx)
 		}
@@ -117,7 +119,7 @@ func (b *Broker) onRequest(now seam.Now, in *seam.Request, fx *seam.Effects) {
 	body := in.Body.(*conn.Request)
 	switch {
 	case c == nil || c.closing || b.phase >= phaseStopping:
-		b.release(in.Conn, in.Lease, size, fx)
+		b.release(c, in.Lease, size, fx)
 	case c.starting || c.queue.Len() > 0 || b.phase != phaseReady && !b.answersEarly(body):
 		if c.queue.Push(arrived{lease: in.Lease, size: size, body: body}); c.queue.Len() == 1 && b.phase != phaseReady {
 			b.early.Push(c.id)
@@ -133,16 +135,16 @@ func (b *Broker) answersEarly(r *conn.Request) bool {
 }
 
 // release gives a frame back, and the connection the credit for as many bytes, unless too much is in memory.
-func (b *Broker) release(id seam.Conn, lease seam.Lease, size int64, fx *seam.Effects) {
+func (b *Broker) release(c *connection, lease seam.Lease, size int64, fx *seam.Effects) {
 	fx.Frees = append(fx.Frees, lease)
 	b.frames -= size
-	if c := b.conns.At(id); c != nil && !c.closing {
+	if c != nil && !c.closing && !c.gone {
 		if b.starved.Len() == 0 && b.roomy() && !b.full(c) {
-			fx.Reading = append(fx.Reading, seam.Credit{Conn: id, Bytes: size})
+			fx.Reading = append(fx.Reading, seam.Credit{Conn: c.id, Bytes: size})
 			return
 		}
 		if c.owed == 0 {
-			b.starved.Push(id)
+			b.starved.Push(c)
 		}
 		c.owed += size
 	}
@@ -163,14 +165,13 @@ const slotsMax = 1000
 // feed pays owed credit while there is room in memory and the disks keep up.
 func (b *Broker) feed(fx *seam.Effects) {
 	for n := b.starved.Len(); n > 0 && b.roomy(); n-- {
-		id := b.starved.Pop()
-		c := b.conns.At(id)
+		c := b.starved.Pop()
 		switch {
-		case c == nil || c.closing:
+		case c.gone || c.closing:
 		case b.full(c):
-			b.starved.Push(id)
+			b.starved.Push(c)
 		default:
-			fx.Reading = append(fx.Reading, seam.Credit{Conn: id, Bytes: c.owed})
+			fx.Reading = append(fx.Reading, seam.Credit{Conn: c.id, Bytes: c.owed})
 			c.owed = 0
 		}
 	}
@@ -186,10 +187,18 @@ func (b *Broker) flooded() bool {
 	return false
 }
 
-// answer fills a slot and sends what is next in the connection's order.
+// answer fills a slot of a connection, if that is still there.
 func (b *Broker) answer(id seam.Conn, slot conn.Slot, a conn.Answer, fx *seam.Effects) {
-	c := b.conns.At(id)
-	if c == nil {
+	if c := b.conns.At(id); c != nil {
+		b.answerTo(c, slot, a, fx)
+		return
+	}
+	b.recycle(a.Head, a.Body)
+}
+
+// answerTo fills a slot and sends what is next in the connection's order.
+func (b *Broker) answerTo(c *connection, slot conn.Slot, a conn.Answer, fx *seam.Effects) {
+	if c.gone {
 		b.recycle(a.Head, a.Body)
 		return
 	}
@@ -326,7 +335,7 @@ func (b *Broker) dispatch(now seam.Now, c *connection, lease seam.Lease, size in
 	case conn.Unsupported, conn.Malformed:
 		b.refuse(c, r, fx)
 	}
-	b.release(c.id, lease, size, fx)
+	b.release(c, lease, size, fx)
 }
 
 // refuse answers an ApiVersions of an unknown version, and closes the connection on anything else that cannot be read.
