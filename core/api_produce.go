@@ -47,17 +47,7 @@ func (b *Broker) onProduce(now seam.Now, c *connection, lease seam.Lease, size i
 	p.open, p.whole = 1, false // its intake
 	refusal, parts := requestRefusal(r), len(r.Produce.Partitions)
 	if parts > b.turns.room {
-		again := repeated(r)
-		start := b.turns.each(parts, func(i int, now seam.Now, fx *seam.Effects) {
-			b.producePart(now, id, int32(i), r, refusal, again[i], fx)
-		})
-		b.inTurns(now, c, func(now seam.Now, fx *seam.Effects) bool {
-			done := start(now, fx)
-			if done {
-				b.taken(now, id, fx)
-			}
-			return done
-		}, fx)
+		b.produceInTurns(now, id, r, refusal, fx)
 		return
 	}
 	b.turns.room -= parts
@@ -65,6 +55,20 @@ func (b *Broker) onProduce(now seam.Now, c *connection, lease seam.Lease, size i
 		b.producePart(now, id, int32(i), r, refusal, superseded(r, i), fx)
 	}
 	b.taken(now, id, fx)
+}
+
+func (b *Broker) produceInTurns(now seam.Now, id uint32, r *conn.Request, refusal wire.Code, fx *seam.Effects) {
+	again := repeated(r)
+	start := b.turns.each(len(again), func(i int, now seam.Now, fx *seam.Effects) {
+		b.producePart(now, id, int32(i), r, refusal, again[i], fx)
+	})
+	b.inTurns(now, b.produces[id].owner, func(now seam.Now, fx *seam.Effects) bool {
+		done := start(now, fx)
+		if done {
+			b.taken(now, id, fx)
+		}
+		return done
+	}, fx)
 }
 
 // taken: all partitions of a produce are looked at.

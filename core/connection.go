@@ -207,14 +207,14 @@ func (b *Broker) answerTo(c *connection, slot conn.Slot, a conn.Answer, fx *seam
 		b.lend(a.Body)
 		return
 	}
-	b.reply(c, &a, fx)
+	b.reply(c, a.Head, a.Body, a.Then, fx)
 	for {
 		next, ok := c.slots.Next()
 		if !ok {
 			return
 		}
 		b.takeBack(next.Body)
-		b.reply(c, &next, fx)
+		b.reply(c, next.Head, next.Body, next.Then, fx)
 	}
 }
 
@@ -249,22 +249,22 @@ func (b *Broker) unlinkUnlent(fx *seam.Effects) {
 	b.unlent = slices.Delete(b.unlent, 0, n)
 }
 
-func (b *Broker) reply(c *connection, a *conn.Answer, fx *seam.Effects) {
+func (b *Broker) reply(c *connection, head []byte, body []seam.Range, then seam.Then, fx *seam.Effects) {
 	if c.closing {
-		b.recycle(a.Head, a.Body)
+		b.recycle(head, body)
 		return
 	}
 	b.replies++
 	op := seam.Op(uint64(ownerReply)<<32 | uint64(b.replies))
-	size := int64(len(a.Head))
-	for i := range a.Body {
-		size += int64(a.Body[i].Len)
+	size := int64(len(head))
+	for i := range body {
+		size += int64(body[i].Len)
 	}
 	c.sending += size
-	c.closing = a.Then == seam.CloseNow
+	c.closing = then == seam.CloseNow
 	o := c.out.Add()
-	o.op, o.head, o.body, o.size = op, a.Head, a.Body, size
-	fx.Replies = append(fx.Replies, seam.Reply{Op: op, Conn: c.id, Head: a.Head, Body: a.Body, Then: a.Then})
+	o.op, o.head, o.body, o.size = op, head, body, size
+	fx.Replies = append(fx.Replies, seam.Reply{Op: op, Conn: c.id, Head: head, Body: body, Then: then})
 }
 
 func (b *Broker) onSent(in *seam.Sent, fx *seam.Effects) {

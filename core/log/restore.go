@@ -59,6 +59,9 @@ func (l *Log) Reopen(take func() bool, fx *seam.Effects) (done bool) {
 
 // RewriteIndexes writes the indexes that readers found wrong and have made again. A Restored log is reopened first.
 func (l *Log) RewriteIndexes(fx *seam.Effects) {
+	if l.reopened && l.remade == 0 {
+		return
+	}
 	l.Reopen(func() bool { return true }, fx)
 	for i := 0; l.remade > 0 && i < len(l.segments); i++ {
 		l.maybeRewrite(&l.segments[i], fx)
