@@ -250,6 +250,7 @@ func (b *Broker) settleFetch(now seam.Now, i uint32, fx *seam.Effects) {
 
 func (b *Broker) answerFetch(i uint32, fx *seam.Effects) {
 	f := &b.fetches[i]
+	b.countFetch(f)
 	head, body := f.Head(b.head(), &b.fetchOut, b.body())
 	b.answer(f.Conn, f.slot, conn.Answer{Head: head, Body: body}, fx)
 	b.endFetch(i)

@@ -144,6 +144,9 @@ func (b *Broker) producePart(now seam.Now, id uint32, i int32, r *conn.Request, 
 	default:
 		waits = b.appendPart(now, replica.Ticket{Request: id, Part: int32(last)}, t, target, part.Records, facts, p, result, fx)
 	}
+	if target != nil {
+		b.countProduce(target, facts.Count, facts.Size, result.Code)
+	}
 	p.decided = append(p.decided, !waits)
 	if waits {
 		p.open++
@@ -314,6 +317,9 @@ func (b *Broker) maybeAnswer(id uint32, fx *seam.Effects) {
 func (b *Broker) answerProduce(p *produce, fx *seam.Effects) {
 	p.answered = true
 	b.waiting--
+	for i := range p.results {
+		b.countRefusal(wire.KeyProduce, p.results[i].Code)
+	}
 	if p.acks != 0 {
 		b.answerTo(p.owner, p.slot, conn.Answer{Head: wire.AppendProduceResponse(b.head(), p.version, p.correlation, 0, p.results)}, fx)
 		return

@@ -87,6 +87,9 @@ type Broker struct {
 	heads    [][]byte
 	bodies   [][]seam.Range
 	fetchOut wire.FetchHead
+	sending  int64     // bytes of answers under way
+	traffic  Traffic   // of all partitions, the deleted ones too
+	refusals []Refusal // by API and code
 
 	outstanding  int // completions that the disk owes
 	checkpointAt seam.Mono

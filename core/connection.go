@@ -261,6 +261,7 @@ func (b *Broker) reply(c *connection, head []byte, body []seam.Range, then seam.
 		size += int64(body[i].Len)
 	}
 	c.sending += size
+	b.sending += size
 	c.closing = then == seam.CloseNow
 	o := c.out.Add()
 	o.op, o.head, o.body, o.size = op, head, body, size
@@ -278,6 +279,7 @@ func (b *Broker) onSent(in *seam.Sent, fx *seam.Effects) {
 	for c.out.Len() > 0 && c.out.Front().sent {
 		o := c.out.Front()
 		c.sending -= o.size
+		b.sending -= o.size
 		b.recycle(o.head, o.body)
 		c.out.Drop()
 	}
@@ -351,5 +353,6 @@ func (b *Broker) refuse(c *connection, r *conn.Request, fx *seam.Effects) {
 
 // cold answers with a kmsg response.
 func (b *Broker) cold(id seam.Conn, slot conn.Slot, correlation int32, a wire.Answer, fx *seam.Effects) {
+	b.countCold(a)
 	b.answer(id, slot, conn.Answer{Head: wire.AppendResponse(b.head(), correlation, a)}, fx)
 }

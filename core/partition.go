@@ -43,6 +43,7 @@ type partition struct {
 	topic    *topic // nil: the metadata log
 	index    int32
 	id       meta.UUID
+	traffic  Traffic
 	folder   seam.Path
 	state    partitionState
 	replica  *replica.Replica

@@ -19,6 +19,7 @@ package conn
 
 import (
 	"rookery/core/batch"
+	"rookery/core/seam"
 	"rookery/core/wire"
 )
 
@@ -114,6 +115,9 @@ type Request struct {
 	Cold    wire.Message
 
 	Reason string // one log line: why Malformed or Unsupported
+
+	// Arrived is the driver's: when the frame was whole, for whoever measures. No machine reads it, and Reset forgets it.
+	Arrived seam.Mono
 
 	// Scratch is memory to inflate into, of the connection's goroutine; it outlives Reset. Nil: fresh memory for every frame.
 	Scratch *batch.Scratch

@@ -1,0 +1,184 @@
+package core
+
+import (
+	"rookery/core/seam"
+	"rookery/core/wire"
+)
+
+// Traffic is what partitions have taken and given since the broker started.
+type Traffic struct {
+	Records        int64 // taken
+	BytesIn        int64 // of batches taken
+	BytesOut       int64 // of batches promised to clients
+	Produces       int64 // batches offered, those refused among them
+	Fetches        int64 // answers that named the partition
+	FailedProduces int64
+	FailedFetches  int64
+}
+
+// Refusal is how often an API was answered with an error code, counted an entry (a partition, a topic) each.
+type Refusal struct {
+	Key   int16
+	Code  wire.Code
+	Count int64
+}
+
+// Status is what the broker shows to whoever watches it: a few numbers, none of which changes anything.
+type Status struct {
+	Ready      bool
+	Stopping   bool
+	Conns      int
+	Topics     int
+	Partitions int // that have a number, the metadata log among them
+	Produces   int // not answered
+	Fetches    int // parked
+	Proposals  int // of metadata, not committed
+	Frames     int64
+	FramesMax  int64
+	Replies    int64 // bytes of answers under way
+	Unsynced   []int64
+	Syncing    []int // Syncs under way
+	UnsyncedMax,
+	SyncsMax int64
+	Epoch    int32 // of the metadata log's leader
+	Metadata PartitionStatus
+	Traffic  Traffic
+	Refusals []Refusal
+}
+
+// Status fills into, and keeps its memory.
+func (b *Broker) Status(into *Status) {
+	s := Status{
+		Ready: b.phase == phaseReady, Stopping: b.phase >= phaseStopping, Conns: b.conns.Len(), Topics: len(b.topics),
+		Produces: b.waiting, Proposals: b.proposals.Len(), Frames: b.frames, FramesMax: b.config.FrameBytes, Replies: b.sending,
+		UnsyncedMax: b.config.UnsyncedBytes, SyncsMax: int64(b.config.SyncsMax), Traffic: b.traffic, Partitions: b.living(),
+		Fetches: b.timers.Len(), Unsynced: into.Unsynced[:0], Syncing: into.Syncing[:0], Refusals: append(into.Refusals[:0], b.refusals...),
+	}
+	for i := range b.dirs {
+		s.Unsynced = append(s.Unsynced, b.dirs[i].unsynced)
+		s.Syncing = append(s.Syncing, b.dirs[i].syncing)
+	}
+	if b.quorum != nil {
+		s.Epoch = b.quorum.Epoch()
+	}
+	if len(b.partitions) > int(metadataNumber) && b.partitions[metadataNumber] != nil {
+		s.Metadata = b.statusOf(b.partitions[metadataNumber])
+	}
+	*into = s
+}
+
+func (b *Broker) living() (n int) {
+	for _, p := range b.partitions {
+		if p != nil {
+			n++
+		}
+	}
+	return n
+}
+
+// PartitionStatus is one partition as it is shown.
+type PartitionStatus struct {
+	Topic    string
+	Index    int32
+	Open     bool // served
+	Failed   bool // its folder cannot be used
+	Dir      int32
+	Start    int64 // log start offset
+	High     int64 // high watermark
+	Durable  int64
+	End      int64
+	Bytes    int64 // of its segments
+	Segments int
+	Parked   int // batches that somebody waits for
+	Waiters  int // fetches parked at it
+	Traffic  Traffic
+}
+
+// PartitionStatuses appends the client partitions whose numbers begin at from, at most limit of them, and returns the
+// number to go on with; 0: that was all.
+func (b *Broker) PartitionStatuses(from uint32, limit int, into []PartitionStatus) ([]PartitionStatus, uint32) {
+	for n := max(from, metadataNumber+1); int(n) < len(b.partitions); n++ {
+		if limit == 0 {
+			return into, n
+		}
+		if p := b.partitions[n]; p != nil {
+			into = append(into, b.statusOf(p))
+			limit--
+		}
+	}
+	return into, 0
+}
+
+func (b *Broker) statusOf(p *partition) PartitionStatus {
+	s := PartitionStatus{
+		Topic: p.name(), Index: p.index, Open: p.state == partitionOpen, Failed: p.state == partitionFailed, Dir: p.folder.Dir,
+		Waiters: len(p.waiters), Traffic: p.traffic,
+	}
+	if r := p.replica; r != nil {
+		s.Start, s.High, s.Durable, s.End = r.Log.Start(), r.High().Offset, r.Log.Durable().Offset, r.Log.End().Offset
+		s.Segments, s.Bytes = r.Log.Footprint()
+		s.Parked = r.Parked()
+	}
+	return s
+}
+
+// countProduce counts a batch that was offered to a partition.
+func (b *Broker) countProduce(p *partition, records, size int32, code wire.Code) {
+	for _, t := range [...]*Traffic{&b.traffic, &p.traffic} {
+		t.Produces++
+		if code != wire.None {
+			t.FailedProduces++
+			continue
+		}
+		t.Records += int64(records)
+		t.BytesIn += int64(size)
+	}
+}
+
+// countFetch counts what a fetch is about to be answered.
+func (b *Broker) countFetch(f *fetchSlot) {
+	b.countRefusal(wire.KeyFetch, f.Code)
+	for i := range f.Parts {
+		part := &f.Parts[i]
+		b.countRefusal(wire.KeyFetch, part.Code)
+		b.traffic.countFetch(part.Code, part.Range)
+		if part.Partition != 0 && b.partitions[part.Partition] != nil {
+			b.partitions[part.Partition].traffic.countFetch(part.Code, part.Range)
+		}
+	}
+}
+
+func (t *Traffic) countFetch(code wire.Code, span seam.Range) {
+	t.Fetches++
+	t.BytesOut += int64(span.Len)
+	if code != wire.None {
+		t.FailedFetches++
+	}
+}
+
+// countRefusal counts an error code of an answer. They are few: those of one broker's life.
+func (b *Broker) countRefusal(key int16, code wire.Code) {
+	if code == wire.None {
+		return
+	}
+	for i := range b.refusals {
+		if r := &b.refusals[i]; r.Key == key && r.Code == code {
+			r.Count++
+			return
+		}
+	}
+	b.refusals = append(b.refusals, Refusal{key, code, 1})
+}
+
+// countCold counts the error codes of an answer of kmsg's.
+func (b *Broker) countCold(a wire.Answer) {
+	wire.Refusals(a, func(code wire.Code) { b.countRefusal(a.Key(), code) })
+}
+
+// Plus is the sum of both.
+func (t Traffic) Plus(u Traffic) Traffic {
+	return Traffic{
+		t.Records + u.Records, t.BytesIn + u.BytesIn, t.BytesOut + u.BytesOut, t.Produces + u.Produces, t.Fetches + u.Fetches,
+		t.FailedProduces + u.FailedProduces, t.FailedFetches + u.FailedFetches,
+	}
+}
