@@ -54,6 +54,7 @@ type Config struct {
 
 // Disk is the log directories of one process.
 type Disk struct {
+	counts    counts
 	dirs      []string
 	handleMax int
 	joinMax   int
@@ -263,7 +264,7 @@ func (d *Disk) syncFolder(folder seam.Path) seam.Fault {
 	if err != nil {
 		return faultOf(err)
 	}
-	_, err = retry(func() (int, error) { return 0, unix.Fsync(fd) })
+	_, err = retry(func() (int, error) { return 0, d.counts.timed(unix.Fsync, fd) })
 	return faultOf(errors.Join(err, unix.Close(fd)))
 }
 

@@ -189,6 +189,7 @@ func (f *file) write(s *scratch) {
 	if !f.hasFailed() {
 		done, fault = f.writeAll(s)
 	}
+	f.disk.counts.write(f.id, done, fault)
 	if fault != seam.OK {
 		f.setFailed(true)
 	}
@@ -478,7 +479,7 @@ func (f *file) sync() seam.Fault {
 	f.mu.Lock()
 	f.dirty = false
 	f.mu.Unlock()
-	if _, err := retry(func() (int, error) { return 0, unix.Fdatasync(fd) }); err != nil {
+	if _, err := retry(func() (int, error) { return 0, f.disk.counts.timed(unix.Fdatasync, fd) }); err != nil {
 		f.mu.Lock()
 		f.dirty = true
 		f.mu.Unlock()

@@ -41,7 +41,7 @@ func (l *Loop) toChild(s *seam.Send) {
 			return // nobody lives there
 		}
 		config := l.config
-		config.Machine, config.Conns, config.Peers, config.Make = machine, nil, nil, nil
+		config.Machine, config.Conns, config.Peers, config.Make, config.Turned = machine, nil, nil, nil, nil
 		child = newLoop(config, s.To, l)
 		l.children[s.To] = child
 	}

@@ -19,7 +19,6 @@ import (
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"rookery/core/seam"
 )
@@ -53,7 +52,8 @@ type Peers interface {
 // Config is what a loop drives and what it drives it with.
 type Config struct {
 	Machine seam.Machine
-	Clock   func() seam.Now // nil: Clock()
+	Clock   func() seam.Now  // nil: Clock()
+	Mono    func() seam.Mono // of the same origin, for Turned; nil: turns are not timed
 	Disk    func(mail *Loop, calm bool) Disk
 	Conns   Conns                           // nil: none
 	Peers   Peers                           // nil: none
@@ -61,6 +61,10 @@ type Config struct {
 	Event   func(seam.Event)                // called in order, one at a time; nil: nobody listens
 	Tape    *Tape                           // nil: not recorded
 	Broken  func(cause any, stack []byte)   // a Step has panicked; the panic goes on when it returns
+
+	// Turned, if set, is told in the turn, at its end, how many Steps it had and how long they took. It is told of one turn
+	// in every of the first machine's, and never of another machine's.
+	Turned func(steps, every int, took seam.Mono)
 }
 
 // Loop drives one machine.
@@ -79,6 +83,8 @@ type Loop struct {
 	fx          seam.Effects
 	now         seam.Now // of the step under way
 	struck      inputs
+	steps       int64
+	turns       int64
 	alarm       seam.Mono // what the machine wished for; Never: nothing
 	outstanding int       // disk effects that have not come back
 	reported    bool      // a child has written to its parent
@@ -114,11 +120,8 @@ func newLoop(config Config, address seam.Address, parent *Loop) *Loop {
 
 // Clock is the real time: Mono from the process's monotonic clock, Wall from the system's.
 func Clock() func() seam.Now {
-	start := time.Now()
-	return func() seam.Now {
-		now := time.Now()
-		return seam.Now{Mono: seam.Mono(now.Sub(start)) + seam.Second, Wall: seam.Wall(now.UnixMilli())}
-	}
+	clock, _ := Watches()
+	return clock
 }
 
 // Post leaves an input for the machine and returns at once. Somebody has to Run.
@@ -213,9 +216,12 @@ func (l *Loop) takeTurn(ready []Chore) []Chore {
 	l.batch, l.queue = l.queue, l.batch[:0]
 	l.waiting.Add(-int64(len(l.batch)))
 	l.mu.Unlock()
+	began := seam.Mono(0)
 	for i := range l.batch {
 		if i%clockEvery == 0 {
-			l.now = l.config.Clock()
+			if l.now = l.config.Clock(); i == 0 {
+				began = l.now.Mono
+			}
 		}
 		ready = l.stepLetter(&l.batch[i], ready)
 		l.batch[i] = letter{}
@@ -224,6 +230,8 @@ func (l *Loop) takeTurn(ready []Chore) []Chore {
 		l.ringer.set(l.alarm) // a time that is past has been posted already
 	}
 	l.maybeFinish()
+	l.steps += int64(len(l.batch))
+	l.tellTurn(began)
 	return ready
 }
 

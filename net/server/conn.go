@@ -22,6 +22,8 @@ type conn struct {
 	raw    syscall.RawConn
 	fd     int // good until gone; tcp owns it
 
+	received  counter     // bytes, all told; sums of all connections would go from one processor's cache to the other's
+	sentBytes counter     // likewise
 	granted   counter     // bytes of credit, all told
 	moreGrant chunkSignal // somebody granted, or cut
 	cutting   atomic.Bool // close once what waits is out or stuck
@@ -141,6 +143,7 @@ func (c *conn) read(fd uintptr) bool {
 	c.end += n
 	c.consumed += int64(n)
 	c.got = n
+	c.received.Add(int64(n))
 	return true
 }
 
@@ -236,6 +239,7 @@ func (c *conn) parse() bool {
 		length := int(int32(binary.BigEndian.Uint32(c.chunk.data[c.start:])))
 		if length < config.FrameBytesMin || length > config.FrameBytesMax {
 			c.server.mail.Run()
+			c.server.counts.unreadable.Add(1)
 			c.server.refused(c.tcp.RemoteAddr().String(), "a frame of "+strconv.Itoa(length)+" bytes")
 			return false
 		}

@@ -230,11 +230,13 @@ func (c *conn) sendSome(fd int) error {
 	}
 	if len(c.parts) > 0 {
 		n, err := sendParts(fd, c.parts, more != nil)
+		c.sentBytes.Add(n)
 		c.advance(n)
 		return err
 	}
 	if more != nil {
 		n, err := c.sendRange(fd, more)
+		c.sentBytes.Add(n)
 		c.advance(n)
 		return err
 	}

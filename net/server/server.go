@@ -22,7 +22,6 @@ import (
 	"net"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -85,6 +84,7 @@ type Server struct {
 	mail   Mailbox
 	slabs  slabs
 	leases leases
+	counts counts
 
 	mu        sync.Mutex
 	conns     map[seam.Conn]*conn
@@ -154,6 +154,7 @@ func (s *Server) admit(tcp *net.TCPConn) {
 	}
 	s.mu.Unlock()
 	if full {
+		s.counts.turnedAway.Add(1)
 		s.refused(tcp.RemoteAddr().String(), "too many connections")
 		_ = tcp.Close()
 		return
@@ -236,6 +237,8 @@ func (s *Server) Finish(id seam.Conn) bool {
 	}
 	s.mu.Lock()
 	delete(s.conns, id)
+	s.counts.received += c.received.Load()
+	s.counts.sent += c.sentBytes.Load()
 	s.mu.Unlock()
 	return true
 }
@@ -252,6 +255,3 @@ func hostPort(address net.Addr) (string, int32) {
 
 // isFinal reports whether a socket's error means that nothing more can be sent.
 func isFinal(err error) bool { return err != nil && err != unix.EAGAIN && err != unix.EINTR }
-
-// counter is a number that goroutines share.
-type counter = atomic.Int64
