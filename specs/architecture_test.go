@@ -54,7 +54,7 @@ sim/workload       : STD core/... sim/... github.com/twmb/franz-go/ github.com/k
 sim/check          : STD core/... sim/... github.com/anishathalye/porcupine github.com/klauspost/compress/ github.com/pierrec/lz4/v4/ github.com/golang/snappy/
 sim/...            : STD core/... sim/... github.com/twmb/franz-go/ github.com/anishathalye/porcupine
 
-cmd/rookery        : STD core/... io/... net/... github.com/spf13/cobra github.com/spf13/pflag github.com/magiconair/properties github.com/twmb/franz-go/ golang.org/x/sys/
+cmd/rookery        : STD core/... io/... net/... github.com/spf13/cobra github.com/spf13/pflag github.com/magiconair/properties github.com/prometheus/ github.com/twmb/franz-go/ golang.org/x/sys/
 cmd/sim            : STD core/... sim/... github.com/spf13/cobra github.com/spf13/pflag
 
 bench/...          : ANY

@@ -41,6 +41,8 @@ type settings struct {
 
 	controllers []string // controller.listener.names
 	protocols   []string // listener.security.protocol.map: NAME:PROTOCOL
+
+	watching
 }
 
 // endpoint is one entry of listeners or advertised.listeners.
@@ -142,6 +144,9 @@ func (s *settings) settle() error {
 
 // take judges one key.
 func (s *settings) take(name, value string) error {
+	if own, err := s.takeOwn(name, value); own {
+		return err
+	}
 	key, known := controller.FindBrokerKey(name)
 	if !known {
 		return advise("did you mean "+controller.NearestBrokerKey(name)+"?", "unknown configuration key %s", name)

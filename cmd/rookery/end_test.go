@@ -33,6 +33,9 @@ type running struct {
 	signals chan os.Signal
 	ended   chan error
 	log     *lines
+	notes   *lines
+	metrics string // the HTTP port's address
+	node    *node
 }
 
 // lines is a log that a test can look into.
@@ -61,17 +64,19 @@ func begin(t *testing.T, dir string, sets ...string) *running {
 	require.NoError(t, formatBare(s))
 	ids, err := identify(s, never)
 	require.NoError(t, err)
-	r := &running{signals: make(chan os.Signal, 2), ended: make(chan error, 1), log: &lines{}}
-	n := &node{settings: s, ids: ids, logger: slog.New(slog.NewJSONHandler(r.log, nil)), notes: io.Discard}
+	r := &running{signals: make(chan os.Signal, 2), ended: make(chan error, 1), log: &lines{}, notes: &lines{}}
+	n := &node{settings: s, ids: ids, logger: slog.New(slog.NewJSONHandler(r.log, nil)), notes: r.notes}
+	r.node = n
 	go func() { r.ended <- n.run(r.signals) }()
 	require.Eventually(t, func() bool {
 		for _, line := range strings.Split(r.log.String(), "\n") {
 			var ready struct {
 				Msg       string
 				Addresses []string
+				Metrics   string
 			}
 			if json.Unmarshal([]byte(line), &ready) == nil && ready.Msg == "ready" {
-				r.address = ready.Addresses[0]
+				r.address, r.metrics = ready.Addresses[0], ready.Metrics
 			}
 		}
 		return r.address != ""
@@ -105,6 +110,14 @@ func (r *running) ask(t *testing.T, input string, args ...string) string {
 	root.SetArgs(append(args, "-b", r.address))
 	require.NoError(t, root.Execute(), "%v: %s", args, complaints.String())
 	return out.String()
+}
+
+// ask0 runs a command that needs no broker.
+func (r *running) ask0(t *testing.T, args ...string) string {
+	t.Helper()
+	out, complaints, err := runCommand(args...)
+	require.NoError(t, err, complaints)
+	return out
 }
 
 // write sends partition 0 of a topic these bytes as they are, with acks=all.
@@ -146,7 +159,7 @@ func TestRecordsSurviveARestart(t *testing.T) {
 	require.Equal(t, "value 1998\nvalue 1999\n", r.ask(t, "", "consume", "none", "-o", "-2", "-n", "2"))
 	require.Equal(t, "1000\n", r.ask(t, "", "consume", "none", "-o", "1000", "-n", "1", "-f", `%o\n`))
 	r.stop(t)
-	reports, err := verify(dir)
+	reports, err := verify(dir, nil)
 	require.NoError(t, err)
 	require.Len(t, reports, 6)
 	for _, report := range reports {
@@ -229,6 +242,7 @@ func (deaf) Step(seam.Now, seam.Input, *seam.Effects) {}
 
 func TestASecondSignalEndsAtOnce(t *testing.T) {
 	n := &node{logger: slog.New(slog.DiscardHandler), loop: loop.New(loop.Config{Machine: deaf{}}), stopped: make(chan struct{}), failed: make(chan error, 1)}
+	n.monitor = newMonitor(n)
 	signals := make(chan os.Signal, 2)
 	signals <- syscall.SIGTERM
 	signals <- syscall.SIGTERM
@@ -237,6 +251,7 @@ func TestASecondSignalEndsAtOnce(t *testing.T) {
 
 func TestAFailedDirectoryEndsTheProcess(t *testing.T) {
 	n := &node{logger: slog.New(slog.DiscardHandler), settings: &settings{Dirs: []string{"/data/a"}}, stopped: make(chan struct{}), failed: make(chan error, 1)}
+	n.monitor = newMonitor(n)
 	n.event(seam.Event{Kind: seam.DirFailed, A: 0, Text: "input/output error"})
 	n.event(seam.Event{Kind: seam.DirFailed, A: 0, Text: "again"})
 	err := n.wait(make(chan os.Signal))

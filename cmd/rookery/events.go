@@ -9,13 +9,14 @@ import (
 
 // event makes a log line of what the broker says. It is called in order, one at a time.
 func (n *node) event(e seam.Event) {
+	n.monitor.see(e)
 	log := n.logger.With()
 	if e.Topic != "" {
 		log = log.With("topic", e.Topic, "partition", e.Partition)
 	}
 	switch e.Kind {
 	case seam.Ready:
-		log.Info("ready", "partitions", e.A, "milliseconds", e.B, "addresses", n.ready)
+		log.Info("ready", "partitions", e.A, "milliseconds", e.B, "addresses", n.ready, "metrics", n.metricsAt)
 		n.banner(n.ready)
 	case seam.Stopped:
 		n.stopOnce.Do(func() { close(n.stopped) })

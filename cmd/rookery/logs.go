@@ -21,7 +21,7 @@ import (
 
 func logCommand() *cobra.Command {
 	c := &cobra.Command{Use: "log", Short: "look into log directories, offline: ours or Kafka's"}
-	c.AddCommand(logDumpCommand(), logVerifyCommand())
+	c.AddCommand(logDumpCommand(), logIndexCommand(), logVerifyCommand())
 	return c
 }
 
@@ -329,8 +329,10 @@ offsets rise and leader epochs do not fall, and that every index entry points at
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, dirs []string) error {
 			reports := []folderReport{}
+			watch := newProgress(c.ErrOrStderr())
+			defer watch.end()
 			for _, dir := range dirs {
-				found, err := verify(dir)
+				found, err := verify(dir, watch)
 				if err != nil {
 					return err
 				}
@@ -369,11 +371,14 @@ func printReports(c *cobra.Command, form form, reports []folderReport) error {
 }
 
 // verify looks at every folder below dir that holds segments, or at dir itself.
-func verify(dir string) ([]folderReport, error) {
-	folders := map[string][]string{}
+func verify(dir string, watch *progress) ([]folderReport, error) {
+	folders, total, done := map[string][]string{}, int64(0), int64(0)
 	err := filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
 		if err == nil && !d.IsDir() && filepath.Ext(name) == ".log" {
 			folders[filepath.Dir(name)] = append(folders[filepath.Dir(name)], name)
+			if info, err := d.Info(); err == nil {
+				total += info.Size()
+			}
 		}
 		return err
 	})
@@ -387,13 +392,16 @@ func verify(dir string) ([]folderReport, error) {
 	slices.Sort(names)
 	var reports []folderReport
 	for _, name := range names {
-		reports = append(reports, verifyFolder(name, folders[name]))
+		reports = append(reports, verifyFolder(name, folders[name], func(size int64) {
+			done += size
+			watch.show(done, total, bytesText(watch.rate(done))+"/s  "+filepath.Base(name))
+		}))
 	}
 	return reports, nil
 }
 
-// verifyFolder walks the segments of one partition in order.
-func verifyFolder(folder string, segments []string) folderReport {
+// verifyFolder walks the segments of one partition in order, and tells seen of each batch's size.
+func verifyFolder(folder string, segments []string, seen func(size int64)) folderReport {
 	r := folderReport{Folder: folder, Start: -1}
 	slices.Sort(segments)
 	epoch := int32(-1)
@@ -414,6 +422,7 @@ func verifyFolder(folder string, segments []string) folderReport {
 		err = walk(file, false, func(b *batchRow) error {
 			r.take(file, b, base, &epoch)
 			starts[b.Position] = b.LastOffset
+			seen(b.Size)
 			return nil
 		})
 		if err != nil {

@@ -5,10 +5,12 @@
 //	rookery format --config FILE       make its directories ready
 //	rookery topic create|list|describe|delete
 //	rookery produce, consume           records in and out, in kcat's letters
-//	rookery log dump|verify            segment files, offline: ours or Kafka's
+//	rookery log dump|index|verify      segment files, offline: ours or Kafka's
+//	rookery dashboard                  for Grafana
 //
 // The command wires: core.Broker to io/loop, io/disk and net/server (wire.go), the configuration to core's (config.go),
-// events to the log (events.go). What it decides itself is how all that looks to a human.
+// events to the log (events.go), a meter around the broker to an HTTP port (meter.go, monitor.go). What it decides itself
+// is how all that looks to a human.
 //
 // Rules: an error goes to standard error, says what to do next and makes the exit status 1; what lists can list as JSON
 // (-o json); data goes to standard output and nothing else does.
@@ -54,7 +56,7 @@ func report(w io.Writer, err error) {
 	if errors.Is(err, syscall.EPIPE) {
 		return // whoever read our output has enough of it
 	}
-	fmt.Fprintln(w, "rookery:", err)
+	fmt.Fprintln(w, paint(w, red, "rookery:"), err)
 	var a *advice
 	switch text := err.Error(); {
 	case errors.As(err, &a) && a.next != "":
@@ -80,5 +82,6 @@ func rootCommand(out, complaints io.Writer) *cobra.Command {
 	})
 	root.AddCommand(devCommand(), serverCommand(), formatCommand(), topicCommand(), produceCommand(), consumeCommand(),
 		logCommand(), versionCommand())
+	root.AddCommand(dashboardCommand())
 	return root
 }

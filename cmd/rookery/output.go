@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -43,10 +44,16 @@ func printJSON(w io.Writer, v any) error {
 
 // table prints rows under a heading, in columns.
 func table(w io.Writer, heading string, rows [][]string) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	var lines bytes.Buffer
+	t := tabwriter.NewWriter(&lines, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, strings.ReplaceAll(heading, " ", "\t"))
 	for _, row := range rows {
 		fmt.Fprintln(t, strings.Join(row, "\t"))
 	}
-	return t.Flush()
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	first, rest, _ := strings.Cut(lines.String(), "\n")
+	_, err := io.WriteString(w, paint(w, bold, first)+"\n"+rest) // painted last: columns are as wide as what is seen
+	return err
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"os"
 	"path/filepath"
@@ -12,7 +11,6 @@ import (
 	"pgregory.net/rapid"
 
 	"rookery/core/batch"
-	"rookery/core/client"
 )
 
 func TestUnescape(t *testing.T) {
@@ -41,32 +39,6 @@ func TestSplitIsJoinBackwards(t *testing.T) {
 		}))
 		require.Equal(t, want, got)
 	})
-}
-
-func TestFormats(t *testing.T) {
-	r := &client.FetchedRecord{Offset: 9, Timestamp: 77, Key: []byte("k"), Value: []byte("v%"), Headers: []client.Header{{Key: []byte("a"), Value: []byte("1")}, {Key: []byte("b")}}}
-	for layout, want := range map[string]string{
-		`%k %v %o %p %t\n`: "k v% 9 2 clicks\n", `%s|%S|%K|%T|%h|%%`: "v%|2|1|77|a=1,b=|%", `\x41%R`: "A\x00\x00\x00\x02", ``: "",
-	} {
-		show, err := printer("clicks", layout, "text")
-		require.NoError(t, err)
-		var b bytes.Buffer
-		out := bufio.NewWriter(&b)
-		require.NoError(t, show(out, 2, r))
-		require.NoError(t, out.Flush())
-		require.Equal(t, want, b.String())
-	}
-	for _, wrong := range []string{"%", "%q", `\q`} {
-		_, err := printer("clicks", wrong, "text")
-		require.Error(t, err, wrong)
-	}
-	show, err := printer("clicks", "", "json")
-	require.NoError(t, err)
-	var b bytes.Buffer
-	out := bufio.NewWriter(&b)
-	require.NoError(t, show(out, 2, &client.FetchedRecord{Offset: 9, Value: []byte{0xff}}))
-	require.NoError(t, out.Flush())
-	require.JSONEq(t, `{"topic":"clicks","partition":2,"offset":9,"timestamp":0,"key":null,"value":"/w==","valueBase64":true}`, b.String())
 }
 
 // segment writes batches of one record each, and says where each begins.
@@ -131,7 +103,7 @@ func TestLogDumpAndVerify(t *testing.T) {
 // idempotent producer, and it was stopped.
 func TestKafkasOwnDirectory(t *testing.T) {
 	const dir = "testdata/kafka-4.2.0"
-	reports, err := verify(dir)
+	reports, err := verify(dir, nil)
 	require.NoError(t, err)
 	require.Len(t, reports, 7)
 	for _, r := range reports {

@@ -15,14 +15,19 @@ import (
 
 // serving is what dev and server have in common.
 type serving struct {
-	sets    []string
-	record  string
-	profile string
+	sets     []string
+	record   string
+	profile  string
+	metrics  string
+	profiles bool
+	usual    string // where the HTTP port is if nobody says; empty: nowhere
 }
 
 func (s *serving) flags(c *cobra.Command) {
 	c.Flags().StringArrayVar(&s.sets, "set", nil, "a configuration, name=value; may be repeated")
 	c.Flags().StringVar(&s.record, "record", "", "write every input of the broker to this file, to be replayed")
+	c.Flags().StringVar(&s.metrics, "metrics-listener", "", "HTTP address of /metrics, /healthz and /readyz, or none (dev: "+metricsDefault+")")
+	c.Flags().BoolVar(&s.profiles, "pprof", false, "serve Go's profiles there too, at /debug/pprof/")
 	c.Flags().StringVar(&s.profile, "cpu-profile", "", "write a processor profile to this file")
 }
 
@@ -53,6 +58,7 @@ func devCommand() *cobra.Command {
 		},
 	}
 	s.flags(c)
+	s.usual = metricsDefault
 	c.Flags().Uint16Var(&port, "port", 9092, "where clients connect (0: any free port)")
 	c.Flags().StringVar(&dir, "data-dir", "rookery-data", "where the data lies")
 	return c
@@ -176,6 +182,10 @@ func (s *serving) serve(settings *settings, c *cobra.Command) error {
 		return err
 	}
 	n := &node{settings: settings, ids: ids, logger: logger, notes: c.ErrOrStderr(), record: s.record, profile: s.profile}
+	n.profiles = s.profiles
+	if err := settings.listen(s.metrics, s.usual); err != nil {
+		return err
+	}
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	return n.run(signals)
@@ -217,6 +227,9 @@ func (n *node) banner(addresses []string) {
 	fmt.Fprintf(n.notes, "\n  Rookery is ready, cluster %s, node %d.\n\n", n.ids[0].ClusterID, n.ids[0].NodeID)
 	for _, a := range addresses {
 		fmt.Fprintf(n.notes, "  clients    %s\n", a)
+	}
+	if n.metricsAt != "" {
+		fmt.Fprintf(n.notes, "  metrics    http://%s/metrics\n", n.metricsAt)
 	}
 	for _, dir := range n.settings.Dirs {
 		fmt.Fprintf(n.notes, "  data       %s\n", dir)

@@ -34,6 +34,11 @@ type node struct {
 	notes    io.Writer
 	record   string
 	profile  string
+	profiles bool // on the HTTP port
+	monitor  *monitor
+	slow     *slowLog // nil: nothing is slow
+
+	metricsAt string // where the HTTP port is open; empty: nowhere
 
 	disk     *disk.Disk
 	files    *disk.Port // the broker's way to the disk
@@ -62,6 +67,11 @@ func (n *node) run(signals <-chan os.Signal) error {
 	if err := n.assemble(); err != nil {
 		return err
 	}
+	unwatch, err := n.watch()
+	if err != nil {
+		return err
+	}
+	defer unwatch()
 	endProfile, err := n.startProfile()
 	if err != nil {
 		return err
@@ -96,6 +106,7 @@ func (n *node) wait(signals <-chan os.Signal) error {
 	case err := <-n.failed:
 		return err
 	}
+	n.monitor.stop()
 	n.loop.Push(&seam.Stop{})
 	select {
 	case <-n.stopped:
@@ -135,9 +146,11 @@ func (n *node) assemble() error {
 	}
 	n.stopped, n.failed = make(chan struct{}), make(chan error, 1)
 	n.disk = disk.New(disk.Config{Dirs: n.settings.Dirs})
+	clock, mono := loop.Watches()
+	n.observe(core.NewBroker(mind), mono)
 	limits := conn.Limits{FrameMax: n.settings.RequestBytesMax}
 	config := server.Config{
-		Intake:        intake(limits),
+		Intake:        intake(limits, mono),
 		Pin:           func(file seam.File) (server.Source, seam.Fault) { return n.pin(file) },
 		InUse:         n.disk.InUse,
 		FrameBytesMax: int(n.settings.RequestBytesMax),
@@ -154,7 +167,10 @@ func (n *node) assemble() error {
 	}
 	n.server = server.New(config)
 	n.loop = loop.New(loop.Config{
-		Machine: core.NewBroker(mind),
+		Machine: n.monitor.meter,
+		Clock:   clock,
+		Mono:    mono,
+		Turned:  n.monitor.turned,
 		Disk:    n.openPort,
 		Conns:   n.server,
 		Make:    makeMachine,
@@ -223,17 +239,18 @@ func (n *node) openPort(mail *loop.Loop, calm bool) loop.Disk {
 }
 
 // intake makes a conn.Request of a frame. What it inflates into is shared by connections: few inflate at once.
-func intake(limits conn.Limits) func(frame []byte, reuse any) any {
+func intake(limits conn.Limits, mono func() seam.Mono) func(frame []byte, reuse any) any {
 	scratches := sync.Pool{New: func() any { return new(batch.Scratch) }}
 	return func(frame []byte, reuse any) any {
 		request, ok := reuse.(*conn.Request)
 		if !ok {
 			request = new(conn.Request)
 		}
+		arrived := mono()
 		scratch := scratches.Get().(*batch.Scratch)
 		request.Scratch = scratch
 		conn.Intake(frame, limits, request)
-		request.Scratch = nil
+		request.Scratch, request.Arrived = nil, arrived
 		scratches.Put(scratch)
 		return request
 	}

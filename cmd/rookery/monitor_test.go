@@ -1,0 +1,345 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+	"github.com/prometheus/common/expfmt"
+	"github.com/stretchr/testify/require"
+
+	dto "github.com/prometheus/client_model/go"
+
+	"rookery/core/seam"
+	"rookery/io/loop"
+)
+
+// beginWatched is a broker with its HTTP port open, and a client's traffic behind it.
+func beginWatched(t *testing.T, sets ...string) *running {
+	r := begin(t, t.TempDir(), append([]string{"metrics.listener=http://127.0.0.1:0"}, sets...)...)
+	require.NotEmpty(t, r.metrics, "the ready line says where the metrics are")
+	r.ask(t, "", "topic", "create", "clicks", "-p", "2")
+	r.ask(t, "a\nb\nc\n", "produce", "clicks", "-p", "1")
+	require.Equal(t, "a\nb\nc\n", r.ask(t, "", "consume", "clicks", "-o", "start", "-e"))
+	_, _, err := runCommand("topic", "describe", "nowhere", "-b", r.address)
+	require.Error(t, err)
+	require.Eventually(t, func() bool { // the machine hears of what was sent a moment after the client
+		f := r.families(t, "/metrics")
+		return sum(f["rookery_response_bytes_total"]) == sum(f["rookery_network_sent_bytes_total"])
+	}, 10*time.Second, time.Millisecond, "every byte sent belongs to an answer")
+	return r
+}
+
+// look fetches a page of the HTTP port.
+func (r *running) look(t *testing.T, page string) (status int, text string) {
+	t.Helper()
+	answer, err := http.Get("http://" + r.metrics + page)
+	require.NoError(t, err)
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	require.NoError(t, err)
+	return answer.StatusCode, string(body)
+}
+
+// families reads a scrape in Prometheus's protocol-buffer form.
+func (r *running) families(t *testing.T, page string) map[string]*dto.MetricFamily {
+	t.Helper()
+	request, err := http.NewRequest("GET", "http://"+r.metrics+page, nil)
+	require.NoError(t, err)
+	request.Header.Set("Accept", "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited")
+	answer, err := http.DefaultClient.Do(request)
+	require.NoError(t, err)
+	defer answer.Body.Close()
+	families := map[string]*dto.MetricFamily{}
+	for decoder := expfmt.NewDecoder(answer.Body, expfmt.ResponseFormat(answer.Header)); ; {
+		family := &dto.MetricFamily{}
+		err := decoder.Decode(family)
+		if errors.Is(err, io.EOF) {
+			return families
+		}
+		require.NoError(t, err)
+		families[family.GetName()] = family
+	}
+}
+
+// valueOf is the metric that has these labels, among others.
+func valueOf(t *testing.T, family *dto.MetricFamily, pairs ...string) float64 {
+	t.Helper()
+	require.NotNil(t, family)
+	for _, m := range family.Metric {
+		found := 0
+		for _, l := range m.Label {
+			for i := 0; i < len(pairs); i += 2 {
+				if l.GetName() == pairs[i] && l.GetValue() == pairs[i+1] {
+					found++
+				}
+			}
+		}
+		if found == len(pairs)/2 {
+			return m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
+		}
+	}
+	t.Fatalf("%s has no metric with %v", family.GetName(), pairs)
+	return 0
+}
+
+func TestMetrics(t *testing.T) {
+	r := beginWatched(t)
+	f := r.families(t, "/metrics")
+	for _, want := range []struct {
+		value float64
+		name  string
+		pairs []string
+	}{
+		{1, "rookery_ready", nil},
+		{3, "rookery_records_received_total", nil},
+		{3, "rookery_topic_records_received_total", []string{"topic", "clicks"}},
+		{3, "rookery_partition_high_watermark", []string{"topic", "clicks", "partition", "1"}},
+		{3, "rookery_partition_durable_end_offset", []string{"topic", "clicks", "partition", "1"}},
+		{0, "rookery_partition_log_end_offset", []string{"topic", "clicks", "partition", "0"}},
+		{2, "rookery_partitions", []string{"state", "open"}},
+		{1, "rookery_topics", nil},
+		{1, "rookery_requests_total", []string{"api", "CreateTopics"}},
+		{1, "rookery_request_seconds", []string{"api", "CreateTopics"}},
+		{1, "rookery_events_total", []string{"event", "topic_created"}},
+		{1, "rookery_log_directory_up", nil},
+	} {
+		require.Equal(t, want.value, valueOf(t, f[want.name], want.pairs...), "%s %v", want.name, want.pairs)
+	}
+	require.Positive(t, valueOf(t, f["rookery_request_errors_total"], "api", "Metadata", "code", "UNKNOWN_TOPIC_OR_PARTITION"))
+	require.Equal(t, sum(f["rookery_request_bytes_total"]), sum(f["rookery_network_received_bytes_total"]), "every byte received belongs to a request")
+	require.Equal(t, valueOf(t, f["rookery_topic_received_bytes_total"], "topic", "clicks"), valueOf(t, f["rookery_partition_size_bytes"], "topic", "clicks", "partition", "1"))
+	require.Positive(t, valueOf(t, f["rookery_disk_sync_seconds"]))
+	native := f["rookery_request_seconds"].Metric[0].Histogram
+	require.Equal(t, int32(schema), native.GetSchema())
+	require.NotEmpty(t, native.PositiveSpan)
+
+	_, text := r.look(t, "/metrics")
+	problems, err := promlint.New(strings.NewReader(text)).Lint()
+	require.NoError(t, err)
+	for _, p := range problems {
+		require.NotContains(t, p.Metric, "rookery_", p.Text)
+	}
+	status, _ := r.look(t, "/metrics?style=xml")
+	require.Equal(t, http.StatusBadRequest, status)
+	status, _ = r.look(t, "/debug/pprof/")
+	require.Equal(t, http.StatusNotFound, status, "nobody asked for profiles")
+}
+
+func sum(f *dto.MetricFamily) (total float64) {
+	for _, m := range f.Metric {
+		total += m.GetCounter().GetValue()
+	}
+	return total
+}
+
+// TestDashboard: every metric that the dashboard asks for, and every label that it filters or groups by, is in a scrape.
+func TestDashboard(t *testing.T) {
+	r := beginWatched(t)
+	printed := r.ask0(t, "dashboard")
+	var page struct {
+		Panels []struct {
+			Title   string
+			Targets []struct{ Expr string }
+		}
+	}
+	require.NoError(t, json.Unmarshal([]byte(printed), &page))
+	families, asked := r.families(t, "/metrics"), 0
+	names := regexp.MustCompile(`\b(?:rookery|process|go)_[a-z_]+`)
+	grouped := regexp.MustCompile(`\bby \(([a-z, ]+)\)`)
+	for _, panel := range page.Panels {
+		for _, target := range panel.Targets {
+			var family *dto.MetricFamily
+			for _, name := range names.FindAllString(target.Expr, -1) {
+				asked++
+				if family = families[name]; family == nil {
+					for _, suffix := range []string{"_bucket", "_sum", "_count"} {
+						if base, found := strings.CutSuffix(name, suffix); found {
+							family = families[base]
+						}
+					}
+				}
+				require.NotNil(t, family, "%s asks for %s", panel.Title, name)
+			}
+			require.NotNil(t, family, "%s asks for nothing: %s", panel.Title, target.Expr)
+			for _, by := range grouped.FindAllStringSubmatch(target.Expr, -1) {
+				for _, label := range strings.Split(strings.ReplaceAll(by[1], " ", ""), ",") {
+					require.True(t, label == "le" || hasLabel(family, label), "%s groups %s by %s", panel.Title, family.GetName(), label)
+				}
+			}
+			for _, api := range []string{"Produce", "Fetch"} {
+				if strings.Contains(target.Expr, `api="`+api+`"`) {
+					require.Positive(t, valueOf(t, family, "api", api))
+				}
+			}
+		}
+	}
+	require.Greater(t, asked, 40)
+}
+
+func hasLabel(f *dto.MetricFamily, name string) bool {
+	return slices.ContainsFunc(f.Metric[0].Label, func(l *dto.LabelPair) bool { return l.GetName() == name })
+}
+
+// jmxNames are what Strimzi's Kafka and KRaft dashboards, the usual alerts and kafka_exporter's dashboards ask for, as far
+// as a broker of one node without groups has it.
+var jmxNames = strings.Fields(`
+kafka_server_replicamanager_leadercount kafka_server_replicamanager_partitioncount
+kafka_server_replicamanager_underreplicatedpartitions kafka_server_replicamanager_underminisrpartitioncount
+kafka_server_brokertopicmetrics_messagesin_total kafka_server_brokertopicmetrics_bytesin_total
+kafka_server_brokertopicmetrics_bytesout_total kafka_server_brokertopicmetrics_totalproducerequests_total
+kafka_server_brokertopicmetrics_totalfetchrequests_total kafka_server_brokertopicmetrics_failedproducerequests_total
+kafka_server_brokertopicmetrics_failedfetchrequests_total kafka_log_log_size kafka_cluster_partition_atminisr
+kafka_cluster_partition_underminisr kafka_cluster_partition_replicascount
+kafka_controller_kafkacontroller_activecontrollercount kafka_controller_kafkacontroller_offlinepartitionscount
+kafka_controller_controllerstats_uncleanleaderelections_total kafka_server_socket_server_metrics_connection_count
+kafka_server_kafkarequesthandlerpool_requesthandleravgidle_percent
+kafka_network_socketserver_networkprocessoravgidle_percent kafka_server_kafkaserver_linux_disk_read_bytes
+kafka_server_kafkaserver_linux_disk_write_bytes kafka_server_raftmetrics_current_leader
+kafka_server_raftmetrics_current_epoch kafka_server_raftmetrics_current_vote kafka_server_raftmetrics_current_state
+kafka_server_raftmetrics_high_watermark kafka_server_raftmetrics_log_end_offset
+kafka_server_raftmetrics_append_records_rate kafka_server_raftmetrics_fetch_records_rate
+kafka_server_raftmetrics_commit_latency_avg kafka_server_raftchannelmetrics_request_total
+kafka_server_raftchannelmetrics_response_total kafka_server_raftchannelmetrics_incoming_byte_total
+kafka_server_raftchannelmetrics_outgoing_byte_total
+kafka_log_logmanager_offlinelogdirectorycount kafka_network_requestmetrics_totaltimems
+kafka_network_requestmetrics_requests_total kafka_network_requestmetrics_errors_total
+kafka_topic_partition_current_offset kafka_topic_partition_oldest_offset kafka_topic_partition_leader_is_preferred
+kafka_topic_partition_in_sync_replica kafka_topic_partition_under_replicated_partition kafka_topic_partitions kafka_brokers`)
+
+func TestJMXStyle(t *testing.T) {
+	r := beginWatched(t)
+	f := r.families(t, "/metrics?style=jmx")
+	for _, name := range jmxNames {
+		require.NotNil(t, f[name], name)
+	}
+	require.Equal(t, 3.0, valueOf(t, f["kafka_server_brokertopicmetrics_messagesin_total"], "topic", "clicks"))
+	require.Equal(t, 3.0, valueOf(t, f["kafka_topic_partition_current_offset"], "topic", "clicks", "partition", "1"))
+	require.Equal(t, 2.0, valueOf(t, f["kafka_server_replicamanager_partitioncount"]))
+	require.Equal(t, 3.0, valueOf(t, f["kafka_server_kafkaserver_brokerstate"]))
+	require.Equal(t, 1.0, valueOf(t, f["kafka_server_raftmetrics_current_state"], "current_state", "leader"))
+	require.Positive(t, valueOf(t, f["kafka_server_raftmetrics_append_records_rate"]), "the topic was made in the last minute")
+	require.Positive(t, valueOf(t, f["kafka_network_requestmetrics_errors_total"], "request", "Metadata", "error", "UNKNOWN_TOPIC_OR_PARTITION"))
+	status, _ := r.look(t, "/metrics?style=jmx")
+	require.Equal(t, http.StatusOK, status)
+}
+
+func TestHealthAndReadiness(t *testing.T) {
+	r := beginWatched(t)
+	for _, page := range []string{"/healthz", "/readyz"} {
+		status, text := r.look(t, page)
+		require.Equal(t, []any{200, "ok\n"}, []any{status, text}, page)
+	}
+
+	free, held := make(chan struct{}), make(chan struct{})
+	r.node.monitor.patience = 50 * time.Millisecond
+	go r.node.loop.Look(func(loop.Status) {
+		close(held)
+		<-free
+	})
+	<-held
+	for _, page := range []string{"/healthz", "/readyz", "/healthz"} {
+		status, text := r.look(t, page)
+		require.Equal(t, http.StatusServiceUnavailable, status, page)
+		require.Contains(t, text, "has not been free", page)
+	}
+	close(free)
+	r.node.monitor.patience = 20 * time.Second
+	status, _ := r.look(t, "/healthz")
+	require.Equal(t, http.StatusOK, status)
+
+	r.node.monitor.see(seam.Event{Kind: seam.DirFailed, A: 0, Text: "input/output error"})
+	status, text := r.look(t, "/readyz")
+	require.Equal(t, http.StatusServiceUnavailable, status)
+	require.Contains(t, text, r.node.settings.Dirs[0]+" has failed: input/output error")
+	require.Equal(t, 0.0, valueOf(t, r.families(t, "/metrics")["rookery_log_directory_up"]))
+	require.Equal(t, 1.0, valueOf(t, r.families(t, "/metrics?style=jmx")["kafka_log_logmanager_offlinelogdirectorycount"]))
+	status, _ = r.look(t, "/healthz")
+	require.Equal(t, http.StatusOK, status, "the process is fine: starting it again would not mend a disk")
+}
+
+// TestSlowRequestsAreLogged has the broker take every request for a slow one.
+func TestSlowRequestsAreLogged(t *testing.T) {
+	r := begin(t, t.TempDir())
+	r.node.loop.Look(func(loop.Status) { r.node.slow.threshold = 0 })
+	r.ask(t, "", "topic", "create", "clicks")
+	require.Eventually(t, func() bool {
+		for line := range strings.Lines(r.log.String()) {
+			var slow struct{ Msg, API, Client, Remote string }
+			if json.Unmarshal([]byte(line), &slow) == nil && slow.Msg == "slow request" && slow.API == "CreateTopics" {
+				return slow.Client == "rookery-cli" && strings.HasPrefix(slow.Remote, "127.0.0.1:")
+			}
+		}
+		return false
+	}, 10*time.Second, time.Millisecond, "%s", r.log)
+}
+
+func TestReadinessBeforeAndAfter(t *testing.T) {
+	m := newMonitor(&node{settings: &settings{Dirs: []string{"/data/a"}}})
+	require.ErrorContains(t, m.readiness(), "is starting")
+	m.see(seam.Event{Kind: seam.Ready})
+	require.NoError(t, m.readiness())
+	m.stop()
+	require.ErrorContains(t, m.readiness(), "is stopping")
+}
+
+// TestSIGQUITDumpsAndGoesOn sends the real signal to this process.
+func TestSIGQUITDumpsAndGoesOn(t *testing.T) {
+	r := begin(t, t.TempDir())
+	require.NoError(t, syscall.Kill(syscall.Getpid(), syscall.SIGQUIT))
+	require.Eventually(t, func() bool { return strings.Contains(r.notes.String(), "the broker goes on") }, 10*time.Second, time.Millisecond)
+	require.Contains(t, r.notes.String(), "net/server.(*Server).Serve")
+	require.Contains(t, r.ask(t, "", "topic", "create", "still"), "created still")
+}
+
+func TestProfilesBehindAFlag(t *testing.T) {
+	m := newMonitor(&node{settings: &settings{}})
+	at, end, err := m.serve("127.0.0.1:0", true)
+	require.NoError(t, err)
+	defer end()
+	answer, err := http.Get("http://" + at.String() + "/debug/pprof/goroutine?debug=1")
+	require.NoError(t, err)
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	require.NoError(t, err)
+	require.Contains(t, string(text), "goroutine profile")
+}
+
+func TestMetricsAddresses(t *testing.T) {
+	for given, want := range map[string]string{
+		"http://127.0.0.1:9404": "127.0.0.1:9404", "HTTP://:9404/": ":9404", "9404": "127.0.0.1:9404", "none": "", "[::1]:1": "[::1]:1",
+	} {
+		got, err := metricsAddress(given)
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+	}
+	for _, bad := range []string{"https://:1", "host", "a:b", "a:70000"} {
+		_, err := metricsAddress(bad)
+		require.Error(t, err, bad)
+	}
+	_, err := settingsOf(map[string]string{"metrics.listener": "ftp://x"})
+	require.ErrorContains(t, err, "metrics.listener=ftp://x: only http is served")
+	s, err := settingsOf(map[string]string{"slow.request.ms": "0", "metrics.listener": "9404"})
+	require.NoError(t, err)
+	require.Zero(t, s.slowRequest())
+	require.Empty(t, s.Idle)
+	require.NoError(t, s.listen("", metricsDefault))
+	require.Equal(t, "127.0.0.1:9404", s.metricsListener)
+	require.False(t, s.metricsByDefault)
+	require.NoError(t, s.listen("none", metricsDefault))
+	require.Empty(t, s.metricsListener)
+	require.Error(t, s.listen("nonsense", ""))
+	s, err = settingsOf(nil)
+	require.NoError(t, err)
+	require.Equal(t, time.Second, s.slowRequest())
+	require.NoError(t, s.listen("", metricsDefault))
+	require.True(t, s.metricsByDefault)
+}
