@@ -4,9 +4,12 @@
 //	rookery server --config FILE       a node by Kafka's server.properties
 //	rookery format --config FILE       make its directories ready
 //	rookery topic create|list|describe|delete
-//	rookery produce, consume           records in and out, in kcat's letters
+//	rookery produce, consume           records in and out, in kcat's letters and rpk's
 //	rookery log dump|index|verify      segment files, offline: ours or Kafka's
+//	rookery doctor                     what is wrong with a broker and its machine
+//	rookery bench                      a quick measurement, of any broker
 //	rookery dashboard                  for Grafana
+//	rookery completion, man            for shells and manuals
 //
 // The command wires: core.Broker to io/loop, io/disk and net/server (wire.go), the configuration to core's (config.go),
 // events to the log (events.go), a meter around the broker to an HTTP port (meter.go, monitor.go). What it decides itself
@@ -82,6 +85,7 @@ func rootCommand(out, complaints io.Writer) *cobra.Command {
 	})
 	root.AddCommand(devCommand(), serverCommand(), formatCommand(), topicCommand(), produceCommand(), consumeCommand(),
 		logCommand(), versionCommand())
-	root.AddCommand(dashboardCommand())
+	root.AddCommand(doctorCommand(), benchCommand(), dashboardCommand(), manCommand())
+	completeTopicsOf(root)
 	return root
 }

@@ -37,6 +37,11 @@ type producing struct {
 	codecName string
 	acksName  string
 	headings  []string // name=value
+	input     string   // text or json
+	rate      float64  // records a second, 0: as fast as it goes
+
+	progress *progress
+	size     int64 // of all files, 0: nobody knows
 }
 
 func produceCommand() *cobra.Command {
@@ -46,11 +51,15 @@ func produceCommand() *cobra.Command {
 		Short: "write records: a line each, from files or standard input",
 		Example: `  echo hello | rookery produce greetings
   rookery produce users -K : users.txt            key:value lines
-  rookery produce pages --whole a.html b.html     a file each`,
+  rookery produce pages --whole a.html b.html     a file each
+  rookery consume a -o start -e -o json | rookery produce b --input json
+  seq 1000 | rookery produce ticks --rate 10      ten a second`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(command *cobra.Command, args []string) error {
 			defer p.close()
 			p.topic, p.hasKey = args[0], command.Flags().Changed("key")
+			p.progress = newProgress(command.ErrOrStderr())
+			defer p.progress.end()
 			return p.run(command.InOrStdin(), args[1:], command.ErrOrStderr())
 		},
 	}
@@ -61,11 +70,16 @@ func produceCommand() *cobra.Command {
 	f.StringVarP(&p.keyEnd, "key-delimiter", "K", "", "what parts key and value; without it records have no keys")
 	f.StringVarP(&p.key, "key", "k", "", "one key for all records")
 	f.BoolVarP(&p.emptyNull, "null", "Z", false, "an empty key or value is null")
+	f.StringVar(&p.input, "input", "text", "text, or json: an object a line, as consume -o json prints them")
+	f.Float64Var(&p.rate, "rate", 0, "records a second (0: as fast as they come)")
 	f.BoolVar(&p.wholeFile, "whole", false, "each file is one record")
 	f.StringVarP(&p.codecName, "compression", "z", "none", "none, gzip, snappy, lz4, zstd")
 	f.StringVarP(&p.acksName, "acks", "a", "all", "0, 1 or all")
 	f.StringArrayVarP(&p.headings, "header", "H", nil, "a header of every record, name=value")
 	f.IntVar(&p.bytesMax, "batch-bytes", 256<<10, "bytes of records in one batch, before compression")
+	completeFrom(command, "compression", "none", "gzip", "snappy", "lz4", "zstd")
+	completeFrom(command, "acks", "0", "1", "all")
+	completeFrom(command, "input", "text", "json")
 	return command
 }
 
@@ -76,24 +90,33 @@ func (p *producing) run(in io.Reader, files []string, notes io.Writer) error {
 	if err != nil {
 		return err
 	}
+	p.size = sizeOfFiles(files)
 	began := time.Now()
 	records, done := make(chan client.Record, gatherMax), make(chan error, 1)
 	go func() {
 		done <- p.feed(in, files, func(line []byte) error {
-			records <- s.recordOf(line)
-			return nil
+			record, err := s.recordOf(line)
+			if err == nil {
+				records <- record
+			}
+			return err
 		})
 		close(records)
 	}()
+	pace := pacer{rate: p.rate, began: began}
 	for r := range records {
-		if err := s.send(gather(r, records)); err != nil {
+		gathered := gather(r, records, pace.atOnce())
+		pace.wait(len(gathered))
+		if err := s.send(gathered); err != nil {
 			return err
 		}
+		p.progress.show(s.bytes, p.size, fmt.Sprintf("%d records, %s, %s/s", s.count, bytesText(float64(s.bytes)), bytesText(p.progress.rate(s.bytes))))
 	}
 	if err := errors.Join(<-done, p.courier.Flush(context.Background()), s.failure()); err != nil {
 		return err
 	}
 	if onTerminal(notes) {
+		p.progress.end()
 		fmt.Fprintf(notes, "%d records, %d bytes, %.1f s\n", s.count, s.bytes, time.Since(began).Seconds())
 	}
 	return nil
@@ -164,6 +187,7 @@ type sender struct {
 	*producing
 	separator string
 	headers   []client.Header
+	lines     int // of the input, counted where it is read
 	count     int
 	bytes     int64
 	failed    atomic.Pointer[courier.ProduceError] // the first
@@ -178,12 +202,14 @@ func (p *producing) start() (*sender, error) {
 	if s.separator, err = unescape(p.keyEnd); err != nil {
 		return nil, err
 	}
-	switch p.acksName {
-	case "0", "1":
-		s.config.Acks, s.config.Idempotent = int16(p.acksName[0]-'0'), false
-	case "all", "-1":
-	default:
-		return nil, fmt.Errorf("--acks %s is none of 0, 1, all", p.acksName)
+	if p.input != "text" && p.input != "json" {
+		return nil, fmt.Errorf("--input %s is neither text nor json", p.input)
+	}
+	if p.input == "json" && (p.wholeFile || p.keyEnd != "") {
+		return nil, errors.New("--input json has its own keys and records: leave --whole and --key-delimiter out")
+	}
+	if err := setAcks(&s.config, p.acksName); err != nil {
+		return nil, err
 	}
 	for _, h := range p.headings {
 		name, value, ok := strings.Cut(h, "=")
@@ -210,7 +236,10 @@ func codecOf(name string) (batch.Codec, error) {
 }
 
 // recordOf makes a record of one piece of input.
-func (s *sender) recordOf(line []byte) client.Record {
+func (s *sender) recordOf(line []byte) (client.Record, error) {
+	if s.input == "json" {
+		return s.recordOfJSON(line)
+	}
 	line = append([]byte{}, line...)
 	r := client.Record{Value: line, Headers: s.headers}
 	if s.hasKey {
@@ -227,13 +256,13 @@ func (s *sender) recordOf(line []byte) client.Record {
 	if s.emptyNull && len(r.Value) == 0 {
 		r.Value = nil
 	}
-	return r
+	return r, nil
 }
 
 // gather takes what else has come already.
-func gather(first client.Record, records <-chan client.Record) []client.Record {
+func gather(first client.Record, records <-chan client.Record, most int) []client.Record {
 	gathered, size := []client.Record{first}, len(first.Key)+len(first.Value)
-	for len(gathered) < gatherMax && size < gatherBytesMax {
+	for len(gathered) < most && size < gatherBytesMax {
 		select {
 		case r, more := <-records:
 			if !more {

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"rookery/core/client"
+)
+
+// completePatience is how long a shell is kept waiting for the names of topics.
+const completePatience = time.Second
+
+// completeTopicsOf has every command complete topics that takes some, but for the one that makes them.
+func completeTopicsOf(c *cobra.Command) {
+	if c.ValidArgsFunction == nil && strings.Contains(c.Use, " TOPIC") && c.Name() != "create" {
+		c.ValidArgsFunction = completeTopics
+	}
+	for _, sub := range c.Commands() {
+		completeTopicsOf(sub)
+	}
+}
+
+// completeTopics offers the broker's topics; none if there is no broker.
+func completeTopics(command *cobra.Command, given []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	if len(given) > 0 && strings.HasPrefix(command.Use, "consume") {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	if len(given) > 0 && strings.HasPrefix(command.Use, "produce") {
+		return nil, cobra.ShellCompDirectiveDefault // files
+	}
+	c := session{patience: completePatience, config: client.DefaultConfig()}
+	defer c.close()
+	c.bootstrap, _ = command.Flags().GetStringSlice("bootstrap-server")
+	rows, err := describe(&c, nil)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var names []cobra.Completion
+	for _, row := range rows {
+		if strings.HasPrefix(row.Topic, typed) {
+			names = append(names, row.Topic)
+		}
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeFrom offers the few values that a flag has.
+func completeFrom(command *cobra.Command, flag string, values ...cobra.Completion) {
+	_ = command.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)) // fails for no flag only
+}

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"rookery/core/client"
+)
+
+func printed(t require.TestingT, layout, output string, r *client.FetchedRecord) string {
+	show, err := printer(layout, output)
+	require.NoError(t, err)
+	var b bytes.Buffer
+	out := bufio.NewWriter(&b)
+	require.NoError(t, show(out, &seenRecord{topic: "clicks", partition: 2, start: 3, high: 300, count: 7, FetchedRecord: r}))
+	require.NoError(t, out.Flush())
+	return b.String()
+}
+
+func TestFormats(t *testing.T) {
+	r := &client.FetchedRecord{
+		Offset: 9, Timestamp: 1648138245123, LeaderEpoch: 4, Key: []byte("k"), Value: []byte("v%"),
+		Headers: []client.Header{{Key: []byte("a"), Value: []byte("1")}, {Key: []byte("b")}},
+	}
+	for layout, want := range map[string]string{
+		`%k %v %o %p %t\n`:         "k v% 9 2 clicks\n",
+		`%s|%S|%K|%T|%h|%%`:        "v%|2|1|1648138245123|a=1,b=|%",
+		`\x41%R`:                   "A\x00\x00\x00\x02",
+		``:                         "",
+		`%V %H %e %i %[ %] %{%}`:   "2 2 4 7 3 300 {}",
+		`%h{<%k:%v>}.`:             "<a:1><b:>.",
+		`%h{%k%V{big16}}`:          "a\x00\x01b\xff\xff",
+		`%v{hex} %k{base64}`:       "7625 aw==",
+		`%k{base64raw} %v{json}`:   `aw "v%"`,
+		`%o{hex16} %o{hex} %o`:     "0009 9 9",
+		`%p{byte}%p{little32}`:     "\x02\x02\x00\x00\x00",
+		`%H{bool} %o{ascii}`:       "true 9",
+		`%d`:                       "1648138245123",
+		`%d{strftime[%F %T.%f]}`:   "2022-03-24 16:10:45.123000",
+		`%d{strftime[%s%%%n%Y]}!`:  "1648138245%\n2022!",
+		`%d{go[15:04:05.000 Jan]}`: "16:10:45.123 Mar",
+		`%d{strftime##[%H]##}`:     "16",
+	} {
+		require.Equal(t, want, printed(t, layout, "text", r), layout)
+	}
+	require.Equal(t, "-1 -1", printed(t, "%K %V", "text", &client.FetchedRecord{}))
+	for _, wrong := range []string{"%", "%q", `\q`, "%v{zip}", "%o{big7}", "%o{wide}", "%h{", "%h{%q}", "%d{strftime[%Q]}", "%d{strftime[%]}", "%d{java[x]}"} {
+		_, err := printer(wrong, "text")
+		require.Error(t, err, wrong)
+	}
+	_, err := printer("", "yaml")
+	require.ErrorContains(t, err, "neither text nor json")
+	require.JSONEq(t, `{"topic":"clicks","partition":2,"offset":9,"timestamp":0,"key":null,"value":"/w==","valueBase64":true}`,
+		printed(t, "", "json", &client.FetchedRecord{Offset: 9, Value: []byte{0xff}}))
+}
+
+// TestFormatsNeverPanic draws formats of the letters that mean something, braces and rubbish.
+func TestFormatsNeverPanic(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		layout := rapid.StringOf(rapid.RuneFrom([]rune(`%{}[]\svkKthHdoTpeibigltx16832#strfmego FT:`))).Draw(r, "layout")
+		if _, err := printer(layout, "text"); err == nil {
+			printed(r, layout, "text", &client.FetchedRecord{Key: []byte("k"), Headers: []client.Header{{Key: []byte("h")}}})
+		}
+	})
+}
+
+func TestPlaces(t *testing.T) {
+	now := time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
+	at := func(s string) place {
+		p, err := time.Parse(time.RFC3339, s)
+		require.NoError(t, err)
+		return place{kind: atTime, at: p, given: true}
+	}
+	start, end, none := place{kind: atStart, given: true}, place{kind: atEnd, given: true}, place{}
+	offset := func(n int64) place { return place{kind: atOffset, n: n, given: true} }
+	for text, want := range map[string][2]place{
+		"start": {start, none}, "beginning": {start, none}, "end": {end, none}, "12": {offset(12), none},
+		"-5":      {{kind: beforeEnd, n: 5, given: true}, none},
+		"+5":      {{kind: afterStart, n: 5, given: true}, none},
+		":end":    {start, end},
+		"7:9":     {offset(7), offset(9)},
+		"7:":      {offset(7), none},
+		":7":      {start, offset(7)},
+		"-10:end": {{kind: beforeEnd, n: 10, given: true}, end},
+		"@-1h":    {at("2026-01-31T11:00:00Z"), none}, "@1769860800": {at("2026-01-31T12:00:00Z"), none}, "@1769860800000": {at("2026-01-31T12:00:00Z"), none},
+		"@2026-01-30": {at("2026-01-30T00:00:00Z"), none}, "s@1769860800000": {at("2026-01-31T12:00:00Z"), none}, "e@1769860800000": {none, at("2026-01-31T12:00:00Z")},
+		"@2026-01-30T01:02:03Z:@-30m": {at("2026-01-30T01:02:03Z"), at("2026-01-31T11:30:00Z")},
+		"@-2h:end":                    {at("2026-01-31T10:00:00Z"), end},
+	} {
+		var from, until place
+		require.NoError(t, parsePlaces(text, now, &from, &until), text)
+		require.True(t, want[0].at.Equal(from.at) && want[1].at.Equal(until.at), text)
+		want[0].at, want[1].at, from.at, until.at = now, now, now, now
+		require.Equal(t, want, [2]place{from, until}, text)
+	}
+	for _, wrong := range []string{"", "soon", "@noon", "1:2:3", "1:x", "@-1x"} {
+		var from, until place
+		require.Error(t, parsePlaces(wrong, now, &from, &until), wrong)
+	}
+}

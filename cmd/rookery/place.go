@@ -1,0 +1,145 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"rookery/core/client"
+)
+
+// place is where in a partition to begin or to stop, as a human says it.
+type place struct {
+	kind  placeKind
+	n     int64     // of an offset, or how far from an end
+	at    time.Time // of a time
+	given bool
+}
+
+type placeKind uint8
+
+const (
+	atStart placeKind = iota
+	atEnd
+	atOffset
+	afterStart
+	beforeEnd
+	atTime
+)
+
+// placeHelp is what help says of places.
+const placeHelp = `Places are start, end, an offset, +N (N after the start), -N (N before the end) or @TIME: seconds, milliseconds or
+nanoseconds since 1970, a date (2026-01-31), a date and time (2026-01-31T12:00:00Z), or a time ago (@-1h30m).
+FROM:UNTIL names both, and either may be left out (":end": what there is now). kcat's s@MS and e@MS are understood.`
+
+// parsePlace reads one place.
+func parsePlace(s string, now time.Time) (place, error) {
+	switch s {
+	case "start", "beginning", "oldest":
+		return place{kind: atStart, given: true}, nil
+	case "end", "newest", "latest":
+		return place{kind: atEnd, given: true}, nil
+	}
+	if after, timed := strings.CutPrefix(s, "@"); timed {
+		at, err := parseTime(after, now)
+		return place{kind: atTime, at: at, given: true}, err
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil {
+		return place{}, fmt.Errorf("%q is none of start, end, an offset, +N, -N, @TIME", s)
+	}
+	p := place{kind: atOffset, n: n, given: true}
+	switch s[0] {
+	case '+':
+		p.kind = afterStart
+	case '-':
+		p.kind, p.n = beforeEnd, -n
+	}
+	return p, nil
+}
+
+// parseTime reads a time by its form: the number of digits says the unit, as rpk has it.
+func parseTime(s string, now time.Time) (time.Time, error) {
+	if ago, err := time.ParseDuration(s); err == nil && (s[0] == '-' || s[0] == '+') {
+		return now.Add(ago), nil
+	}
+	if n, err := strconv.ParseInt(s, 10, 64); err == nil && n >= 0 {
+		switch digits := len(s); {
+		case digits <= 10:
+			return time.Unix(n, 0), nil
+		case digits <= 13:
+			return time.UnixMilli(n), nil
+		default:
+			return time.Unix(0, n), nil
+		}
+	}
+	for _, layout := range []string{time.DateOnly, time.RFC3339Nano, "2006-01-02T15:04:05"} {
+		if at, err := time.Parse(layout, s); err == nil {
+			return at, nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("@%s is no time: seconds or milliseconds since 1970, 2026-01-31, 2026-01-31T12:00:00Z, -1h", s)
+}
+
+// parsePlaces reads FROM, FROM:UNTIL, :UNTIL, s@MS or e@MS into what was given before. Times have colons of their own, so
+// each colon is tried.
+func parsePlaces(s string, now time.Time, from, until *place) error {
+	if ms, ok := strings.CutPrefix(s, "s@"); ok {
+		return parseInto("@"+ms, now, from)
+	}
+	if ms, ok := strings.CutPrefix(s, "e@"); ok {
+		return parseInto("@"+ms, now, until)
+	}
+	whole := parseInto(s, now, from)
+	if whole == nil {
+		return nil
+	}
+	for i := range len(s) {
+		if s[i] != ':' {
+			continue
+		}
+		first, last := *from, *until
+		if i == 0 {
+			first = place{kind: atStart, given: true}
+		}
+		if before := parseInto(s[:i], now, &first); before == nil || i == 0 {
+			if after := parseInto(s[i+1:], now, &last); after == nil || i == len(s)-1 {
+				*from, *until = first, last
+				return nil
+			}
+		}
+	}
+	return whole
+}
+
+func parseInto(s string, now time.Time, into *place) error {
+	p, err := parsePlace(s, now)
+	if err == nil {
+		*into = p
+	}
+	return err
+}
+
+// offset is the place's offset in a partition, asked of its leader. A time without a record after it is the end.
+func (p place) offset(c *session, topic string, partition int32) (int64, error) {
+	switch p.kind {
+	case atStart, afterStart:
+		start, err := offsetAt(c, topic, partition, client.Earliest)
+		return start + p.n, err
+	case atEnd:
+		return offsetAt(c, topic, partition, client.Latest)
+	case beforeEnd:
+		start, errStart := offsetAt(c, topic, partition, client.Earliest)
+		end, errEnd := offsetAt(c, topic, partition, client.Latest)
+		return max(end-p.n, start), errors.Join(errStart, errEnd)
+	case atTime:
+		offset, err := offsetAt(c, topic, partition, max(p.at.UnixMilli(), 0))
+		if err == nil && offset < 0 {
+			return offsetAt(c, topic, partition, client.Latest)
+		}
+		return offset, err
+	}
+	return p.n, nil
+}

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"time"
+
+	"rookery/core/client"
+)
+
+// recordOfJSON makes a record of a line that consume -o json printed. Where it lay is not taken over: --partition says
+// where it goes, and the broker its offset. --header adds to its headers, and --key stands in for its key.
+func (s *sender) recordOfJSON(line []byte) (client.Record, error) {
+	s.lines++
+	var j recordJSON
+	if err := json.Unmarshal(line, &j); err != nil {
+		return client.Record{}, advise(`a line is like {"key":"k","value":"v","headers":[{"key":"h","value":"1"}]}`, "--input json: line %d: %w", s.lines, err)
+	}
+	r := client.Record{Timestamp: j.Timestamp, Headers: s.headers}
+	var err error
+	if r.Key, err = bytesOf(j.Key, j.KeyBase64); err != nil {
+		return r, err
+	}
+	if s.hasKey {
+		r.Key = []byte(s.key)
+	}
+	if r.Value, err = bytesOf(j.Value, j.ValueBase64); err != nil {
+		return r, err
+	}
+	for _, h := range j.Headers {
+		value, err := bytesOf(h.Value, h.Base64)
+		if err != nil {
+			return r, err
+		}
+		r.Headers = append(r.Headers[:len(r.Headers):len(r.Headers)], client.Header{Key: []byte(h.Key), Value: value})
+	}
+	return r, nil
+}
+
+// sizeOfFiles is how much there is to be sent; 0 where it is not known.
+func sizeOfFiles(files []string) (size int64) {
+	for _, file := range files {
+		info, err := os.Stat(file)
+		if err != nil || !info.Mode().IsRegular() {
+			return 0
+		}
+		size += info.Size()
+	}
+	return size
+}
+
+// pacer lets records go at a rate: by the time that is over since it began, so that a pause is caught up with.
+type pacer struct {
+	rate  float64 // records a second, 0: no limit
+	began time.Time
+	gone  int
+}
+
+// pacedEvery is how long the records that go at once are worth.
+const pacedEvery = 20 * time.Millisecond
+
+// atOnce is how many records may go together.
+func (p *pacer) atOnce() int {
+	if p.rate <= 0 {
+		return gatherMax
+	}
+	return min(max(int(p.rate*pacedEvery.Seconds()), 1), gatherMax)
+}
+
+// wait waits until n more may go.
+func (p *pacer) wait(n int) {
+	if p.rate > 0 {
+		time.Sleep(time.Until(p.due()))
+	}
+	p.gone += n
+}
+
+// due is when the next may go.
+func (p *pacer) due() time.Time {
+	return p.began.Add(time.Duration(float64(p.gone) / p.rate * float64(time.Second)))
+}
