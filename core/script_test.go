@@ -1,0 +1,454 @@
+package core
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"rookery/core/batch"
+	"rookery/core/conn"
+	"rookery/core/seam"
+)
+
+var rewrite = flag.Bool("rewrite", false, "write what the scripts say now into testdata")
+
+// TestScripts runs testdata/*.txt, each in a world of its own, and compares what it says. A line of a script is one of
+//
+//	# a remark
+//	command thing key=value ...
+//	    indented: what the command has to say; written by go test ./core -run Scripts -rewrite
+//
+// What goes into the Broker stands four spaces in, what comes of it six. The commands:
+//
+//	config key=value ...             before start: connection-bytes, frame-bytes, reply-bytes, unsynced-bytes, syncs, recoveries
+//	start [step]                     begin a life over what the disk holds, and let it come to rest (or not)
+//	stop                             hand in Stop
+//	crash [power]                    the process dies; with the power goes what no Sync has covered
+//	crash [PART] bytes=30 zeroes=0   it dies when so much of the oldest such write has reached the file, its end as zeroes
+//	topic T partitions=1 key=value   CreateTopics; keys are the topic's configuration
+//	delete T                         DeleteTopics
+//	metadata T create=no             Metadata
+//	produce T-0 T-1 ...              acks=all|1|0 records=1 size=10 pid= epoch=0 seq=0 timeout=30s
+//	fetch T-0 T-1 ...                offset=0 wait=0s min=1 max= partition-max=
+//	list T-0 earliest|latest|newest  ListOffsets; a number asks by timestamp
+//	init-producer, api-versions      the rest
+//	garbage                          a frame that nobody can read
+//	write, sync, file, read, sent, letter [PART]
+//	                                 the oldest effect of this kind whose words hold PART comes back
+//	fail-write, fail-sync, fail-file, fail-read [PART] fault=io|space bytes=0
+//	                                 it comes back as a failure, after so many bytes
+//	stabilize                        everything comes back, until nothing is under way: every effect is told
+//	rest                             the same, of which only events and answers are told
+//	hold PART, release               stabilize, rest and start leave alone the effects whose words hold PART; and no longer
+//	tick 100ms                       time passes
+//	slow, fast                       the client stops reading answers (sent lets one go out), and reads on
+//	hangup                           the client goes away
+//	show credit                      from now on credit and freed frames are told too
+//	pending, state [T-0], files PART what is under way; the View; what lies on the disk
+//
+// A request takes as=NAME: another client than the nameless one.
+func TestScripts(t *testing.T) {
+	paths, _ := filepath.Glob("testdata/*.txt")
+	require.NotEmpty(t, paths)
+	for _, path := range paths {
+		t.Run(strings.TrimSuffix(filepath.Base(path), ".txt"), func(t *testing.T) {
+			text, err := os.ReadFile(path)
+			require.NoError(t, err)
+			got := runScript(t, filepath.Base(path), string(text))
+			if *rewrite {
+				require.NoError(t, os.WriteFile(path, []byte(got), 0o644))
+				return
+			}
+			compare(t, filepath.Base(path), strings.Split(string(text), "\n"), strings.Split(got, "\n"))
+		})
+	}
+}
+
+// compare shows the first place where a script says something else.
+func compare(t *testing.T, path string, want, got []string) {
+	for i := range max(len(want), len(got)) {
+		if i < len(want) && i < len(got) && want[i] == got[i] {
+			continue
+		}
+		around := func(lines []string) string {
+			return strings.Join(lines[min(len(lines), max(0, i-3)):min(len(lines), i+8)], "\n")
+		}
+		t.Fatalf("%s:%d says something else. It should be\n%s\n\nand is\n%s\n\ngo test ./core -run Scripts -rewrite takes it, if it is right", path, i+1, around(want), around(got))
+	}
+}
+
+type script struct {
+	*world
+	out    strings.Builder
+	quiet  bool
+	credit bool
+	args   map[string]string
+}
+
+// placed says which line of a script fails.
+type placed struct {
+	*testing.T
+	place string
+}
+
+func (p placed) Errorf(format string, args ...any) {
+	p.T.Errorf("%s: %s", p.place, fmt.Sprintf(format, args...))
+}
+
+func runScript(t *testing.T, path, text string) string {
+	s := &script{world: newWorld(t)}
+	s.told = s.tell
+	defer func() {
+		if broken := recover(); broken != nil {
+			s.t.Errorf("it ends here")
+			panic(broken)
+		}
+	}()
+	for n, line := range strings.Split(strings.TrimRight(text, "\n"), "\n") {
+		if strings.HasPrefix(line, "    ") {
+			continue
+		}
+		s.out.WriteString(line + "\n")
+		if words := strings.Fields(line); len(words) > 0 && words[0] != "#" {
+			s.t = placed{t, fmt.Sprintf("%s:%d: %s", path, n+1, line)}
+			s.command(words)
+			require.Empty(s.t, s.args, "what is this?")
+		}
+	}
+	return s.out.String()
+}
+
+func (s *script) say(format string, args ...any) {
+	fmt.Fprintf(&s.out, "    %s\n", strings.TrimRight(fmt.Sprintf(format, args...), " "))
+}
+
+// tell writes down one Step: what came in, and in order what came of it.
+func (s *script) tell(t *told) {
+	var lines []string
+	for i := range t.fx.Events {
+		lines = append(lines, "* "+eventLabel(&t.fx.Events[i]))
+	}
+	for _, x := range t.out {
+		if !s.quiet || strings.HasPrefix(x, "answer ") {
+			lines = append(lines, short(x))
+		}
+	}
+	for i := 0; s.credit && i < len(t.fx.Reading); i++ {
+		lines = append(lines, fmt.Sprintf("credit %s%d", s.client(t.fx.Reading[i].Conn).title(), t.fx.Reading[i].Bytes))
+	}
+	if s.credit && len(t.fx.Frees) > 0 {
+		lines = append(lines, fmt.Sprintf("free %v", t.fx.Frees))
+	}
+	if s.quiet {
+		for _, line := range lines {
+			s.say("%s", line)
+		}
+		return
+	}
+	if t.in != "" && (t.in != "alarm" || len(lines) > 0) {
+		s.say("%s", short(t.in))
+	}
+	for _, line := range lines {
+		s.say("  %s", line)
+	}
+}
+
+// arg takes an argument key=value.
+func (s *script) arg(key, otherwise string) string {
+	if value, ok := s.args[key]; ok {
+		delete(s.args, key)
+		return value
+	}
+	return otherwise
+}
+
+func (s *script) number(key, otherwise string) int64 {
+	n, err := strconv.ParseInt(s.arg(key, otherwise), 10, 64)
+	require.NoError(s.t, err, key)
+	return n
+}
+
+func (s *script) duration(text string) seam.Mono {
+	d, err := time.ParseDuration(text)
+	require.NoError(s.t, err)
+	return seam.Mono(d)
+}
+
+func (s *script) command(words []string) {
+	var things []string
+	s.args = map[string]string{}
+	for _, word := range words[1:] {
+		if key, value, ok := strings.Cut(word, "="); ok && key != "offsets" { // those are a PART
+			s.args[key] = value
+		} else {
+			things = append(things, word)
+		}
+	}
+	first := strings.Join(things[:min(1, len(things))], "")
+	switch words[0] {
+	case "config":
+		s.configure()
+	case "start":
+		s.quiet = first != "step"
+		s.start()
+		if s.quiet {
+			s.stabilize()
+		}
+		s.quiet = false
+	case "rest":
+		s.quiet = true
+		s.stabilize()
+		s.quiet = false
+	case "stop":
+		s.step("stop", &seam.Stop{})
+	case "crash":
+		if bytes := s.number("bytes", "0"); bytes > 0 {
+			s.tear(s.pick("write", things), bytes, s.number("zeroes", "0"))
+		}
+		s.crash(first == "power")
+	case "tick":
+		s.tick(s.duration(first))
+	case "stabilize":
+		s.stabilize()
+	case "write", "sync", "file", "read", "sent", "letter":
+		s.comeBack(s.pick(words[0], things), seam.OK, 0)
+	case "fail-write", "fail-sync", "fail-file", "fail-read":
+		fault := map[string]seam.Fault{"io": seam.IOError, "space": seam.NoSpace}[s.arg("fault", "io")]
+		s.comeBack(s.pick(words[0][len("fail-"):], things), fault, s.number("bytes", "0"))
+	case "hold":
+		s.held = strings.Join(things, " ")
+	case "release":
+		s.held = ""
+	case "show":
+		s.credit = true
+	case "pending", "state", "files":
+		s.look(words[0], first)
+	default:
+		s.ask(words[0], things)
+	}
+}
+
+func (s *script) configure() {
+	c := &s.config
+	c.ConnectionBytes = s.number("connection-bytes", decimal(c.ConnectionBytes))
+	c.FrameBytes = s.number("frame-bytes", decimal(c.FrameBytes))
+	c.ReplyBytes = s.number("reply-bytes", decimal(c.ReplyBytes))
+	c.UnsyncedBytes = s.number("unsynced-bytes", decimal(c.UnsyncedBytes))
+	c.SyncsMax = int(s.number("syncs", strconv.Itoa(c.SyncsMax)))
+	c.RecoveriesMax = int(s.number("recoveries", strconv.Itoa(c.RecoveriesMax)))
+}
+
+// pick is the oldest effect of a kind whose words hold all the parts.
+func (s *script) pick(kind string, parts []string) *task {
+	for _, t := range s.asked {
+		if t.kind == kind && !slices.ContainsFunc(parts, func(part string) bool { return !strings.Contains(short(t.label), part) }) {
+			return t
+		}
+	}
+	require.Failf(s.t, "nothing of the kind is under way", "%s %v", kind, parts)
+	return nil
+}
+
+func (s *script) look(what, part string) {
+	switch what {
+	case "pending":
+		for _, t := range s.asked {
+			s.say("%s", short(t.label))
+		}
+	case "state":
+		var v View
+		s.broker.View(true, &v)
+		if part == "" {
+			s.say("ready=%t produces=%d fetches=%d proposals=%d frames=%d", v.Ready, v.Produces, v.Fetches, v.Proposals, v.Frames)
+		}
+		for i := range v.Partitions {
+			if p := &v.Partitions[i]; p.Topic != metadataTopic && (part == "" || part == fmt.Sprintf("%s-%d", p.Topic, p.Index)) {
+				s.say("%s", p)
+			}
+		}
+	case "files":
+		for _, e := range s.root.list("") {
+			if n, _ := s.at(e.Path.Name); strings.Contains(short(e.Path.Name), part) && !n.folder {
+				s.say("%s", fileLabel(short(e.Path.Name), n.content, n.synced))
+			}
+		}
+	}
+}
+
+// ask is a client's doing.
+func (s *script) ask(command string, things []string) {
+	c := s.dial(s.arg("as", ""))
+	first := strings.Join(things[:min(1, len(things))], "")
+	switch command {
+	case "topic":
+		s.send(c, s.createTopics(first))
+	case "delete":
+		r := kmsg.NewPtrDeleteTopicsRequest()
+		r.Version = 6
+		t := kmsg.NewDeleteTopicsRequestTopic()
+		t.Topic = &first
+		r.Topics = append(r.Topics, t)
+		s.send(c, r)
+	case "metadata":
+		r := kmsg.NewPtrMetadataRequest()
+		r.Version, r.AllowAutoTopicCreation = 12, s.arg("create", "no") == "yes"
+		for _, name := range things {
+			t := kmsg.NewMetadataRequestTopic()
+			t.Topic = &name
+			r.Topics = append(r.Topics, t)
+		}
+		s.send(c, r)
+	case "produce":
+		s.send(c, s.produce(things))
+	case "fetch":
+		s.send(c, s.fetch(things))
+	case "list":
+		s.send(c, s.list(first, things[1]))
+	case "init-producer":
+		r := kmsg.NewPtrInitProducerIDRequest()
+		r.Version, r.ProducerID, r.ProducerEpoch = 4, -1, -1
+		s.send(c, r)
+	case "api-versions":
+		r := kmsg.NewPtrApiVersionsRequest()
+		r.Version, r.ClientSoftwareName, r.ClientSoftwareVersion = 3, "script", "1"
+		s.send(c, r)
+	case "garbage":
+		frame := []byte("this is no frame of ours")
+		s.leases++
+		body := new(conn.Request)
+		conn.Intake(frame, conn.Limits{}, body)
+		s.frames[s.leases] = &seam.Request{Conn: c.conn, Lease: s.leases, Frame: frame, Body: body}
+		s.step(c.title()+"garbage", s.frames[s.leases])
+	case "slow", "fast":
+		c.slow = command == "slow"
+	case "hangup":
+		s.hangup(c)
+		s.stabilizeOnly("hangup")
+	default:
+		require.Failf(s.t, "no such command", "%s", command)
+	}
+	if !c.slow {
+		s.stabilizeOnly("sent")
+	}
+	if len(c.queue) > 0 && command != "slow" {
+		s.say("(not read yet)")
+	}
+}
+
+// tear lets a write happen in part: so many bytes, the last of them as zeroes.
+func (s *script) tear(t *task, bytes, zeroes int64) {
+	t.run(seam.IOError, bytes)
+	content := s.files[t.file].node.content
+	clear(content[int64(len(content))-zeroes:])
+}
+
+// stabilizeOnly lets effects of one kind come back.
+func (s *script) stabilizeOnly(kind string) {
+	for {
+		i := slices.IndexFunc(s.asked, func(t *task) bool { return t.kind == kind && s.before(t) == nil })
+		if i < 0 {
+			return
+		}
+		s.comeBack(s.asked[i], seam.OK, 0)
+	}
+}
+
+func (s *script) createTopics(name string) kmsg.Request {
+	r := kmsg.NewPtrCreateTopicsRequest()
+	r.Version = 7
+	t := kmsg.NewCreateTopicsRequestTopic()
+	t.Topic, t.NumPartitions, t.ReplicationFactor = name, int32(s.number("partitions", "1")), 1
+	for key := range s.args {
+		c := kmsg.NewCreateTopicsRequestTopicConfig()
+		value := s.args[key]
+		c.Name, c.Value = key, &value
+		t.Configs = append(t.Configs, c)
+	}
+	slices.SortFunc(t.Configs, func(a, b kmsg.CreateTopicsRequestTopicConfig) int { return strings.Compare(a.Name, b.Name) })
+	clear(s.args)
+	r.Topics = append(r.Topics, t)
+	return r
+}
+
+// place splits "t-0".
+func (s *script) place(thing string) (topicName string, index int32) {
+	name, index, ok := parseFolder(thing)
+	require.True(s.t, ok, "topic-partition: %s", thing)
+	return name, index
+}
+
+func (s *script) produce(things []string) kmsg.Request {
+	r := kmsg.NewPtrProduceRequest()
+	r.Version, r.TimeoutMillis = 9, int32(s.duration(s.arg("timeout", "30s"))/seam.Millisecond)
+	r.Acks = map[string]int16{"all": -1, "1": 1, "0": 0}[s.arg("acks", "all")]
+	spec := batch.Plain(batch.None)
+	if pid := s.number("pid", "-1"); pid >= 0 {
+		spec.ProducerID, spec.ProducerEpoch, spec.BaseSequence = pid, int16(s.number("epoch", "0")), int32(s.number("seq", "0"))
+	}
+	var b batch.Builder
+	b.Begin(spec)
+	size := s.number("size", "10")
+	for range s.number("records", "1") {
+		b.Add(int64(s.now.Wall), nil, make([]byte, size), nil)
+	}
+	data := b.Finish()
+	for _, thing := range things {
+		t := kmsg.NewProduceRequestTopic()
+		p := kmsg.NewProduceRequestTopicPartition()
+		t.Topic, p.Partition = s.place(thing)
+		p.Records = slices.Clone(data)
+		t.Partitions = append(t.Partitions, p)
+		r.Topics = append(r.Topics, t)
+	}
+	return r
+}
+
+func (s *script) fetch(things []string) kmsg.Request {
+	r := kmsg.NewPtrFetchRequest()
+	r.Version, r.ReplicaID, r.SessionEpoch = 11, -1, -1
+	r.MaxWaitMillis = int32(s.duration(s.arg("wait", "0s")) / seam.Millisecond)
+	r.MinBytes, r.MaxBytes = int32(s.number("min", "1")), int32(s.number("max", "1000000"))
+	offset, most := s.number("offset", "0"), int32(s.number("partition-max", "1000000"))
+	for _, thing := range things {
+		t := kmsg.NewFetchRequestTopic()
+		p := kmsg.NewFetchRequestTopicPartition()
+		t.Topic, p.Partition = s.place(thing)
+		p.FetchOffset, p.PartitionMaxBytes, p.CurrentLeaderEpoch = offset, most, -1
+		t.Partitions = append(t.Partitions, p)
+		r.Topics = append(r.Topics, t)
+	}
+	return r
+}
+
+func (s *script) list(thing, what string) kmsg.Request {
+	r := kmsg.NewPtrListOffsetsRequest()
+	r.Version, r.ReplicaID = 7, -1
+	t := kmsg.NewListOffsetsRequestTopic()
+	p := kmsg.NewListOffsetsRequestTopicPartition()
+	t.Topic, p.Partition = s.place(thing)
+	p.CurrentLeaderEpoch = -1
+	switch what {
+	case "earliest":
+		p.Timestamp = earliestOffset
+	case "latest":
+		p.Timestamp = latestOffset
+	case "newest":
+		p.Timestamp = maxTimestamp
+	default:
+		n, err := strconv.ParseInt(what, 10, 64)
+		require.NoError(s.t, err)
+		p.Timestamp = n
+	}
+	t.Partitions = append(t.Partitions, p)
+	r.Topics = append(r.Topics, t)
+	return r
+}
