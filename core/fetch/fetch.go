@@ -106,8 +106,8 @@ func (f *Fetch) Plan(source Source) (total int64, failed bool) {
 		}
 		l, limit := source.Readable(p.Partition)
 		span, ok := l.Plan(p.Cursor, limit, min(left, int64(max(0, p.MaxBytes))), whole)
-		if !ok {
-			f.full = f.full || left == 0
+		if !ok { // a batch that is there and that the limits keep out
+			f.full = true
 			continue
 		}
 		p.Range, whole = span, false
