@@ -182,7 +182,7 @@ func (b *Broker) offsetsIn(dir int32) (points, high []log.PartitionOffset) {
 		if p.state != partitionOpen || p.replica == nil {
 			continue
 		}
-		points = append(points, log.PartitionOffset{Topic: p.name(), Partition: p.index, Offset: p.replica.Log.Durable().Offset})
+		points = append(points, log.PartitionOffset{Topic: p.name(), Partition: p.index, Offset: p.replica.Log.Point()})
 		high = append(high, log.PartitionOffset{Topic: p.name(), Partition: p.index, Offset: p.replica.High().Offset})
 	}
 	return points, high

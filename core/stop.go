@@ -8,7 +8,7 @@ import (
 
 // stopping is the way from Stop to Stopped:
 //
-//	everything written is synced ─▶ indexes, snapshots, epochs ─▶ checkpoints ─▶ the clean marker ─▶ Stopped
+//	everything written is synced ─▶ indexes (synced too), snapshots, epochs ─▶ checkpoints ─▶ the clean marker ─▶ Stopped
 //
 // The marker says that every log ends where its recovery point is, and that no name is in doubt.
 type stopping struct {
@@ -69,7 +69,7 @@ func (b *Broker) stopStep(fx *seam.Effects) {
 			b.stop.stage = stopClosing
 		}
 	case stopClosing:
-		if b.turns.later.Len() == 0 && b.allIdle() {
+		if b.turns.later.Len() == 0 && b.allClosed() {
 			for i := range b.dirs {
 				d := &b.dirs[i]
 				points, high := b.offsetsIn(d.number)
@@ -137,8 +137,11 @@ func (b *Broker) closeLogs() {
 	}))
 }
 
-func (b *Broker) allIdle() bool {
-	return b.passed(func(p *partition) bool { return p.replica == nil || !b.busy(p) })
+// allClosed: what closeLogs wrote is written, and the indexes are on the disk.
+func (b *Broker) allClosed() bool {
+	return b.passed(func(p *partition) bool {
+		return p.replica == nil || !b.busy(p) && !(p.state == partitionOpen && p.replica.Log.SyncWanted())
+	})
 }
 
 func (b *Broker) checkpointsIdle() bool {
@@ -155,6 +158,10 @@ func (b *Broker) markClean(i int, fx *seam.Effects) {
 	for _, p := range b.partitions[1:] {
 		if p != nil && int(p.folder.Dir) == i && p.state == partitionFailed {
 			return // what could not be recovered is to be looked at again
+		}
+		if p != nil && int(p.folder.Dir) == i && p.state == partitionOpen && p.replica.Log.Point() < p.replica.Log.End().Offset {
+			fx.Events = append(fx.Events, seam.Event{Kind: seam.WriteRefused, Topic: p.name(), Partition: p.index, Text: "an index; the next start recovers"})
+			return
 		}
 	}
 	d := &b.dirs[i]

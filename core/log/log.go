@@ -12,8 +12,10 @@
 //   - next counts planned batches, end those whose Wrote came back, durable is a prefix: every byte below it, in every
 //     segment, and every name that leads to those bytes, is covered by a Sync that came back.
 //   - a Sync covers what had come back before it was emitted, nothing later.
-//   - a failed Write takes every later planned batch with it; the file is cut to end and the log goes on from there.
-//   - index files are derived: written when a segment is closed and whole, never waited for, rebuilt when wrong.
+//   - a failed Write takes every later planned batch with it; the file is cut to end and the log goes on from there. A
+//     cut is synced before anything in a later segment counts as durable: what was cut off could come back.
+//   - index files are derived: written when a segment is closed and whole, and synced, but no answer waits for that. The
+//     recovery point does: a start believes the indexes below it, and makes the others again.
 //   - a batch's bytes are never looked at beyond its header.
 //
 // The log emits effects and is told of completions; when to sync, and whom to answer, is decided by core/replica.
@@ -91,6 +93,9 @@ type segment struct {
 	onDisk    bool      // its .index can be read back
 	timeBytes int64     // of the .timeindex under way
 	timed     bool      // its .timeindex is whole
+	derived   uint8     // how many of its two index files are on the disk as they were last written
+	named     uint64    // when they got their names, in the log's count of names
+	round     uint8     // counts how often they were written
 	rebuilt   bool      // its index had to be made again and waits for RewriteIndexes
 	suspect   bool      // its .index was found wrong: index holds what walks have seen below seen
 	seen      int64     // position up to which a suspect's index is made again
@@ -157,12 +162,13 @@ type Log struct {
 	rootSafe  bool    // the folder's own name is durable
 	opRoot    seam.Op
 
-	broken  bool      // a write failed; nothing is planned until the files are cut
-	failed  indexMark // of the first batch whose write failed
-	failing bool      // failed is set
-	repairs int       // Truncates and Unlinks that the repair waits for
-	dead    seam.Fault
-	side    []sideOp // operations that no answer waits for
+	indexSyncs []indexSync // index files that are written and not on the disk
+	broken     bool        // a write failed; nothing is planned until the files are cut
+	failed     indexMark   // of the first batch whose write failed
+	failing    bool        // failed is set
+	repairs    int         // Truncates and Unlinks that the repair waits for
+	dead       seam.Fault
+	side       []sideOp // operations that no answer waits for
 }
 
 // New makes the log of a partition that has no files yet. Its first segment starts at offset 0.
@@ -199,6 +205,18 @@ func (l *Log) Files() (files []seam.File) {
 		}
 	}
 	return files
+}
+
+// Point is the recovery point: everything below it is durable, and of every segment that ends below it the indexes too.
+// A start walks the segment that holds it, and those behind.
+func (l *Log) Point() int64 {
+	for i := range l.segments {
+		s := &l.segments[i]
+		if s.closed && s.next > s.base && !l.indexesSafe(s) {
+			return min(l.durable.Offset, s.next-1)
+		}
+	}
+	return l.durable.Offset
 }
 
 // Broken says whether batches are refused: a write failed and the repair is under way.

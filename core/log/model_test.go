@@ -404,8 +404,10 @@ func (r *rig) check() {
 		}
 	}
 	r.lookups()
+	r.searches()
 	l.Forget()
 	r.lookups()
+	r.searches()
 }
 
 func (r *rig) lookups() {
@@ -466,7 +468,8 @@ func (r *rig) act() {
 		r.disk.faults = rapid.SampledFrom([]int{0, 0, 0, 4, 20}).Draw(r.t, "faults")
 		r.disk.full = rapid.IntRange(0, 9).Draw(r.t, "full") == 0
 	case 11:
-		r.point = max(r.point, r.replica.Log.Durable().Offset)
+		require.LessOrEqual(r.t, r.replica.Log.Point(), r.replica.Log.Durable().Offset)
+		r.point = max(r.point, r.replica.Log.Point())
 	}
 }
 
@@ -510,21 +513,24 @@ func (r *rig) stop() {
 			r.deliver()
 		}
 	}
-	r.point = l.End().Offset
 	l.Close(&r.fx, r.replica.Snapshot()...)
 	r.disk.queue(&r.fx)
 	epochs := l.Epochs.Encode()
 	r.disk.names["t-0/leader-epoch-checkpoint"] = &inode{data: epochs, disk: epochs, dirty: map[int]bool{}}
-	for r.disk.busy() {
+	for r.disk.busy() || l.SyncWanted() {
+		l.EmitSyncs(false, &r.fx)
+		r.disk.queue(&r.fx)
 		r.disk.carryOut()
 		r.deliver()
 	}
+	r.point = l.Point()
+	clean := r.point == l.End().Offset // an index whose write failed long ago: no marker
 	least := l.End().Offset
 	if r.disk.kill(); rapid.Bool().Draw(r.t, "power after stop") {
 		r.disk.cut()
 	}
-	r.counts["clean stop"]++
-	r.restart(true, least)
+	r.counts[fmt.Sprintf("clean stop %t", clean)]++
+	r.restart(clean, least)
 }
 
 // TestLog: appends, failed writes, syncs, rolls, crashes, recoveries and clean stops in any order, against the twin.

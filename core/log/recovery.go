@@ -216,7 +216,7 @@ func (r *Recovery) sortFiles(now seam.Now) {
 		case e.Folder: // passing it over would take a segment out of the log without a word
 			r.fail(seam.IOError, e.Path.Name+" is a folder")
 		default:
-			r.out.segments = append(r.out.segments, segment{base: base, next: base, size: e.Size, done: e.Size, birth: 1, closed: true, indexed: true, onDisk: true, timed: r.request.Clean, created: now.Wall, firstTime: -1})
+			r.out.segments = append(r.out.segments, segment{base: base, next: base, size: e.Size, done: e.Size, birth: 1, closed: true, indexed: true, onDisk: true, timed: true, derived: indexFiles, created: now.Wall, firstTime: -1})
 		}
 	}
 	segments := r.out.segments
@@ -502,7 +502,7 @@ func (r *Recovery) finish(fx *seam.Effects) {
 	}
 	if n := len(r.out.segments); n > 0 {
 		s := &r.out.segments[n-1]
-		s.next, s.closed, s.indexed, s.onDisk, s.rebuilt = r.expected, false, false, false, false
+		s.next, s.closed, s.indexed, s.onDisk, s.rebuilt, s.timed, s.derived = r.expected, false, false, false, false, false, 0
 		r.out.End = Mark{Offset: r.expected, Segment: s.base, Position: s.size}
 		r.out.Start = min(max(r.request.LogStart, r.out.segments[0].base), r.expected)
 		r.out.Epochs.TruncateFromEnd(r.expected)

@@ -1,6 +1,8 @@
 package log
 
 import (
+	"slices"
+
 	"rookery/core/must"
 	"rookery/core/seam"
 )
@@ -13,7 +15,7 @@ func (l *Log) SyncWanted() bool {
 	if l.dead != seam.OK || len(l.segments) == 0 {
 		return false
 	}
-	if l.opFolder == 0 && l.namesSafe < l.names || l.opRoot == 0 && !l.rootSafe && l.names > 0 {
+	if l.opFolder == 0 && l.namesSafe < l.names || l.opRoot == 0 && !l.rootSafe && l.names > 0 || l.indexSyncable() >= 0 {
 		return true
 	}
 	for i := l.segmentOf(l.durable.Segment); i < len(l.segments); i++ {
@@ -31,8 +33,37 @@ func (s *segment) syncable() bool {
 
 func (s *segment) unsynced() bool { return s.done > s.synced.position || s.cuts > s.synced.cuts }
 
-// ClosedUnsynced says whether a segment that was closed at that time or before, or its name, is not on the disk yet.
+// indexSync is an index file that is written and not on the disk.
+type indexSync struct {
+	file seam.File
+	base int64   // of its segment, -1: the file has been written anew meanwhile
+	op   seam.Op // the Sync under way, 0: none
+}
+
+// indexSyncable is the place of an index file that is to be synced, -1: there is none.
+func (l *Log) indexSyncable() int {
+	for i := range l.indexSyncs {
+		if l.indexSyncs[i].op == 0 {
+			return i
+		}
+	}
+	return -1
+}
+
+// indexesSafe: a power cut cannot take the segment's indexes back.
+func (l *Log) indexesSafe(s *segment) bool { return s.derived == indexFiles && s.named <= l.namesSafe }
+
+// indexFiles of a segment: .index and .timeindex.
+const indexFiles = 2
+
+// ClosedUnsynced says whether a segment that was closed at that time or before, its name or its indexes are not on the
+// disk yet.
 func (l *Log) ClosedUnsynced(at seam.Mono) bool {
+	for i := range l.indexSyncs {
+		if x := &l.indexSyncs[i]; x.op == 0 && l.segmentAt(x.base).closedAt <= at {
+			return true
+		}
+	}
 	for i := l.segmentOf(l.durable.Segment); i < len(l.segments); i++ {
 		if s := &l.segments[i]; s.closed && s.closedAt <= at && (s.unsynced() || s.birth > l.namesSafe || !l.rootSafe) {
 			return true
@@ -61,6 +92,16 @@ func (l *Log) EmitSyncs(closed bool, fx *seam.Effects) (emitted int) {
 			fx.Syncs = append(fx.Syncs, seam.Sync{Op: s.opSync, File: s.file})
 			emitted++
 		}
+	}
+	for emitted < maxSyncsPerCall {
+		i := l.indexSyncable()
+		if i < 0 {
+			break
+		}
+		x := &l.indexSyncs[i]
+		x.op = l.numbers.Op()
+		fx.Syncs = append(fx.Syncs, seam.Sync{Op: x.op, File: x.file})
+		emitted++
 	}
 	return emitted
 }
@@ -95,6 +136,15 @@ func (l *Log) Synced(in *seam.Synced) (moved bool) {
 }
 
 func (l *Log) fileSynced(in *seam.Synced) {
+	for i, x := range l.indexSyncs {
+		if x.op == in.Op {
+			l.indexSyncs = append(l.indexSyncs[:i], l.indexSyncs[i+1:]...)
+			if x.base >= 0 && in.Fault == seam.OK {
+				l.segmentAt(x.base).derived++
+			}
+			return
+		}
+	}
 	for i := len(l.segments) - 1; i >= 0; i-- {
 		if s := &l.segments[i]; s.opSync == in.Op {
 			s.opSync = 0
@@ -144,6 +194,9 @@ type sideOp struct {
 	kind sideKind
 	file seam.File
 	base int64
+
+	size  int64 // of an index file: the bytes that make it whole
+	round uint8 // and which writing of it this is
 }
 
 type sideKind uint8
@@ -203,10 +256,12 @@ func (l *Log) sideDone(side sideOp, in *seam.Wrote, fx *seam.Effects) {
 		l.onReopened(side, in.Fault, fx)
 	case sideIndex:
 		l.indexWritten(side, in)
+		l.maybeSyncIndex(side, in)
 	case sideTimes:
 		if s := l.segmentAt(side.base); s.timeFile == side.file {
 			s.timed = in.Fault == seam.OK && in.Bytes == s.timeBytes
 		}
+		l.maybeSyncIndex(side, in)
 	case sideBeside:
 		op := l.numbers.Op()
 		l.side = append(l.side, sideOp{op: op, kind: sideOther})
@@ -222,6 +277,17 @@ func (l *Log) segmentLost(fault seam.Fault, fx *seam.Effects) {
 	if l.planned.Len() == 0 {
 		l.repair(fx)
 	}
+}
+
+// maybeSyncIndex: an index file is as it should be, in the page cache. Its Sync waits for the next call of EmitSyncs.
+func (l *Log) maybeSyncIndex(side sideOp, in *seam.Wrote) {
+	s := l.segmentAt(side.base)
+	if in.Fault != seam.OK || in.Bytes != side.size || side.round != s.round {
+		return
+	}
+	l.names++
+	s.named = l.names
+	l.indexSyncs = append(l.indexSyncs, indexSync{file: side.file, base: side.base})
 }
 
 // indexWritten forgets a closed segment's index once it can be read back from its file.
@@ -261,6 +327,13 @@ func (l *Log) CloseSegment(closed int64, fx *seam.Effects, beside ...Beside) {
 }
 
 func (l *Log) writeIndexes(s *segment, fx *seam.Effects) {
+	s.round, s.derived = s.round+1, 0
+	l.indexSyncs = slices.DeleteFunc(l.indexSyncs, func(x indexSync) bool { return x.base == s.base && x.op == 0 })
+	for i := range l.indexSyncs {
+		if l.indexSyncs[i].base == s.base {
+			l.indexSyncs[i].base = -1
+		}
+	}
 	s.index.Close(s.base)
 	s.timed, s.timeBytes = false, int64(12*len(s.index.Times))
 	s.indexFile = l.derived(s.indexFile, l.path(s.base, ".index"), s.index.EncodeOffsets(), s.base, sideIndex, fx)
@@ -284,7 +357,7 @@ func (l *Log) derived(file seam.File, path seam.Path, content []byte, base int64
 		fx.Files = append(fx.Files, seam.FileOp{Op: op, Deed: seam.Truncate, File: file})
 	}
 	op = l.numbers.Op()
-	l.side = append(l.side, sideOp{op: op, kind: kind, file: file, base: base})
+	l.side = append(l.side, sideOp{op: op, kind: kind, file: file, base: base, size: int64(len(content)), round: l.segmentAt(base).round})
 	fx.Writes = append(fx.Writes, seam.Write{Op: op, File: file, Data: content})
 	return file
 }
@@ -296,6 +369,11 @@ func (l *Log) Busy() bool {
 	}
 	for i := range l.segments {
 		if l.segments[i].opSync != 0 {
+			return true
+		}
+	}
+	for i := range l.indexSyncs {
+		if l.indexSyncs[i].op != 0 {
 			return true
 		}
 	}

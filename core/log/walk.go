@@ -80,7 +80,7 @@ func (r *Recovery) startWalk() {
 
 func (r *Recovery) enterSegment(s *segment) {
 	s.index, s.firstTime = Index{}, -1
-	s.rebuilt, s.onDisk, s.timed = true, false, false
+	s.rebuilt, s.onDisk, s.timed, s.derived = true, false, false, 0
 	r.at = 0
 }
 

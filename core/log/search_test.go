@@ -1,0 +1,66 @@
+package log_test
+
+import (
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"rookery/core/batch"
+	"rookery/core/log"
+	"rookery/core/seam"
+)
+
+// searches asks a log at rest for offsets by time, below a mark, and compares with a look at every record.
+func (r *rig) searches() {
+	l := r.replica.Log
+	for range rapid.IntRange(0, 3).Draw(r.t, "searches") {
+		limit := rapid.SampledFrom([]log.Mark{l.End(), l.Durable(), r.replica.High()}).Draw(r.t, "limit")
+		request := l.SearchRequest(limit)
+		request.ID, request.Timestamp = 42, rapid.Int64Range(-1, 61).Draw(r.t, "asked")
+		request.Latest = rapid.IntRange(0, 2).Draw(r.t, "latest") == 2
+		require.Equal(r.t, r.leaf(request.Timestamp, request.Latest, limit.Offset), runSearch(r.t, r.disk, request), "asked %d, latest %t, below %d: %+v", request.Timestamp, request.Latest, limit.Offset, l.Segments())
+		r.counts["searched"]++
+	}
+}
+
+// leaf reads every record below the limit: the first at or after the time asked, or the first of those with the largest.
+func (r *rig) leaf(asked int64, latest bool, limit int64) *log.Searched {
+	out := &log.Searched{ID: 42, Offset: -1, Timestamp: -1, Epoch: -1}
+	for _, b := range r.twin {
+		view, record := batch.View(b.data), batch.Record{}
+		for records := batch.Read(view, batch.Limits{}, nil); b.last < limit && records.Next(&record); {
+			found := record.Timestamp >= asked && !out.Found
+			if latest {
+				found = record.Timestamp > out.Timestamp || !out.Found
+			}
+			if found {
+				*out = log.Searched{ID: 42, Found: true, Offset: b.base + int64(record.OffsetDelta), Timestamp: record.Timestamp, Epoch: view.LeaderEpoch()}
+			}
+		}
+	}
+	return out
+}
+
+// runSearch drives a Search to its answer. What it opened is closed then.
+func runSearch(t *rapid.T, d *disk, request *log.SearchRequest) *log.Searched {
+	machine, fx := log.NewSearch(), seam.Effects{}
+	before := len(d.files)
+	inputs := []seam.Input{&seam.Mail{Body: request}}
+	var out *log.Searched
+	for len(inputs) > 0 || d.busy() {
+		if len(inputs) == 0 {
+			d.carryOut()
+			inputs, d.inbox = d.inbox, nil
+			continue
+		}
+		machine.Step(seam.Now{}, inputs[0], &fx)
+		inputs = inputs[1:]
+		for _, s := range fx.Sends {
+			require.Nil(t, out, "one answer")
+			out = s.Body.(*log.Searched)
+			require.Len(t, d.files, before, "its files are closed")
+		}
+		d.queue(&fx)
+		fx.Reset()
+	}
+	return out
+}
