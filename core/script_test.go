@@ -265,8 +265,7 @@ func (s *script) look(what, part string) {
 			s.say("%s", short(t.label))
 		}
 	case "state":
-		var v View
-		s.broker.View(true, &v)
+		v := s.view()
 		if part == "" {
 			s.say("ready=%t produces=%d fetches=%d proposals=%d frames=%d", v.Ready, v.Produces, v.Fetches, v.Proposals, v.Frames)
 		}
@@ -282,6 +281,11 @@ func (s *script) look(what, part string) {
 			}
 		}
 	}
+}
+
+func (s *script) view() (v View) {
+	s.broker.View(true, &v)
+	return v
 }
 
 // ask is a client's doing.
