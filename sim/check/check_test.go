@@ -81,11 +81,14 @@ func history() (*History, *Facts) {
 		at := seam.Mono(i * 100)
 		h.Appends = append(h.Appends, &Append{Partition: p, Producer: 5, First: Value(i), Count: 1, Acks: -1, Attempts: 1,
 			Call: at, LastCall: at, Return: at + 50, Outcome: Done, Base: int64(i)})
-		log.Entries = append(log.Entries, Entry{Offset: int64(i), Value: Value(i), Producer: 5, Sequence: int32(i)})
+		log.Entries = append(log.Entries, Entry{Offset: int64(i), Value: Value(i), Producer: 5, Sequence: int32(i), Time: int64(10 * min(i, 8))})
 	}
 	log.End = 10
 	f.Logs[p] = log
 	h.Reads = append(h.Reads, &Read{Partition: p, Call: 2000, Return: 2001, Entries: log.Entries[2:5:5], From: 2, HighWatermark: 10})
+	h.Finds = append(h.Finds, &Find{Partition: p, Call: 2100, Return: 2101, Asked: 35, Offset: 4, Time: 40},
+		&Find{Partition: p, Call: 2100, Return: 2101, Asked: -3, Offset: 8, Time: 80}, // the ninth has it too
+		&Find{Partition: p, Call: 2100, Return: 2101, Asked: 81, Offset: -1, Time: -1})
 	return h, f
 }
 
@@ -125,6 +128,12 @@ func TestJudge(t *testing.T) {
 			f.Logs[p] = l
 		}},
 		{"H6", func(h *History, f *Facts) { h.Reads[0].Entries = []Entry{{Offset: 2, Value: 2}, {Offset: 4, Value: 4}} }},
+		{"H6", func(h *History, f *Facts) { h.Finds[0].Offset, h.Finds[0].Time = 5, 50 }}, // not the first
+		{"H6", func(h *History, f *Facts) { h.Finds[0].Time = 41 }},
+		{"H6", func(h *History, f *Facts) { h.Finds[0].Asked = 50 }},
+		{"H6", func(h *History, f *Facts) { h.Finds[0].Offset = -1 }}, // it is there
+		{"H6", func(h *History, f *Facts) { h.Finds[1].Offset, h.Finds[1].Time = 9, 80 }},
+		{"H11", func(h *History, f *Facts) { h.Finds[0].Offset = 10 }},
 		{"H7", func(h *History, f *Facts) {
 			h.Reads = append([]*Read{{Partition: p, Call: 3000, Return: 3001, Entries: []Entry{{Offset: 3, Value: 3}, {Offset: 4, Value: 4}}, HighWatermark: 10},
 				{Partition: p, Call: 3000, Return: 3001, Entries: []Entry{{Offset: 3, Value: 9}}, HighWatermark: 10}}, h.Reads...)

@@ -16,7 +16,7 @@ func Judge(h *History, f *Facts, laws *Counts) error {
 			continue // a bit of it turned where nobody looks again: nothing is promised any more
 		}
 		j.begin(p)
-		for _, pass := range []func(){j.logItself, j.appends, j.order, j.reads, j.watermarks} {
+		for _, pass := range []func(){j.logItself, j.appends, j.order, j.reads, j.finds, j.watermarks} {
 			if pass(); j.failure != nil {
 				return j.failure
 			}
@@ -39,6 +39,7 @@ type judge struct {
 	at        map[Value][]int64 // where each value is
 	sent      []*Append
 	seen      []*Read
+	found     []*Find // by rising Call
 }
 
 func (j *judge) require(holds bool, law Law, format string, args ...any) bool {
@@ -73,7 +74,7 @@ func (j *judge) begin(p Partition) {
 		e := &j.log.Entries[i]
 		j.at[e.Value] = append(j.at[e.Value], e.Offset)
 	}
-	j.sent, j.seen = nil, nil
+	j.sent, j.seen, j.found = nil, nil, nil
 	for _, a := range j.h.Appends {
 		if a.Partition == p {
 			j.sent = append(j.sent, a)
@@ -84,6 +85,12 @@ func (j *judge) begin(p Partition) {
 			j.seen = append(j.seen, r)
 		}
 	}
+	for _, f := range j.h.Finds {
+		if f.Partition == p {
+			j.found = append(j.found, f)
+		}
+	}
+	slices.SortStableFunc(j.found, func(a, b *Find) int { return cmp.Compare(a.Call, b.Call) })
 }
 
 // logItself checks what a log is by itself: dense (ReadLog has seen to the batches), and of clients' values only.
@@ -316,4 +323,44 @@ func (s *showing) rise(floors []floor, until seam.Mono) {
 func first(floors []floor, at seam.Mono) int {
 	i, _ := slices.BinarySearchFunc(floors, at, func(f floor, at seam.Mono) int { return cmp.Compare(f.at, at) })
 	return i
+}
+
+// finds checks what was found by its time: the first record that fits, of those that were there.
+func (j *judge) finds() {
+	if j.deleted {
+		return
+	}
+	newest := []int64{-1} // of the records before each
+	for _, e := range j.log.Entries {
+		newest = append(newest, max(newest[len(newest)-1], e.Time))
+	}
+	shown, high, next := slices.SortedStableFunc(slices.Values(j.seen), func(a, b *Read) int { return cmp.Compare(a.Return, b.Return) }), int64(0), 0
+	for _, f := range j.found {
+		for ; next < len(shown) && shown[next].Return < f.Call; next++ {
+			if j.binding(shown[next]) {
+				high = max(high, shown[next].HighWatermark)
+			}
+		}
+		if !j.binding(&Read{Call: f.Call}) {
+			continue
+		}
+		least, until := f.Asked, f.Offset
+		if f.Offset < 0 {
+			until = high
+		} else {
+			if !j.require(f.Offset < j.log.End, NothingTakenBack, "offset %d was found at %v; the log ends at %d", f.Offset, f.Return, j.log.End) {
+				return
+			}
+			at := j.log.Entries[f.Offset-j.log.Start].Time
+			if !j.require(at == f.Time && at >= f.Asked, ReadsAreSlices, "time %d was asked for at %v, and found as %d at %d, which has %d", f.Asked, f.Call, f.Time, f.Offset, at) {
+				return
+			}
+			if f.Asked < 0 {
+				least = f.Time
+			}
+		}
+		if before := newest[max(0, until-j.log.Start)]; until > 0 && !j.require(before < least, ReadsAreSlices, "time %d was asked for at %v, and found at %d; a record before has %d", f.Asked, f.Call, f.Offset, before) {
+			return
+		}
+	}
 }

@@ -27,8 +27,11 @@ func coreParts(p *Plan, tape *world.Tape) world.Parts {
 	return world.Parts{
 		Broker: func(life int) seam.Machine { return core.NewBroker(coreConfig(p, seeds, life)) },
 		Actor: func(to seam.Address) seam.Machine {
-			if to.Kind == seam.ToRecovery {
+			switch to.Kind {
+			case seam.ToRecovery:
 				return log.NewRecovery()
+			case seam.ToSearch:
+				return log.NewSearch()
 			}
 			return nil
 		},

@@ -4,7 +4,7 @@
 //	                                 │
 //	operator ── CreateTopics         │      each client is a seam.Machine: frames in, frames out
 //	producers ─ InitProducerId, Produce (idempotent or plain, acks 0, 1, all; retries of the same batch)
-//	readers ─── Fetch with long poll, ListOffsets
+//	readers ─── Fetch with long poll, ListOffsets (the end, the first record at or after a time)
 //	stewards ── create, delete, look up, re-create; producer ids
 //	auditor ─── reads everything once the faults are over
 //	                                 ▼

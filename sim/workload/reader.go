@@ -5,6 +5,7 @@ import (
 
 	"rookery/core/seam"
 	"rookery/sim/check"
+	"rookery/sim/world"
 )
 
 // reader follows a few partitions, goes back now and then, and asks where they end.
@@ -19,6 +20,7 @@ type reader struct {
 	behind     *poll
 	done       []bool
 	next       seam.Mono
+	times      *world.Stream
 }
 
 // poll is a fetch that is sent before every other one and waits for nothing that comes: the answers behind it are held
@@ -51,6 +53,10 @@ func (r *reader) turn(now seam.Mono, fx *seam.Effects) {
 	}
 	r.next = now + r.think()
 	r.budget = max(r.budget-1, 0)
+	if r.times.Choose(8) == 7 {
+		r.findTime(now, fx)
+		return
+	}
 	switch r.stream.Pick(12, 3, 1) {
 	case 0:
 		r.fetch(now, fx)
@@ -251,6 +257,40 @@ func (r *reader) listEnds(now seam.Mono, fx *seam.Effects) {
 				if part.ErrorCode == none {
 					r.run.result.Lists++
 					r.run.History.Reads = append(r.run.History.Reads, &check.Read{Client: r.id, Partition: p, Call: now, Return: at, HighWatermark: part.Offset, Listed: true})
+				}
+			}
+		}
+	}})
+}
+
+// latestTime asks for the first record with the largest timestamp (KIP-734).
+const latestTime = -3
+
+// findTime asks for the first record at or after some time.
+func (r *reader) findTime(now seam.Mono, fx *seam.Effects) {
+	p := r.partitions[r.times.Choose(len(r.partitions))]
+	request := kmsg.NewPtrListOffsetsRequest()
+	request.Version, request.ReplicaID = int16(7+r.times.Choose(2)), -1
+	part := kmsg.NewListOffsetsRequestTopicPartition()
+	part.Partition, part.CurrentLeaderEpoch = p.Number, -1
+	if part.Timestamp = latestTime; r.times.Choose(4) > 0 {
+		part.Timestamp = r.run.wall(now) - int64(r.times.Choose(100)*50)
+	}
+	topic := kmsg.NewListOffsetsRequestTopic()
+	topic.Topic = p.Topic
+	topic.Partitions = append(topic.Partitions, part)
+	request.Topics = append(request.Topics, topic)
+	asked := part.Timestamp
+	r.ask(now, request, fx, &call{done: func(at seam.Mono, answer kmsg.Response, fx *seam.Effects) {
+		if answer == nil {
+			return
+		}
+		for _, topic := range answer.(*kmsg.ListOffsetsResponse).Topics {
+			for _, part := range topic.Partitions {
+				r.run.result.Codes[part.ErrorCode]++
+				if part.ErrorCode == none {
+					r.run.result.Lists++
+					r.run.History.Finds = append(r.run.History.Finds, &check.Find{Client: r.id, Partition: p, Call: now, Return: at, Asked: asked, Offset: part.Offset, Time: part.Timestamp})
 				}
 			}
 		}

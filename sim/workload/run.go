@@ -322,7 +322,7 @@ func (r *Run) enterProducer(name string, idempotent bool, acks int16, window int
 
 func (r *Run) enterReader(name string, whole bool, partitions ...check.Partition) *reader {
 	s := r.client(name)
-	rd := &reader{session: s, version: int16(4 + s.stream.Choose(14)), partitions: partitions, positions: make([]int64, len(partitions)),
+	rd := &reader{session: s, times: r.tape.Stream(name + ".time"), version: int16(4 + s.stream.Choose(14)), partitions: partitions, positions: make([]int64, len(partitions)),
 		done: make([]bool, len(partitions)), budget: r.plan.Budget, whole: whole}
 	r.enter(s, rd)
 	return rd
