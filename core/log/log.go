@@ -208,7 +208,7 @@ func (l *Log) Files() (files []seam.File) {
 }
 
 // Point is the recovery point: everything below it is durable, and of every segment that ends below it the indexes too.
-// A start walks the segment that holds it, and those behind.
+// A start walks the segment that holds the last offset below it, and those behind.
 func (l *Log) Point() int64 {
 	for i := range l.segments {
 		s := &l.segments[i]

@@ -51,7 +51,7 @@ func (r *Recovery) startWalk() {
 		r.out.Producers, r.headless, r.expected = producer.New(), true, r.request.LogStart
 		return
 	}
-	check := r.floorBase(r.request.RecoveryPoint)
+	check := r.floorBase(r.request.RecoveryPoint - 1) // one that ends there may have been closed, or cut, after the point was taken
 	if r.request.Clean {
 		check = r.out.segments[n-1].base
 	}

@@ -1,0 +1,73 @@
+package log_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"rookery/core/batch"
+	"rookery/core/log"
+	"rookery/core/producer"
+	"rookery/core/seam"
+)
+
+var edgeConfig = log.Config{SegmentBytes: 150, SegmentMillis: 1 << 40, IndexBytes: 1 << 20, IndexIntervalBytes: 4096}
+
+// atTheEdge recovers a folder whose first segment ends at its recovery point, offset 2: two batches, and what follows them.
+func atTheEdge(t *rapid.T, follows []byte) (*disk, *log.Recovered) {
+	var epochs log.Epochs
+	epochs.Assign(0, 0)
+	d := newDisk(t)
+	for name, content := range map[string][]byte{
+		"00000000000000000000.log":       slices.Concat(dated(0, 10), dated(1, 50), follows),
+		"00000000000000000000.index":     nil,
+		"00000000000000000000.timeindex": make([]byte, 12), // its size is on the disk, its bytes are not
+		"00000000000000000002.log":       dated(2, 20),
+		"00000000000000000002.snapshot":  producer.New().AppendSnapshot(nil),
+		"leader-epoch-checkpoint":        epochs.Encode(),
+	} {
+		d.names["t-0/"+name] = &inode{data: content, disk: content, dirty: map[int]bool{}}
+	}
+	request := &log.RecoveryRequest{Topic: "t", Folder: seam.Path{Name: "t-0"}, Files: d.entries(), First: 1, RecoveryPoint: 2, Config: edgeConfig}
+	return d, runRecovery(t, d, request, 0)
+}
+
+func dated(base, time int64) []byte {
+	var b batch.Builder
+	b.Begin(batch.Plain(batch.None))
+	b.Add(time, nil, nil, nil)
+	data := slices.Clone([]byte(b.Finish()))
+	batch.Stamp(data, base, 0)
+	return data
+}
+
+// The point was taken when the segment was active. Then it was closed, and the power failed before its indexes were on the
+// disk: what is left of them is not to be believed, though the segment does not end above the point.
+func TestIndexesOfASegmentThatEndsAtTheRecoveryPointAreMadeAgain(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		d, out := atTheEdge(t, nil)
+		require.Equal(t, seam.OK, out.Fault, out.Reason)
+		require.EqualValues(t, 3, out.End.Offset)
+		files := seam.File(100)
+		l := log.Restore(out, seam.Path{Name: "t-0"}, edgeConfig, log.Numbers{Owner: 7, Files: &files})
+		request := l.SearchRequest(l.End())
+		request.Timestamp = 30
+		found := runSearch(t, d, request)
+		require.True(t, found.Found)
+		require.EqualValues(t, 1, found.Offset)
+	})
+}
+
+// The same, and a write had failed before it was closed: what was cut off came back, between it and the next segment, of
+// which nothing was durable. It is cut off again.
+func TestACutThatCameBackAtTheRecoveryPointIsMadeAgain(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		d, out := atTheEdge(t, dated(2, 60)[:40])
+		require.Equal(t, seam.OK, out.Fault, out.Reason)
+		require.EqualValues(t, 2, out.End.Offset)
+		require.Equal(t, []string{"t-0/00000000000000000000.log"}, d.logs())
+		require.Len(t, d.names["t-0/00000000000000000000.log"].data, int(out.End.Position))
+	})
+}
