@@ -28,8 +28,8 @@
 //     and writes much takes two clients, as Java's does.
 //   - A broker is trusted further than a client is: answers are decoded by kmsg, which checks lengths against the bytes
 //     that are there but believes an announced number of tags (KIP-482).
-//   - Frames are made anew for each Send and given away. A Credit with Cut and the number of a link asks the driver to
-//     cut that link; a driver that cannot may leave it.
+//   - Frames are made anew for each Send and given away. A link that brings nothing, or nonsense, is cut (Credit), and
+//     what it still brings is passed over.
 package client
 
 import (

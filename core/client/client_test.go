@@ -78,7 +78,6 @@ func (l *load) produce(t *rapid.T) {
 // drive produces through the faults, then lets everything heal and waits until it is quiet.
 func drive(t *rapid.T, config Config, f faults) *load {
 	w := newWorld(rapid.Uint64().Draw(t, "seed of the world"), config, f)
-	w.cutting = rapid.Bool().Draw(t, "links can be cut")
 	w.tooBig = rapid.SampledFrom([]int{0, 0, 200}).Draw(t, "too big")
 	w.bad = rapid.SampledFrom([]int{0, 0, 20}).Draw(t, "bad")
 	l := &load{w: w}

@@ -26,7 +26,7 @@ type node struct {
 	named     bool // somebody means it (forgetNodes)
 	state     linkState
 	link      uint64
-	cutLink   uint64 // the link that was given up last, until the driver says that it is gone
+	gone      uint64 // links up to this one are given up: nothing that they still bring counts
 	versions  map[int16]versionSpan
 	requests  []*request // sent and not answered, oldest first
 	producing int        // how many of them are Produce requests
@@ -181,10 +181,9 @@ func (c *Client) write(n *node, ask wire.Message, fx *seam.Effects) {
 func (c *Client) onPeer(now seam.Now, in *seam.Mail, fx *seam.Effects) {
 	n := c.nodeAt(in.From)
 	switch {
-	case n == nil:
-	case in.Fault != seam.OK && (in.Link < n.link || in.Link == n.cutLink && in.Link != 0):
-		n.cutLink = 0 // news of a link that is given up already
+	case n == nil || in.Link <= n.gone:
 	case in.Fault != seam.OK:
+		n.gone = in.Link
 		c.lose(now, n, fx)
 	case in.Frame == nil:
 		n.link = in.Link
@@ -195,9 +194,7 @@ func (c *Client) onPeer(now seam.Now, in *seam.Mail, fx *seam.Effects) {
 
 // onFrame takes one answer. One that nobody waits for any more is passed over: it came after its deadline.
 func (c *Client) onFrame(now seam.Now, n *node, in *seam.Mail, fx *seam.Effects) {
-	if n.link = in.Link; n.cutLink == in.Link {
-		n.cutLink = 0 // the driver cannot cut
-	}
+	n.link = in.Link
 	if len(in.Frame) < 4 {
 		c.cut(now, n, fx)
 		return
@@ -265,11 +262,11 @@ func tagsOff(b []byte) ([]byte, bool) {
 	return b, true
 }
 
-// cut gives a link up that brings nothing, or nonsense. A driver that cannot cut leaves it; late answers are passed over.
+// cut gives a link up that brings nothing, or nonsense.
 func (c *Client) cut(now seam.Now, n *node, fx *seam.Effects) {
 	if n.link != 0 {
 		fx.Reading = append(fx.Reading, seam.Credit{Conn: seam.Conn(n.link), Cut: true})
-		n.cutLink = n.link
+		n.gone = n.link
 	}
 	c.lose(now, n, fx)
 }

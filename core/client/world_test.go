@@ -36,8 +36,7 @@ type world struct {
 
 	brokers []seam.Address
 	topics  map[string]*testTopic
-	auto    int // partitions of a topic that is made on asking
-	cutting bool
+	auto    int                // partitions of a topic that is made on asking
 	sent    func(frame []byte) // nil: nobody looks
 	bad     int                // each so many-th record is refused with INVALID_RECORD; 0: none is
 	tooBig  int                // a batch of more bytes is refused with MESSAGE_TOO_LARGE; 0: none is
@@ -90,7 +89,7 @@ type testBatch struct {
 
 func newWorld(seed uint64, config Config, f faults) *world {
 	w := &world{random: rng.FromInt(seed), faults: f, now: seam.Second, alarm: seam.Never, links: map[string]*testLink{},
-		topics: map[string]*testTopic{}, nextID: 1000, auto: 3, cutting: true, keys: map[int16]int{}}
+		topics: map[string]*testTopic{}, nextID: 1000, auto: 3, keys: map[int16]int{}}
 	w.brokers = []seam.Address{{Kind: seam.ToPeer, Host: "a", Port: 1}, {Kind: seam.ToPeer, Host: "b", Port: 2}}
 	config.Bootstrap = w.brokers[:1]
 	w.client = New(config)
@@ -144,15 +143,17 @@ func (w *world) step(in seam.Input) {
 	w.client.Step(seam.Now{Mono: w.now, Wall: seam.Wall(w.now / seam.Millisecond)}, in, &w.fx)
 	w.alarm = min(w.alarm, w.fx.Alarm)
 	sends := slices.Clone(w.fx.Sends)
-	for _, cut := range w.fx.Reading {
-		for _, l := range w.links {
-			if l.number == uint64(cut.Conn) && w.cutting {
+	cuts := slices.Clone(w.fx.Reading)
+	for i := range sends {
+		w.perform(&sends[i])
+	}
+	for _, cut := range cuts {
+		for host, l := range w.links {
+			if l.number == uint64(cut.Conn) {
+				delete(w.links, host) // what is sent from now on goes to another link
 				w.cut(l)
 			}
 		}
-	}
-	for i := range sends {
-		w.perform(&sends[i])
 	}
 }
 

@@ -175,7 +175,7 @@ type (
 	// when the link to a peer was lost (Fault) or made (Fault OK).
 	Mail struct {
 		From  Address
-		Link  uint64 // of a peer: which connection to it, counted from 1
+		Link  uint64 // of a peer: which link, counted from 1 over all peers
 		Lease Lease
 		Frame []byte
 		Body  any
@@ -279,6 +279,10 @@ type Reply struct {
 }
 
 // Send is a letter to another machine: Body within this process, Data (a frame with its length) to a peer.
+//
+// To a peer leads one link at a time, made by the first Send. Mail says once that it was made (or never does), brings
+// its frames in order, and says once, last, that it is gone. What is sent before the machine has stepped that, and
+// before it has cut the link itself, is lost with it; what is sent after goes to another link, with a higher number.
 type Send struct {
 	To   Address
 	Data []byte
@@ -288,6 +292,8 @@ type Send struct {
 // Credit says how many bytes more a connection may be read: frames are counted with their four bytes. A connection
 // begins with none. A frame is begun only while there is credit, and then read to its end whatever that overdraws, so
 // that no frame is too long for a small credit; grants add up. Cut closes it at once, after what was already replied.
+// Of a machine that has no connections (a Client) Conn with Cut is the number of a link: it is cut, and may still bring
+// what was on its way before it says that it is gone.
 type Credit struct {
 	Conn  Conn
 	Bytes int64

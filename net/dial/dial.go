@@ -1,14 +1,14 @@
 // Package dial is a machine's links to other processes: it connects when there is something to send, hands over what
 // arrives frame by frame, and says when a link was made or lost.
 //
-//	        Send ToPeer                 connected                 frame            lost, or never made
-//	idle ───────────────▶ connecting ───────────────▶ up ───▶ Mail{Frame} ───▶ ... ───────────────────▶ lost
-//	  ▲                                Mail{Fault OK}                            Mail{Fault Gone}        │
-//	  └──────────────────────────────── the machine has been told ◀──────────────────────────────────────┘
+//	      Send ToPeer                 connected                 frame           lost, cut, or never made
+//	none ─────────────▶ connecting ───────────────▶ up ───▶ Mail{Frame} ───▶ ... ───────────────────────▶ lost
+//	 ▲                               Mail{Fault OK}                              Mail{Fault Gone}          │
+//	 └─────────────────────── the machine has been told, or has cut it itself ◀────────────────────────────┘
 //
 // Rules:
-//   - A link is one connection, numbered from 1 for each peer. What is sent before the machine has been told that a
-//     link is lost is lost with it; what is sent after goes to the next link.
+//   - A link is one connection, numbered from 1 over all peers. What is sent before the machine has been told that a
+//     link is lost is lost with it; what is sent after, or after the machine has cut it, goes to the next link.
 //   - After a loss the next connection waits: longer each time, and no longer once a frame has come.
 //   - Data of a Send is copied: no Op says when it is out.
 //   - A frame is lent until its lease is freed. A link is not read while too many bytes of it are lent.
@@ -55,9 +55,16 @@ type Links struct {
 	cancel context.CancelFunc
 
 	mu    sync.Mutex
-	links map[seam.Address]*link
+	peers map[seam.Address]*peer
+	made  uint64 // links so far
 	lent  map[seam.Lease]lent
 	next  seam.Lease
+}
+
+// peer is what is known of one address: the link that leads there, and how long to wait before the next.
+type peer struct {
+	link    *link // nil: there is none, or the machine knows that it is gone
+	backOff time.Duration
 }
 
 // lent is one frame that the machine has.
@@ -73,7 +80,7 @@ func New(config Config) *Links {
 	config.ConnectWaitMax = orDefault(config.ConnectWaitMax, 10*time.Second)
 	config.BackOffMin = orDefault(config.BackOffMin, 50*time.Millisecond)
 	config.BackOffMax = orDefault(config.BackOffMax, time.Second)
-	l := &Links{config: config, links: map[seam.Address]*link{}, lent: map[seam.Lease]lent{}}
+	l := &Links{config: config, peers: map[seam.Address]*peer{}, lent: map[seam.Lease]lent{}}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	return l
 }
@@ -93,8 +100,10 @@ func (l *Links) Close() {
 	l.cancel()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, k := range l.links {
-		k.wake.Broadcast()
+	for _, p := range l.peers {
+		if p.link != nil {
+			p.link.become(lost)
+		}
 	}
 }
 
@@ -110,26 +119,59 @@ func (l *Links) Queue(fx *seam.Effects, ready []Chore) []Chore {
 			l.free(id)
 		}
 	}
+	for i := range fx.Reading {
+		if c := &fx.Reading[i]; c.Cut {
+			l.cut(uint64(c.Conn))
+		}
+	}
 	return ready
 }
 
 // Told says, in the turn, that the machine is about to learn what became of a link.
 func (l *Links) Told(mail *seam.Mail) {
 	if mail.From.Kind == seam.ToPeer && mail.Fault != seam.OK {
-		l.to(mail.From).told()
+		l.forget(mail.Link)
 	}
 }
 
-func (l *Links) to(peer seam.Address) *link {
+// to is the link that leads to a peer now.
+func (l *Links) to(address seam.Address) *link {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	k := l.links[peer]
-	if k == nil {
-		k = &link{links: l, peer: peer}
-		k.wake = sync.NewCond(&k.mu)
-		l.links[peer] = k
+	p := l.peers[address]
+	if p == nil {
+		p = &peer{}
+		l.peers[address] = p
 	}
-	return k
+	if p.link == nil {
+		l.made++
+		k := &link{links: l, address: address, peer: p, number: l.made}
+		k.ctx, k.cancel = context.WithCancel(l.ctx)
+		k.wake = sync.NewCond(&k.mu)
+		p.link = k
+		go k.run(p.backOff)
+	}
+	return p.link
+}
+
+// forget makes way for another link: what is sent from now on goes there.
+func (l *Links) forget(number uint64) *link {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, p := range l.peers {
+		if k := p.link; k != nil && k.number == number {
+			p.link = nil
+			return k
+		}
+	}
+	return nil
+}
+
+func (l *Links) cut(number uint64) {
+	if k := l.forget(number); k != nil {
+		k.cancel()
+		k.become(lost)
+	}
 }
 
 // peerLease tells the leases of links from those of client connections, which come through the same Effects.
@@ -138,6 +180,7 @@ const peerLease = 1 << 63
 func (l *Links) lend(k *link, size int) seam.Lease {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	k.peer.backOff = 0
 	l.next++
 	l.lent[l.next|peerLease] = lent{link: k, size: size}
 	return l.next | peerLease
@@ -157,24 +200,25 @@ func (l *Links) free(id seam.Lease) {
 type state uint8
 
 const (
-	idle state = iota
-	connecting
+	connecting state = iota
 	up
-	lost // and the machine does not know it yet
+	lost
 )
 
-// link is what leads to one peer.
+// link is one connection to a peer, from the wish for it to its end.
 type link struct {
-	links *Links
-	peer  seam.Address
-
-	mu      sync.Mutex
-	wake    *sync.Cond
-	state   state
+	links   *Links
+	address seam.Address
+	peer    *peer
 	number  uint64
-	out     []byte // not yet written
-	lent    int    // bytes of frames that the machine has
-	backOff time.Duration
+	ctx     context.Context
+	cancel  context.CancelFunc
+
+	mu    sync.Mutex
+	wake  *sync.Cond
+	state state
+	out   []byte // not yet written
+	lent  int    // bytes of frames that the machine has
 }
 
 func (k *link) push(data []byte) {
@@ -184,20 +228,7 @@ func (k *link) push(data []byte) {
 		return
 	}
 	k.out = append(k.out, data...)
-	if k.state == idle {
-		k.state = connecting
-		k.number++
-		go k.run(k.backOff)
-	}
 	k.wake.Broadcast()
-}
-
-func (k *link) told() {
-	k.mu.Lock()
-	if k.state == lost {
-		k.state = idle
-	}
-	k.mu.Unlock()
 }
 
 func (k *link) returned(size int) {
@@ -207,11 +238,12 @@ func (k *link) returned(size int) {
 	k.wake.Broadcast()
 }
 
-// run is the life of one connection.
+// run is the life of the connection.
 func (k *link) run(wait time.Duration) {
+	defer k.cancel()
 	conn, err := k.connect(wait)
 	if err == nil {
-		stop := context.AfterFunc(k.links.ctx, func() { _ = conn.Close() })
+		stop := context.AfterFunc(k.ctx, func() { _ = conn.Close() })
 		k.tell(seam.OK)
 		k.become(up)
 		go k.write(conn)
@@ -231,21 +263,21 @@ func (k *link) connect(wait time.Duration) (net.Conn, error) {
 		defer timer.Stop()
 		select {
 		case <-timer.C:
-		case <-k.links.ctx.Done():
+		case <-k.ctx.Done():
 			return nil, net.ErrClosed
 		}
 	}
-	k.mu.Lock()
-	k.backOff = min(max(2*k.backOff, config.BackOffMin), config.BackOffMax)
-	k.mu.Unlock()
+	k.links.mu.Lock()
+	k.peer.backOff = min(max(2*k.peer.backOff, config.BackOffMin), config.BackOffMax)
+	k.links.mu.Unlock()
 	dialer := net.Dialer{Timeout: config.ConnectWaitMax}
-	return dialer.DialContext(k.links.ctx, "tcp", net.JoinHostPort(k.peer.Host, strconv.Itoa(int(k.peer.Port))))
+	return dialer.DialContext(k.ctx, "tcp", net.JoinHostPort(k.address.Host, strconv.Itoa(int(k.address.Port))))
 }
 
+// become moves on; what is lost stays lost.
 func (k *link) become(s state) {
 	k.mu.Lock()
-	k.state = s
-	if s == lost {
+	if k.state = max(k.state, s); k.state == lost {
 		k.out = nil
 	}
 	k.mu.Unlock()
@@ -253,7 +285,7 @@ func (k *link) become(s state) {
 }
 
 func (k *link) tell(fault seam.Fault) {
-	k.links.mail.Post(&seam.Mail{From: k.peer, Link: k.number, Fault: fault})
+	k.links.mail.Post(&seam.Mail{From: k.address, Link: k.number, Fault: fault})
 	k.links.mail.Run()
 }
 
@@ -301,7 +333,7 @@ func (k *link) read(conn net.Conn) {
 		if !k.lend(len(frame)) {
 			return
 		}
-		k.links.mail.Post(&seam.Mail{From: k.peer, Link: k.number, Lease: k.links.lend(k, len(frame)), Frame: frame})
+		k.links.mail.Post(&seam.Mail{From: k.address, Link: k.number, Lease: k.links.lend(k, len(frame)), Frame: frame})
 		if in.Buffered() < lengthSize {
 			k.links.mail.Run()
 		}
@@ -330,15 +362,14 @@ func (k *link) frame(in *bufio.Reader) ([]byte, error) {
 func (k *link) lend(size int) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.backOff = 0
 	if k.lent > k.links.config.LentBytesMax {
 		k.mu.Unlock()
 		k.links.mail.Run()
 		k.mu.Lock()
 	}
-	for k.lent > k.links.config.LentBytesMax && k.links.ctx.Err() == nil {
+	for k.lent > k.links.config.LentBytesMax && k.ctx.Err() == nil {
 		k.wake.Wait()
 	}
 	k.lent += size
-	return k.links.ctx.Err() == nil
+	return k.ctx.Err() == nil
 }

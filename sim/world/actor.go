@@ -36,8 +36,10 @@ type actor struct {
 	ops      map[seam.Op]bool // emitted and not come back
 	reported bool             // it has written to its Broker
 
-	links []*link // of a client, one to each peer
-	made  uint64  // how many links there were
+	links     []*link // of a client, one to each peer
+	made      uint64  // how many links there were
+	receive   func(now seam.Mono, letter any)
+	lettersAt seam.Mono // when the last letter arrives
 }
 
 // parcel is an input that waits; poison is what no longer belongs to the machine after the Step.
@@ -215,6 +217,9 @@ func describe(in seam.Input) string {
 	case *seam.Sent:
 		return fmt.Sprintf("sent(op %d, conn %d, %v)", in.Op, in.Conn, in.Fault)
 	case *seam.Mail:
+		if in.From.Kind == seam.ToOperator {
+			return fmt.Sprintf("mail(%T)", in.Body)
+		}
 		return fmt.Sprintf("mail(%d/%d link %d, %d bytes, %v)", in.From.Kind, in.From.ID, in.Link, len(in.Frame), in.Fault)
 	case *seam.Alarm:
 		return "alarm"
@@ -247,7 +252,10 @@ func summary(fx *seam.Effects) string {
 		s += fmt.Sprintf("reply#%d(conn %d, %d bytes, %d ranges) ", x.Op, x.Conn, len(x.Head), len(x.Body))
 	}
 	for _, x := range fx.Sends {
-		s += fmt.Sprintf("send(to %d/%d, %d bytes) ", x.To.Kind, x.To.ID, len(x.Data))
+		if s += fmt.Sprintf("send(to %d/%d, %d bytes", x.To.Kind, x.To.ID, len(x.Data)); x.Body != nil {
+			s += fmt.Sprintf(", %T", x.Body)
+		}
+		s += ") "
 	}
 	for _, x := range fx.Reading {
 		s += fmt.Sprintf("credit(conn %d, %d, cut %v) ", x.Conn, x.Bytes, x.Cut)

@@ -62,6 +62,7 @@ type lent struct {
 // sendPeer is a client's letter: the first one to somebody makes a link.
 func (a *actor) sendPeer(s *seam.Send) {
 	if s.To.Kind != seam.ToPeer {
+		a.post(s.Body)
 		return
 	}
 	l := a.linkTo(s.To)
@@ -166,6 +167,9 @@ func (l *link) pump() {
 // credit lets a connection be read, or closes it.
 func (a *actor) credit(c *seam.Credit) {
 	if a.node == nil {
+		if c.Cut {
+			a.cutLink(uint64(c.Conn))
+		}
 		return
 	}
 	l := a.node.conns[c.Conn]
@@ -198,7 +202,7 @@ func (l *link) closeAfterReplies() {
 	l.inbound, l.closing = nil, true
 	l.credit = -1 << 40
 	if len(l.replies) == 0 {
-		l.Cut()
+		l.close()
 		return
 	}
 	l.replies[len(l.replies)-1].reply.Then = seam.CloseNow
@@ -275,7 +279,7 @@ func (l *link) finish(out *outgoing) {
 	l.telling++
 	n.actors[0].answer(r.Op, in, nil)
 	if r.Then == seam.CloseNow {
-		l.Cut()
+		l.close()
 	}
 }
 
@@ -342,7 +346,12 @@ func (l *link) lose(sent seam.Mono, frame []byte) {
 }
 
 // Cut breaks the link; each side notices in its own time.
-func (l *link) Cut() {
+func (l *link) Cut() { l.end(0) }
+
+// close ends the link from the node's side, in order: what was sent before arrives before the end does.
+func (l *link) close() { l.end(l.lastDn) }
+
+func (l *link) end(told seam.Mono) {
 	if l.cut {
 		return
 	}
@@ -356,7 +365,7 @@ func (l *link) Cut() {
 			l.maybeHangUp()
 		}
 	})
-	w.After(w.delay(&linkTimes, w.Rates.SlowLink), l.tellClient)
+	w.queue.call(max(told, w.now+w.delay(&linkTimes, w.Rates.SlowLink)), l.tellClient)
 }
 
 // reset is what the death of the node's process does to a link.

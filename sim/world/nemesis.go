@@ -9,10 +9,15 @@ import (
 
 // Client adds a client machine to the world. Its first input is Started.
 func (w *World) Client(name string, m seam.Machine) (kill func()) {
+	a := w.addClient(name, m)
+	return func() { w.killClient(a) }
+}
+
+func (w *World) addClient(name string, m seam.Machine) *actor {
 	a := w.newActor(nil, seam.Address{Kind: seam.ToOperator, ID: uint64(len(w.clients) + 1)}, name, m)
 	w.clients = append(w.clients, a)
 	a.push(&seam.Started{})
-	return func() { w.killClient(a) }
+	return a
 }
 
 // killClient ends a client: its links break, and nothing more is delivered to it.

@@ -221,12 +221,18 @@ func (n *Node) JumpClock(milliseconds int64) {
 	n.wallOffset += milliseconds
 }
 
-// Heal ends the episodes.
+// Heal ends the episodes, and what waited for their ends goes on.
 func (n *Node) Heal() {
 	now := n.world.now
 	n.hungUntil, n.fullUntil = min(n.hungUntil, now), min(n.fullUntil, now)
 	n.pausedUntil = min(n.pausedUntil, now)
 	n.goOn()
+	n.world.queue.hasten(func(what happening) seam.Mono {
+		if x, is := what.(*answer); is && x.node == n {
+			return now + x.delay
+		}
+		return seam.Never
+	})
 }
 
 // outstand notes an operation that is under way and what a death may do with it.

@@ -173,13 +173,27 @@ func (q *queue) call(at seam.Mono, run func()) { q.push(at, call(run)) }
 func (q *queue) push(at seam.Mono, what happening) {
 	q.seq++
 	q.heap = append(q.heap, event{at, q.seq, what})
-	for i := len(q.heap) - 1; i > 0; {
+	q.rise(len(q.heap) - 1)
+}
+
+func (q *queue) rise(i int) {
+	for i > 0 {
 		up := (i - 1) / 2
 		if !q.less(i, up) {
 			break
 		}
 		q.heap[i], q.heap[up] = q.heap[up], q.heap[i]
 		i = up
+	}
+}
+
+// hasten lets events happen earlier: at most at the moment that latest says of each.
+func (q *queue) hasten(latest func(what happening) seam.Mono) {
+	for i := range q.heap { // what is exchanged with i lay above it, and was asked already
+		if at := latest(q.heap[i].what); at < q.heap[i].at {
+			q.heap[i].at = at
+			q.rise(i)
+		}
 	}
 }
 
