@@ -36,6 +36,7 @@ type Append struct {
 	Outcome    Outcome
 	Base       int64 // of what is Done; -1: the answer did not say
 	Unattended bool  // acks=0: nobody waits
+	Unordered  bool  // its producer's order is not promised
 }
 
 // Read is an answer to a Fetch, or to a ListOffsets (then without entries).

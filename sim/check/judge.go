@@ -182,7 +182,7 @@ func (j *judge) order() {
 	byValue := slices.Clone(j.sent)
 	slices.SortStableFunc(byValue, func(a, b *Append) int { return cmp.Compare(a.First, b.First) })
 	for _, a := range byValue {
-		if found := j.at[a.First]; a.Producer >= 0 && len(found) > 0 {
+		if found := j.at[a.First]; a.Producer >= 0 && !a.Unordered && len(found) > 0 {
 			key := run{a.Producer, a.Epoch}
 			before, any := last[key]
 			if !j.holds(!any || found[0] > before, ProducerOrder) && !j.broken(ProducerOrder, "value %#x of producer %d is at %d, after a later one at %d", a.First, a.Producer, found[0], before) {

@@ -41,6 +41,7 @@ const (
 	StateRebuilt
 	CreditGiven
 	NothingLeft
+	ClientAwake
 
 	AckedIsThere
 	DurableIsThere
@@ -59,6 +60,8 @@ const (
 	AnswersInOrder
 	RightlyNumbered
 	FetchProgress
+	ClientTells
+	ClientReadsOn
 
 	TopicRegister
 	ProducerIDs

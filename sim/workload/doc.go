@@ -7,12 +7,19 @@
 //	readers ─── Fetch with long poll, ListOffsets (the end, the first record at or after a time)
 //	stewards ── create, delete, look up, re-create; producer ids
 //	auditor ─── reads everything once the faults are over
+//	programs ── the same and more through a Client machine (core/client), which is judged with the broker
 //	                                 ▼
 //	                          check.History ──▶ check.Judge, check.Models
 //
 // A brief life has the same clients, faults and laws in a quarter of the time.
 //
-// Rules: a client speaks raw frames made with kmsg and knows nothing of the broker's code; it draws what it does from
-// a stream of its own; each record is unique (check.Value), so that every oracle can tell it from all others. What an
-// answer that never arrived had said is told to the history, never to the client.
+// Rules: a raw client speaks frames made with kmsg and knows nothing of the broker's code; each client draws what it
+// does from a stream of its own; each record is unique (check.Value), so that every oracle can tell it from all others.
+// What an answer that never arrived had said is told to the history, never to the client.
+//
+// A program has letters in place of frames: Produce, Assign, Call and what comes back. What it is told enters the same
+// history, so that the H laws hold the machine to exactly once and in order, and what it said was surely not written to
+// its absence; each letter has its deadline (H18), each partition its next offset (H19). A deputy around the machine
+// sees when it owes something, awaits nothing and sleeps too long (V9). Which programs run is the plan's; a tape that
+// says nothing has none.
 package workload

@@ -32,6 +32,8 @@ type Plan struct {
 
 	PatienceMillis int // of the driver with its disk; 0: the default
 
+	Programs [7]bool // which of the programs run
+
 	Rates world.Rates
 	Chaos int // milliseconds until the faults end
 	AllOn bool
@@ -71,6 +73,11 @@ func drawPlan(tape *world.Tape, quiet, brief bool) *Plan {
 	p.Chaos = 4000 + 2000*s.Choose(4)
 	if !quiet {
 		p.drawFaults(s)
+	}
+	for i := range p.Programs {
+		if p.Programs[i] = s.Choose(3) == 1; p.Programs[i] {
+			p.Budget -= 6 // of all others, so that a seed stays as long as it was
+		}
 	}
 	if tape.Mark("brief", brief) {
 		p.shorten()

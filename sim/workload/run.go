@@ -74,6 +74,7 @@ type Run struct {
 	topicIDs   map[string][16]byte
 	ids        []knownID
 	clients    []*session
+	programs   []*program
 	calm       bool // the faults are over
 	quiets     int  // looks at a broker with nothing under way
 	unclean    bool // a life has ended otherwise than by a stop
@@ -247,6 +248,11 @@ func (r *Run) idle() bool {
 			return false
 		}
 	}
+	for _, p := range r.programs {
+		if !p.idle() {
+			return false
+		}
+	}
 	return true
 }
 
@@ -255,6 +261,11 @@ func (r *Run) whoWaits() string {
 	for _, s := range r.clients {
 		if !s.agent.idle() {
 			who = append(who, fmt.Sprint(s.agent))
+		}
+	}
+	for _, p := range r.programs {
+		if !p.idle() {
+			who = append(who, p.String())
 		}
 	}
 	return strings.Join(who, ", ")
@@ -306,6 +317,7 @@ func (r *Run) enterAll() {
 		s := &steward{session: r.client(fmt.Sprintf("steward.%d", i)), budget: p.Budget / 4}
 		r.enter(s.session, s)
 	}
+	r.enterPrograms()
 }
 
 func (r *Run) enterProducer(name string, idempotent bool, acks int16, window int, topics ...string) {
