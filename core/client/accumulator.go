@@ -223,6 +223,9 @@ func (c *Client) expire(now seam.Now, p *partition, fx *seam.Effects) {
 		p.remove(k)
 		if k.sequenced {
 			p.line.unresolved = true
+			if k.unknown {
+				p.line.passed = max(p.line.passed, k.nth)
+			}
 		}
 		c.fail(k, wire.None, TimedOut, fx)
 	}

@@ -17,7 +17,8 @@
 //   - Every record handed over in a Produce is told of exactly once, at the latest when DeliveryTimeout is over; every
 //     Call is answered once, every Flush and Close too.
 //   - An idempotent batch keeps its sequence for as long as anybody may have written it. It gets another one, of the
-//     next epoch, only when the broker has refused it (KIP-360).
+//     next epoch, only when the broker has refused it (KIP-360) and the refusal proves that it is not there; else it
+//     fails, and is said to be unknown.
 //   - Of one partition no more than five batches are under way, and an idempotent producer's records are written in the
 //     order in which they were handed over (KIP-98). Without idempotence a batch sent again may pass others, unless
 //     InFlightMax is 1.
@@ -145,7 +146,7 @@ func (c *Client) work(now seam.Now, fx *seam.Effects) {
 	c.maybeFetch(now, fx)
 	c.maybeCall(now, fx)
 	c.maybeAskMetadata(now, fx)
-	c.retire()
+	c.retire(fx)
 	c.maybeFlushed(fx)
 	c.wakeForDeadlines(now, fx)
 }

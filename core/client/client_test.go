@@ -41,7 +41,7 @@ func drawnFaults(t *rapid.T) faults {
 		return rapid.SampledFrom([]int{0, 0, 4, 15, 60}).Draw(t, name)
 	}
 	return faults{loseRequest: one("lose requests"), loseAnswer: one("lose answers"), refuse: one("refuse"),
-		refuseWritten: one("refuse what is written"), delay: one("delay"), moveLeader: one("move leaders"), silence: one("silence")}
+		refuseWritten: one("refuse what is written"), delay: one("delay"), moveLeader: one("move leaders"), silence: one("silence"), forget: one("forget")}
 }
 
 // produced is what the application asked for.

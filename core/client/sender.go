@@ -82,7 +82,7 @@ func (c *Client) hasRoom(p *partition, k *parcel, flying int) bool {
 func (c *Client) maybeProduce(now seam.Now, fx *seam.Effects) {
 	for _, p := range c.active {
 		if c.config.Idempotent {
-			c.maybeSettle(p)
+			c.maybeSettle(p, fx)
 		}
 		if c.nextParcel(now, p, fx) == nil {
 			continue
@@ -258,7 +258,7 @@ func (c *Client) onOutcome(now seam.Now, one consignment, row *kmsg.ProduceRespo
 	case !code.Failed() || code == wire.DuplicateSequenceNumber:
 		p.remove(k)
 		if k.sequenced {
-			p.line.acknowledge(batch.AddSequence(k.sequence, k.count-1))
+			p.line.acknowledge(k)
 		}
 		c.succeed(k, row.BaseOffset, fx)
 	case k.sequenced && (code == wire.OutOfOrderSequenceNumber || code == wire.UnknownProducerID):
@@ -344,10 +344,10 @@ func (runs Deliveries) between(from, to int32) Deliveries {
 }
 
 // retire takes partitions with nothing to send off the list.
-func (c *Client) retire() {
+func (c *Client) retire(fx *seam.Effects) {
 	c.active = slices.DeleteFunc(c.active, func(p *partition) bool {
 		if p.active = len(p.parcels) > 0; !p.active {
-			c.maybeSettle(p)
+			c.maybeSettle(p, fx)
 		}
 		return !p.active
 	})

@@ -3,6 +3,7 @@ package client
 import (
 	"encoding/binary"
 	"hash/crc32"
+	"slices"
 
 	"rookery/core/batch"
 	"rookery/core/seam"
@@ -39,6 +40,11 @@ type line struct {
 	// There is a gap: the epoch is to be bumped and all that waits renumbered from 0 (KIP-360). Java renumbers at once;
 	// a batch whose answer was lost could then be written twice, so it is asked for again first, with its old sequence.
 	bump bool
+
+	// Batches of this epoch before the passed-th have one behind them that is written, or may be, and is not asked about
+	// any more. A broker that was restarted may know a producer's newest batch only, and refuse an older one that it has:
+	// of those before passed a refusal says nothing. Java renumbers them, and has them written twice.
+	passed int64
 }
 
 func newLine() line {
@@ -58,7 +64,9 @@ func (l *line) isNext(sequence int32) bool {
 	return sequence == batch.AddSequence(l.lastAcked, 1)
 }
 
-func (l *line) acknowledge(last int32) {
+func (l *line) acknowledge(k *parcel) {
+	last := batch.AddSequence(k.sequence, k.count-1)
+	l.passed = max(l.passed, k.nth)
 	if l.lastAcked == batch.NoSequence || uint32(last-l.lastAcked)&0x7fffffff < 1<<30 {
 		l.lastAcked = last
 	}
@@ -74,7 +82,7 @@ func (p *partition) refuse(k *parcel, code wire.Code) {
 
 // maybeSettle ends what is unresolved once nothing of it is under way, and bumps the epoch where that is needed and
 // safe: every batch that has a sequence was refused, and none is under way.
-func (c *Client) maybeSettle(p *partition) {
+func (c *Client) maybeSettle(p *partition, fx *seam.Effects) {
 	l := &p.line
 	sequenced := 0
 	for _, k := range p.parcels {
@@ -90,11 +98,17 @@ func (c *Client) maybeSettle(p *partition) {
 		l.bump = l.bump || !l.isNext(l.next)
 	}
 	if l.bump {
-		c.bump(p)
+		c.bump(p, fx)
 	}
 }
 
-func (c *Client) bump(p *partition) {
+func (c *Client) bump(p *partition, fx *seam.Effects) {
+	for _, k := range slices.Clone(p.parcels) {
+		if k.refused && k.unknown && k.nth < p.line.passed {
+			p.remove(k)
+			c.fail(k, wire.OutOfOrderSequenceNumber, NoFault, fx)
+		}
+	}
 	for _, k := range p.parcels {
 		k.sequenced, k.refused = false, false
 	}

@@ -18,7 +18,7 @@ import (
 
 // faults are what the world does to a client, each one time in so many requests; 0 is never.
 type faults struct {
-	loseRequest, loseAnswer, refuse, refuseWritten, delay, moveLeader, loseTail, silence int
+	loseRequest, loseAnswer, refuse, refuseWritten, delay, moveLeader, loseTail, silence, forget int
 }
 
 // world is a dumb cluster around one client: virtual time, links that break, brokers that keep records in slices.
@@ -76,6 +76,7 @@ type testPartition struct {
 	epoch   int32
 	batches []testBatch
 	start   int64
+	known   int // batches before this one the broker has forgotten, but for the newest of each producer
 }
 
 type testBatch struct {
@@ -434,6 +435,9 @@ func (w *world) append(node int, p *testPartition, records []byte) (int64, wire.
 	if p.leader != node {
 		return -1, wire.NotLeaderOrFollower
 	}
+	if w.chance(w.faults.forget) { // as if it had been restarted
+		p.known = len(p.batches)
+	}
 	if w.chance(w.faults.refuse) {
 		return -1, []wire.Code{wire.NotEnoughReplicas, wire.CorruptMessage, wire.UnknownTopicOrPartition}[w.random.Intn(3)]
 	}
@@ -480,9 +484,13 @@ func (p *testPartition) judge(f *batch.Facts) (int64, wire.Code, bool) {
 		return 0, 0, false
 	}
 	var mine []testBatch
-	for _, b := range p.batches {
+	known := 0
+	for i, b := range p.batches {
 		if b.pid == f.ProducerID {
 			mine = append(mine, b)
+			if i < p.known {
+				known = len(mine) - 1
+			}
 		}
 	}
 	if len(mine) == 0 {
@@ -495,7 +503,7 @@ func (p *testPartition) judge(f *batch.Facts) (int64, wire.Code, bool) {
 	case f.ProducerEpoch > newest.epoch:
 		return -1, wire.OutOfOrderSequenceNumber, f.BaseSequence != 0
 	}
-	for _, b := range mine[max(0, len(mine)-5):] {
+	for _, b := range mine[max(known, len(mine)-5):] {
 		if b.epoch == f.ProducerEpoch && b.first == f.BaseSequence && b.end == f.LastSequence {
 			return b.base, wire.None, true
 		}
