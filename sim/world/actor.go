@@ -104,7 +104,7 @@ func (a *actor) isDue(in seam.Input) bool {
 		a.node.stepsSent(in.Conn)
 	case *seam.Mail:
 		if a.node == nil && in.Fault != seam.OK {
-			a.forget(in.From, in.Link)
+			a.forget(in.Link)
 		}
 	case *seam.Started, *seam.Opened, *seam.Request, *seam.Wrote, *seam.Synced, *seam.Loaded, *seam.Stop:
 	}
@@ -114,7 +114,7 @@ func (a *actor) isDue(in seam.Input) bool {
 
 func (a *actor) watch() {
 	w := a.world
-	if a.node != nil && !a.dead && len(a.node.leases) == 0 && a.node.Quiet() {
+	if w.Watch != nil && a.node != nil && !a.dead && len(a.node.leases) == 0 && a.node.Quiet() {
 		a.node.checkCredit()
 	}
 	if w.Watch != nil && a.node != nil && !a.dead && a.address.Kind == seam.ToBroker && w.failure == nil {

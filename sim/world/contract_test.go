@@ -17,6 +17,9 @@ func (p *puppet) Step(now seam.Now, in seam.Input, fx *seam.Effects) {
 	if loaded, is := in.(*seam.Loaded); is {
 		in = &seam.Loaded{Op: loaded.Op, Data: slices.Clone(loaded.Data), Fault: loaded.Fault}
 	}
+	if mail, is := in.(*seam.Mail); is {
+		in = &seam.Mail{From: mail.From, Link: mail.Link, Frame: slices.Clone(mail.Frame), Fault: mail.Fault}
+	}
 	if _, is := in.(*seam.Started); !is {
 		p.told = append(p.told, in)
 	}

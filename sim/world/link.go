@@ -66,12 +66,6 @@ func (a *actor) sendPeer(s *seam.Send) {
 		return
 	}
 	l := a.linkTo(s.To)
-	if l == nil {
-		a.made++
-		l = &link{world: a.world, client: a, number: a.made, to: s.To, node: a.world.Node}
-		a.links = append(a.links, l)
-		l.dial()
-	}
 	data := slices.Clone(s.Data)
 	if !l.open {
 		l.unsent = append(l.unsent, data)
@@ -80,14 +74,18 @@ func (a *actor) sendPeer(s *seam.Send) {
 	}
 }
 
-// linkTo is the link to a peer; nil: there is none.
-func (a *actor) linkTo(peer seam.Address) *link {
+// linkTo is the link that leads there now.
+func (a *actor) linkTo(to seam.Address) *link {
 	for _, l := range a.links {
-		if l.to.Host == peer.Host && l.to.Port == peer.Port {
+		if l.to.Host == to.Host && l.to.Port == to.Port {
 			return l
 		}
 	}
-	return nil
+	a.made++
+	l := &link{world: a.world, client: a, number: a.made, to: to, node: a.world.Node}
+	a.links = append(a.links, l)
+	l.dial()
+	return l
 }
 
 func (l *link) dial() {
@@ -384,10 +382,8 @@ func (l *link) tellClient() {
 }
 
 // forget makes way for another link once the client has been told that this one is gone; what it sends until then is lost.
-func (a *actor) forget(peer seam.Address, number uint64) {
-	if l := a.linkTo(peer); l != nil && l.number == number {
-		a.links = slices.DeleteFunc(a.links, func(other *link) bool { return other == l })
-	}
+func (a *actor) forget(number uint64) {
+	a.links = slices.DeleteFunc(a.links, func(l *link) bool { return l.number == number })
 }
 
 // maybeHangUp tells the machine that a link is gone once nothing of it is outstanding.

@@ -28,7 +28,7 @@ type World struct {
 	StepEffects int
 	// Forgiving answers NotFound to effects on files that are not open, as the drivers do, instead of ending the run.
 	Forgiving bool
-	// Watch is called after each Step of a Broker.
+	// Watch is called after each Step of a Broker; nil: the V laws are not evaluated.
 	Watch func(n *Node, broker seam.Machine)
 	// OnEvent is called for each Event of a node's machines.
 	OnEvent func(n *Node, e *seam.Event)

@@ -1,6 +1,6 @@
-// Package contract is what a driver owes to a machine, as tests: one suite for disks and one for connections. The
-// production drivers and the simulator's worlds run the same suite, so that "the same code runs in both" is a claim
-// about behaviour. It is imported by tests only.
+// Package contract is what a driver owes to a machine, as tests: a suite for disks, one for connections and one for
+// links to peers. The production drivers (io/disk, net/server, net/dial) and the simulator's worlds run the same suites,
+// so that "the same code runs in both" is a claim about behaviour. It is imported by tests only.
 //
 // Rules:
 //   - A suite knows the laws of core/seam and nothing of its subject but the interface it is handed.
