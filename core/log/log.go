@@ -95,6 +95,8 @@ type segment struct {
 	suspect   bool      // its .index was found wrong: index holds what walks have seen below seen
 	seen      int64     // position up to which a suspect's index is made again
 	entries   int64     // bytes of its .index, while that is on the disk and not in memory
+	ageless   bool      // its largest timestamp is not known
+	reads     int32     // of searches, under way
 	created   seam.Wall // wall clock when it was made, for segment.ms
 	firstTime int64     // timestamp of its first batch, -1 if none
 	index     Index     // the whole sparse index while active; of a closed segment, only when it was asked for
@@ -138,16 +140,19 @@ type Log struct {
 
 	numbers   Numbers
 	segments  []segment
+	trimmed   []segment // below start: their files wait for Unlink
 	start     int64
 	next      int64
 	end       Mark
 	durable   Mark
 	planned   ordered.Ring[planned]
-	recent    recent // the newest batches' places
-	closed    bool   // Close was called
-	reopened  bool   // the files of a Restored log have ids of this machine
-	reopening int    // how many of its segments have
-	remade    int    // segments that wait for RewriteIndexes
+	recent    recent  // the newest batches' places
+	closed    bool    // Close was called
+	reopened  bool    // the files of a Restored log have ids of this machine
+	reopening int     // how many of its segments have
+	remade    int     // segments that wait for RewriteIndexes
+	opAge     seam.Op // the Read of Age under way
+	ageBase   int64   // the segment that it is about
 
 	names     uint64  // how many names were made or unmade
 	namesGoal uint64  // covered by the folder Sync under way
@@ -190,11 +195,13 @@ func (l *Log) Durable() Mark { return l.durable }
 
 // Files are the open files of the log, for whoever lets go of them.
 func (l *Log) Files() (files []seam.File) {
-	for i := range l.segments {
-		s := &l.segments[i]
-		for _, f := range [...]seam.File{s.file, s.indexFile, s.timeFile} {
-			if f != 0 {
-				files = append(files, f)
+	for _, all := range [...][]segment{l.trimmed, l.segments} {
+		for i := range all {
+			s := &all[i]
+			for _, f := range [...]seam.File{s.file, s.indexFile, s.timeFile} {
+				if f != 0 {
+					files = append(files, f)
+				}
 			}
 		}
 	}

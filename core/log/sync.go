@@ -95,6 +95,12 @@ func (l *Log) Synced(in *seam.Synced) (moved bool) {
 }
 
 func (l *Log) fileSynced(in *seam.Synced) {
+	for i := range l.trimmed {
+		if s := &l.trimmed[i]; s.opSync == in.Op {
+			s.opSync = 0
+			return
+		}
+	}
 	for i := len(l.segments) - 1; i >= 0; i-- {
 		if s := &l.segments[i]; s.opSync == in.Op {
 			s.opSync = 0
@@ -152,10 +158,12 @@ const (
 	sideCreate sideKind = iota // a segment's .log
 	sideDoomed                 // the same, of a segment that was dropped meanwhile
 	sideUnlink
+	sideTrim   // of a file below the log's start
 	sideCut    // the Truncate of a repair
 	sideOpen   // a .log of a Restored log
 	sideTimes  // the Write of a .timeindex
 	sideBeside // the last Write of a file that is closed then: of one Step's effects, Files run before Writes
+	sideShut   // its Close
 	sideIndex  // the last operation that makes a .index or .timeindex
 	sideOther
 )
@@ -186,12 +194,15 @@ func (l *Log) sideDone(side sideOp, in *seam.Wrote, fx *seam.Effects) {
 				l.segments[i].birth = l.names
 			}
 		}
+		l.trim()
 	case sideDoomed:
 		if in.Fault == seam.OK {
 			l.unlink(side.file, fx)
 		} else {
 			l.repaired(seam.OK)
 		}
+	case sideTrim: // what stays is removed after the next start
+		l.names++
 	case sideUnlink:
 		l.names++
 		l.unmade = l.names
@@ -204,14 +215,14 @@ func (l *Log) sideDone(side sideOp, in *seam.Wrote, fx *seam.Effects) {
 	case sideIndex:
 		l.indexWritten(side, in)
 	case sideTimes:
-		if s := l.segmentAt(side.base); s.timeFile == side.file {
+		if s := l.based(side.base); s != nil && s.timeFile == side.file {
 			s.timed = in.Fault == seam.OK && in.Bytes == s.timeBytes
 		}
 	case sideBeside:
 		op := l.numbers.Op()
-		l.side = append(l.side, sideOp{op: op, kind: sideOther})
+		l.side = append(l.side, sideOp{op: op, kind: sideShut, base: side.base})
 		fx.Files = append(fx.Files, seam.FileOp{Op: op, Deed: seam.Close, File: side.file})
-	case sideOther:
+	case sideShut, sideOther:
 	}
 }
 
@@ -276,13 +287,13 @@ type Beside struct {
 // derived creates (or empties) a file and fills it. Operations of one file run in the order emitted.
 func (l *Log) derived(file seam.File, path seam.Path, content []byte, base int64, kind sideKind, fx *seam.Effects) seam.File {
 	op := l.numbers.Op()
-	l.side = append(l.side, sideOp{op: op, kind: sideOther})
 	if file == 0 {
 		file = l.numbers.File()
 		fx.Files = append(fx.Files, seam.FileOp{Op: op, Deed: seam.Create, File: file, Path: path})
 	} else {
 		fx.Files = append(fx.Files, seam.FileOp{Op: op, Deed: seam.Truncate, File: file})
 	}
+	l.side = append(l.side, sideOp{op: op, kind: sideOther, file: file})
 	op = l.numbers.Op()
 	l.side = append(l.side, sideOp{op: op, kind: kind, file: file, base: base})
 	fx.Writes = append(fx.Writes, seam.Write{Op: op, File: file, Data: content})
@@ -291,8 +302,13 @@ func (l *Log) derived(file seam.File, path seam.Path, content []byte, base int64
 
 // Busy says whether anything of this log is under way: a folder is removed only when it is not.
 func (l *Log) Busy() bool {
-	if l.planned.Len() > 0 || len(l.side) > 0 || l.opFolder != 0 || l.opRoot != 0 {
+	if l.planned.Len() > 0 || len(l.side) > 0 || l.opFolder != 0 || l.opRoot != 0 || l.opAge != 0 {
 		return true
+	}
+	for i := range l.trimmed {
+		if l.trimmed[i].opSync != 0 {
+			return true
+		}
 	}
 	for i := range l.segments {
 		if l.segments[i].opSync != 0 {

@@ -295,3 +295,16 @@ func (r *Replica) Abandon(code wire.Code) {
 	}
 	r.repeats = r.repeats[:0]
 }
+
+// Expire is where the log may begin by its retention (see Log.Expire).
+func (r *Replica) Expire(now seam.Now, keep log.Retention, fx *seam.Effects) (start int64, pending bool) {
+	start, pending = r.Log.Expire(now, keep, r.high.Offset, fx)
+	r.closeSegments(fx)
+	return start, pending
+}
+
+// MoveStart makes the log begin at start, which is durable already.
+func (r *Replica) MoveStart(start int64, fx *seam.Effects) {
+	must.Be(start <= r.high.Offset, "R6: the log start never passes the high watermark")
+	r.Log.MoveStart(start, fx)
+}
