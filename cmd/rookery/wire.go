@@ -204,6 +204,8 @@ func (n *node) config() (core.Config, error) {
 	}
 	c.AutoCreateTopics, c.FetchBytesMax = s.AutoCreateTopics, s.FetchBytesMax
 	c.ProducerExpiry = seam.Mono(s.ProducerExpiry) * seam.Millisecond
+	c.RetentionCheckEvery = seam.Mono(s.RetentionCheck) * seam.Millisecond
+	c.InitialTaskDelay = seam.Mono(s.InitialTaskDelay) * seam.Millisecond
 	return c, nil
 }
 

@@ -38,6 +38,8 @@ func (c *cursor) walk(key, version int16) {
 		c.walkCreateTopics()
 	case KeyDeleteTopics:
 		c.walkDeleteTopics(version)
+	case KeyDeleteRecords:
+		c.walkDeleteRecords()
 	case KeyInitProducerID:
 		c.walkInitProducerID(version)
 	case KeyDescribeCluster:

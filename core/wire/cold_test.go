@@ -13,7 +13,7 @@ import (
 )
 
 func coldKeys() []int16 {
-	return []int16{wire.KeyListOffsets, wire.KeyMetadata, wire.KeyApiVersions, wire.KeyCreateTopics, wire.KeyDeleteTopics, wire.KeyInitProducerID, wire.KeyDescribeCluster}
+	return []int16{wire.KeyListOffsets, wire.KeyMetadata, wire.KeyApiVersions, wire.KeyCreateTopics, wire.KeyDeleteTopics, wire.KeyDeleteRecords, wire.KeyInitProducerID, wire.KeyDescribeCluster}
 }
 
 func drawCold(t *rapid.T, key, version int16) wire.Message {
@@ -77,6 +77,18 @@ func drawCold(t *rapid.T, key, version int16) wire.Message {
 			topic.TopicID, topic.UnknownTags = drawID(t, "id"), drawTags(t, flexible)
 			if rapid.Bool().Draw(t, "named") {
 				topic.Topic = kmsg.StringPtr(drawName(t, "topic"))
+			}
+			r.Topics = append(r.Topics, topic)
+		}
+	case *kmsg.DeleteRecordsRequest:
+		r.TimeoutMillis, r.UnknownTags = rapid.Int32().Draw(t, "timeout"), drawTags(t, flexible)
+		for range count("topics") {
+			topic := kmsg.NewDeleteRecordsRequestTopic()
+			topic.Topic, topic.UnknownTags = drawName(t, "topic"), drawTags(t, flexible)
+			for range count("partitions") {
+				p := kmsg.NewDeleteRecordsRequestTopicPartition()
+				p.Partition, p.Offset, p.UnknownTags = rapid.Int32().Draw(t, "partition"), rapid.Int64().Draw(t, "offset"), drawTags(t, flexible)
+				topic.Partitions = append(topic.Partitions, p)
 			}
 			r.Topics = append(r.Topics, topic)
 		}

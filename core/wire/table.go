@@ -15,6 +15,7 @@ const (
 	KeyApiVersions     int16 = 18
 	KeyCreateTopics    int16 = 19
 	KeyDeleteTopics    int16 = 20
+	KeyDeleteRecords   int16 = 21
 	KeyInitProducerID  int16 = 22
 	KeyDescribeCluster int16 = 60
 )
@@ -39,6 +40,8 @@ func Range(key int16) (oldest, newest int16, ok bool) {
 		return 2, 7, true
 	case KeyDeleteTopics:
 		return 1, 6, true
+	case KeyDeleteRecords:
+		return 0, 2, true
 	case KeyInitProducerID:
 		return 0, 5, true
 	case KeyDescribeCluster:
@@ -78,7 +81,7 @@ func FirstFlexible(key int16) int16 {
 		return 5
 	case KeyDeleteTopics:
 		return 4
-	case KeyInitProducerID:
+	case KeyInitProducerID, KeyDeleteRecords:
 		return 2
 	case KeyDescribeCluster:
 		return 0
@@ -112,6 +115,8 @@ func Name(key int16) string {
 		return "CreateTopics"
 	case KeyDeleteTopics:
 		return "DeleteTopics"
+	case KeyDeleteRecords:
+		return "DeleteRecords"
 	case KeyInitProducerID:
 		return "InitProducerId"
 	case KeyDescribeCluster:
@@ -133,6 +138,8 @@ func newCold(key int16) Message {
 		return kmsg.NewPtrCreateTopicsRequest()
 	case KeyDeleteTopics:
 		return kmsg.NewPtrDeleteTopicsRequest()
+	case KeyDeleteRecords:
+		return kmsg.NewPtrDeleteRecordsRequest()
 	case KeyInitProducerID:
 		return kmsg.NewPtrInitProducerIDRequest()
 	case KeyDescribeCluster:
