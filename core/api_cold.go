@@ -35,6 +35,14 @@ func (b *Broker) onCold(now seam.Now, c *connection, r *conn.Request, fx *seam.E
 		b.initProducerID(now, c, slot, r, request, fx)
 	case *kmsg.DescribeClusterRequest:
 		b.cold(c.id, slot, r.Correlation, b.describeCluster(c, request), fx)
+	case *kmsg.OffsetForLeaderEpochRequest:
+		b.cold(c.id, slot, r.Correlation, b.offsetForLeaderEpoch(request), fx)
+	case *kmsg.DescribeLogDirsRequest:
+		b.cold(c.id, slot, r.Correlation, b.describeLogDirs(request), fx)
+	case *kmsg.DescribeProducersRequest:
+		b.cold(c.id, slot, r.Correlation, b.describeProducers(request), fx)
+	case *kmsg.DescribeTopicPartitionsRequest:
+		b.cold(c.id, slot, r.Correlation, b.describeTopicPartitions(request), fx)
 	case *kmsg.DeleteRecordsRequest:
 		b.deleteRecords(now, c, slot, r, request, fx)
 	default:

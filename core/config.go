@@ -11,6 +11,7 @@ type Config struct {
 	NodeID       int32
 	ClusterID    string
 	DirectoryIDs []meta.UUID // one per log directory, in the order of seam.Path.Dir
+	Directories  []string    // their names, as DescribeLogDirs tells them
 	Incarnation  meta.UUID   // of this start
 	Seed         [32]byte    // of all randomness: topic ids must not be guessable
 	Controller   controller.Config

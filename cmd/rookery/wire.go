@@ -193,6 +193,7 @@ func (n *node) config() (core.Config, error) {
 		}
 		c.DirectoryIDs = append(c.DirectoryIDs, directory)
 	}
+	c.Directories = s.Dirs
 	rand.Read(c.Incarnation[:]) // never fails
 	rand.Read(c.Seed[:])
 	c.Controller.ClusterID = c.ClusterID

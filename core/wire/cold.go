@@ -44,6 +44,14 @@ func (c *cursor) walk(key, version int16) {
 		c.walkInitProducerID(version)
 	case KeyDescribeCluster:
 		c.walkDescribeCluster(version)
+	case KeyOffsetForLeaderEpoch:
+		c.walkOffsetForLeaderEpoch(version)
+	case KeyDescribeLogDirs:
+		c.walkDescribeLogDirs()
+	case KeyDescribeProducers:
+		c.walkDescribeProducers()
+	case KeyDescribeTopicPartitions:
+		c.walkDescribeTopicPartitions()
 	}
 }
 

@@ -215,7 +215,7 @@ func TestApiVersionsOfNoVersion(t *testing.T) {
 	for version := int16(0); version <= 4; version++ {
 		answer := c.Ask(t, software("a", "1"), version).(*kmsg.ApiVersionsResponse)
 		require.Zero(t, answer.ErrorCode)
-		require.Len(t, answer.ApiKeys, 9)
+		require.Len(t, answer.ApiKeys, 14)
 		for _, key := range answer.ApiKeys {
 			oldest, newest := keyRange(key.ApiKey)
 			if key.ApiKey == 0 {
