@@ -217,7 +217,7 @@ func (b *Broker) describePartitions(name string, from, room int) (out kmsg.Descr
 	out.TopicID = t.ID
 	i := from
 	for ; i < len(t.Partitions) && i < from+room; i++ {
-		out.Partitions = append(out.Partitions, describePartition(&t.Partitions[i]))
+		out.Partitions = append(out.Partitions, describedPartition(&t.Partitions[i]))
 	}
 	if i < len(t.Partitions) {
 		return out, i
@@ -225,7 +225,7 @@ func (b *Broker) describePartitions(name string, from, room int) (out kmsg.Descr
 	return out, -1
 }
 
-func describePartition(p *meta.Partition) kmsg.DescribeTopicPartitionsResponseTopicPartition {
+func describedPartition(p *meta.Partition) kmsg.DescribeTopicPartitionsResponseTopicPartition {
 	x := kmsg.NewDescribeTopicPartitionsResponseTopicPartition()
 	x.Partition, x.LeaderID, x.LeaderEpoch = p.ID, p.Leader, p.LeaderEpoch
 	x.Replicas, x.ISR = p.Replicas, p.ISR

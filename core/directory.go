@@ -119,6 +119,9 @@ func (b *Broker) checkpoints(now seam.Now, fx *seam.Effects) {
 			continue
 		}
 		b.wantSync(now, p, fx)
+		if p.replica != nil && p.state == partitionOpen && p.replica.Log.RetrySnapshot() {
+			b.touch(p)
+		}
 		if p.begun && p.replica == nil && p.state == partitionRecovering && !p.identity.Busy() {
 			p.identity.Offer(encodeIdentity(p.id), fx)
 		}

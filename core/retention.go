@@ -95,7 +95,7 @@ func (b *Broker) startRefused(p *partition, fx *seam.Effects) {
 
 // noteTrimmed remembers a partition that has files below its log's start.
 func (b *Broker) noteTrimmed(p *partition) {
-	if !p.trimmed && p.replica.Log.Trimmed() {
+	if _, unsnapped := p.replica.Log.Unsnapped(); !p.trimmed && (unsnapped || p.replica.Log.Trimmed()) {
 		p.trimmed = true
 		b.trimmed = append(b.trimmed, p)
 	}
@@ -111,7 +111,7 @@ func (b *Broker) unlinkTrimmed(fx *seam.Effects) {
 	kept := b.trimmed[:0]
 	for i, p := range b.trimmed {
 		if p.trimmed = p.state == partitionOpen; p.trimmed && i < b.config.StepItems {
-			p.replica.Log.Unlink(lent, fx)
+			p.replica.Unlink(lent, fx)
 			p.trimmed = p.replica.Log.Trimmed()
 		}
 		if p.trimmed {

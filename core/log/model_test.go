@@ -113,9 +113,7 @@ func (r *rig) drain() {
 	if r.replica.Durable() {
 		require.LessOrEqual(r.t, high.Offset, l.Durable().Offset)
 	}
-	if l.Trimmed() {
-		l.Unlink(func(seam.File) bool { return false }, &r.fx)
-	}
+	r.replica.Unlink(func(seam.File) bool { return false }, &r.fx)
 	r.disk.queue(&r.fx)
 	r.fx.Reset()
 }
@@ -325,7 +323,7 @@ func (r *rig) learn(out *log.Recovered, least int64) {
 		epochs.Assign(batch.View(b.data).LeaderEpoch(), b.base)
 	}
 	if r.start > 0 {
-		return // of what was deleted, producers and epochs may be known or not
+		return // of what was deleted producers may be known or not
 	}
 	require.Equal(r.t, dumb.Digest(false), out.Producers.Digest(false), "producers: %s\nwant: %s", out.Producers, dumb)
 	require.Equal(r.t, len(epochs.List), len(out.Epochs.List), "%v %v", epochs, out.Epochs)

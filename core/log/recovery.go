@@ -259,10 +259,13 @@ func (r *Recovery) sortFile(e seam.Entry, snapshot int64) {
 		if r.request.Clean && r.out.segments[n-1].base == base {
 			r.want(smallFile{kind: suffix, offset: base, path: e.Path, size: e.Size})
 		}
-	case numbered && (suffix == ".snapshot" || suffix == ".window") && base == snapshot:
+	case numbered && (suffix == snapshotSuffix || suffix == windowSuffix) && base == snapshot:
+		r.noteSnapshot(base, suffix, e.Size)
 		r.want(smallFile{kind: suffix, offset: base, path: e.Path, size: e.Size})
-	case numbered && (suffix == ".snapshot" || suffix == ".window") && base < min(snapshot, r.request.LogStart):
+	case numbered && (suffix == snapshotSuffix || suffix == windowSuffix) && base < r.leastSnapshot():
 		r.junk = append(r.junk, e.Path)
+	case numbered:
+		r.noteSnapshot(base, suffix, e.Size)
 	case name == epochsFile || name == identityFile:
 		r.want(smallFile{kind: name, path: e.Path, size: e.Size})
 	}
@@ -273,6 +276,27 @@ func (r *Recovery) want(f smallFile) {
 		f.file = r.numbers.File()
 		r.small = append(r.small, f)
 	}
+}
+
+const (
+	snapshotSuffix = ".snapshot"
+	windowSuffix   = ".window"
+)
+
+// noteSnapshot: a segment has the producers' snapshot at its start.
+func (r *Recovery) noteSnapshot(base int64, suffix string, size int64) {
+	if s := r.segmentBased(base); s != nil && suffix == snapshotSuffix {
+		s.snapped = size > 0
+	}
+}
+
+// leastSnapshot is the least offset of a snapshot that is of use: between an older one and the log's first batch there
+// are batches missing.
+func (r *Recovery) leastSnapshot() int64 {
+	if len(r.out.segments) == 0 {
+		return r.request.LogStart
+	}
+	return r.out.segments[0].base
 }
 
 // giveIndex notes that a segment has an index file. What is in it is looked at when somebody needs it.
@@ -335,7 +359,7 @@ func (r *Recovery) snapshotOffset() int64 {
 	}
 	best := int64(-1)
 	for _, e := range r.request.Files {
-		if offset, suffix, ok := segmentName(leaf(e.Path)); ok && suffix == ".snapshot" && offset <= limit {
+		if offset, suffix, ok := segmentName(leaf(e.Path)); ok && suffix == snapshotSuffix && r.leastSnapshot() <= offset && offset <= limit {
 			best = max(best, offset)
 		}
 	}
@@ -533,7 +557,7 @@ func (r *Recovery) finish(fx *seam.Effects) {
 	for _, e := range r.request.Files {
 		offset, suffix, ok := segmentName(leaf(e.Path))
 		switch {
-		case !ok || suffix != ".snapshot" && suffix != ".window":
+		case !ok || suffix != snapshotSuffix && suffix != windowSuffix:
 		case offset > r.expected:
 			r.remove(e.Path, fx)
 		case offset == r.expected && len(r.out.segments) > 0 && r.segmentBased(offset) == nil: // right, but what is known now may be more: the next clean stop writes it anew

@@ -195,11 +195,62 @@ func (l *Log) Trimmed() bool { return len(l.trimmed) > 0 }
 // unlinksMax bounds what one call of Unlink asks for. Its completions bring the next call.
 const unlinksMax = 100
 
+// Unsnapped is where the log's first segment begins, if there is no snapshot of the producers as they were there: what
+// lies before is going, or has gone, and a start could not find out about them any more.
+func (l *Log) Unsnapped() (base int64, ok bool) {
+	if len(l.segments) == 0 || l.segments[0].base == 0 || l.segments[0].snapped || l.noSnapshot || l.snapshot.Busy() || !l.reopened || l.closed {
+		return 0, false
+	}
+	for i := range l.side {
+		if l.side[i].kind == sideBeside || l.side[i].kind == sideShut {
+			return 0, false // perhaps that one
+		}
+	}
+	return l.segments[0].base, true
+}
+
+// WriteSnapshot writes the snapshot that is missing.
+func (l *Log) WriteSnapshot(base int64, content []byte, fx *seam.Effects) {
+	l.snapshot.Path = l.path(base, snapshotSuffix)
+	l.snapshot.Offer(content, fx)
+}
+
+func (l *Log) snapshotWrote() {
+	if l.snapshot.Busy() {
+		return
+	}
+	l.noSnapshot = l.snapshot.Fault() != seam.OK
+	for i := range l.segments {
+		if s := &l.segments[i]; l.path(s.base, snapshotSuffix) == l.snapshot.Path {
+			s.snapped = !l.noSnapshot
+		}
+	}
+}
+
+// RetrySnapshot lets a snapshot that could not be written be tried again, and says whether there is one.
+func (l *Log) RetrySnapshot() (failed bool) {
+	failed, l.noSnapshot = l.noSnapshot, false
+	return failed
+}
+
+// noteSnapshot: the snapshot beside a closed segment was written, for the one behind it.
+func (l *Log) noteSnapshot(side sideOp, in *seam.Wrote) {
+	for i := range l.segments {
+		if s := &l.segments[i]; side.size > 0 && s.base > side.base {
+			s.snapped = s.snapped || in.Fault == seam.OK && in.Bytes == side.size
+			return
+		}
+	}
+}
+
 // Unlink removes the files of trimmed segments that are at rest. lent says whether an answer that is still to go out
-// names a file. Beside a segment go the producers' snapshots at its start: the next segment has its own, and that is
-// written before.
+// names a file. Beside a segment go the producers' snapshots at its start: the next one is there by then, unless the disk
+// is so full that it takes the room which this makes.
 func (l *Log) Unlink(lent func(seam.File) bool, fx *seam.Effects) {
 	n := 0
+	if s := &l.segments[0]; !s.snapped && !l.noSnapshot || l.snapshot.Busy() {
+		return
+	}
 	for n < len(l.trimmed) && n < unlinksMax && l.atRest(&l.trimmed[n]) && !lent(l.trimmed[n].file) {
 		s := &l.trimmed[n]
 		l.unlinkOr(s.file, s.opening, s.base, ".log", fx)

@@ -150,6 +150,7 @@ type sideOp struct {
 	kind sideKind
 	file seam.File
 	base int64
+	size int64 // of a snapshot
 }
 
 type sideKind uint8
@@ -219,6 +220,7 @@ func (l *Log) sideDone(side sideOp, in *seam.Wrote, fx *seam.Effects) {
 			s.timed = in.Fault == seam.OK && in.Bytes == s.timeBytes
 		}
 	case sideBeside:
+		l.noteSnapshot(side, in)
 		op := l.numbers.Op()
 		l.side = append(l.side, sideOp{op: op, kind: sideShut, base: side.base})
 		fx.Files = append(fx.Files, seam.FileOp{Op: op, Deed: seam.Close, File: side.file})
@@ -268,6 +270,9 @@ func (l *Log) CloseSegment(closed int64, fx *seam.Effects, beside ...Beside) {
 	l.writeIndexes(s, fx)
 	for _, b := range beside {
 		l.derived(0, l.path(s.next, b.Suffix), b.Content, s.base, sideBeside, fx)
+		if b.Suffix == snapshotSuffix {
+			l.side[len(l.side)-1].size = int64(len(b.Content))
+		}
 	}
 }
 
@@ -302,7 +307,7 @@ func (l *Log) derived(file seam.File, path seam.Path, content []byte, base int64
 
 // Busy says whether anything of this log is under way: a folder is removed only when it is not.
 func (l *Log) Busy() bool {
-	if l.planned.Len() > 0 || len(l.side) > 0 || l.opFolder != 0 || l.opRoot != 0 || l.opAge != 0 {
+	if l.planned.Len() > 0 || len(l.side) > 0 || l.opFolder != 0 || l.opRoot != 0 || l.opAge != 0 || l.snapshot.Busy() {
 		return true
 	}
 	for i := range l.trimmed {

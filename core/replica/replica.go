@@ -303,6 +303,16 @@ func (r *Replica) Expire(now seam.Now, keep log.Retention, fx *seam.Effects) (st
 	return start, pending
 }
 
+// Unlink removes what lies below the log's start (see Log.Unlink).
+func (r *Replica) Unlink(lent func(seam.File) bool, fx *seam.Effects) {
+	if base, missing := r.Log.Unsnapped(); missing {
+		r.Log.WriteSnapshot(base, r.Producers.AppendSnapshotBelow(nil, base), fx)
+	}
+	if r.Log.Trimmed() {
+		r.Log.Unlink(lent, fx)
+	}
+}
+
 // MoveStart makes the log begin at start, which is durable already.
 func (r *Replica) MoveStart(start int64, fx *seam.Effects) {
 	must.Be(start <= r.high.Offset, "R6: the log start never passes the high watermark")
