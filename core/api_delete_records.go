@@ -68,6 +68,8 @@ func (b *Broker) deleteUpTo(a awaited) wire.Code {
 		return code
 	case !t.config.Delete && t.config.Compact:
 		return wire.PolicyViolation
+	case !p.replica.Settled():
+		return wire.NotLeaderOrFollower // what the high watermark is, is not known yet: ask again
 	}
 	if a.offset == toHighWatermark {
 		a.offset = p.replica.High().Offset

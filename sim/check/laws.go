@@ -63,6 +63,12 @@ const (
 	TopicRegister
 	ProducerIDs
 	SmallLog
+
+	StartBelowEnd
+	StartNeverBack
+	BelowStartIsOut
+	StartHasReason
+	SearchFindsFirst
 	laws
 )
 

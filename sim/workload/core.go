@@ -27,8 +27,11 @@ func coreParts(p *Plan, tape *world.Tape) world.Parts {
 	return world.Parts{
 		Broker: func(life int) seam.Machine { return core.NewBroker(coreConfig(p, seeds, life)) },
 		Actor: func(to seam.Address) seam.Machine {
-			if to.Kind == seam.ToRecovery {
+			switch to.Kind {
+			case seam.ToRecovery:
 				return log.NewRecovery()
+			case seam.ToSearch:
+				return log.NewSearch()
 			}
 			return nil
 		},
@@ -59,6 +62,7 @@ func coreConfig(p *Plan, seeds *world.Stream, life int) core.Config {
 	set(&c.RecoveriesMax, p.RecoveriesMax)
 	set(&c.StepItems, p.StepItems)
 	set(&c.CheckpointEvery, seam.Mono(p.CheckpointMillis)*seam.Millisecond)
+	set(&c.RetentionCheckEvery, seam.Mono(p.Pruning.CheckMillis)*seam.Millisecond)
 	return c
 }
 
