@@ -198,13 +198,14 @@ func (b *Broker) keepLoaded(p bootOp, data []byte) bool {
 	case "points":
 		b.dirs[p.dir].keep(data, b.dirs[p.dir].points)
 	case "starts":
-		b.dirs[p.dir].keep(data, b.dirs[p.dir].startsAt)
+		d := &b.dirs[p.dir]
+		d.starts.written = d.keep(data, d.startsAt)
 	}
 	return true
 }
 
 // keep takes the lines of a checkpoint of offsets.
-func (d *directory) keep(data []byte, into map[string]map[int32]int64) {
+func (d *directory) keep(data []byte, into map[string]map[int32]int64) []log.PartitionOffset {
 	lines, _ := log.ParsePartitionOffsets(data)
 	d.point(lines)
 	for _, x := range lines {
@@ -213,6 +214,7 @@ func (d *directory) keep(data []byte, into map[string]map[int32]int64) {
 		}
 		into[x.Topic][x.Partition] = x.Offset
 	}
+	return lines
 }
 
 func (b *Broker) maybeLoadedAll(now seam.Now, fx *seam.Effects) {

@@ -262,7 +262,7 @@ func (b *Broker) settle(now seam.Now, fx *seam.Effects) {
 		}
 		b.writeStarts(&b.dirs[i], fx)
 	}
-	b.unlinkTrimmed(fx)
+	b.unlinkTrimmed(now, fx)
 	b.alarm(now, fx)
 }
 

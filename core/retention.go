@@ -41,7 +41,7 @@ func (b *Broker) writeStarts(d *directory, fx *seam.Effects) {
 		return
 	}
 	s.due = false
-	s.underWay, s.written = s.underWay[:0], s.written[:0]
+	s.written = s.written[:0]
 	for _, p := range b.partitions[1:] {
 		if p == nil || p.topic == nil || p.folder.Dir != d.number || p.startGoal == 0 || p.state == partitionDoomed || p.state == partitionRenaming {
 			continue
@@ -61,19 +61,18 @@ func (b *Broker) startsWritten(now seam.Now, d *directory, fx *seam.Effects) {
 		return
 	}
 	failed := s.file.Fault() != seam.OK
-	for _, x := range s.underWay {
-		p := x.partition
-		if p.state != partitionOpen || p.replica == nil || x.offset <= p.replica.Log.Start() {
-			continue
-		}
-		if failed {
+	lines := s.underWay
+	s.underWay = nil
+	b.turns.put(b.turns.each(len(lines), func(i int, _ seam.Now, fx *seam.Effects) {
+		p := lines[i].partition
+		switch {
+		case p.state != partitionOpen || p.replica == nil || lines[i].offset <= p.replica.Log.Start():
+		case failed:
 			b.startRefused(p, fx)
-		} else {
-			b.moveStart(p, x.offset, fx)
+		default:
+			b.moveStart(p, lines[i].offset, fx)
 		}
-	}
-	clear(s.underWay)
-	s.underWay = s.underWay[:0]
+	}))
 	if failed {
 		fx.Events = append(fx.Events, seam.Event{Kind: seam.WriteRefused, Text: startsFile + ": " + s.file.Fault().String()})
 	}
@@ -103,16 +102,17 @@ func (b *Broker) noteTrimmed(p *partition) {
 
 // unlinkTrimmed removes files below the logs' starts that nobody reads any more. A reply that was just emitted has still
 // to take hold of its files: of one Step's effects Files run first.
-func (b *Broker) unlinkTrimmed(fx *seam.Effects) {
+func (b *Broker) unlinkTrimmed(now seam.Now, fx *seam.Effects) {
 	if len(b.trimmed) == 0 || b.phase != phaseReady { // what is left is removed by the next start
 		return
 	}
 	lent := func(file seam.File) bool { return b.lent[file] > 0 || named(file, fx) }
 	kept := b.trimmed[:0]
-	for i, p := range b.trimmed {
-		if p.trimmed = p.state == partitionOpen; p.trimmed && i < b.config.StepItems {
-			p.replica.Unlink(lent, fx)
-			p.trimmed = p.replica.Log.Trimmed()
+	for _, p := range b.trimmed {
+		if p.trimmed = p.state == partitionOpen; p.trimmed && b.turns.room > 0 {
+			p.replica.Unlink(b.turns.take, lent, fx)
+			_, unsnapped := p.replica.Log.Unsnapped()
+			p.trimmed = unsnapped || p.replica.Log.Trimmed()
 		}
 		if p.trimmed {
 			kept = append(kept, p)
@@ -120,6 +120,9 @@ func (b *Broker) unlinkTrimmed(fx *seam.Effects) {
 	}
 	clear(b.trimmed[len(kept):])
 	b.trimmed = kept
+	if b.turns.room == 0 && len(kept) > 0 {
+		fx.Wake(now.Mono)
+	}
 }
 
 // named says whether a reply of this Step has a range of the file.
@@ -146,10 +149,9 @@ func (b *Broker) expireLogs(now seam.Now, fx *seam.Effects) {
 		return
 	}
 	b.sweep.next = max(b.sweep.next, 1)
-	for n := 0; n < b.config.StepItems && b.sweep.next < len(b.partitions); b.sweep.next++ {
-		n++
+	for ; b.sweep.next < len(b.partitions) && b.turns.take(); b.sweep.next++ {
 		if p := b.partitions[b.sweep.next]; p != nil {
-			n += b.expire(now, p, fx)
+			b.expire(now, p, fx)
 		}
 	}
 	if b.sweep.next >= len(b.partitions) {
@@ -157,10 +159,10 @@ func (b *Broker) expireLogs(now seam.Now, fx *seam.Effects) {
 	}
 }
 
-// expire looks over one log, and says how many segments that were.
-func (b *Broker) expire(now seam.Now, p *partition, fx *seam.Effects) int {
+// expire looks over one log.
+func (b *Broker) expire(now seam.Now, p *partition, fx *seam.Effects) {
 	if p.state != partitionOpen || p.topic == nil || b.phase != phaseReady {
-		return 0
+		return
 	}
 	c := &p.topic.config
 	start, pending := p.replica.Expire(now, log.Retention{Delete: c.Delete, Millis: c.RetentionMillis, Bytes: c.RetentionBytes}, fx)
@@ -169,7 +171,6 @@ func (b *Broker) expire(now seam.Now, p *partition, fx *seam.Effects) int {
 		b.askAge(now, p, fx)
 	}
 	b.touch(p)
-	return p.replica.Log.SegmentCount()
 }
 
 // askAge finds out how old the segment is at which retention has stopped.

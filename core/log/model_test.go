@@ -113,7 +113,7 @@ func (r *rig) drain() {
 	if r.replica.Durable() {
 		require.LessOrEqual(r.t, high.Offset, l.Durable().Offset)
 	}
-	r.replica.Unlink(func(seam.File) bool { return false }, &r.fx)
+	r.replica.Unlink(func() bool { return true }, func(seam.File) bool { return false }, &r.fx)
 	r.disk.queue(&r.fx)
 	r.fx.Reset()
 }

@@ -76,9 +76,6 @@ func (l *Log) Size() (n int64) {
 	return n
 }
 
-// SegmentCount is how many segments the log has.
-func (l *Log) SegmentCount() int { return len(l.segments) }
-
 // Age asks for what Expire waits for: the last entry of the segment's .timeindex. Where there is none to be trusted it
 // hands out the Search that finds it out; the caller numbers it and brings the answer to Aged.
 func (l *Log) Age(fx *seam.Effects) *SearchRequest {
@@ -192,9 +189,6 @@ func (l *Log) trim() {
 // Trimmed says whether files below the log's start wait for their Unlink.
 func (l *Log) Trimmed() bool { return len(l.trimmed) > 0 }
 
-// unlinksMax bounds what one call of Unlink asks for. Its completions bring the next call.
-const unlinksMax = 100
-
 // Unsnapped is where the log's first segment begins, if there is no snapshot of the producers as they were there: what
 // lies before is going, or has gone, and a start could not find out about them any more.
 func (l *Log) Unsnapped() (base int64, ok bool) {
@@ -245,13 +239,13 @@ func (l *Log) noteSnapshot(side sideOp, in *seam.Wrote) {
 
 // Unlink removes the files of trimmed segments that are at rest. lent says whether an answer that is still to go out
 // names a file. Beside a segment go the producers' snapshots at its start: the next one is there by then, unless the disk
-// is so full that it takes the room which this makes.
-func (l *Log) Unlink(lent func(seam.File) bool, fx *seam.Effects) {
+// is so full that it takes the room which this makes. take says whether there is room for another segment in this Step.
+func (l *Log) Unlink(take func() bool, lent func(seam.File) bool, fx *seam.Effects) {
 	n := 0
 	if s := &l.segments[0]; !s.snapped && !l.noSnapshot || l.snapshot.Busy() {
 		return
 	}
-	for n < len(l.trimmed) && n < unlinksMax && l.atRest(&l.trimmed[n]) && !lent(l.trimmed[n].file) {
+	for n < len(l.trimmed) && l.atRest(&l.trimmed[n]) && !lent(l.trimmed[n].file) && take() {
 		s := &l.trimmed[n]
 		l.unlinkOr(s.file, s.opening, s.base, ".log", fx)
 		l.unlinkOr(s.indexFile, false, s.base, ".index", fx)

@@ -304,12 +304,12 @@ func (r *Replica) Expire(now seam.Now, keep log.Retention, fx *seam.Effects) (st
 }
 
 // Unlink removes what lies below the log's start (see Log.Unlink).
-func (r *Replica) Unlink(lent func(seam.File) bool, fx *seam.Effects) {
-	if base, missing := r.Log.Unsnapped(); missing {
+func (r *Replica) Unlink(take func() bool, lent func(seam.File) bool, fx *seam.Effects) {
+	if base, missing := r.Log.Unsnapped(); missing && take() {
 		r.Log.WriteSnapshot(base, r.Producers.AppendSnapshotBelow(nil, base), fx)
 	}
 	if r.Log.Trimmed() {
-		r.Log.Unlink(lent, fx)
+		r.Log.Unlink(take, lent, fx)
 	}
 }
 

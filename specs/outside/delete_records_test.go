@@ -225,3 +225,29 @@ func segmentsOf(t *testing.T, dir, topic string) (n int) {
 	}
 	return n
 }
+
+// TestStartsOfTopicsThatAreGone: a topic that is made again under the name of one that was deleted does not begin where
+// that one did, though checkpoints spoke of it when both had gone.
+func TestStartsOfTopicsThatAreGone(t *testing.T) {
+	dir := t.TempDir()
+	n := Start(t, binaryPath, dir)
+	c, _, _ := filled(t, n, "data")
+	_, code := deletedUpTo(c.Ask(t, Delete("data", 0, 14), 2))
+	require.Zero(t, code)
+	n.Kill()
+	n = Start(t, binaryPath, dir)
+	c = Dial(t, n)
+	gone := kmsg.NewPtrDeleteTopicsRequest()
+	gone.TopicNames, gone.TimeoutMillis = []string{"data"}, 10_000
+	require.Zero(t, c.Ask(t, gone, 5).(*kmsg.DeleteTopicsResponse).Topics[0].ErrorCode)
+	Await(t, func() bool {
+		points, err := os.ReadFile(filepath.Join(dir, "recovery-point-offset-checkpoint"))
+		return err == nil && len(points) > 0 && !strings.Contains(string(points), "\ndata 0")
+	}, "the recovery points do not speak of it any more")
+	id := Create(t, c, "data")
+	require.Zero(t, partitionOf(c.Ask(t, Produce("data", id, 0, -1, Three()), 13)).ErrorCode)
+	n.Kill()
+	c = Dial(t, Start(t, binaryPath, dir))
+	require.EqualValues(t, 3, End(t, c, "data", 0))
+	require.EqualValues(t, 0, offsetOf(t, c, "data", -2))
+}
