@@ -117,13 +117,18 @@ type smallFile struct {
 	file   seam.File
 }
 
+// taken is the producers' state at an offset, in two files.
+type taken struct {
+	offset           int64
+	snapshot, window []byte
+}
+
 type smallFiles struct {
 	identity  string // the topic id of partition.metadata
 	epochs    Epochs
 	epochsOK  bool
-	snapshot  []byte
-	snapshot0 int64 // offset it was taken at
-	window    []byte
+	newest    taken // the producers, as the walk may start from them
+	least     taken // the same at the log's first batch, for when those cannot be read
 	firstTime int64 // of the last segment
 }
 
@@ -259,7 +264,7 @@ func (r *Recovery) sortFile(e seam.Entry, snapshot int64) {
 		if r.request.Clean && r.out.segments[n-1].base == base {
 			r.want(smallFile{kind: suffix, offset: base, path: e.Path, size: e.Size})
 		}
-	case numbered && (suffix == snapshotSuffix || suffix == windowSuffix) && base == snapshot:
+	case numbered && (suffix == snapshotSuffix || suffix == windowSuffix) && (base == snapshot || base == r.leastSnapshot()):
 		r.noteSnapshot(base, suffix, e.Size)
 		r.want(smallFile{kind: suffix, offset: base, path: e.Path, size: e.Size})
 	case numbered && (suffix == snapshotSuffix || suffix == windowSuffix) && base < r.leastSnapshot():
@@ -440,10 +445,11 @@ func (r *Recovery) keep(f *smallFile, data []byte) {
 		r.identify(data)
 	case epochsFile:
 		r.loaded.epochs, r.loaded.epochsOK = ParseEpochs(data)
-	case ".snapshot":
-		r.loaded.snapshot, r.loaded.snapshot0 = slices.Clone(data), f.offset
-	case ".window":
-		r.loaded.window = slices.Clone(data)
+	case snapshotSuffix:
+		at := r.takenAt(f.offset)
+		at.offset, at.snapshot = f.offset, slices.Clone(data)
+	case windowSuffix:
+		r.takenAt(f.offset).window = slices.Clone(data)
 	case ".index":
 		s := r.segmentBased(f.offset)
 		s.index.Offsets, _ = ParseOffsets(data, s.size)
@@ -451,6 +457,13 @@ func (r *Recovery) keep(f *smallFile, data []byte) {
 		s := r.segmentBased(f.offset)
 		s.index.Times, _ = ParseTimes(data)
 	}
+}
+
+func (r *Recovery) takenAt(offset int64) *taken {
+	if offset == r.snapshotOffset() {
+		return &r.loaded.newest
+	}
+	return &r.loaded.least
 }
 
 // identify reads a partition.metadata file. It was made durable before the folder took a batch, so one that says
@@ -538,8 +551,8 @@ func (r *Recovery) finish(fx *seam.Effects) {
 	if r.expected < r.request.LogStart || len(r.out.segments) == 0 && r.request.LogStart > 0 {
 		r.beginAtStart(fx)
 	}
-	if r.loaded.snapshot != nil && r.loaded.snapshot0 > r.expected {
-		r.loaded.snapshot, r.request.Clean = nil, false // it speaks of another log
+	if r.loaded.newest.snapshot != nil && r.loaded.newest.offset > r.expected {
+		r.loaded.newest.snapshot, r.request.Clean = nil, false // it speaks of another log
 		r.phase = walking
 		r.startWalk()
 		r.goOn(fx)

@@ -99,13 +99,16 @@ func (r *Recovery) trustIndex(s *segment) bool {
 // restoreProducers loads the snapshot and says from which offset on batches must be replayed.
 func (r *Recovery) restoreProducers(first int64) int64 {
 	r.out.Producers = producer.New()
-	if r.loaded.snapshot == nil || r.out.Producers.Load(r.now, r.loaded.snapshot0, r.loaded.snapshot) != nil {
-		return first
+	for _, t := range [...]*taken{&r.loaded.newest, &r.loaded.least} {
+		if t.snapshot == nil || r.out.Producers.Load(r.now, t.offset, t.snapshot) != nil {
+			continue
+		}
+		if t.window != nil && r.out.Producers.LoadWindows(t.offset, t.window) != nil {
+			t.window = nil // advisory: without it one batch a producer is remembered
+		}
+		return t.offset
 	}
-	if r.loaded.window != nil && r.out.Producers.LoadWindows(r.loaded.snapshot0, r.loaded.window) != nil {
-		r.loaded.window = nil // advisory: without it one batch a producer is remembered
-	}
-	return r.loaded.snapshot0
+	return first
 }
 
 func (r *Recovery) indexBelow(offset int64) int {
