@@ -175,6 +175,9 @@ func (l *Log) markOfStart() Mark {
 func (l *Log) trim() {
 	n := 0
 	for n+1 < len(l.segments) && l.segments[n].next <= l.start && l.segments[n+1].birth != 0 {
+		if l.segments[n].rebuilt {
+			l.remade-- // nobody needs its index any more
+		}
 		n++
 	}
 	if n == 0 {
