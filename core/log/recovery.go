@@ -575,6 +575,11 @@ func (r *Recovery) finish(fx *seam.Effects) {
 			r.remove(e.Path, fx)
 		case offset == r.expected && len(r.out.segments) > 0 && r.segmentBased(offset) == nil: // right, but what is known now may be more: the next clean stop writes it anew
 			r.fileOp(forJunk, 0, seam.FileOp{Deed: seam.Remove, Path: e.Path}, fx)
+		case offset > r.replay: // an earlier life may have known less than what the walk has found
+			if s := r.segmentBased(offset); s != nil {
+				s.snapped = false
+			}
+			r.fileOp(forJunk, 0, seam.FileOp{Deed: seam.Remove, Path: e.Path}, fx)
 		}
 	}
 	if len(r.pending) == 0 {

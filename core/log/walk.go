@@ -43,7 +43,7 @@ func (r *Recovery) startWalk() {
 	r.walk = walk{first: true, epoch: -1}
 	r.out.recent, r.out.Epochs = recent{}, Epochs{}
 	if n == 0 {
-		r.restoreProducers(0)
+		r.replay = r.restoreProducers(0)
 		return
 	}
 	first := r.out.segments[0].base
