@@ -35,6 +35,16 @@ func (b *Broker) onCold(now seam.Now, c *connection, r *conn.Request, fx *seam.E
 		b.initProducerID(now, c, slot, r, request, fx)
 	case *kmsg.DescribeClusterRequest:
 		b.cold(c.id, slot, r.Correlation, b.describeCluster(c, request), fx)
+	case *kmsg.OffsetForLeaderEpochRequest:
+		b.cold(c.id, slot, r.Correlation, b.offsetForLeaderEpoch(request), fx)
+	case *kmsg.DescribeLogDirsRequest:
+		b.cold(c.id, slot, r.Correlation, b.describeLogDirs(request), fx)
+	case *kmsg.DescribeProducersRequest:
+		b.cold(c.id, slot, r.Correlation, b.describeProducers(request), fx)
+	case *kmsg.DescribeTopicPartitionsRequest:
+		b.cold(c.id, slot, r.Correlation, b.describeTopicPartitions(request), fx)
+	case *kmsg.DeleteRecordsRequest:
+		b.deleteRecords(now, c, slot, r, request, fx)
 	default:
 		b.answer(c.id, slot, conn.Answer{Then: seam.CloseNow}, fx)
 	}
@@ -364,7 +374,7 @@ func (b *Broker) listOffsets(now seam.Now, c *connection, slot conn.Slot, r *con
 	l := &listing{conn: c.id, slot: slot, corr: r.Correlation, answer: answer, open: 1}
 	i, j := -1, 0
 	var at map[int32]places
-	b.inTurns(now, c, func(_ seam.Now, fx *seam.Effects) bool {
+	b.inTurns(now, c, func(now seam.Now, fx *seam.Effects) bool {
 		for {
 			if i+1 == len(request.Topics) && (i < 0 || j == len(request.Topics[i].Partitions)) {
 				b.listed(l, fx)
@@ -375,7 +385,7 @@ func (b *Broker) listOffsets(now seam.Now, c *connection, slot conn.Slot, r *con
 			}
 			if i >= 0 && j < len(request.Topics[i].Partitions) {
 				t := &request.Topics[i]
-				b.listPartition(l, i, t, j, at[t.Partitions[j].Partition], request, fx)
+				b.listPartition(now, l, i, t, j, at[t.Partitions[j].Partition], request, fx)
 				j++
 				continue
 			}
@@ -394,7 +404,7 @@ func (b *Broker) listed(l *listing, fx *seam.Effects) {
 	}
 }
 
-func (b *Broker) listPartition(l *listing, i int, t *kmsg.ListOffsetsRequestTopic, j int, at places, request *kmsg.ListOffsetsRequest, fx *seam.Effects) {
+func (b *Broker) listPartition(now seam.Now, l *listing, i int, t *kmsg.ListOffsetsRequestTopic, j int, at places, request *kmsg.ListOffsetsRequest, fx *seam.Effects) {
 	asked := &t.Partitions[j]
 	out := kmsg.NewListOffsetsResponseTopicPartition()
 	out.Partition, out.Offset, out.Timestamp, out.LeaderEpoch = asked.Partition, -1, -1, -1
@@ -412,7 +422,7 @@ func (b *Broker) listPartition(l *listing, i int, t *kmsg.ListOffsetsRequestTopi
 	case request.IsolationLevel < 0 || request.IsolationLevel > 1:
 		out.ErrorCode = int16(wire.InvalidRequest)
 	default:
-		out.ErrorCode = int16(b.listOne(l, i, p, asked, request, &out, fx))
+		out.ErrorCode = int16(b.listOne(now, l, i, p, asked, request, &out, fx))
 	}
 	l.answer.Topics[i].Partitions = append(l.answer.Topics[i].Partitions, out)
 }
@@ -432,7 +442,7 @@ func placesOf(t *kmsg.ListOffsetsRequestTopic) map[int32]places {
 	return all
 }
 
-func (b *Broker) listOne(l *listing, i int, p *partition, asked *kmsg.ListOffsetsRequestTopicPartition, request *kmsg.ListOffsetsRequest, out *kmsg.ListOffsetsResponseTopicPartition, fx *seam.Effects) wire.Code {
+func (b *Broker) listOne(now seam.Now, l *listing, i int, p *partition, asked *kmsg.ListOffsetsRequestTopicPartition, request *kmsg.ListOffsetsRequest, out *kmsg.ListOffsetsResponseTopicPartition, fx *seam.Effects) wire.Code {
 	r := p.replica
 	if asked.CurrentLeaderEpoch >= 0 && asked.CurrentLeaderEpoch < r.Epoch() {
 		return wire.FencedLeaderEpoch
@@ -460,7 +470,7 @@ func (b *Broker) listOne(l *listing, i int, p *partition, asked *kmsg.ListOffset
 		b.place(out, request.Version, r.High().Offset, r.Epoch())
 		return wire.None
 	}
-	b.search(l, i, len(l.answer.Topics[i].Partitions), p, asked.Timestamp, fx)
+	b.search(now, l, i, len(l.answer.Topics[i].Partitions), p, asked.Timestamp, fx)
 	return wire.None
 }
 
@@ -493,27 +503,32 @@ func servedSpecial(version int16, timestamp int64) wire.Code {
 }
 
 // search sends the question to a machine of its own: it has to read records.
-func (b *Broker) search(l *listing, i, j int, p *partition, timestamp int64, fx *seam.Effects) {
+func (b *Broker) search(now seam.Now, l *listing, i, j int, p *partition, timestamp int64, fx *seam.Effects) {
 	l.open++
 	p.reads++
 	b.asked.Push(searchFor{listing: l, topic: i, partition: j, target: p, timestamp: timestamp})
-	b.startSearches(fx)
+	b.startSearches(now, fx)
 }
 
 // searchesMax bounds the machines that one client's questions can make: each holds a copy of a sparse index.
 const searchesMax = 16
 
-func (b *Broker) startSearches(fx *seam.Effects) {
+func (b *Broker) startSearches(now seam.Now, fx *seam.Effects) {
 	for len(b.searching) < searchesMax && b.asked.Len() > 0 {
 		s := b.asked.Pop()
 		b.searches++
 		if s.target.state != partitionOpen {
-			b.found(s, &log.Searched{Fault: seam.Gone}, fx)
+			b.found(now, s, &log.Searched{Fault: seam.Gone}, fx)
 			continue
 		}
-		_, limit := b.Readable(s.target.number)
-		request := s.target.replica.Log.SearchRequest(limit)
-		request.ID, request.Timestamp, request.Latest = b.searches, s.timestamp, s.timestamp == maxTimestamp
+		request := s.age
+		if request == nil {
+			_, limit := b.Readable(s.target.number)
+			request = s.target.replica.Log.SearchRequest(limit)
+			request.Timestamp, request.Latest = s.timestamp, s.timestamp == maxTimestamp
+			s.start = s.target.replica.Log.Start()
+		}
+		request.ID = b.searches
 		b.searching[request.ID] = s
 		fx.Sends = append(fx.Sends, seam.Send{To: seam.Address{Kind: seam.ToSearch, ID: request.ID}, Body: request})
 	}
@@ -525,19 +540,38 @@ type searchFor struct {
 	topic, partition int
 	target           *partition
 	timestamp        int64
+	start            int64              // where the log began when it was asked
+	age              *log.SearchRequest // instead: retention asks how old a segment is
 }
 
-func (b *Broker) searched(found *log.Searched, fx *seam.Effects) {
+func (b *Broker) searched(now seam.Now, found *log.Searched, fx *seam.Effects) {
 	s := b.searching[found.ID]
 	delete(b.searching, found.ID)
-	b.found(s, found, fx)
-	b.startSearches(fx)
+	b.found(now, s, found, fx)
+	b.startSearches(now, fx)
+}
+
+// deleted says whether what a search has found, or looked for, was deleted meanwhile: then it is asked again.
+func (s *searchFor) deleted(found *log.Searched) bool {
+	if s.age != nil || s.target.state != partitionOpen {
+		return false
+	}
+	start := s.target.replica.Log.Start()
+	return start > s.start && (found.Fault != seam.OK || found.Found && found.Offset < start)
 }
 
 // found writes a search's answer into its listing.
-func (b *Broker) found(s searchFor, found *log.Searched, fx *seam.Effects) {
+func (b *Broker) found(now seam.Now, s searchFor, found *log.Searched, fx *seam.Effects) {
+	if s.deleted(found) {
+		b.asked.Push(s)
+		return
+	}
 	s.target.reads--
 	b.touch(s.target)
+	if s.age != nil {
+		b.aged(now, s.target, found, fx)
+		return
+	}
 	out := &s.listing.answer.Topics[s.topic].Partitions[s.partition]
 	switch {
 	case found.Fault == seam.Gone:

@@ -209,7 +209,10 @@ func (b *Broker) fetchLoaded(now seam.Now, i uint32, in *seam.Loaded, fx *seam.E
 		var want log.Want
 		p.Cursor, p.Next, want = target.replica.Log.Loaded(p.Cursor, p.Next, in)
 		b.read(i, j, want, fx)
-		if p.Next == log.Unreadable {
+		switch {
+		case p.Next == log.Unreadable && p.Offset < target.replica.Log.Start():
+			p.Next, p.Code = log.AtEnd, wire.OffsetOutOfRange // deleted meanwhile
+		case p.Next == log.Unreadable:
 			p.Code = wire.KafkaStorageError
 			why := "no batch where one should be"
 			if in.Fault != seam.OK {
@@ -269,6 +272,9 @@ func (b *Broker) refresh(f *fetchSlot) (stale bool) {
 			continue
 		}
 		high := target.replica.High().Offset
+		if p.Code == wire.None && p.Offset < target.replica.Log.Start() {
+			p.Code = wire.OffsetOutOfRange
+		}
 		if p.Code == wire.None && p.Next == log.AtEnd && p.Offset < high {
 			stale = true // answered now, it is answered as it was: nothing below the high watermark of then
 			continue

@@ -116,6 +116,8 @@ func (b *Broker) sortEntry(e seam.Entry, fx *seam.Effects) {
 		b.await("marker", e.Path, fx)
 	case folder == recoveryFile:
 		b.load("points", e, fx)
+	case folder == startsFile:
+		b.load("starts", e, fx)
 	}
 }
 
@@ -194,17 +196,25 @@ func (b *Broker) keepLoaded(p bootOp, data []byte) bool {
 		b.boot.state = state
 		return err == nil
 	case "points":
-		lines, _ := log.ParsePartitionOffsets(data)
-		points := b.dirs[p.dir].points
-		b.dirs[p.dir].point(lines)
-		for _, x := range lines {
-			if points[x.Topic] == nil {
-				points[x.Topic] = map[int32]int64{}
-			}
-			points[x.Topic][x.Partition] = x.Offset
-		}
+		b.dirs[p.dir].keep(data, b.dirs[p.dir].points)
+	case "starts":
+		d := &b.dirs[p.dir]
+		d.starts.written = d.keep(data, d.startsAt)
 	}
 	return true
+}
+
+// keep takes the lines of a checkpoint of offsets.
+func (d *directory) keep(data []byte, into map[string]map[int32]int64) []log.PartitionOffset {
+	lines, _ := log.ParsePartitionOffsets(data)
+	d.point(lines)
+	for _, x := range lines {
+		if into[x.Topic] == nil {
+			into[x.Topic] = map[int32]int64{}
+		}
+		into[x.Topic][x.Partition] = x.Offset
+	}
+	return lines
 }
 
 func (b *Broker) maybeLoadedAll(now seam.Now, fx *seam.Effects) {
@@ -249,7 +259,7 @@ func (b *Broker) recover(p *partition, fx *seam.Effects) {
 		To: seam.Address{Kind: seam.ToRecovery, ID: b.boot.nextID},
 		Body: &log.RecoveryRequest{
 			Topic: p.name(), Partition: p.index, Folder: p.folder, TopicID: id, Files: files, First: first,
-			Clean: d.clean, RecoveryPoint: p.point, Config: config,
+			Clean: d.clean, RecoveryPoint: p.point, LogStart: p.startGoal, Config: config,
 		},
 	})
 }
@@ -259,7 +269,7 @@ func (b *Broker) onMail(now seam.Now, in *seam.Mail, fx *seam.Effects) {
 	case *log.Recovered:
 		b.recovered(now, in.From, body, fx)
 	case *log.Searched:
-		b.searched(body, fx)
+		b.searched(now, body, fx)
 	}
 }
 
@@ -323,7 +333,7 @@ func (b *Broker) unrecovered(p *partition, out *log.Recovered, fx *seam.Effects)
 func (b *Broker) removeForeign(p *partition, fx *seam.Effects) {
 	gone := &partition{topic: p.topic, index: p.index, folder: p.folder, state: partitionRenaming, deletion: &proposal{kind: proposedBySelf, open: 1}}
 	b.doomed[p.folder.Name]++
-	p.point = 0
+	p.point, p.startGoal = 0, 0
 	b.doomedRename(gone, fx)
 }
 

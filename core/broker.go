@@ -78,6 +78,8 @@ type Broker struct {
 	timers   timer.Queue[uint32]     // of parked fetches
 	early    ordered.Ring[seam.Conn] // whose requests came before the broker was ready
 	touched  []*partition            // by this Step
+	trimmed  []*partition            // with files below their log's start
+	sweep    sweep                   // of retention
 	frames   int64                   // bytes of client frames in memory
 	lent     map[seam.File]int       // ranges of answers that wait in their slots
 	awaited  map[seam.File]*removal  // deletions that wait for a file to leave lent
@@ -229,8 +231,14 @@ func (b *Broker) failSync(owner uint32, fault seam.Fault, fx *seam.Effects) {
 }
 
 func (b *Broker) onLoaded(now seam.Now, in *seam.Loaded, fx *seam.Effects) {
-	if o := owner(in.Op); o&ownerFetch != 0 {
+	o := owner(in.Op)
+	if o&ownerFetch != 0 {
 		b.fetchLoaded(now, o&^ownerFetch, in, fx)
+		return
+	}
+	if o != ownerBroker && b.partitions[o].replica.Log.AgeLoaded(in) {
+		b.touch(b.partitions[o])
+		b.expire(now, b.partitions[o], fx)
 		return
 	}
 	b.bootLoaded(now, in, fx)
@@ -252,7 +260,9 @@ func (b *Broker) settle(now seam.Now, fx *seam.Effects) {
 		if b.dirs[i].queue.Len() > 0 {
 			b.startSyncs(now, &b.dirs[i], fx)
 		}
+		b.writeStarts(&b.dirs[i], fx)
 	}
+	b.unlinkTrimmed(now, fx)
 	b.alarm(now, fx)
 }
 
@@ -302,6 +312,7 @@ func (b *Broker) drainReplica(now seam.Now, p *partition, fx *seam.Effects) {
 	}
 	b.countUnsynced(p, fx)
 	b.wantSync(now, p, fx)
+	b.noteTrimmed(p)
 	b.maybeRemoved(p, fx)
 }
 
@@ -313,7 +324,7 @@ func (b *Broker) fail(dir int32, fault seam.Fault, fx *seam.Effects) {
 
 // due says whether ring would find anything.
 func (b *Broker) due(now seam.Now) bool {
-	return b.wakes.Len() > 0 || b.turns.later.Len() > 0 || min(b.timers.Next(), b.parkedAt, b.checkpointAt) <= now.Mono
+	return b.wakes.Len() > 0 || b.turns.later.Len() > 0 || min(b.timers.Next(), b.parkedAt, b.checkpointAt, b.sweep.at) <= now.Mono
 }
 
 // ring works off what is due: woken fetches, deadlines, checkpoints.
@@ -333,16 +344,18 @@ func (b *Broker) ring(now seam.Now, fx *seam.Effects) {
 	}
 	b.turns.work(now, fx)
 	b.sweepProduces(now, fx)
+	b.expireLogs(now, fx)
 	b.checkpoints(now, fx)
 }
 
 func (b *Broker) alarm(now seam.Now, fx *seam.Effects) {
-	if b.wakes.Len() > 0 || b.turns.later.Len() > 0 || b.boot.more || len(b.unlent) > 0 {
+	if b.wakes.Len() > 0 || b.turns.later.Len() > 0 || b.boot.more || len(b.unlent) > 0 || b.sweep.next > 0 {
 		fx.Wake(now.Mono)
 	}
 	fx.Wake(b.timers.Next())
 	fx.Wake(b.parkedAt)
 	if b.phase == phaseReady {
 		fx.Wake(b.checkpointAt)
+		fx.Wake(b.sweep.at)
 	}
 }

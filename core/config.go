@@ -11,6 +11,7 @@ type Config struct {
 	NodeID       int32
 	ClusterID    string
 	DirectoryIDs []meta.UUID // one per log directory, in the order of seam.Path.Dir
+	Directories  []string    // their names, as DescribeLogDirs tells them
 	Incarnation  meta.UUID   // of this start
 	Seed         [32]byte    // of all randomness: topic ids must not be guessable
 	Controller   controller.Config
@@ -31,6 +32,9 @@ type Config struct {
 	RecoveriesMax   int       // under way at once
 	CheckpointEvery seam.Mono // recovery points and high watermarks
 	StepItems       int       // partitions, topics, requests that one Step works off
+
+	RetentionCheckEvery seam.Mono // log.retention.check.interval.ms
+	InitialTaskDelay    seam.Mono // log.initial.task.delay.ms: of the first of those
 }
 
 // DefaultConfig is Kafka's, where Kafka has the thing; durable.
@@ -40,6 +44,7 @@ func DefaultConfig() Config {
 		AutoCreateTopics: true, FetchBytesMax: 55 << 20, ProducerExpiry: 86400 * seam.Second,
 		ConnectionBytes: 4 << 20, FrameBytes: 256 << 20, ReplyBytes: 64 << 20, UnsyncedBytes: 16 << 20,
 		SyncsMax: 8, RecoveriesMax: 4, CheckpointEvery: 5 * seam.Second,
-		StepItems: 1000,
+		StepItems:           1000,
+		RetentionCheckEvery: 300 * seam.Second, InitialTaskDelay: 30 * seam.Second,
 	}
 }

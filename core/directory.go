@@ -19,6 +19,8 @@ type directory struct {
 	blocked                 []*partition                      // new ones that wait until they do not
 	recovery                log.Replacement                   // recovery-point-offset-checkpoint
 	high                    log.Replacement                   // replication-offset-checkpoint
+	starts                  logStarts                         // log-start-offset-checkpoint
+	startsAt                map[string]map[int32]int64        // log starts at the start
 	marker                  log.Replacement                   // .kafka_cleanshutdown
 	lastPoints, lastHigh    string                            // what the checkpoints say
 	renamed, syncingRenames []*removal                        // doomed folders: the Sync under way covers the latter
@@ -37,6 +39,8 @@ func newDirectory(number int32, numbers *log.Numbers) directory {
 		number:   number,
 		pointed:  map[string]bool{},
 		points:   map[string]map[int32]int64{},
+		startsAt: map[string]map[int32]int64{},
+		starts:   logStarts{file: log.Replacement{Path: at(startsFile), Durable: true, Numbers: numbers}},
 		recovery: log.Replacement{Path: at(recoveryFile), Durable: true, Numbers: numbers},
 		high:     log.Replacement{Path: at(highFile), Numbers: numbers},
 		marker:   log.Replacement{Path: at(cleanFile), Durable: true, Numbers: numbers},
@@ -115,6 +119,9 @@ func (b *Broker) checkpoints(now seam.Now, fx *seam.Effects) {
 			continue
 		}
 		b.wantSync(now, p, fx)
+		if p.replica != nil && p.state == partitionOpen && p.replica.Log.RetrySnapshot() {
+			b.touch(p)
+		}
 		if p.begun && p.replica == nil && p.state == partitionRecovering && !p.identity.Busy() {
 			p.identity.Offer(encodeIdentity(p.id), fx)
 		}
@@ -127,6 +134,7 @@ func (b *Broker) checkpoints(now seam.Now, fx *seam.Effects) {
 
 func (b *Broker) checkpoint(d *directory, fx *seam.Effects) {
 	b.checkpointPoints(d, (len(d.blocked) > 0 || d.recovery.Fault() != seam.OK) && !d.recovery.Busy(), fx)
+	d.starts.due = d.starts.due || len(d.blocked) > 0 && d.starts.file.Fault() != seam.OK
 	_, high := b.offsetsIn(d.number)
 	if text := log.EncodeOffsets(high); string(text) != d.lastHigh {
 		d.lastHigh = string(text)
@@ -153,13 +161,14 @@ func (d *directory) point(lines []log.PartitionOffset) {
 	}
 }
 
-// pointsWritten: the newest recovery points are on the disk, and nothing else is. New partitions that an older
+// pointsWritten: the newest recovery points and log starts are on the disk, and nothing else is. New partitions that an older
 // checkpoint spoke of can be made.
 func (b *Broker) pointsWritten(now seam.Now, d *directory, fx *seam.Effects) {
-	if d.recovery.Busy() || d.recovery.Fault() != seam.OK {
+	if d.recovery.Busy() || d.recovery.Fault() != seam.OK || d.starts.due || d.starts.file.Busy() || d.starts.file.Fault() != seam.OK {
 		return
 	}
 	clear(d.pointed)
+	d.point(d.starts.written)
 	lines, _ := log.ParsePartitionOffsets([]byte(d.lastPoints))
 	d.point(lines)
 	blocked := d.blocked
@@ -216,6 +225,10 @@ func (b *Broker) ownWrote(now seam.Now, in *seam.Wrote, fx *seam.Effects) {
 		if d.recovery.Wrote(in, fx) || d.high.Wrote(in, fx) || d.marker.Wrote(in, fx) {
 			return
 		}
+		if d.starts.file.Wrote(in, fx) {
+			b.startsWritten(now, d, fx)
+			return
+		}
 	}
 }
 
@@ -228,6 +241,8 @@ func (b *Broker) ownSynced(now seam.Now, in *seam.Synced, fx *seam.Effects) {
 		switch {
 		case d.recovery.Synced(in, fx):
 			b.pointsWritten(now, d, fx)
+		case d.starts.file.Synced(in, fx):
+			b.startsWritten(now, d, fx)
 		case d.high.Synced(in, fx) || d.marker.Synced(in, fx):
 		case in.Op == d.opRenames:
 			b.renamesSynced(d, fx)

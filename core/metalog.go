@@ -255,6 +255,7 @@ func (b *Broker) openAll(now seam.Now, fx *seam.Effects) {
 		b.turns.put(b.turns.each(len(image.Partitions), func(i int, _ seam.Now, _ *seam.Effects) {
 			p := b.makePartition(t, image, i)
 			p.point = b.dirs[p.folder.Dir].points[p.name()][p.index]
+			p.startGoal = b.dirs[p.folder.Dir].startsAt[p.name()][p.index]
 			b.boot.queue = append(b.boot.queue, p)
 		}))
 	}
@@ -308,8 +309,9 @@ func (b *Broker) openMore(now seam.Now, fx *seam.Effects) {
 func (b *Broker) ready(now seam.Now, fx *seam.Effects) {
 	b.phase = phaseReady
 	b.checkpointAt = now.Mono + b.config.CheckpointEvery
+	b.sweep = sweep{at: now.Mono + min(b.config.InitialTaskDelay, b.config.RetentionCheckEvery)}
 	for i := range b.dirs {
-		b.dirs[i].folders, b.dirs[i].points = emptyFolders(), nil
+		b.dirs[i].folders, b.dirs[i].points, b.dirs[i].startsAt = emptyFolders(), nil, nil
 	}
 	fx.Events = append(fx.Events, seam.Event{Kind: seam.Ready, A: int64(len(b.partitions) - 2), B: int64((now.Mono - b.boot.startedAt) / seam.Millisecond)})
 	b.turns.put(b.turns.each(b.early.Len(), func(int, seam.Now, *seam.Effects) {

@@ -60,6 +60,11 @@ type partition struct {
 	reads    int             // of fetches, under way
 	deletion *proposal       // waits for the folder to be gone
 	creation *proposal       // waits for the folder to be made
+
+	startGoal int64     // where the log is to begin: on the disk already, or on its way there
+	deletions []awaited // of records, that wait for the log to begin there
+	aging     bool      // a search for a segment's age is under way
+	trimmed   bool      // in Broker.trimmed
 }
 
 func (p *partition) name() string {
@@ -150,12 +155,13 @@ func (b *Broker) openNew(p *partition, fx *seam.Effects) {
 		b.made(p, fx)
 		return
 	}
-	p.point = 0
+	p.point, p.startGoal = 0, 0
 	if b.doomed[p.folder.Name] > 0 {
 		return
 	}
 	if d := &b.dirs[p.folder.Dir]; d.pointed[p.folder.Name] {
 		if d.blocked = append(d.blocked, p); len(d.blocked) == 1 {
+			d.starts.due = true
 			b.checkpointPoints(d, true, fx)
 		}
 		return
@@ -197,6 +203,7 @@ func (b *Broker) serve(p *partition, l *log.Log, producers *producer.State, epoc
 	p.replica = replica.New(l, producers, flush)
 	p.replica.BecomeLeader(epoch)
 	p.state, p.seen = partitionOpen, p.replica.High().Offset
+	p.startGoal = max(p.startGoal, l.Start())
 	p.epochs.Offer(l.Epochs.Encode(), fx)
 	fx.Events = append(fx.Events,
 		seam.Event{Kind: seam.PartitionOpened, Topic: p.name(), Partition: p.index, A: l.Start(), B: l.End().Offset},
@@ -257,6 +264,7 @@ func (b *Broker) doomPartition(p *partition, why *proposal, fx *seam.Effects) {
 	p.state = partitionDoomed
 	if p.replica != nil {
 		p.replica.Abandon(wire.UnknownTopicOrPartition)
+		b.refuseDeletions(p, wire.UnknownTopicOrPartition, fx)
 	}
 	b.wake(p)
 	b.touch(p)

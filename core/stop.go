@@ -105,6 +105,11 @@ func (b *Broker) maybeStopped(fx *seam.Effects) {
 }
 
 func (b *Broker) allDurable() bool {
+	for i := range b.dirs {
+		if b.dirs[i].starts.due || b.dirs[i].starts.file.Busy() {
+			return false
+		}
+	}
 	return b.proposals.Len() == 0 && b.settling == 0 && b.turns.later.Len() == 0 && b.passed(b.durable)
 }
 

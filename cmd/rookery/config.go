@@ -32,6 +32,8 @@ type settings struct {
 	RequestBytesMax   int32
 	FetchBytesMax     int32
 	ProducerExpiry    int64 // milliseconds
+	RetentionCheck    int64 // milliseconds
+	InitialTaskDelay  int64 // milliseconds
 	Topics            controller.Defaults
 
 	Idle []string // keys that Kafka knows and that have no effect here
@@ -87,8 +89,8 @@ func settingsOf(values map[string]string) (*settings, error) {
 	s := &settings{
 		NodeID: -1, Broker: true, Controller: true, Dirs: []string{"/tmp/kafka-logs"},
 		AutoCreateTopics: true, NumPartitions: 1, ReplicationFactor: 1, RequestBytesMax: 100 << 20, FetchBytesMax: 55 << 20,
-		ProducerExpiry: 86400000,
-		controllers:    []string{"CONTROLLER"},
+		ProducerExpiry: 86400000, RetentionCheck: 300_000, InitialTaskDelay: 30_000,
+		controllers: []string{"CONTROLLER"},
 	}
 	names := make([]string, 0, len(values))
 	for name := range values {
@@ -200,6 +202,10 @@ func (s *settings) apply(name, value string) (bool, error) {
 		err = number(value, 1024, math.MaxInt32, &s.FetchBytesMax)
 	case "producer.id.expiration.ms":
 		err = number(value, 1, math.MaxInt32, &s.ProducerExpiry)
+	case "log.retention.check.interval.ms":
+		err = number(value, 1, math.MaxInt64/1_000_000, &s.RetentionCheck)
+	case "log.initial.task.delay.ms":
+		err = number(value, 0, math.MaxInt64/1_000_000, &s.InitialTaskDelay)
 	default:
 		return isTopicDefault(name), nil // their values are judged and taken by controller.NewDefaults
 	}

@@ -42,6 +42,8 @@ func (n *node) event(e seam.Event) {
 		log.Error("segment unreadable", "offset", e.A, "why", e.Text)
 	case seam.EpochStarted:
 		log.Debug("leader epoch started", "epoch", e.A, "offset", e.B)
+	case seam.SegmentsDeleted:
+		log.Info("segments deleted", "count", e.A, "start", e.B)
 	case seam.ProducersExpired:
 		log.Debug("producers expired", "count", e.A)
 	default:

@@ -193,6 +193,7 @@ func (n *node) config() (core.Config, error) {
 		}
 		c.DirectoryIDs = append(c.DirectoryIDs, directory)
 	}
+	c.Directories = s.Dirs
 	rand.Read(c.Incarnation[:]) // never fails
 	rand.Read(c.Seed[:])
 	c.Controller.ClusterID = c.ClusterID
@@ -204,6 +205,8 @@ func (n *node) config() (core.Config, error) {
 	}
 	c.AutoCreateTopics, c.FetchBytesMax = s.AutoCreateTopics, s.FetchBytesMax
 	c.ProducerExpiry = seam.Mono(s.ProducerExpiry) * seam.Millisecond
+	c.RetentionCheckEvery = seam.Mono(s.RetentionCheck) * seam.Millisecond
+	c.InitialTaskDelay = seam.Mono(s.InitialTaskDelay) * seam.Millisecond
 	return c, nil
 }
 

@@ -40,6 +40,18 @@ func (e *Epochs) TruncateFromEnd(end int64) {
 	}
 }
 
+// TruncateFromStart forgets the epochs that lie below start; the one that start lies in begins there.
+func (e *Epochs) TruncateFromStart(start int64) {
+	n := 0
+	for n < len(e.List) && e.List[n].Start <= start {
+		n++
+	}
+	if n > 0 {
+		e.List = e.List[n-1:]
+		e.List[0].Start = start
+	}
+}
+
 // At is the epoch of the batch at offset, or -1.
 func (e *Epochs) At(offset int64) int32 {
 	i, found := slices.BinarySearchFunc(e.List, offset, func(x Epoch, o int64) int { return int(min(1, max(-1, x.Start-o))) })

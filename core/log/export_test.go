@@ -10,6 +10,7 @@ import (
 type SegmentFacts struct {
 	Base, Next, Size, Done int64
 	Closed, OnDisk, Timed  bool
+	Created                int64
 	IndexFile, TimeFile    seam.File
 	Offsets, Times         []byte // of the index in memory, as its files would be
 }
@@ -23,7 +24,7 @@ func (l *Log) Segments() (out []SegmentFacts) {
 		if s.closed {
 			x.Close(s.base)
 		}
-		out = append(out, SegmentFacts{s.base, s.next, s.size, s.done, s.closed, s.onDisk, s.timed, s.indexFile, s.timeFile, x.EncodeOffsets(), x.EncodeTimes()})
+		out = append(out, SegmentFacts{s.base, s.next, s.size, s.done, s.closed, s.onDisk, s.timed, int64(s.created), s.indexFile, s.timeFile, x.EncodeOffsets(), x.EncodeTimes()})
 	}
 	return out
 }

@@ -100,6 +100,9 @@ type segment struct {
 	suspect   bool      // its .index was found wrong: index holds what walks have seen below seen
 	seen      int64     // position up to which a suspect's index is made again
 	entries   int64     // bytes of its .index, while that is on the disk and not in memory
+	ageless   bool      // its largest timestamp is not known
+	reads     int32     // of searches, under way
+	snapped   bool      // the producers' snapshot at its start is in its folder
 	created   seam.Wall // wall clock when it was made, for segment.ms
 	firstTime int64     // timestamp of its first batch, -1 if none
 	index     Index     // the whole sparse index while active; of a closed segment, only when it was asked for
@@ -141,18 +144,23 @@ type Log struct {
 	Config    Config
 	Epochs    Epochs
 
-	numbers   Numbers
-	segments  []segment
-	start     int64
-	next      int64
-	end       Mark
-	durable   Mark
-	planned   ordered.Ring[planned]
-	recent    recent // the newest batches' places
-	closed    bool   // Close was called
-	reopened  bool   // the files of a Restored log have ids of this machine
-	reopening int    // how many of its segments have
-	remade    int    // segments that wait for RewriteIndexes
+	numbers    Numbers
+	segments   []segment
+	trimmed    []segment   // below start: their files wait for Unlink
+	snapshot   Replacement // of the producers at the log's first segment, where the one of its roll is missing
+	noSnapshot bool        // it could not be written
+	start      int64
+	next       int64
+	end        Mark
+	durable    Mark
+	planned    ordered.Ring[planned]
+	recent     recent  // the newest batches' places
+	closed     bool    // Close was called
+	reopened   bool    // the files of a Restored log have ids of this machine
+	reopening  int     // how many of its segments have
+	remade     int     // segments that wait for RewriteIndexes
+	opAge      seam.Op // the Read of Age under way
+	ageBase    int64   // the segment that it is about
 
 	names     uint64  // how many names were made or unmade
 	namesGoal uint64  // covered by the folder Sync under way
@@ -173,7 +181,9 @@ type Log struct {
 
 // New makes the log of a partition that has no files yet. Its first segment starts at offset 0.
 func New(topic string, partition int32, folder seam.Path, config Config, numbers Numbers) *Log {
-	return &Log{Topic: topic, Partition: partition, Folder: folder, Config: config, numbers: numbers, reopened: true}
+	l := &Log{Topic: topic, Partition: partition, Folder: folder, Config: config, numbers: numbers, reopened: true}
+	l.snapshot.Numbers = &l.numbers
+	return l
 }
 
 // Create makes the first segment of a new log, and with it the folder.
@@ -196,11 +206,13 @@ func (l *Log) Durable() Mark { return l.durable }
 
 // Files are the open files of the log, for whoever lets go of them.
 func (l *Log) Files() (files []seam.File) {
-	for i := range l.segments {
-		s := &l.segments[i]
-		for _, f := range [...]seam.File{s.file, s.indexFile, s.timeFile} {
-			if f != 0 {
-				files = append(files, f)
+	for _, all := range [...][]segment{l.trimmed, l.segments} {
+		for i := range all {
+			s := &all[i]
+			for _, f := range [...]seam.File{s.file, s.indexFile, s.timeFile} {
+				if f != 0 {
+					files = append(files, f)
+				}
 			}
 		}
 	}
@@ -327,6 +339,10 @@ func (l *Log) Wrote(in *seam.Wrote, fx *seam.Effects) {
 			}
 			return
 		}
+	}
+	if l.snapshot.Wrote(in, fx) {
+		l.snapshotWrote()
+		return
 	}
 	l.sideWrote(in, fx)
 }

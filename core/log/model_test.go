@@ -40,6 +40,7 @@ type rig struct {
 	high     int64
 	point    int64 // recovery point, as checkpointed
 	acked    int64 // acks=all answered below, in durable mode
+	start    int64 // log start, as checkpointed
 	sequence map[int64]int32
 	counts   map[string]int
 }
@@ -112,6 +113,7 @@ func (r *rig) drain() {
 	if r.replica.Durable() {
 		require.LessOrEqual(r.t, high.Offset, l.Durable().Offset)
 	}
+	r.replica.Unlink(func() bool { return true }, func(seam.File) bool { return false }, &r.fx)
 	r.disk.queue(&r.fx)
 	r.fx.Reset()
 }
@@ -167,16 +169,17 @@ func (r *rig) produce() {
 // again: a duplicate is answered with its original's offsets.
 func (r *rig) again(pid int64, view batch.View, w twinBatch) {
 	i := slices.IndexFunc(r.twin, func(b twinBatch) bool { return b.base == w.base })
-	require.GreaterOrEqual(r.t, i, 0)
-	original := batch.View(r.twin[i].data)
-	require.Equal(r.t, view.BaseSequence(), original.BaseSequence())
-	require.Equal(r.t, view.LastSequence(), original.LastSequence())
+	if i >= 0 || r.start == 0 { // a producer is remembered longer than its records
+		original := batch.View(r.twin[i].data)
+		require.Equal(r.t, view.BaseSequence(), original.BaseSequence())
+		require.Equal(r.t, view.LastSequence(), original.LastSequence())
+	}
 	r.sequence[pid] += view.LastOffsetDelta() + 1
 }
 
 func (r *rig) end() int64 {
 	if len(r.twin) == 0 {
-		return 0
+		return r.start
 	}
 	return r.twin[len(r.twin)-1].last + 1
 }
@@ -194,6 +197,8 @@ func (r *rig) deliver() {
 		r.replica.Wrote(in, &r.fx)
 	case *seam.Synced:
 		r.replica.Synced(in)
+	case *seam.Loaded:
+		require.True(r.t, r.replica.Log.AgeLoaded(in))
 	}
 	r.drain()
 }
@@ -246,7 +251,7 @@ func (r *rig) restart(clean bool, least int64) {
 func (r *rig) recover(clean bool) *log.Recovered {
 	request := &log.RecoveryRequest{
 		Topic: "t", Folder: seam.Path{Name: "t-0"}, Files: r.disk.entries(), First: r.files + 1,
-		Clean: clean, RecoveryPoint: r.point, Config: r.config,
+		Clean: clean, RecoveryPoint: r.point, LogStart: r.start, Config: r.config,
 	}
 	r.files += 10_000
 	out := runRecovery(r.t, r.disk, request, 0)
@@ -292,6 +297,7 @@ func runRecovery(t *rapid.T, d *disk, request *log.RecoveryRequest, most int) *l
 
 // learn compares what was recovered with what was ever written, and takes it as the twin.
 func (r *rig) learn(out *log.Recovered, least int64) {
+	require.GreaterOrEqual(r.t, out.Start, r.start, "the start never goes back")
 	found := r.scan()
 	for i, b := range found {
 		want := slices.IndexFunc(r.twin, func(w twinBatch) bool { return w.base == b.base })
@@ -306,6 +312,8 @@ func (r *rig) learn(out *log.Recovered, least int64) {
 	}
 	if len(found) > 0 {
 		require.Equal(r.t, found[len(found)-1].last+1, out.End.Offset)
+	} else {
+		require.Equal(r.t, r.start, out.End.Offset)
 	}
 	r.twin = found
 	dumb := producer.New()
@@ -313,6 +321,9 @@ func (r *rig) learn(out *log.Recovered, least int64) {
 	for _, b := range found {
 		dumb.Replay(1, b.data)
 		epochs.Assign(batch.View(b.data).LeaderEpoch(), b.base)
+	}
+	if r.start > 0 {
+		return // of what was deleted producers may be known or not
 	}
 	require.Equal(r.t, dumb.Digest(false), out.Producers.Digest(false), "producers: %s\nwant: %s", out.Producers, dumb)
 	require.Equal(r.t, len(epochs.List), len(out.Epochs.List), "%v %v", epochs, out.Epochs)
@@ -381,6 +392,7 @@ func dumbIndexes(base int64, data []byte, interval int32) (offsets, times []byte
 func (r *rig) check() {
 	l := r.replica.Log
 	found := r.scan()
+	r.twin = slices.DeleteFunc(r.twin, func(b twinBatch) bool { return len(l.Segments()) > 0 && b.base < l.Segments()[0].Base })
 	require.Equal(r.t, len(r.twin), len(found))
 	for i := range found {
 		require.Equal(r.t, r.twin[i].data, found[i].data)
@@ -412,7 +424,7 @@ func (r *rig) check() {
 
 func (r *rig) lookups() {
 	for _, b := range r.twin {
-		for offset := b.base; offset <= b.last; offset++ {
+		for offset := max(b.base, r.replica.Log.Start()); offset <= b.last; offset++ {
 			r.lookup(offset, b)
 		}
 	}
@@ -452,7 +464,7 @@ func (r *rig) lookup(offset int64, b twinBatch) {
 }
 
 func (r *rig) act() {
-	switch rapid.IntRange(0, 11).Draw(r.t, "act") {
+	switch rapid.IntRange(0, 13).Draw(r.t, "act") {
 	case 0, 1, 2, 3:
 		r.produce()
 		r.drain()
@@ -470,7 +482,75 @@ func (r *rig) act() {
 	case 11:
 		require.LessOrEqual(r.t, r.replica.Log.Point(), r.replica.Log.Durable().Offset)
 		r.point = max(r.point, r.replica.Log.Point())
+	case 12:
+		r.moveStart(rapid.Int64Range(r.replica.Log.Start(), r.high).Draw(r.t, "start"))
+	case 13:
+		r.expire()
 	}
+}
+
+// moveStart: the checkpoint comes first, and a power cut may come between.
+func (r *rig) moveStart(start int64) {
+	if r.start = start; rapid.IntRange(0, 9).Draw(r.t, "dies before") == 0 {
+		return
+	}
+	r.replica.MoveStart(start, &r.fx)
+	r.counts["start moved"]++
+	r.drain()
+}
+
+// expire holds retention against the dumb twin: what goes is old enough or too much, whole segments, and the next one
+// would be neither.
+func (r *rig) expire() {
+	l := r.replica.Log
+	keep := log.Retention{Delete: true, Millis: rapid.Int64Range(-1, 60).Draw(r.t, "retention ms"), Bytes: rapid.Int64Range(-1, 2000).Draw(r.t, "retention bytes")}
+	now := seam.Now{Mono: r.now.Mono, Wall: 70}
+	before := l.Segments()
+	if l.Broken() || len(before) == 0 || before[0].Size > 0 && before[0].Next <= l.Start() {
+		return
+	}
+	start, pending := r.replica.Expire(now, keep, &r.fx)
+	r.drain()
+	if pending {
+		r.counts["age asked"]++
+		if request := l.Age(&r.fx); request != nil {
+			base := l.AgeBase()
+			i := slices.IndexFunc(before, func(s log.SegmentFacts) bool { return s.Base == base })
+			l.Aged(base, &log.Searched{Found: true, Timestamp: r.maxTime(before[i]), Offset: before[i].Base})
+		}
+		r.drain()
+		return
+	}
+	size := l.Size()
+	for i, s := range before {
+		whole := s.Done == s.Size && s.Size > 0 && s.Next <= r.high
+		large := keep.Bytes >= 0 && size-s.Size >= keep.Bytes
+		old := keep.Millis >= 0 && 70-r.maxTime(s) > keep.Millis
+		if start > l.Start() && s.Next <= start && s.Base < start {
+			require.True(r.t, whole && (large || old), "segment %d of %d: %+v", i, len(before), s)
+			size -= s.Size
+		} else {
+			require.False(r.t, whole && (large || old), "segment %d of %d stays: %+v", i, len(before), s)
+			break
+		}
+	}
+	if start > l.Start() {
+		r.counts["expired"]++
+		r.moveStart(start)
+	}
+}
+
+func (r *rig) maxTime(s log.SegmentFacts) (most int64) {
+	most = -1
+	for _, b := range r.twin {
+		if b.base >= s.Base && b.base < s.Next {
+			most = max(most, batch.View(b.data).MaxTimestamp())
+		}
+	}
+	if most < 0 {
+		most = s.Created
+	}
+	return most
 }
 
 func (r *rig) crash() {
@@ -488,7 +568,7 @@ func (r *rig) crash() {
 		r.counts["killed"]++
 	}
 	if rapid.IntRange(0, 3).Draw(r.t, "again") == 0 { // and the recovery dies too
-		request := &log.RecoveryRequest{Topic: "t", Folder: seam.Path{Name: "t-0"}, Files: r.disk.entries(), First: 1, RecoveryPoint: r.point, Config: r.config}
+		request := &log.RecoveryRequest{Topic: "t", Folder: seam.Path{Name: "t-0"}, Files: r.disk.entries(), First: 1, RecoveryPoint: r.point, LogStart: r.start, Config: r.config}
 		runRecovery(r.t, r.disk, request, rapid.IntRange(1, 30).Draw(r.t, "dies after"))
 		if rapid.Bool().Draw(r.t, "power again") {
 			least = min(least, l.Durable().Offset)

@@ -84,8 +84,29 @@ type Want struct {
 	Len  int32
 }
 
-// Find begins a search.
+// Find begins a search. Each Read that it, or Loaded, asks for comes back through Loaded.
 func (l *Log) Find(offset int64) (c Cursor, next Next, want Want) {
+	c, next, want = l.find(offset)
+	l.reading(c, next, 1)
+	return c, next, want
+}
+
+// reading counts the Reads under way of a segment.
+func (l *Log) reading(c Cursor, next Next, n int32) {
+	if next != NeedIndex && next != NeedBytes {
+		return
+	}
+	for _, all := range [...][]segment{l.segments, l.trimmed} {
+		for i := len(all) - 1; i >= 0; i-- {
+			if all[i].base == c.segment {
+				all[i].reads += n
+				return
+			}
+		}
+	}
+}
+
+func (l *Log) find(offset int64) (c Cursor, next Next, want Want) {
 	c.Offset = offset
 	if offset >= l.end.Offset {
 		return c, AtEnd, want
@@ -135,6 +156,13 @@ func (l *Log) wantHeaders(s *segment, at int64) Want {
 
 // Loaded goes on with a search when its Read came back.
 func (l *Log) Loaded(c Cursor, was Next, in *seam.Loaded) (Cursor, Next, Want) {
+	l.reading(c, was, -1)
+	c, next, want := l.loaded(c, was, in)
+	l.reading(c, next, 1)
+	return c, next, want
+}
+
+func (l *Log) loaded(c Cursor, was Next, in *seam.Loaded) (Cursor, Next, Want) {
 	i := l.segmentOf(c.segment)
 	if len(l.segments) == 0 || l.segments[i].base != c.segment {
 		return l.again(c)
@@ -167,7 +195,7 @@ func (l *Log) indexLoaded(i int, in *seam.Loaded) {
 // doubt drops a cold index that is wrong. Walks over the segment make it again as they go; it is whole when one has
 // come to the end.
 func (l *Log) doubt(s *segment) {
-	s.index, s.suspect, s.onDisk, s.seen = Index{}, true, false, 0
+	s.index, s.suspect, s.onDisk, s.seen, s.ageless = Index{}, true, false, 0, true
 }
 
 // Where says where a search stands, for a human.
@@ -180,7 +208,7 @@ func (l *Log) again(c Cursor) (Cursor, Next, Want) {
 	if c.Offset < l.start {
 		return c, Unreadable, Want{}
 	}
-	return l.Find(c.Offset)
+	return l.find(c.Offset)
 }
 
 // evictIndexes keeps one cold index a partition in memory.
@@ -254,7 +282,7 @@ func (l *Log) see(s *segment, view batch.View, at int64) {
 	}
 	s.index.Add(s.base, view.LastOffset(), at, view.MaxTimestamp(), l.Config.IndexIntervalBytes)
 	if s.seen += view.Size(); s.seen == s.done {
-		s.suspect, s.rebuilt = false, true
+		s.suspect, s.rebuilt, s.ageless = false, true, false
 		l.remade++
 	}
 }

@@ -21,7 +21,7 @@ type RecoveryRequest struct {
 	First         seam.File    // ids from here on are the Recovery's: two a file and two more
 	Clean         bool         // the directory was marked clean
 	RecoveryPoint int64        // everything below was durable once
-	LogStart      int64
+	LogStart      int64        // where the log begins: what lies below was deleted
 	Config        Config
 }
 
@@ -52,6 +52,8 @@ type Recovered struct {
 //     last index entry after a clean stop.
 //   - a batch is accepted if it is whole, its CRC is right, its base offset continues the log and its epoch does not
 //     fall. The first one that is not ends the log: the file is cut there and later segments go.
+//   - segments wholly below the log's start are removed unread: their names went in no order. A log that ends below its
+//     start is empty there.
 //   - below the recovery point nothing is ever cut, and the log does not end there: a batch that was durable and is
 //     unreadable or missing now is a fault of the disk, the folder is left as it is and not used.
 //   - what lies above the recovery point is written again, byte for byte: a sync that failed before the stop has marked
@@ -115,13 +117,18 @@ type smallFile struct {
 	file   seam.File
 }
 
+// taken is the producers' state at an offset, in two files.
+type taken struct {
+	offset           int64
+	snapshot, window []byte
+}
+
 type smallFiles struct {
 	identity  string // the topic id of partition.metadata
 	epochs    Epochs
 	epochsOK  bool
-	snapshot  []byte
-	snapshot0 int64 // offset it was taken at
-	window    []byte
+	newest    taken // the producers, as the walk may start from them
+	least     taken // the same at the log's first batch, for when those cannot be read
 	firstTime int64 // of the last segment
 }
 
@@ -216,7 +223,7 @@ func (r *Recovery) sortFiles(now seam.Now) {
 		case e.Folder: // passing it over would take a segment out of the log without a word
 			r.fail(seam.IOError, e.Path.Name+" is a folder")
 		default:
-			r.out.segments = append(r.out.segments, segment{base: base, next: base, size: e.Size, done: e.Size, birth: 1, closed: true, indexed: true, onDisk: true, timed: true, derived: indexFiles, created: now.Wall, firstTime: -1})
+			r.out.segments = append(r.out.segments, segment{base: base, next: base, size: e.Size, done: e.Size, birth: 1, closed: true, indexed: true, onDisk: true, timed: true, derived: indexFiles, ageless: true, created: now.Wall, firstTime: -1})
 		}
 	}
 	segments := r.out.segments
@@ -224,10 +231,21 @@ func (r *Recovery) sortFiles(now seam.Now) {
 	for i := range segments[:max(0, len(segments)-1)] {
 		segments[i].next = segments[i+1].base
 	}
+	r.dropDeleted()
 	snapshot := r.snapshotOffset()
 	for _, e := range r.request.Files {
 		r.sortFile(e, snapshot)
 	}
+}
+
+// dropDeleted takes out the segments that lie below the log's start.
+func (r *Recovery) dropDeleted() {
+	n := 0
+	for n+1 < len(r.out.segments) && r.out.segments[n+1].base <= r.request.LogStart {
+		r.junk = append(r.junk, r.path(r.out.segments[n].base, ".log"))
+		n++
+	}
+	r.out.segments = slices.Delete(r.out.segments, 0, n)
 }
 
 func (r *Recovery) sortFile(e seam.Entry, snapshot int64) {
@@ -246,8 +264,13 @@ func (r *Recovery) sortFile(e seam.Entry, snapshot int64) {
 		if r.request.Clean && r.out.segments[n-1].base == base {
 			r.want(smallFile{kind: suffix, offset: base, path: e.Path, size: e.Size})
 		}
-	case numbered && (suffix == ".snapshot" || suffix == ".window") && base == snapshot:
+	case numbered && (suffix == snapshotSuffix || suffix == windowSuffix) && (base == snapshot || base == r.leastSnapshot()):
+		r.noteSnapshot(base, suffix, e.Size)
 		r.want(smallFile{kind: suffix, offset: base, path: e.Path, size: e.Size})
+	case numbered && (suffix == snapshotSuffix || suffix == windowSuffix) && base < r.leastSnapshot():
+		r.junk = append(r.junk, e.Path)
+	case numbered:
+		r.noteSnapshot(base, suffix, e.Size)
 	case name == epochsFile || name == identityFile:
 		r.want(smallFile{kind: name, path: e.Path, size: e.Size})
 	}
@@ -260,12 +283,33 @@ func (r *Recovery) want(f smallFile) {
 	}
 }
 
+const (
+	snapshotSuffix = ".snapshot"
+	windowSuffix   = ".window"
+)
+
+// noteSnapshot: a segment has the producers' snapshot at its start.
+func (r *Recovery) noteSnapshot(base int64, suffix string, size int64) {
+	if s := r.segmentBased(base); s != nil && suffix == snapshotSuffix {
+		s.snapped = size > 0
+	}
+}
+
+// leastSnapshot is the least offset of a snapshot that is of use: between an older one and the log's first batch there
+// are batches missing.
+func (r *Recovery) leastSnapshot() int64 {
+	if len(r.out.segments) == 0 {
+		return r.request.LogStart
+	}
+	return r.out.segments[0].base
+}
+
 // giveIndex notes that a segment has an index file. What is in it is looked at when somebody needs it.
 func (r *Recovery) giveIndex(s *segment, suffix string, size int64) {
 	if suffix == ".index" {
 		s.indexFile, s.entries = present, size
 	} else {
-		s.timeFile = present
+		s.timeFile, s.timeBytes = present, size
 	}
 }
 
@@ -312,12 +356,15 @@ func compareInt64(a, b int64) int {
 // holds the recovery point, and the newest of all after a clean stop.
 func (r *Recovery) snapshotOffset() int64 {
 	limit := r.floorBase(r.request.RecoveryPoint)
+	if len(r.out.segments) == 0 {
+		limit = r.request.LogStart
+	}
 	if r.request.Clean {
 		limit = 1<<63 - 1
 	}
 	best := int64(-1)
 	for _, e := range r.request.Files {
-		if offset, suffix, ok := segmentName(leaf(e.Path)); ok && suffix == ".snapshot" && offset <= limit {
+		if offset, suffix, ok := segmentName(leaf(e.Path)); ok && suffix == snapshotSuffix && r.leastSnapshot() <= offset && offset <= limit {
 			best = max(best, offset)
 		}
 	}
@@ -398,10 +445,11 @@ func (r *Recovery) keep(f *smallFile, data []byte) {
 		r.identify(data)
 	case epochsFile:
 		r.loaded.epochs, r.loaded.epochsOK = ParseEpochs(data)
-	case ".snapshot":
-		r.loaded.snapshot, r.loaded.snapshot0 = slices.Clone(data), f.offset
-	case ".window":
-		r.loaded.window = slices.Clone(data)
+	case snapshotSuffix:
+		at := r.takenAt(f.offset)
+		at.offset, at.snapshot = f.offset, slices.Clone(data)
+	case windowSuffix:
+		r.takenAt(f.offset).window = slices.Clone(data)
 	case ".index":
 		s := r.segmentBased(f.offset)
 		s.index.Offsets, _ = ParseOffsets(data, s.size)
@@ -409,6 +457,13 @@ func (r *Recovery) keep(f *smallFile, data []byte) {
 		s := r.segmentBased(f.offset)
 		s.index.Times, _ = ParseTimes(data)
 	}
+}
+
+func (r *Recovery) takenAt(offset int64) *taken {
+	if offset == r.snapshotOffset() {
+		return &r.loaded.newest
+	}
+	return &r.loaded.least
 }
 
 // identify reads a partition.metadata file. It was made durable before the folder took a batch, so one that says
@@ -488,13 +543,16 @@ func (r *Recovery) fail(fault seam.Fault, why string) {
 
 // finish settles the marks and removes snapshots that speak of offsets the log does not have.
 func (r *Recovery) finish(fx *seam.Effects) {
-	if r.expected < r.request.RecoveryPoint {
+	if r.expected < r.owed() {
 		r.fail(seam.IOError, "the log ends at offset "+strconv.FormatInt(r.expected, 10)+", below what was durable")
 		r.close(fx)
 		return
 	}
-	if r.loaded.snapshot != nil && r.loaded.snapshot0 > r.expected {
-		r.loaded.snapshot, r.request.Clean = nil, false // it speaks of another log
+	if r.expected < r.request.LogStart || len(r.out.segments) == 0 && r.request.LogStart > 0 {
+		r.beginAtStart(fx)
+	}
+	if r.loaded.newest.snapshot != nil && r.loaded.newest.offset > r.expected {
+		r.loaded.newest.snapshot, r.request.Clean = nil, false // it speaks of another log
 		r.phase = walking
 		r.startWalk()
 		r.goOn(fx)
@@ -506,21 +564,49 @@ func (r *Recovery) finish(fx *seam.Effects) {
 		r.out.End = Mark{Offset: r.expected, Segment: s.base, Position: s.size}
 		r.out.Start = min(max(r.request.LogStart, r.out.segments[0].base), r.expected)
 		r.out.Epochs.TruncateFromEnd(r.expected)
+		r.out.Epochs.TruncateFromStart(r.out.Start)
 	}
 	r.phase = cutting
 	for _, e := range r.request.Files {
 		offset, suffix, ok := segmentName(leaf(e.Path))
 		switch {
-		case !ok || suffix != ".snapshot" && suffix != ".window":
+		case !ok || suffix != snapshotSuffix && suffix != windowSuffix:
 		case offset > r.expected:
 			r.remove(e.Path, fx)
-		case offset == r.expected: // right, but what is known now may be more: the next clean stop writes it anew
+		case offset == r.expected && len(r.out.segments) > 0 && r.segmentBased(offset) == nil: // right, but what is known now may be more: the next clean stop writes it anew
+			r.fileOp(forJunk, 0, seam.FileOp{Deed: seam.Remove, Path: e.Path}, fx)
+		case offset > r.replay: // an earlier life may have known less than what the walk has found
+			if s := r.segmentBased(offset); s != nil {
+				s.snapped = false
+			}
 			r.fileOp(forJunk, 0, seam.FileOp{Deed: seam.Remove, Path: e.Path}, fx)
 		}
 	}
 	if len(r.pending) == 0 {
 		r.sync(fx)
 	}
+}
+
+// owed is how far the log must reach, because it was durable so far. Nothing is owed that was deleted.
+func (r *Recovery) owed() int64 {
+	if r.request.RecoveryPoint <= r.request.LogStart {
+		return 0
+	}
+	return r.request.RecoveryPoint
+}
+
+// beginAtStart: what is left of the log was deleted. It goes on, empty, where it was said to begin.
+func (r *Recovery) beginAtStart(fx *seam.Effects) {
+	for i := range r.out.segments {
+		r.discard(&r.out.segments[i], fx)
+	}
+	start := r.request.LogStart
+	r.out.segments, r.out.recent, r.expected = nil, recent{}, start
+	r.out.Start, r.out.End = start, Mark{Offset: start, Segment: start}
+	if r.out.Epochs.List == nil && r.loaded.epochsOK {
+		r.out.Epochs.List = slices.Clone(r.loaded.epochs.List)
+	}
+	r.out.Epochs.TruncateFromStart(start)
 }
 
 func (r *Recovery) remove(path seam.Path, fx *seam.Effects) {

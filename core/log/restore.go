@@ -28,6 +28,9 @@ func Restore(out *Recovered, folder seam.Path, config Config, numbers Numbers) *
 		}
 	}
 	l.durable = l.safeMark(out.Safe)
+	if l.durable.Offset < l.start && len(l.segments) > 0 {
+		l.durable = l.markOfStart()
+	}
 	return l
 }
 

@@ -17,13 +17,13 @@ func (r *rig) searches() {
 		request := l.SearchRequest(limit)
 		request.ID, request.Timestamp = 42, rapid.Int64Range(-1, 61).Draw(r.t, "asked")
 		request.Latest = rapid.IntRange(0, 2).Draw(r.t, "latest") == 2
-		require.Equal(r.t, r.leaf(request.Timestamp, request.Latest, limit.Offset), runSearch(r.t, r.disk, request), "asked %d, latest %t, below %d: %+v", request.Timestamp, request.Latest, limit.Offset, l.Segments())
+		require.Equal(r.t, r.leaf(request.Timestamp, request.Latest, l.Start(), limit.Offset), runSearch(r.t, r.disk, request), "asked %d, latest %t, below %d: %+v", request.Timestamp, request.Latest, limit.Offset, l.Segments())
 		r.counts["searched"]++
 	}
 }
 
-// leaf reads every record below the limit: the first at or after the time asked, or the first of those with the largest.
-func (r *rig) leaf(asked int64, latest bool, limit int64) *log.Searched {
+// leaf reads every record between start and limit: the first at or after the time asked, or the first of those with the largest.
+func (r *rig) leaf(asked int64, latest bool, start, limit int64) *log.Searched {
 	out := &log.Searched{ID: 42, Offset: -1, Timestamp: -1, Epoch: -1}
 	for _, b := range r.twin {
 		view, record := batch.View(b.data), batch.Record{}
@@ -32,7 +32,7 @@ func (r *rig) leaf(asked int64, latest bool, limit int64) *log.Searched {
 			if latest {
 				found = record.Timestamp > out.Timestamp || !out.Found
 			}
-			if found {
+			if found && b.base+int64(record.OffsetDelta) >= start {
 				*out = log.Searched{ID: 42, Found: true, Offset: b.base + int64(record.OffsetDelta), Timestamp: record.Timestamp, Epoch: view.LeaderEpoch()}
 			}
 		}

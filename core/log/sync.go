@@ -140,8 +140,16 @@ func (l *Log) fileSynced(in *seam.Synced) {
 		if x.op == in.Op {
 			l.indexSyncs = append(l.indexSyncs[:i], l.indexSyncs[i+1:]...)
 			if x.base >= 0 && in.Fault == seam.OK {
-				l.segmentAt(x.base).derived++
+				if s := l.based(x.base); s != nil {
+					s.derived++
+				}
 			}
+			return
+		}
+	}
+	for i := range l.trimmed {
+		if s := &l.trimmed[i]; s.opSync == in.Op {
+			s.opSync = 0
 			return
 		}
 	}
@@ -195,7 +203,7 @@ type sideOp struct {
 	file seam.File
 	base int64
 
-	size  int64 // of an index file: the bytes that make it whole
+	size  int64 // of a derived file: the bytes that make it whole
 	round uint8 // and which writing of it this is
 }
 
@@ -205,10 +213,12 @@ const (
 	sideCreate sideKind = iota // a segment's .log
 	sideDoomed                 // the same, of a segment that was dropped meanwhile
 	sideUnlink
+	sideTrim   // of a file below the log's start
 	sideCut    // the Truncate of a repair
 	sideOpen   // a .log of a Restored log
 	sideTimes  // the Write of a .timeindex
 	sideBeside // the last Write of a file that is closed then: of one Step's effects, Files run before Writes
+	sideShut   // its Close
 	sideIndex  // the last operation that makes a .index or .timeindex
 	sideOther
 )
@@ -239,12 +249,15 @@ func (l *Log) sideDone(side sideOp, in *seam.Wrote, fx *seam.Effects) {
 				l.segments[i].birth = l.names
 			}
 		}
+		l.trim()
 	case sideDoomed:
 		if in.Fault == seam.OK {
 			l.unlink(side.file, fx)
 		} else {
 			l.repaired(seam.OK)
 		}
+	case sideTrim: // what stays is removed after the next start
+		l.names++
 	case sideUnlink:
 		l.names++
 		l.unmade = l.names
@@ -258,15 +271,16 @@ func (l *Log) sideDone(side sideOp, in *seam.Wrote, fx *seam.Effects) {
 		l.indexWritten(side, in)
 		l.maybeSyncIndex(side, in)
 	case sideTimes:
-		if s := l.segmentAt(side.base); s.timeFile == side.file {
+		if s := l.based(side.base); s != nil && s.timeFile == side.file {
 			s.timed = in.Fault == seam.OK && in.Bytes == s.timeBytes
 		}
 		l.maybeSyncIndex(side, in)
 	case sideBeside:
+		l.noteSnapshot(side, in)
 		op := l.numbers.Op()
-		l.side = append(l.side, sideOp{op: op, kind: sideOther})
+		l.side = append(l.side, sideOp{op: op, kind: sideShut, base: side.base})
 		fx.Files = append(fx.Files, seam.FileOp{Op: op, Deed: seam.Close, File: side.file})
-	case sideOther:
+	case sideShut, sideOther:
 	}
 }
 
@@ -281,8 +295,8 @@ func (l *Log) segmentLost(fault seam.Fault, fx *seam.Effects) {
 
 // maybeSyncIndex: an index file is as it should be, in the page cache. Its Sync waits for the next call of EmitSyncs.
 func (l *Log) maybeSyncIndex(side sideOp, in *seam.Wrote) {
-	s := l.segmentAt(side.base)
-	if in.Fault != seam.OK || in.Bytes != side.size || side.round != s.round {
+	s := l.based(side.base)
+	if s == nil || in.Fault != seam.OK || in.Bytes != side.size || side.round != s.round {
 		return
 	}
 	l.names++
@@ -323,6 +337,9 @@ func (l *Log) CloseSegment(closed int64, fx *seam.Effects, beside ...Beside) {
 	l.writeIndexes(s, fx)
 	for _, b := range beside {
 		l.derived(0, l.path(s.next, b.Suffix), b.Content, s.base, sideBeside, fx)
+		if b.Suffix == snapshotSuffix {
+			l.side[len(l.side)-1].size = int64(len(b.Content))
+		}
 	}
 }
 
@@ -349,13 +366,13 @@ type Beside struct {
 // derived creates (or empties) a file and fills it. Operations of one file run in the order emitted.
 func (l *Log) derived(file seam.File, path seam.Path, content []byte, base int64, kind sideKind, fx *seam.Effects) seam.File {
 	op := l.numbers.Op()
-	l.side = append(l.side, sideOp{op: op, kind: sideOther})
 	if file == 0 {
 		file = l.numbers.File()
 		fx.Files = append(fx.Files, seam.FileOp{Op: op, Deed: seam.Create, File: file, Path: path})
 	} else {
 		fx.Files = append(fx.Files, seam.FileOp{Op: op, Deed: seam.Truncate, File: file})
 	}
+	l.side = append(l.side, sideOp{op: op, kind: sideOther, file: file})
 	op = l.numbers.Op()
 	l.side = append(l.side, sideOp{op: op, kind: kind, file: file, base: base, size: int64(len(content)), round: l.segmentAt(base).round})
 	fx.Writes = append(fx.Writes, seam.Write{Op: op, File: file, Data: content})
@@ -364,8 +381,13 @@ func (l *Log) derived(file seam.File, path seam.Path, content []byte, base int64
 
 // Busy says whether anything of this log is under way: a folder is removed only when it is not.
 func (l *Log) Busy() bool {
-	if l.planned.Len() > 0 || len(l.side) > 0 || l.opFolder != 0 || l.opRoot != 0 {
+	if l.planned.Len() > 0 || len(l.side) > 0 || l.opFolder != 0 || l.opRoot != 0 || l.opAge != 0 || l.snapshot.Busy() {
 		return true
+	}
+	for i := range l.trimmed {
+		if l.trimmed[i].opSync != 0 {
+			return true
+		}
 	}
 	for i := range l.segments {
 		if l.segments[i].opSync != 0 {

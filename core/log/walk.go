@@ -43,7 +43,7 @@ func (r *Recovery) startWalk() {
 	r.walk = walk{first: true, epoch: -1}
 	r.out.recent, r.out.Epochs = recent{}, Epochs{}
 	if n == 0 {
-		r.out.Producers = producer.New()
+		r.replay = r.restoreProducers(0)
 		return
 	}
 	first := r.out.segments[0].base
@@ -80,7 +80,7 @@ func (r *Recovery) startWalk() {
 
 func (r *Recovery) enterSegment(s *segment) {
 	s.index, s.firstTime = Index{}, -1
-	s.rebuilt, s.onDisk, s.timed, s.derived = true, false, false, 0
+	s.rebuilt, s.onDisk, s.timed, s.derived, s.ageless = true, false, false, 0, false
 	r.at = 0
 }
 
@@ -92,20 +92,23 @@ func (r *Recovery) trustIndex(s *segment) bool {
 	}
 	e := s.index.Offsets[len(s.index.Offsets)-1]
 	r.at, r.expected, r.trusted, r.promised = int64(e.Position), -1, true, s.base+int64(e.Relative)
-	s.firstTime = r.loaded.firstTime
+	s.firstTime, s.ageless = r.loaded.firstTime, false
 	return true
 }
 
 // restoreProducers loads the snapshot and says from which offset on batches must be replayed.
 func (r *Recovery) restoreProducers(first int64) int64 {
 	r.out.Producers = producer.New()
-	if r.loaded.snapshot == nil || r.out.Producers.Load(r.now, r.loaded.snapshot0, r.loaded.snapshot) != nil {
-		return first
+	for _, t := range [...]*taken{&r.loaded.newest, &r.loaded.least} {
+		if t.snapshot == nil || r.out.Producers.Load(r.now, t.offset, t.snapshot) != nil {
+			continue
+		}
+		if t.window != nil && r.out.Producers.LoadWindows(t.offset, t.window) != nil {
+			t.window = nil // advisory: without it one batch a producer is remembered
+		}
+		return t.offset
 	}
-	if r.loaded.window != nil && r.out.Producers.LoadWindows(r.loaded.snapshot0, r.loaded.window) != nil {
-		r.loaded.window = nil // advisory: without it one batch a producer is remembered
-	}
-	return r.loaded.snapshot0
+	return first
 }
 
 func (r *Recovery) indexBelow(offset int64) int {
@@ -248,7 +251,7 @@ func (r *Recovery) judge(s *segment, view batch.View) string {
 // lacksEpoch: the checkpoint of epochs does not know the epoch in which the walk's first batch was written. It is
 // derived and may be old; then the epochs are read from the batches, all of them.
 func (r *Recovery) lacksEpoch(view batch.View) bool {
-	return r.first && r.loaded.epochsOK && r.loaded.epochs.At(view.BaseOffset()) != view.LeaderEpoch()
+	return r.first && r.loaded.epochsOK && view.BaseOffset() >= r.request.LogStart && r.loaded.epochs.At(view.BaseOffset()) != view.LeaderEpoch()
 }
 
 func (r *Recovery) accept(s *segment, view batch.View) {
@@ -276,7 +279,7 @@ func (r *Recovery) tornAt(why string, fx *seam.Effects) {
 		r.proceed(fx)
 		return
 	}
-	if r.expected < r.request.RecoveryPoint {
+	if r.expected < r.owed() {
 		name := r.path(r.out.segments[r.current].base, ".log").Name
 		r.fail(seam.IOError, why+" at offset "+strconv.FormatInt(r.expected, 10)+" of "+name)
 		r.proceed(fx)
@@ -288,6 +291,10 @@ func (r *Recovery) tornAt(why string, fx *seam.Effects) {
 // cut ends the log at the walk's place: later segments go, and the one at hand too if it does not continue the log.
 func (r *Recovery) cut(why string, fx *seam.Effects) {
 	r.phase, r.mustSync, r.out.Reason = cutting, true, why
+	if r.expected < r.request.LogStart { // all that is left was deleted
+		r.finish(fx)
+		return
+	}
 	s := &r.out.segments[r.current]
 	keep := r.current
 	if r.at > 0 || s.base == r.expected {

@@ -54,11 +54,18 @@ const (
 func checksum(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)) }
 
 // AppendSnapshot appends the bytes of a .snapshot file. Kafka's tools and brokers read it.
-func (s *State) AppendSnapshot(dst []byte) []byte {
+func (s *State) AppendSnapshot(dst []byte) []byte { return s.AppendSnapshotBelow(dst, 1<<63-1) }
+
+// AppendSnapshotBelow leaves out the producers whose newest batch is not below offset: a replay of the log from there on
+// finds them. Of the others it is what a snapshot taken at offset would say.
+func (s *State) AppendSnapshotBelow(dst []byte, offset int64) []byte {
 	start := len(dst)
 	dst = append(dst, 0, snapshotVersion, 0, 0, 0, 0, 0, 0, 0, 0)
 	count := uint32(0)
 	s.committed(func(e *entry) {
+		if e.count > 0 && e.window[e.count-1].LastOffset >= offset {
+			return
+		}
 		dst = e.appendSnapshot(dst)
 		count++
 	})

@@ -295,3 +295,26 @@ func (r *Replica) Abandon(code wire.Code) {
 	}
 	r.repeats = r.repeats[:0]
 }
+
+// Expire is where the log may begin by its retention (see Log.Expire).
+func (r *Replica) Expire(now seam.Now, keep log.Retention, fx *seam.Effects) (start int64, pending bool) {
+	start, pending = r.Log.Expire(now, keep, r.high.Offset, fx)
+	r.closeSegments(fx)
+	return start, pending
+}
+
+// Unlink removes what lies below the log's start (see Log.Unlink).
+func (r *Replica) Unlink(take func() bool, lent func(seam.File) bool, fx *seam.Effects) {
+	if base, missing := r.Log.Unsnapped(); missing && take() {
+		r.Log.WriteSnapshot(base, r.Producers.AppendSnapshotBelow(nil, base), fx)
+	}
+	if r.Log.Trimmed() {
+		r.Log.Unlink(take, lent, fx)
+	}
+}
+
+// MoveStart makes the log begin at start, which is durable already.
+func (r *Replica) MoveStart(start int64, fx *seam.Effects) {
+	must.Be(start <= r.high.Offset, "R6: the log start never passes the high watermark")
+	r.Log.MoveStart(start, fx)
+}

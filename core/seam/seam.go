@@ -327,6 +327,7 @@ const (
 	SegmentUnreadable                  // Topic, Partition, A: offset; Text: file and fault
 	EpochStarted                       // Topic, Partition, A: leader epoch, B: start offset
 	ProducersExpired                   // Topic, Partition, A: how many
+	SegmentsDeleted                    // Topic, Partition, A: how many, B: log start offset
 )
 
 // Effects is what is to be done. The caller owns it, resets it and reuses it; a Step only appends.

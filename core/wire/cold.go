@@ -38,10 +38,20 @@ func (c *cursor) walk(key, version int16) {
 		c.walkCreateTopics()
 	case KeyDeleteTopics:
 		c.walkDeleteTopics(version)
+	case KeyDeleteRecords:
+		c.walkDeleteRecords()
 	case KeyInitProducerID:
 		c.walkInitProducerID(version)
 	case KeyDescribeCluster:
 		c.walkDescribeCluster(version)
+	case KeyOffsetForLeaderEpoch:
+		c.walkOffsetForLeaderEpoch(version)
+	case KeyDescribeLogDirs:
+		c.walkDescribeLogDirs()
+	case KeyDescribeProducers:
+		c.walkDescribeProducers()
+	case KeyDescribeTopicPartitions:
+		c.walkDescribeTopicPartitions()
 	}
 }
 

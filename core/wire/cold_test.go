@@ -13,7 +13,8 @@ import (
 )
 
 func coldKeys() []int16 {
-	return []int16{wire.KeyListOffsets, wire.KeyMetadata, wire.KeyApiVersions, wire.KeyCreateTopics, wire.KeyDeleteTopics, wire.KeyInitProducerID, wire.KeyDescribeCluster}
+	return []int16{wire.KeyListOffsets, wire.KeyMetadata, wire.KeyApiVersions, wire.KeyCreateTopics, wire.KeyDeleteTopics, wire.KeyDeleteRecords, wire.KeyInitProducerID, wire.KeyDescribeCluster,
+		wire.KeyOffsetForLeaderEpoch, wire.KeyDescribeLogDirs, wire.KeyDescribeProducers, wire.KeyDescribeTopicPartitions}
 }
 
 func drawCold(t *rapid.T, key, version int16) wire.Message {
@@ -79,6 +80,58 @@ func drawCold(t *rapid.T, key, version int16) wire.Message {
 				topic.Topic = kmsg.StringPtr(drawName(t, "topic"))
 			}
 			r.Topics = append(r.Topics, topic)
+		}
+	case *kmsg.DeleteRecordsRequest:
+		r.TimeoutMillis, r.UnknownTags = rapid.Int32().Draw(t, "timeout"), drawTags(t, flexible)
+		for range count("topics") {
+			topic := kmsg.NewDeleteRecordsRequestTopic()
+			topic.Topic, topic.UnknownTags = drawName(t, "topic"), drawTags(t, flexible)
+			for range count("partitions") {
+				p := kmsg.NewDeleteRecordsRequestTopicPartition()
+				p.Partition, p.Offset, p.UnknownTags = rapid.Int32().Draw(t, "partition"), rapid.Int64().Draw(t, "offset"), drawTags(t, flexible)
+				topic.Partitions = append(topic.Partitions, p)
+			}
+			r.Topics = append(r.Topics, topic)
+		}
+	case *kmsg.OffsetForLeaderEpochRequest:
+		r.ReplicaID = rapid.Int32().Draw(t, "replica")
+		for range count("topics") {
+			topic := kmsg.NewOffsetForLeaderEpochRequestTopic()
+			topic.Topic, topic.UnknownTags = drawName(t, "topic"), drawTags(t, flexible)
+			for range count("partitions") {
+				p := kmsg.NewOffsetForLeaderEpochRequestTopicPartition()
+				p.Partition, p.CurrentLeaderEpoch, p.LeaderEpoch = rapid.Int32().Draw(t, "partition"), rapid.Int32().Draw(t, "current"), rapid.Int32().Draw(t, "epoch")
+				topic.Partitions = append(topic.Partitions, p)
+			}
+			r.Topics = append(r.Topics, topic)
+		}
+	case *kmsg.DescribeLogDirsRequest:
+		if rapid.Bool().Draw(t, "all") {
+			break
+		}
+		r.Topics = []kmsg.DescribeLogDirsRequestTopic{}
+		for range count("topics") {
+			topic := kmsg.NewDescribeLogDirsRequestTopic()
+			topic.Topic, topic.Partitions, topic.UnknownTags = drawName(t, "topic"), rapid.SliceOfN(rapid.Int32(), 0, 3).Draw(t, "partitions"), drawTags(t, flexible)
+			r.Topics = append(r.Topics, topic)
+		}
+	case *kmsg.DescribeProducersRequest:
+		for range count("topics") {
+			topic := kmsg.NewDescribeProducersRequestTopic()
+			topic.Topic, topic.Partitions, topic.UnknownTags = drawName(t, "topic"), rapid.SliceOfN(rapid.Int32(), 0, 3).Draw(t, "partitions"), drawTags(t, flexible)
+			r.Topics = append(r.Topics, topic)
+		}
+	case *kmsg.DescribeTopicPartitionsRequest:
+		r.ResponsePartitionLimit, r.UnknownTags = rapid.Int32().Draw(t, "limit"), drawTags(t, flexible)
+		for range count("topics") {
+			topic := kmsg.NewDescribeTopicPartitionsRequestTopic()
+			topic.Topic, topic.UnknownTags = drawName(t, "topic"), drawTags(t, flexible)
+			r.Topics = append(r.Topics, topic)
+		}
+		if rapid.Bool().Draw(t, "goes on") {
+			cursor := kmsg.NewDescribeTopicPartitionsRequestCursor()
+			cursor.Topic, cursor.Partition, cursor.UnknownTags = drawName(t, "from"), rapid.Int32().Draw(t, "at"), drawTags(t, flexible)
+			r.Cursor = &cursor
 		}
 	case *kmsg.InitProducerIDRequest:
 		if rapid.Bool().Draw(t, "transactional") {

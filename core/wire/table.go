@@ -8,19 +8,24 @@ import (
 
 // The keys of the APIs that are spoken.
 const (
-	KeyProduce         int16 = 0
-	KeyFetch           int16 = 1
-	KeyListOffsets     int16 = 2
-	KeyMetadata        int16 = 3
-	KeyApiVersions     int16 = 18
-	KeyCreateTopics    int16 = 19
-	KeyDeleteTopics    int16 = 20
-	KeyInitProducerID  int16 = 22
-	KeyDescribeCluster int16 = 60
+	KeyProduce                 int16 = 0
+	KeyFetch                   int16 = 1
+	KeyListOffsets             int16 = 2
+	KeyMetadata                int16 = 3
+	KeyApiVersions             int16 = 18
+	KeyCreateTopics            int16 = 19
+	KeyDeleteTopics            int16 = 20
+	KeyDeleteRecords           int16 = 21
+	KeyInitProducerID          int16 = 22
+	KeyOffsetForLeaderEpoch    int16 = 23
+	KeyDescribeLogDirs         int16 = 35
+	KeyDescribeCluster         int16 = 60
+	KeyDescribeProducers       int16 = 61
+	KeyDescribeTopicPartitions int16 = 75
 )
 
 // keyEnd is one more than the largest key that is spoken.
-const keyEnd = KeyDescribeCluster + 1
+const keyEnd = KeyDescribeTopicPartitions + 1
 
 // Range is the oldest and the newest version of an API that is spoken; ok is false for any other key.
 func Range(key int16) (oldest, newest int16, ok bool) {
@@ -39,10 +44,18 @@ func Range(key int16) (oldest, newest int16, ok bool) {
 		return 2, 7, true
 	case KeyDeleteTopics:
 		return 1, 6, true
+	case KeyDeleteRecords:
+		return 0, 2, true
 	case KeyInitProducerID:
 		return 0, 5, true
+	case KeyOffsetForLeaderEpoch:
+		return 2, 4, true
+	case KeyDescribeLogDirs:
+		return 1, 4, true
 	case KeyDescribeCluster:
 		return 0, 2, true
+	case KeyDescribeProducers, KeyDescribeTopicPartitions:
+		return 0, 0, true
 	}
 	return 0, 0, false
 }
@@ -76,11 +89,11 @@ func FirstFlexible(key int16) int16 {
 		return 3
 	case KeyCreateTopics:
 		return 5
-	case KeyDeleteTopics:
+	case KeyDeleteTopics, KeyOffsetForLeaderEpoch:
 		return 4
-	case KeyInitProducerID:
+	case KeyInitProducerID, KeyDeleteRecords, KeyDescribeLogDirs:
 		return 2
-	case KeyDescribeCluster:
+	case KeyDescribeCluster, KeyDescribeProducers, KeyDescribeTopicPartitions:
 		return 0
 	}
 	return 1<<15 - 1
@@ -112,10 +125,20 @@ func Name(key int16) string {
 		return "CreateTopics"
 	case KeyDeleteTopics:
 		return "DeleteTopics"
+	case KeyDeleteRecords:
+		return "DeleteRecords"
 	case KeyInitProducerID:
 		return "InitProducerId"
+	case KeyOffsetForLeaderEpoch:
+		return "OffsetForLeaderEpoch"
+	case KeyDescribeLogDirs:
+		return "DescribeLogDirs"
 	case KeyDescribeCluster:
 		return "DescribeCluster"
+	case KeyDescribeProducers:
+		return "DescribeProducers"
+	case KeyDescribeTopicPartitions:
+		return "DescribeTopicPartitions"
 	}
 	return "API " + strconv.Itoa(int(key))
 }
@@ -133,10 +156,20 @@ func newCold(key int16) Message {
 		return kmsg.NewPtrCreateTopicsRequest()
 	case KeyDeleteTopics:
 		return kmsg.NewPtrDeleteTopicsRequest()
+	case KeyDeleteRecords:
+		return kmsg.NewPtrDeleteRecordsRequest()
 	case KeyInitProducerID:
 		return kmsg.NewPtrInitProducerIDRequest()
+	case KeyOffsetForLeaderEpoch:
+		return kmsg.NewPtrOffsetForLeaderEpochRequest()
+	case KeyDescribeLogDirs:
+		return kmsg.NewPtrDescribeLogDirsRequest()
 	case KeyDescribeCluster:
 		return kmsg.NewPtrDescribeClusterRequest()
+	case KeyDescribeProducers:
+		return kmsg.NewPtrDescribeProducersRequest()
+	case KeyDescribeTopicPartitions:
+		return kmsg.NewPtrDescribeTopicPartitionsRequest()
 	}
 	return nil
 }

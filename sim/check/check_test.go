@@ -92,6 +92,15 @@ func history() (*History, *Facts) {
 	return h, f
 }
 
+// deleted is what it looks like when somebody has deleted records at time 5000.
+func deleted(h *History, f *Facts, p Partition, upTo int64) {
+	l := f.Logs[p]
+	l.Entries, l.Start, l.Bytes = l.Entries[upTo:], upTo, 100*(10-upTo)
+	f.Logs[p], f.Begins = l, map[Partition]int64{p: upTo}
+	h.Deletions = append(h.Deletions, &Deletion{p, upTo, 5000, Done})
+	h.Begins = append(h.Begins, &Begin{p, 5000, 5001, upTo, 10})
+}
+
 func TestJudge(t *testing.T) {
 	p := Partition{"t", 0}
 	for _, c := range []struct {
@@ -153,6 +162,51 @@ func TestJudge(t *testing.T) {
 		}},
 		{"H12", func(h *History, f *Facts) { f.Logs[p].Entries[3].Value = 77 }},
 		{"H13", func(h *History, f *Facts) { h.Appends[3].Outcome = Refused }},
+		{"", func(h *History, f *Facts) { deleted(h, f, p, 4) }},
+		{"H2", func(h *History, f *Facts) {
+			deleted(h, f, p, 4)
+			l := f.Logs[p]
+			l.Entries, l.End = l.Entries[:5], 9
+			f.Logs[p] = l
+		}},
+		{"H5", func(h *History, f *Facts) {
+			l := f.Logs[p]
+			l.Entries, l.Start = l.Entries[4:], 4
+			f.Logs[p] = l
+		}},
+		{"S1", func(h *History, f *Facts) { h.Begins = append(h.Begins, &Begin{p, 1, 2, 4, 3}) }},
+		{"S2", func(h *History, f *Facts) {
+			deleted(h, f, p, 4)
+			h.Begins = append(h.Begins, &Begin{p, 6000, 6001, 3, -1})
+		}},
+		{"S2", func(h *History, f *Facts) {
+			deleted(h, f, p, 4)
+			h.Begins[0].Offset = 5
+		}},
+		{"S3", func(h *History, f *Facts) {
+			deleted(h, f, p, 4)
+			h.Reads = append(h.Reads, &Read{Partition: p, Call: 6000, Return: 6001, From: 3, HighWatermark: 10})
+		}},
+		{"S3", func(h *History, f *Facts) { h.Outs = append(h.Outs, &OutOfRange{p, 3000, 3001, 2}) }},
+		{"S4", func(h *History, f *Facts) {
+			deleted(h, f, p, 4)
+			h.Deletions[0].Offset = 3
+		}},
+		{"", func(h *History, f *Facts) {
+			deleted(h, f, p, 4)
+			h.Deletions, f.Keeps = nil, map[string]Keep{"t": {Bytes: 500, Millis: -1}}
+		}},
+		{"S4", func(h *History, f *Facts) {
+			deleted(h, f, p, 4)
+			h.Deletions, f.Keeps = nil, map[string]Keep{"t": {Bytes: 700, Millis: -1}}
+		}},
+		{"", func(h *History, f *Facts) { h.Searches = append(h.Searches, &Search{p, 3000, 3001, 35, 4, 40}) }},
+		{"S5", func(h *History, f *Facts) { h.Searches = append(h.Searches, &Search{p, 3000, 3001, 35, 5, 50}) }},
+		{"S5", func(h *History, f *Facts) { h.Searches = append(h.Searches, &Search{p, 3000, 3001, 45, 4, 40}) }},
+		{"S5", func(h *History, f *Facts) { h.Searches = append(h.Searches, &Search{p, 3000, 3001, 80, -1, -1}) }},
+		{"S5", func(h *History, f *Facts) {
+			h.Searches = append(h.Searches, &Search{p, 3000, 3001, LargestTime, 9, 80})
+		}},
 	} {
 		h, f := history()
 		c.spoil(h, f)

@@ -92,6 +92,12 @@ type History struct {
 	Finds   []*Find
 	Admins  []*Admin
 	IDs     []*ProducerID
+
+	Begins    []*Begin
+	Skips     []*Skip
+	Deletions []*Deletion
+	Outs      []*OutOfRange
+	Searches  []*Search
 }
 
 // Facts are what the simulator knows and no client does.
@@ -102,6 +108,8 @@ type Facts struct {
 	Losses  []seam.Mono     // when a page cache was lost, ascending
 	Rotted  map[Partition]bool
 	Logs    map[Partition]Log
+	Begins  map[Partition]int64 // where logs begin, as the disk has it
+	Keeps   map[string]Keep     // topics with a retention
 }
 
 // lossesBetween says whether a page cache was lost in that time.

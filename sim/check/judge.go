@@ -16,7 +16,7 @@ func Judge(h *History, f *Facts, laws *Counts) error {
 			continue // a bit of it turned where nobody looks again: nothing is promised any more
 		}
 		j.begin(p)
-		for _, pass := range []func(){j.logItself, j.appends, j.order, j.reads, j.finds, j.watermarks} {
+		for _, pass := range []func(){j.logItself, j.appends, j.order, j.reads, j.finds, j.watermarks, j.begins} {
 			if pass(); j.failure != nil {
 				return j.failure
 			}
@@ -36,6 +36,8 @@ type judge struct {
 	durable   bool // the topic's mode
 	deleted   bool
 	log       Log
+	start     int64             // where the log begins
+	floors    []floor           // of what was said about that
 	at        map[Value][]int64 // where each value is
 	sent      []*Append
 	seen      []*Read
@@ -69,6 +71,7 @@ func (j *judge) partitions() []Partition {
 
 func (j *judge) begin(p Partition) {
 	j.partition, j.durable, j.deleted, j.log = p, j.f.Durable[p.Topic], j.f.Deleted[p.Topic], j.f.Logs[p]
+	j.start = j.f.Begins[p]
 	j.at = map[Value][]int64{}
 	for i := range j.log.Entries {
 		e := &j.log.Entries[i]
@@ -96,7 +99,7 @@ func (j *judge) begin(p Partition) {
 // logItself checks what a log is by itself: dense (ReadLog has seen to the batches), and of clients' values only.
 func (j *judge) logItself() {
 	j.require(int64(len(j.log.Entries)) == j.log.End-j.log.Start, DenseOffsets, "%d records from %d to %d", len(j.log.Entries), j.log.Start, j.log.End)
-	j.require(j.log.Start == 0, DenseOffsets, "it begins at %d, and nobody deleted anything", j.log.Start)
+	j.require(j.log.Start <= j.start, DenseOffsets, "its first segment begins at %d, and it at %d", j.log.Start, j.start)
 	known := map[Value]bool{}
 	for _, a := range j.sent {
 		for i := range a.Count {
@@ -127,6 +130,9 @@ func (j *judge) promised(a *Append) (bool, Law) {
 func (j *judge) isThere(a *Append) bool {
 	for i := range a.Count {
 		found := j.at[a.First+Value(i)]
+		if a.Base+int64(i) < j.start && (a.Base >= 0 || j.start > 0 && len(found) == 0) {
+			continue // it was deleted, or may have been
+		}
 		if len(found) == 0 || a.Base >= 0 && !slices.Contains(found, a.Base+int64(i)) {
 			return false
 		}
@@ -200,7 +206,7 @@ func (j *judge) realTime() {
 	}
 	var done []*Append
 	for _, a := range j.sent {
-		if a.Outcome == Done && a.Base >= 0 && j.isThere(a) {
+		if a.Outcome == Done && a.Base >= 0 && j.isThere(a) && (j.durable && a.Acks == -1 || a.Base >= j.start) { // what was deleted may have been lost before
 			done = append(done, a)
 		}
 	}
@@ -236,7 +242,7 @@ func (j *judge) reads() {
 			if !j.holds(e.Offset < r.HighWatermark, ReadsAreSlices) && !j.broken(ReadsAreSlices, "a read brought %d, the high watermark was %d", e.Offset, r.HighWatermark) {
 				return
 			}
-			if !j.binding(r) {
+			if !j.binding(r) || e.Offset < j.log.Start {
 				continue
 			}
 			before, any := consumed[e.Offset]
@@ -327,7 +333,7 @@ func first(floors []floor, at seam.Mono) int {
 
 // finds checks what was found by its time: the first record that fits, of those that were there.
 func (j *judge) finds() {
-	if j.deleted {
+	if j.deleted || j.start > 0 { // S5 judges searches of a log whose beginning moves
 		return
 	}
 	newest := []int64{-1} // of the records before each

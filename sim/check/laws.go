@@ -66,6 +66,12 @@ const (
 	TopicRegister
 	ProducerIDs
 	SmallLog
+
+	StartBelowEnd
+	StartNeverBack
+	BelowStartIsOut
+	StartHasReason
+	SearchFindsFirst
 	laws
 )
 

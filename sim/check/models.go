@@ -183,7 +183,7 @@ func smallLogs(h *History, f *Facts, laws *Counts) error {
 	for _, p := range slices.SortedFunc(maps.Keys(f.Logs), func(a, b Partition) int {
 		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Number, b.Number))
 	}) {
-		if !f.Durable[p.Topic] || f.Deleted[p.Topic] || f.Rotted[p] {
+		if !f.Durable[p.Topic] || f.Deleted[p.Topic] || f.Rotted[p] || f.Begins[p] > 0 {
 			continue
 		}
 		ops, small := h.smallLog(p, f)

@@ -48,6 +48,7 @@ type Log struct {
 	Start   int64
 	End     int64
 	Batches int
+	Bytes   int64
 }
 
 // ReadLog reads a partition's .log files, in the order of their names, and says what is wrong with them.
@@ -66,6 +67,7 @@ func ReadLog(files []File) (Log, error) {
 		} else if base != all.End {
 			return all, fmt.Errorf("%s begins at %d, the segment before ends at %d", f.Name, base, all.End)
 		}
+		all.Bytes += int64(len(f.Data))
 		batches, rest, err := ReadBatches(f.Data)
 		if err != nil {
 			return all, fmt.Errorf("%s: %w", f.Name, err)

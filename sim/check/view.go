@@ -53,6 +53,7 @@ type Watch struct {
 	view    View
 	seen    map[Partition]mark // of this life
 	epochs  map[Partition]int32
+	starts  map[Partition]int64
 }
 
 type mark struct {
@@ -62,7 +63,7 @@ type mark struct {
 
 // NewWatch makes a Watch that has seen nothing.
 func NewWatch(laws *Counts, f *Facts) *Watch {
-	return &Watch{laws: laws, durable: f.Durable, deleted: f.Deleted, seen: map[Partition]mark{}, epochs: map[Partition]int32{}}
+	return &Watch{laws: laws, durable: f.Durable, deleted: f.Deleted, seen: map[Partition]mark{}, epochs: map[Partition]int32{}, starts: map[Partition]int64{}}
 }
 
 // every is how many Steps go by between two looks, but for the quiet ones: a look costs as much as several Steps.
@@ -134,6 +135,12 @@ func (w *Watch) one(p *PartitionView) error {
 			return err
 		}
 	}
+	if !w.deleted[p.Topic] {
+		if err := w.require(p.LogStart >= w.starts[key], StartNeverBack, p); err != nil {
+			return err
+		}
+		w.starts[key] = p.LogStart
+	}
 	if w.durable[p.Topic] {
 		if err := w.require(p.HighWatermark <= p.Durable, DurableIsDurable, p); err != nil {
 			return err
@@ -184,7 +191,7 @@ func SameState(before, after *View, clean bool) error {
 		if b.Topic == metadataTopic {
 			continue // each start writes to it
 		}
-		same := b.Topic == a.Topic && b.Number == a.Number && b.LogStart == a.LogStart && b.End == a.End && a.Next == a.End && b.Newest == a.Newest && (!clean || b.Producers == a.Producers)
+		same := b.Topic == a.Topic && b.Number == a.Number && b.LogStart <= a.LogStart && b.End == a.End && a.Next == a.End && b.Newest == a.Newest && (!clean || b.Producers == a.Producers)
 		if !same {
 			return Fail(StateRebuilt, "before %s, after %s", brief(&b), brief(&a))
 		}

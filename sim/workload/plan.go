@@ -39,6 +39,8 @@ type Plan struct {
 	AllOn bool
 	Rot   bool
 	Quiet bool // no faults at all
+
+	Pruning pruning
 }
 
 // haste is how much shorter a brief life is.
@@ -71,6 +73,7 @@ func drawPlan(tape *world.Tape, quiet, brief bool) *Plan {
 	p.StepItems = [4]int{0, 40, 5, 1}[load.Choose(4)]
 	p.Crowd = [8]int{7: 120}[load.Choose(8)]
 	p.Chaos = 4000 + 2000*s.Choose(4)
+	p.Pruning = drawPruning(tape)
 	if !quiet {
 		p.drawFaults(s)
 	}
@@ -143,7 +146,7 @@ func (p *Plan) partitionsOf(topics ...string) []check.Partition {
 	return all
 }
 
-// config is what a topic is created with. Nothing may be deleted by age, because the clock jumps.
+// config is what a topic is created with. Where records are not to be deleted none may be by age, because the clock jumps.
 func (p *Plan) config(topic string) map[string]string {
 	config := map[string]string{"retention.ms": "-1", "message.timestamp.after.max.ms": "9223372036854775807"}
 	if p.SegmentBytes > 0 {
@@ -151,6 +154,9 @@ func (p *Plan) config(topic string) map[string]string {
 	}
 	if p.IndexInterval != 4096 {
 		config["index.interval.bytes"] = strconv.Itoa(p.IndexInterval)
+	}
+	if keep := p.Pruning.Keep; p.prunes(topic) {
+		config["retention.bytes"], config["retention.ms"] = strconv.FormatInt(keep.Bytes, 10), strconv.FormatInt(keep.Millis, 10)
 	}
 	config["flush.messages"] = "1"
 	if slices.Contains(p.Cached, topic) {

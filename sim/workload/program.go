@@ -445,6 +445,10 @@ func (p *program) onFetched(now seam.Mono, in *client.Fetched, l *letter) {
 	if first < rd.next && p.mayJump(rd.partition) {
 		rd.next = first
 	}
+	if first > rd.next && p.run.plan.prunes(rd.partition.Topic) {
+		p.run.History.Skips = append(p.run.History.Skips, &check.Skip{Partition: rd.partition, At: now, From: rd.next, To: first})
+		rd.next = first
+	}
 	read := &check.Read{Client: p.id, Partition: rd.partition, Call: l.asked, Return: now, From: rd.next, HighWatermark: in.HighWatermark}
 	for i := range in.Records {
 		r := &in.Records[i]

@@ -1,6 +1,8 @@
 package workload
 
 import (
+	"slices"
+
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"rookery/core/seam"
@@ -19,6 +21,7 @@ type reader struct {
 	audit      bool // it reads everything once, whatever the time, and is done
 	behind     *poll
 	done       []bool
+	lost       []bool // out of range: where it begins is to be asked for
 	next       seam.Mono
 	times      *world.Stream
 }
@@ -51,6 +54,10 @@ func (r *reader) turn(now seam.Mono, fx *seam.Effects) {
 		fx.Wake(r.next)
 		return
 	}
+	if i := slices.Index(r.lost, true); i >= 0 {
+		r.findBegin(now, i, fx)
+		return
+	}
 	r.next = now + r.think()
 	r.budget = max(r.budget-1, 0)
 	if r.times.Choose(8) == 7 {
@@ -61,7 +68,11 @@ func (r *reader) turn(now seam.Mono, fx *seam.Effects) {
 	case 0:
 		r.fetch(now, fx)
 	case 1:
-		r.listEnds(now, fx)
+		if r.run.plan.Pruning.On && r.stream.Choose(2) == 1 {
+			r.searchTime(now, fx)
+		} else {
+			r.listEnds(now, fx)
+		}
 	case 2:
 		i := r.stream.Choose(len(r.positions))
 		if !r.audit {
@@ -166,7 +177,7 @@ func (r *reader) onFetched(called, now seam.Mono, from []int64, answer *kmsg.Fet
 			}
 			r.run.result.Codes[part.ErrorCode]++
 			if part.ErrorCode != none {
-				r.onFault(now, i, part.ErrorCode)
+				r.onFault(called, now, i, from[i], part.ErrorCode)
 				continue
 			}
 			behind = behind || from[i] < part.HighWatermark
@@ -187,10 +198,14 @@ func (r *reader) indexOf(topic string, id [16]byte, number int32) int {
 	return -1
 }
 
-func (r *reader) onFault(now seam.Mono, i int, code int16) {
+func (r *reader) onFault(called, now seam.Mono, i int, from int64, code int16) {
 	switch code {
 	case offsetOutOfRange:
 		r.positions[i] = 0
+		if p := r.partitions[i]; r.run.plan.prunes(p.Topic) {
+			r.lost[i] = true
+			r.run.History.Outs = append(r.run.History.Outs, &check.OutOfRange{Partition: p, Call: called, Return: now, From: from})
+		}
 	case storageError:
 		r.done[i] = r.done[i] || r.run.mayRot()
 	case unknownTopic, unknownTopicID, 103:
@@ -215,6 +230,10 @@ func (r *reader) onPart(called, now seam.Mono, i int, from int64, part *kmsg.Fet
 	if len(batches) > 0 && (batches[0].Base > from || batches[0].Last < from) && r.run.rotted(p) {
 		r.done[i] = true // the bit that turned is in a header's offset, which no checksum covers
 		return true
+	}
+	if r.version >= 5 {
+		r.run.began(p, called, now, part.LogStartOffset, part.HighWatermark)
+		r.run.require(from >= part.LogStartOffset, check.BelowStartIsOut, "%s: a fetch of %v from %d was served, and it begins at %d", r.name, p, from, part.LogStartOffset)
 	}
 	read := &check.Read{Client: r.id, Partition: p, Call: called, Return: now, From: from, HighWatermark: part.HighWatermark}
 	for _, b := range batches {

@@ -130,7 +130,7 @@ func Do(tape *world.Tape, broker Broker, options Options) *Result {
 			r.World.StepEffects += effectsRolling
 		}
 	}
-	r.facts = &check.Facts{Durable: map[string]bool{}, Deleted: map[string]bool{}, Rotted: map[check.Partition]bool{}, Logs: map[check.Partition]check.Log{}}
+	r.facts = &check.Facts{Durable: map[string]bool{}, Deleted: map[string]bool{}, Rotted: map[check.Partition]bool{}, Logs: map[check.Partition]check.Log{}, Keeps: map[string]check.Keep{}}
 	for _, topic := range r.plan.Durable {
 		r.facts.Durable[topic] = true
 	}
@@ -138,6 +138,11 @@ func Do(tape *world.Tape, broker Broker, options Options) *Result {
 		r.facts.Durable[topic], r.facts.Deleted[topic] = true, true
 	}
 	r.facts.Durable[crowdTopic], r.facts.Deleted[crowdTopic] = true, true
+	for _, topic := range r.plan.stable() {
+		if r.plan.prunes(topic) {
+			r.facts.Keeps[topic] = r.plan.Pruning.Keep
+		}
+	}
 	r.observe()
 	if options.Log != nil {
 		options.Log(fmt.Sprintf("plan %+v", *r.plan))
@@ -318,6 +323,10 @@ func (r *Run) enterAll() {
 		r.enter(s.session, s)
 	}
 	r.enterPrograms()
+	if p.Pruning.On {
+		s := &pruner{session: r.client("pruner"), budget: p.Budget / 2, partitions: p.partitionsOf("firm", "loose")}
+		r.enter(s.session, s)
+	}
 }
 
 func (r *Run) enterProducer(name string, idempotent bool, acks int16, window int, topics ...string) {
@@ -335,7 +344,7 @@ func (r *Run) enterProducer(name string, idempotent bool, acks int16, window int
 func (r *Run) enterReader(name string, whole bool, partitions ...check.Partition) *reader {
 	s := r.client(name)
 	rd := &reader{session: s, times: r.tape.Stream(name + ".time"), version: int16(4 + s.stream.Choose(14)), partitions: partitions, positions: make([]int64, len(partitions)),
-		done: make([]bool, len(partitions)), budget: r.plan.Budget, whole: whole}
+		lost: make([]bool, len(partitions)), done: make([]bool, len(partitions)), budget: r.plan.Budget, whole: whole}
 	r.enter(s, rd)
 	return rd
 }
@@ -403,6 +412,7 @@ func (r *Run) restartEqual() {
 func (r *Run) judge() {
 	w := r.World
 	all := w.Node.Disk.Walk()
+	r.facts.Begins = check.ReadBegins(w.Node.Disk.Contents(seam.Path{Name: "log-start-offset-checkpoint"}))
 	for _, p := range r.plan.partitionsOf(r.plan.names()...) {
 		folder := fmt.Sprintf("%s-%d", p.Topic, p.Number)
 		var files []check.File

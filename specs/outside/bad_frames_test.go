@@ -68,7 +68,7 @@ func requests(t *testing.T, c *Client, id [16]byte) map[string][]byte {
 
 // served is the table of wire.md.
 func served(key, version int16) bool {
-	ranges := map[int16][2]int16{0: {3, 13}, 1: {4, 18}, 2: {1, 11}, 3: {0, 13}, 18: {0, 4}, 19: {2, 7}, 20: {1, 6}, 22: {0, 5}, 60: {0, 2}}
+	ranges := map[int16][2]int16{0: {3, 13}, 1: {4, 18}, 2: {1, 11}, 3: {0, 13}, 18: {0, 4}, 19: {2, 7}, 20: {1, 6}, 21: {0, 2}, 22: {0, 5}, 23: {2, 4}, 35: {1, 4}, 60: {0, 2}, 61: {0, 0}, 75: {0, 0}}
 	r, known := ranges[key]
 	return known && r[0] <= version && version <= r[1]
 }
@@ -180,7 +180,7 @@ func TestUnknownAPIsAndVersions(t *testing.T) {
 		}
 	}
 	closes(t, n, "API 32767", framed(header(32767, 0)))
-	for _, key := range []int16{0, 1, 2, 3, 19, 20, 22, 60} {
+	for _, key := range []int16{0, 1, 2, 3, 19, 20, 21, 22, 23, 35, 60, 61, 75} {
 		oldest, newest := keyRange(key)
 		for _, version := range []int16{oldest - 1, newest + 1, 32767, -32768} {
 			closes(t, n, fmt.Sprintf("API %d version %d", key, version), framed(header(key, version)))
@@ -215,7 +215,7 @@ func TestApiVersionsOfNoVersion(t *testing.T) {
 	for version := int16(0); version <= 4; version++ {
 		answer := c.Ask(t, software("a", "1"), version).(*kmsg.ApiVersionsResponse)
 		require.Zero(t, answer.ErrorCode)
-		require.Len(t, answer.ApiKeys, 9)
+		require.Len(t, answer.ApiKeys, 14)
 		for _, key := range answer.ApiKeys {
 			oldest, newest := keyRange(key.ApiKey)
 			if key.ApiKey == 0 {

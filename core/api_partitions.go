@@ -1,0 +1,237 @@
+package core
+
+import (
+	"slices"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"rookery/core/controller"
+	"rookery/core/meta"
+	"rookery/core/producer"
+	"rookery/core/wire"
+)
+
+// offsetForLeaderEpoch (23): where an epoch ends, so that a client finds out what of its own was cut off (KIP-101,
+// KIP-320).
+func (b *Broker) offsetForLeaderEpoch(r *kmsg.OffsetForLeaderEpochRequest) wire.Answer {
+	answer := r.ResponseKind().(*kmsg.OffsetForLeaderEpochResponse)
+	for i := range r.Topics {
+		t := &r.Topics[i]
+		out := kmsg.NewOffsetForLeaderEpochResponseTopic()
+		out.Topic = t.Topic
+		for j := range t.Partitions {
+			asked := &t.Partitions[j]
+			one := kmsg.NewOffsetForLeaderEpochResponseTopicPartition()
+			one.Partition, one.LeaderEpoch, one.EndOffset = asked.Partition, -1, -1
+			_, p, code := b.find([]byte(t.Topic), [16]byte{}, asked.Partition, false)
+			if code == wire.None {
+				code = currentEpoch(p, asked.CurrentLeaderEpoch)
+			}
+			if one.ErrorCode = int16(code); code == wire.None {
+				one.LeaderEpoch, one.EndOffset = p.replica.Log.Epochs.EndOffsetFor(asked.LeaderEpoch, p.replica.Log.End().Offset)
+			}
+			out.Partitions = append(out.Partitions, one)
+		}
+		answer.Topics = append(answer.Topics, out)
+	}
+	return answer
+}
+
+// currentEpoch judges the leader epoch that a client believes in; -1: it does not say.
+func currentEpoch(p *partition, epoch int32) wire.Code {
+	switch current := p.replica.Epoch(); {
+	case epoch == -1 || epoch == current:
+		return wire.None
+	case epoch < current:
+		return wire.FencedLeaderEpoch
+	}
+	return wire.UnknownLeaderEpoch
+}
+
+// describeLogDirs (35): which partitions lie where, and how large they are. Of the volume nothing is known here.
+func (b *Broker) describeLogDirs(r *kmsg.DescribeLogDirsRequest) wire.Answer {
+	answer := r.ResponseKind().(*kmsg.DescribeLogDirsResponse)
+	for i := range b.dirs {
+		dir := kmsg.NewDescribeLogDirsResponseDir()
+		if i < len(b.config.Directories) {
+			dir.Dir = b.config.Directories[i]
+		}
+		for _, asked := range b.askedOf(r) {
+			topic := kmsg.NewDescribeLogDirsResponseDirTopic()
+			topic.Topic = asked.topic.name
+			for _, p := range asked.partitions {
+				if int(p.folder.Dir) != i || p.replica == nil || p.state != partitionOpen {
+					continue
+				}
+				one := kmsg.NewDescribeLogDirsResponseDirTopicPartition()
+				one.Partition, one.Size = p.index, p.replica.Log.Size()
+				topic.Partitions = append(topic.Partitions, one)
+			}
+			if len(topic.Partitions) > 0 {
+				dir.Topics = append(dir.Topics, topic)
+			}
+		}
+		answer.Dirs = append(answer.Dirs, dir)
+	}
+	return answer
+}
+
+type askedTopic struct {
+	topic      *topic
+	partitions []*partition
+}
+
+// askedOf is what a DescribeLogDirs asks about: everything, or the named partitions that there are, each once.
+func (b *Broker) askedOf(r *kmsg.DescribeLogDirsRequest) (all []askedTopic) {
+	if r.Topics == nil {
+		for _, t := range b.image.Topics() {
+			if made := b.topicIDs[t.ID]; made != nil {
+				all = append(all, askedTopic{made, made.partitions})
+			}
+		}
+		return all
+	}
+	seen := map[*partition]bool{}
+	for i := range r.Topics {
+		t := b.topics[r.Topics[i].Topic]
+		if t == nil {
+			continue
+		}
+		asked := askedTopic{topic: t}
+		for _, index := range r.Topics[i].Partitions {
+			if index < 0 || int(index) >= len(t.partitions) || seen[t.partitions[index]] {
+				continue
+			}
+			seen[t.partitions[index]] = true
+			asked.partitions = append(asked.partitions, t.partitions[index])
+		}
+		all = append(all, asked)
+	}
+	return all
+}
+
+// describeProducers (61): who writes to a partition, for whoever looks for a hanging transaction (KIP-664).
+func (b *Broker) describeProducers(r *kmsg.DescribeProducersRequest) wire.Answer {
+	answer := r.ResponseKind().(*kmsg.DescribeProducersResponse)
+	for i := range r.Topics {
+		t := &r.Topics[i]
+		out := kmsg.NewDescribeProducersResponseTopic()
+		out.Topic = t.Topic
+		for _, index := range t.Partitions {
+			one := kmsg.NewDescribeProducersResponseTopicPartition()
+			one.Partition, one.ActiveProducers = index, []kmsg.DescribeProducersResponseTopicPartitionActiveProducer{}
+			_, p, code := b.find([]byte(t.Topic), [16]byte{}, index, false)
+			if one.ErrorCode = int16(code); code != wire.None {
+				message := code.String()
+				one.ErrorMessage = &message
+			} else {
+				p.replica.Producers.Each(func(a producer.Active) { one.ActiveProducers = append(one.ActiveProducers, activeProducer(a)) })
+			}
+			out.Partitions = append(out.Partitions, one)
+		}
+		answer.Topics = append(answer.Topics, out)
+	}
+	return answer
+}
+
+func activeProducer(a producer.Active) kmsg.DescribeProducersResponseTopicPartitionActiveProducer {
+	out := kmsg.NewDescribeProducersResponseTopicPartitionActiveProducer()
+	out.ProducerID, out.ProducerEpoch, out.LastSequence, out.LastTimestamp = a.ID, int32(a.Epoch), a.LastSequence, a.Timestamp
+	out.CoordinatorEpoch, out.CurrentTxnStartOffset = a.CoordinatorEpoch, a.TxnFirstOffset
+	return out
+}
+
+// describedMax is how many partitions one DescribeTopicPartitions answers at most (max.request.partition.size.limit).
+const describedMax = 2000
+
+// topicOperations are the operations of a topic that anybody may do where there is no authorizer: READ, WRITE, CREATE,
+// DELETE, ALTER, DESCRIBE, DESCRIBE_CONFIGS and ALTER_CONFIGS, a bit each.
+const (
+	topicOperations   = 3576
+	unknownOperations = -1 << 31
+)
+
+// describeTopicPartitions (75): Metadata in pieces, by name, from a cursor on (KIP-966).
+func (b *Broker) describeTopicPartitions(r *kmsg.DescribeTopicPartitionsRequest) wire.Answer {
+	answer := r.ResponseKind().(*kmsg.DescribeTopicPartitionsResponse)
+	answer.Topics = []kmsg.DescribeTopicPartitionsResponseTopic{}
+	names := b.namesFrom(r)
+	if r.Cursor != nil && (r.Cursor.Partition < 0 || len(r.Topics) > 0 && !slices.Contains(names, r.Cursor.Topic)) {
+		for i := range r.Topics {
+			refused := kmsg.NewDescribeTopicPartitionsResponseTopic()
+			refused.Topic, refused.ErrorCode, refused.AuthorizedOperations = &r.Topics[i].Topic, int16(wire.InvalidRequest), unknownOperations
+			refused.Partitions = []kmsg.DescribeTopicPartitionsResponseTopicPartition{}
+			answer.Topics = append(answer.Topics, refused)
+		}
+		return answer
+	}
+	room := max(1, min(describedMax, int(r.ResponsePartitionLimit)))
+	for _, name := range names {
+		from := 0
+		if r.Cursor != nil && r.Cursor.Topic == name {
+			from = int(r.Cursor.Partition)
+		}
+		out, next := b.describePartitions(name, from, room)
+		answer.Topics = append(answer.Topics, out)
+		if next >= 0 {
+			cursor := kmsg.NewDescribeTopicPartitionsResponseNextCursor()
+			cursor.Topic, cursor.Partition = name, int32(next)
+			answer.NextCursor = &cursor
+			break
+		}
+		room -= len(out.Partitions)
+	}
+	return answer
+}
+
+// namesFrom are the topics asked about, all if none is named, by name from the cursor's on.
+func (b *Broker) namesFrom(r *kmsg.DescribeTopicPartitionsRequest) (names []string) {
+	for i := range r.Topics {
+		names = append(names, r.Topics[i].Topic)
+	}
+	if len(r.Topics) == 0 {
+		for _, t := range b.image.Topics() {
+			names = append(names, t.Name)
+		}
+	}
+	slices.Sort(names)
+	names = slices.Compact(names)
+	if r.Cursor != nil {
+		names = slices.DeleteFunc(names, func(name string) bool { return name < r.Cursor.Topic })
+	}
+	return names
+}
+
+// describePartitions describes at most room partitions of a topic; next is the first that was left out, or -1.
+func (b *Broker) describePartitions(name string, from, room int) (out kmsg.DescribeTopicPartitionsResponseTopic, next int) {
+	out = kmsg.NewDescribeTopicPartitionsResponseTopic()
+	out.Topic, out.IsInternal, out.AuthorizedOperations = &name, controller.Internal(name), topicOperations
+	out.Partitions = []kmsg.DescribeTopicPartitionsResponseTopicPartition{}
+	t := b.image.Topic(name)
+	if t == nil {
+		if out.ErrorCode = int16(wire.UnknownTopicOrPartition); controller.InvalidName(name) != "" {
+			out.ErrorCode = int16(wire.InvalidTopicException)
+		}
+		return out, -1
+	}
+	out.TopicID = t.ID
+	i := from
+	for ; i < len(t.Partitions) && i < from+room; i++ {
+		out.Partitions = append(out.Partitions, describedPartition(&t.Partitions[i]))
+	}
+	if i < len(t.Partitions) {
+		return out, i
+	}
+	return out, -1
+}
+
+func describedPartition(p *meta.Partition) kmsg.DescribeTopicPartitionsResponseTopicPartition {
+	x := kmsg.NewDescribeTopicPartitionsResponseTopicPartition()
+	x.Partition, x.LeaderID, x.LeaderEpoch = p.ID, p.Leader, p.LeaderEpoch
+	x.Replicas, x.ISR = p.Replicas, p.ISR
+	x.EligibleLeaderReplicas, x.LastKnownELR, x.OfflineReplicas = []int32{}, []int32{}, []int32{}
+	if p.Leader == meta.NoLeader {
+		x.ErrorCode = int16(wire.LeaderNotAvailable)
+	}
+	return x
+}

@@ -1,0 +1,321 @@
+package log
+
+import (
+	"slices"
+
+	"encoding/binary"
+
+	"rookery/core/batch"
+	"rookery/core/must"
+	"rookery/core/seam"
+)
+
+// Retention is what a topic's configuration says of how long its records are kept.
+type Retention struct {
+	Delete bool  // cleanup.policy has delete; without it only DeleteRecords moves the start
+	Millis int64 // retention.ms, below 0: for ever
+	Bytes  int64 // retention.bytes, below 0: without bound
+}
+
+// A log's start moves in three steps, so that nothing comes back that was once gone:
+//
+//	Expire, DeleteRecords ─▶ the checkpoint of log starts is durable ─▶ MoveStart ─▶ Unlink, when nobody reads the files
+//
+// Only the checkpoint makes a log begin where it does. A segment that lies below it and is still there after a crash is
+// removed by the Recovery, in whatever order the names of the others have gone.
+
+// Expire is the offset that the log may begin at by its retention: where a segment begins, or the log's end. Segments
+// go whole and from the head, and none that reaches past high. If the active one is to go, another one is begun first.
+// A segment whose largest timestamp is not known yet stops it: pending says so, and Age is told.
+func (l *Log) Expire(now seam.Now, keep Retention, high int64, fx *seam.Effects) (start int64, pending bool) {
+	start = l.start
+	if !keep.Delete || len(l.segments) == 0 || !l.reopened || l.closed || l.Broken() {
+		return start, false
+	}
+	excess := l.Size() - keep.Bytes
+	n := 0
+	for ; n < len(l.segments) && keep.Bytes >= 0 && l.mayGo(n, high) && excess >= l.segments[n].done; n++ {
+		excess -= l.segments[n].done
+	}
+	for ; n < len(l.segments) && keep.Millis >= 0 && l.mayGo(n, high); n++ {
+		if l.segments[n].ageless {
+			pending = true
+			break
+		}
+		if int64(now.Wall)-l.segments[n].largest() <= keep.Millis {
+			break
+		}
+	}
+	if n == 0 {
+		return start, pending
+	}
+	start = l.segments[n-1].next
+	if n == len(l.segments) {
+		l.roll(now, fx)
+	}
+	return start, pending
+}
+
+// mayGo says whether a segment holds something and all of it is below the high watermark.
+func (l *Log) mayGo(i int, high int64) bool {
+	s := &l.segments[i]
+	return s.size > 0 && s.done == s.size && s.next <= high
+}
+
+// largest is the largest timestamp of a segment; when it was made, if no record has any.
+func (s *segment) largest() int64 {
+	if t := s.index.largest(); t >= 0 {
+		return t
+	}
+	return int64(s.created)
+}
+
+// Size is how many bytes the log's segments hold.
+func (l *Log) Size() (n int64) {
+	for i := range l.segments {
+		n += l.segments[i].done
+	}
+	return n
+}
+
+// Age asks for what Expire waits for: the last entry of the segment's .timeindex. Where there is none to be trusted it
+// hands out the Search that finds it out; the caller numbers it and brings the answer to Aged.
+func (l *Log) Age(fx *seam.Effects) *SearchRequest {
+	for i := range l.segments {
+		s := &l.segments[i]
+		if !s.ageless {
+			continue
+		}
+		if l.opAge != 0 {
+			return nil
+		}
+		l.ageBase = s.base
+		if s.timed && s.timeFile != 0 {
+			l.opAge = l.numbers.Op()
+			at := max(0, s.timeBytes-timeEntrySize)
+			fx.Reads = append(fx.Reads, seam.Read{Op: l.opAge, File: s.timeFile, At: at, Len: int32(s.timeBytes - at)})
+			return nil
+		}
+		return l.searchSegment(s)
+	}
+	return nil
+}
+
+const timeEntrySize = 12
+
+// searchSegment is the question for the largest timestamp of one segment.
+func (l *Log) searchSegment(s *segment) *SearchRequest {
+	r := &SearchRequest{Latest: true, Limit: Mark{Offset: s.next, Segment: s.base, Position: s.done}, start: s.base, folder: l.Folder,
+		segments: []searchSegment{{base: s.base, size: s.done, whole: true}}}
+	r.first = *l.numbers.Files + 1
+	*l.numbers.Files += filesOfSegment + 1
+	return r
+}
+
+// AgeLoaded takes the Read of Age, if it is this one. A .timeindex that makes no sense is not trusted again.
+func (l *Log) AgeLoaded(in *seam.Loaded) bool {
+	if in.Op != l.opAge || in.Op == 0 {
+		return false
+	}
+	l.opAge = 0
+	s := l.based(l.ageBase)
+	entry, ok := lastTime(in.Data)
+	switch {
+	case s == nil:
+	case in.Fault != seam.OK || int64(len(in.Data)) != min(s.timeBytes, timeEntrySize) || s.timeBytes%timeEntrySize != 0 || !ok || s.base+int64(entry.Relative) >= s.next:
+		s.timed = false
+	default:
+		s.date(entry.Timestamp, s.base+int64(entry.Relative), len(in.Data) > 0)
+	}
+	return true
+}
+
+func lastTime(data []byte) (e TimeEntry, ok bool) {
+	if len(data) < timeEntrySize {
+		return e, len(data) == 0
+	}
+	e = TimeEntry{int64(binary.BigEndian.Uint64(data)), int32(binary.BigEndian.Uint32(data[8:]))}
+	return e, e.Timestamp > batch.NoTimestamp && e.Relative >= 0
+}
+
+// Aged takes the answer to the Search that Age handed out. One that failed is asked again by the next Expire.
+func (l *Log) Aged(base int64, found *Searched) {
+	if s := l.based(base); s != nil && found.Fault == seam.OK {
+		s.date(found.Timestamp, found.Offset, found.Found && found.Timestamp > batch.NoTimestamp)
+	}
+}
+
+// AgeBase is the segment that Age has asked about.
+func (l *Log) AgeBase() int64 { return l.ageBase }
+
+func (s *segment) date(timestamp, last int64, dated bool) {
+	s.ageless = false
+	s.index.MaxTimestamp, s.index.MaxLast, s.index.dated = timestamp, last, dated
+}
+
+// MoveStart makes the log begin at start, which the checkpoint on the disk says already. Segments that lie below are
+// not the log's any more; their files go with Unlink.
+func (l *Log) MoveStart(start int64, fx *seam.Effects) {
+	must.Be(l.start <= start && start <= l.end.Offset, "L17: a log's start moves forward, and never past its end")
+	l.start = start
+	l.Epochs.TruncateFromStart(start)
+	if len(l.segments) == 0 {
+		return
+	}
+	if l.durable.Offset < start { // what is deleted cannot be lost
+		l.durable = l.markOfStart()
+	}
+	l.trim()
+}
+
+// markOfStart is a Mark of the log's start. Nothing can be read below it.
+func (l *Log) markOfStart() Mark {
+	return Mark{Offset: l.start, Segment: l.segments[l.segmentOf(l.start)].base}
+}
+
+// trim takes the segments below the log's start out of it. The next one must have a name first.
+func (l *Log) trim() {
+	n := 0
+	for n+1 < len(l.segments) && l.segments[n].next <= l.start && l.segments[n+1].birth != 0 {
+		if l.segments[n].rebuilt {
+			l.remade-- // nobody needs its index any more
+		}
+		n++
+	}
+	if n == 0 {
+		return
+	}
+	l.trimmed = append(l.trimmed, l.segments[:n]...)
+	below := l.segments[n].base
+	l.indexSyncs = slices.DeleteFunc(l.indexSyncs, func(x indexSync) bool { return x.op == 0 && x.base < below })
+	kept := copy(l.segments, l.segments[n:])
+	clear(l.segments[kept:])
+	l.segments = l.segments[:kept]
+}
+
+// Trimmed says whether files below the log's start wait for their Unlink.
+func (l *Log) Trimmed() bool { return len(l.trimmed) > 0 }
+
+// Unsnapped is where the log's first segment begins, if there is no snapshot of the producers as they were there: what
+// lies before is going, or has gone, and a start could not find out about them any more.
+func (l *Log) Unsnapped() (base int64, ok bool) {
+	if len(l.segments) == 0 || l.segments[0].base == 0 || l.segments[0].snapped || l.noSnapshot || l.snapshot.Busy() || !l.reopened || l.closed {
+		return 0, false
+	}
+	for i := range l.side {
+		if l.side[i].kind == sideBeside || l.side[i].kind == sideShut {
+			return 0, false // perhaps that one
+		}
+	}
+	return l.segments[0].base, true
+}
+
+// WriteSnapshot writes the snapshot that is missing.
+func (l *Log) WriteSnapshot(base int64, content []byte, fx *seam.Effects) {
+	l.snapshot.Path = l.path(base, snapshotSuffix)
+	l.snapshot.Offer(content, fx)
+}
+
+func (l *Log) snapshotWrote() {
+	if l.snapshot.Busy() {
+		return
+	}
+	l.noSnapshot = l.snapshot.Fault() != seam.OK
+	for i := range l.segments {
+		if s := &l.segments[i]; l.path(s.base, snapshotSuffix) == l.snapshot.Path {
+			s.snapped = !l.noSnapshot
+		}
+	}
+}
+
+// RetrySnapshot lets a snapshot that could not be written be tried again, and says whether there is one.
+func (l *Log) RetrySnapshot() (failed bool) {
+	failed, l.noSnapshot = l.noSnapshot, false
+	return failed
+}
+
+// noteSnapshot: the snapshot beside a closed segment was written, for the one behind it.
+func (l *Log) noteSnapshot(side sideOp, in *seam.Wrote) {
+	for i := range l.segments {
+		if s := &l.segments[i]; side.size > 0 && s.base > side.base {
+			s.snapped = s.snapped || in.Fault == seam.OK && in.Bytes == side.size
+			return
+		}
+	}
+}
+
+// Unlink removes the files of trimmed segments that are at rest. lent says whether an answer that is still to go out
+// names a file. Beside a segment go the producers' snapshots at its start: the next one is there by then, unless the disk
+// is so full that it takes the room which this makes. take says whether there is room for another segment in this Step.
+func (l *Log) Unlink(take func() bool, lent func(seam.File) bool, fx *seam.Effects) {
+	n := 0
+	if s := &l.segments[0]; !s.snapped && !l.noSnapshot || l.snapshot.Busy() {
+		return
+	}
+	for n < len(l.trimmed) && l.atRest(&l.trimmed[n]) && !lent(l.trimmed[n].file) && take() {
+		s := &l.trimmed[n]
+		l.unlinkOr(s.file, s.opening, s.base, ".log", fx)
+		l.unlinkOr(s.indexFile, false, s.base, ".index", fx)
+		l.unlinkOr(s.timeFile, false, s.base, ".timeindex", fx)
+		l.removeBeside(s.base, ".snapshot", fx)
+		l.removeBeside(s.base, ".window", fx)
+		n++
+	}
+	if n == 0 {
+		return
+	}
+	fx.Events = append(fx.Events, seam.Event{Kind: seam.SegmentsDeleted, Topic: l.Topic, Partition: l.Partition, A: int64(n), B: l.start})
+	kept := copy(l.trimmed, l.trimmed[n:])
+	clear(l.trimmed[kept:])
+	l.trimmed = l.trimmed[:kept]
+}
+
+// atRest says whether nothing of a trimmed segment is under way, and nothing that is written at its end.
+func (l *Log) atRest(s *segment) bool {
+	if s.opSync != 0 || s.reads > 0 || l.opAge != 0 && l.ageBase == s.base {
+		return false
+	}
+	for i := range l.indexSyncs {
+		if x := &l.indexSyncs[i]; x.file == s.indexFile || x.file == s.timeFile {
+			return false
+		}
+	}
+	for i := range l.side {
+		switch x := &l.side[i]; {
+		case x.file != 0 && (x.file == s.file || x.file == s.indexFile || x.file == s.timeFile):
+			return false
+		case (x.kind == sideBeside || x.kind == sideShut) && x.base == s.base:
+			return false
+		}
+	}
+	return true
+}
+
+// unlinkOr removes a file by its id, or by its path where the id was never opened.
+func (l *Log) unlinkOr(file seam.File, unopened bool, base int64, suffix string, fx *seam.Effects) {
+	switch {
+	case file == 0:
+	case unopened:
+		l.removeBeside(base, suffix, fx)
+	default:
+		op := l.numbers.Op()
+		l.side = append(l.side, sideOp{op: op, kind: sideTrim, file: file, base: base})
+		fx.Files = append(fx.Files, seam.FileOp{Op: op, Deed: seam.Unlink, File: file})
+	}
+}
+
+func (l *Log) removeBeside(base int64, suffix string, fx *seam.Effects) {
+	op := l.numbers.Op()
+	l.side = append(l.side, sideOp{op: op, kind: sideTrim})
+	fx.Files = append(fx.Files, seam.FileOp{Op: op, Deed: seam.Remove, Path: l.path(base, suffix)})
+}
+
+// based is the segment of a base, if the log still has it.
+func (l *Log) based(base int64) *segment {
+	for i := range l.segments {
+		if l.segments[i].base == base {
+			return &l.segments[i]
+		}
+	}
+	return nil
+}

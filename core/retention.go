@@ -1,0 +1,193 @@
+package core
+
+import (
+	"rookery/core/log"
+	"rookery/core/seam"
+	"rookery/core/wire"
+)
+
+// Where a log begins is what its directory's log-start-offset-checkpoint says, and that file is durable before anybody is
+// told: a start that was seen never goes back. Only then do files go, in any order.
+//
+//	retention, DeleteRecords ─▶ startGoal ─▶ checkpoint (all goals of a directory in one) ─▶ MoveStart ─▶ answers, Unlink
+
+const startsFile = "log-start-offset-checkpoint"
+
+// logStarts is a directory's checkpoint of log starts.
+type logStarts struct {
+	file     log.Replacement
+	underWay []startLine // what is being written
+	due      bool        // there is something new to be written
+	written  []log.PartitionOffset
+}
+
+type startLine struct {
+	partition *partition
+	offset    int64
+}
+
+// wantStart asks for a partition's log to begin at an offset.
+func (b *Broker) wantStart(p *partition, offset int64) {
+	if offset > p.startGoal {
+		p.startGoal = offset
+		b.dirs[p.folder.Dir].starts.due = true
+	}
+}
+
+// writeStarts begins a checkpoint if one is due. What is asked for while it is under way is the next one's.
+func (b *Broker) writeStarts(d *directory, fx *seam.Effects) {
+	s := &d.starts
+	if !s.due || s.file.Busy() || b.phase != phaseReady && (b.phase != phaseStopping || b.stop.stage != stopSyncing) {
+		return
+	}
+	s.due = false
+	s.written = s.written[:0]
+	for _, p := range b.partitions[1:] {
+		if p == nil || p.topic == nil || p.folder.Dir != d.number || p.startGoal == 0 || p.state == partitionDoomed || p.state == partitionRenaming {
+			continue
+		}
+		s.underWay = append(s.underWay, startLine{p, p.startGoal})
+		s.written = append(s.written, log.PartitionOffset{Topic: p.name(), Partition: p.index, Offset: p.startGoal})
+	}
+	d.point(s.written)
+	s.file.Offer(log.EncodeOffsets(s.written), fx)
+}
+
+// startsWritten: the checkpoint has come to its end, and the logs begin where it says. If it could not be written the
+// old one stands.
+func (b *Broker) startsWritten(now seam.Now, d *directory, fx *seam.Effects) {
+	s := &d.starts
+	if s.file.Busy() {
+		return
+	}
+	failed := s.file.Fault() != seam.OK
+	lines := s.underWay
+	s.underWay = nil
+	b.turns.put(b.turns.each(len(lines), func(i int, _ seam.Now, fx *seam.Effects) {
+		p := lines[i].partition
+		switch {
+		case p.state != partitionOpen || p.replica == nil || lines[i].offset <= p.replica.Log.Start():
+		case failed:
+			b.startRefused(p, fx)
+		default:
+			b.moveStart(p, lines[i].offset, fx)
+		}
+	}))
+	if failed {
+		fx.Events = append(fx.Events, seam.Event{Kind: seam.WriteRefused, Text: startsFile + ": " + s.file.Fault().String()})
+	}
+	b.pointsWritten(now, d, fx)
+}
+
+func (b *Broker) moveStart(p *partition, start int64, fx *seam.Effects) {
+	p.replica.MoveStart(start, fx)
+	p.epochs.Offer(p.replica.Log.Epochs.Encode(), fx)
+	b.answerDeletions(p, fx)
+	b.wake(p)
+	b.touch(p)
+}
+
+func (b *Broker) startRefused(p *partition, fx *seam.Effects) {
+	p.startGoal = p.replica.Log.Start()
+	b.refuseDeletions(p, wire.KafkaStorageError, fx)
+}
+
+// noteTrimmed remembers a partition that has files below its log's start.
+func (b *Broker) noteTrimmed(p *partition) {
+	if _, unsnapped := p.replica.Log.Unsnapped(); !p.trimmed && (unsnapped || p.replica.Log.Trimmed()) {
+		p.trimmed = true
+		b.trimmed = append(b.trimmed, p)
+	}
+}
+
+// unlinkTrimmed removes files below the logs' starts that nobody reads any more. A reply that was just emitted has still
+// to take hold of its files: of one Step's effects Files run first.
+func (b *Broker) unlinkTrimmed(now seam.Now, fx *seam.Effects) {
+	if len(b.trimmed) == 0 || b.phase != phaseReady { // what is left is removed by the next start
+		return
+	}
+	lent := func(file seam.File) bool { return b.lent[file] > 0 || named(file, fx) }
+	kept := b.trimmed[:0]
+	for _, p := range b.trimmed {
+		if p.trimmed = p.state == partitionOpen; p.trimmed && b.turns.room > 0 {
+			p.replica.Unlink(b.turns.take, lent, fx)
+			_, unsnapped := p.replica.Log.Unsnapped()
+			p.trimmed = unsnapped || p.replica.Log.Trimmed()
+		}
+		if p.trimmed {
+			kept = append(kept, p)
+		}
+	}
+	clear(b.trimmed[len(kept):])
+	b.trimmed = kept
+	if b.turns.room == 0 && len(kept) > 0 {
+		fx.Wake(now.Mono)
+	}
+}
+
+// named says whether a reply of this Step has a range of the file.
+func named(file seam.File, fx *seam.Effects) bool {
+	for i := range fx.Replies {
+		for j := range fx.Replies[i].Body {
+			if fx.Replies[i].Body[j].File == file {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// sweep is retention's way over the partitions, in turns.
+type sweep struct {
+	at   seam.Mono // when the next one begins
+	next int       // the partition where this one goes on; 0: there is none
+}
+
+// expireLogs looks over every log for what its retention does not keep (log.retention.check.interval.ms).
+func (b *Broker) expireLogs(now seam.Now, fx *seam.Effects) {
+	if b.phase != phaseReady || b.sweep.next == 0 && now.Mono < b.sweep.at {
+		return
+	}
+	b.sweep.next = max(b.sweep.next, 1)
+	for ; b.sweep.next < len(b.partitions) && b.turns.take(); b.sweep.next++ {
+		if p := b.partitions[b.sweep.next]; p != nil {
+			b.expire(now, p, fx)
+		}
+	}
+	if b.sweep.next >= len(b.partitions) {
+		b.sweep = sweep{at: now.Mono + b.config.RetentionCheckEvery}
+	}
+}
+
+// expire looks over one log.
+func (b *Broker) expire(now seam.Now, p *partition, fx *seam.Effects) {
+	if p.state != partitionOpen || p.topic == nil || b.phase != phaseReady {
+		return
+	}
+	c := &p.topic.config
+	start, pending := p.replica.Expire(now, log.Retention{Delete: c.Delete, Millis: c.RetentionMillis, Bytes: c.RetentionBytes}, fx)
+	b.wantStart(p, start)
+	if pending && !p.aging {
+		b.askAge(now, p, fx)
+	}
+	b.touch(p)
+}
+
+// askAge finds out how old the segment is at which retention has stopped.
+func (b *Broker) askAge(now seam.Now, p *partition, fx *seam.Effects) {
+	if request := p.replica.Log.Age(fx); request != nil {
+		p.aging = true
+		p.reads++
+		b.asked.Push(searchFor{target: p, age: request})
+		b.startSearches(now, fx)
+	}
+}
+
+// aged takes the answer of a search that askAge asked for.
+func (b *Broker) aged(now seam.Now, p *partition, found *log.Searched, fx *seam.Effects) {
+	p.aging = false
+	p.replica.Log.Aged(p.replica.Log.AgeBase(), found)
+	if found.Fault == seam.OK {
+		b.expire(now, p, fx)
+	}
+}

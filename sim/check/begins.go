@@ -1,0 +1,206 @@
+package check
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"rookery/core/seam"
+)
+
+// Begin is where a log was said to begin: by a Fetch, a ListOffsets or a DeleteRecords.
+type Begin struct {
+	Partition     Partition
+	Call, Return  seam.Mono
+	Offset        int64
+	HighWatermark int64 // as told with it, -1: not told
+}
+
+// Skip is a client machine that was handed records behind a gap: what it left out had been deleted.
+type Skip struct {
+	Partition Partition
+	At        seam.Mono
+	From, To  int64
+}
+
+// Deletion is a DeleteRecords of one partition that was sent.
+type Deletion struct {
+	Partition Partition
+	Offset    int64 // -1: to the high watermark
+	Call      seam.Mono
+	Outcome   Outcome
+}
+
+// OutOfRange is a Fetch that was answered so.
+type OutOfRange struct {
+	Partition    Partition
+	Call, Return seam.Mono
+	From         int64
+}
+
+// Search is a ListOffsets by time, or for the largest time.
+type Search struct {
+	Partition    Partition
+	Call, Return seam.Mono
+	Time         int64 // asked for; LargestTime
+	Offset       int64 // found; -1: none
+	Found        int64 // its time
+}
+
+// LargestTime asks for the first record that has the largest time.
+const LargestTime = -3
+
+// Keep is the retention of a topic, below 0: without bound.
+type Keep struct{ Bytes, Millis int64 }
+
+// ReadBegins reads a log-start-offset-checkpoint.
+func ReadBegins(text []byte) map[Partition]int64 {
+	begins := map[Partition]int64{}
+	for line := range strings.Lines(string(text)) {
+		fields := strings.Fields(line)
+		if len(fields) != 3 {
+			continue
+		}
+		number, _ := strconv.Atoi(fields[1])
+		begins[Partition{fields[0], int32(number)}], _ = strconv.ParseInt(fields[2], 10, 64)
+	}
+	return begins
+}
+
+// begins holds what was said of a log's start, and what was done about it, against each other and the log.
+func (j *judge) begins() {
+	if j.deleted {
+		return
+	}
+	said := j.said()
+	for _, b := range said {
+		shown := j.shownBefore(b.Call)
+		if !j.require(b.Offset >= shown, StartNeverBack, "said to begin at %d to whoever asked at %v, and at %d before", b.Offset, b.Call, shown) ||
+			!j.require(b.HighWatermark < 0 || b.Offset <= b.HighWatermark, StartBelowEnd, "said to begin at %d, and its high watermark to be %d", b.Offset, b.HighWatermark) {
+			return
+		}
+	}
+	if shown := j.shownBefore(Unfinished); !j.require(j.start >= shown, StartNeverBack, "it begins at %d, and was said to begin at %d", j.start, shown) ||
+		!j.require(j.start <= j.log.End, StartBelowEnd, "it begins at %d and ends at %d", j.start, j.log.End) {
+		return
+	}
+	for _, s := range j.h.Skips {
+		if s.Partition == j.partition && !j.require(s.To <= j.start, ClientReadsOn, "handed %d at %v, and %d comes next; it begins at %d", s.To, s.At, s.From, j.start) {
+			return
+		}
+	}
+	j.ranges()
+	j.reasons()
+	j.searches()
+}
+
+func (j *judge) said() (said []*Begin) {
+	for _, b := range j.h.Begins {
+		if b.Partition == j.partition {
+			said = append(said, b)
+		}
+	}
+	slices.SortStableFunc(said, func(a, b *Begin) int { return cmp.Compare(a.Return, b.Return) })
+	j.floors = nil
+	most := int64(0)
+	for _, b := range said {
+		most = max(most, b.Offset)
+		j.floors = append(j.floors, floor{at: b.Return, hw: most})
+	}
+	return said
+}
+
+// shownBefore is the highest start that somebody had been told before that time.
+func (j *judge) shownBefore(at seam.Mono) int64 {
+	if i := first(j.floors, at); i > 0 {
+		return j.floors[i-1].hw
+	}
+	return 0
+}
+
+// ranges: a read below the start is out of range, and of a durable topic no other is.
+func (j *judge) ranges() {
+	for _, r := range j.seen {
+		if shown := j.shownBefore(r.Call); !r.Listed && !j.require(r.From >= shown, BelowStartIsOut, "a fetch from %d at %v was served; it was said to begin at %d", r.From, r.Call, shown) {
+			return
+		}
+	}
+	for _, r := range j.h.Outs {
+		if r.Partition == j.partition && j.durable && !j.require(r.From < j.start, BelowStartIsOut, "a fetch from %d at %v was out of range; it begins at %d", r.From, r.Call, j.start) {
+			return
+		}
+	}
+}
+
+// reasons: somebody asked for it, or there is enough left.
+func (j *judge) reasons() {
+	keep, kept := j.f.Keeps[j.partition.Topic]
+	if !kept {
+		keep = Keep{-1, -1}
+	}
+	asked := int64(0)
+	for _, d := range j.h.Deletions {
+		if d.Partition != j.partition || d.Outcome == Refused {
+			continue
+		}
+		if asked = max(asked, d.Offset); d.Offset < 0 {
+			asked = j.log.End
+		}
+	}
+	switch {
+	case keep.Millis >= 0:
+		return
+	case keep.Bytes < 0:
+		j.require(j.start <= asked, StartHasReason, "it begins at %d, and nobody asked for more than %d", j.start, asked)
+	case len(j.f.Losses) == 0:
+		j.require(j.start <= asked || j.log.Bytes >= keep.Bytes, StartHasReason,
+			"it begins at %d, nobody asked for more than %d, and %d bytes of %d are left", j.start, asked, j.log.Bytes, keep.Bytes)
+	}
+}
+
+// searches by time find the first record that there is. What was deleted since cannot be looked at any more.
+func (j *judge) searches() {
+	for _, s := range j.h.Searches {
+		if s.Partition != j.partition || !j.durable {
+			continue
+		}
+		asked := s.Time
+		if s.Time == LargestTime {
+			asked = s.Found
+		}
+		for i := range j.log.Entries {
+			e := &j.log.Entries[i]
+			switch {
+			case e.Offset < j.start:
+			case e.Offset == s.Offset:
+				if !j.require(e.Time == s.Found && e.Time >= asked, SearchFindsFirst, "%d was found for time %d, with %d; it has %d", e.Offset, s.Time, s.Found, e.Time) {
+					return
+				}
+			case e.Offset < s.Offset && !j.require(e.Time < asked, SearchFindsFirst, "%d was found for time %d at %v, and %d before it has %d", s.Offset, s.Time, s.Call, e.Offset, e.Time):
+				return
+			}
+		}
+		if s.Offset < 0 && s.Time != LargestTime && !j.nothingMissed(s) {
+			return
+		}
+	}
+}
+
+// nothingMissed: what was acknowledged before the search began would have been found.
+func (j *judge) nothingMissed(s *Search) bool {
+	times := map[int64]int64{}
+	for i := range j.log.Entries {
+		if e := &j.log.Entries[i]; e.Offset >= j.start {
+			times[e.Offset] = e.Time
+		}
+	}
+	for _, a := range j.sent {
+		due, _ := j.promised(a)
+		time, there := times[a.Base]
+		if due && a.Acks == -1 && a.Base >= 0 && a.Return < s.Call && there && !j.require(time < s.Time, SearchFindsFirst, "nothing was found for time %d at %v, and %d has %d", s.Time, s.Call, a.Base, time) {
+			return false
+		}
+	}
+	return true
+}

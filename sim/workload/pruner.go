@@ -1,0 +1,161 @@
+package workload
+
+import (
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"rookery/core/seam"
+	"rookery/sim/check"
+	"rookery/sim/world"
+)
+
+// pruning is what a seed makes of deletion: none in half of them.
+type pruning struct {
+	On          bool
+	Keep        check.Keep // of every stable topic but the ledger
+	CheckMillis int        // log.retention.check.interval.ms
+}
+
+// drawPruning has a stream of its own, so that seeds without it stay what they were.
+func drawPruning(tape *world.Tape) pruning {
+	s := tape.Stream("pruning")
+	p := pruning{Keep: check.Keep{Bytes: -1, Millis: -1}}
+	kind := s.Choose(6)
+	if p.On = kind >= 3; !p.On {
+		return p
+	}
+	p.CheckMillis = [4]int{100, 20, 500, 2000}[s.Choose(4)]
+	if kind >= 4 {
+		p.Keep.Bytes = [4]int64{4000, 0, 900, 20_000}[s.Choose(4)]
+	}
+	if kind == 5 && s.Choose(2) == 1 {
+		p.Keep.Millis = [4]int64{2000, 0, 500, 8000}[s.Choose(4)]
+	}
+	return p
+}
+
+// prunes says whether anything of a topic may be deleted but by DeleteTopics.
+func (p *Plan) prunes(topic string) bool {
+	return p.Pruning.On && topic != p.Ledger && !p.isFleeting(topic)
+}
+
+// pruner deletes records of the stable topics: it asks where a partition ends, and deletes up to somewhere near there.
+type pruner struct {
+	*session
+	partitions []check.Partition
+	budget     int
+	next       seam.Mono
+}
+
+func (p *pruner) idle() bool { return len(p.inflight) == 0 && (p.run.draining || p.budget == 0) }
+
+func (p *pruner) turn(now seam.Mono, fx *seam.Effects) {
+	if len(p.inflight) > 0 || p.idle() {
+		return
+	}
+	if now < p.next {
+		fx.Wake(p.next)
+		return
+	}
+	p.next = now + 3*p.think()
+	p.budget--
+	partition := p.partitions[p.stream.Choose(len(p.partitions))]
+	p.run.list(p.session, now, partition, -1, int16(1+p.stream.Choose(11)), fx, func(at seam.Mono, found *kmsg.ListOffsetsResponseTopicPartition, fx *seam.Effects) {
+		if found != nil {
+			p.prune(at, partition, found.Offset, fx)
+		}
+	})
+}
+
+// prune deletes up to the end, all of it, a little less, or more than there is.
+func (p *pruner) prune(now seam.Mono, partition check.Partition, end int64, fx *seam.Effects) {
+	offset := max(0, end-int64(p.stream.Choose(12)))
+	switch p.stream.Choose(6) {
+	case 4:
+		offset = -1
+	case 5:
+		offset = end + 1000
+	}
+	request := kmsg.NewPtrDeleteRecordsRequest()
+	request.Version, request.TimeoutMillis = int16(p.stream.Choose(3)), 30_000
+	topic := kmsg.NewDeleteRecordsRequestTopic()
+	topic.Topic = partition.Topic
+	topic.Partitions = append(topic.Partitions, kmsg.DeleteRecordsRequestTopicPartition{Partition: partition.Number, Offset: offset})
+	request.Topics = append(request.Topics, topic)
+	d := &check.Deletion{Partition: partition, Offset: offset, Call: now}
+	p.run.History.Deletions = append(p.run.History.Deletions, d)
+	judge := func(at seam.Mono, answer kmsg.Response) {
+		one := answer.(*kmsg.DeleteRecordsResponse).Topics[0].Partitions[0]
+		p.run.result.Codes[one.ErrorCode]++
+		switch one.ErrorCode {
+		case none:
+			d.Outcome = check.Done
+			p.run.began(partition, now, at, one.LowWatermark, -1)
+			p.run.require(offset < 0 || one.LowWatermark >= offset, check.StartHasReason, "%s: %v up to %d is answered with %d", p.name, partition, offset, one.LowWatermark)
+		case offsetOutOfRange:
+			d.Outcome = check.Refused
+			p.run.require(offset > end || !p.run.facts.Durable[partition.Topic], check.StartHasReason, "%s: %v up to %d is out of range, and it ends at %d", p.name, partition, offset, end)
+		}
+	}
+	p.ask(now, request, fx, &call{settle: judge, done: func(at seam.Mono, answer kmsg.Response, fx *seam.Effects) {
+		if answer != nil {
+			judge(at, answer)
+		}
+	}})
+}
+
+// began notes what was said of where a log begins.
+func (r *Run) began(p check.Partition, called, at seam.Mono, offset, high int64) {
+	r.History.Begins = append(r.History.Begins, &check.Begin{Partition: p, Call: called, Return: at, Offset: offset, HighWatermark: high})
+}
+
+// list asks for one offset; then is told it, or nil.
+func (r *Run) list(s *session, now seam.Mono, p check.Partition, timestamp int64, version int16, fx *seam.Effects, then func(at seam.Mono, found *kmsg.ListOffsetsResponseTopicPartition, fx *seam.Effects)) {
+	request := kmsg.NewPtrListOffsetsRequest()
+	request.Version, request.ReplicaID = version, -1
+	part := kmsg.NewListOffsetsRequestTopicPartition()
+	part.Partition, part.Timestamp, part.CurrentLeaderEpoch = p.Number, timestamp, -1
+	topic := kmsg.NewListOffsetsRequestTopic()
+	topic.Topic = p.Topic
+	topic.Partitions = append(topic.Partitions, part)
+	request.Topics = append(request.Topics, topic)
+	s.ask(now, request, fx, &call{done: func(at seam.Mono, answer kmsg.Response, fx *seam.Effects) {
+		if answer == nil {
+			then(at, nil, fx)
+			return
+		}
+		found := &answer.(*kmsg.ListOffsetsResponse).Topics[0].Partitions[0]
+		if r.result.Codes[found.ErrorCode]++; found.ErrorCode != none {
+			s.rest(at + 10*seam.Millisecond)
+			fx.Wake(s.resting)
+			found = nil
+		}
+		then(at, found, fx)
+	}})
+}
+
+// searchTime asks for a time, or for the largest one.
+func (r *reader) searchTime(now seam.Mono, fx *seam.Effects) {
+	p := r.partitions[r.stream.Choose(len(r.partitions))]
+	asked := r.run.wall(now) - int64(r.stream.Choose(4000))
+	if r.stream.Choose(4) == 0 {
+		asked = check.LargestTime
+	}
+	r.run.list(r.session, now, p, asked, int16(7+r.stream.Choose(5)), fx, func(at seam.Mono, found *kmsg.ListOffsetsResponseTopicPartition, _ *seam.Effects) {
+		if found != nil && found.Offset != -1 || found != nil && asked != check.LargestTime {
+			r.run.result.Lists++
+			r.run.History.Searches = append(r.run.History.Searches, &check.Search{Partition: p, Call: now, Return: at, Time: asked, Offset: found.Offset, Found: found.Timestamp})
+		}
+	})
+}
+
+// findBegin asks where a partition begins, and goes on from there.
+func (r *reader) findBegin(now seam.Mono, i int, fx *seam.Effects) {
+	p := r.partitions[i]
+	r.lost[i] = true
+	r.run.list(r.session, now, p, -2, int16(1+r.stream.Choose(11)), fx, func(at seam.Mono, found *kmsg.ListOffsetsResponseTopicPartition, _ *seam.Effects) {
+		if found != nil {
+			r.run.began(p, now, at, found.Offset, -1)
+			r.positions[i], r.lost[i] = found.Offset, false
+		}
+	})
+}
