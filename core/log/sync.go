@@ -204,8 +204,10 @@ func (l *Log) sideDone(side sideOp, in *seam.Wrote, fx *seam.Effects) {
 	case sideIndex:
 		l.indexWritten(side, in)
 	case sideTimes:
-		if s := l.segmentAt(side.base); s.timeFile == side.file {
-			s.timed = in.Fault == seam.OK && in.Bytes == s.timeBytes
+		for i := range l.segments { // it may be gone: a Stop closes a segment that then cannot be made
+			if s := &l.segments[i]; s.base == side.base && s.timeFile == side.file {
+				s.timed = in.Fault == seam.OK && in.Bytes == s.timeBytes
+			}
 		}
 	case sideBeside:
 		op := l.numbers.Op()

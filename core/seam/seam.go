@@ -321,6 +321,8 @@ const (
 	SegmentUnreadable                  // Topic, Partition, A: offset; Text: file and fault
 	EpochStarted                       // Topic, Partition, A: leader epoch, B: start offset
 	ProducersExpired                   // Topic, Partition, A: how many
+	PartitionAdded                     // Topic, Partition
+	ConfigAltered                      // Topic: the resource's name, A: its type; Text: the key
 )
 
 // Effects is what is to be done. The caller owns it, resets it and reuses it; a Step only appends.

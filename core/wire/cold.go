@@ -40,8 +40,18 @@ func (c *cursor) walk(key, version int16) {
 		c.walkDeleteTopics(version)
 	case KeyInitProducerID:
 		c.walkInitProducerID(version)
+	case KeyDescribeConfigs:
+		c.walkDescribeConfigs(version)
+	case KeyAlterConfigs:
+		c.walkAlterConfigs()
+	case KeyCreatePartitions:
+		c.walkCreatePartitions()
+	case KeyIncrementalAlterConfigs:
+		c.walkIncrementalAlterConfigs()
 	case KeyDescribeCluster:
 		c.walkDescribeCluster(version)
+	case KeyListConfigResources:
+		c.walkListConfigResources(version)
 	}
 }
 

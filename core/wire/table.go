@@ -8,19 +8,24 @@ import (
 
 // The keys of the APIs that are spoken.
 const (
-	KeyProduce         int16 = 0
-	KeyFetch           int16 = 1
-	KeyListOffsets     int16 = 2
-	KeyMetadata        int16 = 3
-	KeyApiVersions     int16 = 18
-	KeyCreateTopics    int16 = 19
-	KeyDeleteTopics    int16 = 20
-	KeyInitProducerID  int16 = 22
-	KeyDescribeCluster int16 = 60
+	KeyProduce                 int16 = 0
+	KeyFetch                   int16 = 1
+	KeyListOffsets             int16 = 2
+	KeyMetadata                int16 = 3
+	KeyApiVersions             int16 = 18
+	KeyCreateTopics            int16 = 19
+	KeyDeleteTopics            int16 = 20
+	KeyInitProducerID          int16 = 22
+	KeyDescribeConfigs         int16 = 32
+	KeyAlterConfigs            int16 = 33
+	KeyCreatePartitions        int16 = 37
+	KeyIncrementalAlterConfigs int16 = 44
+	KeyDescribeCluster         int16 = 60
+	KeyListConfigResources     int16 = 74
 )
 
 // keyEnd is one more than the largest key that is spoken.
-const keyEnd = KeyDescribeCluster + 1
+const keyEnd = KeyListConfigResources + 1
 
 // Range is the oldest and the newest version of an API that is spoken; ok is false for any other key.
 func Range(key int16) (oldest, newest int16, ok bool) {
@@ -41,8 +46,18 @@ func Range(key int16) (oldest, newest int16, ok bool) {
 		return 1, 6, true
 	case KeyInitProducerID:
 		return 0, 5, true
+	case KeyDescribeConfigs:
+		return 1, 4, true
+	case KeyAlterConfigs:
+		return 0, 2, true
+	case KeyCreatePartitions:
+		return 0, 3, true
+	case KeyIncrementalAlterConfigs:
+		return 0, 1, true
 	case KeyDescribeCluster:
 		return 0, 2, true
+	case KeyListConfigResources:
+		return 0, 1, true
 	}
 	return 0, 0, false
 }
@@ -76,11 +91,13 @@ func FirstFlexible(key int16) int16 {
 		return 3
 	case KeyCreateTopics:
 		return 5
-	case KeyDeleteTopics:
+	case KeyDeleteTopics, KeyDescribeConfigs:
 		return 4
-	case KeyInitProducerID:
+	case KeyInitProducerID, KeyAlterConfigs, KeyCreatePartitions:
 		return 2
-	case KeyDescribeCluster:
+	case KeyIncrementalAlterConfigs:
+		return 1
+	case KeyDescribeCluster, KeyListConfigResources:
 		return 0
 	}
 	return 1<<15 - 1
@@ -114,8 +131,18 @@ func Name(key int16) string {
 		return "DeleteTopics"
 	case KeyInitProducerID:
 		return "InitProducerId"
+	case KeyDescribeConfigs:
+		return "DescribeConfigs"
+	case KeyAlterConfigs:
+		return "AlterConfigs"
+	case KeyCreatePartitions:
+		return "CreatePartitions"
+	case KeyIncrementalAlterConfigs:
+		return "IncrementalAlterConfigs"
 	case KeyDescribeCluster:
 		return "DescribeCluster"
+	case KeyListConfigResources:
+		return "ListConfigResources"
 	}
 	return "API " + strconv.Itoa(int(key))
 }
@@ -135,8 +162,18 @@ func newCold(key int16) Message {
 		return kmsg.NewPtrDeleteTopicsRequest()
 	case KeyInitProducerID:
 		return kmsg.NewPtrInitProducerIDRequest()
+	case KeyDescribeConfigs:
+		return kmsg.NewPtrDescribeConfigsRequest()
+	case KeyAlterConfigs:
+		return kmsg.NewPtrAlterConfigsRequest()
+	case KeyCreatePartitions:
+		return kmsg.NewPtrCreatePartitionsRequest()
+	case KeyIncrementalAlterConfigs:
+		return kmsg.NewPtrIncrementalAlterConfigsRequest()
 	case KeyDescribeCluster:
 		return kmsg.NewPtrDescribeClusterRequest()
+	case KeyListConfigResources:
+		return kmsg.NewPtrListConfigResourcesRequest()
 	}
 	return nil
 }
