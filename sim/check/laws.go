@@ -63,6 +63,7 @@ const (
 	TopicRegister
 	ProducerIDs
 	SmallLog
+	ConfigRegister
 	laws
 )
 
