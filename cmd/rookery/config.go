@@ -46,6 +46,7 @@ type settings struct {
 
 	config    string // the file it was read from, and what was set over it: for the line that formats
 	sets      []string
+	values    map[string]string // as they were set
 	origins   map[string]origin
 	strangers []string // variables of the environment that look like keys and are none
 
@@ -100,7 +101,7 @@ func settledLayers(first layer, environ, sets []string) (*settings, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.sets, s.origins, s.strangers = sets, origins, strangers
+	s.sets, s.values, s.origins, s.strangers = sets, values, origins, strangers
 	return s, nil
 }
 
@@ -127,6 +128,7 @@ func settingsOf(values map[string]string) (*settings, error) {
 // described is what the broker says of itself: the keys as they were set, and its id under the older name too.
 func (s *settings) described(values map[string]string) iter.Seq2[string, string] {
 	all := maps.Clone(values)
+	maps.DeleteFunc(all, func(name, _ string) bool { return isOwnKey(name) }) // no business of the core's
 	if id, set := values["node.id"]; set && values["broker.id"] == "" {
 		all["broker.id"] = id
 	}

@@ -372,6 +372,9 @@ func configShowCommand() *cobra.Command {
 			rows, lines := []row{}, [][]string{}
 			for _, key := range slices.Sorted(maps.Keys(settings.origins)) {
 				o, e := settings.origins[key], values[key]
+				if e.Name == "" {
+					e.Value = settings.values[key] // a key that Kafka does not know
+				}
 				r := row{key, e.Value, o.from, append([]string{}, o.over...), !slices.Contains(settings.Idle, key)}
 				if e.Sensitive {
 					r.Value = "[hidden]"

@@ -71,7 +71,7 @@ func environment(environ []string) (l layer, strangers []string) {
 			continue
 		}
 		key := dotted.Replace(strings.ToLower(rest))
-		if _, known := controller.FindBrokerKey(key); !known {
+		if _, known := controller.FindBrokerKey(key); !known && !isOwnKey(key) {
 			strangers = append(strangers, name)
 			continue
 		}

@@ -73,6 +73,7 @@ func TestConfigShow(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "server.properties")
 	require.NoError(t, os.WriteFile(file, []byte("node.id=3\nssl.key.password=secret\n"), 0o644))
 	t.Setenv("KAFKA_NUM_PARTITIONS", "4")
+	t.Setenv("KAFKA_SLOW_REQUEST_MS", "50")
 	var out bytes.Buffer
 	root := rootCommand(&out, io.Discard)
 	root.SetArgs([]string{"config", "show", "--config", file, "--set", "node.id=5", "-o", "json"})
@@ -82,6 +83,7 @@ func TestConfigShow(t *testing.T) {
 	require.Equal(t, []map[string]any{
 		{"key": "node.id", "value": "5", "from": "--set", "over": []any{file}, "effect": true},
 		{"key": "num.partitions", "value": "4", "from": "environment", "over": []any{}, "effect": true},
+		{"key": "slow.request.ms", "value": "50", "from": "environment", "over": []any{}, "effect": true},
 		{"key": "ssl.key.password", "value": "[hidden]", "from": file, "over": []any{}, "effect": false},
 	}, rows)
 }
