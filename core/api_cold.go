@@ -33,6 +33,17 @@ func (b *Broker) onCold(now seam.Now, c *connection, r *conn.Request, fx *seam.E
 		b.listOffsets(now, c, slot, r, request, fx)
 	case *kmsg.InitProducerIDRequest:
 		b.initProducerID(now, c, slot, r, request, fx)
+	case *kmsg.CreatePartitionsRequest:
+		records, answer := b.controller.CreatePartitions(request)
+		b.proposeFor(now, c, slot, r, records, answer, fx)
+	case *kmsg.DescribeConfigsRequest:
+		b.describeConfigs(now, c, slot, r, request, fx)
+	case *kmsg.AlterConfigsRequest:
+		b.alterConfigs(now, c, slot, r, request, fx)
+	case *kmsg.IncrementalAlterConfigsRequest:
+		b.incrementalAlterConfigs(now, c, slot, r, request, fx)
+	case *kmsg.ListConfigResourcesRequest:
+		b.cold(c.id, slot, r.Correlation, b.listConfigResources(request), fx)
 	case *kmsg.DescribeClusterRequest:
 		b.cold(c.id, slot, r.Correlation, b.describeCluster(c, request), fx)
 	case *kmsg.OffsetForLeaderEpochRequest:
@@ -53,11 +64,15 @@ func (b *Broker) onCold(now seam.Now, c *connection, r *conn.Request, fx *seam.E
 // proposeFor answers when what was decided is durable. An answer without records was read off the controller's state,
 // which may hold records that are not committed yet: it waits for those.
 func (b *Broker) proposeFor(now seam.Now, c *connection, slot conn.Slot, r *conn.Request, records []meta.Record, answer wire.Answer, fx *seam.Effects) {
-	q := &proposal{records: records, kind: proposedForClient, conn: c.id, slot: slot, corr: r.Correlation, answer: answer}
-	if n := b.proposals.Len(); len(records) == 0 && n > 0 {
+	b.offer(now, &proposal{records: records, kind: proposedForClient, conn: c.id, slot: slot, corr: r.Correlation, answer: answer}, fx)
+}
+
+// offer proposes; without records a proposal stands behind those that are not committed.
+func (b *Broker) offer(now seam.Now, q *proposal, fx *seam.Effects) {
+	if n := b.proposals.Len(); len(q.records) == 0 && n > 0 {
 		q.base, q.last = (*b.proposals.At(n - 1)).last+1, (*b.proposals.At(n - 1)).last
 		b.proposals.Push(q)
-	} else if len(records) == 0 {
+	} else if len(q.records) == 0 {
 		b.answerProposal(q, fx)
 	} else if !b.propose(now, q, fx) {
 		b.refuseProposal(q, fx)

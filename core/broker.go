@@ -61,9 +61,13 @@ type Broker struct {
 	brokerAt   int64                   // this registration's broker epoch
 	settling   int                     // proposals that are committed, their folders not made or not gone yet
 	ids        producerIDs
-	asked      ordered.Ring[searchFor] // searches that wait for their turn
-	searches   uint64
-	searching  map[uint64]searchFor
+
+	defaults       controller.Defaults // of topics
+	producerExpiry seam.Mono
+
+	asked     ordered.Ring[searchFor] // searches that wait for their turn
+	searches  uint64
+	searching map[uint64]searchFor
 
 	conns    ordered.Map[seam.Conn, *connection]
 	produces []produce // by ticket; 0 is nobody
@@ -127,7 +131,7 @@ type fetchSlot struct {
 
 // NewBroker makes a Broker that waits for Started.
 func NewBroker(config Config) *Broker {
-	config.Controller.ClusterID = config.ClusterID
+	config.Controller.ClusterID, config.Controller.NodeID = config.ClusterID, config.NodeID
 	b := &Broker{
 		config: config, random: rng.New(config.Seed), topics: map[string]*topic{}, topicIDs: map[meta.UUID]*topic{},
 		doomed: map[string]int{}, searching: map[uint64]searchFor{}, lent: map[seam.File]int{}, awaited: map[seam.File]*removal{}, removals: map[seam.Op]*removal{}, image: meta.New(), parkedAt: seam.Never,

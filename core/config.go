@@ -16,13 +16,15 @@ type Config struct {
 	Seed         [32]byte    // of all randomness: topic ids must not be guessable
 	Controller   controller.Config
 
+	Rack           *string
 	ListenerName   string // of the client listener
 	AdvertisedHost string // empty: the address that the client reached us at
 	AdvertisedPort int32
 
-	AutoCreateTopics bool      // auto.create.topics.enable
-	FetchBytesMax    int32     // fetch.max.bytes
-	ProducerExpiry   seam.Mono // producer.id.expiration.ms
+	AutoCreateTopics    bool      // auto.create.topics.enable
+	FetchBytesMax       int32     // fetch.max.bytes
+	ProducerExpiry      seam.Mono // producer.id.expiration.ms
+	ProducerExpiryEvery seam.Mono // producer.id.expiration.check.interval.ms
 
 	ConnectionBytes int64     // how far a connection is read ahead of its answers
 	FrameBytes      int64     // client frames in memory, of all connections
@@ -41,7 +43,7 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		NodeID: 1, ListenerName: "PLAINTEXT", Controller: controller.DefaultConfig(),
-		AutoCreateTopics: true, FetchBytesMax: 55 << 20, ProducerExpiry: 86400 * seam.Second,
+		AutoCreateTopics: true, FetchBytesMax: 55 << 20, ProducerExpiry: 86400 * seam.Second, ProducerExpiryEvery: 600 * seam.Second,
 		ConnectionBytes: 4 << 20, FrameBytes: 256 << 20, ReplyBytes: 64 << 20, UnsyncedBytes: 16 << 20,
 		SyncsMax: 8, RecoveriesMax: 4, CheckpointEvery: 5 * seam.Second,
 		StepItems:           1000,

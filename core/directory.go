@@ -69,19 +69,19 @@ func (b *Broker) wantSync(now seam.Now, p *partition, fx *seam.Effects) {
 		return
 	}
 	if d := &b.dirs[p.folder.Dir]; d.queue.Len() == 0 && d.syncing < b.config.SyncsMax {
-		b.emitSyncs(d, p, fx)
+		b.emitSyncs(now, d, p, fx)
 		return
 	}
 	p.queued = true
 	b.dirs[p.folder.Dir].queue.Push(p)
 }
 
-func (b *Broker) emitSyncs(d *directory, p *partition, fx *seam.Effects) {
+func (b *Broker) emitSyncs(now seam.Now, d *directory, p *partition, fx *seam.Effects) {
 	if b.phase == phaseStopping {
 		d.syncing += p.replica.Log.EmitSyncs(false, fx)
 		return
 	}
-	d.syncing += p.replica.EmitSyncs(fx)
+	d.syncing += p.replica.EmitSyncs(now.Mono, fx)
 }
 
 // wantsSync: when the broker stops, everything is to reach the disk; what is deleted needs nothing more.
@@ -102,7 +102,7 @@ func (b *Broker) startSyncs(now seam.Now, d *directory, fx *seam.Effects) {
 		p := d.queue.Pop()
 		p.queued = false
 		if p.wantsSync(now, b.phase) {
-			b.emitSyncs(d, p, fx)
+			b.emitSyncs(now, d, p, fx)
 		}
 	}
 }
@@ -117,6 +117,9 @@ func (b *Broker) checkpoints(now seam.Now, fx *seam.Effects) {
 	for _, p := range b.partitions[1:] {
 		if p == nil {
 			continue
+		}
+		if p.replica != nil {
+			p.replica.Age(now.Mono)
 		}
 		b.wantSync(now, p, fx)
 		if p.replica != nil && p.state == partitionOpen && p.replica.Log.RetrySnapshot() {
@@ -197,19 +200,16 @@ func (b *Broker) offsetsIn(dir int32) (points, high []log.PartitionOffset) {
 	return points, high
 }
 
-// producerExpiryEvery is Kafka's producer.id.expiration.check.interval.ms.
-const producerExpiryEvery = 600 * seam.Second
-
 func (b *Broker) expireProducers(now seam.Now, fx *seam.Effects) {
 	if now.Mono < b.expireAt {
 		return
 	}
-	b.expireAt = now.Mono + min(producerExpiryEvery, b.config.ProducerExpiry)
+	b.expireAt = now.Mono + min(b.config.ProducerExpiryEvery, b.producerExpiry)
 	for _, p := range b.partitions[1:] {
 		if p == nil || p.replica == nil || p.topic == nil {
 			continue
 		}
-		if n := p.replica.Producers.Expire(now.Mono, b.config.ProducerExpiry); n > 0 {
+		if n := p.replica.Producers.Expire(now.Mono, b.producerExpiry); n > 0 {
 			fx.Events = append(fx.Events, seam.Event{Kind: seam.ProducersExpired, Topic: p.name(), Partition: p.index, A: int64(n)})
 		}
 	}

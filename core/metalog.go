@@ -28,7 +28,8 @@ type proposal struct {
 	corr    int32
 	answer  wire.Answer
 	ids     [2]int64 // of a block of producer ids: first, length
-	open    int      // what its answer waits for, once it is committed: topics, and folders to be made or to be gone
+	open    int      // what its answer waits for, once it is committed: topics made or configured, and folders to be made or to be gone
+	part    alteredPart
 }
 
 type proposalKind uint8
@@ -36,6 +37,7 @@ type proposalKind uint8
 const (
 	proposedQuietly proposalKind = iota // nobody is answered
 	proposedForClient
+	proposedAlteration
 	proposedRegistration
 	proposedUnfencing
 	proposedIDs
@@ -109,9 +111,10 @@ func (b *Broker) enacted(now seam.Now, q *proposal, fx *seam.Effects) {
 	}
 	if b.phase == phaseReady || b.phase == phaseStopping {
 		b.openCreated(q)
+		b.configureAltered(q, fx)
 	}
 	switch q.kind {
-	case proposedQuietly, proposedForClient:
+	case proposedQuietly, proposedForClient, proposedAlteration:
 		q.open++
 		b.settling++
 		b.settled(q, fx)
@@ -125,31 +128,67 @@ func (b *Broker) enacted(now seam.Now, q *proposal, fx *seam.Effects) {
 	}
 }
 
-// openCreated makes the partitions of new topics.
+// openCreated makes the partitions of new topics, and those that topics got.
 func (b *Broker) openCreated(q *proposal) {
+	var added *meta.PartitionRecord // the newest of a topic that was there before
 	for _, r := range q.records {
-		made, ok := r.(*meta.TopicRecord)
-		if !ok {
-			continue
+		switch r := r.(type) {
+		case *meta.TopicRecord:
+			b.openTopic(q, b.image.TopicByID(r.TopicID))
+		case *meta.PartitionRecord:
+			if added != nil && added.TopicID != r.TopicID {
+				b.openAdded(q, added)
+			}
+			added = r
 		}
-		image := b.image.TopicByID(made.TopicID)
-		t := b.enrol(image)
-		q.open++
-		make := b.turns.each(len(image.Partitions), func(i int, _ seam.Now, fx *seam.Effects) {
-			p := b.makePartition(t, image, i)
-			p.creation = q
-			q.open++
-			b.openNew(p, fx)
-		})
-		b.turns.put(func(now seam.Now, fx *seam.Effects) bool {
-			if !make(now, fx) {
+	}
+	if added != nil {
+		b.openAdded(q, added)
+	}
+}
+
+func (b *Broker) openTopic(q *proposal, image *meta.Topic) {
+	t := b.enrol(image)
+	q.open++
+	make := b.turns.each(len(image.Partitions), func(i int, _ seam.Now, fx *seam.Effects) {
+		b.openFor(q, b.makePartition(t, image, i), fx)
+	})
+	b.turns.put(func(now seam.Now, fx *seam.Effects) bool {
+		if !make(now, fx) {
+			return false
+		}
+		fx.Events = append(fx.Events, seam.Event{Kind: seam.TopicCreated, Topic: t.name, A: int64(len(t.partitions))})
+		b.settled(q, fx)
+		return true
+	})
+}
+
+// openAdded makes a topic's partitions up to the one that was added last. Of a topic that is just being made there are
+// none when its turn comes.
+func (b *Broker) openAdded(q *proposal, last *meta.PartitionRecord) {
+	t := b.topicIDs[last.TopicID]
+	if t == nil {
+		return
+	}
+	q.open++
+	b.turns.put(func(_ seam.Now, fx *seam.Effects) bool {
+		for b.topicIDs[t.id] == t && len(t.partitions) <= int(last.PartitionID) {
+			if !b.turns.take() {
 				return false
 			}
-			fx.Events = append(fx.Events, seam.Event{Kind: seam.TopicCreated, Topic: t.name, A: int64(len(t.partitions))})
-			b.settled(q, fx)
-			return true
-		})
-	}
+			b.openFor(q, b.makePartition(t, b.image.TopicByID(t.id), len(t.partitions)), fx)
+			fx.Events = append(fx.Events, seam.Event{Kind: seam.PartitionAdded, Topic: t.name, Partition: int32(len(t.partitions) - 1)})
+		}
+		b.settled(q, fx)
+		return true
+	})
+}
+
+// openFor makes a partition that a proposal waits for.
+func (b *Broker) openFor(q *proposal, p *partition, fx *seam.Effects) {
+	p.creation = q
+	q.open++
+	b.openNew(p, fx)
 }
 
 // settled: one thing less that a proposal's answer waits for.
@@ -161,8 +200,12 @@ func (b *Broker) settled(q *proposal, fx *seam.Effects) {
 }
 
 func (b *Broker) answerProposal(q *proposal, fx *seam.Effects) {
-	if q.kind == proposedForClient {
+	switch q.kind {
+	case proposedForClient:
 		b.cold(q.conn, q.slot, q.corr, q.answer, fx)
+	case proposedAlteration:
+		q.part.of.settled(b, fx)
+	case proposedQuietly, proposedRegistration, proposedUnfencing, proposedIDs, proposedBySelf:
 	}
 }
 
@@ -196,6 +239,8 @@ func (b *Broker) refuseProposal(q *proposal, fx *seam.Effects) {
 	case proposedForClient:
 		failAll(q.answer, wire.KafkaStorageError)
 		b.cold(q.conn, q.slot, q.corr, q.answer, fx)
+	case proposedAlteration:
+		q.part.refused(b, fx)
 	case proposedIDs:
 		b.idsRefused(wire.KafkaStorageError, fx)
 	case proposedRegistration, proposedUnfencing:
@@ -216,6 +261,10 @@ func failAll(a wire.Answer, code wire.Code) {
 		for i := range a.Topics {
 			a.Topics[i].ErrorCode, a.Topics[i].ErrorMessage = int16(code), nil
 		}
+	case *kmsg.CreatePartitionsResponse:
+		for i := range a.Topics {
+			a.Topics[i].ErrorCode, a.Topics[i].ErrorMessage = int16(code), nil
+		}
 	}
 }
 
@@ -223,6 +272,7 @@ func failAll(a wire.Answer, code wire.Code) {
 // takes a write, so that (epoch, offset) names one batch for ever.
 func (b *Broker) register(now seam.Now, fx *seam.Effects) {
 	b.phase = phaseOpening
+	b.inherit()
 	b.controller = controller.New(b.config.Controller, b.random, b.image.Clone())
 	if records := b.controller.Bootstrap(); len(records) > 0 && !b.propose(now, &proposal{records: records}, fx) {
 		b.fail(0, seam.NoSpace, fx)
@@ -233,6 +283,7 @@ func (b *Broker) register(now seam.Now, fx *seam.Effects) {
 	for _, id := range b.config.DirectoryIDs {
 		request.LogDirs = append(request.LogDirs, id)
 	}
+	request.Rack = b.config.Rack
 	listener := kmsg.NewBrokerRegistrationRequestListener()
 	listener.Name, listener.Host, listener.Port = b.config.ListenerName, b.config.AdvertisedHost, uint16(b.config.AdvertisedPort)
 	request.Listeners = append(request.Listeners, listener)

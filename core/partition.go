@@ -7,7 +7,6 @@ import (
 	"rookery/core/controller"
 	"rookery/core/log"
 	"rookery/core/meta"
-	"rookery/core/must"
 	"rookery/core/producer"
 	"rookery/core/replica"
 	"rookery/core/seam"
@@ -138,9 +137,7 @@ func (b *Broker) enrol(image *meta.Topic) *topic {
 // makePartition adds the next partition to a topic.
 func (b *Broker) makePartition(t *topic, image *meta.Topic, i int) *partition {
 	if i == 0 {
-		config, err := b.config.Controller.TopicConfig(image)
-		must.Be(err == nil, "T1: the controller lets no configuration into the log that cannot be resolved")
-		t.config = config
+		b.resolve(t, image)
 	}
 	p := b.newPartition(t, image.Partitions[i].ID, folderOf(t.name, image.Partitions[i].ID))
 	p.id = t.id
@@ -196,11 +193,10 @@ func (b *Broker) made(p *partition, fx *seam.Effects) {
 
 // serve begins to lead a partition.
 func (b *Broker) serve(p *partition, l *log.Log, producers *producer.State, epoch int32, fx *seam.Effects) {
-	flush := int64(1)
+	p.replica = replica.New(l, producers, 1)
 	if p.topic != nil {
-		flush = p.topic.config.FlushMessages
+		p.replica.Configure(p.topic.config.FlushMessages, p.topic.config.FlushMillis)
 	}
-	p.replica = replica.New(l, producers, flush)
 	p.replica.BecomeLeader(epoch)
 	p.state, p.seen = partitionOpen, p.replica.High().Offset
 	p.startGoal = max(p.startGoal, l.Start())

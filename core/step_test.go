@@ -8,7 +8,6 @@ import (
 
 	"rookery/core/batch"
 	"rookery/core/conn"
-	"rookery/core/controller"
 	"rookery/core/meta"
 	"rookery/core/seam"
 	"rookery/core/wire"
@@ -35,9 +34,6 @@ func newBenchOf(t testing.TB, config Config) *bench {
 	config.ClusterID, config.Controller.ClusterID = "test", "test"
 	config.DirectoryIDs = []meta.UUID{{0: 1, 15: 7}}
 	config.Incarnation = meta.UUID{0: 1, 15: 9}
-	defaults, err := controller.NewDefaults(func(string) (string, bool) { return "", false })
-	require.NoError(t, err)
-	config.Controller.Defaults = defaults
 	w := &bench{t: t, broker: NewBroker(config), now: seam.Now{Mono: 1, Wall: 1_700_000_000_000}, sizes: map[seam.File]int64{}, data: map[seam.File][]byte{}}
 	w.step(&seam.Started{Dirs: []seam.Fault{seam.OK}})
 	w.step(&seam.Opened{Conn: 1, Host: "127.0.0.1", Port: 9092})

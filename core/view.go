@@ -10,6 +10,7 @@ import (
 type View struct {
 	Ready      bool
 	Partitions []PartitionView // the metadata log first, then by number
+	Making     int             // partitions that are still to be made, or recovered
 	Produces   int             // not answered
 	Fetches    int             // parked
 	Proposals  int             // of metadata, not committed
@@ -60,6 +61,9 @@ func (b *Broker) View(deep bool, v *View) {
 		}
 	}
 	for _, p := range b.partitions[1:] {
+		if p != nil && p.replica == nil && p.state == partitionRecovering {
+			v.Making++
+		}
 		if p != nil && p.replica != nil {
 			v.Partitions = slices.Grow(v.Partitions, 1)[:len(v.Partitions)+1]
 			b.viewPartition(p, deep, &v.Partitions[len(v.Partitions)-1])

@@ -12,7 +12,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"rookery/core/conn"
-	"rookery/core/controller"
 	"rookery/core/log"
 	"rookery/core/meta"
 	"rookery/core/seam"
@@ -103,9 +102,6 @@ func newWorld(t require.TestingT) *world {
 	w.config = DefaultConfig()
 	w.config.ClusterID = "rookery"
 	w.config.DirectoryIDs = []meta.UUID{{0: 1, 15: 7}}
-	defaults, err := controller.NewDefaults(func(string) (string, bool) { return "", false })
-	require.NoError(t, err)
-	w.config.Controller.Defaults = defaults
 	return w
 }
 

@@ -134,6 +134,25 @@ func filled(key int16) kmsg.Request {
 	case *kmsg.InitProducerIDRequest:
 		r.TransactionalID, r.TransactionTimeoutMillis, r.ProducerID, r.ProducerEpoch = kmsg.StringPtr("tx"), 60000, 4000, 1
 		return r
+	case *kmsg.DescribeConfigsRequest:
+		r.Resources = []kmsg.DescribeConfigsRequestResource{{ResourceType: 2, ResourceName: *name}, {ResourceType: 4, ResourceName: "1", ConfigNames: []string{"message.max.bytes", "log.dirs"}}}
+		r.IncludeSynonyms, r.IncludeDocumentation = true, true
+		return r
+	case *kmsg.AlterConfigsRequest:
+		configs := []kmsg.AlterConfigsRequestResourceConfig{{Name: "flush.messages", Value: kmsg.StringPtr("1")}, {Name: "cleanup.policy"}}
+		r.Resources = []kmsg.AlterConfigsRequestResource{{ResourceType: 2, ResourceName: *name, Configs: configs}}
+		return r
+	case *kmsg.IncrementalAlterConfigsRequest:
+		configs := []kmsg.IncrementalAlterConfigsRequestResourceConfig{{Name: "cleanup.policy", Op: 2, Value: kmsg.StringPtr("compact")}, {Name: "flush.messages", Op: 1}}
+		r.Resources = []kmsg.IncrementalAlterConfigsRequestResource{{ResourceType: 2, ResourceName: *name, Configs: configs}}
+		return r
+	case *kmsg.CreatePartitionsRequest:
+		assignments := []kmsg.CreatePartitionsRequestTopicAssignment{{Replicas: []int32{1, 2}}, {}}
+		r.Topics = []kmsg.CreatePartitionsRequestTopic{{Topic: *name, Count: 6}, {Topic: "other", Count: 3, Assignment: assignments}}
+		return r
+	case *kmsg.ListConfigResourcesRequest:
+		r.ResourceTypes = []int8{2, 16}
+		return r
 	default:
 		return r
 	}

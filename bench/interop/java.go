@@ -100,8 +100,10 @@ func (j *jvm) close() {
 }
 
 const (
-	consoleProducer = "org.apache.kafka.tools.ConsoleProducer"
-	consoleConsumer = "org.apache.kafka.tools.consumer.ConsoleConsumer"
-	topicCommand    = "org.apache.kafka.tools.TopicCommand"
-	dumpLogSegments = "kafka.tools.DumpLogSegments"
+	consoleProducer      = "org.apache.kafka.tools.ConsoleProducer"
+	consoleConsumer      = "org.apache.kafka.tools.consumer.ConsoleConsumer"
+	topicCommand         = "org.apache.kafka.tools.TopicCommand"
+	configCommand        = "kafka.admin.ConfigCommand"
+	clientMetricsCommand = "org.apache.kafka.tools.ClientMetricsCommand"
+	dumpLogSegments      = "kafka.tools.DumpLogSegments"
 )

@@ -50,6 +50,7 @@ type session struct {
 	packages int
 	storm    int
 	patience time.Duration
+	tools    bool // nothing but Kafka's own tools
 
 	mu     sync.Mutex
 	checks []checked
@@ -76,6 +77,7 @@ func main() {
 	flag.Uint64Var(&s.seed, "seed", 0, "of the storm; 0: a new one")
 	flag.DurationVar(&s.patience, "start-timeout", 30*time.Second, "how long a start of the broker may take")
 	result := flag.String("result", "specs/results/interop.json", "what the board is made from; empty: nothing is written")
+	flag.BoolVar(&s.tools, "tools", false, "only Kafka's own command line tools for topics and configurations")
 	frames := flag.String("frames", "", "write the clients' frames into this folder (fuzz/testdata/frames)")
 	segmentBytes := flag.Int("segment-bytes", 0, "size of a segment (default: so that each partition of the storm has about four)")
 	flag.Parse()
@@ -127,8 +129,14 @@ func (s *session) run() (err error) {
 		return err
 	}
 	defer s.java.close()
+	if s.tools {
+		moveTopics(s)
+		moveConfigs(s)
+		return nil
+	}
 	moveSmall(s)
 	moveTopics(s)
+	moveConfigs(s)
 	movePackageIndex(s)
 	moveStorm(s)
 	s.check("SIGTERM ends cleanly", "broker", "", func(context.Context) (string, error) { return "", s.broker.stop(30 * time.Second) })

@@ -9,9 +9,6 @@ import (
 	"sort"
 	"strings"
 	"time"
-
-	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // What DumpLogSegments prints when it does not like what it reads.
@@ -80,36 +77,52 @@ func (s *session) dump(folder string, counts map[string]int, option string) erro
 	return nil
 }
 
-// moveTopics tries kafka-topics. What an action needs beyond the APIs of a broker without configs is said, not hidden.
-func moveTopics(s *session) {
-	run := func(arguments ...string) (string, error) {
-		out := filepath.Join(s.work, "topics")
+// toolOf runs one of Kafka's tools against the broker: what it printed.
+func (s *session) toolOf(class string) func(arguments ...string) (string, error) {
+	return func(arguments ...string) (string, error) {
+		out := filepath.Join(s.work, "tool")
 		defer os.Remove(out)
-		words := append([]string{"tool", topicCommand, "", out, "--bootstrap-server", s.through["java"]}, arguments...)
+		words := append([]string{"tool", class, "", out, "--bootstrap-server", s.through["java"]}, arguments...)
 		_, err := s.java.obey(time.Minute, words...)
 		text, _ := os.ReadFile(out)
 		return string(text), err
 	}
-	saying := func(want string, arguments ...string) func(context.Context) (string, error) {
-		return func(context.Context) (string, error) {
-			text, err := run(arguments...)
-			if err == nil && !strings.Contains(text, want) {
+}
+
+// saying is a check that a tool, run with these arguments, prints what is wanted; * stands for anything.
+func saying(run func(...string) (string, error), want string, arguments ...string) func(context.Context) (string, error) {
+	return func(context.Context) (string, error) {
+		text, err := run(arguments...)
+		rest := text
+		for _, part := range strings.Split(want, "*") {
+			i := strings.Index(rest, part)
+			if i < 0 && err == nil {
 				err = fmt.Errorf("it printed %q", text)
 			}
-			return "", err
+			rest = rest[max(0, i):]
 		}
+		return "", err
 	}
-	s.check("kafka-topics --create", "java", "", saying("Created topic made-by-java", "--create", "--topic", "made-by-java", "--partitions", "3", "--replication-factor", "1"))
-	s.check("kafka-topics --list", "java", "", saying("made-by-java", "--list"))
-	s.check("kafka-topics --describe", "java", "", func(ctx context.Context) (string, error) {
-		_, err := saying("PartitionCount: 3", "--describe", "--topic", "made-by-java")(ctx)
-		if err == nil {
-			return "it works", nil
-		}
-		if advertised, asked := s.advertises(ctx, 32); asked != nil || advertised {
+}
+
+// moveTopics tries kafka-topics.
+func moveTopics(s *session) {
+	run := s.toolOf(topicCommand)
+	s.check("kafka-topics --create", "java", "", saying(run, "Created topic made-by-java", "--create", "--topic", "made-by-java", "--partitions", "3", "--replication-factor", "1", "--config", "retention.ms=777777"))
+	s.check("kafka-topics --list", "java", "", saying(run, "made-by-java", "--list"))
+	s.check("kafka-topics --describe", "java", "", saying(run, "PartitionCount: 3*retention.ms=777777*Partition: 2", "--describe", "--topic", "made-by-java"))
+	s.check("kafka-topics --alter --partitions", "java", "", func(ctx context.Context) (string, error) {
+		if _, err := run("--alter", "--topic", "made-by-java", "--partitions", "5"); err != nil {
 			return "", err
 		}
-		return "it needs DescribeConfigs, which is not advertised: it says UnsupportedVersionException and exits with 1", nil
+		return saying(run, "PartitionCount: 5*Partition: 4", "--describe", "--topic", "made-by-java")(ctx)
+	})
+	s.check("kafka-topics --alter to fewer", "java", "refused, as it should be", func(context.Context) (string, error) {
+		text, err := run("--alter", "--topic", "made-by-java", "--partitions", "4")
+		if err == nil || !strings.Contains(text, "would not be an increase") {
+			return "", fmt.Errorf("it said %v, and printed %q", err, text)
+		}
+		return "", nil
 	})
 	s.check("kafka-topics --delete", "java", "", func(context.Context) (string, error) {
 		if _, err := run("--delete", "--topic", "made-by-java"); err != nil {
@@ -123,21 +136,77 @@ func moveTopics(s *session) {
 	})
 }
 
-// advertises asks the broker whether it announces an API.
-func (s *session) advertises(ctx context.Context, key int16) (bool, error) {
-	client, err := kgo.NewClient(kgo.SeedBrokers(s.through["franz-go"]), kgo.DisableClientMetrics())
-	if err != nil {
-		return false, err
-	}
-	defer client.Close()
-	answer, err := kmsg.NewPtrApiVersionsRequest().RequestWith(ctx, client)
-	if err != nil {
-		return false, err
-	}
-	for _, each := range answer.ApiKeys {
-		if each.ApiKey == key {
-			return true, nil
+// moveConfigs tries kafka-configs and kafka-client-metrics: what one command alters another one shows.
+func moveConfigs(s *session) {
+	topics, configs, metrics := s.toolOf(topicCommand), s.toolOf(configCommand), s.toolOf(clientMetricsCommand)
+	topic := []string{"--entity-type", "topics", "--entity-name", "set-by-java"}
+	alter := func(what ...string) []string { return append([]string{"--alter"}, what...) }
+	show := func(what ...string) []string { return append([]string{"--describe"}, what...) }
+	s.check("kafka-configs --alter a topic", "java", "set, a list, taken back", func(ctx context.Context) (string, error) {
+		if _, err := topics("--create", "--topic", "set-by-java", "--config", "retention.ms=777777"); err != nil {
+			return "", err
 		}
+		words := append(alter(topic...), "--add-config", "segment.ms=5000,cleanup.policy=[compact,delete]", "--delete-config", "retention.ms")
+		if _, err := saying(configs, "Completed updating config for topic set-by-java", words...)(ctx); err != nil {
+			return "", err
+		}
+		text, err := configs(show(topic...)...)
+		if err == nil && (strings.Contains(text, "retention.ms") || !strings.Contains(text, "cleanup.policy=compact,delete") || !strings.Contains(text, "DYNAMIC_TOPIC_CONFIG:segment.ms=5000")) {
+			err = fmt.Errorf("it printed %q", text)
+		}
+		return "", err
+	})
+	s.check("kafka-configs --describe --all a topic", "java", "", saying(configs, "DEFAULT_CONFIG:log.index.interval.bytes=4096", append(show(topic...), "--all")...))
+	s.check("kafka-configs --alter a topic wrongly", "java", "refused, as it should be", func(context.Context) (string, error) {
+		_, err := configs(append(alter(topic...), "--add-config", "segment.bytes=1")...)
+		if err == nil || !strings.Contains(err.Error(), "Value must be at least 1048576") {
+			return "", fmt.Errorf("it said %v", err)
+		}
+		return "", nil
+	})
+	s.check("kafka-configs --alter brokers", "java", "all, then one; the topic shows it", func(ctx context.Context) (string, error) {
+		if _, err := configs("--alter", "--entity-type", "brokers", "--entity-default", "--add-config", "log.retention.ms=888888"); err != nil {
+			return "", err
+		}
+		if _, err := configs("--alter", "--entity-type", "brokers", "--entity-name", "1", "--add-config", "log.retention.ms=999999"); err != nil {
+			return "", err
+		}
+		if _, err := saying(configs, "log.retention.ms=888888", "--describe", "--entity-type", "brokers", "--entity-default")(ctx); err != nil {
+			return "", err
+		}
+		return saying(configs, "retention.ms=999999*DYNAMIC_BROKER_CONFIG:log.retention.ms=999999, DYNAMIC_DEFAULT_BROKER_CONFIG:log.retention.ms=888888", append(show(topic...), "--all")...)(ctx)
+	})
+	s.check("kafka-configs --describe --all a broker", "java", "", func(context.Context) (string, error) {
+		text, err := configs("--describe", "--entity-type", "brokers", "--entity-name", "1", "--all")
+		lines := strings.Count(text, "sensitive=")
+		if err == nil && lines != 320 {
+			err = fmt.Errorf("%d configurations, and Kafka 4.2 has 320", lines)
+		}
+		return fmt.Sprintf("%d configurations", lines), err
+	})
+	s.check("kafka-configs --alter a group", "java", "", saying(configs, "Completed updating config for group of-java",
+		"--alter", "--entity-type", "groups", "--entity-name", "of-java", "--add-config", "consumer.session.timeout.ms=50000"))
+	s.check("kafka-client-metrics", "java", "alter, list, describe, delete", func(ctx context.Context) (string, error) {
+		if _, err := metrics("--alter", "--name", "of-java", "--interval", "1000", "--metrics", "org.apache", "--match", "client_id=x.*"); err != nil {
+			return "", err
+		}
+		if _, err := saying(metrics, "of-java", "--list")(ctx); err != nil {
+			return "", err
+		}
+		if _, err := saying(metrics, "interval.ms=1000", "--describe", "--name", "of-java")(ctx); err != nil {
+			return "", err
+		}
+		if _, err := metrics("--delete", "--name", "of-java"); err != nil {
+			return "", err
+		}
+		text, err := metrics("--list")
+		if err == nil && strings.Contains(text, "of-java") {
+			err = fmt.Errorf("it is still listed")
+		}
+		return "", err
+	})
+	for _, back := range [][]string{{"--entity-default"}, {"--entity-name", "1"}} {
+		_, err := configs(append([]string{"--alter", "--entity-type", "brokers", "--delete-config", "log.retention.ms"}, back...)...)
+		s.check("kafka-configs --delete-config of brokers "+back[0], "java", "", func(context.Context) (string, error) { return "", err })
 	}
-	return false, nil
 }

@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"iter"
+	"maps"
 	"math"
 	"net"
 	"os"
@@ -16,7 +18,7 @@ import (
 	"rookery/core/controller"
 )
 
-// settings is what a node is told by its properties file and by --set, in Kafka's names and with Kafka's defaults but
+// settings is what a node is told by its properties file, its environment and --set, in Kafka's names and with Kafka's defaults but
 // for one: log.flush.interval.messages is 1, so that an acknowledgement by all survives a power cut.
 type settings struct {
 	NodeID     int32
@@ -34,12 +36,21 @@ type settings struct {
 	ProducerExpiry    int64 // milliseconds
 	RetentionCheck    int64 // milliseconds
 	InitialTaskDelay  int64 // milliseconds
-	Topics            controller.Defaults
+	ProducerLook      int64 // likewise: how often idle producers are looked for
+	CheckpointEvery   int64 // likewise
+	DeleteTopics      bool
+	Rack              string
+	QueuedBytes       int64 // -1: the broker's own bound
+	Recoveries        int32 // 0: the broker's own number
+	Static            controller.Static
 
 	Idle []string // keys that Kafka knows and that have no effect here
 
-	config string // the file it was read from, and what was set over it: for the line that formats
-	sets   []string
+	config    string // the file it was read from, and what was set over it: for the line that formats
+	sets      []string
+	values    map[string]string // as they were set
+	origins   map[string]origin
+	strangers []string // variables of the environment that look like keys and are none
 
 	controllers []string // controller.listener.names
 	protocols   []string // listener.security.protocol.map: NAME:PROTOCOL
@@ -56,32 +67,44 @@ type endpoint struct {
 
 func (e endpoint) address() string { return net.JoinHostPort(e.Host, strconv.Itoa(int(e.Port))) }
 
-// loadSettings reads a properties file (none if file is empty) and what --set puts over it.
-func loadSettings(file string, sets []string) (*settings, error) {
-	values := map[string]string{}
-	if file != "" {
-		p, err := properties.LoadFile(file, properties.UTF8)
-		if errors.Is(err, os.ErrNotExist) {
-			return nil, advise("without a file, this starts a broker: rookery dev", "%w", err)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", file, err)
-		}
-		p.DisableExpansion = true
-		values = p.Map()
+// loadSettings reads a properties file (none if file is empty), and what the environment and --set put over it.
+func loadSettings(file string, environ, sets []string) (*settings, error) {
+	first, err := readProperties(file)
+	if err != nil {
+		return nil, err
 	}
-	for _, set := range sets {
-		name, value, ok := strings.Cut(set, "=")
-		if !ok {
-			return nil, advise("for example: --set num.partitions=3", "--set %s has no =", set)
-		}
-		values[strings.TrimSpace(name)] = strings.TrimSpace(value)
+	return settledLayers(first, environ, sets)
+}
+
+func readProperties(file string) (layer, error) {
+	if file == "" {
+		return layer{}, nil
 	}
+	p, err := properties.LoadFile(file, properties.UTF8)
+	if errors.Is(err, os.ErrNotExist) {
+		return layer{}, advise("without a file, this starts a broker: rookery dev", "%w", err)
+	}
+	if err != nil {
+		return layer{}, fmt.Errorf("%s: %w", file, err)
+	}
+	p.DisableExpansion = true
+	return layer{from: file, values: p.Map()}, nil
+}
+
+// settledLayers lays environment and --set over what there is, and judges the outcome.
+func settledLayers(first layer, environ, sets []string) (*settings, error) {
+	env, strangers := environment(environ)
+	set, err := setLayer(sets)
+	if err != nil {
+		return nil, err
+	}
+	values, origins := lay(first, env, set)
 	s, err := settingsOf(values)
-	if err == nil {
-		s.sets = sets
+	if err != nil {
+		return nil, err
 	}
-	return s, err
+	s.sets, s.values, s.origins, s.strangers = sets, values, origins, strangers
+	return s, nil
 }
 
 // settingsOf judges every key, in one order, so that the first complaint is always the same.
@@ -89,32 +112,37 @@ func settingsOf(values map[string]string) (*settings, error) {
 	s := &settings{
 		NodeID: -1, Broker: true, Controller: true, Dirs: []string{"/tmp/kafka-logs"},
 		AutoCreateTopics: true, NumPartitions: 1, ReplicationFactor: 1, RequestBytesMax: 100 << 20, FetchBytesMax: 55 << 20,
-		ProducerExpiry: 86400000, RetentionCheck: 300_000, InitialTaskDelay: 30_000,
+		ProducerExpiry: 86400000, ProducerLook: 600000, CheckpointEvery: 5000, DeleteTopics: true, QueuedBytes: -1,
+		RetentionCheck: 300_000, InitialTaskDelay: 30_000,
 		controllers: []string{"CONTROLLER"},
 	}
-	names := make([]string, 0, len(values))
-	for name := range values {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
+	for _, name := range slices.Sorted(maps.Keys(values)) {
 		if err := s.take(name, strings.TrimSpace(values[name])); err != nil {
 			return nil, err
 		}
 	}
 	var err error
-	s.Topics, err = controller.NewDefaults(func(name string) (string, bool) {
-		value, set := values[name]
-		return strings.TrimSpace(value), set
-	})
-	if err != nil {
+	if s.Static, err = controller.NewStatic(s.described(values)); err != nil {
 		return nil, err
 	}
 	return s, s.settle()
 }
 
+// described is what the broker says of itself: the keys as they were set, and its id under the older name too.
+func (s *settings) described(values map[string]string) iter.Seq2[string, string] {
+	all := maps.Clone(values)
+	maps.DeleteFunc(all, func(name, _ string) bool { return isOwnKey(name) }) // no business of the core's
+	if id, set := values["node.id"]; set && values["broker.id"] == "" {
+		all["broker.id"] = id
+	}
+	return maps.All(all)
+}
+
 // settle judges what more than one key has a say in: which listeners are for clients, and that we can serve them.
 func (s *settings) settle() error {
+	if s.QueuedBytes > 0 && s.QueuedBytes < int64(s.RequestBytesMax) {
+		return fmt.Errorf("queued.max.request.bytes=%d is less than one request may have (socket.request.max.bytes=%d)", s.QueuedBytes, s.RequestBytesMax)
+	}
 	if s.Listeners == nil {
 		s.Listeners = []endpoint{{"PLAINTEXT", "", 9092}}
 	}
@@ -153,19 +181,19 @@ func (s *settings) take(name, value string) error {
 	if !known {
 		return advise("did you mean "+controller.NearestBrokerKey(name)+"?", "unknown configuration key %s", name)
 	}
-	if err := fits(key.Kind, value); err != nil {
+	if err := key.Check(value); err != nil {
+		return err
+	}
+	if _, err := s.apply(name, value); err != nil {
 		return fmt.Errorf("%s=%s: %w", name, value, err)
 	}
-	switch effect, err := s.apply(name, value); {
-	case err != nil:
-		return fmt.Errorf("%s=%s: %w", name, value, err)
-	case !effect:
+	if key.Idle {
 		s.Idle = append(s.Idle, name)
 	}
 	return nil
 }
 
-// apply puts a key where it has its effect, and says whether it has any.
+// apply puts a key where it has its effect, and says whether there is such a place.
 func (s *settings) apply(name, value string) (bool, error) {
 	var err error
 	switch name {
@@ -192,12 +220,18 @@ func (s *settings) apply(name, value string) (bool, error) {
 		}
 	case "auto.create.topics.enable":
 		s.AutoCreateTopics, err = strconv.ParseBool(strings.ToLower(value))
+	case "delete.topic.enable":
+		s.DeleteTopics, err = strconv.ParseBool(strings.ToLower(value))
+	case "broker.rack":
+		s.Rack = value
 	case "num.partitions":
 		err = number(value, 1, math.MaxInt32, &s.NumPartitions)
 	case "default.replication.factor":
 		err = number(value, 1, math.MaxInt16, &s.ReplicationFactor)
 	case "socket.request.max.bytes":
 		err = number(value, 1, math.MaxInt32, &s.RequestBytesMax)
+	case "queued.max.request.bytes":
+		err = number(value, -1, math.MaxInt64, &s.QueuedBytes)
 	case "fetch.max.bytes":
 		err = number(value, 1024, math.MaxInt32, &s.FetchBytesMax)
 	case "producer.id.expiration.ms":
@@ -206,22 +240,16 @@ func (s *settings) apply(name, value string) (bool, error) {
 		err = number(value, 1, math.MaxInt64/1_000_000, &s.RetentionCheck)
 	case "log.initial.task.delay.ms":
 		err = number(value, 0, math.MaxInt64/1_000_000, &s.InitialTaskDelay)
+	case "producer.id.expiration.check.interval.ms":
+		err = number(value, 1, math.MaxInt32, &s.ProducerLook)
+	case "replica.high.watermark.checkpoint.interval.ms":
+		err = number(value, 1, math.MaxInt32, &s.CheckpointEvery)
+	case "num.recovery.threads.per.data.dir":
+		err = number(value, 1, math.MaxInt32, &s.Recoveries)
 	default:
-		return isTopicDefault(name), nil // their values are judged and taken by controller.NewDefaults
+		return controller.IsTopicDefault(name), nil
 	}
 	return true, err
-}
-
-// isTopicDefault holds for the keys that are defaults of topics and have an effect there.
-func isTopicDefault(name string) bool {
-	switch name {
-	case "log.segment.bytes", "log.roll.ms", "log.roll.hours", "log.retention.ms", "log.retention.minutes", "log.retention.hours",
-		"log.retention.bytes", "log.flush.interval.messages", "log.flush.interval.ms", "log.index.interval.bytes",
-		"log.index.size.max.bytes", "message.max.bytes", "log.message.timestamp.type", "log.message.timestamp.before.max.ms",
-		"log.message.timestamp.after.max.ms", "log.cleanup.policy", "min.insync.replicas", "compression.type":
-		return true
-	}
-	return false
 }
 
 // list is a value of several, apart by commas.
@@ -245,33 +273,6 @@ func number[N int16 | int32 | int64](value string, low, high int64, into *N) err
 		return fmt.Errorf("not between %d and %d", low, high)
 	}
 	*into = N(n)
-	return nil
-}
-
-// fits holds a value against Kafka's type of its key, also where the key has no effect.
-func fits(kind controller.ConfigKind, value string) error {
-	var err error
-	name := "int"
-	switch kind {
-	case controller.KindInt:
-		_, err = strconv.ParseInt(value, 10, 32)
-	case controller.KindShort:
-		_, err = strconv.ParseInt(value, 10, 16)
-		name = "short"
-	case controller.KindLong:
-		_, err = strconv.ParseInt(value, 10, 64)
-		name = "long"
-	case controller.KindDouble:
-		_, err = strconv.ParseFloat(value, 64)
-		name = "double"
-	case controller.KindBoolean:
-		if v := strings.ToLower(value); v != "true" && v != "false" {
-			return errors.New("neither true nor false")
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("not of type %s", name)
-	}
 	return nil
 }
 

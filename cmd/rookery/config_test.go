@@ -16,7 +16,10 @@ import (
 func topicOf(t *testing.T, s *settings) controller.TopicConfig {
 	t.Helper()
 	var none ordered.Map[string, string]
-	c, err := controller.Resolve(&s.Topics, &none)
+	layers := s.Static.Layers()
+	defaults, err := controller.NewDefaults(&layers)
+	require.NoError(t, err)
+	c, err := controller.Resolve(&defaults, &none)
 	require.NoError(t, err)
 	return c
 }
@@ -65,18 +68,20 @@ func TestSettingsTakeKafkasNames(t *testing.T) {
 func TestSettingsRefuse(t *testing.T) {
 	for _, test := range []struct{ name, value, why string }{
 		{"num.partitons", "3", "unknown configuration key num.partitons"},
-		{"num.partitions", "0", "not between 1 and"},
-		{"num.partitions", "three", "not of type int"},
-		{"auto.create.topics.enable", "yes", "neither true nor false"},
-		{"num.network.threads", "many", "not of type int"},
+		{"num.partitions", "0", "Value must be at least 1"},
+		{"num.partitions", "three", "Not a number of type INT"},
+		{"auto.create.topics.enable", "yes", "either true or false"},
+		{"num.network.threads", "many", "Not a number of type INT"},
 		{"process.roles", "broker", "both roles"},
-		{"process.roles", "observer", "no role"},
+		{"process.roles", "observer", "one of: broker, controller"},
 		{"listeners", "9092", "not NAME://host:port"},
 		{"listeners", "PLAINTEXT://:port", "no port"},
 		{"listeners", "SSL://:9092", "only PLAINTEXT"},
 		{"listeners", "CONTROLLER://:9093", "none for clients"},
 		{"advertised.listeners", "PLAINTEXT://0.0.0.0:9092", "nobody can connect to 0.0.0.0"},
 		{"log.dirs", " , ", "no directory"},
+		{"log.retention.ms", "0", "unlimited"},
+		{"queued.max.request.bytes", "5", "less than one request"},
 		{"log.segment.bytes", "1", "log.segment.bytes"},
 		{"log.message.timestamp.type", "Whenever", "log.message.timestamp.type"},
 		{"controller.quorum.voters", "1@a:1,2@b:1,3@c:1", "3 controllers"},
@@ -96,7 +101,7 @@ func TestUnknownKeysNameTheNearest(t *testing.T) {
 func TestPropertiesFile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "server.properties")
 	require.NoError(t, os.WriteFile(file, []byte("# a comment\nnode.id = 3\nlog.dirs=${not.expanded}\nnum.partitions=2   \n"), 0o644))
-	s, err := loadSettings(file, []string{"num.partitions=4"})
+	s, err := loadSettings(file, nil, []string{"num.partitions=4"})
 	require.NoError(t, err)
 	require.Equal(t, int32(3), s.NodeID)
 	require.Equal(t, int32(4), s.NumPartitions, "--set comes last")

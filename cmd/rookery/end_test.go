@@ -59,7 +59,7 @@ func (l *lines) String() string {
 // begin starts a broker over dir and waits until it answers Metadata.
 func begin(t *testing.T, dir string, sets ...string) *running {
 	t.Helper()
-	s, err := loadSettings("", append([]string{"node.id=1", "listeners=PLAINTEXT://127.0.0.1:0", "log.dirs=" + dir}, sets...))
+	s, err := loadSettings("", nil, append([]string{"node.id=1", "listeners=PLAINTEXT://127.0.0.1:0", "log.dirs=" + dir}, sets...))
 	require.NoError(t, err)
 	require.NoError(t, formatBare(s))
 	ids, err := identify(s, never)

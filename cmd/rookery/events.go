@@ -46,6 +46,10 @@ func (n *node) event(e seam.Event) {
 		log.Info("segments deleted", "count", e.A, "start", e.B)
 	case seam.ProducersExpired:
 		log.Debug("producers expired", "count", e.A)
+	case seam.PartitionAdded:
+		log.Info("partition added")
+	case seam.ConfigAltered:
+		n.logger.Info("configuration altered", "type", resourceKind(int8(e.A)), "name", e.Topic, "key", e.Text)
 	default:
 		log.Info(fmt.Sprintf("event %d", e.Kind), "a", e.A, "b", e.B, "text", e.Text)
 	}

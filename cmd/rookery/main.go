@@ -83,7 +83,7 @@ func rootCommand(out, complaints io.Writer) *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return advise(fmt.Sprintf("see: %s --help", c.CommandPath()), "%w", err)
 	})
-	root.AddCommand(devCommand(), serverCommand(), formatCommand(), topicCommand(), produceCommand(), consumeCommand(),
+	root.AddCommand(devCommand(), serverCommand(), formatCommand(), topicCommand(), configCommand(), produceCommand(), consumeCommand(),
 		logCommand(), versionCommand())
 	root.AddCommand(doctorCommand(), benchCommand(), dashboardCommand(), manCommand())
 	completeTopicsOf(root)

@@ -7,7 +7,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
-	"strings"
+	"strconv"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -40,13 +40,13 @@ func devCommand() *cobra.Command {
 		Short: "start a broker for yourself: one node, no configuration",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			sets := append([]string{fmt.Sprintf("node.id=%d", devNode), "log.dirs=" + dir}, s.sets...)
-			settings, err := loadSettings("", sets)
+			sets := s.sets
+			if c.Flags().Changed("data-dir") {
+				sets = append([]string{"log.dirs=" + dir}, sets...)
+			}
+			settings, err := settledLayers(devLayer(port, dir), os.Environ(), sets)
 			if err != nil {
 				return err
-			}
-			if !isSet(sets, "listeners") {
-				settings.Listeners = devListeners(port)
 			}
 			if err := settings.absolute(); err != nil {
 				return err
@@ -66,18 +66,14 @@ func devCommand() *cobra.Command {
 
 const devNode = 1
 
-func isSet(sets []string, name string) bool {
-	for _, set := range sets {
-		if key, _, _ := strings.Cut(set, "="); strings.TrimSpace(key) == name {
-			return true
-		}
-	}
-	return false
-}
-
-// devListeners are both addresses that localhost may mean; a client is told the one that it came by.
-func devListeners(port uint16) []endpoint {
-	return []endpoint{{"PLAINTEXT", "127.0.0.1", int32(port)}, {"LOCAL6", "::1", int32(port)}}
+// devLayer is what dev has instead of a file. It listens on both addresses that localhost may mean; a client is told the
+// one that it came by.
+func devLayer(port uint16, dir string) layer {
+	return layer{from: fromDev, values: map[string]string{
+		"node.id": strconv.Itoa(devNode), "log.dirs": dir,
+		"listeners":                      fmt.Sprintf("PLAINTEXT://127.0.0.1:%d,LOCAL6://[::1]:%d", port, port),
+		"listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,LOCAL6:PLAINTEXT",
+	}}
 }
 
 // formatBare formats what dev finds empty.
@@ -110,7 +106,7 @@ func loadServer(file string, sets []string) (*settings, error) {
 	if file == "" && len(sets) == 0 {
 		return nil, advise("for one node without a file: rookery dev", "no configuration is named: --config server.properties")
 	}
-	settings, err := loadSettings(file, sets)
+	settings, err := loadSettings(file, os.Environ(), sets)
 	if err != nil {
 		return nil, err
 	}
@@ -174,9 +170,7 @@ func (s *settings) formatLine(cluster string) string {
 // serve runs a node until it is told to stop.
 func (s *serving) serve(settings *settings, c *cobra.Command) error {
 	logger := newLogger(c.ErrOrStderr())
-	for _, key := range settings.Idle {
-		logger.Warn("configuration key has no effect here", "key", key)
-	}
+	settings.tell(logger)
 	ids, err := identify(settings, settings.formatLine)
 	if err != nil {
 		return err

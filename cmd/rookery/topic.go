@@ -15,8 +15,8 @@ import (
 )
 
 func topicCommand() *cobra.Command {
-	c := &cobra.Command{Use: "topic", Short: "create, list, describe and delete topics"}
-	c.AddCommand(topicCreateCommand(), topicListCommand(), topicDescribeCommand(), topicDeleteCommand())
+	c := &cobra.Command{Use: "topic", Short: "create, list, describe, alter and delete topics"}
+	c.AddCommand(topicCreateCommand(), topicListCommand(), topicDescribeCommand(), topicAlterCommand(), topicDeleteCommand())
 	return c
 }
 
@@ -125,10 +125,11 @@ func idText(id [16]byte) string {
 
 // topicRow is one topic as list and describe show it.
 type topicRow struct {
-	Topic      string         `json:"topic"`
-	ID         string         `json:"id,omitempty"`
-	Internal   bool           `json:"internal"`
-	Partitions []partitionRow `json:"partitions"`
+	Topic      string            `json:"topic"`
+	ID         string            `json:"id,omitempty"`
+	Internal   bool              `json:"internal"`
+	Configs    map[string]string `json:"configs,omitempty"` // its own
+	Partitions []partitionRow    `json:"partitions"`
 }
 
 type partitionRow struct {
@@ -222,7 +223,7 @@ func topicDescribeCommand() *cobra.Command {
 	var form form
 	command := &cobra.Command{
 		Use:   "describe TOPIC...",
-		Short: "partitions, leaders and offsets of topics",
+		Short: "partitions, leaders, offsets and own configurations of topics",
 		Args:  cobra.MinimumNArgs(1),
 		RunE: func(command *cobra.Command, names []string) error {
 			defer c.close()
@@ -235,6 +236,9 @@ func topicDescribeCommand() *cobra.Command {
 					return err
 				}
 			}
+			if err := addConfigs(&c, rows); err != nil {
+				return err
+			}
 			if form.json() {
 				return printJSON(command.OutOrStdout(), rows)
 			}
@@ -245,7 +249,10 @@ func topicDescribeCommand() *cobra.Command {
 						numbers(p.Replicas), numbers(p.ISR), number64(p.Start), number64(p.End), p.Error})
 				}
 			}
-			return table(command.OutOrStdout(), "TOPIC PARTITION LEADER EPOCH REPLICAS ISR START END ERROR", lines)
+			if err := table(command.OutOrStdout(), "TOPIC PARTITION LEADER EPOCH REPLICAS ISR START END ERROR", lines); err != nil {
+				return err
+			}
+			return printOwnConfigs(command.OutOrStdout(), rows)
 		},
 	}
 	c.flags(command)

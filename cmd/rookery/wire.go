@@ -198,7 +198,16 @@ func (n *node) config() (core.Config, error) {
 	rand.Read(c.Seed[:])
 	c.Controller.ClusterID = c.ClusterID
 	c.Controller.NumPartitions, c.Controller.DefaultReplicationFactor = s.NumPartitions, s.ReplicationFactor
-	c.Controller.Defaults = s.Topics
+	c.Controller.DeleteTopicEnable, c.Controller.Static = s.DeleteTopics, s.Static
+	if s.Rack != "" {
+		c.Rack = &s.Rack
+	}
+	if s.QueuedBytes > 0 {
+		c.FrameBytes = s.QueuedBytes
+	}
+	if s.Recoveries > 0 {
+		c.RecoveriesMax = int(s.Recoveries) * len(s.Dirs)
+	}
 	c.ListenerName, c.AdvertisedPort = s.Listeners[0].Name, n.port
 	if len(s.Advertised) > 0 {
 		c.AdvertisedHost, c.AdvertisedPort = s.Advertised[0].Host, s.Advertised[0].Port
@@ -207,6 +216,8 @@ func (n *node) config() (core.Config, error) {
 	c.ProducerExpiry = seam.Mono(s.ProducerExpiry) * seam.Millisecond
 	c.RetentionCheckEvery = seam.Mono(s.RetentionCheck) * seam.Millisecond
 	c.InitialTaskDelay = seam.Mono(s.InitialTaskDelay) * seam.Millisecond
+	c.ProducerExpiryEvery = seam.Mono(s.ProducerLook) * seam.Millisecond
+	c.CheckpointEvery = seam.Mono(s.CheckpointEvery) * seam.Millisecond
 	return c, nil
 }
 

@@ -129,15 +129,17 @@ func TestTopicConfigurationsAreJudgedAsKafkaDoes(t *testing.T) {
 		{"message.downconversion.enable", "true", "Unknown topic config name: message.downconversion.enable; did you mean remote.storage.enable?"},
 		{"message.timestamp.difference.max.ms", "1", "Unknown topic config name: message.timestamp.difference.max.ms; did you mean message.timestamp.after.max.ms?"},
 	} {
-		_, err := Resolve(&Defaults{}, overrides(row.key, row.value))
+		err := Check(&Defaults{}, overrides(row.key, row.value))
 		if row.says == "" {
 			require.NoError(t, err, "%s=%s", row.key, row.value)
 		} else {
 			require.EqualError(t, err, row.says, "%s=%s", row.key, row.value)
 		}
 	}
-	_, err := Resolve(&Defaults{}, overrides("min.compaction.lag.ms", "5", "max.compaction.lag.ms", "4"))
-	require.EqualError(t, err, "conflict topic config setting min.compaction.lag.ms (5) > max.compaction.lag.ms (4)")
+	crossed := overrides("min.compaction.lag.ms", "5", "max.compaction.lag.ms", "4")
+	require.EqualError(t, Check(&Defaults{}, crossed), "conflict topic config setting min.compaction.lag.ms (5) > max.compaction.lag.ms (4)")
+	_, err := Resolve(&Defaults{}, crossed)
+	require.NoError(t, err, "what is set already stays good when the broker's defaults move under it")
 }
 
 func TestDefaultsAreKafkasButDurable(t *testing.T) {
@@ -154,12 +156,13 @@ func TestDefaultsAreKafkasButDurable(t *testing.T) {
 }
 
 func TestOverridesGoOverDefaults(t *testing.T) {
-	server := map[string]string{
-		"log.retention.hours": "2", "log.retention.minutes": "3", "log.roll.hours": "1", "message.max.bytes": "99",
-		"log.flush.interval.messages": "9223372036854775807", "compression.type": "zstd", "log.cleanup.policy": "compact",
-		"log.message.timestamp.type": "LogAppendTime", "log.cleaner.min.cleanable.ratio": "0.25", "unrelated": "x",
+	server := []string{
+		"log.retention.hours", "2", "log.retention.minutes", "3", "log.roll.hours", "1", "message.max.bytes", "99",
+		"log.flush.interval.messages", "9223372036854775807", "compression.type", "zstd", "log.cleanup.policy", "compact",
+		"log.message.timestamp.type", "LogAppendTime", "log.cleaner.min.cleanable.ratio", "0.25", "unrelated", "x",
 	}
-	d, err := NewDefaults(func(key string) (string, bool) { v, ok := server[key]; return v, ok })
+	layers := Layers{Static: overrides(server...)}
+	d, err := NewDefaults(&layers)
 	require.NoError(t, err)
 	c, err := Resolve(&d, overrides("compression.type", "lz4", "internal.segment.bytes", "500", "segment.bytes", "2000000"))
 	require.NoError(t, err)
@@ -172,25 +175,31 @@ func TestOverridesGoOverDefaults(t *testing.T) {
 	require.Equal(t, int64(250_000), c.MinCleanableDirtyRatioPPM)
 	require.Equal(t, int32(500), c.SegmentBytes, "internal.segment.bytes is stronger than segment.bytes")
 
-	shown := map[string]Entry{}
-	last := ""
-	for _, e := range Effective(&d, overrides("compression.type", "lz4")) {
-		require.Less(t, last, e.Name)
-		last, shown[e.Name] = e.Name, e
-	}
-	require.Len(t, shown, 33, "all but the internal one")
-	require.Equal(t, Entry{"compression.type", "lz4", KindString, SourceTopic}, shown["compression.type"])
-	require.Equal(t, Entry{"retention.ms", "180000", KindLong, SourceStatic}, shown["retention.ms"])
-	require.Equal(t, Entry{"index.interval.bytes", "4096", KindInt, SourceDefault}, shown["index.interval.bytes"])
-	require.Len(t, Effective(&d, overrides("internal.segment.bytes", "500")), 34)
+	// An altered value is stronger than the file's in whatever unit, for this broker stronger than for all.
+	layers.Cluster, layers.Broker = overrides("log.retention.ms", " 7 ", "message.max.bytes", "55"), overrides("message.max.bytes", "66")
+	d, err = NewDefaults(&layers)
+	require.NoError(t, err)
+	c, err = Resolve(&d, overrides())
+	require.NoError(t, err)
+	require.Equal(t, int64(7), c.RetentionMillis)
+	require.Equal(t, int32(66), c.MaxMessageBytes)
+	layers.Cluster, layers.Broker = overrides("log.segment.bytes", "5"), nil
+	d, err = NewDefaults(&layers)
+	require.NoError(t, err, "an altered value that is none is passed over")
+	c, err = Resolve(&d, overrides())
+	require.NoError(t, err)
+	require.Equal(t, int32(1<<30), c.SegmentBytes)
 }
 
-func TestBadDefaultsAreNamed(t *testing.T) {
-	for key, value := range map[string]string{"log.segment.bytes": "5", "log.retention.hours": "x", "compression.type": "rar"} {
-		_, err := NewDefaults(func(k string) (string, bool) { return value, k == key })
+func TestBadConfigurationsAreNamed(t *testing.T) {
+	for key, value := range map[string]string{"log.segment.bytes": "5", "log.retention.hours": "x", "compression.type": "rar", "no.such.key": "",
+		"auto.create.topics.enable": "yes", "log.retention.ms": "0", "num.partitions": "0", "log.roll.hours": "99999999999"} {
+		_, err := NewStatic(overrides(key, value).All())
 		require.ErrorContains(t, err, key)
 	}
-	d, err := NewDefaults(func(k string) (string, bool) { return "-5", k == "log.retention.ms" })
+	_, err := NewStatic(overrides("log.retention.ms", "-5").All())
+	require.NoError(t, err)
+	d, err := NewDefaults(&Layers{Static: overrides("log.retention.ms", "-5")})
 	require.NoError(t, err, "every negative retention of a broker is -1")
 	c, err := Resolve(&d, overrides())
 	require.NoError(t, err)
@@ -203,15 +212,24 @@ func TestEveryTopicDefaultIsValid(t *testing.T) {
 		require.Less(t, last, key.Name)
 		last = key.Name
 		for _, s := range synonyms(key.Name) {
-			_, known := FindBrokerKey(s.key)
-			require.True(t, known || key.Internal, s.key)
+			broker, known := FindBrokerKey(s.key)
+			require.True(t, known, s.key)
+			require.True(t, IsTopicDefault(s.key))
+			if broker.Set && s.key != "log.flush.interval.messages" {
+				require.NoError(t, broker.Check(broker.Default))
+			}
+			if s.millis == 0 && broker.Set {
+				require.Equal(t, key.Default, broker.Default, s.key)
+			}
 		}
+		require.NotEmpty(t, key.Documentation, key.Name)
 	}
+	require.False(t, IsTopicDefault("num.partitions"))
 }
 
 func TestBrokerKeysAreFoundAndSuggested(t *testing.T) {
 	keys := BrokerKeys()
-	require.Len(t, keys, 341)
+	require.Len(t, keys, 341+3, "those of KafkaConfig and the three rates")
 	last := ""
 	for _, key := range keys {
 		require.Less(t, last, key.Name)
@@ -219,8 +237,18 @@ func TestBrokerKeysAreFoundAndSuggested(t *testing.T) {
 		got, ok := FindBrokerKey(key.Name)
 		require.True(t, ok)
 		require.Equal(t, key, got)
+		require.NotEmpty(t, key.Documentation, key.Name)
+		if key.Set {
+			require.NoError(t, key.Check(key.Default), key.Name)
+		}
 	}
-	for name, want := range map[string]BrokerKey{
+	type known struct {
+		name string
+		kind ConfigKind
+		def  string
+		set  bool
+	}
+	for name, want := range map[string]known{
 		"log.flush.interval.messages":                  {"log.flush.interval.messages", KindLong, "1", true},
 		"log.retention.ms":                             {"log.retention.ms", KindLong, "", false},
 		"listeners":                                    {"listeners", KindList, "PLAINTEXT://:9092", true},
@@ -235,7 +263,7 @@ func TestBrokerKeysAreFoundAndSuggested(t *testing.T) {
 	} {
 		got, ok := FindBrokerKey(name)
 		require.True(t, ok, name)
-		require.Equal(t, want, got)
+		require.Equal(t, want, known{got.Name, got.Kind, got.Default, got.Set})
 	}
 	for _, unknown := range []string{"", "zookeeper.connect", "listener.name.x", "listener.name.a.b.c.listeners"} {
 		_, ok := FindBrokerKey(unknown)
@@ -266,16 +294,17 @@ func slowDistance(a, b string) int {
 	return min(changed, slowDistance(a[1:], b)+1, slowDistance(a, b[1:])+1)
 }
 
-func TestDefaultsAreWrittenDownAndTaken(t *testing.T) {
-	set := map[string]string{"log.segment.bytes": "2000000", "log.retention.hours": "5", "log.cleanup.policy": "", "log.flush.interval.messages": "1"}
-	defaults, err := NewDefaults(func(key string) (string, bool) { value, is := set[key]; return value, is })
+func TestWhatABrokerWasStartedWithIsWrittenDownAndTaken(t *testing.T) {
+	static, err := NewStatic(overrides("log.segment.bytes", "2000000", "log.retention.hours", "5", "log.cleanup.policy", "",
+		"ssl.keystore.key", "-----BEGIN\nsecret", "broker.rack", "a=b\n").All())
 	require.NoError(t, err)
-	text, err := defaults.MarshalText()
+	text, err := static.MarshalText()
 	require.NoError(t, err)
-	var again Defaults
+	require.NotContains(t, string(text), "secret", "no password is in a recording")
+	var again Static
 	require.NoError(t, again.UnmarshalText(text))
-	require.Equal(t, defaults, again)
-	for _, wrong := range []string{"no.such.key=1\n", "segment.bytes", "segment.bytes=many\n"} {
+	require.Equal(t, static, again)
+	for _, wrong := range []string{"no.such.key=\"1\"\n", "log.segment.bytes", "log.segment.bytes=\"many\"\n", "log.segment.bytes=1\n"} {
 		require.Error(t, again.UnmarshalText([]byte(wrong)), wrong)
 	}
 }

@@ -9,13 +9,14 @@ import (
 // Config is what the broker's own configuration says to the controller.
 type Config struct {
 	ClusterID                string
+	NodeID                   int32
 	NumPartitions            int32 // num.partitions
 	DefaultReplicationFactor int16 // default.replication.factor
 	DeleteTopicEnable        bool  // delete.topic.enable
 	ProducerIDBlockSize      int64 // Kafka's is 1,000
 	Offsets                  InternalTopic
 	TransactionState         InternalTopic
-	Defaults                 Defaults
+	Static                   Static
 	Features                 []meta.FeatureLevelRecord // finalized beside metadata.version on the first start
 }
 
@@ -47,12 +48,22 @@ type Controller struct {
 	config Config
 	random *rng.Source
 	image  *meta.Image
+
+	defaults Defaults // of topics, by the configurations of brokers in image
 }
 
 // New makes the controller of a quorum leader. Image is its own fold of the log, uncommitted records included: a Clone
 // of the committed one at most.
 func New(config Config, random *rng.Source, image *meta.Image) *Controller {
-	return &Controller{config: config, random: random, image: image}
+	c := &Controller{config: config, random: random, image: image}
+	c.inherit()
+	return c
+}
+
+// inherit takes the defaults of topics anew.
+func (c *Controller) inherit() {
+	layers := c.config.Layers(c.image)
+	c.defaults, _ = NewDefaults(&layers) // what it was started with was judged when it was read
 }
 
 // Image is the controller's own fold: it may hold records that are not committed yet, so nobody else reads it.
@@ -61,6 +72,9 @@ func (c *Controller) Image() *meta.Image { return c.image }
 // Replay folds a record that was just appended.
 func (c *Controller) Replay(offset int64, epoch int32, r meta.Record) {
 	c.image.Replay(offset, epoch, r)
+	if config, ok := r.(*meta.ConfigRecord); ok && config.ResourceType == meta.ResourceBroker {
+		c.inherit()
+	}
 }
 
 // Skip folds a control batch that was just appended.
@@ -101,9 +115,4 @@ func (c *Controller) present(brokerID int32, brokerEpoch int64) wire.Code {
 		return wire.StaleBrokerEpoch
 	}
 	return wire.None
-}
-
-// TopicConfig resolves the configuration of a topic in an Image.
-func (c *Config) TopicConfig(t *meta.Topic) (TopicConfig, error) {
-	return Resolve(&c.Defaults, &t.Configs)
 }

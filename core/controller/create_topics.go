@@ -210,7 +210,7 @@ func (c *Controller) topicConfigs(t *kmsg.CreateTopicsRequestTopic) (*ordered.Ma
 			return nil, refuse(wire.InvalidConfig, "The configuration value cannot be added because it exceeds the maximum value size of %d bytes.", configValueMax)
 		}
 	}
-	if _, err := Resolve(&c.config.Defaults, &configs); err != nil {
+	if err := Check(&c.defaults, &configs); err != nil {
 		return nil, refuse(wire.InvalidConfig, "%s", err.Error())
 	}
 	return &configs, nil
@@ -338,9 +338,15 @@ func (c *Controller) topicRecords(name string, id meta.UUID, configs *ordered.Ma
 	for key, value := range configs.All() {
 		rs = append(rs, &meta.ConfigRecord{ResourceType: meta.ResourceTopic, ResourceName: name, Name: key, Value: &value})
 	}
+	return append(rs, c.partitionRecords(id, 0, replicas)...)
+}
+
+// partitionRecords makes partitions from a number on.
+func (c *Controller) partitionRecords(id meta.UUID, first int32, replicas [][]int32) []meta.Record {
+	var rs []meta.Record
 	turn := c.random.Intn(1 << 30) // which log directory the first partition gets, where a broker has several
 	for p, on := range replicas {
-		r := &meta.PartitionRecord{PartitionID: int32(p), TopicID: id, Replicas: on}
+		r := &meta.PartitionRecord{PartitionID: first + int32(p), TopicID: id, Replicas: on}
 		for _, broker := range on {
 			r.Directories = append(r.Directories, directory(c.image.Broker(broker), turn+p))
 			if c.active(broker) {
@@ -364,36 +370,9 @@ func (c *Controller) created(name string, id meta.UUID, configs *ordered.Map[str
 	answer := kmsg.NewCreateTopicsResponseTopic()
 	answer.Topic, answer.TopicID = name, id
 	answer.NumPartitions, answer.ReplicationFactor = int32(len(replicas)), int16(len(replicas[0]))
-	for _, e := range Effective(&c.config.Defaults, configs) {
+	layers := c.config.Layers(c.image)
+	for _, e := range DescribeTopic(&layers, configs, nil, false) {
 		answer.Configs = append(answer.Configs, kmsg.CreateTopicsResponseTopicConfig{Name: e.Name, Value: &e.Value, Source: e.Source})
 	}
 	return answer
-}
-
-// Entry is one configuration as a client is told it.
-type Entry struct {
-	Name   string
-	Value  string
-	Kind   ConfigKind
-	Source int8
-}
-
-// Effective is every configuration of a topic by name: its own value, the broker's, or Kafka's. An internal one shows
-// only where the topic sets it.
-func Effective(defaults *Defaults, overrides *ordered.Map[string, string]) []Entry {
-	var all []Entry
-	for _, key := range TopicKeys() {
-		e := Entry{Name: key.Name, Value: key.Default, Kind: key.Kind, Source: SourceDefault}
-		if text, set := defaults.values.Find(key.Name); set {
-			e.Value, e.Source = text, SourceStatic
-		}
-		text, own := overrides.Find(key.Name)
-		if own {
-			e.Value, e.Source = text, SourceTopic
-		}
-		if own || !key.Internal {
-			all = append(all, e)
-		}
-	}
-	return all
 }

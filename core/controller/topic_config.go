@@ -2,8 +2,6 @@ package controller
 
 import (
 	"fmt"
-	"strconv"
-	"strings"
 
 	"rookery/core/ordered"
 )
@@ -63,114 +61,116 @@ const (
 // Durable says whether what acks=all acknowledged has reached the disk.
 func (c *TopicConfig) Durable() bool { return c.FlushMessages == 1 }
 
-// ConfigKind is the type of a configuration, with Kafka's number of it in DescribeConfigs.
-type ConfigKind int8
-
-// The kinds, as DescribeConfigs numbers them (KIP-569).
-const (
-	KindBoolean  ConfigKind = 1
-	KindString   ConfigKind = 2
-	KindInt      ConfigKind = 3
-	KindShort    ConfigKind = 4
-	KindLong     ConfigKind = 5
-	KindDouble   ConfigKind = 6
-	KindList     ConfigKind = 7
-	KindClass    ConfigKind = 8
-	KindPassword ConfigKind = 9
-)
-
-// Config sources, as CreateTopics and DescribeConfigs number them.
-const (
-	SourceTopic   int8 = 1
-	SourceStatic  int8 = 4 // the broker's own configuration
-	SourceDefault int8 = 5
-)
-
 // TopicKey is one configuration that a topic can have.
 type TopicKey struct {
-	Name     string
-	Kind     ConfigKind
-	Default  string
-	Internal bool // shown only where it was set
-	least    int64
-	most     int64
-	choices  string // of a string or a list, separated by ", "
-	set      func(*TopicConfig, value)
+	Name          string
+	Default       string
+	Internal      bool // shown only where it was set
+	Idle          bool // accepted, and without effect here
+	Documentation string
+	domain
+	set func(*TopicConfig, value)
 }
-
-// value is a configuration's value in the form that its kind asks for.
-type value struct {
-	number int64
-	truth  bool
-	text   string
-}
-
-const (
-	noLimit = 1<<63 - 1
-	intMost = 1<<31 - 1
-	million = 1_000_000
-)
 
 // TopicKeys are the topic configurations of Kafka 4.2 by name, with their bounds.
 func TopicKeys() []TopicKey {
-	integer := func(name, def string, least, most int64, set func(*TopicConfig, value)) TopicKey {
-		return TopicKey{Name: name, Kind: KindInt, Default: def, least: least, most: most, set: set}
+	integer := func(name, def string, least, most int64, set func(*TopicConfig, value), documentation string) TopicKey {
+		return TopicKey{Name: name, Default: def, domain: domain{Kind: KindInt, least: least, most: most}, set: set, Documentation: documentation}
 	}
-	long := func(name, def string, least int64, set func(*TopicConfig, value)) TopicKey {
-		return TopicKey{Name: name, Kind: KindLong, Default: def, least: least, most: noLimit, set: set}
+	long := func(name, def string, least int64, set func(*TopicConfig, value), documentation string) TopicKey {
+		return TopicKey{Name: name, Default: def, domain: domain{Kind: KindLong, least: least, most: noLimit}, set: set, Documentation: documentation}
 	}
-	boolean := func(name string, set func(*TopicConfig, value)) TopicKey {
-		return TopicKey{Name: name, Kind: KindBoolean, Default: "false", set: set}
+	boolean := func(name string, set func(*TopicConfig, value), documentation string) TopicKey {
+		return TopicKey{Name: name, Default: "false", domain: domain{Kind: KindBoolean}, set: set, Documentation: documentation}
 	}
-	throttled := func(name string, set func(*TopicConfig, value)) TopicKey {
-		return TopicKey{Name: name, Kind: KindList, choices: throttledReplicas, set: set}
+	chosen := func(name string, kind ConfigKind, def, choices string, set func(*TopicConfig, value), documentation string) TopicKey {
+		return TopicKey{Name: name, Default: def, domain: domain{Kind: kind, choices: choices}, set: set, Documentation: documentation}
 	}
+	throttled := func(name string, set func(*TopicConfig, value), documentation string) TopicKey {
+		return TopicKey{Name: name, domain: domain{Kind: KindList, rule: replicaList}, set: set, Documentation: documentation}
+	}
+	idle := func(key TopicKey) TopicKey { key.Idle = true; return key }
+	gzip := integer("compression.gzip.level", "-1", 1, 9, func(c *TopicConfig, v value) { c.GzipLevel = int32(v.number) },
+		"The level where batches are compressed anew with gzip: 1 to 9, or -1 for the codec's own.")
+	gzip.rule = orMinusOne
+	internal := integer(internalSegmentBytes, "", 1, intMost, func(c *TopicConfig, v value) { c.internalSegmentBytesOverride = int32(v.number) },
+		"A segment.bytes without a lower bound, for tests.")
+	internal.Internal = true
+	ratio := TopicKey{Name: "min.cleanable.dirty.ratio", Default: "0.5", domain: domain{Kind: KindDouble, most: million},
+		set:           func(c *TopicConfig, v value) { c.MinCleanableDirtyRatioPPM = v.number },
+		Documentation: "What share of a log has to be uncompacted before it is compacted."}
 	return []TopicKey{
-		{Name: "cleanup.policy", Kind: KindList, Default: "delete", choices: "compact, delete", set: (*TopicConfig).setCleanupPolicy},
-		integer("compression.gzip.level", "-1", -1, 9, func(c *TopicConfig, v value) { c.GzipLevel = int32(v.number) }),
-		integer("compression.lz4.level", "9", 1, 17, func(c *TopicConfig, v value) { c.LZ4Level = int32(v.number) }),
-		{Name: "compression.type", Kind: KindString, Default: "producer", choices: "uncompressed, zstd, lz4, snappy, gzip, producer",
-			set: func(c *TopicConfig, v value) { c.CompressionType = compressionType(v.text) }},
-		integer("compression.zstd.level", "3", -131072, 22, func(c *TopicConfig, v value) { c.ZstdLevel = int32(v.number) }),
-		long("delete.retention.ms", "86400000", 0, func(c *TopicConfig, v value) { c.DeleteRetentionMillis = v.number }),
-		long("file.delete.delay.ms", "60000", 0, func(c *TopicConfig, v value) { c.FileDeleteDelayMillis = v.number }),
-		long("flush.messages", "1", 1, func(c *TopicConfig, v value) { c.FlushMessages = v.number }),
-		long("flush.ms", "9223372036854775807", 0, func(c *TopicConfig, v value) { c.FlushMillis = v.number }),
-		throttled("follower.replication.throttled.replicas", func(c *TopicConfig, v value) { c.FollowerThrottledReplicas = v.text }),
-		integer("index.interval.bytes", "4096", 0, intMost, func(c *TopicConfig, v value) { c.IndexIntervalBytes = int32(v.number) }),
-		{Name: internalSegmentBytes, Kind: KindInt, Internal: true, least: 1, most: intMost,
-			set: func(c *TopicConfig, v value) { c.internalSegmentBytesOverride = int32(v.number) }},
-		throttled("leader.replication.throttled.replicas", func(c *TopicConfig, v value) { c.LeaderThrottledReplicas = v.text }),
-		long("local.retention.bytes", "-2", -2, func(c *TopicConfig, v value) { c.LocalRetentionBytes = v.number }),
-		long("local.retention.ms", "-2", -2, func(c *TopicConfig, v value) { c.LocalRetentionMillis = v.number }),
-		long("max.compaction.lag.ms", "9223372036854775807", 1, func(c *TopicConfig, v value) { c.MaxCompactionLagMillis = v.number }),
-		integer("max.message.bytes", "1048588", 0, intMost, func(c *TopicConfig, v value) { c.MaxMessageBytes = int32(v.number) }),
-		long("message.timestamp.after.max.ms", "3600000", 0, func(c *TopicConfig, v value) { c.TimestampAfterMaxMillis = v.number }),
-		long("message.timestamp.before.max.ms", "9223372036854775807", 0, func(c *TopicConfig, v value) { c.TimestampBeforeMaxMillis = v.number }),
-		{Name: "message.timestamp.type", Kind: KindString, Default: "CreateTime", choices: "CreateTime, LogAppendTime",
-			set: func(c *TopicConfig, v value) { c.LogAppendTime = v.text == "LogAppendTime" }},
-		{Name: "min.cleanable.dirty.ratio", Kind: KindDouble, Default: "0.5", most: million,
-			set: func(c *TopicConfig, v value) { c.MinCleanableDirtyRatioPPM = v.number }},
-		long("min.compaction.lag.ms", "0", 0, func(c *TopicConfig, v value) { c.MinCompactionLagMillis = v.number }),
-		integer("min.insync.replicas", "1", 1, intMost, func(c *TopicConfig, v value) { c.MinInsyncReplicas = int32(v.number) }),
-		boolean("preallocate", func(c *TopicConfig, v value) { c.Preallocate = v.truth }),
-		boolean("remote.log.copy.disable", func(c *TopicConfig, v value) { c.RemoteLogCopyDisable = v.truth }),
-		boolean("remote.log.delete.on.disable", func(c *TopicConfig, v value) { c.RemoteLogDeleteOnDisable = v.truth }),
-		boolean("remote.storage.enable", func(c *TopicConfig, v value) { c.remoteStorageEnable = v.truth }),
-		long("retention.bytes", "-1", -noLimit-1, func(c *TopicConfig, v value) { c.RetentionBytes = v.number }),
-		long("retention.ms", "604800000", -1, func(c *TopicConfig, v value) { c.RetentionMillis = v.number }),
-		integer("segment.bytes", "1073741824", 1<<20, intMost, func(c *TopicConfig, v value) { c.SegmentBytes = int32(v.number) }),
-		integer("segment.index.bytes", "10485760", 4, intMost, func(c *TopicConfig, v value) { c.SegmentIndexBytes = int32(v.number) }),
-		long("segment.jitter.ms", "0", 0, func(c *TopicConfig, v value) { c.SegmentJitterMillis = v.number }),
-		long("segment.ms", "604800000", 1, func(c *TopicConfig, v value) { c.SegmentMillis = v.number }),
-		boolean("unclean.leader.election.enable", func(c *TopicConfig, v value) { c.UncleanLeaderElectionEnable = v.truth }),
+		chosen("cleanup.policy", KindList, "delete", "compact, delete", (*TopicConfig).setCleanupPolicy,
+			"What becomes of old records: delete them, compact them to the newest of each key, or both. A compacted topic refuses records without a key."),
+		idle(gzip),
+		idle(integer("compression.lz4.level", "9", 1, 17, func(c *TopicConfig, v value) { c.LZ4Level = int32(v.number) },
+			"The level where batches are compressed anew with lz4.")),
+		idle(chosen("compression.type", KindString, "producer", "uncompressed, zstd, lz4, snappy, gzip, producer",
+			func(c *TopicConfig, v value) { c.CompressionType = compressionType(v.text) },
+			"What batches are stored as: the producer's choice, or one codec for all.")),
+		idle(integer("compression.zstd.level", "3", -131072, 22, func(c *TopicConfig, v value) { c.ZstdLevel = int32(v.number) },
+			"The level where batches are compressed anew with zstd.")),
+		idle(long("delete.retention.ms", "86400000", 0, func(c *TopicConfig, v value) { c.DeleteRetentionMillis = v.number },
+			"How long a tombstone stays in a compacted topic.")),
+		idle(long("file.delete.delay.ms", "60000", 0, func(c *TopicConfig, v value) { c.FileDeleteDelayMillis = v.number },
+			"How long files of a deleted segment stay. Here they are unlinked at once: readers keep their own reference.")),
+		long("flush.messages", "1", 1, func(c *TopicConfig, v value) { c.FlushMessages = v.number },
+			"After how many records the log is synced. With 1, the default here, whatever is acknowledged to acks=all survives a power cut; with more, it survives the end of the process."),
+		long("flush.ms", "9223372036854775807", 0, func(c *TopicConfig, v value) { c.FlushMillis = v.number },
+			"The longest that a record may stay unsynced. It is looked after as often as replica.high.watermark.checkpoint.interval.ms says."),
+		idle(throttled("follower.replication.throttled.replicas", func(c *TopicConfig, v value) { c.FollowerThrottledReplicas = v.text },
+			"Which replicas are throttled when they follow.")),
+		integer("index.interval.bytes", "4096", 0, intMost, func(c *TopicConfig, v value) { c.IndexIntervalBytes = int32(v.number) },
+			"How many bytes of records have one entry in the indexes."),
+		internal,
+		idle(throttled("leader.replication.throttled.replicas", func(c *TopicConfig, v value) { c.LeaderThrottledReplicas = v.text },
+			"Which replicas are throttled when they lead.")),
+		idle(long("local.retention.bytes", "-2", -2, func(c *TopicConfig, v value) { c.LocalRetentionBytes = v.number },
+			"How many bytes of a tiered log are kept here; -2 means retention.bytes.")),
+		idle(long("local.retention.ms", "-2", -2, func(c *TopicConfig, v value) { c.LocalRetentionMillis = v.number },
+			"How long the records of a tiered log are kept here; -2 means retention.ms.")),
+		idle(long("max.compaction.lag.ms", "9223372036854775807", 1, func(c *TopicConfig, v value) { c.MaxCompactionLagMillis = v.number },
+			"The longest that a record may wait for its compaction.")),
+		integer("max.message.bytes", "1048588", 0, intMost, func(c *TopicConfig, v value) { c.MaxMessageBytes = int32(v.number) },
+			"The largest batch that is taken, as it is sent."),
+		long("message.timestamp.after.max.ms", "3600000", 0, func(c *TopicConfig, v value) { c.TimestampAfterMaxMillis = v.number },
+			"How far a record's time may be ahead of the broker's clock."),
+		long("message.timestamp.before.max.ms", "9223372036854775807", 0, func(c *TopicConfig, v value) { c.TimestampBeforeMaxMillis = v.number },
+			"How far a record's time may be behind the broker's clock."),
+		chosen("message.timestamp.type", KindString, "CreateTime", "CreateTime, LogAppendTime",
+			func(c *TopicConfig, v value) { c.LogAppendTime = v.text == "LogAppendTime" },
+			"Whether a record has the time that its producer gave it or the broker's."),
+		idle(ratio),
+		idle(long("min.compaction.lag.ms", "0", 0, func(c *TopicConfig, v value) { c.MinCompactionLagMillis = v.number },
+			"The shortest that a record stays before it may be compacted away.")),
+		idle(integer("min.insync.replicas", "1", 1, intMost, func(c *TopicConfig, v value) { c.MinInsyncReplicas = int32(v.number) },
+			"How many replicas have to be in sync for acks=all to be taken; the topic's replication factor caps it.")),
+		idle(boolean("preallocate", func(c *TopicConfig, v value) { c.Preallocate = v.truth },
+			"Whether a new segment's file gets its whole size at once.")),
+		idle(boolean("remote.log.copy.disable", func(c *TopicConfig, v value) { c.RemoteLogCopyDisable = v.truth },
+			"Whether nothing more of the topic is copied to the tier.")),
+		idle(boolean("remote.log.delete.on.disable", func(c *TopicConfig, v value) { c.RemoteLogDeleteOnDisable = v.truth },
+			"Whether the tiered data goes when the topic is tiered no more.")),
+		idle(boolean("remote.storage.enable", func(c *TopicConfig, v value) { c.remoteStorageEnable = v.truth },
+			"Whether the topic is tiered.")),
+		long("retention.bytes", "-1", -noLimit-1, func(c *TopicConfig, v value) { c.RetentionBytes = v.number },
+			"How many bytes a partition keeps before its oldest segments go; -1 is no bound."),
+		long("retention.ms", "604800000", -1, func(c *TopicConfig, v value) { c.RetentionMillis = v.number },
+			"How many milliseconds records are kept; -1 is for ever."),
+		integer("segment.bytes", "1073741824", 1<<20, intMost, func(c *TopicConfig, v value) { c.SegmentBytes = int32(v.number) },
+			"How large a segment becomes before the next one begins."),
+		integer("segment.index.bytes", "10485760", 4, intMost, func(c *TopicConfig, v value) { c.SegmentIndexBytes = int32(v.number) },
+			"How large an index of one segment may become."),
+		idle(long("segment.jitter.ms", "0", 0, func(c *TopicConfig, v value) { c.SegmentJitterMillis = v.number },
+			"By how many milliseconds at most a roll comes early at random.")),
+		long("segment.ms", "604800000", 1, func(c *TopicConfig, v value) { c.SegmentMillis = v.number },
+			"After how many milliseconds a new segment begins."),
+		idle(boolean("unclean.leader.election.enable", func(c *TopicConfig, v value) { c.UncleanLeaderElectionEnable = v.truth },
+			"Whether a replica that was out of sync may lead when there is no other.")),
 	}
 }
 
-const (
-	internalSegmentBytes = "internal.segment.bytes" // Kafka's own back door to tiny segments, for tests
-	throttledReplicas    = "[partitionId]:[brokerId],[partitionId]:[brokerId],..."
-)
+const internalSegmentBytes = "internal.segment.bytes" // Kafka's own back door to tiny segments, for tests
 
 func (c *TopicConfig) setCleanupPolicy(v value) {
 	c.Compact, c.Delete = false, false
@@ -196,9 +196,6 @@ func compressionType(name string) CompressionType {
 	return CompressionProducer
 }
 
-// Defaults are the values of topic configurations that the broker's own configuration sets, by topic key.
-type Defaults struct{ values ordered.Map[string, string] }
-
 // Resolve is a topic's configuration: overrides over defaults over Kafka's. The error says which value is wrong and
 // why; the configuration is then of no use.
 func Resolve(defaults *Defaults, overrides *ordered.Map[string, string]) (TopicConfig, error) {
@@ -208,13 +205,13 @@ func Resolve(defaults *Defaults, overrides *ordered.Map[string, string]) (TopicC
 		text, own := overrides.Find(key.Name)
 		if own {
 			left--
-		} else if text, own = defaults.values.Find(key.Name); !own {
+		} else if text, own = defaults.find(key.Name); !own {
 			text = key.Default
 		}
 		if key.Internal && !own {
 			continue
 		}
-		v, err := key.parse(text)
+		v, err := key.parse(key.Name, text)
 		if err != nil {
 			return c, err
 		}
@@ -223,19 +220,23 @@ func Resolve(defaults *Defaults, overrides *ordered.Map[string, string]) (TopicC
 	if left > 0 {
 		return c, unknownKey(overrides)
 	}
-	return c, c.settle()
-}
-
-// settle checks what no single value can be blamed for.
-func (c *TopicConfig) settle() error {
 	if c.internalSegmentBytesOverride > 0 {
 		c.SegmentBytes = c.internalSegmentBytesOverride
 	}
-	if c.MinCompactionLagMillis > c.MaxCompactionLagMillis {
+	return c, nil
+}
+
+// Check is Resolve for values that somebody wants to set: beyond each by itself, they have to go together. What is set
+// already is let be: the broker's defaults may have moved under it.
+func Check(defaults *Defaults, overrides *ordered.Map[string, string]) error {
+	c, err := Resolve(defaults, overrides)
+	switch {
+	case err != nil:
+		return err
+	case c.MinCompactionLagMillis > c.MaxCompactionLagMillis:
 		return fmt.Errorf("conflict topic config setting min.compaction.lag.ms (%d) > max.compaction.lag.ms (%d)",
 			c.MinCompactionLagMillis, c.MaxCompactionLagMillis)
-	}
-	if c.remoteStorageEnable {
+	case c.remoteStorageEnable:
 		return fmt.Errorf("Tiered Storage functionality is disabled in the broker. Topic cannot be configured with remote log storage.")
 	}
 	return nil
@@ -268,178 +269,4 @@ func findTopicKey(keys []TopicKey, name string) *TopicKey {
 		}
 	}
 	return nil
-}
-
-func (k *TopicKey) parse(text string) (value, error) {
-	trimmed := strings.TrimSpace(text)
-	switch k.Kind {
-	case KindBoolean:
-		return k.boolean(text, trimmed)
-	case KindInt, KindLong:
-		return k.integer(text, trimmed)
-	case KindDouble:
-		return k.ratio(text, trimmed)
-	case KindList:
-		return k.list(trimmed)
-	}
-	if !oneOf(k.choices, trimmed) {
-		return value{}, k.wrong(text, "String must be one of: "+k.choices)
-	}
-	return value{text: trimmed}, nil
-}
-
-func (k *TopicKey) wrong(text, why string) error {
-	return fmt.Errorf("Invalid value %s for configuration %s: %s", text, k.Name, why)
-}
-
-func (k *TopicKey) boolean(text, trimmed string) (value, error) {
-	if truth := strings.EqualFold(trimmed, "true"); truth || strings.EqualFold(trimmed, "false") {
-		return value{truth: truth}, nil
-	}
-	return value{}, k.wrong(text, "Expected value to be either true or false")
-}
-
-func (k *TopicKey) integer(text, trimmed string) (value, error) {
-	bits, name := 64, "LONG"
-	if k.Kind == KindInt {
-		bits, name = 32, "INT"
-	}
-	n, err := strconv.ParseInt(trimmed, 10, bits)
-	if err != nil {
-		return value{}, k.wrong(text, "Not a number of type "+name)
-	}
-	if k.Name == "compression.gzip.level" && (n == 0 || n < k.least || n > k.most) {
-		return value{}, k.wrong(text, "Value must be between 1 and 9 or equal to -1")
-	}
-	return value{number: n}, k.bounded(text, n)
-}
-
-func (k *TopicKey) bounded(text string, n int64) error {
-	if n < k.least {
-		return k.wrong(text, fmt.Sprintf("Value must be at least %d", k.least))
-	}
-	if n > k.most {
-		return k.wrong(text, fmt.Sprintf("Value must be no more than %d", k.most))
-	}
-	return nil
-}
-
-func (k *TopicKey) ratio(text, trimmed string) (value, error) {
-	n, ok := partsPerMillion(trimmed)
-	if !ok {
-		return value{}, k.wrong(text, "Not a number of type DOUBLE")
-	}
-	if n < 0 {
-		return value{}, k.wrong(text, "Value must be at least 0")
-	}
-	if n > million {
-		return value{}, k.wrong(text, "Value must be no more than 1")
-	}
-	return value{number: n}, nil
-}
-
-// list reads a list. Kafka's lists keep no empty elements but at the end of a list of throttled replicas.
-func (k *TopicKey) list(trimmed string) (value, error) {
-	all := elements(trimmed)
-	if k.choices == throttledReplicas {
-		if trimmed != "*" && !throttledList(all) {
-			return value{}, k.wrong("["+strings.Join(all, ", ")+"]", k.Name+
-				" must be the literal '*' or a list of replicas in the following format: "+throttledReplicas)
-		}
-		return value{text: trimmed}, nil
-	}
-	for _, element := range all {
-		if element == "" {
-			return value{}, fmt.Errorf("Configuration '%s' values must not be empty.", k.Name)
-		}
-		if !oneOf(k.choices, element) {
-			return value{}, k.wrong(element, "String must be one of: "+k.choices)
-		}
-	}
-	return value{text: trimmed}, nil
-}
-
-func elements(list string) []string {
-	if list == "" {
-		return nil
-	}
-	all := strings.Split(list, ",")
-	for i := range all {
-		all[i] = strings.TrimSpace(all[i])
-	}
-	return all
-}
-
-func throttledList(all []string) bool {
-	for i, element := range all {
-		partition, broker, colon := strings.Cut(element, ":")
-		if element == "" && i == len(all)-1 {
-			continue
-		}
-		if !colon || !digits(partition) || !digits(broker) {
-			return false
-		}
-	}
-	return true
-}
-
-func digits(s string) bool {
-	for i := range len(s) {
-		if s[i] < '0' || s[i] > '9' {
-			return false
-		}
-	}
-	return s != ""
-}
-
-func oneOf(choices, s string) bool {
-	for _, choice := range strings.Split(choices, ", ") {
-		if choice == s {
-			return true
-		}
-	}
-	return false
-}
-
-// partsPerMillion reads a decimal number as Java does, without floats: what lies below a millionth is rounded away
-// from zero if it would leave the range from 0 to 1 unseen, towards zero otherwise; far out of range is enough.
-func partsPerMillion(s string) (int64, bool) {
-	negative := strings.HasPrefix(s, "-")
-	mantissa, exponent, ok := splitExponent(strings.TrimLeft(s[:min(1, len(s))], "+-") + s[min(1, len(s)):])
-	whole, part, _ := strings.Cut(mantissa, ".")
-	if !ok || whole+part == "" || !digits(whole+part) {
-		return 0, false
-	}
-	n, rest := scale(whole+part, len(whole)+exponent+6)
-	if rest && (negative || n == million) {
-		n++
-	}
-	if negative {
-		n = -n
-	}
-	return n, true
-}
-
-func splitExponent(s string) (mantissa string, exponent int, ok bool) {
-	i := strings.IndexAny(s, "eE")
-	if i < 0 {
-		return s, 0, true
-	}
-	exponent, err := strconv.Atoi(s[i+1:])
-	return s[:i], max(-10_000, min(exponent, 10_000)), err == nil
-}
-
-// scale is the number that the first point digits make, zeroes following, and whether a digit behind them is not zero.
-func scale(all string, point int) (n int64, rest bool) {
-	for i := range all {
-		if i >= point {
-			rest = rest || all[i] != '0'
-		} else if n <= million {
-			n = n*10 + int64(all[i]-'0')
-		}
-	}
-	for i := len(all); i < point && n > 0 && n <= million; i++ {
-		n *= 10
-	}
-	return n, rest
 }

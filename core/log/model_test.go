@@ -205,7 +205,7 @@ func (r *rig) deliver() {
 
 func (r *rig) sync() {
 	if r.replica.SyncWanted(r.now.Mono) {
-		r.replica.EmitSyncs(&r.fx)
+		r.replica.EmitSyncs(r.now.Mono, &r.fx)
 		r.drain()
 	}
 }

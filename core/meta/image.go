@@ -130,11 +130,30 @@ func (m *Image) Collision(name string) string {
 
 // Config is one configuration of a resource that is not a topic, and whether it is set.
 func (m *Image) Config(resourceType int8, resourceName, name string) (string, bool) {
-	r := m.configs.At(resourceKey(resourceType, resourceName))
-	if r == nil {
-		return "", false
+	return m.Configs(resourceType, resourceName).Find(name)
+}
+
+// Configs are all configurations that a resource has of its own; they belong to the Image and are not to be changed.
+func (m *Image) Configs(resourceType int8, resourceName string) *ordered.Map[string, string] {
+	if resourceType == ResourceTopic {
+		if t := m.byName[resourceName]; t != nil {
+			return &t.Configs
+		}
+	} else if r := m.configs.At(resourceKey(resourceType, resourceName)); r != nil {
+		return &r.values
 	}
-	return r.values.Find(name)
+	return new(ordered.Map[string, string])
+}
+
+// Configured walks the names of those resources of a type, topics not among them, that have configurations of their own.
+func (m *Image) Configured(resourceType int8) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, r := range m.configs.All() {
+			if r.kind == resourceType && !yield(r.name) {
+				return
+			}
+		}
+	}
 }
 
 // Partition is a topic's partition of a number, or nil.
@@ -338,11 +357,14 @@ func replace(p *[]int32, by []int32) {
 
 func (m *Image) configure(r *ConfigRecord) {
 	values := m.configsOf(r)
-	if r.Value == nil {
-		values.Delete(r.Name)
+	if r.Value != nil {
+		values.Put(r.Name, *r.Value)
 		return
 	}
-	values.Put(r.Name, *r.Value)
+	values.Delete(r.Name)
+	if r.ResourceType != ResourceTopic && values.Len() == 0 {
+		m.configs.Delete(resourceKey(r.ResourceType, r.ResourceName))
+	}
 }
 
 func (m *Image) configsOf(r *ConfigRecord) *ordered.Map[string, string] {

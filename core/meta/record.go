@@ -23,8 +23,11 @@ const (
 
 // Resource types of a ConfigRecord.
 const (
-	ResourceTopic  int8 = 2
-	ResourceBroker int8 = 4
+	ResourceTopic         int8 = 2
+	ResourceBroker        int8 = 4
+	ResourceBrokerLogger  int8 = 8 // never in the log
+	ResourceClientMetrics int8 = 16
+	ResourceGroup         int8 = 32
 )
 
 const (

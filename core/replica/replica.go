@@ -9,7 +9,7 @@
 //
 // Rules:
 //   - the high watermark follows durable where the topic promises durability (flush.messages=1), end where it does not,
-//     and never goes back.
+//     and never goes back. A topic that comes to promise it keeps its high watermark; acks=all waits for the disk.
 //   - a leader serves one epoch, granted to this incarnation; until the high watermark has reached the epoch's start,
 //     what it knows of the end may be stale (KIP-207).
 //   - a Sync is wanted as soon as something written is not covered by one, at most one under way a file: group commit
@@ -54,13 +54,16 @@ const nobody int16 = -2
 type Replica struct {
 	Log           *log.Log
 	Producers     *producer.State
-	FlushMessages int64 // flush.messages: 1 promises durability
+	FlushMessages int64     // flush.messages: 1 promises durability
+	FlushAfter    seam.Mono // flush.ms
 
 	Done  []Done   // decided since the owner last emptied it
 	Freed []Ticket // batches whose bytes are not needed any more, likewise
 
 	epoch      int32
 	epochStart int64
+	oldEnd     int64 // what lies below and is not durable has been there since oldAt
+	oldAt      seam.Mono
 	high       log.Mark
 	planned    ordered.Ring[parked] // beside the log's plan, batch by batch
 	written    ordered.Ring[parked] // acks=all: in the page cache, waiting for the high watermark
@@ -69,7 +72,7 @@ type Replica struct {
 
 // New makes the leader's side of a log. It serves nothing before BecomeLeader.
 func New(l *log.Log, producers *producer.State, flushMessages int64) *Replica {
-	return &Replica{Log: l, Producers: producers, FlushMessages: flushMessages, epoch: -1, high: l.Durable()}
+	return &Replica{Log: l, Producers: producers, FlushMessages: flushMessages, FlushAfter: seam.Never, epoch: -1, high: l.Durable()}
 }
 
 // BecomeLeader begins an epoch at the log's end.
@@ -145,7 +148,7 @@ func (r *Replica) append(now seam.Now, ticket Ticket, acks int16, data []byte, m
 // repeat answers a duplicate at once if its original is safe, else with it.
 func (r *Replica) repeat(ticket Ticket, acks int16, v producer.Verdict) Outcome {
 	out := Outcome{Base: v.BaseOffset, Timestamp: v.Timestamp}
-	if v.Planned || acks == -1 && r.high.Offset <= v.LastOffset {
+	if v.Planned || acks == -1 && r.safe() <= v.LastOffset {
 		r.repeats = append(r.repeats, parked{ticket: ticket, last: v.LastOffset, acks: acks})
 		out.Waits = true
 	}
@@ -224,6 +227,7 @@ func (r *Replica) Snapshot() []log.Beside {
 func (r *Replica) Synced(in *seam.Synced) {
 	r.Log.Synced(in)
 	r.advance()
+	r.wakeRepeats()
 }
 
 // closedSyncDelay is how long a closed segment of a page-cache topic waits for its Sync. By then the kernel has written
@@ -233,16 +237,27 @@ const closedSyncDelay = 60 * seam.Second
 // SyncWanted says whether a Sync should be emitted: something was written that flush.messages wants on the disk, or a
 // segment was closed a while ago and is not there yet.
 func (r *Replica) SyncWanted(now seam.Mono) bool {
-	return r.Log.SyncWanted() && (r.flushDue() || r.Log.ClosedUnsynced(now-closedSyncDelay))
+	return r.Log.SyncWanted() && (r.flushDue(now) || r.Log.ClosedUnsynced(now-closedSyncDelay))
 }
 
-// flushDue: flush.messages records are in the page cache only.
-func (r *Replica) flushDue() bool {
-	return r.Durable() || r.Log.End().Offset-r.Log.Durable().Offset >= r.FlushMessages
+// Age is called from time to time: what is unsynced now grows older until it is synced (flush.ms). Its age is known as
+// exactly as Age is called often, which spares every write a look at the clock.
+func (r *Replica) Age(now seam.Mono) {
+	if r.Log.Durable().Offset >= r.oldEnd {
+		r.oldEnd, r.oldAt = r.Log.End().Offset, now
+	}
+}
+
+// flushDue: flush.messages records are in the page cache only, or one has been there for flush.ms.
+func (r *Replica) flushDue(now seam.Mono) bool {
+	durable := r.Log.Durable().Offset
+	return r.Durable() || r.Log.End().Offset-durable >= r.FlushMessages || durable < r.oldEnd && now-r.oldAt >= r.FlushAfter
 }
 
 // EmitSyncs emits what SyncWanted speaks of and says how many Syncs that is.
-func (r *Replica) EmitSyncs(fx *seam.Effects) int { return r.Log.EmitSyncs(!r.flushDue(), fx) }
+func (r *Replica) EmitSyncs(now seam.Mono, fx *seam.Effects) int {
+	return r.Log.EmitSyncs(!r.flushDue(now), fx)
+}
 
 // advance moves the high watermark and answers whom it has passed. One replica is the whole ISR here, so its own mark
 // is the least.
@@ -262,12 +277,33 @@ func (r *Replica) advance() {
 	r.wakeRepeats()
 }
 
+// safe is the offset below which acks=all is kept. It is the high watermark, but in a log whose topic came to promise
+// durability only lately: what was visible before that is not on the disk for being visible.
+func (r *Replica) safe() int64 {
+	if r.Durable() {
+		return min(r.high.Offset, r.Log.Durable().Offset)
+	}
+	return r.high.Offset
+}
+
+// Configure takes another flush.messages and flush.ms. From page cache to durable nothing that was visible is hidden, and whatever
+// is acknowledged to acks=all from now on is on the disk with all that lies before it; the other way round the high
+// watermark jumps to the end.
+func (r *Replica) Configure(flushMessages, flushMillis int64) {
+	r.FlushMessages, r.FlushAfter = flushMessages, seam.Never
+	if flushMillis < int64(seam.Never/seam.Millisecond) {
+		r.FlushAfter = seam.Mono(flushMillis) * seam.Millisecond
+	}
+	r.advance()
+	r.wakeRepeats()
+}
+
 func (r *Replica) wakeRepeats() {
 	kept := r.repeats[:0]
 	for _, p := range r.repeats {
 		safe := r.Log.End().Offset
 		if p.acks == -1 {
-			safe = r.high.Offset
+			safe = r.safe()
 		}
 		if p.last < safe {
 			r.Done = append(r.Done, Done{Ticket: p.ticket})

@@ -45,7 +45,7 @@ func done(r *replica.Replica) (out []replica.Done) {
 func syncAll(r *replica.Replica, fx *seam.Effects) {
 	for r.SyncWanted(0) {
 		fx.Reset()
-		r.EmitSyncs(fx)
+		r.EmitSyncs(0, fx)
 		for _, s := range fx.Syncs {
 			r.Synced(&seam.Synced{Op: s.Op})
 		}
@@ -134,7 +134,7 @@ func stepper() func() {
 		r.Produce(seam.Now{}, replica.Ticket{Request: 1}, -1, data, &facts, fx)
 		wrote.Op = fx.Writes[0].Op
 		r.Wrote(wrote, fx)
-		r.EmitSyncs(fx)
+		r.EmitSyncs(0, fx)
 		for i := range fx.Syncs {
 			synced.Op = fx.Syncs[i].Op
 			r.Synced(synced)

@@ -340,7 +340,7 @@ func (p *pair) emitSyncs() {
 	if !p.replica.SyncWanted(0) {
 		return
 	}
-	p.replica.EmitSyncs(&p.fx)
+	p.replica.EmitSyncs(0, &p.fx)
 	for _, x := range p.fx.Syncs {
 		if x.File == 0 {
 			p.w.names[x.Op] = true

@@ -328,6 +328,8 @@ const (
 	EpochStarted                       // Topic, Partition, A: leader epoch, B: start offset
 	ProducersExpired                   // Topic, Partition, A: how many
 	SegmentsDeleted                    // Topic, Partition, A: how many, B: log start offset
+	PartitionAdded                     // Topic, Partition
+	ConfigAltered                      // Topic: the resource's name, A: its type; Text: the key
 )
 
 // Effects is what is to be done. The caller owns it, resets it and reuses it; a Step only appends.

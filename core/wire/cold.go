@@ -42,6 +42,14 @@ func (c *cursor) walk(key, version int16) {
 		c.walkDeleteRecords()
 	case KeyInitProducerID:
 		c.walkInitProducerID(version)
+	case KeyDescribeConfigs:
+		c.walkDescribeConfigs(version)
+	case KeyAlterConfigs:
+		c.walkAlterConfigs()
+	case KeyCreatePartitions:
+		c.walkCreatePartitions()
+	case KeyIncrementalAlterConfigs:
+		c.walkIncrementalAlterConfigs()
 	case KeyDescribeCluster:
 		c.walkDescribeCluster(version)
 	case KeyOffsetForLeaderEpoch:
@@ -50,6 +58,8 @@ func (c *cursor) walk(key, version int16) {
 		c.walkDescribeLogDirs()
 	case KeyDescribeProducers:
 		c.walkDescribeProducers()
+	case KeyListConfigResources:
+		c.walkListConfigResources(version)
 	case KeyDescribeTopicPartitions:
 		c.walkDescribeTopicPartitions()
 	}

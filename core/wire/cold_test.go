@@ -14,7 +14,8 @@ import (
 
 func coldKeys() []int16 {
 	return []int16{wire.KeyListOffsets, wire.KeyMetadata, wire.KeyApiVersions, wire.KeyCreateTopics, wire.KeyDeleteTopics, wire.KeyDeleteRecords, wire.KeyInitProducerID, wire.KeyDescribeCluster,
-		wire.KeyOffsetForLeaderEpoch, wire.KeyDescribeLogDirs, wire.KeyDescribeProducers, wire.KeyDescribeTopicPartitions}
+		wire.KeyOffsetForLeaderEpoch, wire.KeyDescribeLogDirs, wire.KeyDescribeProducers, wire.KeyDescribeTopicPartitions,
+		wire.KeyDescribeConfigs, wire.KeyAlterConfigs, wire.KeyCreatePartitions, wire.KeyIncrementalAlterConfigs, wire.KeyListConfigResources}
 }
 
 func drawCold(t *rapid.T, key, version int16) wire.Message {
@@ -141,8 +142,72 @@ func drawCold(t *rapid.T, key, version int16) wire.Message {
 	case *kmsg.DescribeClusterRequest:
 		r.IncludeClusterAuthorizedOperations, r.EndpointType = rapid.Bool().Draw(t, "operations"), rapid.Int8().Draw(t, "endpoint")
 		r.UnknownTags = drawTags(t, flexible)
+	case *kmsg.DescribeConfigsRequest:
+		r.IncludeSynonyms, r.IncludeDocumentation = rapid.Bool().Draw(t, "synonyms"), rapid.Bool().Draw(t, "documentation")
+		for range count("resources") {
+			x := kmsg.NewDescribeConfigsRequestResource()
+			x.ResourceType, x.ResourceName, x.UnknownTags = drawResource(t), drawName(t, "resource"), drawTags(t, flexible)
+			if n := count("keys"); n > 0 {
+				for range n - 1 {
+					x.ConfigNames = append(x.ConfigNames, drawName(t, "key"))
+				}
+			}
+			r.Resources = append(r.Resources, x)
+		}
+	case *kmsg.AlterConfigsRequest:
+		r.ValidateOnly = rapid.Bool().Draw(t, "validate")
+		for range count("resources") {
+			x := kmsg.NewAlterConfigsRequestResource()
+			x.ResourceType, x.ResourceName, x.UnknownTags = drawResource(t), drawName(t, "resource"), drawTags(t, flexible)
+			for range count("configs") {
+				y := kmsg.NewAlterConfigsRequestResourceConfig()
+				y.Name, y.Value, y.UnknownTags = drawName(t, "key"), drawValue(t), drawTags(t, flexible)
+				x.Configs = append(x.Configs, y)
+			}
+			r.Resources = append(r.Resources, x)
+		}
+	case *kmsg.IncrementalAlterConfigsRequest:
+		r.ValidateOnly, r.UnknownTags = rapid.Bool().Draw(t, "validate"), drawTags(t, flexible)
+		for range count("resources") {
+			x := kmsg.NewIncrementalAlterConfigsRequestResource()
+			x.ResourceType, x.ResourceName, x.UnknownTags = drawResource(t), drawName(t, "resource"), drawTags(t, flexible)
+			for range count("configs") {
+				y := kmsg.NewIncrementalAlterConfigsRequestResourceConfig()
+				y.Name, y.Op, y.Value = drawName(t, "key"), kmsg.IncrementalAlterConfigOp(rapid.Int8().Draw(t, "how")), drawValue(t)
+				x.Configs = append(x.Configs, y)
+			}
+			r.Resources = append(r.Resources, x)
+		}
+	case *kmsg.CreatePartitionsRequest:
+		r.TimeoutMillis, r.ValidateOnly = rapid.Int32().Draw(t, "timeout"), rapid.Bool().Draw(t, "validate")
+		for range count("topics") {
+			x := kmsg.NewCreatePartitionsRequestTopic()
+			x.Topic, x.Count, x.UnknownTags = drawName(t, "topic"), rapid.Int32().Draw(t, "partitions"), drawTags(t, flexible)
+			for range count("assignments") {
+				y := kmsg.NewCreatePartitionsRequestTopicAssignment()
+				y.Replicas, y.UnknownTags = rapid.SliceOfN(rapid.Int32(), 0, 3).Draw(t, "replicas"), drawTags(t, flexible)
+				x.Assignment = append(x.Assignment, y)
+			}
+			r.Topics = append(r.Topics, x)
+		}
+	case *kmsg.ListConfigResourcesRequest:
+		if version >= 1 {
+			r.ResourceTypes = rapid.SliceOfN(rapid.Int8(), 0, 3).Draw(t, "types")
+		}
+		r.UnknownTags = drawTags(t, flexible)
 	}
 	return r
+}
+
+func drawResource(t *rapid.T) kmsg.ConfigResourceType {
+	return kmsg.ConfigResourceType(rapid.Int8().Draw(t, "resource type"))
+}
+
+func drawValue(t *rapid.T) *string {
+	if rapid.Bool().Draw(t, "valued") {
+		return kmsg.StringPtr(drawName(t, "value"))
+	}
+	return nil
 }
 
 func drawColdVersion(t *rapid.T) (key, version int16) {

@@ -18,9 +18,14 @@ const (
 	KeyDeleteRecords           int16 = 21
 	KeyInitProducerID          int16 = 22
 	KeyOffsetForLeaderEpoch    int16 = 23
+	KeyDescribeConfigs         int16 = 32
+	KeyAlterConfigs            int16 = 33
 	KeyDescribeLogDirs         int16 = 35
+	KeyCreatePartitions        int16 = 37
+	KeyIncrementalAlterConfigs int16 = 44
 	KeyDescribeCluster         int16 = 60
 	KeyDescribeProducers       int16 = 61
+	KeyListConfigResources     int16 = 74
 	KeyDescribeTopicPartitions int16 = 75
 )
 
@@ -50,8 +55,16 @@ func Range(key int16) (oldest, newest int16, ok bool) {
 		return 0, 5, true
 	case KeyOffsetForLeaderEpoch:
 		return 2, 4, true
+	case KeyDescribeConfigs:
+		return 1, 4, true
+	case KeyAlterConfigs:
+		return 0, 2, true
 	case KeyDescribeLogDirs:
 		return 1, 4, true
+	case KeyCreatePartitions:
+		return 0, 3, true
+	case KeyIncrementalAlterConfigs, KeyListConfigResources:
+		return 0, 1, true
 	case KeyDescribeCluster:
 		return 0, 2, true
 	case KeyDescribeProducers, KeyDescribeTopicPartitions:
@@ -89,11 +102,13 @@ func FirstFlexible(key int16) int16 {
 		return 3
 	case KeyCreateTopics:
 		return 5
-	case KeyDeleteTopics, KeyOffsetForLeaderEpoch:
+	case KeyDeleteTopics, KeyOffsetForLeaderEpoch, KeyDescribeConfigs:
 		return 4
-	case KeyInitProducerID, KeyDeleteRecords, KeyDescribeLogDirs:
+	case KeyInitProducerID, KeyDeleteRecords, KeyDescribeLogDirs, KeyAlterConfigs, KeyCreatePartitions:
 		return 2
-	case KeyDescribeCluster, KeyDescribeProducers, KeyDescribeTopicPartitions:
+	case KeyIncrementalAlterConfigs:
+		return 1
+	case KeyDescribeCluster, KeyDescribeProducers, KeyListConfigResources, KeyDescribeTopicPartitions:
 		return 0
 	}
 	return 1<<15 - 1
@@ -131,12 +146,22 @@ func Name(key int16) string {
 		return "InitProducerId"
 	case KeyOffsetForLeaderEpoch:
 		return "OffsetForLeaderEpoch"
+	case KeyDescribeConfigs:
+		return "DescribeConfigs"
+	case KeyAlterConfigs:
+		return "AlterConfigs"
 	case KeyDescribeLogDirs:
 		return "DescribeLogDirs"
+	case KeyCreatePartitions:
+		return "CreatePartitions"
+	case KeyIncrementalAlterConfigs:
+		return "IncrementalAlterConfigs"
 	case KeyDescribeCluster:
 		return "DescribeCluster"
 	case KeyDescribeProducers:
 		return "DescribeProducers"
+	case KeyListConfigResources:
+		return "ListConfigResources"
 	case KeyDescribeTopicPartitions:
 		return "DescribeTopicPartitions"
 	}
@@ -162,12 +187,22 @@ func newCold(key int16) Message {
 		return kmsg.NewPtrInitProducerIDRequest()
 	case KeyOffsetForLeaderEpoch:
 		return kmsg.NewPtrOffsetForLeaderEpochRequest()
+	case KeyDescribeConfigs:
+		return kmsg.NewPtrDescribeConfigsRequest()
+	case KeyAlterConfigs:
+		return kmsg.NewPtrAlterConfigsRequest()
 	case KeyDescribeLogDirs:
 		return kmsg.NewPtrDescribeLogDirsRequest()
+	case KeyCreatePartitions:
+		return kmsg.NewPtrCreatePartitionsRequest()
+	case KeyIncrementalAlterConfigs:
+		return kmsg.NewPtrIncrementalAlterConfigsRequest()
 	case KeyDescribeCluster:
 		return kmsg.NewPtrDescribeClusterRequest()
 	case KeyDescribeProducers:
 		return kmsg.NewPtrDescribeProducersRequest()
+	case KeyListConfigResources:
+		return kmsg.NewPtrListConfigResourcesRequest()
 	case KeyDescribeTopicPartitions:
 		return kmsg.NewPtrDescribeTopicPartitionsRequest()
 	}

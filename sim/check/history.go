@@ -104,12 +104,28 @@ type History struct {
 type Facts struct {
 	Durable map[string]bool // topics of which acks=all survives everything; absent: of no promise at all
 	Deleted map[string]bool // topics that somebody tried to delete
-	Starts  []seam.Mono     // when each life of the broker began, ascending
-	Losses  []seam.Mono     // when a page cache was lost, ascending
-	Rotted  map[Partition]bool
-	Logs    map[Partition]Log
-	Begins  map[Partition]int64 // where logs begin, as the disk has it
-	Keeps   map[string]Keep     // topics with a retention
+	// Promised are the times in which a topic without a promise had one: what is sent after From, and answered to acks=all
+	// before To, survives everything.
+	Promised map[string][]Span
+	Starts   []seam.Mono // when each life of the broker began, ascending
+	Losses   []seam.Mono // when a page cache was lost, ascending
+	Rotted   map[Partition]bool
+	Logs     map[Partition]Log
+	Begins   map[Partition]int64 // where logs begin, as the disk has it
+	Keeps    map[string]Keep     // topics with a retention
+}
+
+// Span is a time.
+type Span struct{ From, To seam.Mono }
+
+// promisedBetween says whether a topic had its promise all that time.
+func (f *Facts) promisedBetween(topic string, from, to seam.Mono) bool {
+	for _, span := range f.Promised[topic] {
+		if span.From <= from && to <= span.To {
+			return true
+		}
+	}
+	return false
 }
 
 // lossesBetween says whether a page cache was lost in that time.

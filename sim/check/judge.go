@@ -119,7 +119,7 @@ func (j *judge) promised(a *Append) (bool, Law) {
 	if a.Outcome != Done || a.Acks == 0 || j.deleted {
 		return false, AckedIsThere
 	}
-	if a.Acks == -1 && j.durable {
+	if a.Acks == -1 && (j.durable || j.f.promisedBetween(a.Partition.Topic, min(a.LastCall, a.Return), a.Return)) {
 		return true, DurableIsThere
 	}
 	// An answer that was lost counts from when it was given: the attempt behind it may still be under way.

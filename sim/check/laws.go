@@ -66,6 +66,7 @@ const (
 	TopicRegister
 	ProducerIDs
 	SmallLog
+	ConfigRegister
 
 	StartBelowEnd
 	StartNeverBack

@@ -14,6 +14,7 @@ type View struct {
 	Ready      bool
 	Partitions []PartitionView
 	Parked     int // requests that wait for something
+	Making     int // partitions that are still to be made
 
 	Frames int64 // bytes of frames that it counts
 	Asked  int   // fetches that it has not answered, and files that answers name which it has not given out

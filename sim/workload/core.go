@@ -78,7 +78,7 @@ func coreView() func(m seam.Machine, deep bool, v *check.View) {
 	from := core.View{}
 	return func(m seam.Machine, deep bool, v *check.View) {
 		m.(*core.Broker).View(deep, &from)
-		*v = check.View{Ready: from.Ready, Parked: from.Produces + from.Fetches + from.Proposals, Frames: from.Frames, Asked: from.Running + from.Held, Partitions: v.Partitions[:0]}
+		*v = check.View{Ready: from.Ready, Parked: from.Produces + from.Fetches + from.Proposals, Making: from.Making, Frames: from.Frames, Asked: from.Running + from.Held, Partitions: v.Partitions[:0]}
 		for i := range from.Partitions {
 			if from.Partitions[i].Open {
 				v.Partitions = slices.Grow(v.Partitions, 1)[:len(v.Partitions)+1]

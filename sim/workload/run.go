@@ -130,7 +130,7 @@ func Do(tape *world.Tape, broker Broker, options Options) *Result {
 			r.World.StepEffects += effectsRolling
 		}
 	}
-	r.facts = &check.Facts{Durable: map[string]bool{}, Deleted: map[string]bool{}, Rotted: map[check.Partition]bool{}, Logs: map[check.Partition]check.Log{}, Keeps: map[string]check.Keep{}}
+	r.facts = &check.Facts{Durable: map[string]bool{}, Deleted: map[string]bool{}, Rotted: map[check.Partition]bool{}, Promised: map[string][]check.Span{}, Logs: map[check.Partition]check.Log{}, Keeps: map[string]check.Keep{}}
 	for _, topic := range r.plan.Durable {
 		r.facts.Durable[topic] = true
 	}
@@ -327,6 +327,7 @@ func (r *Run) enterAll() {
 		s := &pruner{session: r.client("pruner"), budget: p.Budget / 2, partitions: p.partitionsOf("firm", "loose")}
 		r.enter(s.session, s)
 	}
+	r.enterTuner()
 }
 
 func (r *Run) enterProducer(name string, idempotent bool, acks int16, window int, topics ...string) {
@@ -380,8 +381,18 @@ func (r *Run) restartEqual() {
 		return
 	}
 	w.Node.Shut = true
-	w.Run(w.Now()+30*seam.Second, func() bool { return w.Node.Quiet() && w.Node.Ready })
 	before, after := check.View{}, check.View{}
+	made := func() bool { // a partition for which there was no space is made with the next checkpoint
+		if w.Node.Quiet() && w.Node.Ready {
+			r.broker.View(w.Node.Broker(), false, &before)
+			return before.Making == 0
+		}
+		return false
+	}
+	w.Run(w.Now()+30*seam.Second, made)
+	if w.Failure() != nil || !r.require(!w.Node.Ready || made() || !w.Node.Quiet(), check.EveryoneFinishes, "%d partitions are still to be made", before.Making) {
+		return
+	}
 	r.broker.View(w.Node.Broker(), true, &before)
 	gentle := r.tape.Choose("restart", 2) == 0
 	if gentle {

@@ -1,0 +1,261 @@
+package workload
+
+import (
+	"slices"
+	"strconv"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"rookery/core/seam"
+	"rookery/sim/check"
+)
+
+// tuner alters the configurations of topics and of all brokers while they are written to, gives topics more partitions,
+// and looks whether it finds what it left. It is the only one that does.
+type tuner struct {
+	*session
+	budget int
+	next   seam.Mono
+	known  map[knob]setting
+	least  map[string]int // partitions of topics that stay
+}
+
+// knob is a key of a topic, or of all brokers (topic "").
+type knob struct{ topic, key string }
+
+// setting is what a key may be: what was last seen or answered for, and what was asked for without an answer. unset
+// stands for the default.
+type setting struct {
+	value string
+	maybe []string
+}
+
+const unset = "-"
+
+func (s *tuner) idle() bool { return len(s.inflight) == 0 && (s.run.draining || s.budget <= 0) }
+
+// enterTuner: a quarter of the runs goes without.
+func (r *Run) enterTuner() {
+	s := &tuner{session: r.client("tuner"), known: map[knob]setting{}, least: map[string]int{}}
+	s.budget = [4]int{1, 2, 2, 0}[s.stream.Choose(4)] * r.plan.Budget / 8
+	for _, topic := range r.plan.stable() {
+		for key, value := range r.plan.config(topic) { //tidy:unordered each by itself
+			s.known[knob{topic, key}] = setting{value: value}
+		}
+	}
+	r.enter(s.session, s)
+}
+
+func (s *tuner) turn(now seam.Mono, fx *seam.Effects) {
+	if len(s.inflight) > 0 || s.idle() {
+		return
+	}
+	if now < s.next {
+		fx.Wake(s.next)
+		return
+	}
+	s.next = now + 8*s.think()
+	s.budget--
+	switch topics := s.run.plan.names(); s.stream.Pick(4, 3, 2, 1) {
+	case 0:
+		s.alterTopic(now, topics[s.stream.Choose(len(topics))], fx)
+	case 1:
+		s.look(now, fx)
+	case 2:
+		grown := append(slices.Clone(s.run.plan.Cached), s.run.plan.Fleeting...)
+		s.grow(now, grown[s.stream.Choose(len(grown))], fx)
+	case 3:
+		values := []string{unset, "0", "100", "4096"}
+		s.alter(now, knob{"", "log.index.interval.bytes"}, values[s.stream.Choose(len(values))], fx)
+	}
+}
+
+// alterTopic changes what does not make a producer's batch wrong. Only a topic without a promise comes and goes between
+// page cache and disk.
+func (s *tuner) alterTopic(now seam.Mono, topic string, fx *seam.Effects) {
+	keys := []string{"internal.segment.bytes", "index.interval.bytes", "segment.ms", "flush.messages", "flush.ms"}
+	if !slices.Contains(s.run.plan.Cached, topic) {
+		keys = keys[:3]
+	}
+	var values []string
+	key := keys[s.stream.Choose(len(keys))]
+	switch least := max(s.run.plan.SegmentBytes, 300); {
+	case key == "internal.segment.bytes" && s.run.plan.SegmentBytes > 0:
+		values = []string{strconv.Itoa(least), strconv.Itoa(2 * least), strconv.Itoa(20 * least), unset}
+	case key == "internal.segment.bytes":
+		values = []string{unset, "100000"}
+	case key == "index.interval.bytes":
+		values = []string{"4096", "0", "100", unset}
+	case key == "segment.ms":
+		values = []string{unset, "1000", "604800000"}
+	case key == "flush.messages":
+		values = []string{"9223372036854775807", "1", "3"}
+	case key == "flush.ms":
+		values = []string{unset, "0", "500"}
+	}
+	s.alter(now, knob{topic, key}, values[s.stream.Choose(len(values))], fx)
+}
+
+func (s *tuner) alter(now seam.Mono, k knob, value string, fx *seam.Effects) {
+	request := kmsg.NewPtrIncrementalAlterConfigsRequest()
+	request.Version = int16(s.stream.Choose(2))
+	r := kmsg.NewIncrementalAlterConfigsRequestResource()
+	r.ResourceType, r.ResourceName = kmsg.ConfigResourceTypeTopic, k.topic
+	if k.topic == "" {
+		r.ResourceType = kmsg.ConfigResourceTypeBroker
+	}
+	config := kmsg.NewIncrementalAlterConfigsRequestResourceConfig()
+	config.Name, config.Op = k.key, kmsg.IncrementalAlterConfigOpDelete
+	if value != unset {
+		config.Op, config.Value = kmsg.IncrementalAlterConfigOpSet, &value
+	}
+	r.Configs = append(r.Configs, config)
+	request.Resources = append(request.Resources, r)
+	s.withdraw(now, k, value)
+	s.ask(now, request, fx, &call{done: func(now seam.Mono, answer kmsg.Response, fx *seam.Effects) {
+		if answer == nil {
+			s.doubt(k, value)
+			return
+		}
+		resources := answer.(*kmsg.IncrementalAlterConfigsResponse).Resources
+		if !s.run.require(len(resources) == 1, check.AnswersInOrder, "%s: an answer about %d resources", s.name, len(resources)) {
+			return
+		}
+		s.run.result.Codes[resources[0].ErrorCode]++
+		switch resources[0].ErrorCode {
+		case none:
+			s.sure(k, value)
+			s.promise(now, k)
+		case unknownTopic:
+		default:
+			s.doubt(k, value)
+		}
+	}})
+}
+
+// promise: what is sent to a topic from now on, and acknowledged to acks=all, is on the disk, unless an alteration that
+// was never answered may still come in between.
+func (s *tuner) promise(now seam.Mono, k knob) {
+	if at := s.at(k); k.key != "flush.messages" || at.value != "1" || len(at.maybe) > 0 {
+		return
+	}
+	spans := s.run.facts.Promised[k.topic]
+	if n := len(spans); n == 0 || spans[n-1].To != check.Unfinished {
+		s.run.facts.Promised[k.topic] = append(spans, check.Span{From: now, To: check.Unfinished})
+	}
+}
+
+// withdraw ends the promise when anything else is asked for.
+func (s *tuner) withdraw(now seam.Mono, k knob, value string) {
+	spans := s.run.facts.Promised[k.topic]
+	if n := len(spans); k.key == "flush.messages" && value != "1" && n > 0 && spans[n-1].To == check.Unfinished {
+		spans[n-1].To = now
+	}
+}
+
+// doubt: from now on it may be so, at any time.
+func (s *tuner) doubt(k knob, value string) {
+	now := s.at(k)
+	if !slices.Contains(now.maybe, value) {
+		now.maybe = append(slices.Clone(now.maybe), value)
+	}
+	s.known[k] = now
+}
+
+// sure: it is so, but for what was asked for earlier and may still be under way.
+func (s *tuner) sure(k knob, value string) {
+	now := s.at(k)
+	now.value = value
+	s.known[k] = now
+}
+
+func (s *tuner) at(k knob) setting {
+	if now, known := s.known[k]; known {
+		return now
+	}
+	return setting{value: unset}
+}
+
+// look describes a topic that stays, or what was altered for all brokers, and asks how many partitions there are.
+func (s *tuner) look(now seam.Mono, fx *seam.Effects) {
+	topics := append(s.run.plan.stable(), "")
+	topic := topics[s.stream.Choose(len(topics))]
+	request := kmsg.NewPtrDescribeConfigsRequest()
+	request.Version = int16(1 + s.stream.Choose(4))
+	r := kmsg.NewDescribeConfigsRequestResource()
+	r.ResourceType, r.ResourceName = kmsg.ConfigResourceTypeTopic, topic
+	own := kmsg.ConfigSourceDynamicTopicConfig
+	if topic == "" {
+		r.ResourceType, own = kmsg.ConfigResourceTypeBroker, kmsg.ConfigSourceDynamicDefaultBrokerConfig
+	}
+	request.Resources = append(request.Resources, r)
+	s.ask(now, request, fx, &call{done: func(now seam.Mono, answer kmsg.Response, fx *seam.Effects) {
+		if answer == nil {
+			return
+		}
+		for _, r := range answer.(*kmsg.DescribeConfigsResponse).Resources {
+			s.run.result.Codes[r.ErrorCode]++
+			if r.ErrorCode != none {
+				continue
+			}
+			found := map[string]string{}
+			for _, config := range r.Configs {
+				if config.Source == own && config.Value != nil {
+					found[config.Name] = *config.Value
+				}
+			}
+			s.compare(topic, found)
+		}
+	}})
+	if topic != "" {
+		s.count(now, topic, fx)
+	}
+}
+
+func (s *tuner) compare(topic string, found map[string]string) {
+	for _, key := range []string{"flush.messages", "flush.ms", "index.interval.bytes", "internal.segment.bytes", "log.index.interval.bytes", "segment.ms"} {
+		value, set := found[key]
+		if !set {
+			value = unset
+		}
+		k := knob{topic, key}
+		now := s.at(k)
+		if s.run.require(value == now.value || slices.Contains(now.maybe, value), check.ConfigRegister, "%s of %q is %s, and it was left at %s (%v are in doubt)", key, topic, value, now.value, now.maybe) {
+			s.sure(k, value)
+		}
+	}
+}
+
+func (s *tuner) count(now seam.Mono, topic string, fx *seam.Effects) {
+	s.ask(now, metadataOf(9, topic), fx, &call{done: func(now seam.Mono, answer kmsg.Response, fx *seam.Effects) {
+		if answer == nil {
+			return
+		}
+		for _, t := range answer.(*kmsg.MetadataResponse).Topics {
+			if t.ErrorCode == none {
+				s.run.require(len(t.Partitions) >= s.least[topic], check.ConfigRegister, "%s has %d partitions, and had %d", topic, len(t.Partitions), s.least[topic])
+				s.least[topic] = len(t.Partitions)
+			}
+		}
+	}})
+}
+
+// grow gives a topic one to three partitions more than the plan has. Nobody writes to them; a restart has to find them.
+func (s *tuner) grow(now seam.Mono, topic string, fx *seam.Effects) {
+	request := kmsg.NewPtrCreatePartitionsRequest()
+	request.Version, request.TimeoutMillis = int16(s.stream.Choose(4)), 30_000
+	t := kmsg.NewCreatePartitionsRequestTopic()
+	t.Topic, t.Count = topic, int32(s.run.plan.partitions(topic)+1+s.stream.Choose(3))
+	request.Topics = append(request.Topics, t)
+	s.ask(now, request, fx, &call{done: func(now seam.Mono, answer kmsg.Response, fx *seam.Effects) {
+		if answer == nil {
+			return
+		}
+		for _, x := range answer.(*kmsg.CreatePartitionsResponse).Topics {
+			s.run.result.Codes[x.ErrorCode]++
+			if x.ErrorCode == none && !s.run.plan.isFleeting(topic) {
+				s.least[topic] = max(s.least[topic], int(t.Count))
+			}
+		}
+	}})
+}
