@@ -138,7 +138,7 @@ log.flush.scheduler.interval.ms long fixed works - 9223372036854775807 What log.
 log.flush.start.offset.checkpoint.interval.ms int fixed idle 0.. 60000 How often it is written down where each log begins.
 log.index.interval.bytes int cluster works 0.. 4096 How many bytes of records have one entry in the indexes, for topics that do not say.
 log.index.size.max.bytes int cluster works 4.. 10485760 How large an index of one segment may become, for topics that do not say.
-log.initial.task.delay.ms long hidden 0.. 30000 How long after the start the work on logs begins.
+log.initial.task.delay.ms long hidden works 0.. 30000 How long after the start the work on logs begins.
 log.local.retention.bytes long cluster idle -2.. -2 How many bytes of a tiered log are kept here, for topics that do not say; -2 means retention.bytes.
 log.local.retention.ms long cluster idle -2.. -2 How long the records of a tiered log are kept here, for topics that do not say; -2 means retention.ms.
 log.message.timestamp.after.max.ms long cluster works 0.. 3600000 How far a record's time may be ahead of the broker's clock, for topics that do not say.
@@ -146,7 +146,7 @@ log.message.timestamp.before.max.ms long cluster works 0.. 9223372036854775807 H
 log.message.timestamp.type string cluster works CreateTime|LogAppendTime CreateTime Whether a record has the time that its producer gave it or the broker's, for topics that do not say.
 log.preallocate boolean cluster idle - false Whether a new segment's file gets its whole size at once, for topics that do not say.
 log.retention.bytes long cluster works - -1 How many bytes a partition keeps before its oldest segments go, for topics that do not say; -1 is no bound.
-log.retention.check.interval.ms long fixed 1.. 300000 How often logs are looked over for segments that are too old or too much.
+log.retention.check.interval.ms long fixed works 1.. 300000 How often logs are looked over for segments that are too old or too much.
 log.retention.hours int fixed works nonzero 168 How many hours records are kept, where neither log.retention.ms nor log.retention.minutes is set.
 log.retention.minutes int fixed works nonzero - How many minutes records are kept, where log.retention.ms is not set.
 log.retention.ms long cluster works nonzero - How many milliseconds records are kept, for topics that do not say; -1 is for ever.
