@@ -139,7 +139,7 @@ func (b *Broker) producePart(now seam.Now, id uint32, i int32, r *conn.Request, 
 	case again:
 		p.results = p.results[:last]
 		return
-	case controller.Internal(t.name):
+	case t.internal:
 		result.Code = wire.InvalidTopicException // its records are the broker's own
 	default:
 		waits = b.appendPart(now, replica.Ticket{Request: id, Part: int32(last)}, t, target, part.Records, facts, p, result, fx)

@@ -266,7 +266,9 @@ func (b *Broker) settle(now seam.Now, fx *seam.Effects) {
 		}
 		b.writeStarts(&b.dirs[i], fx)
 	}
-	b.unlinkTrimmed(now, fx)
+	if len(b.trimmed) > 0 {
+		b.unlinkTrimmed(now, fx)
+	}
 	b.alarm(now, fx)
 }
 

@@ -65,23 +65,26 @@ func (b *Broker) countUnsynced(p *partition, fx *seam.Effects) {
 
 // wantSync gives a partition the Syncs that it wants, or queues it for when it is its turn.
 func (b *Broker) wantSync(now seam.Now, p *partition, fx *seam.Effects) {
-	if p.queued || p.replica == nil || !p.wantsSync(now, b.phase) {
+	if p.queued || p.replica == nil {
 		return
 	}
 	if d := &b.dirs[p.folder.Dir]; d.queue.Len() == 0 && d.syncing < b.config.SyncsMax {
 		b.emitSyncs(now, d, p, fx)
-		return
+	} else if p.wantsSync(now, b.phase) {
+		p.queued = true
+		d.queue.Push(p)
 	}
-	p.queued = true
-	b.dirs[p.folder.Dir].queue.Push(p)
 }
 
+// emitSyncs emits what the partition wants now, if anything.
 func (b *Broker) emitSyncs(now seam.Now, d *directory, p *partition, fx *seam.Effects) {
-	if b.phase == phaseStopping {
+	switch {
+	case p.state != partitionOpen:
+	case b.phase == phaseStopping:
 		d.syncing += p.replica.Log.EmitSyncs(false, fx)
-		return
+	default:
+		d.syncing += p.replica.EmitSyncs(now.Mono, fx)
 	}
-	d.syncing += p.replica.EmitSyncs(now.Mono, fx)
 }
 
 // wantsSync: when the broker stops, everything is to reach the disk; what is deleted needs nothing more.
@@ -101,9 +104,7 @@ func (b *Broker) startSyncs(now seam.Now, d *directory, fx *seam.Effects) {
 	for d.syncing < b.config.SyncsMax && d.queue.Len() > 0 {
 		p := d.queue.Pop()
 		p.queued = false
-		if p.wantsSync(now, b.phase) {
-			b.emitSyncs(now, d, p, fx)
-		}
+		b.emitSyncs(now, d, p, fx)
 	}
 }
 

@@ -20,6 +20,7 @@ const metadataNumber uint32 = 1
 type topic struct {
 	name       string
 	bytes      []byte
+	internal   bool // its records are the broker's own
 	id         meta.UUID
 	config     controller.TopicConfig
 	partitions []*partition // those that live here, by index
@@ -129,7 +130,7 @@ func (b *Broker) logConfig(c *controller.TopicConfig) log.Config {
 
 // enrol takes a topic of the Image into service: its name is known, its partitions follow.
 func (b *Broker) enrol(image *meta.Topic) *topic {
-	t := &topic{name: image.Name, bytes: []byte(image.Name), id: image.ID}
+	t := &topic{name: image.Name, bytes: []byte(image.Name), internal: controller.Internal(image.Name), id: image.ID}
 	b.topics[t.name], b.topicIDs[t.id] = t, t
 	return t
 }

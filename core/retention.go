@@ -103,7 +103,7 @@ func (b *Broker) noteTrimmed(p *partition) {
 // unlinkTrimmed removes files below the logs' starts that nobody reads any more. A reply that was just emitted has still
 // to take hold of its files: of one Step's effects Files run first.
 func (b *Broker) unlinkTrimmed(now seam.Now, fx *seam.Effects) {
-	if len(b.trimmed) == 0 || b.phase != phaseReady { // what is left is removed by the next start
+	if b.phase != phaseReady { // what is left is removed by the next start
 		return
 	}
 	lent := func(file seam.File) bool { return b.lent[file] > 0 || named(file, fx) }

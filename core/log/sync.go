@@ -75,6 +75,9 @@ func (l *Log) ClosedUnsynced(at seam.Mono) bool {
 // EmitSyncs emits the Syncs that SyncWanted speaks of, at most one under way a file, and says how many. What each one
 // covers is noted now: what had come back before it. closed: only closed segments are synced.
 func (l *Log) EmitSyncs(closed bool, fx *seam.Effects) (emitted int) {
+	if l.dead != seam.OK || len(l.segments) == 0 {
+		return 0
+	}
 	if l.opFolder == 0 && l.namesSafe < l.names {
 		l.opFolder, l.namesGoal = l.numbers.Op(), l.names
 		fx.Syncs = append(fx.Syncs, seam.Sync{Op: l.opFolder, Folder: l.Folder})

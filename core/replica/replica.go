@@ -254,9 +254,13 @@ func (r *Replica) flushDue(now seam.Mono) bool {
 	return r.Durable() || r.Log.End().Offset-durable >= r.FlushMessages || durable < r.oldEnd && now-r.oldAt >= r.FlushAfter
 }
 
-// EmitSyncs emits what SyncWanted speaks of and says how many Syncs that is.
+// EmitSyncs emits what SyncWanted speaks of, if anything, and says how many Syncs that is.
 func (r *Replica) EmitSyncs(now seam.Mono, fx *seam.Effects) int {
-	return r.Log.EmitSyncs(!r.flushDue(now), fx)
+	due := r.flushDue(now)
+	if !due && !(r.Log.SyncWanted() && r.Log.ClosedUnsynced(now-closedSyncDelay)) {
+		return 0
+	}
+	return r.Log.EmitSyncs(!due, fx)
 }
 
 // advance moves the high watermark and answers whom it has passed. One replica is the whole ISR here, so its own mark

@@ -25,13 +25,20 @@ func (w *writer) end(beyond int) []byte {
 	return w.bytes
 }
 
-func (w *writer) int8(v int8)      { w.bytes = append(w.bytes, byte(v)) }
-func (w *writer) int16(v int16)    { w.bytes = binary.BigEndian.AppendUint16(w.bytes, uint16(v)) }
-func (w *writer) int32(v int32)    { w.bytes = binary.BigEndian.AppendUint32(w.bytes, uint32(v)) }
-func (w *writer) int64(v int64)    { w.bytes = binary.BigEndian.AppendUint64(w.bytes, uint64(v)) }
-func (w *writer) uuid(v [16]byte)  { w.bytes = append(w.bytes, v[:]...) }
-func (w *writer) uvarint(v uint32) { w.bytes = binary.AppendUvarint(w.bytes, uint64(v)) }
-func (w *writer) length(n int)     { w.uvarint(uint32(n) + 1) }
+func (w *writer) int8(v int8)     { w.bytes = append(w.bytes, byte(v)) }
+func (w *writer) int16(v int16)   { w.bytes = binary.BigEndian.AppendUint16(w.bytes, uint16(v)) }
+func (w *writer) int32(v int32)   { w.bytes = binary.BigEndian.AppendUint32(w.bytes, uint32(v)) }
+func (w *writer) int64(v int64)   { w.bytes = binary.BigEndian.AppendUint64(w.bytes, uint64(v)) }
+func (w *writer) uuid(v [16]byte) { w.bytes = append(w.bytes, v[:]...) }
+
+// length is that of a name or an array, which is short as a rule.
+func (w *writer) length(n int) {
+	if n < 0x7f {
+		w.bytes = append(w.bytes, byte(n)+1)
+		return
+	}
+	w.bytes = binary.AppendUvarint(w.bytes, uint64(n)+1)
+}
 
 // noTags ends a struct: no tag is ever written.
 func (w *writer) noTags() {

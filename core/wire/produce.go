@@ -135,11 +135,16 @@ func (w *writer) produceResult(version int16, result *ProduceResult) {
 	} else {
 		w.bytes = append(w.bytes, fixed[:22]...)
 	}
-	if version >= 8 {
+	switch {
+	case version < 8:
+		w.noTags()
+	case w.flexible && len(result.ErrorRecords) == 0 && result.ErrorMessage == "":
+		w.bytes = append(w.bytes, 1, 0, 0) // no records, null, no tags
+	default:
 		w.errorRecords(result.ErrorRecords)
 		w.message(result.ErrorMessage)
+		w.noTags()
 	}
-	w.noTags()
 }
 
 func (w *writer) errorRecords(records []ErrorRecord) {
