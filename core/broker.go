@@ -355,13 +355,13 @@ func (b *Broker) ring(now seam.Now, fx *seam.Effects) {
 }
 
 func (b *Broker) alarm(now seam.Now, fx *seam.Effects) {
-	if b.wakes.Len() > 0 || b.turns.later.Len() > 0 || b.boot.more || len(b.unlent) > 0 || b.sweep.next > 0 {
+	if b.wakes.Len() > 0 || b.turns.later.Len() > 0 || b.boot.more || len(b.unlent) > 0 {
 		fx.Wake(now.Mono)
 	}
 	fx.Wake(b.timers.Next())
 	fx.Wake(b.parkedAt)
 	if b.phase == phaseReady {
 		fx.Wake(b.checkpointAt)
-		fx.Wake(b.sweep.at)
+		fx.Wake(b.sweep.wish(now))
 	}
 }

@@ -143,6 +143,14 @@ type sweep struct {
 	next int       // the partition where this one goes on; 0: there is none
 }
 
+// wish is when it goes on. A stop leaves it where it is.
+func (s *sweep) wish(now seam.Now) seam.Mono {
+	if s.next > 0 {
+		return now.Mono
+	}
+	return s.at
+}
+
 // expireLogs looks over every log for what its retention does not keep (log.retention.check.interval.ms).
 func (b *Broker) expireLogs(now seam.Now, fx *seam.Effects) {
 	if b.phase != phaseReady || b.sweep.next == 0 && now.Mono < b.sweep.at {
