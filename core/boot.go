@@ -196,7 +196,9 @@ func (b *Broker) keepLoaded(p bootOp, data []byte) bool {
 		b.boot.state = state
 		return err == nil
 	case "points":
-		b.dirs[p.dir].keep(data, b.dirs[p.dir].points)
+		d := &b.dirs[p.dir]
+		d.keep(data, d.points)
+		d.lastPoints = string(data)
 	case "starts":
 		d := &b.dirs[p.dir]
 		d.starts.written = d.keep(data, d.startsAt)

@@ -22,7 +22,7 @@ type directory struct {
 	starts                  logStarts                         // log-start-offset-checkpoint
 	startsAt                map[string]map[int32]int64        // log starts at the start
 	marker                  log.Replacement                   // .kafka_cleanshutdown
-	lastPoints, lastHigh    string                            // what the checkpoints say
+	lastPoints, lastHigh    string                            // what the checkpoints say, the former from the start on
 	renamed, syncingRenames []*removal                        // doomed folders: the Sync under way covers the latter
 	opRenames               seam.Op
 }

@@ -40,6 +40,7 @@ var rewrite = flag.Bool("rewrite", false, "write what the scripts say now into t
 //	produce T-0 T-1 ...              acks=all|1|0 records=1 size=10 pid= epoch=0 seq=0 timeout=30s
 //	fetch T-0 T-1 ...                offset=0 wait=0s min=1 max= partition-max=
 //	list T-0 earliest|latest|newest  ListOffsets; a number asks by timestamp
+//	delete-records T-0               DeleteRecords: offset=-1
 //	init-producer, api-versions      the rest
 //	garbage                          a frame that nobody can read
 //	write, sync, file, read, sent, letter [PART]
@@ -317,6 +318,8 @@ func (s *script) ask(command string, things []string) {
 		s.send(c, s.fetch(things))
 	case "list":
 		s.send(c, s.list(first, things[1]))
+	case "delete-records":
+		s.send(c, s.deleteRecords(first))
 	case "init-producer":
 		r := kmsg.NewPtrInitProducerIDRequest()
 		r.Version, r.ProducerID, r.ProducerEpoch = 4, -1, -1
@@ -430,6 +433,18 @@ func (s *script) fetch(things []string) kmsg.Request {
 		t.Partitions = append(t.Partitions, p)
 		r.Topics = append(r.Topics, t)
 	}
+	return r
+}
+
+func (s *script) deleteRecords(thing string) kmsg.Request {
+	r := kmsg.NewPtrDeleteRecordsRequest()
+	r.Version, r.TimeoutMillis = 2, 30_000
+	t := kmsg.NewDeleteRecordsRequestTopic()
+	p := kmsg.NewDeleteRecordsRequestTopicPartition()
+	t.Topic, p.Partition = s.place(thing)
+	p.Offset = s.number("offset", "-1")
+	t.Partitions = append(t.Partitions, p)
+	r.Topics = append(r.Topics, t)
 	return r
 }
 

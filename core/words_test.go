@@ -176,6 +176,12 @@ func answerLabel(a answered) string {
 		for _, t := range r.Topics {
 			out += " delete " + *t.Topic + code(t.ErrorCode)
 		}
+	case *kmsg.DeleteRecordsResponse:
+		for _, t := range r.Topics {
+			for _, p := range t.Partitions {
+				out += fmt.Sprintf(" %s-%d low=%d%s", t.Topic, p.Partition, p.LowWatermark, code(p.ErrorCode))
+			}
+		}
 	case *kmsg.MetadataResponse:
 		for _, t := range r.Topics {
 			out += " " + *t.Topic + code(t.ErrorCode)
