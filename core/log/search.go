@@ -398,6 +398,8 @@ func (s *Search) wanted(view batch.View) bool {
 		return false
 	case s.best.chosen:
 		return view.LastOffset() >= s.best.last
+	case s.request.Latest && view.BaseOffset() < s.request.start: // the largest may be of a record that was deleted
+		return true
 	case s.request.Latest:
 		s.consider(view.MaxTimestamp(), view.LastOffset(), s.at)
 		return false
@@ -405,7 +407,8 @@ func (s *Search) wanted(view batch.View) bool {
 	return view.MaxTimestamp() >= s.request.Timestamp
 }
 
-// look reads a batch's records for the first that answers the question.
+// look reads a batch's records for the first that answers the question, or, of the batch that the log's start cuts, for
+// the largest timestamp.
 func (s *Search) look(data []byte, fx *seam.Effects) {
 	view := batch.View(data)
 	if !view.Sound() {
@@ -419,7 +422,12 @@ func (s *Search) look(data []byte, fx *seam.Effects) {
 	var record batch.Record
 	records := batch.Read(view, batch.Limits{}, &s.scratch)
 	for records.Next(&record) {
-		if offset := view.BaseOffset() + int64(record.OffsetDelta); record.Timestamp >= asked && offset >= s.request.start {
+		offset := view.BaseOffset() + int64(record.OffsetDelta)
+		switch {
+		case offset < s.request.start:
+		case s.request.Latest && !s.best.chosen:
+			s.consider(record.Timestamp, view.LastOffset(), s.at)
+		case record.Timestamp >= asked:
 			s.out.Found, s.out.Offset, s.out.Timestamp, s.out.Epoch = true, offset, record.Timestamp, view.LeaderEpoch()
 			s.finish(fx)
 			return

@@ -1,6 +1,9 @@
 package log_test
 
 import (
+	"slices"
+	"testing"
+
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
@@ -63,4 +66,28 @@ func runSearch(t *rapid.T, d *disk, request *log.SearchRequest) *log.Searched {
 		fx.Reset()
 	}
 	return out
+}
+
+// The log's start cuts a batch whose largest timestamp is that of a record below it. The largest of those that are left is
+// of the next batch.
+func TestTheLargestTimestampIsNotThatOfADeletedRecord(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var b batch.Builder
+		b.Begin(batch.Plain(batch.None))
+		b.Add(50, nil, nil, nil)
+		b.Add(20, nil, nil, nil)
+		cut := slices.Clone([]byte(b.Finish()))
+		batch.Stamp(cut, 0, 0)
+		content := slices.Concat(cut, dated(2, 30))
+		d := newDisk(t)
+		d.names["t-0/00000000000000000000.log"] = &inode{data: content, disk: content, dirty: map[int]bool{}}
+		request := &log.RecoveryRequest{Topic: "t", Folder: seam.Path{Name: "t-0"}, Files: d.entries(), First: 1, LogStart: 1, Config: edgeConfig}
+		out := runRecovery(t, d, request, 0)
+		require.Equal(t, seam.OK, out.Fault, out.Reason)
+		files := seam.File(100)
+		l := log.Restore(out, seam.Path{Name: "t-0"}, edgeConfig, log.Numbers{Owner: 7, Files: &files})
+		question := l.SearchRequest(l.End())
+		question.Latest = true
+		require.Equal(t, &log.Searched{Found: true, Offset: 2, Timestamp: 30}, runSearch(t, d, question))
+	})
 }
