@@ -47,9 +47,9 @@ func TestMap(t *testing.T) {
 // TestPagesNameLaws holds the other pages to the same: a law or a page that they name exists.
 func TestPagesNameLaws(t *testing.T) {
 	laws := lawNumbers(t)
-	for _, page := range []string{"README.md", "delivery.md", "wire.md", "differences.md"} {
+	for _, page := range []string{"README.md", "delivery.md", "wire.md", "differences.md", "operations.md"} {
 		text := read(t, page)
-		for _, number := range regexp.MustCompile(`\b[BCFHLMPQRSVW][0-9]{1,2}\b`).FindAllString(text, -1) {
+		for _, number := range regexp.MustCompile(`\b[BCFHLMNPQRSTVW][0-9]{1,2}\b`).FindAllString(text, -1) {
 			if !laws[number] {
 				t.Errorf("%s names law %s, and there is no such law", page, number)
 			}

@@ -1,4 +1,4 @@
-// Package controller decides about the cluster's metadata: topics, brokers, blocks of producer ids.
+// Package controller decides about the cluster's metadata: topics, brokers, blocks of producer ids, configurations.
 //
 //	request ──▶ handle(state) ──▶ records ──▶ metadata log ──▶ replay ──▶ state
 //	                    └───────▶ answer, held back until the records are committed

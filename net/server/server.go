@@ -24,8 +24,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"rookery/core/seam"
 )
 
@@ -252,6 +250,3 @@ func hostPort(address net.Addr) (string, int32) {
 	number, _ := strconv.Atoi(port)
 	return host, int32(number)
 }
-
-// isFinal reports whether a socket's error means that nothing more can be sent.
-func isFinal(err error) bool { return err != nil && err != unix.EAGAIN && err != unix.EINTR }

@@ -2,7 +2,7 @@
 // broker's state; a history of what clients asked and were answered, judged at the end in O(n log n); three small
 // models for porcupine; and a reader of segment files that shares no code with the broker's own log.
 //
-//	world ── Step ──▶ Watch (V laws)            clients ──▶ History ──▶ Judge (H laws) ──▶ porcupine (P laws)
+//	world ── Step ──▶ Watch (V laws)            clients ──▶ History ──▶ Judge (H, S laws) ──▶ porcupine (P1 to P3)
 //	                                            disk ─────▶ ReadLog ──────┘
 //
 // Rules: every law has a number and one line in laws.txt; a law that a long run never evaluates has failed as surely as

@@ -6,6 +6,8 @@
 //	producers ─ InitProducerId, Produce (idempotent or plain, acks 0, 1, all; retries of the same batch)
 //	readers ─── Fetch with long poll, ListOffsets (the end, the first record at or after a time)
 //	stewards ── create, delete, look up, re-create; producer ids
+//	pruner ──── DeleteRecords of the stable topics (in half of the seeds)
+//	tuner ───── alters topics and brokers, adds partitions, describes them
 //	auditor ─── reads everything once the faults are over
 //	programs ── the same and more through a Client machine (core/client), which is judged with the broker
 //	                                 ▼

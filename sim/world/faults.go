@@ -73,6 +73,3 @@ type Rates struct {
 	NemesisPause                                                int // milliseconds; 0: never
 	Kill, Power, Stop, Pause, Clock, Hang, Full, Cut, Rot, Dull int
 }
-
-// perfect are the rates of a world that only delays.
-func perfect() Rates { return Rates{} }
