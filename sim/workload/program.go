@@ -78,6 +78,9 @@ type inquiry struct {
 	answered func(now seam.Mono, answer wire.Answer)
 }
 
+// recordsMax is how many records one Produce has at most.
+const recordsMax = 4
+
 // tardiness is how much later than its deadline a program may be told: timers and letters take a moment.
 const tardiness = 20 * seam.Millisecond
 
@@ -159,6 +162,9 @@ func (p *program) configure(spec programSpec) {
 	c.InFlightMax = pick(s, 5, 1, 2)
 	c.MetadataAgeMax = pick(s, 300*seam.Second, 3*seam.Second)
 	c.FetchWaitMax = min(pick[seam.Mono](s, 500, 200, 1000, 2000)*seam.Millisecond, c.RequestTimeout/4) // what is asked after it waits as long
+	if spec.acks != client.AcksNone {
+		c.FetchWaitMax = min(c.FetchWaitMax, c.DeliveryTimeout/p.rounds())
+	}
 	c.FetchMinBytes = pick[int32](s, 1, 300, 2000)
 	c.FetchMaxBytes = pick[int32](s, 50<<20, 2000, 20_000)
 	c.PartitionFetchBytes = pick[int32](s, 1<<20, 3000, 9000, 30_000)
@@ -170,6 +176,11 @@ func (p *program) configure(spec programSpec) {
 	}
 	p.config = c
 }
+
+// rounds is how many answers the program's last words may need one after another: one batch at a time, a record in each,
+// all in one partition, and before them a producer id, a refusal and the first of another epoch, which goes alone. Each
+// answer waits for a Fetch before it on the same link, and all of them must come within DeliveryTimeout.
+func (p *program) rounds() seam.Mono { return seam.Mono(len(p.writes)*recordsMax + 4) }
 
 func (p *program) require(holds bool, law check.Law, format string, args ...any) bool {
 	return p.run.require(holds, law, "%s: %s", p.name, fmt.Sprintf(format, args...))
@@ -294,7 +305,7 @@ func (p *program) flush() {
 
 func (p *program) produce(at check.Partition, last bool) {
 	p.tag++
-	n := 1 + p.stream.Choose(4)
+	n := 1 + p.stream.Choose(recordsMax)
 	h := &handed{topic: at.Topic, partition: at.Number, first: check.Value(p.id)<<32 | p.count, told: make([]bool, n), left: n, called: p.run.World.Now(), last: last}
 	if p.stream.Choose(4) == 3 {
 		h.partition = client.AnyPartition
