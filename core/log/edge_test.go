@@ -17,6 +17,11 @@ var edgeConfig = log.Config{SegmentBytes: 150, SegmentMillis: 1 << 40, IndexByte
 
 // atTheEdge recovers a folder whose first segment ends at its recovery point, offset 2: two batches, and what follows them.
 func atTheEdge(t *rapid.T, follows []byte) (*disk, *log.Recovered) {
+	d := edgeDisk(t, follows)
+	return d, recoverEdge(t, d, 2)
+}
+
+func edgeDisk(t *rapid.T, follows []byte) *disk {
 	var epochs log.Epochs
 	epochs.Assign(0, 0)
 	d := newDisk(t)
@@ -30,8 +35,12 @@ func atTheEdge(t *rapid.T, follows []byte) (*disk, *log.Recovered) {
 	} {
 		d.names["t-0/"+name] = &inode{data: content, disk: content, dirty: map[int]bool{}}
 	}
-	request := &log.RecoveryRequest{Topic: "t", Folder: seam.Path{Name: "t-0"}, Files: d.entries(), First: 1, RecoveryPoint: 2, Config: edgeConfig}
-	return d, runRecovery(t, d, request, 0)
+	return d
+}
+
+func recoverEdge(t *rapid.T, d *disk, point int64) *log.Recovered {
+	request := &log.RecoveryRequest{Topic: "t", Folder: seam.Path{Name: "t-0"}, Files: d.entries(), First: 1, RecoveryPoint: point, Config: edgeConfig}
+	return runRecovery(t, d, request, 0)
 }
 
 func dated(base, time int64) []byte {
@@ -69,5 +78,25 @@ func TestACutThatCameBackAtTheRecoveryPointIsMadeAgain(t *testing.T) {
 		require.EqualValues(t, 2, out.End.Offset)
 		require.Equal(t, []string{"t-0/00000000000000000000.log"}, d.logs())
 		require.Len(t, d.names["t-0/00000000000000000000.log"].data, int(out.End.Position))
+	})
+}
+
+// No snapshot of the producers can be read, so that the whole log is walked. What was durable stays owed: were the indexes
+// below the point written anew, it would go back until they are synced.
+func TestAWalkForTheProducersDoesNotTakeTheRecoveryPointBack(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		d := edgeDisk(t, nil)
+		times := d.names["t-0/00000000000000000000.timeindex"]
+		times.data = []byte{0, 0, 0, 0, 0, 0, 0, 50, 0, 0, 0, 1}
+		times.disk = times.data
+		delete(d.names, "t-0/00000000000000000002.snapshot")
+		out := recoverEdge(t, d, 3)
+		require.Equal(t, seam.OK, out.Fault, out.Reason)
+		files := seam.File(100)
+		l := log.Restore(out, seam.Path{Name: "t-0"}, edgeConfig, log.Numbers{Owner: 7, Files: &files})
+		var fx seam.Effects
+		l.RewriteIndexes(&fx)
+		require.EqualValues(t, 3, l.Point())
+		require.Empty(t, fx.Writes)
 	})
 }

@@ -56,6 +56,8 @@ type Recovered struct {
 //     start is empty there.
 //   - below the recovery point nothing is ever cut, and the log does not end there: a batch that was durable and is
 //     unreadable or missing now is a fault of the disk, the folder is left as it is and not used.
+//   - indexes of segments that end below the recovery point are durable and stay as they are, walked or not, so that the
+//     point does not go back (Log.Point); one that is missing is made again.
 //   - what lies above the recovery point is written again, byte for byte: a sync that failed before the stop has marked
 //     its pages clean, and only a page that is dirty again is covered by the next sync.
 //   - what was cut or removed is durable before the answer leaves, so that it cannot come back behind newer batches.

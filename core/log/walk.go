@@ -155,6 +155,7 @@ func (r *Recovery) nextSegment(fx *seam.Effects) bool {
 		return false
 	}
 	r.out.segments[r.current].next = r.expected
+	r.maybeKeepIndexes(&r.out.segments[r.current])
 	r.current++
 	if r.current == len(r.out.segments) {
 		return true
@@ -166,6 +167,16 @@ func (r *Recovery) nextSegment(fx *seam.Effects) bool {
 		return false
 	}
 	return true
+}
+
+// maybeKeepIndexes: a segment that was walked only for what the producers or the epochs lack has its indexes on the disk,
+// durable (Point). To write them anew would put them in doubt until they are synced, and the recovery point would have to
+// go back: what was durable above it would no longer be owed, and a bit that turned there would end the log.
+func (r *Recovery) maybeKeepIndexes(s *segment) {
+	if s.base < r.floorBase(r.request.RecoveryPoint-1) && s.indexFile != 0 && s.timeFile != 0 {
+		s.index, s.ageless = Index{}, true
+		s.rebuilt, s.onDisk, s.timed, s.derived = false, true, true, indexFiles
+	}
 }
 
 // onPiece takes a piece of the log: what can be accepted of it is, and is written again where it may not be durable.
