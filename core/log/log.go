@@ -153,6 +153,7 @@ type Log struct {
 	next       int64
 	end        Mark
 	durable    Mark
+	safe       int64 // of a Restored log: everything below was durable in an earlier life
 	planned    ordered.Ring[planned]
 	recent     recent  // the newest batches' places
 	closed     bool    // Close was called
@@ -220,15 +221,17 @@ func (l *Log) Files() (files []seam.File) {
 }
 
 // Point is the recovery point: everything below it is durable, and of every segment that ends below it the indexes too.
-// A start walks the segment that holds the last offset below it, and those behind.
+// A start walks the segment that holds the last offset below it, and those behind. It does not go back, unless somebody
+// has taken away an index below it: what was durable once is missed if it is not there.
 func (l *Log) Point() int64 {
+	point := max(l.durable.Offset, l.safe)
 	for i := range l.segments {
 		s := &l.segments[i]
 		if s.closed && s.next > s.base && !l.indexesSafe(s) {
-			return min(l.durable.Offset, s.next-1)
+			return min(point, s.next)
 		}
 	}
-	return l.durable.Offset
+	return point
 }
 
 // Broken says whether batches are refused: a write failed and the repair is under way.

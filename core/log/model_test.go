@@ -480,13 +480,20 @@ func (r *rig) act() {
 		r.disk.faults = rapid.SampledFrom([]int{0, 0, 0, 4, 20}).Draw(r.t, "faults")
 		r.disk.full = rapid.IntRange(0, 9).Draw(r.t, "full") == 0
 	case 11:
-		require.LessOrEqual(r.t, r.replica.Log.Point(), r.replica.Log.Durable().Offset)
-		r.point = max(r.point, r.replica.Log.Point())
+		r.checkpoint()
 	case 12:
 		r.moveStart(rapid.Int64Range(r.replica.Log.Start(), r.high).Draw(r.t, "start"))
 	case 13:
 		r.expire()
 	}
+}
+
+// checkpoint takes the recovery point, which never goes back.
+func (r *rig) checkpoint() {
+	point := r.replica.Log.Point()
+	require.LessOrEqual(r.t, point, max(r.replica.Log.Durable().Offset, r.point))
+	require.GreaterOrEqual(r.t, point, r.point)
+	r.point = point
 }
 
 // moveStart: the checkpoint comes first, and a power cut may come between.
@@ -603,7 +610,7 @@ func (r *rig) stop() {
 		r.disk.carryOut()
 		r.deliver()
 	}
-	r.point = l.Point()
+	r.checkpoint()
 	clean := r.point == l.End().Offset // an index whose write failed long ago: no marker
 	least := l.End().Offset
 	if r.disk.kill(); rapid.Bool().Draw(r.t, "power after stop") {

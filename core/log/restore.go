@@ -27,7 +27,7 @@ func Restore(out *Recovered, folder seam.Path, config Config, numbers Numbers) *
 			l.remade++
 		}
 	}
-	l.durable = l.safeMark(out.Safe)
+	l.safe, l.durable = out.Safe, l.safeMark(out.Safe)
 	if l.durable.Offset < l.start && len(l.segments) > 0 {
 		l.durable = l.markOfStart()
 	}
