@@ -40,6 +40,11 @@ func (b *Broker) writeStarts(d *directory, fx *seam.Effects) {
 	if !s.due || s.file.Busy() || b.phase != phaseReady && (b.phase != phaseStopping || b.stop.stage != stopSyncing) {
 		return
 	}
+	for _, p := range b.partitions[1:] { // a start that outlives the folder would be the next one's of its name, or nobody's
+		if p != nil && p.startGoal > 0 && p.folder.Dir == d.number && p.state == partitionOpen && !p.replica.Log.Anchored() {
+			return
+		}
+	}
 	s.due = false
 	s.written = s.written[:0]
 	for _, p := range b.partitions[1:] {

@@ -56,6 +56,9 @@ func (l *Log) indexesSafe(s *segment) bool { return s.derived == indexFiles && s
 // indexFiles of a segment: .index and .timeindex.
 const indexFiles = 2
 
+// Anchored says whether a power cut leaves the folder and the names that it was begun with, whatever becomes of the bytes.
+func (l *Log) Anchored() bool { return l.rootSafe && l.namesSafe > 0 }
+
 // ClosedUnsynced says whether a segment that was closed at that time or before, its name or its indexes are not on the
 // disk yet.
 func (l *Log) ClosedUnsynced(at seam.Mono) bool {

@@ -237,7 +237,7 @@ const closedSyncDelay = 60 * seam.Second
 // SyncWanted says whether a Sync should be emitted: something was written that flush.messages wants on the disk, or a
 // segment was closed a while ago and is not there yet.
 func (r *Replica) SyncWanted(now seam.Mono) bool {
-	return r.Log.SyncWanted() && (r.flushDue(now) || r.Log.ClosedUnsynced(now-closedSyncDelay))
+	return r.Log.SyncWanted() && (r.flushDue(now) || !r.Log.Anchored() || r.Log.ClosedUnsynced(now-closedSyncDelay))
 }
 
 // Age is called from time to time: what is unsynced now grows older until it is synced (flush.ms). Its age is known as
@@ -257,7 +257,7 @@ func (r *Replica) flushDue(now seam.Mono) bool {
 // EmitSyncs emits what SyncWanted speaks of, if anything, and says how many Syncs that is.
 func (r *Replica) EmitSyncs(now seam.Mono, fx *seam.Effects) int {
 	due := r.flushDue(now)
-	if !due && !(r.Log.SyncWanted() && r.Log.ClosedUnsynced(now-closedSyncDelay)) {
+	if !due && r.Log.Anchored() && !(r.Log.SyncWanted() && r.Log.ClosedUnsynced(now-closedSyncDelay)) {
 		return 0
 	}
 	return r.Log.EmitSyncs(!due, fx)

@@ -160,7 +160,7 @@ func (w *twin) waiting() (n int) {
 
 func (w *twin) syncWanted() bool {
 	due := w.flush == 1 || w.end()-w.durable() >= w.flush
-	return due && (w.named+len(w.names) < 2 || w.syncing < 0 && (w.end() > w.covered || w.cut))
+	return (due || w.named < 2) && (w.named+len(w.names) < 2 || w.syncing < 0 && (w.end() > w.covered || w.cut))
 }
 
 // pair is the replica and its twin, and what was asked of the disk.
