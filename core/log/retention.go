@@ -203,7 +203,7 @@ func (l *Log) Unsnapped() (base int64, ok bool) {
 		return 0, false
 	}
 	for i := range l.side {
-		if l.side[i].kind == sideBeside || l.side[i].kind == sideShut {
+		if l.side[i].kind == sideSnapshot || l.side[i].kind == sideShut {
 			return 0, false // perhaps that one
 		}
 	}
@@ -237,7 +237,7 @@ func (l *Log) RetrySnapshot() (failed bool) {
 // noteSnapshot: the snapshot beside a closed segment was written, for the one behind it.
 func (l *Log) noteSnapshot(side sideOp, in *seam.Wrote) {
 	for i := range l.segments {
-		if s := &l.segments[i]; side.size > 0 && s.base > side.base {
+		if s := &l.segments[i]; s.base > side.base {
 			s.snapped = s.snapped || in.Fault == seam.OK && in.Bytes == side.size
 			return
 		}
@@ -284,7 +284,7 @@ func (l *Log) atRest(s *segment) bool {
 		switch x := &l.side[i]; {
 		case x.file != 0 && (x.file == s.file || x.file == s.indexFile || x.file == s.timeFile):
 			return false
-		case (x.kind == sideBeside || x.kind == sideShut) && x.base == s.base:
+		case (x.kind == sideBeside || x.kind == sideSnapshot || x.kind == sideShut) && x.base == s.base:
 			return false
 		}
 	}

@@ -219,13 +219,14 @@ const (
 	sideCreate sideKind = iota // a segment's .log
 	sideDoomed                 // the same, of a segment that was dropped meanwhile
 	sideUnlink
-	sideTrim   // of a file below the log's start
-	sideCut    // the Truncate of a repair
-	sideOpen   // a .log of a Restored log
-	sideTimes  // the Write of a .timeindex
-	sideBeside // the last Write of a file that is closed then: of one Step's effects, Files run before Writes
-	sideShut   // its Close
-	sideIndex  // the last operation that makes a .index or .timeindex
+	sideTrim     // of a file below the log's start
+	sideCut      // the Truncate of a repair
+	sideOpen     // a .log of a Restored log
+	sideTimes    // the Write of a .timeindex
+	sideBeside   // the last Write of a file that is closed then: of one Step's effects, Files run before Writes
+	sideSnapshot // the same of the producers' snapshot
+	sideShut     // its Close
+	sideIndex    // the last operation that makes a .index or .timeindex
 	sideOther
 )
 
@@ -281,8 +282,10 @@ func (l *Log) sideDone(side sideOp, in *seam.Wrote, fx *seam.Effects) {
 			s.timed = in.Fault == seam.OK && in.Bytes == s.timeBytes
 		}
 		l.maybeSyncIndex(side, in)
-	case sideBeside:
-		l.noteSnapshot(side, in)
+	case sideBeside, sideSnapshot:
+		if side.kind == sideSnapshot {
+			l.noteSnapshot(side, in)
+		}
 		op := l.numbers.Op()
 		l.side = append(l.side, sideOp{op: op, kind: sideShut, base: side.base})
 		fx.Files = append(fx.Files, seam.FileOp{Op: op, Deed: seam.Close, File: side.file})
@@ -342,10 +345,11 @@ func (l *Log) CloseSegment(closed int64, fx *seam.Effects, beside ...Beside) {
 	s.indexed = true
 	l.writeIndexes(s, fx)
 	for _, b := range beside {
-		l.derived(0, l.path(s.next, b.Suffix), b.Content, s.base, sideBeside, fx)
+		kind := sideBeside
 		if b.Suffix == snapshotSuffix {
-			l.side[len(l.side)-1].size = int64(len(b.Content))
+			kind = sideSnapshot
 		}
+		l.derived(0, l.path(s.next, b.Suffix), b.Content, s.base, kind, fx)
 	}
 }
 
