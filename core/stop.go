@@ -42,7 +42,7 @@ func (b *Broker) onStop(fx *seam.Effects) {
 		b.dirs[i].blocked = nil
 	}
 	if b.phase != phaseReady { // nothing was acknowledged yet, so nothing is lost: the next start recovers
-		b.phase, b.stop.stage = phaseStopping, stopDraining
+		b.phase, b.stop.stage, b.boot.more = phaseStopping, stopDraining, false
 		return
 	}
 	b.phase = phaseStopping
