@@ -60,7 +60,8 @@ type Recovered struct {
 //     point does not go back (Log.Point); one that is missing is made again.
 //   - what lies above the recovery point is written again, byte for byte: a sync that failed before the stop has marked
 //     its pages clean, and only a page that is dirty again is covered by the next sync.
-//   - what was cut or removed is durable before the answer leaves, so that it cannot come back behind newer batches.
+//   - what was cut or removed is durable before the answer leaves, so that it cannot come back behind newer batches. So is
+//     the name of partition.metadata: a folder that loses it was never this topic's.
 //   - its files are closed when it answers: their ids are its own. Restore gives the log ids of the owner's.
 type Recovery struct {
 	request  RecoveryRequest
@@ -518,6 +519,7 @@ func (r *Recovery) maybeLoaded(fx *seam.Effects) {
 		r.close(fx)
 		return
 	}
+	r.mustSync = r.request.TopicID != "" && len(r.out.segments) == 0 // partition.metadata may have got its name just before a crash
 	for _, path := range r.junk {
 		r.mustSync = true
 		r.fileOp(forJunk, 0, seam.FileOp{Deed: seam.Remove, Path: path}, fx)
