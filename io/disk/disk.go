@@ -25,6 +25,7 @@ package disk
 import (
 	"errors"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -60,7 +61,7 @@ type Disk struct {
 	joinMax   int
 	syncs     chan struct{} // one token a sync under way
 
-	names sync.RWMutex // held to open by name (read) and to rename (write); guards file.path
+	names sync.RWMutex // held to open by name (read) and to rename (write); guards file.path, with idsMu
 
 	mu   sync.Mutex
 	open []*file // with a handle, in no order; hand walks it
@@ -68,6 +69,7 @@ type Disk struct {
 
 	idsMu sync.Mutex
 	ids   map[seam.File]*file
+	named map[seam.Path][]*file // by its name, and by the name of each folder above it
 
 	buffers buffers
 	patience
@@ -81,6 +83,7 @@ func New(config Config) *Disk {
 		joinMax:   orDefault(config.JoinBytesMax, 1<<20),
 		syncs:     make(chan struct{}, orDefault(config.SyncsMax, 32)),
 		ids:       map[seam.File]*file{},
+		named:     map[seam.Path][]*file{},
 	}
 	d.begin(config.Patience, d.expireQueues)
 	return d
@@ -199,7 +202,9 @@ func (d *Disk) file(id seam.File) *file {
 func (d *Disk) know(id seam.File, p seam.Path) {
 	d.idsMu.Lock()
 	if d.ids[id] == nil {
-		d.ids[id] = &file{disk: d, id: id, path: p, fd: -1}
+		f := &file{disk: d, id: id, path: p, fd: -1}
+		d.ids[id] = f
+		d.enter(f)
 	}
 	d.idsMu.Unlock()
 }
@@ -208,8 +213,47 @@ func (d *Disk) unknow(f *file) {
 	d.idsMu.Lock()
 	if d.ids[f.id] == f {
 		delete(d.ids, f.id)
+		d.strike(f)
 	}
 	d.idsMu.Unlock()
+}
+
+// enter makes a file found by its path; idsMu is held.
+func (d *Disk) enter(f *file) {
+	for p := f.path; p.Name != ""; p = above(p) {
+		d.named[p] = append(d.named[p], f)
+	}
+}
+
+// strike undoes enter, before the path changes; idsMu is held.
+func (d *Disk) strike(f *file) {
+	for p := f.path; p.Name != ""; p = above(p) {
+		if files := d.named[p]; len(files) > 1 {
+			i := slices.Index(files, f)
+			d.named[p] = slices.Delete(files, i, i+1)
+		} else {
+			delete(d.named, p)
+		}
+	}
+}
+
+// above is the folder that a name lies in: no name, if in the log directory itself.
+func above(p seam.Path) seam.Path {
+	p.Name = p.Name[:max(0, strings.LastIndexByte(p.Name, '/'))]
+	return p
+}
+
+// moved gives a file its new path; names is held to write.
+func (d *Disk) moved(f *file, to seam.Path) {
+	d.idsMu.Lock()
+	defer d.idsMu.Unlock()
+	if d.ids[f.id] != f {
+		f.path = to
+		return
+	}
+	d.strike(f)
+	f.path = to
+	d.enter(f)
 }
 
 // answer is for what fails before it reaches a queue.
@@ -278,15 +322,12 @@ func (p *Port) Pin(id seam.File) (*Handle, seam.Fault) {
 	return (*Handle)(f), seam.OK
 }
 
-// under lists the files whose name is p, or lies in a folder of that name; names is held.
+// under lists the files whose name is p, or lies in a folder of that name. It looks at no others: each checkpoint is a
+// rename, and there are many files.
 func (d *Disk) under(p seam.Path) []*file {
-	var found []*file
-	for _, f := range d.known() {
-		if f.path.Dir == p.Dir && (f.path.Name == p.Name || strings.HasPrefix(f.path.Name, p.Name+"/")) {
-			found = append(found, f)
-		}
-	}
-	return found
+	d.idsMu.Lock()
+	defer d.idsMu.Unlock()
+	return slices.Clone(d.named[p])
 }
 
 // faultOf names an errno for a machine.

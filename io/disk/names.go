@@ -45,7 +45,7 @@ func (d *Disk) rename(from, to seam.Path) seam.Fault {
 	}
 	for _, f := range d.under(from) {
 		if !f.isNameless() {
-			f.path = seam.Path{Dir: to.Dir, Name: to.Name + strings.TrimPrefix(f.path.Name, from.Name)}
+			d.moved(f, seam.Path{Dir: to.Dir, Name: to.Name + strings.TrimPrefix(f.path.Name, from.Name)})
 		}
 	}
 	return seam.OK
