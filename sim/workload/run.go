@@ -128,6 +128,8 @@ func Do(tape *world.Tape, broker Broker, options Options) *Result {
 		r.World.StepEffects = effectsPerItem*r.plan.StepItems + effectsAnyway
 		if r.plan.SegmentBytes > 0 && r.plan.SegmentBytes <= 1000 {
 			r.World.StepEffects += effectsRolling
+		} else {
+			r.World.ClosingEffects = effectsRolling // an alteration may make them small
 		}
 	}
 	r.facts = &check.Facts{Durable: map[string]bool{}, Deleted: map[string]bool{}, Rotted: map[check.Partition]bool{}, Promised: map[string][]check.Span{}, Logs: map[check.Partition]check.Log{}, Keeps: map[string]check.Keep{}}
@@ -151,8 +153,8 @@ func Do(tape *world.Tape, broker Broker, options Options) *Result {
 	return r.finish()
 }
 
-// A Step's bound: closing a log takes ten effects, and some are asked for whatever there is to do. Where a segment holds
-// a batch or two, the one Wrote that all writes under way of a partition waited for closes as many segments.
+// A Step's bound: closing a log takes ten effects, and some are asked for whatever there is to do. The one Wrote that all
+// writes under way of a partition waited for closes as many segments as they filled.
 const (
 	effectsPerItem = 10
 	effectsAnyway  = 60
