@@ -8,7 +8,8 @@ import (
 	"rookery/core/seam"
 )
 
-// Judge is the end check: it holds the history against the logs that are there. Every pass is one sort and one walk.
+// Judge is the end check: it holds the history against the logs that are there. Every pass is one sort and one walk, but
+// for searches by time, each of which looks at every record of its log (S5).
 func Judge(h *History, f *Facts, laws *Counts) error {
 	j := judge{h: h, f: f, laws: laws}
 	for _, p := range j.partitions() {
