@@ -21,6 +21,8 @@ type inode struct {
 	disk  []byte       // on the platter
 	dirty map[int]bool // pages that differ, perhaps
 	size  bool         // the length differs, perhaps
+
+	unreadable bool
 }
 
 func (n *inode) write(at int64, b []byte) {
@@ -247,6 +249,8 @@ func (d *disk) do(h *handle, x *task) {
 		loaded := &seam.Loaded{Op: x.op}
 		if h.node == nil {
 			loaded.Fault = seam.NotFound
+		} else if h.node.unreadable {
+			loaded.Fault = seam.IOError
 		} else if x.at < int64(len(h.node.data)) {
 			loaded.Data = slices.Clone(h.node.data[x.at:min(int64(len(h.node.data)), x.at+x.size)])
 		}

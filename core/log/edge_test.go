@@ -100,3 +100,23 @@ func TestAWalkForTheProducersDoesNotTakeTheRecoveryPointBack(t *testing.T) {
 		require.Empty(t, fx.Writes)
 	})
 }
+
+// A snapshot that the disk does not give back is missed only where the batches that would tell the same are deleted: to go on
+// there would forget producers, whose retries would then be taken for new batches.
+func TestAnUnreadableSnapshotMattersWhereTheBatchesBelowItAreGone(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		d := edgeDisk(t, nil)
+		d.names["t-0/00000000000000000002.snapshot"].unreadable = true
+		require.Equal(t, seam.OK, recoverEdge(t, d, 3).Fault)
+
+		d = edgeDisk(t, nil)
+		for _, suffix := range []string{"log", "index", "timeindex"} {
+			delete(d.names, "t-0/00000000000000000000."+suffix)
+		}
+		require.Equal(t, seam.OK, recoverEdge(t, d, 3).Fault)
+		d.names["t-0/00000000000000000002.snapshot"].unreadable = true
+		out := recoverEdge(t, d, 3)
+		require.Equal(t, seam.IOError, out.Fault)
+		require.Contains(t, out.Reason, "snapshot")
+	})
+}

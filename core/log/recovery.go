@@ -49,7 +49,8 @@ type Recovered struct {
 //
 // Rules:
 //   - the walk starts where the newest producer snapshot at or below the recovery point's segment was taken, and at the
-//     last index entry after a clean stop.
+//     last index entry after a clean stop. Without a snapshot it starts at the log's first batch; where batches were deleted
+//     that is a loss, and one that the disk does not give back is a fault of the disk.
 //   - a batch is accepted if it is whole, its CRC is right, its base offset continues the log and its epoch does not
 //     fall. The first one that is not ends the log: the file is cut there and later segments go.
 //   - segments wholly below the log's start are removed unread: their names went in no order. A log that ends below its
@@ -130,9 +131,10 @@ type smallFiles struct {
 	identity  string // the topic id of partition.metadata
 	epochs    Epochs
 	epochsOK  bool
-	newest    taken // the producers, as the walk may start from them
-	least     taken // the same at the log's first batch, for when those cannot be read
-	firstTime int64 // of the last segment
+	newest    taken      // the producers, as the walk may start from them
+	least     taken      // the same at the log's first batch, for when those cannot be read
+	firstTime int64      // of the last segment
+	unread    seam.Fault // why a snapshot could not be read
 }
 
 const (
@@ -438,6 +440,8 @@ func (r *Recovery) onLoaded(in *seam.Loaded, fx *seam.Effects) {
 		r.keep(&r.small[p.i], in.Data)
 	case p.what == forSmall && r.small[p.i].kind == identityFile:
 		r.fail(in.Fault, "partition.metadata cannot be read")
+	case p.what == forSmall && r.small[p.i].kind == snapshotSuffix:
+		r.loaded.unread = in.Fault
 	}
 	r.proceed(fx)
 }

@@ -108,6 +108,9 @@ func (r *Recovery) restoreProducers(first int64) int64 {
 		}
 		return t.offset
 	}
+	if r.loaded.unread != seam.OK && first > 0 { // the batches that tell the same are deleted
+		r.fail(r.loaded.unread, "the snapshot of the producers cannot be read")
+	}
 	return first
 }
 
@@ -121,6 +124,10 @@ func (r *Recovery) indexBelow(offset int64) int {
 
 // goOn reads the next piece of the walk, or ends it.
 func (r *Recovery) goOn(fx *seam.Effects) {
+	if r.out.Fault != seam.OK {
+		r.close(fx)
+		return
+	}
 	if r.headless {
 		r.tornAt("the first segment is missing", fx)
 		return

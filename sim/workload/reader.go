@@ -227,9 +227,11 @@ func (r *reader) onPart(called, now seam.Mono, i int, from int64, part *kmsg.Fet
 		r.done[i] = true
 		return true
 	}
-	if len(batches) > 0 && (batches[0].Base > from || batches[0].Last < from) && r.run.rotted(p) {
+	if n := misplaced(batches, from); n < len(batches) && r.run.rotted(p) {
 		r.done[i] = true // the bit that turned is in a header's offset, which no checksum covers
-		return true
+		if batches = batches[:n]; n == 0 {
+			return true
+		}
 	}
 	if r.version >= 5 {
 		r.run.began(p, called, now, part.LogStartOffset, part.HighWatermark)
@@ -252,6 +254,16 @@ func (r *reader) onPart(called, now seam.Mono, i int, from int64, part *kmsg.Fet
 	r.done[i] = r.done[i] || r.positions[i] >= part.HighWatermark || unreadable
 	r.run.History.Reads = append(r.run.History.Reads, read)
 	return len(batches) > 0
+}
+
+// misplaced is the index of the first batch that does not stand where a read from that offset has to find it.
+func misplaced(batches []check.Batch, from int64) int {
+	for i := range batches {
+		if i == 0 && (batches[0].Base > from || batches[0].Last < from) || i > 0 && batches[i].Base != batches[i-1].Last+1 {
+			return i
+		}
+	}
+	return len(batches)
 }
 
 // listEnds asks where a partition ends: its high watermark.
