@@ -56,6 +56,14 @@ func (b *Broker) onCold(now seam.Now, c *connection, r *conn.Request, fx *seam.E
 		b.cold(c.id, slot, r.Correlation, b.describeTopicPartitions(request), fx)
 	case *kmsg.DeleteRecordsRequest:
 		b.deleteRecords(now, c, slot, r, request, fx)
+	case *kmsg.DescribeACLsRequest:
+		b.cold(c.id, slot, r.Correlation, describeACLs(request), fx)
+	case *kmsg.CreateACLsRequest:
+		b.cold(c.id, slot, r.Correlation, createACLs(request), fx)
+	case *kmsg.DeleteACLsRequest:
+		b.cold(c.id, slot, r.Correlation, deleteACLs(request), fx)
+	case *kmsg.DescribeUserSCRAMCredentialsRequest:
+		b.cold(c.id, slot, r.Correlation, describeUserScramCredentials(request), fx)
 	default:
 		b.answer(c.id, slot, conn.Answer{Then: seam.CloseNow}, fx)
 	}

@@ -123,6 +123,18 @@ func filled(key int16) kmsg.Request {
 	case *kmsg.ApiVersionsRequest:
 		r.ClientSoftwareName, r.ClientSoftwareVersion = "kmsg", "1.15.0"
 		return r
+	case *kmsg.DescribeACLsRequest:
+		r.ResourceType, r.ResourceName, r.ResourcePatternType, r.Principal, r.Host, r.Operation, r.PermissionType = 2, name, 3, kmsg.StringPtr("User:me"), kmsg.StringPtr("*"), 3, 3
+		return r
+	case *kmsg.CreateACLsRequest:
+		r.Creations = []kmsg.CreateACLsRequestCreation{{ResourceType: 2, ResourceName: *name, ResourcePatternType: 3, Principal: "User:me", Host: "*", Operation: 3, PermissionType: 3}}
+		return r
+	case *kmsg.DeleteACLsRequest:
+		r.Filters = []kmsg.DeleteACLsRequestFilter{{ResourceType: 2, ResourceName: name, ResourcePatternType: 3, Principal: kmsg.StringPtr("User:me"), Host: kmsg.StringPtr("*"), Operation: 3, PermissionType: 3}}
+		return r
+	case *kmsg.DescribeUserSCRAMCredentialsRequest:
+		r.Users = []kmsg.DescribeUserSCRAMCredentialsRequestUser{{Name: "me"}, {Name: "you"}}
+		return r
 	case *kmsg.CreateTopicsRequest:
 		assignments := []kmsg.CreateTopicsRequestTopicReplicaAssignment{{Partition: 0, Replicas: []int32{1, 2}}}
 		configs := []kmsg.CreateTopicsRequestTopicConfig{{Name: "flush.messages", Value: kmsg.StringPtr("1")}, {Name: "cleanup.policy"}}

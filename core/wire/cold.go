@@ -42,6 +42,14 @@ func (c *cursor) walk(key, version int16) {
 		c.walkDeleteRecords()
 	case KeyInitProducerID:
 		c.walkInitProducerID(version)
+	case KeyDescribeACLs:
+		c.walkDescribeACLs()
+	case KeyCreateACLs:
+		c.walkCreateACLs()
+	case KeyDeleteACLs:
+		c.walkDeleteACLs()
+	case KeyDescribeUserScram:
+		c.walkDescribeUserScramCredentials()
 	case KeyDescribeConfigs:
 		c.walkDescribeConfigs(version)
 	case KeyAlterConfigs:

@@ -14,6 +14,7 @@ import (
 
 func coldKeys() []int16 {
 	return []int16{wire.KeyListOffsets, wire.KeyMetadata, wire.KeyApiVersions, wire.KeyCreateTopics, wire.KeyDeleteTopics, wire.KeyDeleteRecords, wire.KeyInitProducerID, wire.KeyDescribeCluster,
+		wire.KeyDescribeACLs, wire.KeyCreateACLs, wire.KeyDeleteACLs, wire.KeyDescribeUserScram,
 		wire.KeyOffsetForLeaderEpoch, wire.KeyDescribeLogDirs, wire.KeyDescribeProducers, wire.KeyDescribeTopicPartitions,
 		wire.KeyDescribeConfigs, wire.KeyAlterConfigs, wire.KeyCreatePartitions, wire.KeyIncrementalAlterConfigs, wire.KeyListConfigResources}
 }
@@ -190,6 +191,36 @@ func drawCold(t *rapid.T, key, version int16) wire.Message {
 			}
 			r.Topics = append(r.Topics, x)
 		}
+	case *kmsg.DescribeACLsRequest:
+		r.ResourceType, r.ResourceName, r.ResourcePatternType = kmsg.ACLResourceType(drawKnown(t)), drawValue(t), kmsg.ACLResourcePatternType(drawKnown(t))
+		r.Principal, r.Host, r.Operation, r.PermissionType = drawValue(t), drawValue(t), kmsg.ACLOperation(drawKnown(t)), kmsg.ACLPermissionType(drawKnown(t))
+		r.UnknownTags = drawTags(t, flexible)
+	case *kmsg.CreateACLsRequest:
+		for range count("creations") {
+			x := kmsg.NewCreateACLsRequestCreation()
+			x.ResourceType, x.ResourceName, x.ResourcePatternType = kmsg.ACLResourceType(drawKnown(t)), drawName(t, "resource"), kmsg.ACLResourcePatternType(drawKnown(t))
+			x.Principal, x.Host, x.Operation, x.PermissionType = drawName(t, "principal"), drawName(t, "host"), kmsg.ACLOperation(drawKnown(t)), kmsg.ACLPermissionType(drawKnown(t))
+			x.UnknownTags = drawTags(t, flexible)
+			r.Creations = append(r.Creations, x)
+		}
+	case *kmsg.DeleteACLsRequest:
+		for range count("filters") {
+			x := kmsg.NewDeleteACLsRequestFilter()
+			x.ResourceType, x.ResourceName, x.ResourcePatternType = kmsg.ACLResourceType(drawKnown(t)), drawValue(t), kmsg.ACLResourcePatternType(drawKnown(t))
+			x.Principal, x.Host, x.Operation, x.PermissionType = drawValue(t), drawValue(t), kmsg.ACLOperation(drawKnown(t)), kmsg.ACLPermissionType(drawKnown(t))
+			x.UnknownTags = drawTags(t, flexible)
+			r.Filters = append(r.Filters, x)
+		}
+	case *kmsg.DescribeUserSCRAMCredentialsRequest:
+		if rapid.Bool().Draw(t, "all") {
+			break
+		}
+		r.Users = []kmsg.DescribeUserSCRAMCredentialsRequestUser{}
+		for range count("users") {
+			x := kmsg.NewDescribeUserSCRAMCredentialsRequestUser()
+			x.Name, x.UnknownTags = drawName(t, "user"), drawTags(t, flexible)
+			r.Users = append(r.Users, x)
+		}
 	case *kmsg.ListConfigResourcesRequest:
 		if version >= 1 {
 			r.ResourceTypes = rapid.SliceOfN(rapid.Int8(), 0, 3).Draw(t, "types")
@@ -198,6 +229,9 @@ func drawCold(t *rapid.T, key, version int16) wire.Message {
 	}
 	return r
 }
+
+// drawKnown is a kind in an ACL that is not UNKNOWN.
+func drawKnown(t *rapid.T) int8 { return rapid.Int8Range(1, math.MaxInt8).Draw(t, "kind") }
 
 func drawResource(t *rapid.T) kmsg.ConfigResourceType {
 	return kmsg.ConfigResourceType(rapid.Int8().Draw(t, "resource type"))
@@ -268,6 +302,9 @@ func TestColdBodiesOfBadWill(t *testing.T) {
 		{"a varint of five full bytes", wire.KeyDescribeCluster, 0, "00ffffffff1f", wire.Overlong},
 		{"a varint that does not end", wire.KeyDescribeCluster, 0, "00ffffffffffff", wire.Overlong},
 		{"a varint longer than it need be", wire.KeyDescribeCluster, 0, "008200050001010161", wire.NoFlaw},
+		{"a filter of ACLs with an UNKNOWN resource", wire.KeyDescribeACLs, 1, "00" + "ffff" + "03" + "ffff" + "ffff" + "01" + "01", wire.Unknown},
+		{"one with an UNKNOWN permission", wire.KeyDescribeACLs, 1, "02" + "ffff" + "03" + "ffff" + "ffff" + "01" + "00", wire.Unknown},
+		{"an ACL of an UNKNOWN operation", wire.KeyCreateACLs, 1, "00000001" + "02" + "0000" + "03" + "0000" + "0000" + "00" + "03", wire.Unknown},
 		{"a tag twice and out of order", wire.KeyDescribeCluster, 0, "0003090007000900", wire.NoFlaw},
 	} {
 		t.Run(c.name, func(t *testing.T) {

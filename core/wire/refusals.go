@@ -39,6 +39,9 @@ func Refusals(answer Answer, see func(Code)) {
 		each(s, a.Results, func(r *kmsg.CreateACLsResponseResult) int16 { return r.ErrorCode })
 	case *kmsg.DeleteACLsResponse:
 		each(s, a.Results, func(r *kmsg.DeleteACLsResponseResult) int16 { return r.ErrorCode })
+		for i := range a.Results {
+			each(s, a.Results[i].MatchingACLs, func(m *kmsg.DeleteACLsResponseResultMatchingACL) int16 { return m.ErrorCode })
+		}
 	case *kmsg.DescribeConfigsResponse:
 		each(s, a.Resources, func(r *kmsg.DescribeConfigsResponseResource) int16 { return r.ErrorCode })
 	case *kmsg.AlterConfigsResponse:

@@ -18,11 +18,15 @@ const (
 	KeyDeleteRecords           int16 = 21
 	KeyInitProducerID          int16 = 22
 	KeyOffsetForLeaderEpoch    int16 = 23
+	KeyDescribeACLs            int16 = 29
+	KeyCreateACLs              int16 = 30
+	KeyDeleteACLs              int16 = 31
 	KeyDescribeConfigs         int16 = 32
 	KeyAlterConfigs            int16 = 33
 	KeyDescribeLogDirs         int16 = 35
 	KeyCreatePartitions        int16 = 37
 	KeyIncrementalAlterConfigs int16 = 44
+	KeyDescribeUserScram       int16 = 50
 	KeyDescribeCluster         int16 = 60
 	KeyDescribeProducers       int16 = 61
 	KeyListConfigResources     int16 = 74
@@ -55,6 +59,8 @@ func Range(key int16) (oldest, newest int16, ok bool) {
 		return 0, 5, true
 	case KeyOffsetForLeaderEpoch:
 		return 2, 4, true
+	case KeyDescribeACLs, KeyCreateACLs, KeyDeleteACLs:
+		return 1, 3, true
 	case KeyDescribeConfigs:
 		return 1, 4, true
 	case KeyAlterConfigs:
@@ -67,7 +73,7 @@ func Range(key int16) (oldest, newest int16, ok bool) {
 		return 0, 1, true
 	case KeyDescribeCluster:
 		return 0, 2, true
-	case KeyDescribeProducers, KeyDescribeTopicPartitions:
+	case KeyDescribeUserScram, KeyDescribeProducers, KeyDescribeTopicPartitions:
 		return 0, 0, true
 	}
 	return 0, 0, false
@@ -104,11 +110,12 @@ func FirstFlexible(key int16) int16 {
 		return 5
 	case KeyDeleteTopics, KeyOffsetForLeaderEpoch, KeyDescribeConfigs:
 		return 4
-	case KeyInitProducerID, KeyDeleteRecords, KeyDescribeLogDirs, KeyAlterConfigs, KeyCreatePartitions:
+	case KeyInitProducerID, KeyDeleteRecords, KeyDescribeLogDirs, KeyAlterConfigs, KeyCreatePartitions,
+		KeyDescribeACLs, KeyCreateACLs, KeyDeleteACLs:
 		return 2
 	case KeyIncrementalAlterConfigs:
 		return 1
-	case KeyDescribeCluster, KeyDescribeProducers, KeyListConfigResources, KeyDescribeTopicPartitions:
+	case KeyDescribeUserScram, KeyDescribeCluster, KeyDescribeProducers, KeyListConfigResources, KeyDescribeTopicPartitions:
 		return 0
 	}
 	return 1<<15 - 1
@@ -146,6 +153,12 @@ func Name(key int16) string {
 		return "InitProducerId"
 	case KeyOffsetForLeaderEpoch:
 		return "OffsetForLeaderEpoch"
+	case KeyDescribeACLs:
+		return "DescribeAcls"
+	case KeyCreateACLs:
+		return "CreateAcls"
+	case KeyDeleteACLs:
+		return "DeleteAcls"
 	case KeyDescribeConfigs:
 		return "DescribeConfigs"
 	case KeyAlterConfigs:
@@ -156,6 +169,8 @@ func Name(key int16) string {
 		return "CreatePartitions"
 	case KeyIncrementalAlterConfigs:
 		return "IncrementalAlterConfigs"
+	case KeyDescribeUserScram:
+		return "DescribeUserScramCredentials"
 	case KeyDescribeCluster:
 		return "DescribeCluster"
 	case KeyDescribeProducers:
@@ -187,6 +202,12 @@ func newCold(key int16) Message {
 		return kmsg.NewPtrInitProducerIDRequest()
 	case KeyOffsetForLeaderEpoch:
 		return kmsg.NewPtrOffsetForLeaderEpochRequest()
+	case KeyDescribeACLs:
+		return kmsg.NewPtrDescribeACLsRequest()
+	case KeyCreateACLs:
+		return kmsg.NewPtrCreateACLsRequest()
+	case KeyDeleteACLs:
+		return kmsg.NewPtrDeleteACLsRequest()
 	case KeyDescribeConfigs:
 		return kmsg.NewPtrDescribeConfigsRequest()
 	case KeyAlterConfigs:
@@ -197,6 +218,8 @@ func newCold(key int16) Message {
 		return kmsg.NewPtrCreatePartitionsRequest()
 	case KeyIncrementalAlterConfigs:
 		return kmsg.NewPtrIncrementalAlterConfigsRequest()
+	case KeyDescribeUserScram:
+		return kmsg.NewPtrDescribeUserSCRAMCredentialsRequest()
 	case KeyDescribeCluster:
 		return kmsg.NewPtrDescribeClusterRequest()
 	case KeyDescribeProducers:

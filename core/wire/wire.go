@@ -59,6 +59,7 @@ const (
 	Overlong      // a varint of more than 32 bits
 	TooMany       // more than ElementsMax things
 	Unspoken      // not an API and version that is spoken here
+	Unknown       // an element of an ACL that is UNKNOWN
 )
 
 func (f Flaw) String() string {
@@ -75,6 +76,8 @@ func (f Flaw) String() string {
 		return "more than " + strconv.Itoa(ElementsMax) + " elements"
 	case Unspoken:
 		return "an API or a version that is not served"
+	case Unknown:
+		return "an ACL or a filter of ACLs with UNKNOWN in it"
 	}
 	return "flaw " + strconv.Itoa(int(f))
 }
