@@ -37,12 +37,19 @@ func (c *Client) answer(one *pendingCall, response wire.Answer, fault Fault, fx 
 	}
 }
 
-// maybeCall sends the calls whose broker can be asked, and gives up those whose time is up.
-func (c *Client) maybeCall(now seam.Now, fx *seam.Effects) {
+// maybeGiveUp gives up the calls whose time is up. It comes before maybeTimeOut: a call's time and its link's may end at
+// once, and then it was the time that was up, not the link that was lost.
+func (c *Client) maybeGiveUp(now seam.Now, fx *seam.Effects) {
 	for _, one := range c.calls {
 		if one.deadline <= now.Mono {
 			c.answer(one, nil, TimedOut, fx)
 		}
+	}
+}
+
+// maybeCall sends the calls whose broker can be asked.
+func (c *Client) maybeCall(now seam.Now, fx *seam.Effects) {
+	for _, one := range c.calls {
 		if one.sent || one.answered {
 			continue
 		}

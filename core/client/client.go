@@ -139,6 +139,7 @@ func (c *Client) beginFlush(f flush) {
 
 // work does all that can be done now, and asks to be called when there will be more.
 func (c *Client) work(now seam.Now, fx *seam.Effects) {
+	c.maybeGiveUp(now, fx)
 	c.maybeTimeOut(now, fx)
 	c.maybeExpire(now, fx)
 	c.maybeIdentify(now, fx)

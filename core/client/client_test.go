@@ -379,6 +379,21 @@ func TestCalls(t *testing.T) {
 	require.Equal(t, Answer{Tag: 6, Fault: Lost, Unknown: true}, *w.answers[5])
 }
 
+// A broker that keeps silent loses a call its time, whether the call's patience is shorter than the link's, the same, or longer.
+func TestSilenceIsNoLostLink(t *testing.T) {
+	for _, timeout := range []int64{1000, 0, 30_000, 40_000} {
+		w := newWorld(1, DefaultConfig(), faults{})
+		w.tell(&Call{Tag: 1, Request: kmsg.NewPtrDescribeClusterRequest(), To: AnyBroker})
+		w.run(w.now + seam.Second)
+		require.Equal(t, NoFault, w.answers[0].Fault)
+		w.faults.silence = 1
+		w.tell(&Call{Tag: 2, Request: kmsg.NewPtrDescribeClusterRequest(), To: AnyBroker, Timeout: timeout})
+		w.run(w.now + 60*seam.Second)
+		require.Len(t, w.answers, 2)
+		require.Equal(t, Answer{Tag: 2, Fault: TimedOut, Unknown: true}, *w.answers[1], "timeout %d", timeout)
+	}
+}
+
 func TestRefusals(t *testing.T) {
 	config := DefaultConfig()
 	config.BufferBytes, config.RequestBytesMax = 1000, 600
