@@ -26,7 +26,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -61,11 +60,8 @@ func report(w io.Writer, err error) {
 	}
 	fmt.Fprintln(w, paint(w, red, "rookery:"), err)
 	var a *advice
-	switch text := err.Error(); {
-	case errors.As(err, &a) && a.next != "":
+	if errors.As(err, &a) && a.next != "" {
 		fmt.Fprintln(w, " ", a.next)
-	case strings.HasPrefix(text, "unknown command"), strings.HasPrefix(text, "requires at least"), strings.HasPrefix(text, "accepts "):
-		fmt.Fprintln(w, "  see: rookery --help, or rookery COMMAND --help") // cobra's own words
 	}
 }
 
@@ -81,11 +77,15 @@ func rootCommand(out, complaints io.Writer) *cobra.Command {
 	root.SetOut(out)
 	root.SetErr(complaints)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		if args := c.Flags().Args(); c.HasSubCommands() && len(args) > 0 {
+			return unknownCommand(c, args[0]) // whose flags nobody knows
+		}
 		return advise(fmt.Sprintf("see: %s --help", c.CommandPath()), "%w", err)
 	})
 	root.AddCommand(devCommand(), serverCommand(), formatCommand(), topicCommand(), configCommand(), produceCommand(), consumeCommand(),
 		logCommand(), versionCommand())
 	root.AddCommand(doctorCommand(), benchCommand(), dashboardCommand(), manCommand())
 	completeTopicsOf(root)
+	sayWhatIsMissing(root)
 	return root
 }

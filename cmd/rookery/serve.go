@@ -51,10 +51,15 @@ func devCommand() *cobra.Command {
 			if err := settings.absolute(); err != nil {
 				return err
 			}
+			listeners, err := bind(settings.Listeners, newLogger(c.ErrOrStderr())) // first: a refused start leaves nothing behind
+			if err != nil {
+				return err
+			}
+			defer closeAll(listeners)
 			if err := formatBare(settings); err != nil {
 				return err
 			}
-			return s.serve(settings, c)
+			return s.serve(settings, listeners, c)
 		},
 	}
 	s.flags(c)
@@ -94,7 +99,7 @@ func serverCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return s.serve(settings, c)
+			return s.serve(settings, nil, c)
 		},
 	}
 	s.flags(c)
@@ -167,8 +172,9 @@ func (s *settings) formatLine(cluster string) string {
 	return line
 }
 
-// serve runs a node until it is told to stop.
-func (s *serving) serve(settings *settings, c *cobra.Command) error {
+// serve runs a node until it is told to stop. Where no listeners are open it opens them, once the directories are known
+// to be ours.
+func (s *serving) serve(settings *settings, listeners []net.Listener, c *cobra.Command) error {
 	logger := newLogger(c.ErrOrStderr())
 	settings.tell(logger)
 	ids, err := identify(settings, settings.formatLine)
@@ -176,7 +182,7 @@ func (s *serving) serve(settings *settings, c *cobra.Command) error {
 		return err
 	}
 	n := &node{settings: settings, ids: ids, logger: logger, notes: c.ErrOrStderr(), record: s.record, profile: s.profile}
-	n.profiles = s.profiles
+	n.profiles, n.listeners = s.profiles, listeners
 	if err := settings.listen(s.metrics, s.usual); err != nil {
 		return err
 	}
@@ -202,15 +208,19 @@ func bind(endpoints []endpoint, logger *slog.Logger) ([]net.Listener, error) {
 			logger.Debug("listener skipped", "address", e.address(), "why", err.Error())
 			continue
 		}
-		for _, open := range all {
-			open.Close()
-		}
+		closeAll(all)
 		if errors.Is(err, syscall.EADDRINUSE) {
 			return nil, advise("take another port: --port N (dev) or listeners=PLAINTEXT://:N (server)", "%s is taken by another process", e.address())
 		}
 		return nil, err
 	}
 	return all, nil
+}
+
+func closeAll(listeners []net.Listener) {
+	for _, l := range listeners {
+		l.Close()
+	}
 }
 
 // banner tells whoever started us where to go from here.

@@ -35,8 +35,10 @@ type node struct {
 	record   string
 	profile  string
 	profiles bool // on the HTTP port
-	monitor  *monitor
-	slow     *slowLog // nil: nothing is slow
+
+	listeners []net.Listener // those that were opened before it was made
+	monitor   *monitor
+	slow      *slowLog // nil: nothing is slow
 
 	metricsAt string // where the HTTP port is open; empty: nowhere
 
@@ -59,9 +61,11 @@ func (n *node) run(signals <-chan os.Signal) error {
 		return err
 	}
 	defer unlockAll(locks)
-	listeners, err := bind(n.settings.Listeners, n.logger)
-	if err != nil {
-		return err
+	listeners := n.listeners
+	if listeners == nil {
+		if listeners, err = bind(n.settings.Listeners, n.logger); err != nil {
+			return err
+		}
 	}
 	n.port = int32(listeners[0].Addr().(*net.TCPAddr).Port)
 	if err := n.assemble(); err != nil {

@@ -93,7 +93,9 @@ func TestADirectoryOfSomebodyElse(t *testing.T) {
 func TestAPortThatIsTaken(t *testing.T) {
 	n := start(t)
 	_, port, _ := strings.Cut(n.Address, ":")
-	said := refused(t, "dev", "--port", port, "--data-dir", filepath.Join(t.TempDir(), "x"))
+	dir := filepath.Join(t.TempDir(), "x")
+	said := refused(t, "dev", "--port", port, "--data-dir", dir)
 	require.Contains(t, said, "is taken by another process")
 	require.Contains(t, said, "--port")
+	require.NoDirExists(t, dir, "a refused start leaves nothing behind")
 }
