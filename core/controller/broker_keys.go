@@ -127,7 +127,7 @@ log.cleaner.max.compaction.lag.ms long cluster idle 1.. 9223372036854775807 The 
 log.cleaner.min.cleanable.ratio double cluster idle 0..1 0.5 What share of a log has to be uncompacted before it is compacted, for topics that do not say.
 log.cleaner.min.compaction.lag.ms long cluster idle 0.. 0 The shortest that a record stays before it may be compacted away, for topics that do not say.
 log.cleaner.threads int cluster idle 0.. 1 How many logs are compacted side by side.
-log.cleanup.policy list cluster works compact|delete delete What becomes of old records, for topics that do not say: delete them, compact them, or both.
+log.cleanup.policy list cluster works compact|delete delete What becomes of old records, for topics that do not say: delete them, compact them, or both. Nothing is compacted here yet.
 log.dir list fixed works - /tmp/kafka-logs Where the data lies, if log.dirs does not say.
 log.dir.failure.timeout.ms long fixed idle 1.. 30000 How long a broker with a failed log directory waits for the controller to hear of it.
 log.dirs list fixed works - - Where the data lies: one directory or several, by commas.

@@ -101,7 +101,7 @@ func TopicKeys() []TopicKey {
 		Documentation: "What share of a log has to be uncompacted before it is compacted."}
 	return []TopicKey{
 		chosen("cleanup.policy", KindList, "delete", "compact, delete", (*TopicConfig).setCleanupPolicy,
-			"What becomes of old records: delete them, compact them to the newest of each key, or both. A compacted topic refuses records without a key."),
+			"What becomes of old records: delete them, compact them to the newest of each key, or both. A compacted topic refuses records without a key. Nothing is compacted here yet: a topic that is compacted only keeps all it is sent."),
 		idle(gzip),
 		idle(integer("compression.lz4.level", "9", 1, 17, func(c *TopicConfig, v value) { c.LZ4Level = int32(v.number) },
 			"The level where batches are compressed anew with lz4.")),
