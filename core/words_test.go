@@ -126,6 +126,14 @@ func code(n int16) string {
 	return " " + wire.Code(n).String()
 }
 
+// nameOr is a topic's name in an answer: one that was asked for by id may have none.
+func nameOr(name *string) string {
+	if name == nil {
+		return "?"
+	}
+	return *name
+}
+
 func answerLabel(a answered) string {
 	out := fmt.Sprintf("#%d", a.correlation)
 	switch r := a.response.(type) {
@@ -174,7 +182,7 @@ func answerLabel(a answered) string {
 		}
 	case *kmsg.DeleteTopicsResponse:
 		for _, t := range r.Topics {
-			out += " delete " + *t.Topic + code(t.ErrorCode)
+			out += " delete " + nameOr(t.Topic) + code(t.ErrorCode)
 		}
 	case *kmsg.DeleteRecordsResponse:
 		for _, t := range r.Topics {
@@ -184,7 +192,7 @@ func answerLabel(a answered) string {
 		}
 	case *kmsg.MetadataResponse:
 		for _, t := range r.Topics {
-			out += " " + *t.Topic + code(t.ErrorCode)
+			out += " " + nameOr(t.Topic) + code(t.ErrorCode)
 			for _, p := range t.Partitions {
 				out += fmt.Sprintf(" %d:leader=%d,epoch=%d", p.Partition, p.Leader, p.LeaderEpoch)
 			}

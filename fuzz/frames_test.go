@@ -6,8 +6,10 @@ import (
 	"encoding/hex"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -85,6 +87,68 @@ func TestGoldenFramesOfKmsg(t *testing.T) {
 	require.Equal(t, string(have), text)
 }
 
+// A filled request has something in every field that any version spoken has, and what Intake reads of its frame writes
+// the frame again.
+func TestFilledFrames(t *testing.T) {
+	for key := range int16(128) {
+		oldest, newest, ok := wire.Range(key)
+		if !ok {
+			continue
+		}
+		for path := range emptyFields(reflect.ValueOf(filled(key)).Elem(), "") {
+			require.Contains(t, emptyOnPurpose, wire.Name(key)+path)
+		}
+		for version := oldest; version <= newest; version++ {
+			message := filled(key)
+			message.SetVersion(version)
+			frame := wire.AppendRequest(nil, 7, "golden", message)[4:]
+			var r conn.Request
+			conn.Intake(append([]byte{}, frame...), conn.Limits{}, &r)
+			require.Equal(t, kindOf(key), r.Kind, "%s v%d: %s", wire.Name(key), version, r.Reason)
+			if r.Kind == conn.Cold {
+				require.Equal(t, frame, wire.AppendRequest(nil, 7, "golden", r.Cold)[4:], "%s v%d", wire.Name(key), version)
+			}
+		}
+	}
+}
+
+// emptyOnPurpose are the fields that no version spoken has.
+var emptyOnPurpose = []string{"ApiVersions.ClusterID", "ListOffsets.Topics.Partitions.MaxNumOffsets"}
+
+// emptyFields are the paths of fields that hold nothing in any element.
+func emptyFields(v reflect.Value, path string) map[string]bool {
+	empty := map[string]bool{}
+	switch v.Kind() {
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if name := v.Type().Field(i).Name; name != "Version" && name != "UnknownTags" {
+				maps.Copy(empty, emptyFields(v.Field(i), path+"."+name))
+			}
+		}
+		return empty
+	case reflect.Pointer:
+		if !v.IsNil() {
+			return emptyFields(v.Elem(), path)
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			of := emptyFields(v.Index(i), path)
+			if i > 0 {
+				maps.DeleteFunc(empty, func(path string, _ bool) bool { return !of[path] })
+			} else {
+				empty = of
+			}
+		}
+		if v.Len() > 0 {
+			return empty
+		}
+	}
+	if v.IsZero() || v.Kind() == reflect.Slice {
+		empty[path] = true
+	}
+	return empty
+}
+
 func kindOf(key int16) conn.Kind {
 	switch key {
 	case wire.KeyProduce:
@@ -108,17 +172,18 @@ func filled(key int16) kmsg.Request {
 		return r
 	case *kmsg.FetchRequest:
 		r.MaxWaitMillis, r.MinBytes, r.MaxBytes, r.IsolationLevel, r.SessionID, r.SessionEpoch = 500, 1, 1<<20, 1, 5, 6
-		partition := kmsg.FetchRequestTopicPartition{Partition: 3, CurrentLeaderEpoch: 4, FetchOffset: 5, LastFetchedEpoch: 6, LogStartOffset: 7, PartitionMaxBytes: 8, HighWatermark: 9}
+		partition := kmsg.FetchRequestTopicPartition{Partition: 3, CurrentLeaderEpoch: 4, FetchOffset: 5, LastFetchedEpoch: 6, LogStartOffset: 7, PartitionMaxBytes: 8, HighWatermark: 9, ReplicaDirectoryID: id}
 		r.Topics = []kmsg.FetchRequestTopic{{Topic: *name, TopicID: id, Partitions: []kmsg.FetchRequestTopicPartition{partition, partition}}}
 		r.ForgottenTopics = []kmsg.FetchRequestForgottenTopic{{Topic: *name, TopicID: id, Partitions: []int32{1, 2}}}
 		r.Rack, r.ClusterID, r.ReplicaState.ID = "rack", kmsg.StringPtr("cluster"), 2
 		return r
 	case *kmsg.ListOffsetsRequest:
 		partition := kmsg.ListOffsetsRequestTopicPartition{Partition: 1, CurrentLeaderEpoch: 2, Timestamp: -2}
-		r.Topics = []kmsg.ListOffsetsRequestTopic{{Topic: *name, Partitions: []kmsg.ListOffsetsRequestTopicPartition{partition, partition}}}
+		r.IsolationLevel, r.Topics = 1, []kmsg.ListOffsetsRequestTopic{{Topic: *name, Partitions: []kmsg.ListOffsetsRequestTopicPartition{partition, partition}}}
 		return r
 	case *kmsg.MetadataRequest:
 		r.Topics, r.AllowAutoTopicCreation = []kmsg.MetadataRequestTopic{{Topic: name}, {Topic: name, TopicID: id}}, true
+		r.IncludeTopicAuthorizedOperations, r.IncludeClusterAuthorizedOperations = true, true
 		return r
 	case *kmsg.ApiVersionsRequest:
 		r.ClientSoftwareName, r.ClientSoftwareVersion = "kmsg", "1.15.0"
@@ -136,9 +201,10 @@ func filled(key int16) kmsg.Request {
 		r.Users = []kmsg.DescribeUserSCRAMCredentialsRequestUser{{Name: "me"}, {Name: "you"}}
 		return r
 	case *kmsg.CreateTopicsRequest:
-		assignments := []kmsg.CreateTopicsRequestTopicReplicaAssignment{{Partition: 0, Replicas: []int32{1, 2}}}
+		assignments := []kmsg.CreateTopicsRequestTopicReplicaAssignment{{Partition: 0, Replicas: []int32{1, 2}}, {Partition: 1, Replicas: []int32{2}}}
 		configs := []kmsg.CreateTopicsRequestTopicConfig{{Name: "flush.messages", Value: kmsg.StringPtr("1")}, {Name: "cleanup.policy"}}
 		r.Topics = []kmsg.CreateTopicsRequestTopic{{Topic: *name, NumPartitions: -1, ReplicationFactor: -1, ReplicaAssignment: assignments, Configs: configs}}
+		r.ValidateOnly = true
 		return r
 	case *kmsg.DeleteTopicsRequest:
 		r.TopicNames, r.Topics = []string{*name, "other"}, []kmsg.DeleteTopicsRequestTopic{{Topic: name}, {TopicID: id}}
@@ -153,17 +219,41 @@ func filled(key int16) kmsg.Request {
 	case *kmsg.AlterConfigsRequest:
 		configs := []kmsg.AlterConfigsRequestResourceConfig{{Name: "flush.messages", Value: kmsg.StringPtr("1")}, {Name: "cleanup.policy"}}
 		r.Resources = []kmsg.AlterConfigsRequestResource{{ResourceType: 2, ResourceName: *name, Configs: configs}}
+		r.ValidateOnly = true
 		return r
 	case *kmsg.IncrementalAlterConfigsRequest:
 		configs := []kmsg.IncrementalAlterConfigsRequestResourceConfig{{Name: "cleanup.policy", Op: 2, Value: kmsg.StringPtr("compact")}, {Name: "flush.messages", Op: 1}}
 		r.Resources = []kmsg.IncrementalAlterConfigsRequestResource{{ResourceType: 2, ResourceName: *name, Configs: configs}}
+		r.ValidateOnly = true
 		return r
 	case *kmsg.CreatePartitionsRequest:
 		assignments := []kmsg.CreatePartitionsRequestTopicAssignment{{Replicas: []int32{1, 2}}, {}}
 		r.Topics = []kmsg.CreatePartitionsRequestTopic{{Topic: *name, Count: 6}, {Topic: "other", Count: 3, Assignment: assignments}}
+		r.ValidateOnly = true
 		return r
 	case *kmsg.ListConfigResourcesRequest:
 		r.ResourceTypes = []int8{2, 16}
+		return r
+	case *kmsg.DeleteRecordsRequest:
+		partitions := []kmsg.DeleteRecordsRequestTopicPartition{{Partition: 1, Offset: -1}, {Partition: 2, Offset: 1 << 40}}
+		r.Topics, r.TimeoutMillis = []kmsg.DeleteRecordsRequestTopic{{Topic: *name, Partitions: partitions}, {Topic: "other", Partitions: partitions[:1]}}, 30000
+		return r
+	case *kmsg.OffsetForLeaderEpochRequest:
+		partition := kmsg.OffsetForLeaderEpochRequestTopicPartition{Partition: 1, CurrentLeaderEpoch: 2, LeaderEpoch: 3}
+		r.ReplicaID, r.Topics = -1, []kmsg.OffsetForLeaderEpochRequestTopic{{Topic: *name, Partitions: []kmsg.OffsetForLeaderEpochRequestTopicPartition{partition, partition}}}
+		return r
+	case *kmsg.DescribeLogDirsRequest:
+		r.Topics = []kmsg.DescribeLogDirsRequestTopic{{Topic: *name, Partitions: []int32{1, 2}}, {Topic: "other", Partitions: []int32{3}}}
+		return r
+	case *kmsg.DescribeProducersRequest:
+		r.Topics = []kmsg.DescribeProducersRequestTopic{{Topic: *name, Partitions: []int32{1, 2}}, {Topic: "other", Partitions: []int32{3}}}
+		return r
+	case *kmsg.DescribeTopicPartitionsRequest:
+		r.Topics, r.ResponsePartitionLimit = []kmsg.DescribeTopicPartitionsRequestTopic{{Topic: *name}, {Topic: "other"}}, 2000
+		r.Cursor = &kmsg.DescribeTopicPartitionsRequestCursor{Topic: *name, Partition: 3}
+		return r
+	case *kmsg.DescribeClusterRequest:
+		r.IncludeClusterAuthorizedOperations, r.EndpointType, r.IncludeFencedBrokers = true, 1, true
 		return r
 	default:
 		return r

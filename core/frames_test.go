@@ -1,0 +1,69 @@
+package core
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"rookery/core/seam"
+	"rookery/core/wire"
+)
+
+// Every version that is spoken reaches its handler: a frame with something in every field is answered, in that version,
+// and the connection stays.
+func TestEveryVersionIsAnswered(t *testing.T) {
+	text, err := os.ReadFile("../fuzz/testdata/frames/kmsg.txt")
+	require.NoError(t, err)
+	answered := map[[2]int16]bool{}
+	for line := range strings.Lines(string(text)) {
+		if line[0] == '#' {
+			continue
+		}
+		words := strings.Fields(line)
+		frame, err := hex.DecodeString(words[len(words)-1])
+		require.NoError(t, err)
+		request := requestOf(t, frame)
+		w := newWorld(t)
+		w.start()
+		w.stabilize()
+		c := w.dial("")
+		create := kmsg.NewPtrCreateTopicsRequest()
+		create.Version = 7
+		create.Topics = []kmsg.CreateTopicsRequestTopic{{Topic: "packages", NumPartitions: 4, ReplicationFactor: 1}}
+		w.send(c, create)
+		w.stabilize()
+		w.send(c, request)
+		w.stabilize()
+		w.tick(seam.Second) // what a Fetch may wait for
+		w.stabilize()
+		require.Len(t, c.got, 2, line)
+		require.IsType(t, request.ResponseKind(), c.got[1].response, line)
+		require.False(t, c.gone, line)
+		answered[[2]int16{request.Key(), request.GetVersion()}] = true
+	}
+	for key := range int16(128) {
+		oldest, newest, spoken := wire.Range(key)
+		for version := oldest; spoken && version <= newest; version++ {
+			require.True(t, answered[[2]int16{key, version}], "%s v%d", wire.Name(key), version)
+		}
+	}
+}
+
+// requestOf is what a frame asks, as kmsg reads it.
+func requestOf(t *testing.T, frame []byte) kmsg.Request {
+	key, version := int16(binary.BigEndian.Uint16(frame)), int16(binary.BigEndian.Uint16(frame[2:]))
+	request := kmsg.RequestForKey(key)
+	request.SetVersion(version)
+	body := frame[10+binary.BigEndian.Uint16(frame[8:]):]
+	if request.IsFlexible() {
+		require.Zero(t, body[0], "no tags")
+		body = body[1:]
+	}
+	require.NoError(t, request.ReadFrom(body))
+	return request
+}
