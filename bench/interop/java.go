@@ -106,4 +106,8 @@ const (
 	configCommand        = "kafka.admin.ConfigCommand"
 	clientMetricsCommand = "org.apache.kafka.tools.ClientMetricsCommand"
 	dumpLogSegments      = "kafka.tools.DumpLogSegments"
+	deleteRecordsCommand = "org.apache.kafka.tools.DeleteRecordsCommand"
+	logDirsCommand       = "org.apache.kafka.tools.LogDirsCommand"
+	transactionsCommand  = "org.apache.kafka.tools.TransactionsCommand"
+	getOffsetShell       = "org.apache.kafka.tools.GetOffsetShell"
 )

@@ -77,7 +77,7 @@ func main() {
 	flag.Uint64Var(&s.seed, "seed", 0, "of the storm; 0: a new one")
 	flag.DurationVar(&s.patience, "start-timeout", 30*time.Second, "how long a start of the broker may take")
 	result := flag.String("result", "specs/results/interop.json", "what the board is made from; empty: nothing is written")
-	flag.BoolVar(&s.tools, "tools", false, "only Kafka's own command line tools for topics and configurations")
+	flag.BoolVar(&s.tools, "tools", false, "only Kafka's own command line tools for topics, configurations and partitions")
 	frames := flag.String("frames", "", "write the clients' frames into this folder (fuzz/testdata/frames)")
 	segmentBytes := flag.Int("segment-bytes", 0, "size of a segment (default: so that each partition of the storm has about four)")
 	flag.Parse()
@@ -132,11 +132,13 @@ func (s *session) run() (err error) {
 	if s.tools {
 		moveTopics(s)
 		moveConfigs(s)
+		movePartitions(s)
 		return nil
 	}
 	moveSmall(s)
 	moveTopics(s)
 	moveConfigs(s)
+	movePartitions(s)
 	movePackageIndex(s)
 	moveStorm(s)
 	s.check("SIGTERM ends cleanly", "broker", "", func(context.Context) (string, error) { return "", s.broker.stop(30 * time.Second) })
@@ -194,6 +196,7 @@ func (s *session) end(result, frames string) {
 	if frames != "" && s.proxies != nil {
 		err := s.proxies.writeFrames(frames, map[string]string{
 			"kcat": "kcat 1.7.1 on librdkafka 2.0.2", "java": "Kafka's Java clients and tools 4.2.0", "kafkajs": "kafkajs 2.2.4", "kafka-python": "kafka-python 3.0.12",
+			"franz-go": "franz-go 1.22.2",
 		})
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)

@@ -231,8 +231,21 @@ func (p *proxies) rows() []apiRow {
 	return rows
 }
 
-// The APIs whose frames are kept as goldens, with the kind that conn.Intake finds them to be.
-var goldenKinds = map[int16]string{0: "produce", 1: "fetch", 2: "cold", 3: "cold", 18: "cold", 19: "cold", 20: "cold", 22: "cold", 60: "cold"}
+// goldenKind is the kind that conn.Intake finds a frame to be; empty: nothing of the API is spoken, and its frames are not kept.
+func goldenKind(key, version int16) string {
+	_, _, known := wire.Range(key)
+	switch {
+	case !known:
+		return ""
+	case !wire.Spoken(key, version):
+		return "unsupported"
+	case key == wire.KeyProduce:
+		return "produce"
+	case key == wire.KeyFetch:
+		return "fetch"
+	}
+	return "cold"
+}
 
 // writeFrames writes a file a client in the form of fuzz/testdata/frames: a line a frame, without its length.
 func (p *proxies) writeFrames(folder string, clients map[string]string) error {
@@ -241,7 +254,7 @@ func (p *proxies) writeFrames(folder string, clients map[string]string) error {
 	for client, title := range clients {
 		var apis []answered
 		for a := range p.frames {
-			if a.client == client && goldenKinds[a.key] != "" && p.seen[a] > 0 {
+			if a.client == client && goldenKind(a.key, a.version) != "" && p.seen[a] > 0 {
 				apis = append(apis, a)
 			}
 		}
@@ -251,7 +264,7 @@ func (p *proxies) writeFrames(folder string, clients map[string]string) error {
 		text := "# " + title + ", as it came over the wire; rewritten by bench/interop -frames\n"
 		for _, a := range apis {
 			for _, frame := range p.frames[a] {
-				text += fmt.Sprintf("%s v%d %s %s\n", wire.Name(a.key), a.version, goldenKinds[a.key], hex.EncodeToString(frame))
+				text += fmt.Sprintf("%s v%d %s %s\n", wire.Name(a.key), a.version, goldenKind(a.key, a.version), hex.EncodeToString(frame))
 			}
 		}
 		if err := os.WriteFile(filepath.Join(folder, client+".txt"), []byte(text), 0o644); err != nil {

@@ -210,3 +210,35 @@ func moveConfigs(s *session) {
 		s.check("kafka-configs --delete-config of brokers "+back[0], "java", "", func(context.Context) (string, error) { return "", err })
 	}
 }
+
+// movePartitions tries the tools that ask about what lies in partitions: kafka-get-offsets, kafka-log-dirs,
+// kafka-transactions and kafka-delete-records.
+func movePartitions(s *session) {
+	const topic = "kept-by-java"
+	s.check("three records for the tools", "java", "", func(ctx context.Context) (string, error) {
+		if err := s.createTopic(ctx, topic, 2); err != nil {
+			return "", err
+		}
+		path := filepath.Join(s.work, topic)
+		if err := writeRecords(path, 3, func(i int) record { return record{value: []byte{byte('a' + i)}} }); err != nil {
+			return "", err
+		}
+		_, err := javaSend("all", "true", "none")(ctx, s, "java", topic, path)
+		return "", err
+	})
+	s.check("kafka-get-offsets", "java", "", saying(s.toolOf(getOffsetShell), topic+":0:3", "--topic", topic))
+	s.check("kafka-get-offsets --time earliest", "java", "", saying(s.toolOf(getOffsetShell), topic+":0:0", "--topic", topic, "--time", "earliest"))
+	s.check("kafka-log-dirs --describe", "java", "", saying(s.toolOf(logDirsCommand), topic+"-0", "--describe", "--topic-list", topic))
+	s.check("kafka-transactions describe-producers", "java", "", saying(s.toolOf(transactionsCommand), "ProducerId*None", "describe-producers", "--topic", topic, "--partition", "0"))
+	s.check("kafka-delete-records", "java", "", func(ctx context.Context) (string, error) {
+		path := filepath.Join(s.work, "delete-records.json")
+		text := fmt.Sprintf(`{"version":1,"partitions":[{"topic":%q,"partition":0,"offset":2}]}`, topic)
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			return "", err
+		}
+		if _, err := saying(s.toolOf(deleteRecordsCommand), "low_watermark: 2", "--offset-json-file", path)(ctx); err != nil {
+			return "", err
+		}
+		return saying(s.toolOf(getOffsetShell), topic+":0:2", "--topic", topic, "--time", "earliest")(ctx)
+	})
+}
