@@ -5,6 +5,8 @@ import (
 	"hash/crc32"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"rookery/core/batch"
 )
 
@@ -29,6 +31,11 @@ func seedBatches(f *testing.F) {
 			b.Add(1000+int64(i), []byte("key"), []byte("a value, a value, a value"), []batch.Header{{Key: []byte("h"), Value: []byte("v")}})
 		}
 		f.Add([]byte(b.Finish()))
+	}
+	for _, file := range kafkaFiles(f, ".log", ".checkpoint") {
+		first, _, whole := batch.Next(file)
+		require.True(f, whole)
+		f.Add([]byte(first))
 	}
 	f.Add([]byte{})
 	f.Add(make([]byte, batch.HeaderSize))

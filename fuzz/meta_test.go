@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
+	"rookery/core/batch"
 	"rookery/core/meta"
 )
 
@@ -26,6 +29,17 @@ func FuzzMetaRecord(f *testing.F) {
 		&meta.BeginTransactionRecord{Name: &text}, &meta.EndTransactionRecord{}, &meta.AbortTransactionRecord{Reason: &text},
 	} {
 		f.Add(meta.Append(nil, r))
+	}
+	for _, file := range kafkaFiles(f, "metadata-0/*.log", "bootstrap.checkpoint") {
+		for len(file) > 0 {
+			view, rest, whole := batch.Next(file)
+			require.True(f, whole)
+			records := batch.Read(view, batch.Limits{}, nil)
+			for r := (batch.Record{}); records.Next(&r); {
+				f.Add(bytes.Clone(r.Value))
+			}
+			file = rest
+		}
 	}
 	f.Add([]byte{1, 3, 1, 0xff, 0xff, 0xff, 0xff, 0x0f})
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -32,6 +32,9 @@ func sealFrom(b []byte, at int) {
 func FuzzProducerSnapshot(f *testing.F) {
 	snapshot, _ := producerFiles()
 	f.Add(snapshot)
+	for _, file := range kafkaFiles(f, ".snapshot") {
+		f.Add(file)
+	}
 	f.Add([]byte{0, 1, 0, 0, 0, 0, 0, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		sealFrom(b, 2)
