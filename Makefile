@@ -43,7 +43,7 @@ format:
 
 vet:
 	$(GO) vet ./...
-	$(GO) vet -tags root ./cmd/rookery ./specs/outside
+	$(GO) vet -tags root ./specs/outside
 
 # The drivers stay small: their lines beside core's, tests left out.
 lines:
@@ -72,7 +72,7 @@ interop: build
 	bench/interop/run
 
 powercut: build
-	$(GO) test -count=1 -tags root -run TestFullDisk ./cmd/rookery ./specs/outside
+	$(GO) test -count=1 -tags root -run TestFullDisk ./specs/outside
 	sim/powercut/run
 
 mutants:

@@ -277,8 +277,11 @@ func FuzzRecovery(f *testing.F) {
 		again := s.recover(request)
 		require.Equal(t, seam.OK, again.Fault, again.Reason)
 		require.Equal(t, kept, s.copies(), "a second recovery changes nothing")
-		require.Equal(t, [3]any{out.Start, out.End, out.Epochs}, [3]any{again.Start, again.End, again.Epochs})
+		require.Equal(t, [2]any{out.Start, out.End}, [2]any{again.Start, again.End})
 		require.Zero(t, again.Cut)
+		if s.names[segmentFile(out.End.Segment, ".log")] != nil { // else its batches told the first one, and are gone
+			require.Equal(t, out.Epochs, again.Epochs)
+		}
 		s.readAll(again, found.batches, exact)
 	})
 }

@@ -3,12 +3,10 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,7 +19,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"rookery/core/batch"
 	"rookery/core/client"
 	"rookery/core/seam"
 	"rookery/io/loop"
@@ -286,77 +283,4 @@ func TestFranzGo(t *testing.T) {
 			require.Equal(t, "n", got.Headers[0].Key)
 		})
 	}
-}
-
-// TestBadInput sends what no client sends. The broker closes such a connection, says why in one line, and serves on.
-func TestBadInput(t *testing.T) {
-	r := begin(t, t.TempDir())
-	frame := func(body ...byte) []byte {
-		return append(binary.BigEndian.AppendUint32(nil, uint32(len(body))), body...)
-	}
-	header := func(key, version int16) []byte {
-		b := binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(nil, uint16(key)), uint16(version))
-		return append(b, 0, 0, 0, 9, 0xff, 0xff)
-	}
-	for name, bytes := range map[string][]byte{
-		"no length":                 {0, 0, 0, 0},
-		"a length below zero":       {0xff, 0xff, 0xff, 0xff},
-		"a length of 2 GiB":         {0x7f, 0xff, 0xff, 0xff},
-		"a length over 100 MiB":     {0x06, 0x40, 0, 1},
-		"half a header":             frame(0, 3, 0, 0, 0, 0, 0),
-		"garbage":                   frame(bytes.Repeat([]byte{0xee}, 300)...),
-		"an unknown API":            frame(header(999, 0)...),
-		"a version from the future": frame(header(3, 99)...),
-		"a cut body":                frame(append(header(3, 1), 0, 0, 0, 5)...),
-		"HTTP":                      []byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n"),
-	} {
-		c, err := net.Dial("tcp", r.address)
-		require.NoError(t, err)
-		require.NoError(t, c.SetDeadline(time.Now().Add(10*time.Second)))
-		_, err = c.Write(bytes)
-		require.NoError(t, err)
-		_, err = c.Read(make([]byte, 1))
-		require.ErrorIs(t, err, io.EOF, name)
-		require.NoError(t, c.Close())
-	}
-	c, err := net.Dial("tcp", r.address)
-	require.NoError(t, err)
-	require.NoError(t, c.SetDeadline(time.Now().Add(10*time.Second)))
-	_, err = c.Write(frame(append(header(18, 99), 0)...))
-	require.NoError(t, err)
-	answer := make([]byte, 4+16)
-	_, err = io.ReadFull(c, answer)
-	require.NoError(t, err)
-	require.Equal(t, []byte{0, 0, 0, 16, 0, 0, 0, 9, 0, 35, 0, 0, 0, 1, 0, 18, 0, 0, 0, 4}, answer, "KIP-511: version 0's form, error 35, its own row")
-	require.NoError(t, c.Close())
-	require.Contains(t, r.log.String(), "connection closed")
-	require.Contains(t, r.ask(t, "", "topic", "create", "still"), "created still")
-}
-
-// TestBadBatches sends batches that are wrong in one way each, and looks for Kafka's answer and for nothing in the log.
-func TestBadBatches(t *testing.T) {
-	r := begin(t, t.TempDir())
-	r.ask(t, "", "topic", "create", "bad", "-p", "1")
-	good := func() []byte {
-		var b batch.Builder
-		b.Begin(batch.Plain(batch.None))
-		b.Add(time.Now().UnixMilli(), nil, []byte("value"), nil)
-		return bytes.Clone(b.Finish())
-	}
-	for _, test := range []struct {
-		name  string
-		spoil func(b []byte) []byte
-		why   string
-	}{
-		{"CRC", func(b []byte) []byte { b[len(b)-1] ^= 1; return b }, "CORRUPT_MESSAGE"},
-		{"old magic", func(b []byte) []byte { b[16] = 1; return b }, "INVALID_RECORD"},
-		{"unknown magic", func(b []byte) []byte { b[16] = 9; return b }, "CORRUPT_MESSAGE"},
-		{"cut", func(b []byte) []byte { return b[:len(b)-1] }, "INVALID_RECORD"},
-		{"base offset", func(b []byte) []byte { b[7] = 7; return b }, "INVALID_RECORD"},
-		{"two batches", func(b []byte) []byte { return append(b, good()...) }, "INVALID_RECORD"},
-		{"empty", func([]byte) []byte { return []byte{} }, "INVALID_RECORD"},
-	} {
-		require.ErrorContains(t, r.write("bad", test.spoil(good())), test.why, test.name)
-	}
-	require.Empty(t, r.ask(t, "", "consume", "bad", "-o", "start", "-e"))
 }

@@ -168,8 +168,10 @@ func put(b []byte, at int, value ...byte) []byte {
 
 func timed(from time.Duration) []byte { return stamped(time.Now().Add(from).UnixMilli()) }
 
-func stamped(milliseconds int64) []byte {
-	b := Batch(Record("k", "v"))
+func stamped(milliseconds int64) []byte { return at(milliseconds, Batch(Record("k", "v"))) }
+
+// at gives all records of a batch one time.
+func at(milliseconds int64, b []byte) []byte {
 	binary.BigEndian.PutUint64(b[AtBaseTimestamp:], uint64(milliseconds))
 	binary.BigEndian.PutUint64(b[AtMaxTimestamp:], uint64(milliseconds))
 	return Sign(b)

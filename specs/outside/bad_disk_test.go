@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -18,7 +19,11 @@ type damaged struct {
 	before []byte // all that the healthy one holds
 	size   int    // of one batch
 	ends   int64  // both end there
+	began  int64  // milliseconds: no two batches are of one time
 }
+
+// time is that of a batch's records.
+func (d *damaged) time(i int) int64 { return d.began + int64(i) }
 
 const (
 	damagedBatches = 60
@@ -27,13 +32,13 @@ const (
 
 // prepare fills two partitions with several segments each and stops the broker, cleanly or not.
 func prepare(t *testing.T, clean bool) *damaged {
-	d := &damaged{dir: t.TempDir(), ends: damagedBatches * 3}
+	d := &damaged{dir: t.TempDir(), ends: damagedBatches * 3, began: time.Now().UnixMilli() - damagedBatches}
 	n := Start(t, binaryPath, d.dir)
 	c := Dial(t, n)
 	for _, name := range []string{"sick", "well"} {
 		id := Create(t, c, name, "segment.bytes", "1048576", "index.interval.bytes", "4096")
 		for i := range damagedBatches {
-			b := Batch(Record(fmt.Sprintf("%04d", i), string(make([]byte, 50_000))), Record("b", "2"), Record("c", "3"))
+			b := at(d.time(i), Batch(Record(fmt.Sprintf("%04d", i), string(make([]byte, 50_000))), Record("b", "2"), Record("c", "3")))
 			d.size = len(b)
 			require.Zero(t, partitionOf(c.Ask(t, Produce(name, id, 0, -1, b), 13)).ErrorCode)
 		}
@@ -132,10 +137,18 @@ func TestRecordsThatRotted(t *testing.T) {
 	got := d.read(t, c, 15)
 	require.Zero(t, got.ErrorCode)
 	require.False(t, bytes.Equal(got.RecordBatches[AtCRC:AtAttributes], Sign(bytes.Clone(got.RecordBatches))[AtCRC:AtAttributes]), "the reader can tell")
-	var b kmsg.RecordBatch
-	require.NoError(t, b.ReadFrom(got.RecordBatches))
-	answer := c.Ask(t, Offsets("sick", 0, b.MaxTimestamp), 8).(*kmsg.ListOffsetsResponse).Topics[0].Partitions[0]
-	require.Contains(t, []int16{0, storageError}, answer.ErrorCode)
+	search := func(i int) (code int16, offset int64) {
+		answer := c.Ask(t, Offsets("sick", 0, d.time(i)), 8).(*kmsg.ListOffsetsResponse).Topics[0].Partitions[0]
+		return answer.ErrorCode, answer.Offset
+	}
+	for i, want := range map[int]int64{4: 12, 6: 18, damagedBatches - 1: d.ends - 3} {
+		code, offset := search(i)
+		require.Zero(t, code)
+		require.Equal(t, want, offset, "what does not end at the harm is found")
+	}
+	code, offset := search(5)
+	require.EqualValues(t, storageError, code)
+	require.EqualValues(t, -1, offset)
 	require.Zero(t, d.read(t, c, 18).ErrorCode)
 	n.Stop(t)
 }
