@@ -11,7 +11,7 @@ const (
 
 // Int mixes a number in.
 func (d *Digest) Int(v uint64) {
-	x := (uint64(*d) ^ v) * prime1
+	x := (uint64(*d) + prime2 ^ v) * prime1
 	x ^= x >> 29
 	x *= prime2
 	*d = Digest(x ^ x>>32)
@@ -39,9 +39,10 @@ func (d *Digest) Text(s string) {
 	}
 }
 
-// Effects mixes everything that fx asks for, in order, the bytes included. Bodies of Sends are values of the machines
+// Effects mixes everything that fx asks for, in order, the bytes included, and each list behind its length. Bodies of Sends are values of the machines
 // and count by their address only; Events and Alarm count too.
 func (d *Digest) Effects(fx *Effects) {
+	d.Int(uint64(len(fx.Writes)))
 	for i := range fx.Writes {
 		w := &fx.Writes[i]
 		d.Int(uint64(w.Op))
@@ -49,12 +50,14 @@ func (d *Digest) Effects(fx *Effects) {
 		d.Int(uint64(w.At))
 		d.Bytes(w.Data)
 	}
+	d.Int(uint64(len(fx.Syncs)))
 	for i := range fx.Syncs {
 		s := &fx.Syncs[i]
 		d.Int(uint64(s.Op))
 		d.Int(uint64(s.File))
 		d.path(s.Folder)
 	}
+	d.Int(uint64(len(fx.Files)))
 	for i := range fx.Files {
 		f := &fx.Files[i]
 		d.Int(uint64(f.Op))
@@ -64,6 +67,7 @@ func (d *Digest) Effects(fx *Effects) {
 		d.path(f.To)
 		d.Int(uint64(f.Size))
 	}
+	d.Int(uint64(len(fx.Reads)))
 	for i := range fx.Reads {
 		r := &fx.Reads[i]
 		d.Int(uint64(r.Op))
@@ -71,12 +75,14 @@ func (d *Digest) Effects(fx *Effects) {
 		d.Int(uint64(r.At))
 		d.Int(uint64(r.Len))
 	}
+	d.Int(uint64(len(fx.Replies)))
 	for i := range fx.Replies {
 		r := &fx.Replies[i]
 		d.Int(uint64(r.Op))
 		d.Int(uint64(r.Conn))
 		d.Int(uint64(r.Then))
 		d.Bytes(r.Head)
+		d.Int(uint64(len(r.Body)))
 		for _, g := range r.Body {
 			d.Int(uint64(g.Before))
 			d.Int(uint64(g.File))
@@ -84,6 +90,7 @@ func (d *Digest) Effects(fx *Effects) {
 			d.Int(uint64(g.Len))
 		}
 	}
+	d.Int(uint64(len(fx.Sends)))
 	for i := range fx.Sends {
 		s := &fx.Sends[i]
 		d.Int(uint64(s.To.Kind))
@@ -92,14 +99,17 @@ func (d *Digest) Effects(fx *Effects) {
 		d.Int(uint64(s.To.Port))
 		d.Bytes(s.Data)
 	}
+	d.Int(uint64(len(fx.Frees)))
 	for _, l := range fx.Frees {
 		d.Int(uint64(l))
 	}
+	d.Int(uint64(len(fx.Reading)))
 	for _, c := range fx.Reading {
 		d.Int(uint64(c.Conn))
 		d.Int(uint64(c.Bytes))
 		d.flag(c.Cut)
 	}
+	d.Int(uint64(len(fx.Events)))
 	for i := range fx.Events {
 		e := &fx.Events[i]
 		d.Int(uint64(e.Kind))
