@@ -3,6 +3,7 @@ package core
 import (
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -29,12 +30,15 @@ var rewrite = flag.Bool("rewrite", false, "write what the scripts say now into t
 //
 // What goes into the Broker stands four spaces in, what comes of it six. The commands:
 //
-//	config key=value ...             before start: connection-bytes, frame-bytes, reply-bytes, unsynced-bytes, syncs, recoveries
+//	config key=value ...             before start: connection-bytes, frame-bytes, reply-bytes, unsynced-bytes, syncs, recoveries,
+//	                                 retention-check, first-check
 //	start [step]                     begin a life over what the disk holds, and let it come to rest (or not)
 //	stop                             hand in Stop
 //	crash [power]                    the process dies; with the power goes what no Sync has covered
 //	crash [PART] bytes=30 zeroes=0   it dies when so much of the oldest such write has reached the file, its end as zeroes
 //	topic T partitions=1 key=value   CreateTopics; keys are the topic's configuration
+//	alter T key=value                IncrementalAlterConfigs: each key is set, or taken back where no value stands
+//	grow T partitions=2              CreatePartitions
 //	delete T                         DeleteTopics
 //	metadata T create=no             Metadata
 //	produce T-0 T-1 ...              acks=all|1|0 records=1 size=10 pid= epoch=0 seq=0 timeout=30s
@@ -246,6 +250,8 @@ func (s *script) configure() {
 	c.UnsyncedBytes = s.number("unsynced-bytes", decimal(c.UnsyncedBytes))
 	c.SyncsMax = int(s.number("syncs", strconv.Itoa(c.SyncsMax)))
 	c.RecoveriesMax = int(s.number("recoveries", strconv.Itoa(c.RecoveriesMax)))
+	c.RetentionCheckEvery = s.duration(s.arg("retention-check", time.Duration(c.RetentionCheckEvery).String()))
+	c.InitialTaskDelay = s.duration(s.arg("first-check", time.Duration(c.InitialTaskDelay).String()))
 }
 
 // pick is the oldest effect of a kind whose words hold all the parts.
@@ -296,6 +302,13 @@ func (s *script) ask(command string, things []string) {
 	switch command {
 	case "topic":
 		s.send(c, s.createTopics(first))
+	case "alter":
+		s.send(c, s.alter(first))
+	case "grow":
+		r := kmsg.NewPtrCreatePartitionsRequest()
+		r.Version = 3
+		r.Topics = append(r.Topics, kmsg.CreatePartitionsRequestTopic{Topic: first, Count: int32(s.number("partitions", "2"))})
+		s.send(c, r)
 	case "delete":
 		r := kmsg.NewPtrDeleteTopicsRequest()
 		r.Version = 6
@@ -383,6 +396,22 @@ func (s *script) createTopics(name string) kmsg.Request {
 	slices.SortFunc(t.Configs, func(a, b kmsg.CreateTopicsRequestTopicConfig) int { return strings.Compare(a.Name, b.Name) })
 	clear(s.args)
 	r.Topics = append(r.Topics, t)
+	return r
+}
+
+func (s *script) alter(topicName string) kmsg.Request {
+	r := kmsg.NewPtrIncrementalAlterConfigsRequest()
+	r.Version = 1
+	resource := kmsg.IncrementalAlterConfigsRequestResource{ResourceType: kmsg.ConfigResourceTypeTopic, ResourceName: topicName}
+	for _, key := range slices.Sorted(maps.Keys(s.args)) {
+		one := kmsg.IncrementalAlterConfigsRequestResourceConfig{Name: key, Value: new(s.args[key])}
+		if *one.Value == "" {
+			one.Op, one.Value = kmsg.IncrementalAlterConfigOpDelete, nil
+		}
+		resource.Configs = append(resource.Configs, one)
+	}
+	clear(s.args)
+	r.Resources = append(r.Resources, resource)
 	return r
 }
 

@@ -26,6 +26,7 @@ var (
 		seam.PartitionOpened: "opened", seam.Truncated: "truncated", seam.SegmentRolled: "rolled", seam.WriteRefused: "write refused",
 		seam.DirFailed: "directory failed", seam.ConnRefused: "connection refused", seam.IndexRebuilt: "index rebuilt",
 		seam.SegmentUnreadable: "segment unreadable", seam.EpochStarted: "leads", seam.ProducersExpired: "producers expired",
+		seam.SegmentsDeleted: "segments deleted", seam.PartitionAdded: "partition added", seam.ConfigAltered: "configuration altered",
 	}
 )
 
@@ -78,9 +79,9 @@ func records(view batch.View) string {
 func eventLabel(e *seam.Event) string {
 	out := eventWord[e.Kind]
 	switch e.Kind {
-	case seam.TopicCreated, seam.TopicDeleted:
+	case seam.TopicCreated, seam.TopicDeleted, seam.ConfigAltered:
 		out += " " + e.Topic
-	case seam.PartitionOpened, seam.Truncated, seam.SegmentRolled, seam.WriteRefused, seam.IndexRebuilt, seam.SegmentUnreadable, seam.EpochStarted, seam.ProducersExpired:
+	case seam.PartitionOpened, seam.Truncated, seam.SegmentRolled, seam.WriteRefused, seam.IndexRebuilt, seam.SegmentUnreadable, seam.EpochStarted, seam.ProducersExpired, seam.SegmentsDeleted, seam.PartitionAdded:
 		if e.Topic != "" {
 			out += fmt.Sprintf(" %s-%d", e.Topic, e.Partition)
 		}
@@ -95,7 +96,9 @@ func eventLabel(e *seam.Event) string {
 		out += fmt.Sprintf(" end=%d cut=%d bytes", e.A, e.B)
 	case seam.SegmentRolled, seam.IndexRebuilt, seam.SegmentUnreadable:
 		out += fmt.Sprintf(" at=%d", e.A)
-	case seam.Ready, seam.Stopped, seam.TopicCreated, seam.TopicDeleted, seam.WriteRefused, seam.DirFailed, seam.ConnRefused, seam.ProducersExpired:
+	case seam.SegmentsDeleted:
+		out += fmt.Sprintf(" n=%d start=%d", e.A, e.B)
+	case seam.Ready, seam.Stopped, seam.TopicCreated, seam.TopicDeleted, seam.WriteRefused, seam.DirFailed, seam.ConnRefused, seam.ProducersExpired, seam.PartitionAdded, seam.ConfigAltered:
 	}
 	if e.Text != "" {
 		out += " (" + e.Text + ")"
@@ -189,6 +192,14 @@ func answerLabel(a answered) string {
 			for _, p := range t.Partitions {
 				out += fmt.Sprintf(" %s-%d low=%d%s", t.Topic, p.Partition, p.LowWatermark, code(p.ErrorCode))
 			}
+		}
+	case *kmsg.CreatePartitionsResponse:
+		for _, t := range r.Topics {
+			out += " grow " + t.Topic + code(t.ErrorCode)
+		}
+	case *kmsg.IncrementalAlterConfigsResponse:
+		for _, x := range r.Resources {
+			out += " alter " + x.ResourceName + code(x.ErrorCode)
 		}
 	case *kmsg.MetadataResponse:
 		for _, t := range r.Topics {
