@@ -614,6 +614,7 @@ func (r *Recovery) beginAtStart(fx *seam.Effects) {
 	if r.out.Epochs.List == nil && r.loaded.epochsOK {
 		r.out.Epochs.List = slices.Clone(r.loaded.epochs.List)
 	}
+	r.out.Epochs.TruncateFromEnd(start + 1) // the checkpoint may know of batches that are gone
 	r.out.Epochs.TruncateFromStart(start)
 }
 
