@@ -221,8 +221,9 @@ func (b *Broker) onSynced(now seam.Now, in *seam.Synced, fx *seam.Effects) {
 		b.maybeIdentified(now, p, fx)
 		return
 	}
-	b.dirs[p.folder.Dir].syncing--
-	p.replica.Synced(in)
+	if p.replica.Synced(in, fx) {
+		b.dirs[p.folder.Dir].syncing--
+	}
 }
 
 // failSync ends the broker for the directory of whoever asked for the Sync.
@@ -318,7 +319,7 @@ func (b *Broker) drainReplica(now seam.Now, p *partition, fx *seam.Effects) {
 	}
 	b.countUnsynced(p, fx)
 	b.wantSync(now, p, fx)
-	b.noteTrimmed(p)
+	b.noteTrimmed(p, fx)
 	b.maybeRemoved(p, fx)
 }
 

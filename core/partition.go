@@ -61,7 +61,8 @@ type partition struct {
 	deletion *proposal       // waits for the folder to be gone
 	creation *proposal       // waits for the folder to be made
 
-	startGoal int64     // where the log is to begin: on the disk already, or on its way there
+	startWish int64     // where the log is to begin, once its producers are safe
+	startGoal int64     // where it is to begin: on the disk already, or on its way there
 	deletions []awaited // of records, that wait for the log to begin there
 	aging     bool      // a search for a segment's age is under way
 	trimmed   bool      // in Broker.trimmed
@@ -153,7 +154,7 @@ func (b *Broker) openNew(p *partition, fx *seam.Effects) {
 		b.made(p, fx)
 		return
 	}
-	p.point, p.startGoal = 0, 0
+	p.point, p.startGoal, p.startWish = 0, 0, 0
 	if b.doomed[p.folder.Name] > 0 {
 		return
 	}

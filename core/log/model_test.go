@@ -196,7 +196,7 @@ func (r *rig) deliver() {
 	case *seam.Wrote:
 		r.replica.Wrote(in, &r.fx)
 	case *seam.Synced:
-		r.replica.Synced(in)
+		r.replica.Synced(in, &r.fx)
 	case *seam.Loaded:
 		require.True(r.t, r.replica.Log.AgeLoaded(in))
 	}

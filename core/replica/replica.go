@@ -223,11 +223,15 @@ func (r *Replica) Snapshot() []log.Beside {
 	}
 }
 
-// Synced takes a Sync's completion of this partition.
-func (r *Replica) Synced(in *seam.Synced) {
+// Synced takes a Sync's completion of this partition, and says whether it is one that EmitSyncs has counted.
+func (r *Replica) Synced(in *seam.Synced, fx *seam.Effects) (counted bool) {
+	if r.Log.SnapshotSynced(in, fx) {
+		return false
+	}
 	r.Log.Synced(in)
 	r.advance()
 	r.wakeRepeats()
+	return true
 }
 
 // closedSyncDelay is how long a closed segment of a page-cache topic waits for its Sync. By then the kernel has written
@@ -345,11 +349,32 @@ func (r *Replica) Expire(now seam.Now, keep log.Retention, fx *seam.Effects) (st
 
 // Unlink removes what lies below the log's start (see Log.Unlink).
 func (r *Replica) Unlink(take func() bool, lent func(seam.File) bool, fx *seam.Effects) {
-	if base, missing := r.Log.Unsnapped(); missing && take() {
-		r.Log.WriteSnapshot(base, r.Producers.AppendSnapshotBelow(nil, base), fx)
+	if base, missing, _ := r.Log.Unsnapped(r.Log.Start()); missing && take() {
+		r.writeSnapshot(base, fx)
 	}
 	if r.Log.Trimmed() {
 		r.Log.Unlink(take, lent, fx)
+	}
+}
+
+// Remember says whether the snapshot is on the disk without which the broker, started again over a log that begins at start,
+// would not know those whose batches lie below. If it is missing it is written.
+func (r *Replica) Remember(start int64, fx *seam.Effects) bool {
+	base, missing, underWay := r.Log.Unsnapped(start)
+	if missing {
+		r.writeSnapshot(base, fx)
+	}
+	return !missing && !underWay
+}
+
+// writeSnapshot writes the snapshot that is missing, as soon as what it leaves to the log is safe there.
+func (r *Replica) writeSnapshot(base int64, fx *seam.Effects) {
+	kept := r.Log.End().Offset
+	if r.Durable() {
+		kept = r.Log.Durable().Offset
+	}
+	if snapshot, windows, whole := r.Producers.AppendBelow(nil, nil, base, kept); whole {
+		r.Log.WriteSnapshot(base, fx, log.Beside{Suffix: ".snapshot", Content: snapshot}, log.Beside{Suffix: ".window", Content: windows})
 	}
 }
 

@@ -47,7 +47,7 @@ func syncAll(r *replica.Replica, fx *seam.Effects) {
 		fx.Reset()
 		r.EmitSyncs(0, fx)
 		for _, s := range fx.Syncs {
-			r.Synced(&seam.Synced{Op: s.Op})
+			r.Synced(&seam.Synced{Op: s.Op}, fx)
 		}
 	}
 }
@@ -137,7 +137,7 @@ func stepper() func() {
 		r.EmitSyncs(0, fx)
 		for i := range fx.Syncs {
 			synced.Op = fx.Syncs[i].Op
-			r.Synced(synced)
+			r.Synced(synced, fx)
 		}
 		r.Freed, r.Done = r.Freed[:0], r.Done[:0]
 	}

@@ -367,7 +367,7 @@ func (p *pair) synced() {
 		p.w.covered, p.w.syncing = max(p.w.covered, p.w.syncing), -1
 		p.w.cut = p.w.cut && !p.w.cutting
 	}
-	p.replica.Synced(&seam.Synced{Op: x.Op})
+	p.replica.Synced(&seam.Synced{Op: x.Op}, &p.fx)
 }
 
 // abandon: everybody is told, and the bytes are free when their writes have come back.
