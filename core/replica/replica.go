@@ -68,6 +68,7 @@ type Replica struct {
 	planned    ordered.Ring[parked] // beside the log's plan, batch by batch
 	written    ordered.Ring[parked] // acks=all: in the page cache, waiting for the high watermark
 	repeats    []parked             // duplicates that wait with their originals
+	full       bool                 // a segment is to be closed before the plan goes on
 }
 
 // New makes the leader's side of a log. It serves nothing before BecomeLeader.
@@ -141,7 +142,7 @@ func (r *Replica) Append(now seam.Now, ticket Ticket, data []byte, fx *seam.Effe
 func (r *Replica) append(now seam.Now, ticket Ticket, acks int16, data []byte, maxTimestamp int64, fx *seam.Effects) int64 {
 	base := r.Log.Append(now, data, r.epoch, maxTimestamp, fx)
 	r.planned.Push(parked{ticket: ticket, last: r.Log.Next() - 1, acks: acks})
-	r.closeSegments(fx)
+	r.closeSegments(always, fx)
 	return base
 }
 
@@ -155,9 +156,19 @@ func (r *Replica) repeat(ticket Ticket, acks int16, v producer.Verdict) Outcome 
 	return out
 }
 
-// Wrote takes a completion of this partition.
-func (r *Replica) Wrote(in *seam.Wrote, fx *seam.Effects) {
+// Wrote takes a completion of this partition. It closes as many segments as take has room for: if there is more to be done
+// it says so, and GoOn does it.
+func (r *Replica) Wrote(in *seam.Wrote, take func() bool, fx *seam.Effects) (more bool) {
 	r.Log.Wrote(in, fx)
+	return r.GoOn(take, fx)
+}
+
+// GoOn hands on what became of the planned batches, as far as the end of a segment that cannot be closed in this Step: what
+// is written beside it is the producers' state at exactly that offset.
+func (r *Replica) GoOn(take func() bool, fx *seam.Effects) (more bool) {
+	if r.full && !r.closeSegments(take, fx) {
+		return true
+	}
 	for {
 		base, last, fate := r.Log.Pop(fx)
 		if fate == log.UnderWay {
@@ -168,13 +179,16 @@ func (r *Replica) Wrote(in *seam.Wrote, fx *seam.Effects) {
 		r.Freed = append(r.Freed, waiter.ticket)
 		if fate == log.Written {
 			r.taken(waiter)
-			r.closeSegments(fx)
+			if more = !r.closeSegments(take, fx); more {
+				break
+			}
 		} else {
 			r.lost(waiter, base)
 		}
 	}
 	r.advance()
 	r.wakeRepeats()
+	return more
 }
 
 // taken: the batch is in the page cache.
@@ -207,13 +221,20 @@ func (r *Replica) lost(waiter parked, base int64) {
 	r.repeats = kept
 }
 
-// closeSegments writes indexes and the producers' snapshot of each segment that is whole now.
-func (r *Replica) closeSegments(fx *seam.Effects) {
+// closeSegments writes indexes and the producers' snapshot of each segment that is whole now, and says whether there was
+// room for all of them.
+func (r *Replica) closeSegments(take func() bool, fx *seam.Effects) (done bool) {
 	r.Log.RewriteIndexes(fx)
-	for base, ok := r.Log.Closable(); ok; base, ok = r.Log.Closable() {
+	base, ok := r.Log.Closable()
+	for ; ok && take(); base, ok = r.Log.Closable() {
 		r.Log.CloseSegment(base, fx, r.Snapshot()...)
 	}
+	r.full = ok
+	return !ok
 }
+
+// always has room: one batch, or one look of retention, ends one segment.
+func always() bool { return true }
 
 // Snapshot is the producers' state as files beside the segments.
 func (r *Replica) Snapshot() []log.Beside {
@@ -343,7 +364,7 @@ func (r *Replica) Abandon(code wire.Code) {
 // Expire is where the log may begin by its retention (see Log.Expire).
 func (r *Replica) Expire(now seam.Now, keep log.Retention, fx *seam.Effects) (start int64, pending bool) {
 	start, pending = r.Log.Expire(now, keep, r.high.Offset, fx)
-	r.closeSegments(fx)
+	r.closeSegments(always, fx)
 	return start, pending
 }
 
