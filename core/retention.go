@@ -112,7 +112,7 @@ func (b *Broker) noteTrimmed(p *partition, fx *seam.Effects) {
 	if p.startWish > p.startGoal {
 		b.remember(p, fx)
 	}
-	if !p.trimmed && p.needsUnlink() {
+	if !p.trimmed && !p.replica.Log.Tidy() && p.needsUnlink() {
 		p.trimmed = true
 		b.trimmed = append(b.trimmed, p)
 	}

@@ -45,6 +45,10 @@ func (l *Log) besideWrote(in *seam.Wrote, fx *seam.Effects) bool {
 
 // SnapshotSynced takes the completion of a Sync, if it is one of the producers' snapshots'. EmitSyncs has not counted it.
 func (l *Log) SnapshotSynced(in *seam.Synced, fx *seam.Effects) bool {
+	return len(l.beside) > 0 && l.snapshotSynced(in, fx)
+}
+
+func (l *Log) snapshotSynced(in *seam.Synced, fx *seam.Effects) bool {
 	for i := range l.beside {
 		if l.beside[i].replaces.Synced(in, fx) {
 			l.besideDone(i)
@@ -92,6 +96,11 @@ func (l *Log) Unsnapped(start int64) (base int64, missing, underWay bool) {
 		underWay = underWay || l.beside[j].at == s.base
 	}
 	return s.base, !underWay, underWay
+}
+
+// Tidy says whether no file below the log's start is left, and the snapshot that stands for them is there.
+func (l *Log) Tidy() bool {
+	return len(l.trimmed) == 0 && len(l.segments) > 0 && (l.segments[0].snapped || l.segments[0].base == 0)
 }
 
 // WriteSnapshot writes the snapshot that is missing.

@@ -316,6 +316,12 @@ func (l *Log) indexWritten(side sideOp, in *seam.Wrote) {
 	}
 }
 
+// Settled says whether Closable and RewriteIndexes would find nothing.
+func (l *Log) Settled() bool {
+	n := len(l.segments)
+	return l.remade == 0 && l.reopened && (n < 2 || l.segments[n-2].indexed)
+}
+
 // Closable is the oldest closed segment whose batches are all written and whose derived files are not. The owner asks
 // after each Append and each Pop, so that what it writes beside the segment is its state at exactly that offset.
 func (l *Log) Closable() (base int64, ok bool) {

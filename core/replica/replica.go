@@ -68,7 +68,6 @@ type Replica struct {
 	planned    ordered.Ring[parked] // beside the log's plan, batch by batch
 	written    ordered.Ring[parked] // acks=all: in the page cache, waiting for the high watermark
 	repeats    []parked             // duplicates that wait with their originals
-	full       bool                 // a segment is to be closed before the plan goes on
 }
 
 // New makes the leader's side of a log. It serves nothing before BecomeLeader.
@@ -166,10 +165,7 @@ func (r *Replica) Wrote(in *seam.Wrote, take func() bool, fx *seam.Effects) (mor
 // GoOn hands on what became of the planned batches, as far as the end of a segment that cannot be closed in this Step: what
 // is written beside it is the producers' state at exactly that offset.
 func (r *Replica) GoOn(take func() bool, fx *seam.Effects) (more bool) {
-	if r.full && !r.closeSegments(take, fx) {
-		return true
-	}
-	for {
+	for more = !r.closeSegments(take, fx); !more; {
 		base, last, fate := r.Log.Pop(fx)
 		if fate == log.UnderWay {
 			break
@@ -179,9 +175,7 @@ func (r *Replica) GoOn(take func() bool, fx *seam.Effects) (more bool) {
 		r.Freed = append(r.Freed, waiter.ticket)
 		if fate == log.Written {
 			r.taken(waiter)
-			if more = !r.closeSegments(take, fx); more {
-				break
-			}
+			more = !r.closeSegments(take, fx)
 		} else {
 			r.lost(waiter, base)
 		}
@@ -224,12 +218,15 @@ func (r *Replica) lost(waiter parked, base int64) {
 // closeSegments writes indexes and the producers' snapshot of each segment that is whole now, and says whether there was
 // room for all of them.
 func (r *Replica) closeSegments(take func() bool, fx *seam.Effects) (done bool) {
+	return r.Log.Settled() || r.closeFull(take, fx)
+}
+
+func (r *Replica) closeFull(take func() bool, fx *seam.Effects) (done bool) {
 	r.Log.RewriteIndexes(fx)
 	base, ok := r.Log.Closable()
 	for ; ok && take(); base, ok = r.Log.Closable() {
 		r.Log.CloseSegment(base, fx, r.Snapshot()...)
 	}
-	r.full = ok
 	return !ok
 }
 
