@@ -316,10 +316,10 @@ func (l *Log) indexWritten(side sideOp, in *seam.Wrote) {
 	}
 }
 
-// Settled says whether Closable and RewriteIndexes would find nothing.
+// Settled says whether Closable and RewriteIndexes would find nothing. A Restored log is reopened by its owner, in turns.
 func (l *Log) Settled() bool {
 	n := len(l.segments)
-	return l.remade == 0 && l.reopened && (n < 2 || l.segments[n-2].indexed)
+	return !l.reopened || l.remade == 0 && (n < 2 || l.segments[n-2].indexed)
 }
 
 // Closable is the oldest closed segment whose batches are all written and whose derived files are not. The owner asks
