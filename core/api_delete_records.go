@@ -51,14 +51,14 @@ func (b *Broker) deleteRecords(now seam.Now, c *connection, slot conn.Slot, r *c
 				return false
 			}
 			a := all[next]
-			d.answer.Topics[a.topic].Partitions[a.partition].ErrorCode = int16(b.deleteUpTo(a))
+			d.answer.Topics[a.topic].Partitions[a.partition].ErrorCode = int16(b.deleteUpTo(a, fx))
 		}
 		b.deleted(d, fx)
 		return true
 	}, fx)
 }
 
-func (b *Broker) deleteUpTo(a awaited) wire.Code {
+func (b *Broker) deleteUpTo(a awaited, fx *seam.Effects) wire.Code {
 	out := &a.deletion.answer.Topics[a.topic].Partitions[a.partition]
 	t, p, code := b.find([]byte(a.deletion.answer.Topics[a.topic].Topic), [16]byte{}, out.Partition, false)
 	switch {
@@ -82,7 +82,7 @@ func (b *Broker) deleteUpTo(a awaited) wire.Code {
 	default:
 		a.deletion.open++
 		p.deletions = append(p.deletions, a)
-		b.wantStart(p, a.offset)
+		b.wantStart(p, a.offset, fx)
 	}
 	return wire.None
 }

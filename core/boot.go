@@ -335,7 +335,7 @@ func (b *Broker) unrecovered(p *partition, out *log.Recovered, fx *seam.Effects)
 func (b *Broker) removeForeign(p *partition, fx *seam.Effects) {
 	gone := &partition{topic: p.topic, index: p.index, folder: p.folder, state: partitionRenaming, deletion: &proposal{kind: proposedBySelf, open: 1}}
 	b.doomed[p.folder.Name]++
-	p.point, p.startGoal = 0, 0
+	p.point, p.startGoal, p.startWish = 0, 0, 0
 	b.doomedRename(gone, fx)
 }
 

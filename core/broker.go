@@ -79,6 +79,7 @@ type Broker struct {
 	swept    int                     // produces looked over in this round
 	wakes    ordered.Ring[uint32]    // fetches that a high watermark woke, or that are half looked through
 	turns    turns                   // what is too long for a Step
+	take     func() bool             // of turns, made once
 	timers   timer.Queue[uint32]     // of parked fetches
 	early    ordered.Ring[seam.Conn] // whose requests came before the broker was ready
 	touched  []*partition            // by this Step
@@ -137,6 +138,7 @@ func NewBroker(config Config) *Broker {
 		doomed: map[string]int{}, searching: map[uint64]searchFor{}, lent: map[seam.File]int{}, awaited: map[seam.File]*removal{}, removals: map[seam.Op]*removal{}, image: meta.New(), parkedAt: seam.Never,
 		partitions: make([]*partition, 1, 16), produces: make([]produce, 1, 16),
 	}
+	b.take = b.turns.take
 	b.numbers = log.Numbers{Owner: ownerBroker, Files: &b.files}
 	for i := range config.DirectoryIDs {
 		b.dirs = append(b.dirs, newDirectory(int32(i), &b.numbers))
@@ -196,7 +198,7 @@ func (b *Broker) onWrote(now seam.Now, in *seam.Wrote, fx *seam.Effects) {
 	if o := owner(in.Op); o != ownerBroker {
 		if p := b.partitions[o]; p != nil {
 			b.touch(p)
-			p.wrote(in, fx)
+			b.wrote(p, in, fx)
 			b.maybeIdentified(now, p, fx)
 		}
 		return
@@ -221,8 +223,9 @@ func (b *Broker) onSynced(now seam.Now, in *seam.Synced, fx *seam.Effects) {
 		b.maybeIdentified(now, p, fx)
 		return
 	}
-	b.dirs[p.folder.Dir].syncing--
-	p.replica.Synced(in)
+	if p.replica.Synced(in, fx) {
+		b.dirs[p.folder.Dir].syncing--
+	}
 }
 
 // failSync ends the broker for the directory of whoever asked for the Sync.
@@ -318,7 +321,7 @@ func (b *Broker) drainReplica(now seam.Now, p *partition, fx *seam.Effects) {
 	}
 	b.countUnsynced(p, fx)
 	b.wantSync(now, p, fx)
-	b.noteTrimmed(p)
+	b.noteTrimmed(p, fx)
 	b.maybeRemoved(p, fx)
 }
 

@@ -61,8 +61,10 @@ type partition struct {
 	deletion *proposal       // waits for the folder to be gone
 	creation *proposal       // waits for the folder to be made
 
-	startGoal int64     // where the log is to begin: on the disk already, or on its way there
+	startWish int64     // where the log is to begin, once its producers are safe
+	startGoal int64     // where it is to begin: on the disk already, or on its way there
 	deletions []awaited // of records, that wait for the log to begin there
+	closing   bool      // more segments are full than one Step may close
 	aging     bool      // a search for a segment's age is under way
 	trimmed   bool      // in Broker.trimmed
 }
@@ -153,7 +155,7 @@ func (b *Broker) openNew(p *partition, fx *seam.Effects) {
 		b.made(p, fx)
 		return
 	}
-	p.point, p.startGoal = 0, 0
+	p.point, p.startGoal, p.startWish = 0, 0, 0
 	if b.doomed[p.folder.Name] > 0 {
 		return
 	}
@@ -214,12 +216,17 @@ func encodeIdentity(id meta.UUID) []byte {
 }
 
 // wrote takes a completion of the partition's log or of its side files.
-func (p *partition) wrote(in *seam.Wrote, fx *seam.Effects) {
+func (b *Broker) wrote(p *partition, in *seam.Wrote, fx *seam.Effects) {
 	switch {
 	case log.SideOp(in.Op):
 		_ = p.epochs.Wrote(in, fx) || p.identity.Wrote(in, fx)
-	default:
-		p.replica.Wrote(in, fx)
+	case p.replica.Wrote(in, b.take, fx) && !p.closing:
+		p.closing = true
+		b.turns.put(func(_ seam.Now, fx *seam.Effects) bool {
+			b.touch(p)
+			p.closing = p.replica.GoOn(b.take, fx)
+			return !p.closing
+		})
 	}
 }
 
@@ -280,7 +287,7 @@ func (b *Broker) maybeRemoved(p *partition, fx *seam.Effects) {
 }
 
 func (b *Broker) busy(p *partition) bool {
-	return p.reads > 0 || p.epochs.Busy() || p.identity.Busy() || p.replica != nil && p.replica.Log.Busy()
+	return p.reads > 0 || p.closing || p.epochs.Busy() || p.identity.Busy() || p.replica != nil && p.replica.Log.Busy()
 }
 
 // doomedPath is Kafka's name of a folder that is being deleted.

@@ -9,7 +9,8 @@ import (
 // Where a log begins is what its directory's log-start-offset-checkpoint says, and that file is durable before anybody is
 // told: a start that was seen never goes back. Only then do files go, in any order.
 //
-//	retention, DeleteRecords ─▶ startGoal ─▶ checkpoint (all goals of a directory in one) ─▶ MoveStart ─▶ answers, Unlink
+//	retention, DeleteRecords ─▶ startWish ─▶ the producers' snapshot is on the disk ─▶ startGoal ─▶
+//	checkpoint (all goals of a directory in one) ─▶ MoveStart ─▶ answers, Unlink
 
 const startsFile = "log-start-offset-checkpoint"
 
@@ -27,9 +28,17 @@ type startLine struct {
 }
 
 // wantStart asks for a partition's log to begin at an offset.
-func (b *Broker) wantStart(p *partition, offset int64) {
-	if offset > p.startGoal {
-		p.startGoal = offset
+func (b *Broker) wantStart(p *partition, offset int64, fx *seam.Effects) {
+	if offset > max(p.startGoal, p.startWish) {
+		p.startWish = offset
+		b.remember(p, fx)
+	}
+}
+
+// remember makes a goal of a wish when the producers whose batches would go are known from elsewhere.
+func (b *Broker) remember(p *partition, fx *seam.Effects) {
+	if p.state == partitionOpen && p.replica.Remember(p.startWish, fx) {
+		p.startGoal = p.startWish
 		b.dirs[p.folder.Dir].starts.due = true
 	}
 }
@@ -94,15 +103,29 @@ func (b *Broker) moveStart(p *partition, start int64, fx *seam.Effects) {
 
 func (b *Broker) startRefused(p *partition, fx *seam.Effects) {
 	p.startGoal = p.replica.Log.Start()
+	p.startWish = p.startGoal
 	b.refuseDeletions(p, wire.KafkaStorageError, fx)
 }
 
 // noteTrimmed remembers a partition that has files below its log's start.
-func (b *Broker) noteTrimmed(p *partition) {
-	if _, unsnapped := p.replica.Log.Unsnapped(); !p.trimmed && (unsnapped || p.replica.Log.Trimmed()) {
+func (b *Broker) noteTrimmed(p *partition, fx *seam.Effects) {
+	if p.startWish > p.startGoal {
+		b.remember(p, fx)
+	}
+	if !p.trimmed && !p.replica.Log.Tidy() && p.needsUnlink() {
 		p.trimmed = true
 		b.trimmed = append(b.trimmed, p)
 	}
+}
+
+// needsUnlink says whether there are files below the log's start, or the snapshot that stands for them is missing.
+func (p *partition) needsUnlink() bool {
+	l := p.replica.Log
+	if l.Trimmed() {
+		return true
+	}
+	_, missing, underWay := l.Unsnapped(l.Start())
+	return missing || underWay
 }
 
 // unlinkTrimmed removes files below the logs' starts that nobody reads any more. A reply that was just emitted has still
@@ -116,8 +139,7 @@ func (b *Broker) unlinkTrimmed(now seam.Now, fx *seam.Effects) {
 	for _, p := range b.trimmed {
 		if p.trimmed = p.state == partitionOpen; p.trimmed && b.turns.room > 0 {
 			p.replica.Unlink(b.turns.take, lent, fx)
-			_, unsnapped := p.replica.Log.Unsnapped()
-			p.trimmed = unsnapped || p.replica.Log.Trimmed()
+			p.trimmed = p.needsUnlink()
 		}
 		if p.trimmed {
 			kept = append(kept, p)
@@ -179,7 +201,7 @@ func (b *Broker) expire(now seam.Now, p *partition, fx *seam.Effects) {
 	}
 	c := &p.topic.config
 	start, pending := p.replica.Expire(now, log.Retention{Delete: c.Delete, Millis: c.RetentionMillis, Bytes: c.RetentionBytes}, fx)
-	b.wantStart(p, start)
+	b.wantStart(p, start, fx)
 	if pending && !p.aging {
 		b.askAge(now, p, fx)
 	}

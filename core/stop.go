@@ -129,7 +129,7 @@ func (b *Broker) durable(p *partition) bool {
 		return !p.identity.Busy()
 	}
 	l := p.replica.Log
-	return p.state != partitionOpen || !l.Broken() && !l.Outstanding() && !l.SyncWanted() && l.Durable().Offset == l.End().Offset
+	return p.state != partitionOpen || !l.Broken() && !l.Outstanding() && !l.SyncWanted() && l.Durable().Offset == l.End().Offset && p.startWish <= p.startGoal && !l.Busy()
 }
 
 // closeLogs writes what a clean start reads instead of walking the logs.

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"encoding/binary"
 	"fmt"
 	"testing"
 
@@ -113,4 +114,48 @@ func TestStepIsBounded(t *testing.T) {
 			t.Logf("%d items a Step, %d partitions: %s: %d effects", of.stepItems, of.partitions, what, n)
 		}
 	}
+}
+
+// One Wrote, for which all writes under way behind it have waited, closes as many segments as they have filled: in turns, each
+// with the producers' snapshot of its very end.
+func TestFullSegmentsAreClosedInTurns(t *testing.T) {
+	config := DefaultConfig()
+	config.StepItems = 1
+	w := newBenchOf(t, config)
+	create := kmsg.NewPtrCreateTopicsRequest()
+	create.Version = 7
+	topic, small, size := kmsg.NewCreateTopicsRequestTopic(), kmsg.NewCreateTopicsRequestTopicConfig(), "100"
+	topic.Topic, topic.NumPartitions, topic.ReplicationFactor = "t", 1, 1
+	small.Name, small.Value = "internal.segment.bytes", &size
+	topic.Configs = append(topic.Configs, small)
+	create.Topics = append(create.Topics, topic)
+	w.step(w.frame(create))
+
+	const batches = 40
+	var held []seam.Input
+	for i := range batches {
+		w.fx.Reset()
+		w.broker.Step(w.now, w.frame(produceRequest(-1, oneBatch(1, 10, 7, int32(i)))), &w.fx)
+		require.Len(t, w.fx.Writes, 1)
+		held = append(held, &seam.Wrote{Op: w.fx.Writes[0].Op, Bytes: int64(len(w.fx.Writes[0].Data))})
+		w.fx.Writes = nil
+		w.act()
+	}
+	for _, in := range held[1:] {
+		w.step(in)
+		require.Empty(t, w.heads)
+	}
+	w.most, w.steps = 0, 0
+	w.step(held[0])
+	require.Len(t, w.heads, batches)
+	require.LessOrEqual(t, w.most, 10*config.StepItems+60)
+	require.GreaterOrEqual(t, w.steps, batches)
+	snapshots := 0
+	for _, data := range w.data {
+		if len(data) == 10+46 && data[1] == 1 { // one producer: its last sequence is the one before the next segment
+			require.Equal(t, uint64(binary.BigEndian.Uint32(data[20:])), binary.BigEndian.Uint64(data[24:]))
+			snapshots++
+		}
+	}
+	require.Equal(t, batches-1, snapshots)
 }

@@ -102,7 +102,7 @@ type segment struct {
 	entries   int64     // bytes of its .index, while that is on the disk and not in memory
 	ageless   bool      // its largest timestamp is not known
 	reads     int32     // of searches, under way
-	snapped   bool      // the producers' snapshot at its start is in its folder
+	snapped   bool      // the producers' snapshot at its start is in its folder, and whole on the disk
 	created   seam.Wall // wall clock when it was made, for segment.ms
 	firstTime int64     // timestamp of its first batch, -1 if none
 	index     Index     // the whole sparse index while active; of a closed segment, only when it was asked for
@@ -146,9 +146,9 @@ type Log struct {
 
 	numbers    Numbers
 	segments   []segment
-	trimmed    []segment   // below start: their files wait for Unlink
-	snapshot   Replacement // of the producers at the log's first segment, where the one of its roll is missing
-	noSnapshot bool        // it could not be written
+	trimmed    []segment // below start: their files wait for Unlink
+	beside     []beside  // the producers' files under way
+	noSnapshot bool      // a snapshot that was missing could not be written
 	start      int64
 	next       int64
 	end        Mark
@@ -182,9 +182,7 @@ type Log struct {
 
 // New makes the log of a partition that has no files yet. Its first segment starts at offset 0.
 func New(topic string, partition int32, folder seam.Path, config Config, numbers Numbers) *Log {
-	l := &Log{Topic: topic, Partition: partition, Folder: folder, Config: config, numbers: numbers, reopened: true}
-	l.snapshot.Numbers = &l.numbers
-	return l
+	return &Log{Topic: topic, Partition: partition, Folder: folder, Config: config, numbers: numbers, reopened: true}
 }
 
 // Create makes the first segment of a new log, and with it the folder.
@@ -343,11 +341,9 @@ func (l *Log) Wrote(in *seam.Wrote, fx *seam.Effects) {
 			return
 		}
 	}
-	if l.snapshot.Wrote(in, fx) {
-		l.snapshotWrote()
-		return
+	if !l.besideWrote(in, fx) {
+		l.sideWrote(in, fx)
 	}
-	l.sideWrote(in, fx)
 }
 
 // onWriteFailed: one event for each time that the log stops.

@@ -194,9 +194,9 @@ func (r *rig) deliver() {
 	r.disk.inbox = slices.Delete(r.disk.inbox, i, i+1)
 	switch in := in.(type) {
 	case *seam.Wrote:
-		r.replica.Wrote(in, &r.fx)
+		r.replica.Wrote(in, func() bool { return true }, &r.fx)
 	case *seam.Synced:
-		r.replica.Synced(in)
+		r.replica.Synced(in, &r.fx)
 	case *seam.Loaded:
 		require.True(r.t, r.replica.Log.AgeLoaded(in))
 	}

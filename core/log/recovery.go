@@ -288,11 +288,6 @@ func (r *Recovery) want(f smallFile) {
 	}
 }
 
-const (
-	snapshotSuffix = ".snapshot"
-	windowSuffix   = ".window"
-)
-
 // noteSnapshot: a segment has the producers' snapshot at its start.
 func (r *Recovery) noteSnapshot(base int64, suffix string, size int64) {
 	if s := r.segmentBased(base); s != nil && suffix == snapshotSuffix {
@@ -360,9 +355,9 @@ func compareInt64(a, b int64) int {
 // snapshotOffset is where the walk's producer state may start from: the newest snapshot not behind the segment that
 // holds the recovery point, and the newest of all after a clean stop.
 func (r *Recovery) snapshotOffset() int64 {
-	limit := r.floorBase(r.request.RecoveryPoint)
-	if len(r.out.segments) == 0 {
-		limit = r.request.LogStart
+	limit := r.request.LogStart // that one was on the disk before anything below went
+	if len(r.out.segments) > 0 {
+		limit = max(limit, r.floorBase(r.request.RecoveryPoint))
 	}
 	if r.request.Clean {
 		limit = 1<<63 - 1
@@ -442,6 +437,7 @@ func (r *Recovery) onLoaded(in *seam.Loaded, fx *seam.Effects) {
 		r.fail(in.Fault, "partition.metadata cannot be read")
 	case p.what == forSmall && r.small[p.i].kind == snapshotSuffix:
 		r.loaded.unread = in.Fault
+		r.noteSnapshot(r.small[p.i].offset, snapshotSuffix, 0)
 	}
 	r.proceed(fx)
 }
@@ -581,7 +577,7 @@ func (r *Recovery) finish(fx *seam.Effects) {
 		case !ok || suffix != snapshotSuffix && suffix != windowSuffix:
 		case offset > r.expected:
 			r.remove(e.Path, fx)
-		case offset == r.expected && len(r.out.segments) > 0 && r.segmentBased(offset) == nil: // right, but what is known now may be more: the next clean stop writes it anew
+		case offset == r.expected && offset > r.request.LogStart && r.segmentBased(offset) == nil: // right, but what is known now may be more: the next clean stop writes it anew
 			r.fileOp(forJunk, 0, seam.FileOp{Deed: seam.Remove, Path: e.Path}, fx)
 		case offset > r.replay: // an earlier life may have known less than what the walk has found
 			if s := r.segmentBased(offset); s != nil {

@@ -60,25 +60,29 @@ func (l *Log) Reopen(take func() bool, fx *seam.Effects) (done bool) {
 	return true
 }
 
-// RewriteIndexes writes the indexes that readers found wrong and have made again. A Restored log is reopened first.
+// RewriteIndexes writes the indexes of one segment that readers found wrong and have made again, if there is any. A Restored
+// log is reopened first.
 func (l *Log) RewriteIndexes(fx *seam.Effects) {
 	if l.reopened && l.remade == 0 {
 		return
 	}
 	l.Reopen(func() bool { return true }, fx)
-	for i := 0; l.remade > 0 && i < len(l.segments); i++ {
-		l.maybeRewrite(&l.segments[i], fx)
+	for i := range l.segments {
+		if l.maybeRewrite(&l.segments[i], fx) {
+			return
+		}
 	}
 }
 
-func (l *Log) maybeRewrite(s *segment, fx *seam.Effects) {
+func (l *Log) maybeRewrite(s *segment, fx *seam.Effects) bool {
 	if !s.rebuilt {
-		return
+		return false
 	}
 	s.rebuilt = false
 	l.remade--
 	l.writeIndexes(s, fx)
 	fx.Events = append(fx.Events, seam.Event{Kind: seam.IndexRebuilt, Topic: l.Topic, Partition: l.Partition, A: s.base})
+	return true
 }
 
 func (l *Log) reopenFile(found seam.File, base int64, suffix string, kind sideKind, fx *seam.Effects) seam.File {

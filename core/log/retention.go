@@ -196,60 +196,12 @@ func (l *Log) trim() {
 // Trimmed says whether files below the log's start wait for their Unlink.
 func (l *Log) Trimmed() bool { return len(l.trimmed) > 0 }
 
-// Unsnapped is where the log's first segment begins, if there is no snapshot of the producers as they were there: what
-// lies before is going, or has gone, and a start could not find out about them any more.
-func (l *Log) Unsnapped() (base int64, ok bool) {
-	if len(l.segments) == 0 || l.segments[0].base == 0 || l.segments[0].snapped || l.noSnapshot || l.snapshot.Busy() || !l.reopened || l.closed {
-		return 0, false
-	}
-	for i := range l.side {
-		if l.side[i].kind == sideSnapshot || l.side[i].kind == sideShut {
-			return 0, false // perhaps that one
-		}
-	}
-	return l.segments[0].base, true
-}
-
-// WriteSnapshot writes the snapshot that is missing.
-func (l *Log) WriteSnapshot(base int64, content []byte, fx *seam.Effects) {
-	l.snapshot.Path = l.path(base, snapshotSuffix)
-	l.snapshot.Offer(content, fx)
-}
-
-func (l *Log) snapshotWrote() {
-	if l.snapshot.Busy() {
-		return
-	}
-	l.noSnapshot = l.snapshot.Fault() != seam.OK
-	for i := range l.segments {
-		if s := &l.segments[i]; l.path(s.base, snapshotSuffix) == l.snapshot.Path {
-			s.snapped = !l.noSnapshot
-		}
-	}
-}
-
-// RetrySnapshot lets a snapshot that could not be written be tried again, and says whether there is one.
-func (l *Log) RetrySnapshot() (failed bool) {
-	failed, l.noSnapshot = l.noSnapshot, false
-	return failed
-}
-
-// noteSnapshot: the snapshot beside a closed segment was written, for the one behind it.
-func (l *Log) noteSnapshot(side sideOp, in *seam.Wrote) {
-	for i := range l.segments {
-		if s := &l.segments[i]; s.base > side.base {
-			s.snapped = s.snapped || in.Fault == seam.OK && in.Bytes == side.size
-			return
-		}
-	}
-}
-
 // Unlink removes the files of trimmed segments that are at rest. lent says whether an answer that is still to go out
 // names a file. Beside a segment go the producers' snapshots at its start: the next one is there by then, unless the disk
 // is so full that it takes the room which this makes. take says whether there is room for another segment in this Step.
 func (l *Log) Unlink(take func() bool, lent func(seam.File) bool, fx *seam.Effects) {
 	n := 0
-	if s := &l.segments[0]; !s.snapped && !l.noSnapshot || l.snapshot.Busy() {
+	if !l.segments[0].snapped && !l.noSnapshot {
 		return
 	}
 	for n < len(l.trimmed) && l.atRest(&l.trimmed[n]) && !lent(l.trimmed[n].file) && take() {
@@ -281,14 +233,11 @@ func (l *Log) atRest(s *segment) bool {
 		}
 	}
 	for i := range l.side {
-		switch x := &l.side[i]; {
-		case x.file != 0 && (x.file == s.file || x.file == s.indexFile || x.file == s.timeFile):
-			return false
-		case (x.kind == sideBeside || x.kind == sideSnapshot || x.kind == sideShut) && x.base == s.base:
+		if x := &l.side[i]; x.file != 0 && (x.file == s.file || x.file == s.indexFile || x.file == s.timeFile) {
 			return false
 		}
 	}
-	return true
+	return !slices.ContainsFunc(l.beside, func(x beside) bool { return x.at == s.base })
 }
 
 // unlinkOr removes a file by its id, or by its path where the id was never opened.

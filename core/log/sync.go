@@ -219,14 +219,11 @@ const (
 	sideCreate sideKind = iota // a segment's .log
 	sideDoomed                 // the same, of a segment that was dropped meanwhile
 	sideUnlink
-	sideTrim     // of a file below the log's start
-	sideCut      // the Truncate of a repair
-	sideOpen     // a .log of a Restored log
-	sideTimes    // the Write of a .timeindex
-	sideBeside   // the last Write of a file that is closed then: of one Step's effects, Files run before Writes
-	sideSnapshot // the same of the producers' snapshot
-	sideShut     // its Close
-	sideIndex    // the last operation that makes a .index or .timeindex
+	sideTrim  // of a file below the log's start
+	sideCut   // the Truncate of a repair
+	sideOpen  // a .log of a Restored log
+	sideTimes // the Write of a .timeindex
+	sideIndex // the last operation that makes a .index or .timeindex
 	sideOther
 )
 
@@ -282,14 +279,7 @@ func (l *Log) sideDone(side sideOp, in *seam.Wrote, fx *seam.Effects) {
 			s.timed = in.Fault == seam.OK && in.Bytes == s.timeBytes
 		}
 		l.maybeSyncIndex(side, in)
-	case sideBeside, sideSnapshot:
-		if side.kind == sideSnapshot {
-			l.noteSnapshot(side, in)
-		}
-		op := l.numbers.Op()
-		l.side = append(l.side, sideOp{op: op, kind: sideShut, base: side.base})
-		fx.Files = append(fx.Files, seam.FileOp{Op: op, Deed: seam.Close, File: side.file})
-	case sideShut, sideOther:
+	case sideOther:
 	}
 }
 
@@ -326,6 +316,12 @@ func (l *Log) indexWritten(side sideOp, in *seam.Wrote) {
 	}
 }
 
+// Settled says whether Closable and RewriteIndexes would find nothing. A Restored log is reopened by its owner, in turns.
+func (l *Log) Settled() bool {
+	n := len(l.segments)
+	return !l.reopened || l.remade == 0 && (n < 2 || l.segments[n-2].indexed)
+}
+
 // Closable is the oldest closed segment whose batches are all written and whose derived files are not. The owner asks
 // after each Append and each Pop, so that what it writes beside the segment is its state at exactly that offset.
 func (l *Log) Closable() (base int64, ok bool) {
@@ -344,13 +340,7 @@ func (l *Log) CloseSegment(closed int64, fx *seam.Effects, beside ...Beside) {
 	must.Be(s.closed && s.done == s.size, "L6: indexes are written when the segment is closed and every batch of it is written")
 	s.indexed = true
 	l.writeIndexes(s, fx)
-	for _, b := range beside {
-		kind := sideBeside
-		if b.Suffix == snapshotSuffix {
-			kind = sideSnapshot
-		}
-		l.derived(0, l.path(s.next, b.Suffix), b.Content, s.base, kind, fx)
-	}
+	l.putBeside(s.next, false, beside, fx)
 }
 
 func (l *Log) writeIndexes(s *segment, fx *seam.Effects) {
@@ -365,12 +355,6 @@ func (l *Log) writeIndexes(s *segment, fx *seam.Effects) {
 	s.timed, s.timeBytes = false, int64(12*len(s.index.Times))
 	s.indexFile = l.derived(s.indexFile, l.path(s.base, ".index"), s.index.EncodeOffsets(), s.base, sideIndex, fx)
 	s.timeFile = l.derived(s.timeFile, l.path(s.base, ".timeindex"), s.index.EncodeTimes(), s.base, sideTimes, fx)
-}
-
-// Beside is a small derived file written beside the segments.
-type Beside struct {
-	Suffix  string
-	Content []byte
 }
 
 // derived creates (or empties) a file and fills it. Operations of one file run in the order emitted.
@@ -391,7 +375,7 @@ func (l *Log) derived(file seam.File, path seam.Path, content []byte, base int64
 
 // Busy says whether anything of this log is under way: a folder is removed only when it is not.
 func (l *Log) Busy() bool {
-	if l.planned.Len() > 0 || len(l.side) > 0 || l.opFolder != 0 || l.opRoot != 0 || l.opAge != 0 || l.snapshot.Busy() {
+	if l.planned.Len() > 0 || len(l.side) > 0 || l.opFolder != 0 || l.opRoot != 0 || l.opAge != 0 || len(l.beside) > 0 {
 		return true
 	}
 	for i := range l.trimmed {

@@ -100,7 +100,11 @@ func (r *Recovery) trustIndex(s *segment) bool {
 func (r *Recovery) restoreProducers(first int64) int64 {
 	r.out.Producers = producer.New()
 	for _, t := range [...]*taken{&r.loaded.newest, &r.loaded.least} {
-		if t.snapshot == nil || r.out.Producers.Load(r.now, t.offset, t.snapshot) != nil {
+		if t.snapshot == nil {
+			continue
+		}
+		if r.out.Producers.Load(r.now, t.offset, t.snapshot) != nil {
+			r.noteSnapshot(t.offset, snapshotSuffix, 0)
 			continue
 		}
 		if t.window != nil && r.out.Producers.LoadWindows(t.offset, t.window) != nil {

@@ -53,40 +53,71 @@ const (
 
 func checksum(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)) }
 
-// AppendSnapshot appends the bytes of a .snapshot file. Kafka's tools and brokers read it.
-func (s *State) AppendSnapshot(dst []byte) []byte { return s.AppendSnapshotBelow(dst, 1<<63-1) }
+// everywhere is an offset that no batch reaches.
+const everywhere = 1<<63 - 1
 
-// AppendSnapshotBelow leaves out the producers whose newest batch is not below offset: a replay of the log from there on
-// finds them. Of the others it is what a snapshot taken at offset would say.
-func (s *State) AppendSnapshotBelow(dst []byte, offset int64) []byte {
+// AppendSnapshot appends the bytes of a .snapshot file. Kafka's tools and brokers read it.
+func (s *State) AppendSnapshot(dst []byte) []byte { return s.appendSnapshot(dst, everywhere) }
+
+// AppendWindows appends the bytes of the advisory file beside the snapshot taken at offset.
+func (s *State) AppendWindows(dst []byte, offset int64) []byte {
+	return s.appendWindows(dst, offset, everywhere)
+}
+
+// AppendBelow appends both files as they would have been at offset, as far as that is remembered. A producer of whom
+// no batch below offset is remembered is left out: a replay of the log from there on finds him. whole is false if it might
+// not, because all that is remembered of him lies at or above kept, and could still be lost.
+func (s *State) AppendBelow(snapshot, windows []byte, offset, kept int64) (_, _ []byte, whole bool) {
+	whole = true
+	s.committed(func(e *entry) {
+		whole = whole && (e.count == 0 || e.window[0].LastOffset < max(offset, kept))
+	})
+	return s.appendSnapshot(snapshot, offset), s.appendWindows(windows, offset, offset), whole
+}
+
+// below is how many batches of the window lie below offset. ok is false if none does, but others do not.
+func (e *entry) below(offset int64) (n int, ok bool) {
+	for n = int(e.count); n > 0 && e.window[n-1].LastOffset >= offset; {
+		n--
+	}
+	return n, n > 0 || e.count == 0
+}
+
+func (s *State) appendSnapshot(dst []byte, below int64) []byte {
 	start := len(dst)
 	dst = append(dst, 0, snapshotVersion, 0, 0, 0, 0, 0, 0, 0, 0)
 	count := uint32(0)
 	s.committed(func(e *entry) {
-		if e.count > 0 && e.window[e.count-1].LastOffset >= offset {
-			return
+		if n, ok := e.below(below); ok {
+			dst = e.appendSnapshot(dst, n, below)
+			count++
 		}
-		dst = e.appendSnapshot(dst)
-		count++
 	})
 	binary.BigEndian.PutUint32(dst[start+6:], count)
 	binary.BigEndian.PutUint32(dst[start+2:], checksum(dst[start+6:]))
 	return dst
 }
 
-func (e *entry) appendSnapshot(dst []byte) []byte {
-	last := Batch{LastSequence: none, LastOffset: none, Timestamp: none}
-	if e.count > 0 {
-		last = e.window[e.count-1]
+// appendSnapshot writes the entry as it was after n batches of its window, all below an offset.
+func (e *entry) appendSnapshot(dst []byte, n int, below int64) []byte {
+	last, timestamp, txnFirstOffset := Batch{LastSequence: none, LastOffset: none, Timestamp: none}, e.timestamp, e.txnFirstOffset
+	if n > 0 {
+		last = e.window[n-1]
+	}
+	if n < int(e.count) {
+		timestamp = last.Timestamp
+	}
+	if txnFirstOffset >= below {
+		txnFirstOffset = none
 	}
 	dst = binary.BigEndian.AppendUint64(dst, uint64(e.id))
 	dst = binary.BigEndian.AppendUint16(dst, uint16(e.epoch))
 	dst = binary.BigEndian.AppendUint32(dst, uint32(last.LastSequence))
 	dst = binary.BigEndian.AppendUint64(dst, uint64(last.LastOffset))
 	dst = binary.BigEndian.AppendUint32(dst, uint32(last.OffsetDelta))
-	dst = binary.BigEndian.AppendUint64(dst, uint64(e.timestamp))
+	dst = binary.BigEndian.AppendUint64(dst, uint64(timestamp))
 	dst = binary.BigEndian.AppendUint32(dst, uint32(e.coordinatorEpoch))
-	return binary.BigEndian.AppendUint64(dst, uint64(e.txnFirstOffset))
+	return binary.BigEndian.AppendUint64(dst, uint64(txnFirstOffset))
 }
 
 // Load fills an empty State from the bytes of the snapshot taken at offset. After an error the State is empty still.
@@ -125,8 +156,7 @@ func (e *entry) load(b []byte) {
 	}
 }
 
-// AppendWindows appends the bytes of the advisory file beside the snapshot taken at offset.
-func (s *State) AppendWindows(dst []byte, offset int64) []byte {
+func (s *State) appendWindows(dst []byte, offset, below int64) []byte {
 	start := len(dst)
 	dst = append(dst, windowsMagic...)
 	dst = append(dst, 0, windowsVersion, 0, 0, 0, 0)
@@ -134,19 +164,21 @@ func (s *State) AppendWindows(dst []byte, offset int64) []byte {
 	dst = append(dst, 0, 0, 0, 0)
 	count := uint32(0)
 	s.committed(func(e *entry) {
-		dst = e.appendWindow(dst)
-		count++
+		if n, ok := e.below(below); ok {
+			dst = e.appendWindow(dst, n)
+			count++
+		}
 	})
 	binary.BigEndian.PutUint32(dst[start+18:], count)
 	binary.BigEndian.PutUint32(dst[start+6:], checksum(dst[start+10:]))
 	return dst
 }
 
-func (e *entry) appendWindow(dst []byte) []byte {
+func (e *entry) appendWindow(dst []byte, n int) []byte {
 	dst = binary.BigEndian.AppendUint64(dst, uint64(e.id))
 	dst = binary.BigEndian.AppendUint16(dst, uint16(e.epoch))
-	dst = append(dst, e.count)
-	for _, b := range e.window[:e.count] {
+	dst = append(dst, byte(n))
+	for _, b := range e.window[:n] {
 		dst = binary.BigEndian.AppendUint32(dst, uint32(b.LastSequence))
 		dst = binary.BigEndian.AppendUint32(dst, uint32(b.OffsetDelta))
 		dst = binary.BigEndian.AppendUint64(dst, uint64(b.LastOffset))

@@ -141,7 +141,7 @@ func (r *Replica) Append(now seam.Now, ticket Ticket, data []byte, fx *seam.Effe
 func (r *Replica) append(now seam.Now, ticket Ticket, acks int16, data []byte, maxTimestamp int64, fx *seam.Effects) int64 {
 	base := r.Log.Append(now, data, r.epoch, maxTimestamp, fx)
 	r.planned.Push(parked{ticket: ticket, last: r.Log.Next() - 1, acks: acks})
-	r.closeSegments(fx)
+	r.closeSegments(always, fx)
 	return base
 }
 
@@ -155,10 +155,17 @@ func (r *Replica) repeat(ticket Ticket, acks int16, v producer.Verdict) Outcome 
 	return out
 }
 
-// Wrote takes a completion of this partition.
-func (r *Replica) Wrote(in *seam.Wrote, fx *seam.Effects) {
+// Wrote takes a completion of this partition. It closes as many segments as take has room for: if there is more to be done
+// it says so, and GoOn does it.
+func (r *Replica) Wrote(in *seam.Wrote, take func() bool, fx *seam.Effects) (more bool) {
 	r.Log.Wrote(in, fx)
-	for {
+	return r.GoOn(take, fx)
+}
+
+// GoOn hands on what became of the planned batches, as far as the end of a segment that cannot be closed in this Step: what
+// is written beside it is the producers' state at exactly that offset.
+func (r *Replica) GoOn(take func() bool, fx *seam.Effects) (more bool) {
+	for more = !r.closeSegments(take, fx); !more; {
 		base, last, fate := r.Log.Pop(fx)
 		if fate == log.UnderWay {
 			break
@@ -168,13 +175,14 @@ func (r *Replica) Wrote(in *seam.Wrote, fx *seam.Effects) {
 		r.Freed = append(r.Freed, waiter.ticket)
 		if fate == log.Written {
 			r.taken(waiter)
-			r.closeSegments(fx)
+			more = !r.closeSegments(take, fx)
 		} else {
 			r.lost(waiter, base)
 		}
 	}
 	r.advance()
 	r.wakeRepeats()
+	return more
 }
 
 // taken: the batch is in the page cache.
@@ -207,13 +215,23 @@ func (r *Replica) lost(waiter parked, base int64) {
 	r.repeats = kept
 }
 
-// closeSegments writes indexes and the producers' snapshot of each segment that is whole now.
-func (r *Replica) closeSegments(fx *seam.Effects) {
+// closeSegments writes indexes and the producers' snapshot of each segment that is whole now, and says whether there was
+// room for all of them.
+func (r *Replica) closeSegments(take func() bool, fx *seam.Effects) (done bool) {
+	return r.Log.Settled() || r.closeFull(take, fx)
+}
+
+func (r *Replica) closeFull(take func() bool, fx *seam.Effects) (done bool) {
 	r.Log.RewriteIndexes(fx)
-	for base, ok := r.Log.Closable(); ok; base, ok = r.Log.Closable() {
+	base, ok := r.Log.Closable()
+	for ; ok && take(); base, ok = r.Log.Closable() {
 		r.Log.CloseSegment(base, fx, r.Snapshot()...)
 	}
+	return !ok
 }
+
+// always has room: one batch, or one look of retention, ends one segment.
+func always() bool { return true }
 
 // Snapshot is the producers' state as files beside the segments.
 func (r *Replica) Snapshot() []log.Beside {
@@ -223,11 +241,15 @@ func (r *Replica) Snapshot() []log.Beside {
 	}
 }
 
-// Synced takes a Sync's completion of this partition.
-func (r *Replica) Synced(in *seam.Synced) {
+// Synced takes a Sync's completion of this partition, and says whether it is one that EmitSyncs has counted.
+func (r *Replica) Synced(in *seam.Synced, fx *seam.Effects) (counted bool) {
+	if r.Log.SnapshotSynced(in, fx) {
+		return false
+	}
 	r.Log.Synced(in)
 	r.advance()
 	r.wakeRepeats()
+	return true
 }
 
 // closedSyncDelay is how long a closed segment of a page-cache topic waits for its Sync. By then the kernel has written
@@ -339,17 +361,38 @@ func (r *Replica) Abandon(code wire.Code) {
 // Expire is where the log may begin by its retention (see Log.Expire).
 func (r *Replica) Expire(now seam.Now, keep log.Retention, fx *seam.Effects) (start int64, pending bool) {
 	start, pending = r.Log.Expire(now, keep, r.high.Offset, fx)
-	r.closeSegments(fx)
+	r.closeSegments(always, fx)
 	return start, pending
 }
 
 // Unlink removes what lies below the log's start (see Log.Unlink).
 func (r *Replica) Unlink(take func() bool, lent func(seam.File) bool, fx *seam.Effects) {
-	if base, missing := r.Log.Unsnapped(); missing && take() {
-		r.Log.WriteSnapshot(base, r.Producers.AppendSnapshotBelow(nil, base), fx)
+	if base, missing, _ := r.Log.Unsnapped(r.Log.Start()); missing && take() {
+		r.writeSnapshot(base, fx)
 	}
 	if r.Log.Trimmed() {
 		r.Log.Unlink(take, lent, fx)
+	}
+}
+
+// Remember says whether the snapshot is on the disk without which the broker, started again over a log that begins at start,
+// would not know those whose batches lie below. If it is missing it is written.
+func (r *Replica) Remember(start int64, fx *seam.Effects) bool {
+	base, missing, underWay := r.Log.Unsnapped(start)
+	if missing {
+		r.writeSnapshot(base, fx)
+	}
+	return !missing && !underWay
+}
+
+// writeSnapshot writes the snapshot that is missing, as soon as what it leaves to the log is safe there.
+func (r *Replica) writeSnapshot(base int64, fx *seam.Effects) {
+	kept := r.Log.End().Offset
+	if r.Durable() {
+		kept = r.Log.Durable().Offset
+	}
+	if snapshot, windows, whole := r.Producers.AppendBelow(nil, nil, base, kept); whole {
+		r.Log.WriteSnapshot(base, fx, log.Beside{Suffix: ".snapshot", Content: snapshot}, log.Beside{Suffix: ".window", Content: windows})
 	}
 }
 

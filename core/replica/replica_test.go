@@ -21,7 +21,7 @@ func leader(flush int64) (*replica.Replica, *seam.Effects) {
 	l.Create(seam.Now{}, fx)
 	r := replica.New(l, producer.New(), flush)
 	r.BecomeLeader(0)
-	r.Wrote(&seam.Wrote{Op: fx.Files[0].Op}, fx)
+	r.Wrote(&seam.Wrote{Op: fx.Files[0].Op}, always, fx)
 	fx.Reset()
 	return r, fx
 }
@@ -47,7 +47,7 @@ func syncAll(r *replica.Replica, fx *seam.Effects) {
 		fx.Reset()
 		r.EmitSyncs(0, fx)
 		for _, s := range fx.Syncs {
-			r.Synced(&seam.Synced{Op: s.Op})
+			r.Synced(&seam.Synced{Op: s.Op}, fx)
 		}
 	}
 }
@@ -59,7 +59,7 @@ func TestDuplicateWaitsWithItsOriginal(t *testing.T) {
 	again := produce(r, fx, 2, -1, 0)
 	require.True(t, again.Waits && !again.Writes)
 	require.True(t, produce(r, fx, 3, 1, 0).Waits)
-	r.Wrote(&seam.Wrote{Op: fx.Writes[0].Op, Bytes: int64(len(fx.Writes[0].Data))}, fx)
+	r.Wrote(&seam.Wrote{Op: fx.Writes[0].Op, Bytes: int64(len(fx.Writes[0].Data))}, always, fx)
 	require.Equal(t, []replica.Done{{Ticket: replica.Ticket{Request: 3}}}, done(r), "acks=1: the page cache is enough")
 	syncAll(r, fx)
 	require.Equal(t, []replica.Done{{Ticket: replica.Ticket{Request: 1}}, {Ticket: replica.Ticket{Request: 2}}}, done(r))
@@ -68,10 +68,10 @@ func TestDuplicateWaitsWithItsOriginal(t *testing.T) {
 	produce(r, fx, 4, 1, 1)
 	produce(r, fx, 5, -1, 1)
 	produce(r, fx, 6, 1, 2)
-	r.Wrote(&seam.Wrote{Op: fx.Writes[0].Op, Bytes: 3, Fault: seam.NoSpace}, fx)
+	r.Wrote(&seam.Wrote{Op: fx.Writes[0].Op, Bytes: 3, Fault: seam.NoSpace}, always, fx)
 	require.Equal(t, wire.KafkaStorageError, produce(r, fx, 7, 1, 3).Code)
 	require.Empty(t, done(r), "the batch behind may still be under way")
-	r.Wrote(&seam.Wrote{Op: fx.Writes[1].Op, Fault: seam.Planned}, fx)
+	r.Wrote(&seam.Wrote{Op: fx.Writes[1].Op, Fault: seam.Planned}, always, fx)
 	require.Len(t, done(r), 3)
 	require.Equal(t, int64(1), r.Log.Next())
 }
@@ -82,7 +82,7 @@ func TestAbandon(t *testing.T) {
 	produce(r, fx, 2, -1, 0)
 	r.Abandon(wire.NotLeaderOrFollower)
 	require.Len(t, done(r), 2)
-	r.Wrote(&seam.Wrote{Op: fx.Writes[0].Op, Bytes: int64(len(fx.Writes[0].Data))}, fx)
+	r.Wrote(&seam.Wrote{Op: fx.Writes[0].Op, Bytes: int64(len(fx.Writes[0].Data))}, always, fx)
 	require.Len(t, r.Freed, 1, "the bytes are in use until the write has come back")
 	require.Empty(t, done(r))
 }
@@ -92,7 +92,7 @@ func TestHighWatermark(t *testing.T) {
 	for _, flush := range []int64{1, 1 << 62} {
 		r, fx := leader(flush)
 		produce(r, fx, 1, -1, 0)
-		r.Wrote(&seam.Wrote{Op: fx.Writes[0].Op, Bytes: int64(len(fx.Writes[0].Data))}, fx)
+		r.Wrote(&seam.Wrote{Op: fx.Writes[0].Op, Bytes: int64(len(fx.Writes[0].Data))}, always, fx)
 		require.Equal(t, flush > 1, r.High().Offset == 1)
 		syncAll(r, fx)
 		require.Equal(t, int64(1), r.High().Offset)
@@ -133,12 +133,14 @@ func stepper() func() {
 		fx.Reset()
 		r.Produce(seam.Now{}, replica.Ticket{Request: 1}, -1, data, &facts, fx)
 		wrote.Op = fx.Writes[0].Op
-		r.Wrote(wrote, fx)
+		r.Wrote(wrote, always, fx)
 		r.EmitSyncs(0, fx)
 		for i := range fx.Syncs {
 			synced.Op = fx.Syncs[i].Op
-			r.Synced(synced)
+			r.Synced(synced, fx)
 		}
 		r.Freed, r.Done = r.Freed[:0], r.Done[:0]
 	}
 }
+
+func always() bool { return true }

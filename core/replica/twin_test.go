@@ -186,7 +186,7 @@ func newPair(t *rapid.T) *pair {
 	l.Create(seam.Now{}, &p.fx)
 	p.replica = replica.New(l, producer.New(), p.w.flush)
 	p.replica.BecomeLeader(0)
-	p.replica.Wrote(&seam.Wrote{Op: p.fx.Files[0].Op}, &p.fx)
+	p.replica.Wrote(&seam.Wrote{Op: p.fx.Files[0].Op}, always, &p.fx)
 	p.fx.Reset()
 	return p
 }
@@ -321,7 +321,7 @@ func (p *pair) wrote() {
 			p.w.broken = p.w.broken || p.failing
 		}
 	}
-	p.replica.Wrote(in, &p.fx)
+	p.replica.Wrote(in, always, &p.fx)
 }
 
 // cut lets the repair come to its end.
@@ -333,7 +333,7 @@ func (p *pair) cut() {
 	p.cuts = p.cuts[1:]
 	require.Equal(p.t, seam.Truncate, x.Deed)
 	p.failing, p.w.broken, p.w.repair, p.w.cut, p.w.cutting = false, false, false, true, false
-	p.replica.Wrote(&seam.Wrote{Op: x.Op}, &p.fx)
+	p.replica.Wrote(&seam.Wrote{Op: x.Op}, always, &p.fx)
 }
 
 func (p *pair) emitSyncs() {
@@ -367,7 +367,7 @@ func (p *pair) synced() {
 		p.w.covered, p.w.syncing = max(p.w.covered, p.w.syncing), -1
 		p.w.cut = p.w.cut && !p.w.cutting
 	}
-	p.replica.Synced(&seam.Synced{Op: x.Op})
+	p.replica.Synced(&seam.Synced{Op: x.Op}, &p.fx)
 }
 
 // abandon: everybody is told, and the bytes are free when their writes have come back.

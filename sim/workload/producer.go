@@ -203,7 +203,7 @@ func (p *producer) sendSome(now seam.Mono, fx *seam.Effects) bool {
 		b.inFlight, l.inFlight = true, l.inFlight+1
 		b.append.Attempts++
 		b.sentIn = p.run.World.Node.Life
-		b.early = b.early || !l.known || p.forgotten(l)
+		b.early = b.early || !l.known
 		b.append.LastCall = now
 		sent, batches = append(sent, l), append(batches, b)
 	}
@@ -382,13 +382,6 @@ func (p *producer) onMisnumbered(l *lane, b *parcel, code int16) {
 	run.result.Excuses++
 	p.giveUp(l, b)
 	p.startOver()
-}
-
-// forgotten says whether the broker may not know the producer any more. Where records are deleted a power cut may take
-// what was known of those who sent them: their snapshot is not synced. A batch sent again is then taken for a new one,
-// and the next one does not follow it.
-func (p *producer) forgotten(l *lane) bool {
-	return p.run.plan.prunes(l.partition.Topic) && p.run.World.Counts[world.PowerLost] > 0
 }
 
 func (p *producer) giveUp(l *lane, b *parcel) {

@@ -126,11 +126,6 @@ func Do(tape *world.Tape, broker Broker, options Options) *Result {
 	set(&r.World.Patience, seam.Mono(r.plan.PatienceMillis)*seam.Millisecond)
 	if r.plan.StepItems > 0 {
 		r.World.StepEffects = effectsPerItem*r.plan.StepItems + effectsAnyway
-		if r.plan.SegmentBytes > 0 && r.plan.SegmentBytes <= 1000 {
-			r.World.StepEffects += effectsRolling
-		} else {
-			r.World.ClosingEffects = effectsRolling // an alteration may make them small
-		}
 	}
 	r.facts = &check.Facts{Durable: map[string]bool{}, Deleted: map[string]bool{}, Rotted: map[check.Partition]bool{}, Promised: map[string][]check.Span{}, Logs: map[check.Partition]check.Log{}, Keeps: map[string]check.Keep{}}
 	for _, topic := range r.plan.Durable {
@@ -153,12 +148,10 @@ func Do(tape *world.Tape, broker Broker, options Options) *Result {
 	return r.finish()
 }
 
-// A Step's bound: closing a log takes ten effects, and some are asked for whatever there is to do. The one Wrote that all
-// writes under way of a partition waited for closes as many segments as they filled.
+// A Step's bound: closing a log takes ten effects, and some are asked for whatever there is to do.
 const (
 	effectsPerItem = 10
 	effectsAnyway  = 60
-	effectsRolling = 240
 )
 
 // observe listens to what the world does to the node.

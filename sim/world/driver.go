@@ -2,7 +2,6 @@ package world
 
 import (
 	"hash/maphash"
-	"path"
 	"slices"
 
 	"rookery/core/seam"
@@ -64,18 +63,6 @@ var hashSeed = maphash.MakeSeed()
 // hashOf tells whether bytes were changed; it says nothing from one process to the next.
 func hashOf(b []byte) uint64 { return maphash.Bytes(hashSeed, b) }
 
-// closing is how many effects make the files beside closed segments: one Wrote, which all writes under way behind it
-// waited for, closes as many segments as those filled, and the producers' snapshot of each has to be of that very offset.
-func closing(fx *seam.Effects) (effects int) {
-	for i := range fx.Files {
-		switch path.Ext(fx.Files[i].Path.Name) {
-		case ".index", ".timeindex", ".snapshot", ".window":
-			effects += 2 // it is made, and written
-		}
-	}
-	return effects
-}
-
 // perform carries out what the last Step asked for. When this is where the process dies, only some of it happens.
 func (a *actor) perform() {
 	w := a.world
@@ -85,9 +72,6 @@ func (a *actor) perform() {
 	bound := 20_000
 	if w.StepEffects > 0 && a.node != nil && a.address.Kind == seam.ToBroker {
 		bound = w.StepEffects
-	}
-	if total >= bound {
-		bound += min(closing(fx), w.ClosingEffects)
 	}
 	if !w.holds(total < bound, check.Bounded) {
 		w.broken(check.Bounded, "%s asked for %d things in one Step", a.name, total)

@@ -26,8 +26,6 @@ type World struct {
 	Patience seam.Mono
 	// StepEffects is how many effects one Step of a Broker may ask for; 0: a great many.
 	StepEffects int
-	// ClosingEffects is how many more if they close segments.
-	ClosingEffects int
 	// Forgiving answers NotFound to effects on files that are not open, as the drivers do, instead of ending the run.
 	Forgiving bool
 	// Watch is called after each Step of a Broker; nil: the V laws are not evaluated.
