@@ -8,8 +8,8 @@ import (
 )
 
 // OffsetEntry of a .index file, 8 bytes big-endian: the last offset of a batch, relative to the segment's base, and
-// where the batch begins.
-type OffsetEntry struct{ Relative, Position int32 }
+// where the batch begins. In memory it says how long the batch is too, if that is known.
+type OffsetEntry struct{ Relative, Position, size int32 }
 
 // TimeEntry of a .timeindex file, 12 bytes big-endian: the largest timestamp so far, and the last offset of the batch
 // that has it, relative to the segment's base.
@@ -30,12 +30,12 @@ type Index struct {
 }
 
 // Add takes a batch into account.
-func (x *Index) Add(base, last, position, maxTimestamp int64, interval int32) {
+func (x *Index) Add(base, last, position, size, maxTimestamp int64, interval int32) {
 	if maxTimestamp > x.largest() {
 		x.MaxTimestamp, x.MaxLast, x.dated = maxTimestamp, last, true
 	}
 	if position-x.entryAt > int64(interval) {
-		x.Offsets = append(x.Offsets, OffsetEntry{int32(last - base), int32(position)})
+		x.Offsets = append(x.Offsets, OffsetEntry{int32(last - base), int32(position), int32(size)})
 		x.addTime(base)
 		x.entryAt = position
 	}
@@ -100,18 +100,56 @@ func (x *Index) resume(base, limit int64) bool {
 	return true
 }
 
+// exact is the entry of the very batch that holds relative, or of the first behind it, where that needs no look at the
+// batches: its last offset is relative, or the entry before it ends below relative and the two batches touch.
+func (x *Index) exact(relative int64) (OffsetEntry, bool) {
+	i := x.search(relative)
+	if i == 0 {
+		return OffsetEntry{}, false
+	}
+	e := x.Offsets[i-1]
+	if int64(e.Relative) < relative {
+		if i == len(x.Offsets) || e.size == 0 || e.Position+e.size != x.Offsets[i].Position {
+			return OffsetEntry{}, false
+		}
+		e = x.Offsets[i]
+	}
+	return e, e.size > 0
+}
+
 // floor is the last entry not above relative: the batch sought is that one or lies behind it.
 func (x *Index) floor(relative int64) (OffsetEntry, bool) {
+	i := x.search(relative)
+	if i == 0 {
+		return OffsetEntry{}, false
+	}
+	return x.Offsets[i-1], true
+}
+
+// straddler is where the batch begins that has bytes on both sides of position, if the index knows that there is one.
+func (x *Index) straddler(position int64) (begin int64, ok bool) {
+	i, _ := slices.BinarySearchFunc(x.Offsets, position, func(e OffsetEntry, p int64) int {
+		if int64(e.Position) < p {
+			return -1
+		}
+		return 1
+	})
+	if i == 0 {
+		return 0, false
+	}
+	e := x.Offsets[i-1]
+	return int64(e.Position), int64(e.Position)+int64(e.size) > position
+}
+
+// search is how many entries are not above relative.
+func (x *Index) search(relative int64) int {
 	i, _ := slices.BinarySearchFunc(x.Offsets, relative, func(e OffsetEntry, r int64) int {
 		if int64(e.Relative) <= r {
 			return -1
 		}
 		return 1
 	})
-	if i == 0 {
-		return OffsetEntry{}, false
-	}
-	return x.Offsets[i-1], true
+	return i
 }
 
 // EncodeOffsets is the content of a .index file.
@@ -139,10 +177,10 @@ func ParseOffsets(data []byte, size int64) (entries []OffsetEntry, ok bool) {
 	if len(data)%8 != 0 {
 		return nil, false
 	}
-	last := OffsetEntry{-1, -1}
+	last := OffsetEntry{-1, -1, 0}
 	entries = make([]OffsetEntry, 0, len(data)/8)
 	for ; len(data) > 0; data = data[8:] {
-		e := OffsetEntry{int32(binary.BigEndian.Uint32(data)), int32(binary.BigEndian.Uint32(data[4:]))}
+		e := OffsetEntry{int32(binary.BigEndian.Uint32(data)), int32(binary.BigEndian.Uint32(data[4:])), 0}
 		if e.Relative <= last.Relative || e.Position <= last.Position || int64(e.Position) >= size {
 			return nil, false
 		}

@@ -267,7 +267,7 @@ func (l *Log) Append(now seam.Now, data []byte, epoch int32, maxTimestamp int64,
 	p := l.planned.Add()
 	p.base, p.last, p.op, p.segment, p.at, p.size = base, last, op, s.base, s.size, int32(len(data))
 	s.index.mark(&p.before)
-	s.index.Add(s.base, last, s.size, maxTimestamp, l.Config.IndexIntervalBytes)
+	s.index.Add(s.base, last, s.size, int64(len(data)), maxTimestamp, l.Config.IndexIntervalBytes)
 	if s.size == 0 {
 		s.firstTime = maxTimestamp
 	}

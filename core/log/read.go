@@ -45,6 +45,9 @@ func (r *recent) truncate(next int64) {
 
 // find is the place of the batch that holds offset, if it is among the newest.
 func (r *recent) find(offset int64) (place, bool) {
+	if r.n == 0 || r.nth(r.n-1).base > offset {
+		return place{}, false
+	}
 	for i := range r.n {
 		if p := r.nth(i); p.base <= offset {
 			return *p, true
@@ -135,8 +138,13 @@ func (l *Log) enter(c Cursor, i int) (Cursor, Next, Want) {
 	return l.begin(c, s)
 }
 
-// begin starts the walk at the index entry before the offset, or at the segment's start.
+// begin needs no walk if the index knows the batch, and starts it at the entry before the offset or at the segment's start
+// if not.
 func (l *Log) begin(c Cursor, s *segment) (Cursor, Next, Want) {
+	if e, ok := s.index.exact(c.Offset - s.base); ok {
+		c.at, c.size = int64(e.Position), e.size
+		return c, Found, Want{}
+	}
 	c.at, c.entryAt, c.entry = 0, 0, -1
 	if e, ok := s.index.floor(c.Offset - s.base); ok {
 		c.at, c.entryAt, c.entry = int64(e.Position), int64(e.Position), s.base+int64(e.Relative)
@@ -280,7 +288,7 @@ func (l *Log) see(s *segment, view batch.View, at int64) {
 	if !s.suspect || at != s.seen {
 		return
 	}
-	s.index.Add(s.base, view.LastOffset(), at, view.MaxTimestamp(), l.Config.IndexIntervalBytes)
+	s.index.Add(s.base, view.LastOffset(), at, view.Size(), view.MaxTimestamp(), l.Config.IndexIntervalBytes)
 	if s.seen += view.Size(); s.seen == s.done {
 		s.suspect, s.rebuilt, s.ageless = false, true, false
 		l.remade++
@@ -288,7 +296,9 @@ func (l *Log) see(s *segment, view batch.View, at int64) {
 }
 
 // Plan is the Range from the batch found up to limit: at most max bytes, but the first batch whole if whole is set
-// (KIP-74). A Range may end inside a batch, never behind limit. Empty when limit lies before the batch's end.
+// (KIP-74). A batch that max would cut is left out if the index knows it, for no reader has a use for half of it: of larger
+// batches whole ones are sent. A Range may end inside a small one, never behind limit. Empty when limit lies before the
+// batch's end.
 func (l *Log) Plan(c Cursor, limit Mark, max int64, whole bool) (seam.Range, bool) {
 	i := l.segmentOf(c.segment)
 	if len(l.segments) == 0 || l.segments[i].base != c.segment {
@@ -312,7 +322,13 @@ func (l *Log) Plan(c Cursor, limit Mark, max int64, whole bool) (seam.Range, boo
 		max = int64(c.size)
 	}
 	const rangeMax = 1<<31 - 1
-	return seam.Range{File: s.file, At: c.at, Len: int32(min(upTo-c.at, max, rangeMax))}, true
+	length := min(upTo-c.at, max, rangeMax)
+	if c.at+length < upTo {
+		if begin, cuts := s.index.straddler(c.at + length); cuts && begin > c.at {
+			length = begin - c.at
+		}
+	}
+	return seam.Range{File: s.file, At: c.at, Len: int32(length)}, true
 }
 
 // Reaches says whether a Range of Plan ends at limit: nothing more could be read.

@@ -278,7 +278,7 @@ func (r *Recovery) lacksEpoch(view batch.View) bool {
 
 func (r *Recovery) accept(s *segment, view batch.View) {
 	last := view.LastOffset()
-	s.index.Add(s.base, last, r.at, view.MaxTimestamp(), r.request.Config.IndexIntervalBytes)
+	s.index.Add(s.base, last, r.at, view.Size(), view.MaxTimestamp(), r.request.Config.IndexIntervalBytes)
 	if r.at == 0 {
 		s.firstTime = view.MaxTimestamp()
 	}
