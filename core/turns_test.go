@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"rookery/core/ordered"
 	"rookery/core/seam"
 )
 
@@ -113,4 +114,17 @@ func TestStepIsBounded(t *testing.T) {
 			t.Logf("%d items a Step, %d partitions: %s: %d effects", of.stepItems, of.partitions, what, n)
 		}
 	}
+}
+
+// What came while the broker opened may still wait for its turn when the start is over: the start asks for no more Steps.
+func TestAStartThatIsOverAsksForNothing(t *testing.T) {
+	b := newBench(t).broker
+	b.phase, b.boot.more = phaseOpening, true
+	var fx seam.Effects
+	fx.Reset()
+	now := seam.Now{Mono: 1 << 40}
+	b.ready(now, &fx)
+	b.turns.later = ordered.Ring[turn]{}
+	b.alarm(now, &fx)
+	require.Greater(t, fx.Alarm, now.Mono)
 }
