@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"rookery/core/ordered"
 	"rookery/core/seam"
 )
 
@@ -158,4 +159,17 @@ func TestFullSegmentsAreClosedInTurns(t *testing.T) {
 		}
 	}
 	require.Equal(t, batches-1, snapshots)
+}
+
+// What came while the broker opened may still wait for its turn when the start is over: the start asks for no more Steps.
+func TestAStartThatIsOverAsksForNothing(t *testing.T) {
+	b := newBench(t).broker
+	b.phase, b.boot.more = phaseOpening, true
+	var fx seam.Effects
+	fx.Reset()
+	now := seam.Now{Mono: 1 << 40}
+	b.ready(now, &fx)
+	b.turns.later = ordered.Ring[turn]{}
+	b.alarm(now, &fx)
+	require.Greater(t, fx.Alarm, now.Mono)
 }

@@ -39,18 +39,6 @@ type OutOfRange struct {
 	From         int64
 }
 
-// Search is a ListOffsets by time, or for the largest time.
-type Search struct {
-	Partition    Partition
-	Call, Return seam.Mono
-	Time         int64 // asked for; LargestTime
-	Offset       int64 // found; -1: none
-	Found        int64 // its time
-}
-
-// LargestTime asks for the first record that has the largest time.
-const LargestTime = -3
-
 // Keep is the retention of a topic, below 0: without bound.
 type Keep struct{ Bytes, Millis int64 }
 
@@ -92,7 +80,6 @@ func (j *judge) begins() {
 	}
 	j.ranges()
 	j.reasons()
-	j.searches()
 }
 
 func (j *judge) said() (said []*Begin) {
@@ -157,50 +144,4 @@ func (j *judge) reasons() {
 		j.require(j.start <= asked || j.log.Bytes >= keep.Bytes, StartHasReason,
 			"it begins at %d, nobody asked for more than %d, and %d bytes of %d are left", j.start, asked, j.log.Bytes, keep.Bytes)
 	}
-}
-
-// searches by time find the first record that there is. What was deleted since cannot be looked at any more.
-func (j *judge) searches() {
-	for _, s := range j.h.Searches {
-		if s.Partition != j.partition || !j.durable {
-			continue
-		}
-		asked := s.Time
-		if s.Time == LargestTime {
-			asked = s.Found
-		}
-		for i := range j.log.Entries {
-			e := &j.log.Entries[i]
-			switch {
-			case e.Offset < j.start:
-			case e.Offset == s.Offset:
-				if !j.require(e.Time == s.Found && e.Time >= asked, SearchFindsFirst, "%d was found for time %d, with %d; it has %d", e.Offset, s.Time, s.Found, e.Time) {
-					return
-				}
-			case e.Offset < s.Offset && !j.require(e.Time < asked, SearchFindsFirst, "%d was found for time %d at %v, and %d before it has %d", s.Offset, s.Time, s.Call, e.Offset, e.Time):
-				return
-			}
-		}
-		if s.Offset < 0 && s.Time != LargestTime && !j.nothingMissed(s) {
-			return
-		}
-	}
-}
-
-// nothingMissed: what was acknowledged before the search began would have been found.
-func (j *judge) nothingMissed(s *Search) bool {
-	times := map[int64]int64{}
-	for i := range j.log.Entries {
-		if e := &j.log.Entries[i]; e.Offset >= j.start {
-			times[e.Offset] = e.Time
-		}
-	}
-	for _, a := range j.sent {
-		due, _ := j.promised(a)
-		time, there := times[a.Base]
-		if due && a.Acks == -1 && a.Base >= 0 && a.Return < s.Call && there && !j.require(time < s.Time, SearchFindsFirst, "nothing was found for time %d at %v, and %d has %d", s.Time, s.Call, a.Base, time) {
-			return false
-		}
-	}
-	return true
 }

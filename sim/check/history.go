@@ -50,16 +50,6 @@ type Read struct {
 	Listed        bool // a ListOffsets
 }
 
-// Find is an answer to a ListOffsets that asked for a time.
-type Find struct {
-	Client       int
-	Partition    Partition
-	Call, Return seam.Mono
-	Asked        int64 // below zero: the largest there is
-	Offset       int64 // -1: none
-	Time         int64
-}
-
 // Admin is a create, a delete or a lookup of a topic.
 type Admin struct {
 	Client       int
@@ -89,7 +79,6 @@ type ProducerID struct {
 type History struct {
 	Appends []*Append
 	Reads   []*Read
-	Finds   []*Find
 	Admins  []*Admin
 	IDs     []*ProducerID
 

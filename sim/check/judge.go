@@ -8,8 +8,7 @@ import (
 	"rookery/core/seam"
 )
 
-// Judge is the end check: it holds the history against the logs that are there. Every pass is one sort and one walk, but
-// for searches by time, each of which looks at every record of its log (S5).
+// Judge is the end check: it holds the history against the logs that are there. Every pass is one sort and one walk.
 func Judge(h *History, f *Facts, laws *Counts) error {
 	j := judge{h: h, f: f, laws: laws}
 	for _, p := range j.partitions() {
@@ -17,7 +16,7 @@ func Judge(h *History, f *Facts, laws *Counts) error {
 			continue // a bit of it turned where nobody looks again: nothing is promised any more
 		}
 		j.begin(p)
-		for _, pass := range []func(){j.logItself, j.appends, j.order, j.reads, j.finds, j.watermarks, j.begins} {
+		for _, pass := range []func(){j.logItself, j.appends, j.order, j.reads, j.watermarks, j.begins, j.searches} {
 			if pass(); j.failure != nil {
 				return j.failure
 			}
@@ -39,10 +38,10 @@ type judge struct {
 	log       Log
 	start     int64             // where the log begins
 	floors    []floor           // of what was said about that
+	marks     []floor           // of high watermarks, by the time at which they were known
 	at        map[Value][]int64 // where each value is
 	sent      []*Append
 	seen      []*Read
-	found     []*Find // by rising Call
 }
 
 func (j *judge) require(holds bool, law Law, format string, args ...any) bool {
@@ -78,7 +77,7 @@ func (j *judge) begin(p Partition) {
 		e := &j.log.Entries[i]
 		j.at[e.Value] = append(j.at[e.Value], e.Offset)
 	}
-	j.sent, j.seen, j.found = nil, nil, nil
+	j.sent, j.seen = nil, nil
 	for _, a := range j.h.Appends {
 		if a.Partition == p {
 			j.sent = append(j.sent, a)
@@ -89,12 +88,7 @@ func (j *judge) begin(p Partition) {
 			j.seen = append(j.seen, r)
 		}
 	}
-	for _, f := range j.h.Finds {
-		if f.Partition == p {
-			j.found = append(j.found, f)
-		}
-	}
-	slices.SortStableFunc(j.found, func(a, b *Find) int { return cmp.Compare(a.Call, b.Call) })
+	j.mark()
 }
 
 // logItself checks what a log is by itself: dense (ReadLog has seen to the batches), and of clients' values only.
@@ -225,9 +219,10 @@ func (j *judge) realTime() {
 	}
 }
 
-// binding says whether what a reader saw binds for ever: in durable mode always, else if no page cache was lost since.
-func (j *judge) binding(r *Read) bool {
-	return !j.deleted && (j.durable || r.Call > j.f.lastLoss())
+// binding says whether what a reader saw who asked then binds for ever: in durable mode always, else if no page cache
+// was lost since.
+func (j *judge) binding(called seam.Mono) bool {
+	return !j.deleted && (j.durable || called > j.f.lastLoss())
 }
 
 func (j *judge) reads() {
@@ -243,7 +238,7 @@ func (j *judge) reads() {
 			if !j.holds(e.Offset < r.HighWatermark, ReadsAreSlices) && !j.broken(ReadsAreSlices, "a read brought %d, the high watermark was %d", e.Offset, r.HighWatermark) {
 				return
 			}
-			if !j.binding(r) || e.Offset < j.log.Start {
+			if !j.binding(r.Call) || e.Offset < j.log.Start {
 				continue
 			}
 			before, any := consumed[e.Offset]
@@ -259,10 +254,26 @@ func (j *judge) reads() {
 				return
 			}
 		}
-		if j.binding(r) && !j.holds(r.HighWatermark <= j.log.End, NothingTakenBack) && !j.broken(NothingTakenBack, "the high watermark was shown as %d at %v; the log ends at %d", r.HighWatermark, r.Return, j.log.End) {
+		if j.binding(r.Call) && !j.holds(r.HighWatermark <= j.log.End, NothingTakenBack) && !j.broken(NothingTakenBack, "the high watermark was shown as %d at %v; the log ends at %d", r.HighWatermark, r.Return, j.log.End) {
 			return
 		}
 	}
+}
+
+// mark gathers what was known of the high watermark, and when.
+func (j *judge) mark() {
+	j.marks = nil
+	for _, r := range j.seen {
+		if j.binding(r.Call) {
+			j.marks = append(j.marks, floor{r.Call, r.Return, r.HighWatermark, nil})
+		}
+	}
+	for _, a := range j.sent {
+		if due, _ := j.promised(a); due && a.Acks == -1 && a.Base >= 0 {
+			j.marks = append(j.marks, floor{a.LastCall, a.Return, a.Base + int64(a.Count), a})
+		}
+	}
+	slices.SortStableFunc(j.marks, func(a, b floor) int { return cmp.Compare(a.at, b.at) })
 }
 
 // watermarks checks what a later reader must be shown.
@@ -270,18 +281,7 @@ func (j *judge) watermarks() {
 	if j.deleted {
 		return
 	}
-	var floors []floor
-	for _, r := range j.seen {
-		if j.binding(r) {
-			floors = append(floors, floor{r.Call, r.Return, r.HighWatermark, nil})
-		}
-	}
-	for _, a := range j.sent {
-		if due, _ := j.promised(a); due && a.Acks == -1 && a.Base >= 0 {
-			floors = append(floors, floor{a.LastCall, a.Return, a.Base + int64(a.Count), a})
-		}
-	}
-	slices.SortStableFunc(floors, func(a, b floor) int { return cmp.Compare(a.at, b.at) })
+	floors := j.marks
 	listed := &showing{since: -1}
 	for _, r := range slices.SortedStableFunc(slices.Values(j.seen), func(a, b *Read) int { return cmp.Compare(a.Call, b.Call) }) {
 		listed.rise(floors, r.Call)
@@ -330,44 +330,4 @@ func (s *showing) rise(floors []floor, until seam.Mono) {
 func first(floors []floor, at seam.Mono) int {
 	i, _ := slices.BinarySearchFunc(floors, at, func(f floor, at seam.Mono) int { return cmp.Compare(f.at, at) })
 	return i
-}
-
-// finds checks what was found by its time: the first record that fits, of those that were there.
-func (j *judge) finds() {
-	if j.deleted || j.start > 0 { // S5 judges searches of a log whose beginning moves
-		return
-	}
-	newest := []int64{-1} // of the records before each
-	for _, e := range j.log.Entries {
-		newest = append(newest, max(newest[len(newest)-1], e.Time))
-	}
-	shown, high, next := slices.SortedStableFunc(slices.Values(j.seen), func(a, b *Read) int { return cmp.Compare(a.Return, b.Return) }), int64(0), 0
-	for _, f := range j.found {
-		for ; next < len(shown) && shown[next].Return < f.Call; next++ {
-			if j.binding(shown[next]) {
-				high = max(high, shown[next].HighWatermark)
-			}
-		}
-		if !j.binding(&Read{Call: f.Call}) {
-			continue
-		}
-		least, until := f.Asked, f.Offset
-		if f.Offset < 0 {
-			until = high
-		} else {
-			if !j.require(f.Offset < j.log.End, NothingTakenBack, "offset %d was found at %v; the log ends at %d", f.Offset, f.Return, j.log.End) {
-				return
-			}
-			at := j.log.Entries[f.Offset-j.log.Start].Time
-			if !j.require(at == f.Time && at >= f.Asked, ReadsAreSlices, "time %d was asked for at %v, and found as %d at %d, which has %d", f.Asked, f.Call, f.Time, f.Offset, at) {
-				return
-			}
-			if f.Asked < 0 {
-				least = f.Time
-			}
-		}
-		if before := newest[max(0, until-j.log.Start)]; until > 0 && !j.require(before < least, ReadsAreSlices, "time %d was asked for at %v, and found at %d; a record before has %d", f.Asked, f.Call, f.Offset, before) {
-			return
-		}
-	}
 }

@@ -17,7 +17,7 @@ import (
 // woken before its longest pause is over. Whatever else it waits for it would wait for until the time of what it owes
 // is up.
 type deputy struct {
-	*client.Client
+	seam.Machine
 	run   *Run
 	name  string
 	quiet bool      // its produces have no answer (acks=0)
@@ -41,7 +41,7 @@ type letter struct {
 }
 
 func newDeputy(run *Run, name string, config client.Config) *deputy {
-	return &deputy{Client: client.New(config), run: run, name: name, quiet: config.Acks == client.AcksNone,
+	return &deputy{Machine: client.New(config), run: run, name: name, quiet: config.Acks == client.AcksNone,
 		pause: max(config.Linger, config.RetryBackoffMax*6/5, config.ReconnectBackoffMax*6/5) + seam.Millisecond,
 		alarm: seam.Never, coming: map[*client.Assign]*reading{}, readings: map[check.Partition]*reading{}}
 }
@@ -56,7 +56,7 @@ func (d *deputy) Step(now seam.Now, in seam.Input, fx *seam.Effects) {
 	case *seam.Started, *seam.Opened, *seam.Request, *seam.Hangup, *seam.Wrote, *seam.Synced, *seam.Loaded, *seam.Sent, *seam.Stop:
 	}
 	asked := d.asked
-	d.Client.Step(now, in, fx)
+	d.Machine.Step(now, in, fx)
 	for i := range fx.Sends {
 		if s := &fx.Sends[i]; s.To.Kind == seam.ToPeer {
 			d.onFrame(now.Mono, s.Data)

@@ -40,7 +40,8 @@ type Plan struct {
 	Rot   bool
 	Quiet bool // no faults at all
 
-	Pruning pruning
+	Pruning  pruning
+	OddTimes bool // the records' timestamps do not only rise
 }
 
 // haste is how much shorter a brief life is.
@@ -74,6 +75,7 @@ func drawPlan(tape *world.Tape, quiet, brief bool) *Plan {
 	p.Crowd = [8]int{7: 120}[load.Choose(8)]
 	p.Chaos = 4000 + 2000*s.Choose(4)
 	p.Pruning = drawPruning(tape)
+	p.OddTimes = tape.Choose("times", 2) == 1
 	if !quiet {
 		p.drawFaults(s)
 	}

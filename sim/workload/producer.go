@@ -7,6 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"rookery/core/seam"
+	"rookery/core/wire"
 	"rookery/sim/check"
 	"rookery/sim/world"
 )
@@ -27,6 +28,7 @@ type producer struct {
 	resetting bool // a new producer id is wanted once nothing is in flight
 	next      seam.Mono
 	count     check.Value
+	clock     *world.Stream
 }
 
 // lane is a partition's batches that have no answer yet: the first sent of them are in flight.
@@ -46,10 +48,11 @@ type parcel struct {
 	append   *check.Append
 	data     []byte
 	inFlight bool
-	number   int  // of its lane, from 1
-	sentIn   int  // the broker's life when it was last sent
-	early    bool // it was sent when the broker may not have known the producer yet
-	life     int  // of the node, at the first attempt
+	number   int       // of its lane, from 1
+	sentIn   int       // the broker's life when it was last sent
+	early    bool      // it was sent when the broker may not have known the producer yet
+	life     int       // of the node, at the first attempt
+	patience seam.Mono // of the last request that had it
 }
 
 func (p *producer) idle() bool {
@@ -145,8 +148,11 @@ func (p *producer) begin(now seam.Mono, l *lane) {
 	a := &check.Append{Client: p.id, Partition: l.partition, Producer: -1, First: check.Value(p.id)<<32 | p.count,
 		Count: int32(1 + p.stream.Choose(4)), Acks: p.acks, Call: now, LastCall: now, Return: check.Unfinished, Base: -1, Unattended: p.acks == 0}
 	p.count += check.Value(a.Count)
-	spec := batchSpec{first: a.First, count: a.Count, padding: p.run.plan.padding(paddings[p.stream.Choose(8)]), time: p.run.wall(now), producer: -1, epoch: -1, sequence: -1,
+	spec := batchSpec{first: a.First, count: a.Count, padding: p.run.plan.padding(paddings[p.stream.Choose(8)]), time: p.run.clock(p.clock, now), producer: -1, epoch: -1, sequence: -1,
 		compressed: p.stream.Chance(1000), keyed: p.stream.Chance(5000)}
+	if spec.step = 1; p.run.plan.OddTimes {
+		spec.step = [4]int64{1, 0, -3, 50_000}[p.clock.Choose(4)]
+	}
 	if p.idempotent {
 		a.Producer, a.Epoch = p.pid, p.epoch
 		spec.producer, spec.epoch, spec.sequence = p.pid, p.epoch, l.sequence
@@ -204,7 +210,7 @@ func (p *producer) sendSome(now seam.Mono, fx *seam.Effects) bool {
 		b.append.Attempts++
 		b.sentIn = p.run.World.Node.Life
 		b.early = b.early || !l.known
-		b.append.LastCall = now
+		b.append.LastCall, b.patience = now, seam.Mono(timeout)*seam.Millisecond
 		sent, batches = append(sent, l), append(batches, b)
 	}
 	if unknown && len(sent) == 0 {
@@ -301,23 +307,25 @@ func (l *lane) drop(b *parcel) {
 
 // Kafka's error codes, as far as a producer tells them apart.
 const (
-	none                 = 0
-	offsetOutOfRange     = 1
-	unknownTopic         = 3
-	timedOut             = 7
-	notEnoughReplicas    = 20 // after append
-	topicExists          = 36
-	outOfOrderSequence   = 45
-	duplicateSequence    = 46
-	invalidProducerEpoch = 47
-	storageError         = 56
-	unknownTopicID       = 100
+	none               = 0
+	offsetOutOfRange   = 1
+	corruptMessage     = 2
+	unknownTopic       = 3
+	leaderNotAvailable = 5
+	notLeader          = 6
+	timedOut           = 7
+	topicExists        = 36
+	invalidPartitions  = 37
+	outOfOrderSequence = 45
+	storageError       = 56
+	offsetNotAvailable = 78
+	unknownTopicID     = 100
 )
 
-// isRetriable are the codes that Kafka's producers answer by sending the batch again.
+// isRetriable are the codes that Kafka's producers answer by sending the batch again, of those that are accepted.
 func isRetriable(code int16) bool {
 	switch code {
-	case unknownTopic, 5, 6, timedOut, 8, 13, 14, 15, 16, 19, notEnoughReplicas, storageError, 74, 75, 78, unknownTopicID, 103:
+	case unknownTopic, notLeader, timedOut, storageError, unknownTopicID:
 		return true
 	}
 	return false
@@ -325,13 +333,15 @@ func isRetriable(code int16) bool {
 
 func (p *producer) onResult(now seam.Mono, l *lane, b *parcel, result *kmsg.ProduceResponseTopicPartition) {
 	code := result.ErrorCode
-	p.run.result.Codes[code]++
+	p.run.told(question{wire.KeyProduce, l.partition.Topic, b.append.LastCall, b.patience}, code, now, result.BaseOffset, result.LogAppendTime)
+	if told := code == none || code == outOfOrderSequence; told && p.version >= 5 { // what the log itself refuses is told with its start
+		p.run.began(l.partition, b.append.LastCall, now, result.LogStartOffset, -1)
+	} else {
+		p.run.require(result.LogStartOffset == -1, check.ErrorsAreDue, "%s: %v is said to begin at %d beside code %d", p.name, l.partition, result.LogStartOffset, code)
+	}
 	switch {
-	case code == none || code == duplicateSequence:
+	case code == none:
 		b.append.Outcome, b.append.Return, b.append.Base = check.Done, now, result.BaseOffset
-		if code == duplicateSequence {
-			b.append.Base = -1
-		}
 		p.run.result.Acknowledged++
 		p.run.World.Laws[check.RightlyNumbered]++
 		l.known, l.knownIn = true, b.sentIn
@@ -347,16 +357,8 @@ func (p *producer) onResult(now seam.Mono, l *lane, b *parcel, result *kmsg.Prod
 		if p.resetting {
 			l.drop(b)
 		}
-	case code == outOfOrderSequence || code == invalidProducerEpoch:
+	case code == outOfOrderSequence:
 		p.onMisnumbered(l, b, code)
-	default:
-		b.append.Outcome, b.append.Return = check.Refused, now
-		if b.append.Attempts > 1 && !p.idempotent {
-			b.append.Outcome = check.Unknown // an earlier attempt may have been taken
-		}
-		p.run.result.Refused++
-		l.drop(b)
-		p.startOver()
 	}
 }
 

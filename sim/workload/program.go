@@ -566,7 +566,7 @@ func (p *program) create(topic string) {
 			return
 		}
 		row := answer.(*kmsg.CreateTopicsResponse).Topics[0]
-		p.run.result.Codes[row.ErrorCode]++
+		p.run.told(question{key: wire.KeyCreateTopics, topic: topic, sent: a.Call}, row.ErrorCode, now)
 		switch row.ErrorCode {
 		case none:
 			a.Outcome, a.Return, a.ID = check.Done, now, row.TopicID
@@ -593,7 +593,7 @@ func (p *program) remove(topic string) {
 			return
 		}
 		code := answer.(*kmsg.DeleteTopicsResponse).Topics[0].ErrorCode
-		p.run.result.Codes[code]++
+		p.run.told(question{key: wire.KeyDeleteTopics, topic: topic, sent: a.Call}, code, now)
 		switch code {
 		case none:
 			a.Outcome, a.Return = check.Done, now

@@ -4,6 +4,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"rookery/core/seam"
+	"rookery/core/wire"
 	"rookery/sim/check"
 	"rookery/sim/world"
 )
@@ -59,7 +60,7 @@ func (p *pruner) turn(now seam.Mono, fx *seam.Effects) {
 	p.next = now + 3*p.think()
 	p.budget--
 	partition := p.partitions[p.stream.Choose(len(p.partitions))]
-	p.run.list(p.session, now, partition, -1, int16(1+p.stream.Choose(11)), fx, func(at seam.Mono, found *kmsg.ListOffsetsResponseTopicPartition, fx *seam.Effects) {
+	p.run.list(p.session, now, partition, latest, int16(1+p.stream.Choose(11)), fx, func(at seam.Mono, found *kmsg.ListOffsetsResponseTopicPartition, fx *seam.Effects) {
 		if found != nil {
 			p.prune(at, partition, found.Offset, fx)
 		}
@@ -85,7 +86,7 @@ func (p *pruner) prune(now seam.Mono, partition check.Partition, end int64, fx *
 	p.run.History.Deletions = append(p.run.History.Deletions, d)
 	judge := func(at seam.Mono, answer kmsg.Response) {
 		one := answer.(*kmsg.DeleteRecordsResponse).Topics[0].Partitions[0]
-		p.run.result.Codes[one.ErrorCode]++
+		p.run.told(question{key: wire.KeyDeleteRecords, topic: partition.Topic, sent: now}, one.ErrorCode, at, one.LowWatermark)
 		switch one.ErrorCode {
 		case none:
 			d.Outcome = check.Done
@@ -108,6 +109,14 @@ func (r *Run) began(p check.Partition, called, at seam.Mono, offset, high int64)
 	r.History.Begins = append(r.History.Begins, &check.Begin{Partition: p, Call: called, Return: at, Offset: offset, HighWatermark: high})
 }
 
+// What a ListOffsets may ask for instead of a time.
+const (
+	latest        = -1
+	earliest      = -2
+	earliestLocal = -4 // KIP-405
+	latestTiered  = -5 // KIP-1005
+)
+
 // list asks for one offset; then is told it, or nil.
 func (r *Run) list(s *session, now seam.Mono, p check.Partition, timestamp int64, version int16, fx *seam.Effects, then func(at seam.Mono, found *kmsg.ListOffsetsResponseTopicPartition, fx *seam.Effects)) {
 	request := kmsg.NewPtrListOffsetsRequest()
@@ -124,7 +133,7 @@ func (r *Run) list(s *session, now seam.Mono, p check.Partition, timestamp int64
 			return
 		}
 		found := &answer.(*kmsg.ListOffsetsResponse).Topics[0].Partitions[0]
-		if r.result.Codes[found.ErrorCode]++; found.ErrorCode != none {
+		if r.told(question{key: wire.KeyListOffsets, topic: p.Topic, sent: now}, found.ErrorCode, at, found.Offset, found.Timestamp, int64(found.LeaderEpoch)); found.ErrorCode != none {
 			s.rest(at + 10*seam.Millisecond)
 			fx.Wake(s.resting)
 			found = nil
@@ -133,15 +142,23 @@ func (r *Run) list(s *session, now seam.Mono, p check.Partition, timestamp int64
 	}})
 }
 
-// searchTime asks for a time, or for the largest one.
+// searchTime asks for a time, or for the largest one; or for the end of the tiers, and there are none.
 func (r *reader) searchTime(now seam.Mono, fx *seam.Effects) {
-	p := r.partitions[r.stream.Choose(len(r.partitions))]
-	asked := r.run.wall(now) - int64(r.stream.Choose(4000))
-	if r.stream.Choose(4) == 0 {
-		asked = check.LargestTime
+	p := r.partitions[r.times.Choose(len(r.partitions))]
+	asked := int64(check.LargestTime)
+	if r.times.Choose(4) > 0 {
+		asked = r.run.clock(r.times, now) - int64(r.times.Choose(100)*50)
 	}
-	r.run.list(r.session, now, p, asked, int16(7+r.stream.Choose(5)), fx, func(at seam.Mono, found *kmsg.ListOffsetsResponseTopicPartition, _ *seam.Effects) {
-		if found != nil && found.Offset != -1 || found != nil && asked != check.LargestTime {
+	version := int16(7 + r.times.Choose(5))
+	if version >= 9 && r.times.Choose(16) == 15 {
+		asked = latestTiered
+	}
+	r.run.list(r.session, now, p, asked, version, fx, func(at seam.Mono, found *kmsg.ListOffsetsResponseTopicPartition, _ *seam.Effects) {
+		switch {
+		case found == nil:
+		case asked == latestTiered:
+			r.run.require(found.Offset == -1 && found.Timestamp == -1, check.SearchFindsFirst, "%s: of the tiers of %v offset %d was found", r.name, p, found.Offset)
+		default:
 			r.run.result.Lists++
 			r.run.History.Searches = append(r.run.History.Searches, &check.Search{Partition: p, Call: now, Return: at, Time: asked, Offset: found.Offset, Found: found.Timestamp})
 		}
@@ -152,7 +169,11 @@ func (r *reader) searchTime(now seam.Mono, fx *seam.Effects) {
 func (r *reader) findBegin(now seam.Mono, i int, fx *seam.Effects) {
 	p := r.partitions[i]
 	r.lost[i] = true
-	r.run.list(r.session, now, p, -2, int16(1+r.stream.Choose(11)), fx, func(at seam.Mono, found *kmsg.ListOffsetsResponseTopicPartition, _ *seam.Effects) {
+	version, asked := int16(1+r.stream.Choose(11)), int64(earliest)
+	if version >= 8 && r.times.Choose(2) == 1 {
+		asked = earliestLocal // the same where there are no tiers
+	}
+	r.run.list(r.session, now, p, asked, version, fx, func(at seam.Mono, found *kmsg.ListOffsetsResponseTopicPartition, _ *seam.Effects) {
 		if found != nil {
 			r.run.began(p, now, at, found.Offset, -1)
 			r.positions[i], r.lost[i] = found.Offset, false

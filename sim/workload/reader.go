@@ -6,6 +6,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"rookery/core/seam"
+	"rookery/core/wire"
 	"rookery/sim/check"
 	"rookery/sim/world"
 )
@@ -60,19 +61,15 @@ func (r *reader) turn(now seam.Mono, fx *seam.Effects) {
 	}
 	r.next = now + r.think()
 	r.budget = max(r.budget-1, 0)
-	if r.times.Choose(8) == 7 {
-		r.findTime(now, fx)
+	if r.times.Choose(6) == 5 {
+		r.searchTime(now, fx)
 		return
 	}
 	switch r.stream.Pick(12, 3, 1) {
 	case 0:
 		r.fetch(now, fx)
 	case 1:
-		if r.run.plan.Pruning.On && r.stream.Choose(2) == 1 {
-			r.searchTime(now, fx)
-		} else {
-			r.listEnds(now, fx)
-		}
+		r.listEnds(now, fx)
 	case 2:
 		i := r.stream.Choose(len(r.positions))
 		if !r.audit {
@@ -127,13 +124,13 @@ func (r *reader) pollFirst(now seam.Mono, fx *seam.Effects) {
 	topic := kmsg.NewFetchRequestTopic()
 	topic.Topic, topic.Partitions = r.behind.partition.Topic, append(topic.Partitions, part)
 	request.Topics = append(request.Topics, topic)
-	r.ask(now, request, fx, &call{done: func(_ seam.Mono, answer kmsg.Response, _ *seam.Effects) {
+	r.ask(now, request, fx, &call{done: func(at seam.Mono, answer kmsg.Response, _ *seam.Effects) {
 		if answer == nil {
 			return
 		}
 		for _, topic := range answer.(*kmsg.FetchResponse).Topics {
 			for _, part := range topic.Partitions {
-				r.run.result.Codes[part.ErrorCode]++
+				r.run.told(question{key: wire.KeyFetch, topic: r.behind.partition.Topic, sent: now}, part.ErrorCode, at, besideError(&part)...)
 				r.behind.from = max(0, part.HighWatermark)
 			}
 		}
@@ -164,7 +161,7 @@ func (r *reader) addTo(request *kmsg.FetchRequest, p check.Partition, from int64
 
 func (r *reader) onFetched(called, now seam.Mono, from []int64, answer *kmsg.FetchResponse) {
 	r.run.result.Fetches++
-	r.run.result.Codes[answer.ErrorCode]++
+	r.run.told(question{key: wire.KeyFetch, sent: called}, answer.ErrorCode, now)
 	behind, brought := false, false
 	for t := range answer.Topics {
 		topic := &answer.Topics[t]
@@ -175,7 +172,7 @@ func (r *reader) onFetched(called, now seam.Mono, from []int64, answer *kmsg.Fet
 				brought = brought || len(part.RecordBatches) > 0
 				continue
 			}
-			r.run.result.Codes[part.ErrorCode]++
+			r.run.told(question{key: wire.KeyFetch, topic: r.partitions[i].Topic, sent: called}, part.ErrorCode, now, besideError(part)...)
 			if part.ErrorCode != none {
 				r.onFault(called, now, i, from[i], part.ErrorCode)
 				continue
@@ -187,6 +184,11 @@ func (r *reader) onFetched(called, now seam.Mono, from []int64, answer *kmsg.Fet
 	if answer.ErrorCode == none {
 		r.run.require(!behind || brought || r.run.mayRot(), check.FetchProgress, "%s: a fetch of %v from %v brought nothing", r.name, r.partitions, from)
 	}
+}
+
+// besideError is what a Fetch tells of a partition beside an error.
+func besideError(part *kmsg.FetchResponseTopicPartition) []int64 {
+	return []int64{part.HighWatermark, part.LastStableOffset, part.LogStartOffset, int64(len(part.RecordBatches)) - 1}
 }
 
 func (r *reader) indexOf(topic string, id [16]byte, number int32) int {
@@ -201,11 +203,9 @@ func (r *reader) indexOf(topic string, id [16]byte, number int32) int {
 func (r *reader) onFault(called, now seam.Mono, i int, from int64, code int16) {
 	switch code {
 	case offsetOutOfRange:
-		r.positions[i] = 0
-		if p := r.partitions[i]; r.run.plan.prunes(p.Topic) {
-			r.lost[i] = true
-			r.run.History.Outs = append(r.run.History.Outs, &check.OutOfRange{Partition: p, Call: called, Return: now, From: from})
-		}
+		p := r.partitions[i]
+		r.positions[i], r.lost[i] = 0, r.run.plan.prunes(p.Topic)
+		r.run.History.Outs = append(r.run.History.Outs, &check.OutOfRange{Partition: p, Call: called, Return: now, From: from})
 	case storageError:
 		r.done[i] = r.done[i] || r.run.mayRot()
 	case unknownTopic, unknownTopicID, 103:
@@ -232,6 +232,9 @@ func (r *reader) onPart(called, now seam.Mono, i int, from int64, part *kmsg.Fet
 		if batches = batches[:n]; n == 0 {
 			return true
 		}
+	}
+	if r.version >= 4 {
+		r.run.require(part.LastStableOffset == part.HighWatermark, check.StartBelowEnd, "%s: %v has a high watermark of %d and is stable up to %d", r.name, p, part.HighWatermark, part.LastStableOffset)
 	}
 	if r.version >= 5 {
 		r.run.began(p, called, now, part.LogStartOffset, part.HighWatermark)
@@ -268,62 +271,11 @@ func misplaced(batches []check.Batch, from int64) int {
 
 // listEnds asks where a partition ends: its high watermark.
 func (r *reader) listEnds(now seam.Mono, fx *seam.Effects) {
-	i := r.stream.Choose(len(r.partitions))
-	p := r.partitions[i]
-	request := kmsg.NewPtrListOffsetsRequest()
-	request.Version, request.ReplicaID = int16(1+r.stream.Choose(8)), -1
-	part := kmsg.NewListOffsetsRequestTopicPartition()
-	part.Partition, part.Timestamp, part.CurrentLeaderEpoch = p.Number, -1, -1
-	topic := kmsg.NewListOffsetsRequestTopic()
-	topic.Topic = p.Topic
-	topic.Partitions = append(topic.Partitions, part)
-	request.Topics = append(request.Topics, topic)
-	r.ask(now, request, fx, &call{done: func(at seam.Mono, answer kmsg.Response, fx *seam.Effects) {
-		if answer == nil {
-			return
+	p := r.partitions[r.stream.Choose(len(r.partitions))]
+	r.run.list(r.session, now, p, latest, int16(1+r.stream.Choose(8)), fx, func(at seam.Mono, found *kmsg.ListOffsetsResponseTopicPartition, _ *seam.Effects) {
+		if found != nil {
+			r.run.result.Lists++
+			r.run.History.Reads = append(r.run.History.Reads, &check.Read{Client: r.id, Partition: p, Call: now, Return: at, HighWatermark: found.Offset, Listed: true})
 		}
-		for _, topic := range answer.(*kmsg.ListOffsetsResponse).Topics {
-			for _, part := range topic.Partitions {
-				r.run.result.Codes[part.ErrorCode]++
-				if part.ErrorCode == none {
-					r.run.result.Lists++
-					r.run.History.Reads = append(r.run.History.Reads, &check.Read{Client: r.id, Partition: p, Call: now, Return: at, HighWatermark: part.Offset, Listed: true})
-				}
-			}
-		}
-	}})
-}
-
-// latestTime asks for the first record with the largest timestamp (KIP-734).
-const latestTime = -3
-
-// findTime asks for the first record at or after some time.
-func (r *reader) findTime(now seam.Mono, fx *seam.Effects) {
-	p := r.partitions[r.times.Choose(len(r.partitions))]
-	request := kmsg.NewPtrListOffsetsRequest()
-	request.Version, request.ReplicaID = int16(7+r.times.Choose(2)), -1
-	part := kmsg.NewListOffsetsRequestTopicPartition()
-	part.Partition, part.CurrentLeaderEpoch = p.Number, -1
-	if part.Timestamp = latestTime; r.times.Choose(4) > 0 {
-		part.Timestamp = r.run.wall(now) - int64(r.times.Choose(100)*50)
-	}
-	topic := kmsg.NewListOffsetsRequestTopic()
-	topic.Topic = p.Topic
-	topic.Partitions = append(topic.Partitions, part)
-	request.Topics = append(request.Topics, topic)
-	asked := part.Timestamp
-	r.ask(now, request, fx, &call{done: func(at seam.Mono, answer kmsg.Response, fx *seam.Effects) {
-		if answer == nil {
-			return
-		}
-		for _, topic := range answer.(*kmsg.ListOffsetsResponse).Topics {
-			for _, part := range topic.Partitions {
-				r.run.result.Codes[part.ErrorCode]++
-				if part.ErrorCode == none {
-					r.run.result.Lists++
-					r.run.History.Finds = append(r.run.History.Finds, &check.Find{Client: r.id, Partition: p, Call: now, Return: at, Asked: asked, Offset: part.Offset, Time: part.Timestamp})
-				}
-			}
-		}
-	}})
+	})
 }

@@ -7,7 +7,9 @@ import (
 
 	"github.com/pierrec/lz4/v4"
 
+	"rookery/core/seam"
 	"rookery/sim/check"
+	"rookery/sim/world"
 )
 
 // batchSpec is what a client puts into one record batch.
@@ -15,7 +17,8 @@ type batchSpec struct {
 	first      check.Value
 	count      int32
 	padding    int   // bytes in each value beyond the first eight
-	time       int64 // of the first record; the others follow by a millisecond each
+	time       int64 // of the first record
+	step       int64 // to the next one
 	producer   int64
 	epoch      int16
 	sequence   int32
@@ -40,7 +43,7 @@ func (s *batchSpec) encode() []byte {
 	order.PutUint16(b[21:], attributes)
 	order.PutUint32(b[23:], uint32(s.count-1))
 	order.PutUint64(b[27:], uint64(s.time))
-	order.PutUint64(b[35:], uint64(s.time+int64(s.count-1)))
+	order.PutUint64(b[35:], uint64(max(s.time, s.time+int64(s.count-1)*s.step)))
 	order.PutUint64(b[43:], uint64(s.producer))
 	order.PutUint16(b[51:], uint16(s.epoch))
 	order.PutUint32(b[53:], uint32(s.sequence))
@@ -56,8 +59,8 @@ func (s *batchSpec) appendRecord(b []byte, i int32) []byte {
 	value := s.first + check.Value(i)
 	var head [recordOverhead]byte
 	body := append(head[:0], 0)
-	body = binary.AppendVarint(body, int64(i)) // timestamp delta
-	body = binary.AppendVarint(body, int64(i)) // offset delta
+	body = binary.AppendVarint(body, int64(i)*s.step) // timestamp delta
+	body = binary.AppendVarint(body, int64(i))        // offset delta
 	if s.keyed {
 		body = binary.AppendVarint(body, 4)
 		body = binary.BigEndian.AppendUint32(body, uint32(value))
@@ -81,4 +84,25 @@ func deflate(records []byte) []byte {
 	_, _ = w.Write(records)
 	_ = w.Close()
 	return out.Bytes()
+}
+
+// clock is the time that a client puts into records and asks for. In half of the runs it is now and then one that others
+// have too, one a little back, or one far from all of them: before the first or after the last one.
+func (r *Run) clock(s *world.Stream, now seam.Mono) int64 {
+	const day = 86_400_000
+	wall := r.wall(now)
+	if !r.plan.OddTimes {
+		return wall
+	}
+	switch s.Pick(5, 2, 2, 1, 1) {
+	case 1:
+		wall = r.wall(0) + int64(s.Choose(8))*1000
+	case 2:
+		wall -= int64(s.Choose(10_000))
+	case 3:
+		wall = int64(1+s.Choose(1000)) * day
+	case 4:
+		wall += int64(1+s.Choose(1000)) * day
+	}
+	return wall
 }

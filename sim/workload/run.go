@@ -72,6 +72,7 @@ type Run struct {
 	result     *Result
 	draining   bool
 	topicIDs   map[string][16]byte
+	there      map[string]seam.Mono // since when a topic that stays is known to be there
 	ids        []knownID
 	clients    []*session
 	programs   []*program
@@ -119,7 +120,7 @@ func (r *Run) rotted(p check.Partition) bool {
 
 // Do makes one run from a tape.
 func Do(tape *world.Tape, broker Broker, options Options) *Result {
-	r := &Run{noRestart: options.NoRestart, tape: tape, broker: broker, History: &check.History{}, topicIDs: map[string][16]byte{}, result: &Result{Codes: map[int16]int{}}}
+	r := &Run{noRestart: options.NoRestart, tape: tape, broker: broker, History: &check.History{}, topicIDs: map[string][16]byte{}, there: map[string]seam.Mono{}, result: &Result{Codes: map[int16]int{}}}
 	r.plan = drawPlan(tape, options.Quiet, options.Brief)
 	r.World = world.New(tape, r.plan.Rates, broker.Parts(r.plan, tape), 1)
 	r.World.Log = options.Log
@@ -327,7 +328,7 @@ func (r *Run) enterAll() {
 
 func (r *Run) enterProducer(name string, idempotent bool, acks int16, window int, topics ...string) {
 	s := r.client(name)
-	p := &producer{session: s, idempotent: idempotent, acks: acks, window: window, pid: -1, budget: r.plan.Budget, version: int16(3 + s.stream.Choose(11))}
+	p := &producer{session: s, idempotent: idempotent, acks: acks, window: window, pid: -1, budget: r.plan.Budget, version: int16(3 + s.stream.Choose(11)), clock: r.tape.Stream(name + ".clock")}
 	if topics[0] == r.plan.Ledger {
 		p.budget = min(p.budget, 60)
 	}

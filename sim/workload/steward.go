@@ -4,6 +4,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"rookery/core/seam"
+	"rookery/core/wire"
 	"rookery/sim/check"
 )
 
@@ -65,12 +66,13 @@ func (s *steward) remove(now seam.Mono, topic string, fx *seam.Effects) {
 		}
 		request.Topics = append(request.Topics, one)
 	}
+	sent := now
 	judge := func(now seam.Mono, answer kmsg.Response) {
 		topics := answer.(*kmsg.DeleteTopicsResponse).Topics
 		if !s.run.require(len(topics) == 1, check.AnswersInOrder, "%s: an answer about %d topics", s.name, len(topics)) {
 			return
 		}
-		s.run.result.Codes[topics[0].ErrorCode]++
+		s.run.told(question{key: wire.KeyDeleteTopics, topic: topic, sent: sent}, topics[0].ErrorCode, now)
 		switch topics[0].ErrorCode {
 		case none:
 			a.Outcome, a.Return = check.Done, now
@@ -99,13 +101,14 @@ func (r *Run) create(s *session, now seam.Mono, topic string, partitions int, co
 	}
 	request.Topics = append(request.Topics, one)
 	a := s.note(now, topic, check.CreateTopic)
+	sent := now
 	judge := func(now seam.Mono, answer kmsg.Response) (code int16) {
 		topics := answer.(*kmsg.CreateTopicsResponse).Topics
 		if !r.require(len(topics) == 1, check.AnswersInOrder, "%s: an answer about %d topics", s.name, len(topics)) {
 			return -1
 		}
 		code = topics[0].ErrorCode
-		r.result.Codes[code]++
+		r.told(question{key: wire.KeyCreateTopics, topic: topic, sent: sent}, code, now)
 		switch code {
 		case none:
 			a.Outcome, a.Return, a.ID = check.Done, now, topics[0].TopicID
@@ -191,7 +194,7 @@ func (r *Run) askProducerID(s *session, now seam.Mono, fx *seam.Effects, then fu
 	p := &check.ProducerID{Call: now}
 	judge := func(now seam.Mono, answer kmsg.Response) int64 {
 		found := answer.(*kmsg.InitProducerIDResponse)
-		r.result.Codes[found.ErrorCode]++
+		r.told(question{key: wire.KeyInitProducerID, sent: p.Call}, found.ErrorCode, now, found.ProducerID, int64(found.ProducerEpoch))
 		if found.ErrorCode != none {
 			return -1
 		}
@@ -231,6 +234,7 @@ func (o *operator) turn(now seam.Mono, fx *seam.Effects) {
 	topic := o.topics[o.made]
 	o.run.create(o.session, now, topic, o.run.plan.partitions(topic), o.run.plan.config(topic), 7, fx, func(now seam.Mono, there bool) {
 		if there {
+			o.run.there[topic] = now
 			o.made++
 		} else {
 			o.rest(now + 20*seam.Millisecond)

@@ -7,6 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"rookery/core/seam"
+	"rookery/core/wire"
 	"rookery/sim/check"
 )
 
@@ -112,6 +113,7 @@ func (s *tuner) alter(now seam.Mono, k knob, value string, fx *seam.Effects) {
 	r.Configs = append(r.Configs, config)
 	request.Resources = append(request.Resources, r)
 	s.withdraw(now, k, value)
+	sent := now
 	s.ask(now, request, fx, &call{done: func(now seam.Mono, answer kmsg.Response, fx *seam.Effects) {
 		if answer == nil {
 			s.doubt(k, value)
@@ -121,7 +123,7 @@ func (s *tuner) alter(now seam.Mono, k knob, value string, fx *seam.Effects) {
 		if !s.run.require(len(resources) == 1, check.AnswersInOrder, "%s: an answer about %d resources", s.name, len(resources)) {
 			return
 		}
-		s.run.result.Codes[resources[0].ErrorCode]++
+		s.run.told(question{key: wire.KeyIncrementalAlterConfigs, topic: k.topic, sent: sent}, resources[0].ErrorCode, now)
 		switch resources[0].ErrorCode {
 		case none:
 			s.sure(k, value)
@@ -189,12 +191,13 @@ func (s *tuner) look(now seam.Mono, fx *seam.Effects) {
 		r.ResourceType, own = kmsg.ConfigResourceTypeBroker, kmsg.ConfigSourceDynamicDefaultBrokerConfig
 	}
 	request.Resources = append(request.Resources, r)
+	sent := now
 	s.ask(now, request, fx, &call{done: func(now seam.Mono, answer kmsg.Response, fx *seam.Effects) {
 		if answer == nil {
 			return
 		}
 		for _, r := range answer.(*kmsg.DescribeConfigsResponse).Resources {
-			s.run.result.Codes[r.ErrorCode]++
+			s.run.told(question{key: wire.KeyDescribeConfigs, topic: topic, sent: sent}, r.ErrorCode, now)
 			if r.ErrorCode != none {
 				continue
 			}
@@ -247,12 +250,13 @@ func (s *tuner) grow(now seam.Mono, topic string, fx *seam.Effects) {
 	t := kmsg.NewCreatePartitionsRequestTopic()
 	t.Topic, t.Count = topic, int32(s.run.plan.partitions(topic)+1+s.stream.Choose(3))
 	request.Topics = append(request.Topics, t)
+	sent := now
 	s.ask(now, request, fx, &call{done: func(now seam.Mono, answer kmsg.Response, fx *seam.Effects) {
 		if answer == nil {
 			return
 		}
 		for _, x := range answer.(*kmsg.CreatePartitionsResponse).Topics {
-			s.run.result.Codes[x.ErrorCode]++
+			s.run.told(question{key: wire.KeyCreatePartitions, topic: topic, sent: sent}, x.ErrorCode, now)
 			if x.ErrorCode == none && !s.run.plan.isFleeting(topic) {
 				s.least[topic] = max(s.least[topic], int(t.Count))
 			}

@@ -11,7 +11,7 @@
 //	interop.json    as bench/interop writes it   who was seen to use which API in which version, and what was compared
 //	powercut.json   as sim/powercut writes it    a list of flat objects, one a mode
 //	sim.tsv         kind, name, count            kind is fault or law; as sim run --result writes it
-//	mutants.tsv     a heading, then rows         printed as it is
+//	mutants.tsv     a heading, then rows         printed as it is, and dashes for the bugs of sim/mutant that it lacks
 //	../../bench/results/*.json                   as bench/run writes them
 //
 // Rules: nothing is written on the board by hand; what was not measured is shown as not measured; results count once git
@@ -25,6 +25,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -162,10 +163,53 @@ func mutantSection(root string, p *page) error {
 		return nil
 	}
 	p.heading(r.rows[0]...)
-	for _, row := range r.rows[1:] {
+	rows, err := unhunted(root, r.rows[1:], len(r.rows[0]))
+	rows = append(rows, r.rows[1:]...)
+	slices.SortFunc(rows, func(a, b []string) int { return strings.Compare(a[0], b[0]) })
+	for _, row := range rows {
 		p.row(row...)
 	}
-	return nil
+	return err
+}
+
+// unhunted are rows for the planted bugs that no hunt has a row for.
+func unhunted(root string, hunted [][]string, cells int) (rows [][]string, err error) {
+	files, err := tracked(root, "sim/mutant/*.patch")
+	for _, file := range files {
+		name := "`" + strings.TrimSuffix(filepath.Base(file), ".patch") + "`"
+		if slices.ContainsFunc(hunted, func(row []string) bool { return row[0] == name }) {
+			continue
+		}
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		header := headerOf(string(text))
+		row := []string{name, header["Brings back"], strings.TrimSpace(header["Oracle"] + " " + header["Must"])}
+		for len(row) < cells {
+			row = append(row, orDash(""))
+		}
+		rows = append(rows, row)
+	}
+	return rows, err
+}
+
+// headerOf reads the lines of the form "Key: text" above a diff; one that begins with spaces goes on with the one before.
+func headerOf(patch string) map[string]string {
+	header, last := map[string]string{}, ""
+	for line := range strings.Lines(patch) {
+		line = strings.TrimRight(line, "\n")
+		if line == "" {
+			break
+		}
+		if more, is := strings.CutPrefix(line, "  "); is {
+			header[last] += " " + more
+			continue
+		}
+		key, text, _ := strings.Cut(line, ": ")
+		header[key], last = text, key
+	}
+	return header
 }
 
 // counts are the rows of sim.tsv of one kind, by name.

@@ -1,0 +1,418 @@
+package check
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"rookery/core/seam"
+)
+
+// violation is what a law rejects, and what is nearly the same and is accepted; nil: another row has that.
+type violation struct {
+	law    string
+	breaks trial
+	near   trial
+}
+
+// trial holds something against the laws.
+type trial func(laws *Counts) error
+
+func TestViolations(t *testing.T) {
+	for i, v := range violations {
+		err := v.breaks(&Counts{})
+		require.Error(t, err, "row %d: %s", i, v.law)
+		require.True(t, strings.HasPrefix(err.Error(), v.law+" "), "row %d: %s: %v", i, v.law, err)
+		if v.near == nil {
+			continue
+		}
+		counts := &Counts{}
+		require.NoError(t, v.near(counts), "row %d: %s", i, v.law)
+		require.NotZero(t, counts[slices.IndexFunc(LawNames(), func(line string) bool { return strings.HasPrefix(line, v.law+" ") })],
+			"row %d: %s was not asked", i, v.law)
+	}
+}
+
+// What nothing spoils breaks no law.
+func TestTheHistoryThatTheRowsSpoil(t *testing.T) {
+	require.NoError(t, judged(func(*History, *Facts) {})(&Counts{}))
+}
+
+var violations = []violation{
+	// Each Step.
+	{"V1", watched(look{p: PartitionView{Durable: 5, HighWatermark: 5, End: 4, Next: 5}}), watched(look{p: at(5)})},
+	{"V1", watched(look{p: PartitionView{Durable: 5, HighWatermark: 6, End: 5, Next: 6}}), watched(look{p: PartitionView{Durable: 5, HighWatermark: 5, End: 6, Next: 7}})},
+	{"V1", watched(look{p: PartitionView{LogStart: 6, Durable: 7, HighWatermark: 5, End: 7, Next: 7}}), watched(look{p: PartitionView{LogStart: 5, Durable: 7, HighWatermark: 5, End: 7, Next: 7}})},
+	{"V1", watched(look{p: PartitionView{LogStart: 6, Durable: 5, HighWatermark: 7, End: 7, Next: 7}}), nil},
+	{"V1", watched(look{p: PartitionView{Durable: 5, HighWatermark: 5, End: 6, Next: 5}}), nil},
+	{"V2", watched(look{p: at(5)}, look{p: at(4)}), watched(look{p: at(5)}, look{p: at(5)})},
+	{"V2", watched(look{p: led(at(5), 3)}, look{p: led(at(5), 2)}), watched(look{p: led(at(5), 3)}, look{p: led(at(4), 4), life: 1}, look{p: led(at(4), 4), life: 1})},
+	{"V3", watched(look{p: PartitionView{Durable: 4, HighWatermark: 5, End: 5, Next: 5}}), watched(look{p: PartitionView{Durable: 4, HighWatermark: 4, End: 5, Next: 5}})},
+	{"V3", watched(look{p: PartitionView{Durable: 4, HighWatermark: 5, End: 5, Next: 5}}), func(laws *Counts) error {
+		return watch(laws, &Facts{Durable: map[string]bool{"u": true}}, look{p: PartitionView{Durable: 4, HighWatermark: 5, End: 5, Next: 5}}, look{p: PartitionView{Topic: "u"}})
+	}},
+	{"V4", watched(look{p: led(at(5), 3)}, look{p: led(at(5), 3), life: 1}), watched(look{p: led(at(5), 3)}, look{p: led(at(5), 4), life: 1})},
+	{"V5", watched(look{p: PartitionView{Durable: 4, HighWatermark: 4, End: 5, Next: 5}, quiet: true}), watched(look{p: at(5), quiet: true})},
+	{"V5", watched(look{p: waiting(at(5), 1), quiet: true}), watched(look{p: waiting(at(5), 1)}, look{p: at(5), quiet: true})},
+	{"V5", watched(look{p: fetching(at(5), 4, 1), quiet: true}), watched(look{p: fetching(at(5), 5, 1), quiet: true})},
+	{"V5", watched(look{p: fetching(at(5), 0, 0), quiet: true}), watched(look{p: fetching(at(5), 4, 100), quiet: true})},
+	{"V6", rebuilt(true, at(5), at(4)), rebuilt(true, at(5), led(at(5), 1))},
+	{"V6", rebuilt(true, at(5)), nil},
+	{"V6", rebuilt(true, at(5), PartitionView{Durable: 5, HighWatermark: 5, End: 5, Next: 6}), nil},
+	{"V6", rebuilt(true, PartitionView{LogStart: 3, End: 5, Next: 5}, PartitionView{LogStart: 2, End: 5, Next: 5}), rebuilt(true, at(5), PartitionView{LogStart: 2, End: 5, Next: 5})},
+	{"V6", rebuilt(false, PartitionView{Newest: 7}, PartitionView{Newest: 8}), rebuilt(false, PartitionView{Topic: metadataTopic}, PartitionView{Topic: metadataTopic, End: 9})},
+	{"V6", rebuilt(true, PartitionView{Producers: 7}, PartitionView{Producers: 8}), rebuilt(false, PartitionView{Producers: 7}, PartitionView{Producers: 8})},
+	{"V8", left(0, 1, View{Frames: 100}), left(1, 1, View{Frames: 100})},
+	{"V8", left(1, 0, View{Asked: 1}), left(1, 1, View{Asked: 1})},
+	{"S2", watched(look{p: PartitionView{LogStart: 3, Durable: 5, HighWatermark: 5, End: 5, Next: 5}}, look{p: at(5), life: 1}),
+		watched(look{p: at(5)}, look{p: PartitionView{LogStart: 3, Durable: 5, HighWatermark: 5, End: 5, Next: 5, LeaderEpoch: 1}, life: 1})},
+
+	// At the end: what clients were told.
+	{"H1", judged(func(h *History, f *Facts) { h.Appends[9].Acks = 1; cut(f, 9) }), judged(func(h *History, f *Facts) {
+		h.Appends[8].Acks, h.Appends[9].Acks = 1, 0
+		h.Reads[0].HighWatermark = 9
+		cut(f, 9)
+	})},
+	{"H1", judged(func(h *History, f *Facts) { lost(h, f, 0) }), judged(func(h *History, f *Facts) { lost(h, f, 1) })},
+	{"H2", judged(func(h *History, f *Facts) { cut(f, 9) }), judged(func(h *History, f *Facts) {
+		h.Appends[9].Outcome, h.Appends[9].Return = Unknown, Unfinished
+		h.Reads[0].HighWatermark = 9
+		cut(f, 9)
+	})},
+	{"H2", judged(func(h *History, f *Facts) {
+		deleted(h, f, 4)
+		l := f.Logs[here]
+		l.Entries, l.End = l.Entries[:5], 9
+		f.Logs[here] = l
+	}), judged(func(h *History, f *Facts) { deleted(h, f, 4) })},
+	{"H2", judged(func(h *History, f *Facts) { promised(h, f, 0) }), judged(func(h *History, f *Facts) { promised(h, f, 1) })},
+	{"H2", judged(func(h *History, f *Facts) { // what was sent before that is in no such promise
+		promised(h, f, 1)
+		f.Promised["t"][0].From = 300
+	}), judged(func(h *History, f *Facts) {
+		promised(h, f, 1)
+		f.Promised["t"][0].From = 901
+	})},
+	{"H3", judged(func(h *History, f *Facts) { add(f, 4) }), judged(func(h *History, f *Facts) { // sent twice, by one who does not number
+		h.Appends[4].Producer, h.Appends[4].Attempts = -1, 2
+		add(f, 4)
+	})},
+	{"H4", judged(func(h *History, f *Facts) { exchange(h, f) }), judged(func(h *History, f *Facts) {
+		exchange(h, f)
+		h.Appends[3].Unordered = true
+	})},
+	{"H5", judged(func(h *History, f *Facts) {
+		l := f.Logs[here]
+		l.End = 12
+		f.Logs[here] = l
+	}), judged(func(h *History, f *Facts) { deleted(h, f, 4) })},
+	{"H5", judged(func(h *History, f *Facts) {
+		l := f.Logs[here]
+		l.Entries, l.Start = l.Entries[4:], 4
+		f.Logs[here] = l
+	}), nil},
+	{"H6", judged(func(h *History, f *Facts) { h.Reads[0].Entries = []Entry{{Offset: 2, Value: 2}, {Offset: 4, Value: 4}} }),
+		judged(func(h *History, f *Facts) { h.Reads[0].Entries = []Entry{{Offset: 2, Value: 2}, {Offset: 3, Value: 3}} })},
+	{"H6", judged(func(h *History, f *Facts) { h.Reads[0].Entries = f.Logs[here].Entries; h.Reads[0].HighWatermark = 9 }), nil},
+	{"H6", judged(func(h *History, f *Facts) { h.Reads[0].Entries = []Entry{{Offset: 2, Value: 3}} }), nil},
+	{"H7", judged(func(h *History, f *Facts) {
+		h.Reads = []*Read{{Partition: here, Call: 3000, Return: 3001, Entries: []Entry{{Offset: 3, Value: 3}}, HighWatermark: 10},
+			{Partition: here, Call: 3000, Return: 3001, Entries: []Entry{{Offset: 3, Value: 9}}, HighWatermark: 10}}
+	}), judged(func(h *History, f *Facts) { // the first of them is of before the page cache was lost
+		f.Durable["t"], f.Losses = false, []seam.Mono{3500}
+		h.Reads = []*Read{{Partition: here, Call: 3000, Return: 3001, Entries: []Entry{{Offset: 3, Value: 9}}, HighWatermark: 10},
+			{Partition: here, Call: 4000, Return: 4001, Entries: []Entry{{Offset: 3, Value: 3}}, HighWatermark: 10}}
+	})},
+	{"H8", judged(func(h *History, f *Facts) { h.Appends[2].Call, h.Appends[2].Return = 5000, 6000 }),
+		judged(func(h *History, f *Facts) { h.Appends[2].Call, h.Appends[2].Return = 350, 6000 })},
+	{"H9", judged(func(h *History, f *Facts) { h.Reads[0].HighWatermark = 9 }), judged(func(h *History, f *Facts) { h.Reads[0].Call, h.Reads[0].HighWatermark = 950, 9 })},
+	{"H10", judged(func(h *History, f *Facts) { shownAgain(h, 8, false) }), judged(func(h *History, f *Facts) { // another life, and a Fetch
+		shownAgain(h, 8, false)
+		f.Starts = []seam.Mono{0, 2500}
+	})},
+	{"H10", judged(func(h *History, f *Facts) {
+		shownAgain(h, 8, true)
+		f.Starts = []seam.Mono{0, 2500}
+	}), judged(func(h *History, f *Facts) { shownAgain(h, 10, true) })},
+	{"H11", judged(func(h *History, f *Facts) {
+		h.Reads[0].HighWatermark = 12
+		h.Reads[0].Entries = append(slices.Clone(f.Logs[here].Entries[5:]), Entry{Offset: 10, Value: 99})
+	}), judged(func(h *History, f *Facts) { h.Reads[0].Entries = f.Logs[here].Entries[5:] })},
+	{"H11", judged(func(h *History, f *Facts) { h.Reads[0].HighWatermark = 11 }), judged(func(h *History, f *Facts) {
+		f.Durable["t"], f.Losses = false, []seam.Mono{9000}
+		h.Reads[0].HighWatermark = 11
+		h.Reads = append(h.Reads, &Read{Partition: here, Call: 9500, Return: 9501, HighWatermark: 10})
+	})},
+	{"H11", judged(func(h *History, f *Facts) { h.Searches[0].Offset = 10 }), nil},
+	{"H12", judged(func(h *History, f *Facts) { f.Logs[here].Entries[3].Value = 77 }), judged(func(h *History, f *Facts) {
+		h.Appends = append(h.Appends, &Append{Partition: here, Producer: -1, First: 77, Count: 1, Attempts: 1, Call: 1, Return: Unfinished, Base: -1})
+		add(f, 77)
+	})},
+	{"H13", judged(func(h *History, f *Facts) { h.Appends[3].Outcome = Refused }), judged(func(h *History, f *Facts) {
+		h.Appends = append(h.Appends, &Append{Partition: here, Producer: -1, First: 77, Count: 1, Attempts: 1, Outcome: Refused})
+	})},
+	{"H13", judged(func(h *History, f *Facts) { topicDeleted(h, f, 5000) }), judged(func(h *History, f *Facts) {
+		topicDeleted(h, f, 45) // before anything was acknowledged
+		h.Appends = append(h.Appends, &Append{Partition: here, Outcome: Refused, First: 77, Count: 1, Attempts: 1})
+	})},
+	{"H19", judged(func(h *History, f *Facts) { h.Skips = append(h.Skips, &Skip{here, 6000, 2, 5}); deleted(h, f, 4) }),
+		judged(func(h *History, f *Facts) { h.Skips = append(h.Skips, &Skip{here, 6000, 2, 4}); deleted(h, f, 4) })},
+
+	// Where logs begin, and searches.
+	{"S1", judged(func(h *History, f *Facts) { h.Begins = append(h.Begins, &Begin{here, 1, 2, 4, 3}) }), judged(func(h *History, f *Facts) {
+		deleted(h, f, 4)
+		h.Begins[0].HighWatermark = 4
+	})},
+	{"S1", judged(func(h *History, f *Facts) {
+		f.Begins = map[Partition]int64{here: 11}
+		h.Appends, h.Reads = nil, nil
+		empty(f)
+	}), nil},
+	{"S2", judged(func(h *History, f *Facts) {
+		deleted(h, f, 4)
+		h.Begins = append(h.Begins, &Begin{here, 6000, 6001, 3, -1})
+	}), judged(func(h *History, f *Facts) {
+		deleted(h, f, 4)
+		h.Begins = append(h.Begins, &Begin{here, 4999, 6001, 3, -1})
+	})},
+	{"S2", judged(func(h *History, f *Facts) {
+		deleted(h, f, 4)
+		h.Begins[0].Offset = 5
+	}), nil},
+	{"S3", judged(func(h *History, f *Facts) {
+		deleted(h, f, 4)
+		h.Reads = append(h.Reads, &Read{Partition: here, Call: 6000, Return: 6001, From: 3, HighWatermark: 10})
+	}), judged(func(h *History, f *Facts) {
+		deleted(h, f, 4)
+		h.Reads = append(h.Reads, &Read{Partition: here, Call: 6000, Return: 6001, From: 4, HighWatermark: 10})
+	})},
+	{"S3", judged(func(h *History, f *Facts) { h.Outs = append(h.Outs, &OutOfRange{here, 3000, 3001, 2}) }), judged(func(h *History, f *Facts) {
+		deleted(h, f, 4)
+		h.Outs = append(h.Outs, &OutOfRange{here, 3000, 3001, 3})
+	})},
+	{"S4", judged(func(h *History, f *Facts) {
+		deleted(h, f, 4)
+		h.Deletions[0].Offset = 3
+	}), judged(func(h *History, f *Facts) {
+		deleted(h, f, 4)
+		h.Deletions[0].Offset, h.Deletions[0].Outcome = -1, Unknown
+	})},
+	{"S4", judged(func(h *History, f *Facts) {
+		deleted(h, f, 4)
+		h.Deletions[0].Outcome = Refused
+	}), nil},
+	{"S4", judged(func(h *History, f *Facts) {
+		deleted(h, f, 4)
+		h.Deletions, f.Keeps = nil, map[string]Keep{"t": {Bytes: 700, Millis: -1}}
+	}), judged(func(h *History, f *Facts) {
+		deleted(h, f, 4)
+		h.Deletions, f.Keeps = nil, map[string]Keep{"t": {Bytes: 600, Millis: -1}}
+	})},
+	{"S5", searched(0, 35, 5, 50), searched(0, 35, 4, 40)},
+	{"S5", searched(0, 35, 4, 41), searched(4, 35, 4, 40)},
+	{"S5", searched(0, 45, 4, 40), searched(4, 15, 2, 20)}, // what it found was deleted since
+	{"S5", searched(0, 80, -1, -1), searched(0, 81, -1, -1)},
+	{"S5", searched(4, 5, -1, -1), nil},
+	{"S5", searched(0, LargestTime, 9, 80), searched(0, LargestTime, 8, 80)}, // the last one has it too, and is not the first
+	{"S5", searched(0, LargestTime, 7, 70), nil},
+	{"S5", searched(0, LargestTime, -1, -1), judged(func(h *History, f *Facts) { // nobody knew that there was anything
+		h.Searches = []*Search{{here, 40, 41, LargestTime, -1, -1}}
+	})},
+	{"S5", searched(9, LargestTime, -1, -1), searched(10, LargestTime, -1, -1)},
+
+	// The small models.
+	{"P1", administered(admin(CreateTopic, 1, Done, 0, 10), admin(DeleteTopic, 0, Done, 11, 20), admin(LookupTopic, 1, Done, 21, 22)), // it was deleted, and is found again
+		administered(admin(CreateTopic, 1, Done, 0, 10), admin(LookupTopic, 1, Done, 11, 12), admin(DeleteTopic, 0, Done, 13, 20),
+			admin(LookupTopic, 0, Done, 21, 22), admin(CreateTopic, 2, Done, 23, 30), admin(CreateTopic, 0, Refused, 31, 32))},
+	{"P1", administered(admin(CreateTopic, 1, Done, 0, 10), admin(CreateTopic, 2, Done, 5, 15)), // two creates succeed, and nobody deleted
+		administered(admin(CreateTopic, 0, Unknown, 0, Unfinished), admin(LookupTopic, 0, Done, 11, 12), admin(LookupTopic, 3, Done, 13, 14))},
+	{"P2", handedOut(&ProducerID{0, 10, 2}, &ProducerID{11, 12, 2}), handedOut(&ProducerID{0, 10, 2}, &ProducerID{5, 12, 1}, &ProducerID{13, 14, 7})},
+	{"P2", handedOut(&ProducerID{0, 10, 2}, &ProducerID{11, 12, 1}), nil},
+	{"P3", small(0, 12, 13), small(0, 5, 13)}, // it shows the log empty, after the first append was acknowledged or before
+	{"P3", small(1, 31, 40), nil},
+}
+
+// here is the partition that all rows are about.
+var here = Partition{"t", 0}
+
+// look is one look at a broker with one partition.
+type look struct {
+	life  int
+	quiet bool
+	p     PartitionView
+}
+
+func watched(looks ...look) trial {
+	return func(laws *Counts) error { return watch(laws, &Facts{Durable: map[string]bool{"t": true}}, looks...) }
+}
+
+func watch(laws *Counts, f *Facts, looks ...look) error {
+	w := NewWatch(laws, f)
+	for _, l := range looks {
+		for range every { // it looks at one of so many
+			err := w.After(l.life, l.quiet, func(v *View) {
+				if l.p.Topic == "" {
+					l.p.Topic = "t"
+				}
+				*v = View{Ready: true, Partitions: []PartitionView{l.p}}
+			})
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// at is a partition that has so many records, all of them on the disk.
+func at(end int64) PartitionView {
+	return PartitionView{Durable: end, HighWatermark: end, End: end, Next: end}
+}
+
+func led(p PartitionView, epoch int32) PartitionView { p.LeaderEpoch = epoch; return p }
+
+func waiting(p PartitionView, batches int) PartitionView { p.Parked = batches; return p }
+
+func fetching(p PartitionView, from int64, min int32) PartitionView {
+	p.Fetches = []ParkedFetch{{From: from, MinBytes: min}}
+	return p
+}
+
+func rebuilt(clean bool, before PartitionView, after ...PartitionView) trial {
+	return func(laws *Counts) error {
+		laws[StateRebuilt]++
+		return SameState(&View{Partitions: []PartitionView{before}}, &View{Partitions: after}, clean)
+	}
+}
+
+func left(frames, conns int, v View) trial {
+	return func(laws *Counts) error {
+		return NewWatch(laws, &Facts{}).Left(frames, conns, func(into *View) { *into = v })
+	}
+}
+
+func judged(spoil func(h *History, f *Facts)) trial {
+	return func(laws *Counts) error {
+		h, f := history()
+		spoil(h, f)
+		return Judge(h, f, laws)
+	}
+}
+
+// history is a legal one that the rows spoil.
+func history() (*History, *Facts) {
+	h, f := &History{}, &Facts{Durable: map[string]bool{"t": true}, Deleted: map[string]bool{}, Logs: map[Partition]Log{}}
+	log := Log{}
+	for i := range 10 {
+		at := seam.Mono(i * 100)
+		h.Appends = append(h.Appends, &Append{Partition: here, Producer: 5, First: Value(i), Count: 1, Acks: -1, Attempts: 1,
+			Call: at, LastCall: at, Return: at + 50, Outcome: Done, Base: int64(i)})
+		log.Entries = append(log.Entries, Entry{Offset: int64(i), Value: Value(i), Producer: 5, Sequence: int32(i), Time: int64(10 * min(i, 8))})
+	}
+	log.End = 10
+	f.Logs[here] = log
+	h.Reads = append(h.Reads, &Read{Partition: here, Call: 2000, Return: 2001, Entries: log.Entries[2:5:5], From: 2, HighWatermark: 10})
+	h.Searches = append(h.Searches, &Search{here, 2100, 2101, 5, 1, 10})
+	return h, f
+}
+
+// cut leaves so many records.
+func cut(f *Facts, end int64) {
+	l := f.Logs[here]
+	l.Entries, l.End = l.Entries[:end], end
+	f.Logs[here] = l
+}
+
+func add(f *Facts, v Value) {
+	l := f.Logs[here]
+	l.Entries, l.End = append(l.Entries, Entry{Offset: l.End, Value: v, Producer: 5}), l.End+1
+	f.Logs[here] = l
+}
+
+// lost is what is left when power failed at time 9000 under a topic without a promise, and one batch was sent then.
+func lost(h *History, f *Facts, base int64) {
+	f.Durable["t"], f.Losses = false, []seam.Mono{9000}
+	h.Appends = append(h.Appends, &Append{Partition: here, Producer: -1, First: 77, Count: 1, Attempts: 1, Acks: 1,
+		Call: 9100, LastCall: 9100, Return: 9101, Outcome: Done, Base: base})
+	cut(f, 1)
+	add(f, 77)
+}
+
+// promised is the same where there was a promise while the batch was sent.
+func promised(h *History, f *Facts, base int64) {
+	lost(h, f, base)
+	h.Appends[10].Acks, f.Promised = -1, map[string][]Span{"t": {{9050, 9101}}}
+}
+
+func empty(f *Facts) { f.Logs[here] = Log{Start: 10, End: 10} }
+
+// exchange puts two batches into the wrong order, of which nobody was told.
+func exchange(h *History, f *Facts) {
+	for _, a := range h.Appends {
+		a.Call, a.Return, a.Base = 0, 5000, -1
+	}
+	h.Reads = nil
+	e := f.Logs[here].Entries
+	e[3].Value, e[4].Value = e[4].Value, e[3].Value
+}
+
+// deleted is what it looks like when somebody has deleted records at time 5000.
+func deleted(h *History, f *Facts, upTo int64) {
+	l := f.Logs[here]
+	l.Entries, l.Start, l.Bytes = l.Entries[upTo:], upTo, 100*(10-upTo)
+	f.Logs[here], f.Begins = l, map[Partition]int64{here: upTo}
+	h.Deletions = append(h.Deletions, &Deletion{here, upTo, 5000, Done})
+	h.Begins = append(h.Begins, &Begin{here, 5000, 5001, upTo, 10})
+}
+
+func topicDeleted(h *History, f *Facts, call seam.Mono) {
+	f.Deleted["t"] = true
+	h.Admins = append(h.Admins, &Admin{Topic: "t", Deed: DeleteTopic, Outcome: Done, Call: call, Return: call + 1})
+}
+
+// shownAgain shows another high watermark later on, where nobody was promised anything.
+func shownAgain(h *History, hw int64, listed bool) {
+	for _, a := range h.Appends {
+		a.Acks = 1
+	}
+	h.Reads = append(h.Reads, &Read{Partition: here, Call: 3000, Return: 3001, HighWatermark: hw, Listed: listed})
+}
+
+// searched is one search, of a log of which so many records were deleted later.
+func searched(upTo, time, offset, found int64) trial {
+	return judged(func(h *History, f *Facts) {
+		if upTo > 0 {
+			deleted(h, f, upTo)
+		}
+		h.Searches = []*Search{{here, 3000, 3001, time, offset, found}}
+	})
+}
+
+func id(b byte) (id [16]byte) { id[0] = b; return id }
+
+func admin(deed AdminDeed, name byte, outcome Outcome, call, ret seam.Mono) *Admin {
+	return &Admin{Topic: "t", Deed: deed, ID: id(name), Outcome: outcome, Call: call, Return: ret}
+}
+
+func administered(admins ...*Admin) trial {
+	return func(laws *Counts) error { return Models(&History{Admins: admins}, &Facts{}, laws) }
+}
+
+func handedOut(ids ...*ProducerID) trial {
+	return func(laws *Counts) error { return Models(&History{IDs: ids}, &Facts{}, laws) }
+}
+
+// small is a partition with two appends, two looks that are right and one more.
+func small(hw int64, call, ret seam.Mono) trial {
+	appended := func(first Value, base int64, call, ret seam.Mono) *Append {
+		return &Append{Partition: here, Producer: 1, First: first, Count: 1, Acks: -1, Attempts: 1, Call: call, LastCall: call, Return: ret, Outcome: Done, Base: base}
+	}
+	look := func(hw int64, call, ret seam.Mono) *Read {
+		return &Read{Partition: here, HighWatermark: hw, Call: call, Return: ret}
+	}
+	h := &History{Appends: []*Append{appended(7, 0, 0, 10), appended(8, 1, 20, 30)}, Reads: []*Read{look(1, 11, 12), look(2, 31, 32), look(hw, call, ret)}}
+	f := &Facts{Durable: map[string]bool{"t": true}, Logs: map[Partition]Log{here: {End: 2, Entries: []Entry{{Offset: 0, Value: 7}, {Offset: 1, Value: 8}}}}}
+	return func(laws *Counts) error { return Models(h, f, laws) }
+}

@@ -1,0 +1,260 @@
+package workload
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"rookery/core/client"
+	"rookery/core/seam"
+	"rookery/core/wire"
+	"rookery/sim/check"
+	"rookery/sim/world"
+)
+
+// violation is what a law rejects, and what is nearly the same and is accepted; nil: another row has that.
+type violation struct {
+	law    string
+	breaks func(r *Run)
+	near   func(r *Run)
+}
+
+func TestViolations(t *testing.T) {
+	for i, v := range violations {
+		r := newRun()
+		v.breaks(r)
+		err := r.World.Failure()
+		require.Error(t, err, "row %d: %s", i, v.law)
+		require.True(t, strings.HasPrefix(err.Error(), v.law+" "), "row %d: %s: %v", i, v.law, err)
+		if v.near == nil {
+			continue
+		}
+		r = newRun()
+		v.near(r)
+		require.NoError(t, r.World.Failure(), "row %d: %s", i, v.law)
+		law := slices.IndexFunc(check.LawNames(), func(line string) bool { return strings.HasPrefix(line, v.law+" ") })
+		require.NotZero(t, r.World.Laws[law], "row %d: %s was not asked", i, v.law)
+	}
+}
+
+var violations = []violation{
+	{"V9", func(r *Run) { owe(r, seam.Never) }, func(r *Run) { owe(r, 10*seam.Millisecond) }},
+	{"V9", func(r *Run) { owe(r, 60*seam.Second) }, func(r *Run) { newDeputyOf(r, seam.Never).Step(seam.Now{}, &seam.Alarm{}, &seam.Effects{}); owe(r, 0) }},
+
+	{"H14", func(r *Run) { *r = *asleep(false) }, func(r *Run) { *r = *asleep(true) }},
+	{"H15", func(r *Run) { answers(r, 2, 1) }, func(r *Run) { answers(r, 1, 2) }},
+	{"H15", func(r *Run) { answers(r, 1, 1) }, nil},
+	{"H15", func(r *Run) { answers(r, 1, 2, 3) }, nil},
+	{"H16", func(r *Run) { refused(r, func(b *parcel) {}) }, func(r *Run) { refused(r, func(b *parcel) { b.life-- }) }},
+	{"H16", func(r *Run) { refused(r, func(b *parcel) {}) }, func(r *Run) { refused(r, func(b *parcel) { b.early = true }) }},
+	{"H17", func(r *Run) { fetched(r, part(5)) }, func(r *Run) { fetched(r, part(3)) }},
+	{"H17", func(r *Run) { fetched(r, part(3), part(4)) }, func(r *Run) { fetched(r, part(4, record(3)...), part(4)) }},
+	{"H18", func(r *Run) {
+		delivered(r, client.Delivered{Tag: 1, Count: 2}, client.Delivered{Tag: 1, Index: 1, Count: 1})
+	},
+		func(r *Run) {
+			delivered(r, client.Delivered{Tag: 1, Count: 1}, client.Delivered{Tag: 1, Index: 1, Count: 1})
+		}},
+	{"H18", func(r *Run) { delivered(r, client.Delivered{Tag: 2, Count: 1}) }, func(r *Run) { delivered(r, client.Delivered{Tag: 1, Count: 1}) }},
+	{"H18", func(r *Run) { delivered(r, client.Delivered{Tag: 1, Count: 3}) }, nil},
+	{"H18", func(r *Run) {
+		delivered(r, client.Delivered{Tag: 1, Count: 2, Partition: -1, Unknown: true, Code: wire.RequestTimedOut})
+	}, func(r *Run) {
+		delivered(r, client.Delivered{Tag: 1, Count: 2, Partition: -1, Code: wire.RequestTimedOut})
+	}},
+	{"H18", func(r *Run) { awaited(r, 1021*seam.Millisecond) }, func(r *Run) { awaited(r, 1020*seam.Millisecond) }},
+	{"H19", func(r *Run) { handedOn(r, 5, 0, 2) }, func(r *Run) { handedOn(r, 5, 0, 1) }},
+	{"H19", func(r *Run) { handedOn(r, 5, 0, 0) }, nil},
+	{"H19", func(r *Run) { handedOn(r, 5, 1) }, func(r *Run) { // records that were deleted are left out: S laws see to that
+		r.plan.Pruning.On = true
+		handedOn(r, 5, 1)
+	}},
+	{"H20", func(r *Run) { told(r, wire.KeyProduce, "firm", notLeader, 0) }, func(r *Run) { told(r, wire.KeyProduce, "firm", notLeader, -1) }},
+	{"H20", func(r *Run) { told(r, wire.KeyFetch, "firm", outOfOrderSequence, -1) }, func(r *Run) { told(r, wire.KeyFetch, "firm", none, 7); told(r, wire.KeyFetch, "firm", notLeader, -1) }},
+	{"H20", func(r *Run) { told(r, wire.KeyFetch, "firm", unknownTopic, -1) }, func(r *Run) { told(r, wire.KeyFetch, "brief", unknownTopic, -1) }},
+	{"H20", func(r *Run) { told(r, wire.KeyProduce, "firm", storageError, -1) }, func(r *Run) {
+		r.World.Counts[world.WriteFailed]++
+		told(r, wire.KeyProduce, "firm", storageError, -1)
+	}},
+	{"H20", func(r *Run) { r.told(question{wire.KeyProduce, "firm", 10, 1000}, timedOut, 1009) }, func(r *Run) { r.told(question{wire.KeyProduce, "firm", 10, 1000}, timedOut, 1010) }},
+	{"H20", func(r *Run) { told(r, wire.KeyListOffsets, "firm", offsetNotAvailable, -1) }, func(r *Run) {
+		r.World.Node.Life = 2
+		told(r, wire.KeyListOffsets, "firm", offsetNotAvailable, -1)
+	}},
+	{"H20", func(r *Run) { told(r, wire.KeyFetch, "loose", offsetOutOfRange, -1) }, func(r *Run) {
+		r.facts.Losses = []seam.Mono{1}
+		told(r, wire.KeyFetch, "loose", offsetOutOfRange, -1)
+	}},
+	{"P4", func(r *Run) { compared(r, "1", unset) }, func(r *Run) { compared(r, "1", "1") }},
+	{"P4", func(r *Run) { compared(r, "1", "3") }, func(r *Run) { compared(r, "1", "2") }}, // that is in doubt
+	{"P4", func(r *Run) { counted(r, 4, 3) }, func(r *Run) { counted(r, 3, 4) }},
+}
+
+// newRun is a run that nobody runs: a world in which nothing is under way, and the topics are there.
+func newRun() *Run {
+	tape := world.Recorded(nil)
+	r := &Run{tape: tape, History: &check.History{}, result: &Result{Codes: map[int16]int{}}, topicIDs: map[string][16]byte{}, there: map[string]seam.Mono{"firm": 1, "loose": 1}}
+	r.plan = drawPlan(tape, false, false)
+	r.World = world.New(tape, r.plan.Rates, world.Parts{}, 1)
+	r.World.Node.Life = 1
+	r.facts = &check.Facts{Durable: map[string]bool{"firm": true}, Deleted: map[string]bool{}}
+	return r
+}
+
+// sleeper is a machine that does nothing, and wishes to be woken at some time.
+type sleeper struct{ alarm seam.Mono }
+
+func (s *sleeper) Step(_ seam.Now, _ seam.Input, fx *seam.Effects) { fx.Wake(s.alarm) }
+
+func newDeputyOf(r *Run, alarm seam.Mono) *deputy {
+	d := newDeputy(r, "program", client.DefaultConfig(brokerAddress))
+	d.Machine = &sleeper{alarm}
+	return d
+}
+
+// owe hands a record to a machine that awaits nothing and wishes to be woken at some time.
+func owe(r *Run, alarm seam.Mono) {
+	mail := &seam.Mail{From: seam.Address{Kind: seam.ToOperator}, Body: &client.Produce{Records: make([]client.Record, 1)}}
+	var fx seam.Effects
+	fx.Reset()
+	newDeputyOf(r, alarm).Step(seam.Now{}, mail, &fx)
+}
+
+// asleep is a whole run, with the broker of the house or with one that sleeps.
+func asleep(awake bool) *Run {
+	broker := Core()
+	if !awake {
+		broker = Broker{Parts: func(*Plan, *world.Tape) world.Parts {
+			return world.Parts{Broker: func(int) seam.Machine { return &sleeper{seam.Never} }}
+		}}
+	}
+	result := Do(world.NewTape(1), broker, Options{Quiet: true, Brief: true})
+	r := newRun()
+	r.World.Laws = &result.Laws
+	r.World.Fail(result.Failure)
+	return r
+}
+
+// answers hands two requests' answers to a session in some order.
+func answers(r *Run, correlations ...byte) {
+	s := newSession(r, 1, "client")
+	s.agent = &operator{session: s}
+	var fx seam.Effects
+	for range 2 {
+		s.ask(0, metadataOf(9), &fx, &call{done: func(seam.Mono, kmsg.Response, *seam.Effects) {}})
+	}
+	for _, c := range correlations {
+		answer := kmsg.NewPtrMetadataResponse()
+		answer.Version = 9
+		s.onFrame(0, answer.AppendTo([]byte{0, 0, 0, c, 0}), &fx)
+	}
+}
+
+// refused is the first batch without an answer, refused for its number after another was taken.
+func refused(r *Run, but func(b *parcel)) {
+	s := newSession(r, 1, "producer")
+	p := &producer{session: s, idempotent: true, acks: -1, version: 3}
+	l := &lane{partition: check.Partition{Topic: "firm"}, known: true, knownIn: 1}
+	p.lanes = []*lane{l}
+	answer := kmsg.NewProduceResponseTopicPartition()
+	for _, code := range []int16{none, outOfOrderSequence} {
+		b := &parcel{append: &check.Append{Partition: l.partition, Count: 1, Attempts: 1}, life: 1, sentIn: 1}
+		l.queue = []*parcel{b}
+		if answer.ErrorCode = code; code != none {
+			answer.BaseOffset = -1
+			but(b)
+		}
+		p.onResult(100, l, b, &answer)
+	}
+}
+
+// part is a partition's part in the answer to a fetch.
+func part(high int64, records ...byte) kmsg.FetchResponseTopicPartition {
+	p := kmsg.NewFetchResponseTopicPartition()
+	p.HighWatermark, p.LastStableOffset, p.LogStartOffset, p.RecordBatches = high, high, 0, records
+	return p
+}
+
+// record is a batch of one record at an offset.
+func record(offset byte) []byte {
+	b := (&batchSpec{first: 7, count: 1, producer: -1, epoch: -1, sequence: -1}).encode()
+	b[7] = offset
+	return b
+}
+
+// fetched is an answer to a fetch from 3 of one partition after the other.
+func fetched(r *Run, parts ...kmsg.FetchResponseTopicPartition) {
+	rd := r.enterReader("reader", false, r.plan.partitionsOf("firm")...)
+	answer := kmsg.NewPtrFetchResponse()
+	topic := kmsg.NewFetchResponseTopic()
+	topic.Topic = "firm"
+	for i := range parts {
+		parts[i].Partition = int32(i)
+		topic.Partitions = append(topic.Partitions, parts[i])
+	}
+	answer.Topics = append(answer.Topics, topic)
+	rd.onFetched(10, 20, []int64{3, 3, 3}, answer)
+}
+
+func newProgram(r *Run) *program {
+	p := &program{run: r, name: "program", handed: map[uint64]*handed{}, asked: map[uint64]*inquiry{}, tell: func(any) {}}
+	p.machine = newDeputyOf(r, seam.Never)
+	return p
+}
+
+// delivered tells a program what became of the two records that it has handed over as number 1.
+func delivered(r *Run, letters ...client.Delivered) {
+	p := newProgram(r)
+	p.handed[1] = &handed{topic: "firm", first: 7, told: make([]bool, 2), left: 2}
+	for i := range letters {
+		letters[i].Topic = "firm"
+		p.onDelivered(10, &letters[i])
+	}
+}
+
+// awaited is an answer that comes after some time to who waits for a second, with what a letter takes.
+func awaited(r *Run, after seam.Mono) {
+	p := newProgram(r)
+	p.await(1, "Flush", seam.Second, nil)
+	p.answers(after, 1, nil)
+}
+
+// handedOn is what a machine hands on of a partition that is read from 5 on: records, so far from there.
+func handedOn(r *Run, next int64, deltas ...int64) {
+	p := newProgram(r)
+	rd := &reading{partition: check.Partition{Topic: "firm"}, next: next}
+	in := &client.Fetched{Topic: "firm", HighWatermark: 100}
+	for _, delta := range deltas {
+		in.Records = append(in.Records, client.FetchedRecord{Offset: next + delta, Value: make([]byte, 8)})
+		in.Position = next + delta + 1
+	}
+	p.onFetched(10, in, &letter{in, 5, rd})
+}
+
+// told is an error for who asked when all topics were there, with a number beside it.
+func told(r *Run, key int16, topic string, code int16, beside int64) {
+	r.told(question{key: key, topic: topic, sent: 10}, code, 20, beside)
+}
+
+// compared is a description of a topic whose flush.messages was left at a value, or at 2, of which nobody heard.
+func compared(r *Run, left, found string) {
+	s := &tuner{session: newSession(r, 1, "tuner"), known: map[knob]setting{{"firm", "flush.messages"}: {value: left, maybe: []string{"2"}}}}
+	described := map[string]string{}
+	if found != unset {
+		described["flush.messages"] = found
+	}
+	s.compare("firm", described)
+}
+
+// counted is a topic that had so many partitions, and has so many.
+func counted(r *Run, had, has int) {
+	s := &tuner{session: newSession(r, 1, "tuner"), least: map[string]int{"firm": had}}
+	var fx seam.Effects
+	s.count(0, "firm", &fx)
+	topic := kmsg.NewMetadataResponseTopic()
+	topic.Partitions = make([]kmsg.MetadataResponseTopicPartition, has)
+	s.inflight[0].done(10, &kmsg.MetadataResponse{Topics: []kmsg.MetadataResponseTopic{topic}}, &fx)
+}
