@@ -324,9 +324,11 @@ func (s *shelf) readAll(out *log.Recovered, batches [][]byte, exact bool) {
 		for _, in := range back {
 			switch in := in.(type) {
 			case *seam.Wrote:
-				r.Wrote(in, &fx)
+				for more := r.Wrote(in, always, &fx); more; {
+					more = r.GoOn(always, &fx)
+				}
 			case *seam.Synced:
-				r.Synced(in)
+				r.Synced(in, &fx)
 			}
 		}
 	}
@@ -402,3 +404,5 @@ func seedFolders(f *testing.F) {
 		}
 	}
 }
+
+func always() bool { return true }
