@@ -16,10 +16,11 @@ func (b *Broker) onFetch(now seam.Now, c *connection, r *conn.Request, fx *seam.
 	i := b.newFetch(c)
 	f := &b.fetches[i]
 	f.slot = slot
+	b.meter(now, c, quotaFetch, r.ClientID)
 	f.Begin(now, c.id, r.Version, r.Correlation, &r.Fetch, b.config.FetchBytesMax)
 	if code, partitions := fetchRefusal(r); code != wire.None {
 		f.Refuse(code, partitions)
-		b.answerFetch(i, fx)
+		b.answerFetch(now, i, 0, fx)
 		return
 	}
 	b.fetchTimes(f, &r.Fetch)
@@ -248,11 +249,16 @@ func (b *Broker) settleFetch(now seam.Now, i uint32, fx *seam.Effects) {
 		}
 		return
 	}
-	b.answerFetch(i, fx)
+	b.answerFetch(now, i, total, fx)
 }
 
-func (b *Broker) answerFetch(i uint32, fx *seam.Effects) {
+// answerFetch answers; total is how many bytes of records that brings.
+func (b *Broker) answerFetch(now seam.Now, i uint32, total int64, fx *seam.Effects) {
 	f := &b.fetches[i]
+	if c := f.owner; c != nil && c.meters != nil {
+		b.use(now, c, c.known(quotaFetch), total)
+		f.Throttle = c.throttled(now)
+	}
 	b.countFetch(f)
 	head, body := f.Head(b.head(), &b.fetchOut, b.body())
 	b.answer(f.Conn, f.slot, conn.Answer{Head: head, Body: body}, fx)

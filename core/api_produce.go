@@ -19,6 +19,7 @@ type produce struct {
 	acks        int16
 	correlation int32
 	deadline    seam.Mono
+	throttle    int32 // milliseconds that the client is told to wait
 	results     []wire.ProduceResult
 	open        int32 // partitions not decided, and the intake
 	whole       bool  // all partitions are looked at
@@ -39,6 +40,8 @@ func (b *Broker) onProduce(now seam.Now, c *connection, lease seam.Lease, size i
 	p := &b.produces[id]
 	p.owner, p.lease, p.size, p.version, p.correlation = c, lease, size, r.Version, r.Correlation
 	p.acks = r.Produce.Acks
+	b.use(now, c, b.meter(now, c, quotaProduce, r.ClientID), size)
+	p.throttle = c.throttled(now)
 	p.deadline = now.Mono + seam.Mono(max(0, r.Produce.TimeoutMillis))*seam.Millisecond
 	p.writes = 1 // the request itself reads the frame until all partitions are looked at
 	if p.acks != 0 {
@@ -321,7 +324,7 @@ func (b *Broker) answerProduce(p *produce, fx *seam.Effects) {
 		b.countRefusal(wire.KeyProduce, p.results[i].Code)
 	}
 	if p.acks != 0 {
-		b.answerTo(p.owner, p.slot, conn.Answer{Head: wire.AppendProduceResponse(b.head(), p.version, p.correlation, 0, p.results)}, fx)
+		b.answerTo(p.owner, p.slot, conn.Answer{Head: wire.AppendProduceResponse(b.head(), p.version, p.correlation, p.throttle, p.results)}, fx)
 		return
 	}
 	for i := range p.results {

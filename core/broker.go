@@ -76,11 +76,13 @@ type Broker struct {
 	waiting  int       // produces not answered
 	fetches  []fetchSlot
 	freeFet  []uint32
-	swept    int                     // produces looked over in this round
-	wakes    ordered.Ring[uint32]    // fetches that a high watermark woke, or that are half looked through
-	turns    turns                   // what is too long for a Step
-	take     func() bool             // of turns, made once
-	timers   timer.Queue[uint32]     // of parked fetches
+	swept    int                    // produces looked over in this round
+	wakes    ordered.Ring[uint32]   // fetches that a high watermark woke, or that are half looked through
+	turns    turns                  // what is too long for a Step
+	take     func() bool            // of turns, made once
+	timers   timer.Queue[uint32]    // of parked fetches
+	muted    timer.Queue[seam.Conn] // connections that are not read for a time
+	quotas   throttles
 	early    ordered.Ring[seam.Conn] // whose requests came before the broker was ready
 	touched  []*partition            // by this Step
 	trimmed  []*partition            // with files below their log's start
@@ -160,7 +162,7 @@ func (b *Broker) Step(now seam.Now, in seam.Input, fx *seam.Effects) {
 	case *seam.Started:
 		b.onStarted(now, in, fx)
 	case *seam.Opened:
-		b.onOpened(in, fx)
+		b.onOpened(now, in, fx)
 	case *seam.Request:
 		b.onRequest(now, in, fx)
 	case *seam.Hangup:
@@ -333,7 +335,7 @@ func (b *Broker) fail(dir int32, fault seam.Fault, fx *seam.Effects) {
 
 // due says whether ring would find anything.
 func (b *Broker) due(now seam.Now) bool {
-	return b.wakes.Len() > 0 || b.turns.later.Len() > 0 || min(b.timers.Next(), b.parkedAt, b.checkpointAt, b.sweep.at) <= now.Mono
+	return b.wakes.Len() > 0 || b.turns.later.Len() > 0 || min(b.timers.Next(), b.muted.Next(), b.parkedAt, b.checkpointAt, b.sweep.at) <= now.Mono
 }
 
 // ring works off what is due: woken fetches, deadlines, checkpoints.
@@ -351,6 +353,7 @@ func (b *Broker) ring(now seam.Now, fx *seam.Effects) {
 		b.unpark(i)
 		b.evaluate(now, i, fx)
 	}
+	b.unmuteDue(now, fx)
 	b.turns.work(now, fx)
 	b.sweepProduces(now, fx)
 	b.expireLogs(now, fx)
@@ -362,6 +365,7 @@ func (b *Broker) alarm(now seam.Now, fx *seam.Effects) {
 		fx.Wake(now.Mono)
 	}
 	fx.Wake(b.timers.Next())
+	fx.Wake(b.muted.Next())
 	fx.Wake(b.parkedAt)
 	if b.phase == phaseReady {
 		fx.Wake(b.checkpointAt)

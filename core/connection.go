@@ -6,25 +6,31 @@ import (
 	"rookery/core/conn"
 	"rookery/core/ordered"
 	"rookery/core/seam"
+	"rookery/core/timer"
 	"rookery/core/wire"
 )
 
 // connection is one client.
 type connection struct {
-	id      seam.Conn
-	host    string // the address that the client reached us at
-	port    int32
-	remote  string
-	slots   conn.Slots
-	out     ordered.Ring[outgoing]
-	sending int64  // bytes of answers under way
-	owed    int64  // credit held back
-	closing bool   // nothing more is taken from it
-	gone    bool   // it has hung up
-	fetches uint32 // the newest of those not answered, 0: none; else their index and one
+	id       seam.Conn
+	host     string // the address that the client reached us at
+	port     int32
+	remote   string
+	slots    conn.Slots
+	out      ordered.Ring[outgoing]
+	sending  int64  // bytes of answers under way
+	owed     int64  // credit held back
+	starving bool   // it stands in Broker.starved
+	closing  bool   // nothing more is taken from it
+	gone     bool   // it has hung up
+	fetches  uint32 // the newest of those not answered, 0: none; else their index and one
 
 	starting bool                  // a request of it is being started in turns
 	queue    ordered.Ring[arrived] // what came meanwhile, or before the broker was ready
+
+	muted  seam.Mono // until when it is not read, because a quota is used up; 0: it is read
+	unmute timer.Handle
+	meters *[quotaKinds]metered // nil: no quota was ever looked for
 }
 
 // arrived is a request that waits to be started.
@@ -43,9 +49,13 @@ type outgoing struct {
 	sent bool
 }
 
-func (b *Broker) onOpened(in *seam.Opened, fx *seam.Effects) {
+func (b *Broker) onOpened(now seam.Now, in *seam.Opened, fx *seam.Effects) {
 	c := &connection{id: in.Conn, host: in.Host, port: in.Port, remote: in.Remote}
 	b.conns.Put(in.Conn, c)
+	if b.greet(now, c); c.muted > 0 {
+		c.owed = b.config.ConnectionBytes
+		return
+	}
 	fx.Reading = append(fx.Reading, seam.Credit{Conn: in.Conn, Bytes: b.config.ConnectionBytes})
 }
 
@@ -55,6 +65,7 @@ func (b *Broker) onHangup(in *seam.Hangup) {
 	c := b.conns.At(in.Conn)
 	b.conns.Delete(in.Conn)
 	c.gone = true
+	b.muted.Cancel(c.unmute)
 	b.turns.put(func(now seam.Now, fx *seam.Effects) bool {
 		for c.fetches != 0 {
 			if !b.turns.take() {
@@ -99,7 +110,7 @@ func (b *Broker) putQueued(c *connection) {
 
 // startQueued starts what waits, until a request needs turns of its own: the rest follows that.
 func (b *Broker) startQueued(now seam.Now, c *connection, fx *seam.Effects) (done bool) {
-	for c.queue.Len() > 0 && !c.starting {
+	for c.queue.Len() > 0 && !c.starting && !b.held(c) {
 		if !b.turns.take() {
 			return false
 		}
@@ -120,7 +131,7 @@ func (b *Broker) onRequest(now seam.Now, in *seam.Request, fx *seam.Effects) {
 	switch {
 	case c == nil || c.closing || b.phase >= phaseStopping:
 		b.release(c, in.Lease, size, fx)
-	case c.starting || c.queue.Len() > 0 || b.phase != phaseReady && !b.answersEarly(body):
+	case c.starting || b.held(c) || c.queue.Len() > 0 || b.phase != phaseReady && !b.answersEarly(body):
 		if c.queue.Push(arrived{lease: in.Lease, size: size, body: body}); c.queue.Len() == 1 && b.phase != phaseReady {
 			b.early.Push(c.id)
 		}
@@ -139,16 +150,22 @@ func (b *Broker) release(c *connection, lease seam.Lease, size int64, fx *seam.E
 	fx.Frees = append(fx.Frees, lease)
 	b.frames -= size
 	if c != nil && !c.closing && !c.gone {
-		if b.starved.Len() == 0 && b.roomy() && !b.full(c) {
+		if c.muted == 0 && b.starved.Len() == 0 && b.roomy() && !b.full(c) {
 			fx.Reading = append(fx.Reading, seam.Credit{Conn: c.id, Bytes: size})
 			return
 		}
-		if c.owed == 0 {
-			b.starved.Push(c)
-		}
 		c.owed += size
+		b.starve(c)
 	}
 	b.feed(fx)
+}
+
+// starve puts a connection among those that are owed credit, unless it is muted.
+func (b *Broker) starve(c *connection) {
+	if c.owed > 0 && !c.starving && c.muted == 0 {
+		c.starving = true
+		b.starved.Push(c)
+	}
 }
 
 // roomy: there is room in memory for more frames, and the disks keep up.
@@ -166,10 +183,11 @@ const slotsMax = 1000
 func (b *Broker) feed(fx *seam.Effects) {
 	for n := b.starved.Len(); n > 0 && b.roomy(); n-- {
 		c := b.starved.Pop()
+		c.starving = false
 		switch {
-		case c.gone || c.closing:
+		case c.gone || c.closing || c.muted > 0:
 		case b.full(c):
-			b.starved.Push(c)
+			b.starve(c)
 		default:
 			fx.Reading = append(fx.Reading, seam.Credit{Conn: c.id, Bytes: c.owed})
 			c.owed = 0

@@ -41,6 +41,7 @@ type Fetch struct {
 	Conn        seam.Conn
 	Version     int16
 	Correlation int32
+	Throttle    int32 // milliseconds that the client is told to wait
 	MinBytes    int32
 	MaxBytes    int32
 	Committed   bool      // read_committed
@@ -126,7 +127,7 @@ func (f *Fetch) Enough(now seam.Now, total int64, failed bool) bool {
 
 // Head writes the answer's head, and the ranges with their places in it.
 func (f *Fetch) Head(dst []byte, head *wire.FetchHead, body []seam.Range) ([]byte, []seam.Range) {
-	head.Begin(dst, f.Version, f.Correlation, 0, f.Code, 0, f.groups())
+	head.Begin(dst, f.Version, f.Correlation, f.Throttle, f.Code, 0, f.groups())
 	for i := range f.Parts {
 		p := &f.Parts[i]
 		if i == 0 || p.Group != f.Parts[i-1].Group {

@@ -87,6 +87,14 @@ func (c *coder) int64(p *int64) {
 	c.out = binary.BigEndian.AppendUint64(c.out, uint64(*p))
 }
 
+func (c *coder) uint64(p *uint64) {
+	if c.reading {
+		*p = binary.BigEndian.Uint64(c.take(8))
+		return
+	}
+	c.out = binary.BigEndian.AppendUint64(c.out, *p)
+}
+
 func (c *coder) uuid(p *UUID) {
 	if c.reading {
 		copy(p[:], c.take(16))

@@ -21,6 +21,8 @@ type Image struct {
 	byID           map[UUID]*Topic
 	collisions     map[string][]string // names that differ in '.' and '_' only, by the name with '_' alone
 	configs        ordered.Map[string, *resource]
+	quotas         ordered.Map[string, *Quota]
+	quotaChanges   int
 	nextProducerID int64
 	transaction    bool // since a BeginTransactionRecord
 	pending        []Record
@@ -238,6 +240,8 @@ func (m *Image) fold(r Record) {
 		m.removeTopic(r)
 	case *FeatureLevelRecord:
 		m.finalize(r)
+	case *ClientQuotaRecord:
+		m.changeQuota(r)
 	case *ProducerIDsRecord:
 		must.Be(r.NextProducerID >= m.nextProducerID, "M6: no producer id is handed out twice")
 		m.nextProducerID = r.NextProducerID
@@ -393,7 +397,7 @@ func (m *Image) finalize(r *FeatureLevelRecord) {
 }
 
 // Records is a shortest list of records that makes this Image from an empty one: features, brokers, configurations,
-// topics each followed by its configurations and partitions, the next producer id.
+// quotas, topics each followed by its configurations and partitions, the next producer id.
 func (m *Image) Records() []Record {
 	var rs []Record
 	for name, level := range m.features.All() {
@@ -404,6 +408,9 @@ func (m *Image) Records() []Record {
 	}
 	for _, r := range m.configs.All() {
 		rs = appendConfigs(rs, r.kind, r.name, &r.values)
+	}
+	for q := range m.Quotas() {
+		rs = append(rs, q.records()...)
 	}
 	for _, t := range m.topics.All() {
 		rs = append(rs, &TopicRecord{Name: t.Name, TopicID: t.ID})

@@ -2,6 +2,7 @@ package meta
 
 import (
 	"fmt"
+	"github.com/twmb/franz-go/pkg/kmsg"
 	"maps"
 	"slices"
 	"testing"
@@ -12,6 +13,7 @@ import (
 
 // twin is the dumbest metadata: maps, and every lookup a search.
 type twin struct {
+	quotas  map[string]uint64 // by key and entity
 	topics  map[string]*twinTopic
 	brokers map[int32]bool // fenced
 	next    int64
@@ -27,7 +29,7 @@ type twinTopic struct {
 
 func TestImageIsADumbFold(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		m, w := New(), twin{topics: map[string]*twinTopic{}, brokers: map[int32]bool{}}
+		m, w := New(), twin{quotas: map[string]uint64{}, topics: map[string]*twinTopic{}, brokers: map[int32]bool{}}
 		var log [][]byte
 		replay := func(r Record) {
 			log = append(log, Append(nil, r))
@@ -117,6 +119,24 @@ func TestImageIsADumbFold(t *testing.T) {
 					topic.configs[key] = *value
 				}
 			},
+			"quota": func(t *rapid.T) {
+				entity := []EntityPart{{EntityUser, rapid.SampledFrom([]*string{nil, new(string), kmsg.StringPtr("u")}).Draw(t, "user")}}
+				if rapid.Bool().Draw(t, "client too") {
+					entity = append(entity, EntityPart{EntityClientID, rapid.SampledFrom([]*string{nil, kmsg.StringPtr("u")}).Draw(t, "client")})
+				}
+				key, value, remove := rapid.SampledFrom([]string{"x", "y"}).Draw(t, "key"), rapid.Uint64().Draw(t, "value"), rapid.Bool().Draw(t, "remove")
+				replay(&ClientQuotaRecord{entity, key, value, remove})
+				at := key
+				for _, part := range entity {
+					at += fmt.Sprintf(" %s", part.Type)
+					if part.Name != nil {
+						at += fmt.Sprintf("=%q", *part.Name)
+					}
+				}
+				if w.quotas[at] = value; remove {
+					delete(w.quotas, at)
+				}
+			},
 			"producer ids": func(t *rapid.T) {
 				w.next += rapid.Int64Range(0, 1000).Draw(t, "block")
 				replay(&ProducerIDsRecord{NextProducerID: w.next})
@@ -157,6 +177,23 @@ func compare(t *rapid.T, w *twin, m *Image, names []string) {
 	require.Equal(t, slices.Sorted(maps.Keys(w.topics)), slices.Sorted(slices.Values(m.TopicNames())))
 	require.True(t, slices.IsSorted(m.TopicNames()))
 	require.Equal(t, len(w.topics), m.TopicCount())
+	quotas := map[string]uint64{}
+	for q := range m.Quotas() {
+		require.NotZero(t, q.Values.Len())
+		for key, value := range q.Values.All() {
+			at := key
+			for _, kind := range []string{EntityUser, EntityClientID, EntityIP} {
+				if name, found := q.Part(kind); found {
+					if at += " " + kind; name != nil {
+						at += fmt.Sprintf("=%q", *name)
+					}
+				}
+			}
+			quotas[at] = value
+			require.Equal(t, value, m.QuotaOf(q.Entity...).Values.At(key))
+		}
+	}
+	require.Equal(t, w.quotas, quotas)
 	for id := range int32(4) {
 		fenced, there := w.brokers[id]
 		require.Equal(t, there, m.Broker(id) != nil)
@@ -212,6 +249,8 @@ func TestEqualSeesEveryField(t *testing.T) {
 		&PartitionChangeRecord{TopicID: id, Leader: 1, LeaderRecoveryState: -1}, &PartitionChangeRecord{TopicID: id, Leader: -2, LeaderRecoveryState: -1, ISR: []int32{1}},
 		&PartitionChangeRecord{TopicID: id, Leader: -2, LeaderRecoveryState: -1, Directories: []UUID{id}},
 		&ProducerIDsRecord{NextProducerID: 1}, &BeginTransactionRecord{},
+		&ClientQuotaRecord{Entity: []EntityPart{{EntityUser, nil}}, Key: "x", Value: 1}, &ClientQuotaRecord{Entity: []EntityPart{{EntityUser, nil}}, Key: "x", Value: 2},
+		&ClientQuotaRecord{Entity: []EntityPart{{EntityUser, &rack}}, Key: "x", Value: 1},
 	}
 	images := make([]*Image, len(changes))
 	for i, c := range changes {

@@ -42,6 +42,7 @@ const (
 	unfenceBrokerKey      = 8
 	removeTopicKey        = 9
 	featureLevelKey       = 12
+	clientQuotaKey        = 14
 	producerIDsKey        = 15
 	registrationChangeKey = 17
 	noOpKey               = 20
@@ -160,6 +161,14 @@ type (
 		FeatureLevel int16
 	}
 
+	// ClientQuotaRecord (key 14) sets one quota of an entity, or takes it back. Value is the bits of an IEEE double.
+	ClientQuotaRecord struct {
+		Entity []EntityPart
+		Key    string
+		Value  uint64
+		Remove bool
+	}
+
 	// ProducerIDsRecord (key 15) hands a block of producer ids to a broker; the next block begins at NextProducerID.
 	ProducerIDsRecord struct {
 		BrokerID       int32
@@ -255,6 +264,8 @@ func blank(key uint32) (Record, uint32) {
 		return &RemoveTopicRecord{}, 0
 	case featureLevelKey:
 		return &FeatureLevelRecord{}, 0
+	case clientQuotaKey:
+		return &ClientQuotaRecord{}, 0
 	case producerIDsKey:
 		return &ProducerIDsRecord{}, 0
 	case registrationChangeKey:
@@ -281,6 +292,7 @@ func (*FenceBrokerRecord) key() uint32              { return fenceBrokerKey }
 func (*UnfenceBrokerRecord) key() uint32            { return unfenceBrokerKey }
 func (*RemoveTopicRecord) key() uint32              { return removeTopicKey }
 func (*FeatureLevelRecord) key() uint32             { return featureLevelKey }
+func (*ClientQuotaRecord) key() uint32              { return clientQuotaKey }
 func (*ProducerIDsRecord) key() uint32              { return producerIDsKey }
 func (*BrokerRegistrationChangeRecord) key() uint32 { return registrationChangeKey }
 func (*NoOpRecord) key() uint32                     { return noOpKey }
@@ -297,6 +309,7 @@ func (*FenceBrokerRecord) writes() int16              { return 0 }
 func (*UnfenceBrokerRecord) writes() int16            { return 0 }
 func (*RemoveTopicRecord) writes() int16              { return 0 }
 func (*FeatureLevelRecord) writes() int16             { return 0 }
+func (*ClientQuotaRecord) writes() int16              { return 0 }
 func (*ProducerIDsRecord) writes() int16              { return 0 }
 func (*BrokerRegistrationChangeRecord) writes() int16 { return 2 }
 func (*NoOpRecord) writes() int16                     { return 0 }
@@ -428,6 +441,20 @@ func (r *RemoveTopicRecord) fields(c *coder) {
 func (r *FeatureLevelRecord) fields(c *coder) {
 	c.string(&r.Name)
 	c.int16(&r.FeatureLevel)
+	c.tags()
+}
+
+func (r *ClientQuotaRecord) fields(c *coder) {
+	array(c, &r.Entity, 3, (*coder).entityPart)
+	c.string(&r.Key)
+	c.uint64(&r.Value)
+	c.bool(&r.Remove)
+	c.tags()
+}
+
+func (c *coder) entityPart(p *EntityPart) {
+	c.string(&p.Type)
+	c.nullableString(&p.Name)
 	c.tags()
 }
 

@@ -83,6 +83,8 @@ func goldens() []golden {
 		{"UnfenceBroker", "01080000000001000000000000000700", true, &UnfenceBrokerRecord{ID: 1, Epoch: 7}},
 		{"RemoveTopic", "0109000102030405060708090a0b0c0d0e0f1000", true, &RemoveTopicRecord{TopicID: id}},
 		{"FeatureLevel", "010c00116d657461646174612e76657273696f6e001d00", true, &FeatureLevelRecord{Name: "metadata.version", FeatureLevel: 29}},
+		{"ClientQuota", "010e00030a636c69656e742d696400000575736572036d650013636f6e73756d65725f627974655f7261746540900000000000000000", true,
+			&ClientQuotaRecord{Entity: []EntityPart{{Type: EntityClientID}, {Type: EntityUser, Name: text("me")}}, Key: "consumer_byte_rate", Value: 0x4090000000000000}},
 		{"ProducerIds", "010f0000000001000000000000000700000000000003e800", true, &ProducerIDsRecord{BrokerID: 1, BrokerEpoch: 7, NextProducerID: 1000}},
 		{"BrokerRegistrationChange/0", "011100000000010000000000000007010001ff", false, &BrokerRegistrationChangeRecord{BrokerID: 1, BrokerEpoch: 7, Fenced: NowUnfenced}},
 		{"BrokerRegistrationChange/1", "011101000000010000000000000007020001ff010101", false, &BrokerRegistrationChangeRecord{BrokerID: 1, BrokerEpoch: 7, Fenced: NowUnfenced, InControlledShutdown: 1}},
@@ -182,7 +184,7 @@ func anyRecord(t *rapid.T) Record {
 	features := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) SupportedFeature {
 		return SupportedFeature{text.Draw(t, "name"), i16.Draw(t, "min"), i16.Draw(t, "max")}
 	}), 0, 3)
-	switch rapid.IntRange(0, 15).Draw(t, "kind") {
+	switch rapid.IntRange(0, 16).Draw(t, "kind") {
 	case 0:
 		return &RegisterBrokerRecord{i32.Draw(t, "id"), uuid.Draw(t, "incarnation"), i64.Draw(t, "epoch"), points.Draw(t, "points"),
 			features.Draw(t, "features"), maybe.Draw(t, "rack"), rapid.Bool().Draw(t, "fenced"), rapid.Bool().Draw(t, "shutdown"), uuids.Draw(t, "dirs")}
@@ -217,6 +219,10 @@ func anyRecord(t *rapid.T) Record {
 		return &BeginTransactionRecord{maybe.Draw(t, "name")}
 	case 14:
 		return &EndTransactionRecord{}
+	case 15:
+		return &ClientQuotaRecord{rapid.SliceOfN(rapid.Custom(func(t *rapid.T) EntityPart {
+			return EntityPart{text.Draw(t, "type"), maybe.Draw(t, "name")}
+		}), 1, 3).Draw(t, "entity"), text.Draw(t, "key"), rapid.Uint64().Draw(t, "value"), rapid.Bool().Draw(t, "remove")}
 	}
 	return &AbortTransactionRecord{maybe.Draw(t, "reason")}
 }

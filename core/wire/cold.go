@@ -48,6 +48,10 @@ func (c *cursor) walk(key, version int16) {
 		c.walkCreateACLs()
 	case KeyDeleteACLs:
 		c.walkDeleteACLs()
+	case KeyDescribeClientQuotas:
+		c.walkDescribeClientQuotas()
+	case KeyAlterClientQuotas:
+		c.walkAlterClientQuotas(func(uint64) {})
 	case KeyDescribeUserScram:
 		c.walkDescribeUserScramCredentials()
 	case KeyDescribeConfigs:

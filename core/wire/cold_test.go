@@ -14,7 +14,7 @@ import (
 
 func coldKeys() []int16 {
 	return []int16{wire.KeyListOffsets, wire.KeyMetadata, wire.KeyApiVersions, wire.KeyCreateTopics, wire.KeyDeleteTopics, wire.KeyDeleteRecords, wire.KeyInitProducerID, wire.KeyDescribeCluster,
-		wire.KeyDescribeACLs, wire.KeyCreateACLs, wire.KeyDeleteACLs, wire.KeyDescribeUserScram,
+		wire.KeyDescribeACLs, wire.KeyCreateACLs, wire.KeyDeleteACLs, wire.KeyDescribeUserScram, wire.KeyDescribeClientQuotas, wire.KeyAlterClientQuotas,
 		wire.KeyOffsetForLeaderEpoch, wire.KeyDescribeLogDirs, wire.KeyDescribeProducers, wire.KeyDescribeTopicPartitions,
 		wire.KeyDescribeConfigs, wire.KeyAlterConfigs, wire.KeyCreatePartitions, wire.KeyIncrementalAlterConfigs, wire.KeyListConfigResources}
 }
@@ -211,6 +211,30 @@ func drawCold(t *rapid.T, key, version int16) wire.Message {
 			x.UnknownTags = drawTags(t, flexible)
 			r.Filters = append(r.Filters, x)
 		}
+	case *kmsg.DescribeClientQuotasRequest:
+		r.Strict, r.UnknownTags = rapid.Bool().Draw(t, "strict"), drawTags(t, flexible)
+		for range count("components") {
+			x := kmsg.NewDescribeClientQuotasRequestComponent()
+			x.EntityType, x.MatchType, x.Match, x.UnknownTags = drawName(t, "type"), kmsg.QuotasMatchType(rapid.Int8().Draw(t, "match")), drawValue(t), drawTags(t, flexible)
+			r.Components = append(r.Components, x)
+		}
+	case *kmsg.AlterClientQuotasRequest:
+		r.ValidateOnly, r.UnknownTags = rapid.Bool().Draw(t, "validate"), drawTags(t, flexible)
+		for range count("entries") {
+			x := kmsg.NewAlterClientQuotasRequestEntry()
+			x.UnknownTags = drawTags(t, flexible)
+			for range count("entity") {
+				y := kmsg.NewAlterClientQuotasRequestEntryEntity()
+				y.Type, y.Name, y.UnknownTags = drawName(t, "type"), drawValue(t), drawTags(t, flexible)
+				x.Entity = append(x.Entity, y)
+			}
+			for range count("operations") {
+				y := kmsg.NewAlterClientQuotasRequestEntryOp()
+				y.Key, y.Value, y.Remove, y.UnknownTags = drawName(t, "key"), rapid.Float64().Draw(t, "value"), rapid.Bool().Draw(t, "remove"), drawTags(t, flexible)
+				x.Ops = append(x.Ops, y)
+			}
+			r.Entries = append(r.Entries, x)
+		}
 	case *kmsg.DescribeUserSCRAMCredentialsRequest:
 		if rapid.Bool().Draw(t, "all") {
 			break
@@ -397,4 +421,49 @@ func TestAppendRequest(t *testing.T) {
 			require.Equal(t, r.AppendTo([]byte{}), append([]byte{}, body...))
 		}
 	}
+}
+
+// The values of quotas are the bits of their doubles, in the order of the operations.
+func TestQuotasAreBits(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		version := rapid.Int16Range(0, 1).Draw(t, "version")
+		sent := drawCold(t, wire.KeyAlterClientQuotas, version).(*kmsg.AlterClientQuotasRequest)
+		got, flaw := wire.ReadCold(wire.KeyAlterClientQuotas, version, sent.AppendTo(nil))
+		require.Equal(t, wire.NoFlaw, flaw)
+		var want []uint64
+		for i := range sent.Entries {
+			for j := range sent.Entries[i].Ops {
+				want = append(want, math.Float64bits(sent.Entries[i].Ops[j].Value))
+			}
+		}
+		require.Equal(t, want, got.(*wire.AlterClientQuotas).Values)
+	})
+}
+
+// What is described is what kmsg reads.
+func TestDescribedQuotasAreKafkas(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		answer := &wire.DescribedClientQuotas{DescribeClientQuotasResponse: kmsg.NewPtrDescribeClientQuotasResponse()}
+		answer.Version, answer.ThrottleMillis, answer.ErrorCode, answer.ErrorMessage = rapid.Int16Range(0, 1).Draw(t, "version"), 7, 42, drawValue(t)
+		var want []kmsg.DescribeClientQuotasResponseEntry
+		if rapid.Bool().Draw(t, "found") {
+			answer.Quotas, want = []wire.DescribedQuota{}, []kmsg.DescribeClientQuotasResponseEntry{}
+		}
+		if answer.Quotas != nil {
+			for range rapid.IntRange(0, 3).Draw(t, "quotas") {
+				entity, value := wire.DescribedEntity{Type: drawName(t, "type"), Name: drawValue(t)}, rapid.Float64().Draw(t, "value")
+				key := drawName(t, "key")
+				answer.Quotas = append(answer.Quotas, wire.DescribedQuota{Entity: []wire.DescribedEntity{entity}, Values: []wire.DescribedValue{{Key: key, Value: math.Float64bits(value)}}})
+				want = append(want, kmsg.DescribeClientQuotasResponseEntry{
+					Entity: []kmsg.DescribeClientQuotasResponseEntryEntity{{Type: entity.Type, Name: entity.Name}},
+					Values: []kmsg.DescribeClientQuotasResponseEntryValue{{Key: key, Value: value}},
+				})
+			}
+		}
+		got := kmsg.DescribeClientQuotasResponse{Version: answer.Version}
+		require.NoError(t, got.ReadFrom(answer.AppendTo(nil)))
+		require.Equal(t, answer.ErrorMessage, got.ErrorMessage)
+		require.Equal(t, want, got.Entries)
+		require.Equal(t, []any{int32(7), int16(42)}, []any{got.ThrottleMillis, got.ErrorCode})
+	})
 }

@@ -67,6 +67,8 @@ func (s seen) later(answer Answer) {
 	switch a := answer.(type) {
 	case *kmsg.DescribeClientQuotasResponse:
 		s.code(a.ErrorCode)
+	case *DescribedClientQuotas:
+		s.code(a.ErrorCode)
 	case *kmsg.AlterClientQuotasResponse:
 		each(s, a.Entries, func(e *kmsg.AlterClientQuotasResponseEntry) int16 { return e.ErrorCode })
 	case *kmsg.DescribeUserSCRAMCredentialsResponse:

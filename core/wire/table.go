@@ -26,6 +26,8 @@ const (
 	KeyDescribeLogDirs         int16 = 35
 	KeyCreatePartitions        int16 = 37
 	KeyIncrementalAlterConfigs int16 = 44
+	KeyDescribeClientQuotas    int16 = 48
+	KeyAlterClientQuotas       int16 = 49
 	KeyDescribeUserScram       int16 = 50
 	KeyDescribeCluster         int16 = 60
 	KeyDescribeProducers       int16 = 61
@@ -69,7 +71,7 @@ func Range(key int16) (oldest, newest int16, ok bool) {
 		return 1, 4, true
 	case KeyCreatePartitions:
 		return 0, 3, true
-	case KeyIncrementalAlterConfigs, KeyListConfigResources:
+	case KeyIncrementalAlterConfigs, KeyListConfigResources, KeyDescribeClientQuotas, KeyAlterClientQuotas:
 		return 0, 1, true
 	case KeyDescribeCluster:
 		return 0, 2, true
@@ -113,7 +115,7 @@ func FirstFlexible(key int16) int16 {
 	case KeyInitProducerID, KeyDeleteRecords, KeyDescribeLogDirs, KeyAlterConfigs, KeyCreatePartitions,
 		KeyDescribeACLs, KeyCreateACLs, KeyDeleteACLs:
 		return 2
-	case KeyIncrementalAlterConfigs:
+	case KeyIncrementalAlterConfigs, KeyDescribeClientQuotas, KeyAlterClientQuotas:
 		return 1
 	case KeyDescribeUserScram, KeyDescribeCluster, KeyDescribeProducers, KeyListConfigResources, KeyDescribeTopicPartitions:
 		return 0
@@ -169,6 +171,10 @@ func Name(key int16) string {
 		return "CreatePartitions"
 	case KeyIncrementalAlterConfigs:
 		return "IncrementalAlterConfigs"
+	case KeyDescribeClientQuotas:
+		return "DescribeClientQuotas"
+	case KeyAlterClientQuotas:
+		return "AlterClientQuotas"
 	case KeyDescribeUserScram:
 		return "DescribeUserScramCredentials"
 	case KeyDescribeCluster:
@@ -218,6 +224,10 @@ func newCold(key int16) Message {
 		return kmsg.NewPtrCreatePartitionsRequest()
 	case KeyIncrementalAlterConfigs:
 		return kmsg.NewPtrIncrementalAlterConfigsRequest()
+	case KeyDescribeClientQuotas:
+		return kmsg.NewPtrDescribeClientQuotasRequest()
+	case KeyAlterClientQuotas:
+		return &AlterClientQuotas{AlterClientQuotasRequest: kmsg.NewPtrAlterClientQuotasRequest()}
 	case KeyDescribeUserScram:
 		return kmsg.NewPtrDescribeUserSCRAMCredentialsRequest()
 	case KeyDescribeCluster:

@@ -1,0 +1,241 @@
+package core
+
+import (
+	"rookery/core/conn"
+	"rookery/core/controller"
+	"rookery/core/meta"
+	"rookery/core/ordered"
+	"rookery/core/seam"
+)
+
+// throttles hold what clients have used of their quotas (KIP-13, 219, 257, 599, 612). A client beyond one is answered at
+// once and told how long to wait; meanwhile its connection is not read, and what came on it before that waits.
+//
+//	Produce: its frame's bytes ──┐
+//	Fetch: its answer's bytes ───┼──▶ Bucket ──▶ wait ──▶ throttle_time_ms, and the connection muted
+//	a new connection ────────────┘
+type throttles struct {
+	buckets map[bucketKey]*conn.Bucket
+	order   ordered.Ring[bucketKey] // by age
+}
+
+// bucketKey is who shares a bucket: a quota set for a user, or for all users by default, is one for all that the user's
+// clients do; one that names clients is one for each client id.
+type bucketKey struct {
+	quota  quotaKind
+	users  bool // the user's own, whichever client it is
+	client string
+}
+
+// bucketsMax is how many are remembered: of the eldest it is forgotten what they have used.
+const bucketsMax = 10_000
+
+// quotaKind is one of the quotas that are held to.
+type quotaKind uint8
+
+const (
+	quotaProduce quotaKind = iota
+	quotaFetch
+	quotaMutate
+	quotaConnect
+	quotaKinds
+)
+
+func (k quotaKind) String() string {
+	switch k {
+	case quotaProduce:
+		return controller.ProducerByteRate
+	case quotaFetch:
+		return controller.ConsumerByteRate
+	case quotaMutate:
+		return controller.ControllerMutationRate
+	}
+	return controller.ConnectionCreationRate
+}
+
+// anonymous is the user on a connection that has said no name.
+const anonymous = "ANONYMOUS"
+
+// metered is what a connection remembers of one quota: whose bucket it uses, at what rate.
+type metered struct {
+	changes int // meta.Image.QuotaChanges when it was looked up
+	client  string
+	bucket  *conn.Bucket // nil: no quota
+	rate    int64
+}
+
+// meter is the bucket of a client's quota, or nil.
+func (b *Broker) meter(now seam.Now, c *connection, kind quotaKind, client []byte) *metered {
+	if b.image.QuotaChanges() == 0 {
+		return nil
+	}
+	if c.meters == nil {
+		c.meters = new([quotaKinds]metered)
+	}
+	m := &c.meters[kind]
+	if m.changes != b.image.QuotaChanges() || m.client != string(client) {
+		*m = metered{changes: b.image.QuotaChanges(), client: string(client)}
+		if rate, key, found := b.quotaOf(kind, m.client); found {
+			m.bucket, m.rate = b.quotas.bucket(now, key), rate
+		}
+	}
+	if m.bucket == nil {
+		return nil
+	}
+	return m
+}
+
+// quotaOf looks for the quota that comes first in Kafka's order: what names the user before what does not, and the client
+// before its default.
+func (b *Broker) quotaOf(kind quotaKind, client string) (rate int64, key bucketKey, found bool) {
+	user, id := anonymous, client
+	for _, at := range [...]struct {
+		users, named bool // about the user, the client
+		user, client *string
+	}{
+		{true, true, &user, &id}, {true, true, &user, nil}, {true, false, &user, nil},
+		{true, true, nil, &id}, {true, true, nil, nil}, {true, false, nil, nil},
+		{false, true, nil, &id}, {false, true, nil, nil},
+	} {
+		var entity []meta.EntityPart // by type
+		if at.named {
+			entity = append(entity, meta.EntityPart{Type: meta.EntityClientID, Name: at.client})
+		}
+		if at.users {
+			entity = append(entity, meta.EntityPart{Type: meta.EntityUser, Name: at.user})
+		}
+		if q := b.image.QuotaOf(entity...); q != nil {
+			if bits, set := q.Values.Find(kind.String()); set {
+				if key = (bucketKey{quota: kind, users: at.users}); at.named {
+					key.client = client
+				}
+				return meta.Rate(bits), key, true
+			}
+		}
+	}
+	return 0, bucketKey{}, false
+}
+
+func (t *throttles) bucket(now seam.Now, key bucketKey) *conn.Bucket {
+	bucket := t.buckets[key]
+	if bucket == nil {
+		if t.buckets == nil {
+			t.buckets = map[bucketKey]*conn.Bucket{}
+		}
+		if t.order.Len() == bucketsMax {
+			delete(t.buckets, t.order.Pop())
+		}
+		fresh := conn.NewBucket(now.Mono)
+		bucket = &fresh
+		t.buckets[key] = bucket
+		t.order.Push(key)
+	}
+	return bucket
+}
+
+// known is the bucket that meter found last, or nil.
+func (c *connection) known(kind quotaKind) *metered {
+	if c.meters == nil || c.meters[kind].bucket == nil {
+		return nil
+	}
+	return &c.meters[kind]
+}
+
+// use charges a client for what it has used, and mutes its connection for as long as that takes to be paid.
+func (b *Broker) use(now seam.Now, c *connection, m *metered, n int64) {
+	if m != nil {
+		b.mute(now, c, m.bucket.Use(now.Mono, n, m.rate))
+	}
+}
+
+// mute leaves a connection unread for some time.
+func (b *Broker) mute(now seam.Now, c *connection, wait seam.Mono) {
+	if until := now.Mono + wait; wait > 0 && until > c.muted {
+		if c.muted > 0 {
+			b.muted.Cancel(c.unmute)
+		}
+		c.muted, c.unmute = until, b.muted.Set(until, c.id)
+	}
+}
+
+// throttled is how long a client is told to wait: as long as its connection is muted.
+func (c *connection) throttled(now seam.Now) (millis int32) {
+	if c.muted <= now.Mono {
+		return 0
+	}
+	return int32((c.muted - now.Mono + seam.Millisecond - 1) / seam.Millisecond)
+}
+
+// unmuteDue reads those connections again whose time is over, and starts what waited on them.
+func (b *Broker) unmuteDue(now seam.Now, fx *seam.Effects) {
+	for b.muted.Next() <= now.Mono && b.turns.take() {
+		id, _ := b.muted.Due(now.Mono)
+		c := b.conns.At(id)
+		c.muted = 0
+		b.starve(c)
+		b.putQueued(c)
+		b.feed(fx)
+	}
+}
+
+// held: what comes on a muted connection waits, but not for longer than the broker serves it.
+func (b *Broker) held(c *connection) bool {
+	return c.muted > 0 && !c.gone && !c.closing && b.phase < phaseStopping
+}
+
+// greet charges the address of a new connection for it (KIP-612).
+func (b *Broker) greet(now seam.Now, c *connection) {
+	if b.image.QuotaChanges() == 0 {
+		return
+	}
+	address := c.remote
+	for i := len(address) - 1; i >= 0; i-- {
+		if address[i] == ':' {
+			address = address[:i]
+			break
+		}
+	}
+	if n := len(address); n > 1 && address[0] == '[' {
+		address = address[1 : n-1]
+	}
+	for _, name := range [...]*string{&address, nil} {
+		if q := b.image.QuotaOf(meta.EntityPart{Type: meta.EntityIP, Name: name}); q != nil {
+			if bits, set := q.Values.Find(controller.ConnectionCreationRate); set {
+				b.mute(now, c, b.quotas.bucket(now, bucketKey{quota: quotaConnect, client: address}).Use(now.Mono, 1, meta.Rate(bits)))
+				return
+			}
+		}
+	}
+}
+
+// mutation judges a request that makes or deletes partitions (KIP-599): a client that is beyond its quota is refused where
+// the version of the request knows of that, and is kept waiting where it does not.
+func (b *Broker) mutation(now seam.Now, c *connection, r *conn.Request, strictFrom int16) (m *metered, refused bool) {
+	m = b.meter(now, c, quotaMutate, r.ClientID)
+	if m == nil || r.Version < strictFrom || m.bucket.Wait(now.Mono) == 0 {
+		return m, false
+	}
+	b.mute(now, c, m.bucket.Wait(now.Mono))
+	return m, true
+}
+
+// throttling is an answer that says how long to wait.
+type throttling interface{ SetThrottle(millis int32) }
+
+// mutated charges for the partitions in records, and tells the client how long to wait.
+func (b *Broker) mutated(now seam.Now, c *connection, m *metered, records []meta.Record, answer throttling) {
+	if m == nil {
+		return
+	}
+	n := int64(0)
+	for _, r := range records {
+		switch r := r.(type) {
+		case *meta.PartitionRecord:
+			n++
+		case *meta.RemoveTopicRecord:
+			n += int64(len(b.controller.Image().TopicByID(r.TopicID).Partitions))
+		}
+	}
+	b.use(now, c, m, n)
+	answer.SetThrottle(c.throttled(now))
+}
