@@ -197,6 +197,15 @@ func filled(key int16) kmsg.Request {
 	case *kmsg.DeleteACLsRequest:
 		r.Filters = []kmsg.DeleteACLsRequestFilter{{ResourceType: 2, ResourceName: name, ResourcePatternType: 3, Principal: kmsg.StringPtr("User:me"), Host: kmsg.StringPtr("*"), Operation: 3, PermissionType: 3}}
 		return r
+	case *kmsg.DescribeClientQuotasRequest:
+		r.Components = []kmsg.DescribeClientQuotasRequestComponent{{EntityType: "user", MatchType: 0, Match: kmsg.StringPtr("me")}, {EntityType: "client-id", MatchType: 2}}
+		r.Strict = true
+		return r
+	case *kmsg.AlterClientQuotasRequest:
+		r.Entries = []kmsg.AlterClientQuotasRequestEntry{{Entity: []kmsg.AlterClientQuotasRequestEntryEntity{{Type: "user", Name: kmsg.StringPtr("me")}, {Type: "client-id"}},
+			Ops: []kmsg.AlterClientQuotasRequestEntryOp{{Key: "producer_byte_rate", Value: 1024}, {Key: "request_percentage", Remove: true}}}}
+		r.ValidateOnly = true
+		return r
 	case *kmsg.DescribeUserSCRAMCredentialsRequest:
 		r.Users = []kmsg.DescribeUserSCRAMCredentialsRequestUser{{Name: "me"}, {Name: "you"}}
 		return r

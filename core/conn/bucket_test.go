@@ -48,7 +48,7 @@ func TestABucketAtItsLimits(t *testing.T) {
 		{11, 1000, seam.Second},       // a second's worth beyond it
 		{1 << 40, 1000, conn.WaitMax}, // no longer than that
 		{math.MaxInt64, 1, conn.WaitMax},
-		{math.MaxInt64, math.MaxInt64, 0},
+		{math.MaxInt64, math.MaxInt64, 1000*seam.Second - conn.QuotaWindow}, // rates are thousandths
 		{1, 0, conn.WaitMax}, // a rate below a thousandth
 		{-5, 1000, 0},
 	} {
