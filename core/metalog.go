@@ -265,6 +265,10 @@ func failAll(a wire.Answer, code wire.Code) {
 		for i := range a.Topics {
 			a.Topics[i].ErrorCode, a.Topics[i].ErrorMessage = int16(code), nil
 		}
+	case *kmsg.AlterClientQuotasResponse:
+		for i := range a.Entries {
+			a.Entries[i].ErrorCode, a.Entries[i].ErrorMessage = int16(code), nil
+		}
 	}
 }
 

@@ -47,6 +47,14 @@ type WaitingFetch struct {
 	Deadline seam.Mono
 }
 
+// Muted is until when a connection is not read because it has used up a quota; 0: it is read.
+func (b *Broker) Muted(id seam.Conn) seam.Mono {
+	if c := b.conns.At(id); c != nil {
+		return c.muted
+	}
+	return 0
+}
+
 // View describes the Broker, as it is between two Steps, into v, whose slices serve again: it is taken after every few
 // Steps. A deep view digests what is known of producers too.
 func (b *Broker) View(deep bool, v *View) {

@@ -19,6 +19,9 @@ const (
 	ConnectionCreationRate = "connection_creation_rate" // connections a second, of an address
 )
 
+// quotasMax is how many one request may alter: Kafka's bound of records in one batch.
+const quotasMax = 10_000
+
 // AlterQuotas (49, versions 0 and 1) sets and takes back quotas, entity by entity: all that is asked of one, or nothing.
 // The checks and their order are Kafka's. A value that stays as it is needs no record.
 func (c *Controller) AlterQuotas(req *wire.AlterClientQuotas) ([]meta.Record, *kmsg.AlterClientQuotasResponse) {
@@ -29,6 +32,9 @@ func (c *Controller) AlterQuotas(req *wire.AlterClientQuotas) ([]meta.Record, *k
 	for i := range req.Entries {
 		e := &req.Entries[i]
 		made, no := c.alterQuota(e, values[:len(e.Ops)])
+		if len(req.Values) > quotasMax {
+			made, no = nil, refuse(wire.PolicyViolation, "Excessively large number of quotas per request.")
+		}
 		values = values[len(e.Ops):]
 		answer := kmsg.NewAlterClientQuotasResponseEntry()
 		if no != nil {

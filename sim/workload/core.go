@@ -18,6 +18,7 @@ func Core() Broker {
 	return Broker{
 		Parts: coreParts,
 		View:  coreView(),
+		Muted: func(m seam.Machine, conn seam.Conn) seam.Mono { return m.(*core.Broker).Muted(conn) },
 		Fatal: func(e *seam.Event) bool { return e.Kind == seam.DirFailed },
 	}
 }

@@ -28,6 +28,7 @@ var accepted = map[int16][]int16{
 	wire.KeyDeleteRecords:           {offsetOutOfRange, unknownTopic, notLeader, storageError},
 	wire.KeyInitProducerID:          {storageError},
 	wire.KeyCreatePartitions:        {unknownTopic, invalidPartitions, storageError},
+	wire.KeyAlterClientQuotas:       {storageError},
 	wire.KeyDescribeConfigs:         {unknownTopic},
 	wire.KeyIncrementalAlterConfigs: {unknownTopic, storageError},
 }

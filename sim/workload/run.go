@@ -15,6 +15,8 @@ type Broker struct {
 	// View turns a broker's state into the checks' own plain structs, digests included if deep; nil: the V laws are not
 	// evaluated.
 	View func(m seam.Machine, deep bool, v *check.View)
+	// Muted is until when a broker leaves a connection unread because of a quota; nil: it never does.
+	Muted func(m seam.Machine, conn seam.Conn) seam.Mono
 	// Fatal says whether an event ends the process.
 	Fatal func(e *seam.Event) bool
 }
@@ -176,6 +178,7 @@ func (r *Run) observe() {
 	}
 	if r.broker.View != nil {
 		r.watch = check.NewWatch(w.Laws, r.facts)
+		w.Muted = r.broker.Muted
 		w.Watch = func(n *world.Node, m seam.Machine) {
 			if err := r.watch.After(n.Life, n.Quiet(), func(v *check.View) { r.broker.View(m, false, v) }); err != nil {
 				w.Fail(err)

@@ -121,6 +121,11 @@ func (s *session) decode(c *call, frame []byte) kmsg.Response {
 		s.run.fail(check.Fail(check.AnswersInOrder, "%s: answer %d to %s v%d: %v", s.name, c.correlation, kmsg.NameForKey(answer.Key()), answer.GetVersion(), err))
 		return nil
 	}
+	if throttled, ok := answer.(kmsg.ThrottleResponse); ok {
+		if millis, _ := throttled.Throttle(); millis > 0 {
+			s.run.World.Counts[world.Muted]++
+		}
+	}
 	return answer
 }
 

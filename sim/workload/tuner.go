@@ -19,6 +19,7 @@ type tuner struct {
 	next   seam.Mono
 	known  map[knob]setting
 	least  map[string]int // partitions of topics that stay
+	lifted map[knob]bool  // quotas that were last taken back for certain
 }
 
 // knob is a key of a topic, or of all brokers (topic "").
@@ -33,11 +34,14 @@ type setting struct {
 
 const unset = "-"
 
-func (s *tuner) idle() bool { return len(s.inflight) == 0 && (s.run.draining || s.budget <= 0) }
+func (s *tuner) idle() bool {
+	_, _, quota := s.standing()
+	return len(s.inflight) == 0 && !quota && (s.run.draining || s.budget <= 0)
+}
 
 // enterTuner: a quarter of the runs goes without.
 func (r *Run) enterTuner() {
-	s := &tuner{session: r.client("tuner"), known: map[knob]setting{}, least: map[string]int{}}
+	s := &tuner{session: r.client("tuner"), known: map[knob]setting{}, least: map[string]int{}, lifted: map[knob]bool{}}
 	s.budget = [4]int{1, 2, 2, 0}[s.stream.Choose(4)] * r.plan.Budget / 8
 	for _, topic := range r.plan.stable() {
 		for key, value := range r.plan.config(topic) { //tidy:unordered each by itself
@@ -55,9 +59,14 @@ func (s *tuner) turn(now seam.Mono, fx *seam.Effects) {
 		fx.Wake(s.next)
 		return
 	}
+	if kind, key, quota := s.standing(); quota && (s.run.calm || s.budget <= 0) {
+		s.next = now + s.think()
+		s.alterQuota(now, kind, key, unset, fx)
+		return
+	}
 	s.next = now + 8*s.think()
 	s.budget--
-	switch topics := s.run.plan.names(); s.stream.Pick(4, 3, 2, 1) {
+	switch topics := s.run.plan.names(); s.stream.Pick(4, 3, 2, 1, 2) {
 	case 0:
 		s.alterTopic(now, topics[s.stream.Choose(len(topics))], fx)
 	case 1:
@@ -68,6 +77,8 @@ func (s *tuner) turn(now seam.Mono, fx *seam.Effects) {
 	case 3:
 		values := []string{unset, "0", "100", "4096"}
 		s.alter(now, knob{"", "log.index.interval.bytes"}, values[s.stream.Choose(len(values))], fx)
+	case 4:
+		s.tuneQuota(now, fx)
 	}
 }
 

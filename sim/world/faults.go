@@ -35,6 +35,7 @@ const (
 	SizeLost
 	NameLost
 	BitRotted
+	Muted
 	faults
 )
 

@@ -183,12 +183,17 @@ func (a *actor) credit(c *seam.Credit) {
 	l.pump()
 }
 
-// checkCredit: when no frame is held and nothing is under way, there is no reason left not to read a connection.
+// checkCredit: when no frame is held and nothing is under way, there is no reason left not to read a connection,
+// but that it is muted, and then the broker wishes to be woken when that is over.
 func (n *Node) checkCredit() {
 	for _, l := range n.conns { //tidy:unordered any of them breaks the law
 		if len(l.inbound) > 0 && !l.cut && !l.noticed && !l.closing {
-			if !n.world.holds(l.credit > 0, check.CreditGiven) {
-				n.world.broken(check.CreditGiven, "connection %d waits with %d frames and credit %d", l.conn, len(l.inbound), l.credit)
+			until := seam.Mono(0)
+			if n.world.Muted != nil {
+				until = n.world.Muted(n.actors[0].machine, l.conn)
+			}
+			if !n.world.holds(l.credit > 0 || until > 0 && n.actors[0].alarmAt <= until, check.CreditGiven) {
+				n.world.broken(check.CreditGiven, "connection %d waits with %d frames and credit %d, and is muted until %v", l.conn, len(l.inbound), l.credit, until)
 			}
 		}
 	}

@@ -153,6 +153,7 @@ var violations = []violation{
 		s.settle()
 		s.do(free(2))
 	}},
+	{"V7", func(s *stage) { s.mutes(1) }, func(s *stage) { s.mutes(0) }},
 }
 
 // stage is a world without faults whose Broker does what it is told, and lets nobody send more than one small frame.
@@ -238,6 +239,15 @@ func (s *stage) connect() seam.Conn {
 func (s *stage) send(conn seam.Conn) {
 	s.world.Node.conns[conn].upload(binary.BigEndian.AppendUint16([]byte{0, 0, 0, 2}, 7))
 	s.settle()
+}
+
+// mutes leaves a connection unread for a second, and wishes to be woken when that is over, or late.
+func (s *stage) mutes(late seam.Mono) {
+	s.send(s.connect())
+	s.send(1)
+	until := s.world.Now() + seam.Second
+	s.world.Muted = func(seam.Machine, seam.Conn) seam.Mono { return until }
+	s.do(free(1), func(fx *seam.Effects) { fx.Wake(until + late) })
 }
 
 // gone is a connection that has hung up.
