@@ -124,7 +124,7 @@ func quotaEntity(e *kmsg.AlterClientQuotasRequestEntry) (entity []meta.EntityPar
 	if ofIP && entity[0].Name != nil && !isAddress(*entity[0].Name) {
 		return nil, refuse(wire.InvalidRequest, "%s is not a valid IP or resolvable host.", *entity[0].Name)
 	}
-	slices.SortFunc(entity, func(a, b meta.EntityPart) int { return strings.Compare(a.Type, b.Type) })
+	slices.SortStableFunc(entity, func(a, b meta.EntityPart) int { return strings.Compare(a.Type, b.Type) })
 	return entity, nil
 }
 
