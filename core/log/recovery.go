@@ -133,7 +133,8 @@ type smallFiles struct {
 	epochsOK  bool
 	newest    taken      // the producers, as the walk may start from them
 	least     taken      // the same at the log's first batch, for when those cannot be read
-	firstTime int64      // of the last segment
+	timesOK   bool       // of the last segment: its .timeindex is there, and is one
+	firstTime int64      // likewise
 	unread    seam.Fault // why a snapshot could not be read
 }
 
@@ -458,7 +459,7 @@ func (r *Recovery) keep(f *smallFile, data []byte) {
 		s.index.Offsets, _ = ParseOffsets(data, s.size)
 	case ".timeindex":
 		s := r.segmentBased(f.offset)
-		s.index.Times, _ = ParseTimes(data)
+		s.index.Times, r.loaded.timesOK = ParseTimes(data)
 	}
 }
 

@@ -87,7 +87,7 @@ func (r *Recovery) enterSegment(s *segment) {
 // trustIndex begins at the last entry of the active segment's index after a clean stop: what lies below was walked
 // when it was written. Everything the producers need lies behind their snapshot.
 func (r *Recovery) trustIndex(s *segment) bool {
-	if len(s.index.Times) == 0 && s.index.Offsets == nil || r.replay <= s.base || !s.index.resume(s.base, r.replay) {
+	if !r.loaded.timesOK || r.replay <= s.base || !s.index.resume(s.base, r.replay) {
 		return false
 	}
 	e := s.index.Offsets[len(s.index.Offsets)-1]
@@ -256,7 +256,7 @@ func (r *Recovery) judge(s *segment, view batch.View) string {
 		return "the batch is not of format 2"
 	case r.expected >= 0 && view.BaseOffset() != r.expected:
 		return "the batch does not continue the log"
-	case r.trusted && r.first && view.LastOffset() != r.promised:
+	case r.trusted && r.first && (view.LastOffset() != r.promised || view.MaxTimestamp() > s.index.largest()):
 		return "the index points elsewhere"
 	case view.BaseOffset() < s.base:
 		return "the batch lies before its segment"
