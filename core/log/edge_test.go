@@ -169,3 +169,28 @@ func TestALastSegmentIsWalkedWhereItsTimeIndexIsNotThere(t *testing.T) {
 		})
 	}
 }
+
+// segment.index.bytes is altered to less than what an index has that was written before. It is read whole all the same: a
+// piece of it would be taken for a wrong one, and made again each time.
+func TestAnIndexIsReadWholeThoughItWouldBeTooLargeNow(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		d := edgeDisk(t, nil)
+		index := append(binary.BigEndian.AppendUint32(nil, 0), 0, 0, 0, 1)
+		index = binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(index, 1), uint32(len(dated(0, 10))))
+		d.names["t-0/00000000000000000000.index"].data, d.names["t-0/00000000000000000000.index"].disk = index, index
+		out := recoverEdge(t, d, 3)
+		files := seam.File(100)
+		config := edgeConfig
+		config.IndexBytes = 8
+		l := log.Restore(out, seam.Path{Name: "t-0"}, config, log.Numbers{Owner: 7, Files: &files})
+		var fx seam.Effects
+		l.Reopen(func() bool { return true }, &fx)
+		for _, x := range fx.Files {
+			l.Wrote(&seam.Wrote{Op: x.Op}, &fx)
+		}
+		l.Forget()
+		_, next, want := l.Find(1)
+		require.Equal(t, log.NeedIndex, next)
+		require.EqualValues(t, len(index), want.Len)
+	})
+}
