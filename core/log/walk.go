@@ -100,7 +100,7 @@ func (r *Recovery) trustIndex(s *segment) bool {
 func (r *Recovery) restoreProducers(first int64) int64 {
 	r.out.Producers = producer.New()
 	for _, t := range [...]*taken{&r.loaded.newest, &r.loaded.least} {
-		if t.snapshot == nil {
+		if t.snapshot == nil || t.offset < first { // between an older one and the first segment there are batches missing
 			continue
 		}
 		if r.out.Producers.Load(r.now, t.offset, t.snapshot) != nil {
@@ -301,6 +301,9 @@ func (r *Recovery) tornAt(why string, fx *seam.Effects) {
 		r.proceed(fx)
 		return
 	}
+	if r.maybeSkip(fx) {
+		return
+	}
 	if r.expected < r.owed() {
 		name := r.path(r.out.segments[r.current].base, ".log").Name
 		r.fail(seam.IOError, why+" at offset "+strconv.FormatInt(r.expected, 10)+" of "+name)
@@ -308,6 +311,24 @@ func (r *Recovery) tornAt(why string, fx *seam.Effects) {
 		return
 	}
 	r.cut(why, fx)
+}
+
+// maybeSkip gives up segments that were deleted, the one at hand or the one before it: the log begins behind them.
+func (r *Recovery) maybeSkip(fx *seam.Effects) bool {
+	n := r.current
+	if r.at > 0 || n == 0 || r.out.segments[n].base == r.expected {
+		n++
+	}
+	if n >= len(r.out.segments) || r.out.segments[n].base > r.request.LogStart {
+		return false
+	}
+	for i := range n {
+		r.discard(&r.out.segments[i], fx)
+	}
+	r.out.segments = slices.Delete(r.out.segments, 0, n)
+	r.startWalk()
+	r.proceed(fx)
+	return true
 }
 
 // cut ends the log at the walk's place: later segments go, and the one at hand too if it does not continue the log.
