@@ -13,7 +13,8 @@ import (
 
 // boot is the way from Started to ready:
 //
-//	loading   the directories' small files are read; the clean marker is taken away, durably, before anything is written
+//	loading   the directories' small files are read, and are there to stay; the clean marker is taken away, durably, before
+//	          anything is written
 //	quorum    the metadata log is recovered, this voter stands in a new epoch, and its first entry is committed
 //	folding   the committed records are read back and folded into the Image
 //	opening   this incarnation registers (which begins new leader epochs), partitions are recovered, the broker is unfenced
@@ -64,7 +65,18 @@ func (b *Broker) onStarted(now seam.Now, in *seam.Started, fx *seam.Effects) {
 	for _, e := range in.Files {
 		b.sortEntry(e, fx)
 	}
+	for i := range b.dirs[1:] {
+		b.syncRoot(int32(i+1), fx)
+	}
 	b.maybeLoadedAll(now, fx)
+}
+
+// syncRoot makes durable which checkpoints a directory holds: the last life may have died between a rename and its Sync, and
+// what this one reads there it shows. The metadata log does it for the first directory, before anything is shown.
+func (b *Broker) syncRoot(dir int32, fx *seam.Effects) {
+	op := b.numbers.Op()
+	b.boot.pending[op] = bootOp{what: "synced", dir: dir}
+	fx.Syncs = append(fx.Syncs, seam.Sync{Op: op, Folder: seam.Path{Dir: dir}})
 }
 
 // MetadataMissing is the Text of DirFailed when there are partitions and no metadata log: none of them has a name that
@@ -154,9 +166,7 @@ func (b *Broker) bootWrote(now seam.Now, in *seam.Wrote, fx *seam.Effects) bool 
 			b.fail(p.dir, in.Fault, fx)
 			return true
 		}
-		op := b.numbers.Op()
-		b.boot.pending[op] = bootOp{what: "synced", dir: p.dir}
-		fx.Syncs = append(fx.Syncs, seam.Sync{Op: op, Folder: seam.Path{Dir: p.dir}})
+		b.syncRoot(p.dir, fx)
 	}
 	b.maybeLoadedAll(now, fx)
 	return true

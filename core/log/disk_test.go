@@ -53,6 +53,7 @@ type task struct {
 
 	pages map[int][]byte // of a sync: what it covers
 	names map[string]*inode
+	mark  int // of a folder's sync: how many came before
 	node  *inode
 }
 
@@ -74,6 +75,8 @@ type disk struct {
 	faults int // one in so many operations fails; 0: none
 	full   bool
 	cuts   int
+	marks  int // of syncs of folders
+	marked int // the latest that is done
 }
 
 func newDisk(t *rapid.T) *disk {
@@ -116,7 +119,8 @@ func (d *disk) queue(fx *seam.Effects) {
 func (d *disk) sync(s seam.Sync) *task {
 	x := &task{deed: "sync", op: s.Op, path: s.Folder}
 	if s.File == 0 {
-		x.names = maps.Clone(d.names)
+		d.marks++
+		x.names, x.mark = maps.Clone(d.names), d.marks
 		return x
 	}
 	x.node = d.files[s.File].node
@@ -188,7 +192,10 @@ func (d *disk) doFree(x *task) {
 		}
 		x.node.resize(int(x.size))
 		d.inbox = append(d.inbox, &seam.Synced{Op: x.op})
-	case x.deed == "sync":
+	case x.deed == "sync" && (x.path.Name == "" || x.mark < d.marked): // the root has one name only; a later one has covered all of it
+		d.inbox = append(d.inbox, &seam.Synced{Op: x.op})
+	case x.deed == "sync" && x.path.Name != "":
+		d.marked = x.mark
 		for name := range d.safe {
 			if x.names[name] == nil && strings.HasPrefix(name, x.path.Name+"/") {
 				delete(d.safe, name)

@@ -1,6 +1,7 @@
 package log_test
 
 import (
+	"encoding/binary"
 	"slices"
 	"testing"
 
@@ -118,5 +119,78 @@ func TestAnUnreadableSnapshotMattersWhereTheBatchesBelowItAreGone(t *testing.T) 
 		out := recoverEdge(t, d, 3)
 		require.Equal(t, seam.IOError, out.Fault)
 		require.Contains(t, out.Reason, "snapshot")
+	})
+}
+
+// After a clean stop the walk begins at the last entry of the last segment's .index, and what lies before is known from its
+// .timeindex. Where that is lost or not to be read, it is not known.
+func TestALastSegmentIsWalkedWhereItsTimeIndexIsNotThere(t *testing.T) {
+	batches := [][]byte{dated(0, 10), dated(1, 50), dated(2, 20)}
+	size := uint32(len(batches[0]))
+	index := binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, 1), size)
+	index = binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(index, 2), 2*size)
+	times := append(binary.BigEndian.AppendUint64(nil, 50), 0, 0, 0, 1)
+	for what, content := range map[string][]byte{"good": times, "lost": nil, "short": times[:7], "empty": {}, "zeroes": make([]byte, 24)} {
+		rapid.Check(t, func(t *rapid.T) {
+			var epochs log.Epochs
+			epochs.Assign(0, 0)
+			d := newDisk(t)
+			for name, content := range map[string][]byte{
+				"00000000000000000000.log":       slices.Concat(batches...),
+				"00000000000000000000.index":     index,
+				"00000000000000000000.timeindex": content,
+				"00000000000000000003.snapshot":  producer.New().AppendSnapshot(nil),
+				"leader-epoch-checkpoint":        epochs.Encode(),
+			} {
+				d.names["t-0/"+name] = &inode{data: content, disk: content, dirty: map[int]bool{}}
+			}
+			if what == "lost" {
+				delete(d.names, "t-0/00000000000000000000.timeindex")
+			}
+			config := edgeConfig
+			config.IndexIntervalBytes = 10
+			request := &log.RecoveryRequest{Topic: "t", Folder: seam.Path{Name: "t-0"}, Files: d.entries(), First: 1, Clean: true, RecoveryPoint: 3, Config: config}
+			out := runRecovery(t, d, request, 0)
+			require.Equal(t, seam.OK, out.Fault, out.Reason)
+			require.EqualValues(t, 3, out.End.Offset)
+			files := seam.File(100)
+			l := log.Restore(out, seam.Path{Name: "t-0"}, config, log.Numbers{Owner: 7, Files: &files})
+			var fx seam.Effects
+			l.Reopen(func() bool { return true }, &fx)
+			l.Append(seam.Now{}, dated(3, 1), 0, 1, &fx) // the segment is closed
+			search := l.SearchRequest(l.End())
+			search.Timestamp = 30
+			found := runSearch(t, d, search)
+			require.True(t, found.Found, what)
+			require.EqualValues(t, 1, found.Offset, what)
+			latest := l.SearchRequest(l.End())
+			latest.Latest = true
+			require.EqualValues(t, 50, runSearch(t, d, latest).Timestamp, what)
+		})
+	}
+}
+
+// segment.index.bytes is altered to less than what an index has that was written before. It is read whole all the same: a
+// piece of it would be taken for a wrong one, and made again each time.
+func TestAnIndexIsReadWholeThoughItWouldBeTooLargeNow(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		d := edgeDisk(t, nil)
+		index := append(binary.BigEndian.AppendUint32(nil, 0), 0, 0, 0, 1)
+		index = binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(index, 1), uint32(len(dated(0, 10))))
+		d.names["t-0/00000000000000000000.index"].data, d.names["t-0/00000000000000000000.index"].disk = index, index
+		out := recoverEdge(t, d, 3)
+		files := seam.File(100)
+		config := edgeConfig
+		config.IndexBytes = 8
+		l := log.Restore(out, seam.Path{Name: "t-0"}, config, log.Numbers{Owner: 7, Files: &files})
+		var fx seam.Effects
+		l.Reopen(func() bool { return true }, &fx)
+		for _, x := range fx.Files {
+			l.Wrote(&seam.Wrote{Op: x.Op}, &fx)
+		}
+		l.Forget()
+		_, next, want := l.Find(1)
+		require.Equal(t, log.NeedIndex, next)
+		require.EqualValues(t, len(index), want.Len)
 	})
 }

@@ -42,6 +42,8 @@ type rig struct {
 	acked    int64 // acks=all answered below, in durable mode
 	start    int64 // log start, as checkpointed
 	sequence map[int64]int32
+	deleted  map[int64]batch.View // the newest batch below the start, by producer
+	unsure   bool                 // the disk was too full to keep who they were
 	counts   map[string]int
 }
 
@@ -52,7 +54,7 @@ type twinBatch struct {
 }
 
 func newRig(t *rapid.T) *rig {
-	r := &rig{t: t, disk: newDisk(t), ever: map[int64][][]byte{}, counts: map[string]int{}}
+	r := &rig{t: t, disk: newDisk(t), ever: map[int64][][]byte{}, deleted: map[int64]batch.View{}, counts: map[string]int{}}
 	r.now = seam.Now{Mono: 1, Wall: 1_000_000}
 	r.config = log.Config{
 		SegmentBytes:       int64(rapid.SampledFrom([]int{300, 700, 3000, 1 << 30}).Draw(t, "segment")),
@@ -323,13 +325,29 @@ func (r *rig) learn(out *log.Recovered, least int64) {
 		epochs.Assign(batch.View(b.data).LeaderEpoch(), b.base)
 	}
 	if r.start > 0 {
-		return // of what was deleted producers may be known or not
+		r.remembered(dumb, out)
+		return
 	}
 	require.Equal(r.t, dumb.Digest(false), out.Producers.Digest(false), "producers: %s\nwant: %s", out.Producers, dumb)
 	require.Equal(r.t, len(epochs.List), len(out.Epochs.List), "%v %v", epochs, out.Epochs)
 	for i := range epochs.List {
 		require.Equal(r.t, epochs.List[i], out.Epochs.List[i])
 	}
+}
+
+// remembered: in durable mode a producer is known though his records were deleted, by his newest batch that is left.
+func (r *rig) remembered(dumb *producer.State, out *log.Recovered) {
+	if r.flush > 1 || r.unsure {
+		return
+	}
+	want, got := map[int64]int32{}, map[int64]int32{}
+	for pid, v := range r.deleted {
+		want[pid] = v.LastSequence()
+	}
+	dumb.Each(func(a producer.Active) { want[a.ID] = a.LastSequence })
+	out.Producers.Each(func(a producer.Active) { got[a.ID] = a.LastSequence })
+	require.Equal(r.t, want, got, "start %d, deleted %v", r.start, r.deleted)
+	r.counts["remembered"] += len(r.deleted)
 }
 
 // scan reads every batch of the folder's .log files, as a dumb reader would.
@@ -498,6 +516,17 @@ func (r *rig) checkpoint() {
 
 // moveStart: the checkpoint comes first, and a power cut may come between.
 func (r *rig) moveStart(start int64) {
+	if start < r.start || !r.replica.Remember(start, &r.fx) {
+		r.counts["not remembered yet"]++
+		r.drain()
+		return
+	}
+	r.unsure = r.unsure || r.replica.Log.NoSnapshot()
+	for _, b := range r.twin {
+		if v := batch.View(b.data); b.last < start && v.HasProducer() {
+			r.deleted[v.ProducerID()] = v
+		}
+	}
 	if r.start = start; rapid.IntRange(0, 9).Draw(r.t, "dies before") == 0 {
 		return
 	}

@@ -133,7 +133,7 @@ func (l *Log) enter(c Cursor, i int) (Cursor, Next, Want) {
 		return c, Unreadable, Want{}
 	}
 	if s.onDisk && s.index.Offsets == nil && s.entries > 0 {
-		return c, NeedIndex, Want{File: s.indexFile, Len: int32(min(s.entries, int64(l.Config.IndexBytes)))}
+		return c, NeedIndex, Want{File: s.indexFile, Len: int32(min(s.entries, 8*(s.done/batch.HeaderSize)))} // an entry a batch at most
 	}
 	return l.begin(c, s)
 }

@@ -48,13 +48,14 @@ type Recovered struct {
 //	request ─▶ load the small files ─▶ walk batches, write them anew ─▶ cut the tail ─▶ sync what was cut ─▶ close ─▶ answer
 //
 // Rules:
-//   - the walk starts where the newest producer snapshot at or below the recovery point's segment was taken, and at the
-//     last index entry after a clean stop. Without a snapshot it starts at the log's first batch; where batches were deleted
-//     that is a loss, and one that the disk does not give back is a fault of the disk.
+//   - the walk starts where the newest producer snapshot at or below the recovery point's segment, or the log's start, was
+//     taken, and at the last index entry after a clean stop. Without a snapshot it starts at the log's first batch; where
+//     batches were deleted that is a loss, and one that the disk does not give back is a fault of the disk.
 //   - a batch is accepted if it is whole, its CRC is right, its base offset continues the log and its epoch does not
 //     fall. The first one that is not ends the log: the file is cut there and later segments go.
-//   - segments wholly below the log's start are removed unread: their names went in no order. A log that ends below its
-//     start is empty there.
+//   - segments wholly below the log's start are removed unread if there is a snapshot of the producers behind them. Else they
+//     are walked: none of them has gone, but where the disk was too full for the snapshot, and then in no order. A log that
+//     ends below its start is empty there.
 //   - below the recovery point nothing is ever cut, and the log does not end there: a batch that was durable and is
 //     unreadable or missing now is a fault of the disk, the folder is left as it is and not used.
 //   - indexes of segments that end below the recovery point are durable and stay as they are, walked or not, so that the
@@ -133,7 +134,8 @@ type smallFiles struct {
 	epochsOK  bool
 	newest    taken      // the producers, as the walk may start from them
 	least     taken      // the same at the log's first batch, for when those cannot be read
-	firstTime int64      // of the last segment
+	timesOK   bool       // of the last segment: its .timeindex is there, and is one
+	firstTime int64      // likewise
 	unread    seam.Fault // why a snapshot could not be read
 }
 
@@ -243,10 +245,17 @@ func (r *Recovery) sortFiles(now seam.Now) {
 	}
 }
 
-// dropDeleted takes out the segments that lie below the log's start.
+// dropDeleted takes out the segments that lie below the log's start, as far as a snapshot knows who wrote them. The walk
+// reads the others for that, and the log lets go of them when it has written one.
 func (r *Recovery) dropDeleted() {
+	known := int64(-1)
+	for _, e := range r.request.Files {
+		if offset, suffix, ok := segmentName(leaf(e.Path)); ok && suffix == snapshotSuffix && offset <= r.request.LogStart {
+			known = max(known, offset)
+		}
+	}
 	n := 0
-	for n+1 < len(r.out.segments) && r.out.segments[n+1].base <= r.request.LogStart {
+	for n+1 < len(r.out.segments) && r.out.segments[n+1].base <= known {
 		r.junk = append(r.junk, r.path(r.out.segments[n].base, ".log"))
 		n++
 	}
@@ -458,7 +467,7 @@ func (r *Recovery) keep(f *smallFile, data []byte) {
 		s.index.Offsets, _ = ParseOffsets(data, s.size)
 	case ".timeindex":
 		s := r.segmentBased(f.offset)
-		s.index.Times, _ = ParseTimes(data)
+		s.index.Times, r.loaded.timesOK = ParseTimes(data)
 	}
 }
 

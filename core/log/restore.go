@@ -1,6 +1,10 @@
 package log
 
-import "rookery/core/seam"
+import (
+	"slices"
+
+	"rookery/core/seam"
+)
 
 // Restore makes the log that a Recovery found. Reopen comes next.
 func Restore(out *Recovered, folder seam.Path, config Config, numbers Numbers) *Log {
@@ -56,7 +60,10 @@ func (l *Log) Reopen(take func() bool, fx *seam.Effects) (done bool) {
 		s.timeFile = l.reopenFile(s.timeFile, s.base, ".timeindex", sideOther, fx)
 		l.maybeRewrite(s, fx)
 	}
-	l.reopened = true
+	if !l.reopened {
+		l.reopened = true
+		l.trim()
+	}
 	return true
 }
 
@@ -111,7 +118,12 @@ func (l *Log) Opening() bool {
 // onReopened: the Recovery has just read the file, so one that cannot be opened is a fault of the disk. A segment that
 // has to be written or synced is one that the log cannot do without; of another one the readers will be told.
 func (l *Log) onReopened(side sideOp, fault seam.Fault, fx *seam.Effects) {
-	s := l.segmentAt(side.base)
+	s := l.based(side.base)
+	if s == nil { // it lies below the start
+		i := slices.IndexFunc(l.trimmed, func(x segment) bool { return x.base == side.base })
+		l.trimmed[i].opening = fault != seam.OK
+		return
+	}
 	if s.opening = fault != seam.OK; !s.opening {
 		return
 	}

@@ -87,7 +87,7 @@ func (r *Recovery) enterSegment(s *segment) {
 // trustIndex begins at the last entry of the active segment's index after a clean stop: what lies below was walked
 // when it was written. Everything the producers need lies behind their snapshot.
 func (r *Recovery) trustIndex(s *segment) bool {
-	if len(s.index.Times) == 0 && s.index.Offsets == nil || r.replay <= s.base || !s.index.resume(s.base, r.replay) {
+	if !r.loaded.timesOK || r.replay <= s.base || !s.index.resume(s.base, r.replay) {
 		return false
 	}
 	e := s.index.Offsets[len(s.index.Offsets)-1]
@@ -100,7 +100,7 @@ func (r *Recovery) trustIndex(s *segment) bool {
 func (r *Recovery) restoreProducers(first int64) int64 {
 	r.out.Producers = producer.New()
 	for _, t := range [...]*taken{&r.loaded.newest, &r.loaded.least} {
-		if t.snapshot == nil {
+		if t.snapshot == nil || t.offset < first { // between an older one and the first segment there are batches missing
 			continue
 		}
 		if r.out.Producers.Load(r.now, t.offset, t.snapshot) != nil {
@@ -256,7 +256,7 @@ func (r *Recovery) judge(s *segment, view batch.View) string {
 		return "the batch is not of format 2"
 	case r.expected >= 0 && view.BaseOffset() != r.expected:
 		return "the batch does not continue the log"
-	case r.trusted && r.first && view.LastOffset() != r.promised:
+	case r.trusted && r.first && (view.LastOffset() != r.promised || view.MaxTimestamp() > s.index.largest()):
 		return "the index points elsewhere"
 	case view.BaseOffset() < s.base:
 		return "the batch lies before its segment"
@@ -301,6 +301,9 @@ func (r *Recovery) tornAt(why string, fx *seam.Effects) {
 		r.proceed(fx)
 		return
 	}
+	if r.maybeSkip(fx) {
+		return
+	}
 	if r.expected < r.owed() {
 		name := r.path(r.out.segments[r.current].base, ".log").Name
 		r.fail(seam.IOError, why+" at offset "+strconv.FormatInt(r.expected, 10)+" of "+name)
@@ -308,6 +311,24 @@ func (r *Recovery) tornAt(why string, fx *seam.Effects) {
 		return
 	}
 	r.cut(why, fx)
+}
+
+// maybeSkip gives up segments that were deleted, the one at hand or the one before it: the log begins behind them.
+func (r *Recovery) maybeSkip(fx *seam.Effects) bool {
+	n := r.current
+	if r.at > 0 || n == 0 || r.out.segments[n].base == r.expected {
+		n++
+	}
+	if n >= len(r.out.segments) || r.out.segments[n].base > r.request.LogStart {
+		return false
+	}
+	for i := range n {
+		r.discard(&r.out.segments[i], fx)
+	}
+	r.out.segments = slices.Delete(r.out.segments, 0, n)
+	r.startWalk()
+	r.proceed(fx)
+	return true
 }
 
 // cut ends the log at the walk's place: later segments go, and the one at hand too if it does not continue the log.

@@ -1,0 +1,36 @@
+package core
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"rookery/core/meta"
+	"rookery/core/seam"
+)
+
+// The checkpoint of log starts in a second directory may have been renamed and not synced when the last life died. It is not
+// believed before it is there to stay: a start that was shown never goes back.
+func TestCheckpointsOfASecondDirectoryAreThereToStay(t *testing.T) {
+	config := DefaultConfig()
+	config.ClusterID, config.Controller.ClusterID = "test", "test"
+	config.DirectoryIDs = []meta.UUID{{0: 1, 15: 7}, {0: 1, 15: 8}}
+	b := NewBroker(config)
+	var fx seam.Effects
+	b.Step(seam.Now{Mono: 1}, &seam.Started{Dirs: []seam.Fault{seam.OK, seam.OK}, Files: []seam.Entry{{Path: seam.Path{Dir: 1, Name: startsFile}, Size: 10}}}, &fx)
+	require.Equal(t, phaseLoading, b.phase)
+	require.Len(t, fx.Reads, 1)
+	require.Len(t, fx.Syncs, 1)
+	sync := fx.Syncs[0]
+	require.Equal(t, seam.Path{Dir: 1}, sync.Folder)
+
+	open, read := fx.Files[0].Op, fx.Reads[0].Op
+	fx.Reset()
+	b.Step(seam.Now{Mono: 2}, &seam.Wrote{Op: open, Bytes: 10}, &fx)
+	b.Step(seam.Now{Mono: 3}, &seam.Loaded{Op: read, Data: []byte("0\n1\nt 0 5\n")}, &fx)
+	b.Step(seam.Now{Mono: 4}, &seam.Wrote{Op: fx.Files[0].Op}, &fx)
+	require.Equal(t, phaseLoading, b.phase, "it waits for the Sync")
+	require.EqualValues(t, 5, b.dirs[1].startsAt["t"][0])
+	b.Step(seam.Now{Mono: 5}, &seam.Synced{Op: sync.Op}, &fx)
+	require.Greater(t, b.phase, phaseLoading)
+}
