@@ -309,7 +309,7 @@ func (b *Broker) doomedRename(p *partition, fx *seam.Effects) {
 //	renamed ─▶ waits in the directory for a Sync ─▶ safe, its deletion is answered ─▶ its files unlinked ─▶ the folder removed
 type removal struct {
 	partition *partition
-	unlinks   int // under way
+	unlinks   int // under way, or waiting for their turn
 }
 
 // removalWrote takes the completion of a rename or an unlink.
@@ -389,15 +389,15 @@ func (b *Broker) unlinkFiles(r *removal, fx *seam.Effects) {
 			return
 		}
 	}
-	for _, file := range files {
+	if r.unlinks = len(files); r.unlinks == 0 {
+		b.removeFolder(r, fx)
+		return
+	}
+	b.turns.put(b.turns.each(len(files), func(i int, _ seam.Now, fx *seam.Effects) {
 		op := b.numbers.Op()
 		b.removals[op] = r
-		r.unlinks++
-		fx.Files = append(fx.Files, seam.FileOp{Op: op, Deed: seam.Unlink, File: file})
-	}
-	if len(files) == 0 {
-		b.removeFolder(r, fx)
-	}
+		fx.Files = append(fx.Files, seam.FileOp{Op: op, Deed: seam.Unlink, File: files[i]})
+	}))
 }
 
 func (b *Broker) removeFolder(r *removal, fx *seam.Effects) {

@@ -173,3 +173,26 @@ func TestAStartThatIsOverAsksForNothing(t *testing.T) {
 	b.alarm(now, &fx)
 	require.Greater(t, fx.Alarm, now.Mono)
 }
+
+// A topic's files go a few in a Step, however many segments it had.
+func TestManySegmentsAreUnlinkedInTurns(t *testing.T) {
+	config := DefaultConfig()
+	config.StepItems = 4
+	w := newBenchOf(t, config)
+	r := kmsg.NewPtrCreateTopicsRequest()
+	r.Version = 7
+	topic, small := kmsg.NewCreateTopicsRequestTopic(), kmsg.NewCreateTopicsRequestTopicConfig()
+	value := "1000"
+	topic.Topic, topic.NumPartitions, topic.ReplicationFactor, small.Name, small.Value = "t", 1, 1, "internal.segment.bytes", &value
+	topic.Configs = append(topic.Configs, small)
+	r.Topics = append(r.Topics, topic)
+	w.step(w.frame(r))
+	const segments = 50
+	for range segments {
+		w.step(w.frame(produceRequest(-1, oneBatch(1, 700, -1, 0))))
+	}
+	w.most, w.unlinked = 0, 0
+	w.step(w.frame(deleteRequest("t")))
+	require.GreaterOrEqual(t, w.unlinked, segments)
+	require.Less(t, w.most, 4*config.StepItems)
+}

@@ -1,11 +1,19 @@
 package check
 
-import "rookery/core/seam"
+import (
+	"cmp"
+
+	"rookery/core/seam"
+)
 
 // Partition names one partition of a topic.
 type Partition struct {
 	Topic  string
 	Number int32
+}
+
+func byName(a, b Partition) int {
+	return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Number, b.Number))
 }
 
 // Outcome is what a client knows of an operation.

@@ -64,9 +64,7 @@ func (j *judge) broken(law Law, format string, args ...any) bool {
 }
 
 func (j *judge) partitions() []Partition {
-	return slices.SortedFunc(maps.Keys(j.f.Logs), func(a, b Partition) int {
-		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Number, b.Number))
-	})
+	return slices.SortedFunc(maps.Keys(j.f.Logs), byName)
 }
 
 func (j *judge) begin(p Partition) {

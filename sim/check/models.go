@@ -1,7 +1,6 @@
 package check
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -180,9 +179,7 @@ const smallMax = 700
 
 // smallLogs searches the partitions of durable topics that had few operations, all of them acks=all.
 func smallLogs(h *History, f *Facts, laws *Counts) error {
-	for _, p := range slices.SortedFunc(maps.Keys(f.Logs), func(a, b Partition) int {
-		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Number, b.Number))
-	}) {
+	for _, p := range slices.SortedFunc(maps.Keys(f.Logs), byName) {
 		if !f.Durable[p.Topic] || f.Deleted[p.Topic] || f.Rotted[p] || f.Begins[p] > 0 {
 			continue
 		}

@@ -53,11 +53,9 @@ type Log struct {
 
 // ReadLog reads a partition's .log files, in the order of their names, and says what is wrong with them.
 func ReadLog(files []File) (Log, error) {
-	logs := slices.DeleteFunc(slices.Clone(files), func(f File) bool { return !strings.HasSuffix(f.Name, ".log") })
-	slices.SortFunc(logs, func(a, b File) int { return cmp.Compare(a.Name, b.Name) })
 	all := Log{}
 	epoch := int32(-1)
-	for i, f := range logs {
+	for i, f := range segments(files) {
 		var base int64
 		if _, err := fmt.Sscanf(f.Name, "%d.log", &base); err != nil {
 			return all, fmt.Errorf("%s: not a segment's name", f.Name)
@@ -92,6 +90,40 @@ func ReadLog(files []File) (Log, error) {
 	return all, nil
 }
 
+// Held is how far a partition's .log files go on from an offset without a gap, whatever else is in them: they are as a
+// power cut has left them.
+func Held(files []File, from int64) int64 {
+	end := from
+	for _, f := range segments(files) {
+		var base int64
+		if _, err := fmt.Sscanf(f.Name, "%d.log", &base); err != nil || base > end {
+			return end
+		}
+		for data := f.Data; len(data) >= 61; {
+			size := 12 + int64(int32(binary.BigEndian.Uint32(data[8:])))
+			if size < 61 || size > int64(len(data)) || data[16] != 2 || !soundBatch(data[:size]) {
+				break
+			}
+			if first := int64(binary.BigEndian.Uint64(data)); first <= end {
+				end = max(end, first+int64(int32(binary.BigEndian.Uint32(data[23:])))+1)
+			}
+			data = data[size:]
+		}
+	}
+	return end
+}
+
+// segments are a folder's .log files in the order of their names.
+func segments(files []File) []File {
+	logs := slices.DeleteFunc(slices.Clone(files), func(f File) bool { return !strings.HasSuffix(f.Name, ".log") })
+	slices.SortFunc(logs, func(a, b File) int { return cmp.Compare(a.Name, b.Name) })
+	return logs
+}
+
+func soundBatch(data []byte) bool {
+	return crc32.Checksum(data[21:], crc32.MakeTable(crc32.Castagnoli)) == binary.BigEndian.Uint32(data[17:])
+}
+
 // ReadBatches reads whole batches; rest is how many bytes are left of one that is cut short.
 func ReadBatches(data []byte) (batches []Batch, rest int, err error) {
 	for len(data) >= 12 {
@@ -118,7 +150,7 @@ func readBatch(data []byte) (Batch, error) {
 	if data[16] != 2 {
 		return b, fmt.Errorf("at %d: magic %d", b.Base, data[16])
 	}
-	if crc := crc32.Checksum(data[21:], crc32.MakeTable(crc32.Castagnoli)); crc != order.Uint32(data[17:]) {
+	if !soundBatch(data) {
 		return b, fmt.Errorf("at %d: checksum", b.Base)
 	}
 	attributes := order.Uint16(data[21:])

@@ -1,8 +1,8 @@
 package check
 
 import (
-	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 
 	"rookery/core/seam"
@@ -58,6 +58,8 @@ type Watch struct {
 }
 
 type mark struct {
+	start         int64
+	durable       int64
 	highWatermark int64
 	epoch         int32
 }
@@ -109,6 +111,22 @@ func (w *Watch) Left(frames, conns int, look func(v *View)) error {
 	return nil
 }
 
+// Lost says whether what was durable is there after the power has failed. left is what the disk has of a partition's
+// folder, begins where its logs begin.
+func (w *Watch) Lost(begins map[Partition]int64, rotted func(p Partition) bool, left func(p Partition) []File) error {
+	for _, p := range slices.SortedFunc(maps.Keys(w.seen), byName) {
+		m := w.seen[p]
+		if w.deleted[p.Topic] || rotted(p) {
+			continue
+		}
+		w.laws[DurableIsDurable]++
+		if end := Held(left(p), max(m.start, begins[p])); end < m.durable {
+			return Fail(DurableIsDurable, "%s-%d was durable up to %d, and the power has left it up to %d", p.Topic, p.Number, m.durable, end)
+		}
+	}
+	return nil
+}
+
 func (w *Watch) newLife(life int) {
 	w.life = life
 	for p, m := range w.seen { //tidy:unordered each by itself
@@ -152,7 +170,7 @@ func (w *Watch) one(p *PartitionView) error {
 			return err
 		}
 	}
-	w.seen[key] = mark{p.HighWatermark, p.LeaderEpoch}
+	w.seen[key] = mark{p.LogStart, p.Durable, p.HighWatermark, p.LeaderEpoch}
 	return nil
 }
 
@@ -179,11 +197,11 @@ func (w *Watch) nobodySleepsOn(p *PartitionView) error {
 // SameState compares what there was with what was rebuilt from the bytes. Leader epochs rise with each life. Of producers the
 // newest batches are known again for certain, and all that was known if no life ever ended but in order (clean).
 func SameState(before, after *View, clean bool) error {
-	byName := func(a, b PartitionView) int {
-		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Number, b.Number))
+	order := func(a, b PartitionView) int {
+		return byName(Partition{a.Topic, a.Number}, Partition{b.Topic, b.Number})
 	}
-	slices.SortFunc(before.Partitions, byName)
-	slices.SortFunc(after.Partitions, byName)
+	slices.SortFunc(before.Partitions, order)
+	slices.SortFunc(after.Partitions, order)
 	if len(before.Partitions) != len(after.Partitions) {
 		return Fail(StateRebuilt, "%d partitions before, %d after: %s; %s", len(before.Partitions), len(after.Partitions), names(before), names(after))
 	}

@@ -1,6 +1,9 @@
 package check
 
 import (
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
 	"slices"
 	"strings"
 	"testing"
@@ -53,6 +56,8 @@ var violations = []violation{
 	{"V3", watched(look{p: PartitionView{Durable: 4, HighWatermark: 5, End: 5, Next: 5}}), func(laws *Counts) error {
 		return watch(laws, &Facts{Durable: map[string]bool{"u": true}}, look{p: PartitionView{Durable: 4, HighWatermark: 5, End: 5, Next: 5}}, look{p: PartitionView{Topic: "u"}})
 	}},
+	{"V3", powerLost(9), powerLost(10)},
+	{"V3", powerLost(9, 6), powerLost(10, 5)}, // its second segment begins behind a gap
 	{"V4", watched(look{p: led(at(5), 3)}, look{p: led(at(5), 3), life: 1}), watched(look{p: led(at(5), 3)}, look{p: led(at(5), 4), life: 1})},
 	{"V5", watched(look{p: PartitionView{Durable: 4, HighWatermark: 4, End: 5, Next: 5}, quiet: true}), watched(look{p: at(5), quiet: true})},
 	{"V5", watched(look{p: waiting(at(5), 1), quiet: true}), watched(look{p: waiting(at(5), 1)}, look{p: at(5), quiet: true})},
@@ -264,6 +269,48 @@ func watch(laws *Counts, f *Facts, looks ...look) error {
 		}
 	}
 	return nil
+}
+
+// powerLost is a partition that was durable up to 10, and what is left of it: segments that begin there, each with a
+// record up to the next one's beginning, and bytes of no batch behind the last.
+func powerLost(end int64, bases ...int64) trial {
+	return func(laws *Counts) error {
+		w := NewWatch(laws, &Facts{})
+		for range every {
+			if err := w.After(0, false, func(v *View) {
+				p := at(10)
+				p.Topic, p.LogStart = "t", 2
+				*v = View{Ready: true, Partitions: []PartitionView{p}}
+			}); err != nil {
+				return err
+			}
+		}
+		var files []File
+		from := int64(3) // of the first record that is not deleted
+		for _, base := range append([]int64{0}, bases...) {
+			f := File{Name: fmt.Sprintf("%020d.log", base)}
+			to := end
+			if base == 0 && len(bases) > 0 {
+				to = 5
+			}
+			for o := max(from, base); o < to; o++ {
+				f.Data = append(f.Data, bare(o)...)
+			}
+			f.Data = append(f.Data, make([]byte, 100)...)
+			files = append(files, f)
+		}
+		return w.Lost(map[Partition]int64{here: 3}, func(Partition) bool { return false }, func(Partition) []File { return files })
+	}
+}
+
+// bare is a batch at an offset of which only the header is right.
+func bare(offset int64) []byte {
+	b := make([]byte, 61)
+	binary.BigEndian.PutUint64(b, uint64(offset))
+	binary.BigEndian.PutUint32(b[8:], 61-12)
+	b[16] = 2
+	binary.BigEndian.PutUint32(b[17:], crc32.Checksum(b[21:], crc32.MakeTable(crc32.Castagnoli)))
+	return b
 }
 
 // at is a partition that has so many records, all of them on the disk.

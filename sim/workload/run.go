@@ -2,6 +2,7 @@ package workload
 
 import (
 	"fmt"
+	"path"
 	"strings"
 
 	"rookery/core/seam"
@@ -117,7 +118,7 @@ func (r *Run) mayRot() bool { return r.plan.Rot }
 
 // rotted says whether a bit of the partition's files has turned.
 func (r *Run) rotted(p check.Partition) bool {
-	return r.World.Node.Disk.Rotted(seam.Path{Name: fmt.Sprintf("%s-%d", p.Topic, p.Number)})
+	return r.World.Node.Disk.Rotted(folderOf(p))
 }
 
 // Do makes one run from a tape.
@@ -174,6 +175,9 @@ func (r *Run) observe() {
 		r.unclean = r.unclean || powerLost || !n.Stopped
 		if powerLost || failed > 0 {
 			r.facts.Losses = append(r.facts.Losses, w.Now())
+		}
+		if powerLost && r.watch != nil {
+			w.Fail(r.watch.Lost(r.begins(), r.rotted, r.files))
 		}
 	}
 	if r.broker.View != nil {
@@ -418,19 +422,31 @@ func (r *Run) restartEqual() {
 	w.Node.Shut = false
 }
 
+// begins is where logs begin, as the disk has it.
+func (r *Run) begins() map[check.Partition]int64 {
+	return check.ReadBegins(r.World.Node.Disk.Contents(seam.Path{Name: "log-start-offset-checkpoint"}))
+}
+
+func folderOf(p check.Partition) seam.Path {
+	return seam.Path{Name: fmt.Sprintf("%s-%d", p.Topic, p.Number)}
+}
+
+// files are those of a partition's folder, as the disk has them.
+func (r *Run) files(p check.Partition) (files []check.File) {
+	for _, e := range r.World.Node.Disk.List(folderOf(p)) {
+		if !e.Folder {
+			files = append(files, check.File{Name: path.Base(e.Path.Name), Data: r.World.Node.Disk.Contents(e.Path)})
+		}
+	}
+	return files
+}
+
 // judge reads the logs as they lie on the disk and holds the history against them.
 func (r *Run) judge() {
 	w := r.World
-	all := w.Node.Disk.Walk()
-	r.facts.Begins = check.ReadBegins(w.Node.Disk.Contents(seam.Path{Name: "log-start-offset-checkpoint"}))
+	r.facts.Begins = r.begins()
 	for _, p := range r.plan.partitionsOf(r.plan.names()...) {
-		folder := fmt.Sprintf("%s-%d", p.Topic, p.Number)
-		var files []check.File
-		for _, e := range all {
-			if name, inside := strings.CutPrefix(e.Path.Name, folder+"/"); inside && !e.Folder {
-				files = append(files, check.File{Name: name, Data: w.Node.Disk.Contents(e.Path)})
-			}
-		}
+		files := r.files(p)
 		if files == nil {
 			continue
 		}
@@ -438,7 +454,7 @@ func (r *Run) judge() {
 		log, err := check.ReadLog(files)
 		if err != nil && !r.facts.Rotted[p] {
 			w.Laws[check.DenseOffsets]++
-			w.Fail(check.Fail(check.DenseOffsets, "%s: %v", folder, err))
+			w.Fail(check.Fail(check.DenseOffsets, "%s-%d: %v", p.Topic, p.Number, err))
 			return
 		}
 		r.facts.Logs[p] = log

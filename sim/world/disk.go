@@ -268,6 +268,12 @@ func (d *Disk) walk(p seam.Path, n *inode, all []seam.Entry) []seam.Entry {
 	return all
 }
 
+// List is what a folder holds; nothing when there is none.
+func (d *Disk) List(p seam.Path) []seam.Entry {
+	entries, _ := d.list(p)
+	return entries
+}
+
 // Contents is the whole of a file as processes see it; nil when there is none.
 func (d *Disk) Contents(p seam.Path) []byte {
 	n := d.find(p)
