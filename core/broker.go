@@ -269,7 +269,9 @@ func (b *Broker) settle(now seam.Now, fx *seam.Effects) {
 		if b.dirs[i].queue.Len() > 0 {
 			b.startSyncs(now, &b.dirs[i], fx)
 		}
-		b.writeStarts(&b.dirs[i], fx)
+		if b.dirs[i].starts.due {
+			b.writeStarts(&b.dirs[i], fx)
+		}
 	}
 	if len(b.trimmed) > 0 {
 		b.unlinkTrimmed(now, fx)
@@ -324,7 +326,9 @@ func (b *Broker) drainReplica(now seam.Now, p *partition, fx *seam.Effects) {
 	b.countUnsynced(p, fx)
 	b.wantSync(now, p, fx)
 	b.noteTrimmed(p, fx)
-	b.maybeRemoved(p, fx)
+	if p.state == partitionDoomed {
+		b.maybeRemoved(p, fx)
+	}
 }
 
 // fail ends the broker: a directory that could not sync has lost pages that the kernel calls clean.
@@ -364,11 +368,9 @@ func (b *Broker) alarm(now seam.Now, fx *seam.Effects) {
 	if b.wakes.Len() > 0 || b.turns.later.Len() > 0 || b.boot.more || len(b.unlent) > 0 {
 		fx.Wake(now.Mono)
 	}
-	fx.Wake(b.timers.Next())
-	fx.Wake(b.muted.Next())
-	fx.Wake(b.parkedAt)
+	at := min(b.timers.Next(), b.muted.Next(), b.parkedAt)
 	if b.phase == phaseReady {
-		fx.Wake(b.checkpointAt)
-		fx.Wake(b.sweep.wish(now))
+		at = min(at, b.checkpointAt, b.sweep.wish(now))
 	}
+	fx.Wake(at)
 }

@@ -70,9 +70,12 @@ func (l *Log) Reopen(take func() bool, fx *seam.Effects) (done bool) {
 // RewriteIndexes writes the indexes of one segment that readers found wrong and have made again, if there is any. A Restored
 // log is reopened first.
 func (l *Log) RewriteIndexes(fx *seam.Effects) {
-	if l.reopened && l.remade == 0 {
-		return
+	if !l.reopened || l.remade > 0 {
+		l.rewriteIndexes(fx)
 	}
+}
+
+func (l *Log) rewriteIndexes(fx *seam.Effects) {
 	l.Reopen(func() bool { return true }, fx)
 	for i := range l.segments {
 		if l.maybeRewrite(&l.segments[i], fx) {

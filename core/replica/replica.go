@@ -325,6 +325,12 @@ func (r *Replica) Configure(flushMessages, flushMillis int64) {
 }
 
 func (r *Replica) wakeRepeats() {
+	if len(r.repeats) > 0 {
+		r.answerRepeats()
+	}
+}
+
+func (r *Replica) answerRepeats() {
 	kept := r.repeats[:0]
 	for _, p := range r.repeats {
 		safe := r.Log.End().Offset
