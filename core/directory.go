@@ -63,12 +63,13 @@ func (b *Broker) countUnsynced(p *partition, fx *seam.Effects) {
 	}
 }
 
-// wantSync gives a partition the Syncs that it wants, or queues it for when it is its turn.
+// wantSync gives a partition the Syncs that it wants, or queues it for when it is its turn. The metadata log has no turn:
+// every administrator's answer waits for it, and behind ten thousand new partitions that is seconds.
 func (b *Broker) wantSync(now seam.Now, p *partition, fx *seam.Effects) {
 	if p.queued || p.replica == nil {
 		return
 	}
-	if d := &b.dirs[p.folder.Dir]; d.queue.Len() == 0 && d.syncing < b.config.SyncsMax {
+	if d := &b.dirs[p.folder.Dir]; p.number == metadataNumber || d.queue.Len() == 0 && d.syncing < b.config.SyncsMax {
 		b.emitSyncs(now, d, p, fx)
 	} else if p.wantsSync(now, b.phase) {
 		p.queued = true

@@ -24,6 +24,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 type options struct {
@@ -32,6 +34,7 @@ type options struct {
 	mode         string
 	topicConfigs string
 	connections  int
+	idle         int
 	partitions   int
 	inFlight     int
 	recordBytes  int
@@ -67,6 +70,7 @@ func main() {
 	flag.StringVar(&o.mode, "mode", "produce", "produce or consume")
 	flag.StringVar(&o.topicConfigs, "topic-configs", "", "key=value,... for a topic that is made")
 	flag.IntVar(&o.connections, "connections", 1, "connections")
+	flag.IntVar(&o.idle, "idle", 0, "connections beside these that ask one question each before the clock runs, and no more")
 	flag.IntVar(&o.partitions, "partitions", 1, "partitions, dealt to the connections in turn")
 	flag.IntVar(&o.inFlight, "in-flight", 16, "produce: requests on the wire a connection")
 	flag.IntVar(&o.recordBytes, "record-bytes", 1024, "bytes of a record's value")
@@ -108,6 +112,16 @@ func run(o *options) (*result, error) {
 		work = (*worker).consume
 	} else if o.mode != "produce" || (o.acks != 1 && o.acks != -1) || o.inFlight < 1 {
 		return nil, fmt.Errorf("--mode produce|consume, --acks 1|-1, --in-flight >= 1; got %s, %d, %d", o.mode, o.acks, o.inFlight)
+	}
+	for range o.idle {
+		l, err := dial(leaders[0])
+		if err != nil {
+			return nil, err
+		}
+		defer l.Close()
+		if _, err := l.ask(kmsg.NewPtrMetadataRequest(), 5); err != nil {
+			return nil, err
+		}
 	}
 	workers := make([]*worker, o.connections)
 	for i := range workers {

@@ -215,14 +215,12 @@ func (b *benching) locate() error {
 		return err
 	}
 	b.place = nil
-	for p := range leaders {
-		end, err := offsetAt(&b.session, b.topic, int32(p), client.Latest)
-		if err != nil {
-			return err
-		}
-		b.place = append(b.place, client.Assign{Topic: b.topic, Partition: int32(p), Offset: end})
+	all := allOf(leaders)
+	ends, err := offsetsAt(&b.session, b.topic, leaders, all, client.Latest).whole()
+	for _, p := range all {
+		b.place = append(b.place, client.Assign{Topic: b.topic, Partition: p, Offset: ends[p].offset})
 	}
-	return nil
+	return err
 }
 
 // sums are what a phase counts; latencies come one at a time.

@@ -166,42 +166,48 @@ func (c *consuming) begin() ([]client.Assign, error) {
 	}
 	wanted := c.partitions
 	if wanted == nil {
-		for p := range leaders {
-			wanted = append(wanted, int32(p))
-		}
+		wanted = allOf(leaders)
 	}
-	c.ends = map[int32]int64{}
-	var from []client.Assign
 	for _, p := range wanted {
 		if p < 0 || int(p) >= len(leaders) {
 			return nil, fmt.Errorf("topic %s has partitions 0 to %d, and no %d", c.topic, len(leaders)-1, p)
 		}
-		offset, err := c.beginAt(p)
+	}
+	c.ends = map[int32]int64{}
+	if c.until.given {
+		ends, err := c.until.offsets(&c.session, c.topic, leaders, wanted)
 		if err != nil {
 			return nil, err
 		}
-		if end, bounded := c.ends[p]; !bounded || offset < end {
-			from = append(from, client.Assign{Topic: c.topic, Partition: p, Offset: offset})
+		for p, end := range ends {
+			c.ends[p] = end.offset
 		}
 	}
-	return from, nil
+	return c.assign(leaders, wanted)
 }
 
-// beginAt is where a partition is read from; where it ends is noted on the way.
-func (c *consuming) beginAt(partition int32) (int64, error) {
-	if c.until.given {
-		end, err := c.until.offset(&c.session, c.topic, partition)
-		if err != nil {
-			return 0, err
+// assign says where each partition is read from. A client finds the start and the end by itself, but where it matters
+// whether an end lies behind them.
+func (c *consuming) assign(leaders, wanted []int32) (from []client.Assign, err error) {
+	found := located{}
+	if c.until.given || c.from.kind != atStart && c.from.kind != atEnd {
+		if found, err = c.from.offsets(&c.session, c.topic, leaders, wanted); err != nil {
+			return nil, err
 		}
-		c.ends[partition] = end
-		return c.from.offset(&c.session, c.topic, partition)
 	}
-	switch c.from.kind {
-	case atStart:
-		return client.Earliest, nil
-	case atEnd:
-		return client.Latest, nil
+	for _, p := range wanted {
+		offset := found[p].offset
+		switch {
+		case c.until.given:
+			if offset >= c.ends[p] {
+				continue
+			}
+		case c.from.kind == atStart:
+			offset = client.Earliest
+		case c.from.kind == atEnd:
+			offset = client.Latest
+		}
+		from = append(from, client.Assign{Topic: c.topic, Partition: p, Offset: offset})
 	}
-	return c.from.offset(&c.session, c.topic, partition)
+	return from, nil
 }

@@ -39,6 +39,8 @@ type examination struct {
 	session
 	dirs     []string
 	findings []finding
+
+	partitions int // that the broker has
 }
 
 func (x *examination) say(check string, v verdict, advice, what string, args ...any) {
@@ -193,6 +195,7 @@ func (x *examination) topics(m *kmsg.MetadataResponse) {
 			}
 		}
 	}
+	x.partitions = partitions
 	switch {
 	case len(leaderless) > 0:
 		x.say("partitions", broken, "see: rookery topic describe TOPIC, and the broker's log", "%d of %d cannot be used: %s", len(leaderless), partitions, someOf(leaderless))
@@ -312,22 +315,15 @@ func nameless(dir string) (*os.File, error) {
 
 const (
 	openFilesWanted = 100_000
-	openFilesNeeded = 4096
+	openFilesNeeded = 256
+	openFilesFew    = 4096
 	mapsWanted      = 262_144
 )
 
 func (x *examination) limits() {
 	var files unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err == nil {
-		v := fine
-		switch {
-		case files.Max < openFilesNeeded:
-			v = broken
-		case files.Max < openFilesWanted:
-			v = doubt
-		}
-		x.say("open files", v, fmt.Sprintf("ulimit -n %d, or LimitNOFILE=%d in its systemd unit: a connection and a segment are one each", openFilesWanted, openFilesWanted),
-			"at most %d", files.Max)
+		x.openFiles(int(min(files.Max, 1<<30)))
 	}
 	if n, err := numberIn("/proc/sys/vm/max_map_count"); err == nil {
 		v := fine
@@ -336,6 +332,21 @@ func (x *examination) limits() {
 		}
 		x.say("memory maps", v, fmt.Sprintf("sysctl vm.max_map_count=%d: segments that are read are mapped", mapsWanted), "at most %d", n)
 	}
+}
+
+// openFiles judges the hard limit: a broker raises the other one to it by itself.
+func (x *examination) openFiles(limit int) {
+	handles, connections := shares(limit)
+	v := fine
+	switch {
+	case limit < openFilesNeeded:
+		v = broken
+	case limit < openFilesFew || handles < min(x.partitions, handlesMany):
+		v = doubt
+	}
+	x.say("open files", v, fmt.Sprintf("ulimit -n %d, or LimitNOFILE=%d in its systemd unit: a partition that is written to wants one, "+
+		"and with fewer files are closed and opened again all the time; beyond so many connections clients are turned away", openFilesWanted, openFilesWanted),
+		"at most %d: %d for files of %d partitions, %d for connections", limit, handles, x.partitions, connections)
 }
 
 // numberIn reads a file that holds one number.

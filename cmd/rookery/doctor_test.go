@@ -89,3 +89,17 @@ func TestDoctorDoubtsMemory(t *testing.T) {
 	}
 	require.True(t, isLoopback("localhost:1") && isLoopback("[::1]:9") && isLoopback("127.9.0.1") && !isLoopback("10.0.0.1:9092"))
 }
+
+func TestOpenFilesForSoManyPartitions(t *testing.T) {
+	for _, c := range []struct {
+		limit, partitions int
+		want              verdict
+	}{
+		{100, 0, broken}, {1024, 10, doubt}, {4096, 1000, fine}, {4096, 10_000, doubt}, {20_000, 10_000, doubt}, {100_000, 10_000, fine}, {1 << 20, 200_000, fine},
+	} {
+		x := examination{partitions: c.partitions}
+		x.openFiles(c.limit)
+		require.Equal(t, c.want, x.findings[0].Verdict, "%+v", c)
+		require.Equal(t, c.want == fine, x.findings[0].Advice == "")
+	}
+}

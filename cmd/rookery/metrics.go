@@ -135,6 +135,7 @@ func (m *monitor) tellDisk(p page, s *snapshot) {
 	p.seconds("rookery_disk_sync_seconds", "What a sync of a file or folder takes.", &s.syncs)
 	p.counter("rookery_disk_sync_failures_total", "Syncs that failed.", float64(m.failed.Load()))
 	p.gauge("rookery_disk_open_files", "Open handles of log files.", float64(s.disk.Handles))
+	p.gauge("rookery_disk_open_files_limit", "Handles of log files from which on one is closed for each that is opened.", float64(s.disk.HandlesMax))
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, dir := range m.node.settings.Dirs {

@@ -343,3 +343,18 @@ func TestMetricsAddresses(t *testing.T) {
 	require.NoError(t, s.listen("", metricsDefault))
 	require.True(t, s.metricsByDefault)
 }
+
+// Where ten thousand partitions begin and end is one question to their leader, not ten thousand.
+func TestPlacesInManyPartitionsAreOneQuestion(t *testing.T) {
+	r := beginWatched(t)
+	r.ask(t, "", "topic", "create", "many", "-p", "50")
+	r.ask(t, strings.Repeat("x\n", 100), "produce", "many", "-p", "7")
+	asked := func() float64 {
+		return valueOf(t, r.families(t, "/metrics")["rookery_requests_total"], "api", "ListOffsets")
+	}
+	before := asked()
+	require.Equal(t, 2, strings.Count(r.ask(t, "", "consume", "many", "-o", "-2:end"), "x\n"))
+	require.Equal(t, before+3, asked(), "the end; the start and the end")
+	r.ask(t, "", "topic", "describe", "many")
+	require.Equal(t, before+5, asked())
+}

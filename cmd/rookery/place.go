@@ -1,8 +1,9 @@
 package main
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -122,24 +123,41 @@ func parseInto(s string, now time.Time, into *place) error {
 	return err
 }
 
-// offset is the place's offset in a partition, asked of its leader. A time without a record after it is the end.
-func (p place) offset(c *session, topic string, partition int32) (int64, error) {
+// offsets are the place's in these partitions, asked of their leaders. A time without a record after it is the end.
+func (p place) offsets(c *session, topic string, leaders, partitions []int32) (located, error) {
 	switch p.kind {
 	case atStart, afterStart:
-		start, err := offsetAt(c, topic, partition, client.Earliest)
-		return start + p.n, err
+		return offsetsAt(c, topic, leaders, partitions, client.Earliest).plus(p.n).whole()
 	case atEnd:
-		return offsetAt(c, topic, partition, client.Latest)
+		return offsetsAt(c, topic, leaders, partitions, client.Latest).whole()
 	case beforeEnd:
-		start, errStart := offsetAt(c, topic, partition, client.Earliest)
-		end, errEnd := offsetAt(c, topic, partition, client.Latest)
-		return max(end-p.n, start), errors.Join(errStart, errEnd)
-	case atTime:
-		offset, err := offsetAt(c, topic, partition, max(p.at.UnixMilli(), 0))
-		if err == nil && offset < 0 {
-			return offsetAt(c, topic, partition, client.Latest)
+		starts, errStart := offsetsAt(c, topic, leaders, partitions, client.Earliest).whole()
+		ends, errEnd := offsetsAt(c, topic, leaders, partitions, client.Latest).plus(-p.n).whole()
+		if err := cmp.Or(errStart, errEnd); err != nil {
+			return nil, err
 		}
-		return offset, err
+		for partition, start := range starts {
+			ends[partition] = offsetOrError{offset: max(ends[partition].offset, start.offset)}
+		}
+		return ends, nil
+	case atTime:
+		found, err := offsetsAt(c, topic, leaders, partitions, max(p.at.UnixMilli(), 0)).whole()
+		if err != nil {
+			return nil, err
+		}
+		var beyond []int32
+		for _, partition := range partitions {
+			if found[partition].offset < 0 {
+				beyond = append(beyond, partition)
+			}
+		}
+		ends, err := offsetsAt(c, topic, leaders, beyond, client.Latest).whole() // asks nobody if there are none
+		maps.Copy(found, ends)
+		return found, err
 	}
-	return p.n, nil
+	same := located{}
+	for _, partition := range partitions {
+		same[partition] = offsetOrError{offset: p.n}
+	}
+	return same, nil
 }

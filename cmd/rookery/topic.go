@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -232,9 +233,7 @@ func topicDescribeCommand() *cobra.Command {
 				return err
 			}
 			for i := range rows {
-				if err := addOffsets(&c, &rows[i]); err != nil {
-					return err
-				}
+				addOffsets(&c, &rows[i])
 			}
 			if err := addConfigs(&c, rows); err != nil {
 				return err
@@ -271,43 +270,29 @@ func numbers(ns []int32) string {
 }
 
 // addOffsets asks each leader where its partitions begin and end.
-func addOffsets(c *session, row *topicRow) error {
+func addOffsets(c *session, row *topicRow) {
+	var leaders, led []int32
+	for _, p := range row.Partitions {
+		for int(p.Partition) >= len(leaders) {
+			leaders = append(leaders, -1)
+		}
+		if leaders[p.Partition] = p.Leader; p.Leader >= 0 {
+			led = append(led, p.Partition)
+		}
+	}
+	starts := offsetsAt(c, row.Topic, leaders, led, client.Earliest)
+	ends := offsetsAt(c, row.Topic, leaders, led, client.Latest)
 	for i := range row.Partitions {
 		p := &row.Partitions[i]
 		if p.Leader < 0 {
 			continue
 		}
-		var err error
-		if p.Start, err = offsetAt(c, row.Topic, p.Partition, client.Earliest); err == nil {
-			p.End, err = offsetAt(c, row.Topic, p.Partition, client.Latest)
-		}
-		if err != nil && p.Error == "" {
+		start, end := starts[p.Partition], ends[p.Partition]
+		p.Start, p.End = start.offset, end.offset
+		if err := cmp.Or(start.err, end.err); err != nil && p.Error == "" {
 			p.Error = err.Error()
 		}
 	}
-	return nil
-}
-
-// offsetAt is the offset of a place in a partition, or of the first record at or after a time.
-func offsetAt(c *session, topic string, partition int32, timestamp int64) (int64, error) {
-	request := kmsg.NewPtrListOffsetsRequest()
-	request.ReplicaID, request.TimeoutMillis = -1, int32(c.patience.Milliseconds())
-	t := kmsg.NewListOffsetsRequestTopic()
-	t.Topic = topic
-	p := kmsg.NewListOffsetsRequestTopicPartition()
-	p.Partition, p.Timestamp, p.CurrentLeaderEpoch = partition, timestamp, -1
-	t.Partitions = append(t.Partitions, p)
-	request.Topics = append(request.Topics, t)
-	answer, err := c.callLeader(request, topic, partition)
-	if err != nil {
-		return 0, err
-	}
-	for _, t := range answer.(*kmsg.ListOffsetsResponse).Topics {
-		for _, p := range t.Partitions {
-			return p.Offset, codeError(p.ErrorCode, nil)
-		}
-	}
-	return 0, errors.New("the broker answered ListOffsets with no partition")
 }
 
 func topicDeleteCommand() *cobra.Command {

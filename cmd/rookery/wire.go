@@ -149,7 +149,8 @@ func (n *node) assemble() error {
 		return err
 	}
 	n.stopped, n.failed = make(chan struct{}), make(chan error, 1)
-	n.disk = disk.New(disk.Config{Dirs: n.settings.Dirs})
+	handlesMax, connsMax := shares(descriptorLimit())
+	n.disk = disk.New(disk.Config{Dirs: n.settings.Dirs, OpenHandlesMax: handlesMax})
 	clock, mono := loop.Watches()
 	n.observe(core.NewBroker(mind), mono)
 	limits := conn.Limits{FrameMax: n.settings.RequestBytesMax}
@@ -158,6 +159,7 @@ func (n *node) assemble() error {
 		Pin:           func(file seam.File) (server.Source, seam.Fault) { return n.pin(file) },
 		InUse:         n.disk.InUse,
 		FrameBytesMax: int(n.settings.RequestBytesMax),
+		ConnsMax:      connsMax,
 		Refused: func(remote, why string) {
 			n.logger.Warn("connection closed", "remote", remote, "why", why)
 		},

@@ -18,8 +18,11 @@
 //   - What has not come back within Config.Patience is answered Late, once: a real completion after that is swallowed. What
 //     waits behind it in the file's queue runs out of patience by itself, other files go on. The bytes of a write that
 //     was given up are the kernel's until InUse says otherwise.
-//   - Handles are opened when needed and closed again when there are too many, the clean ones first: a handle with
-//     unsynced writes stays open, because the kernel reports a failed write-back through it.
+//   - Handles are opened when needed, at most Config.OpenHandlesMax at once, and closed when another is needed, the clean
+//     ones first. One with unsynced writes is synced before: the kernel reports a failed write-back through it, once, and
+//     every later Sync answers what it said. A want of handles, or of the process's descriptors, is waited out: it says
+//     nothing about a disk. A file that is being sent keeps no handle between two system calls, but for one unlinked.
+//   - What may wait for the device without having asked for it in a turn is done by a crew of each log directory.
 package disk
 
 import (
@@ -55,17 +58,14 @@ type Config struct {
 
 // Disk is the log directories of one process.
 type Disk struct {
-	counts    counts
-	dirs      []string
-	handleMax int
-	joinMax   int
-	syncs     chan struct{} // one token a sync under way
+	counts  counts
+	dirs    []string
+	handles handles
+	crews   []crew // of each log directory, and one of what lies in none
+	joinMax int
+	syncs   chan struct{} // one token a sync under way
 
 	names sync.RWMutex // held to open by name (read) and to rename (write); guards file.path, with idsMu
-
-	mu   sync.Mutex
-	open []*file // with a handle, in no order; hand walks it
-	hand int
 
 	idsMu sync.Mutex
 	ids   map[seam.File]*file
@@ -78,14 +78,15 @@ type Disk struct {
 // New is a Disk over directories that exist.
 func New(config Config) *Disk {
 	d := &Disk{
-		dirs:      config.Dirs,
-		handleMax: orDefault(config.OpenHandlesMax, 10_000),
-		joinMax:   orDefault(config.JoinBytesMax, 1<<20),
-		syncs:     make(chan struct{}, orDefault(config.SyncsMax, 32)),
-		ids:       map[seam.File]*file{},
-		named:     map[seam.Path][]*file{},
+		dirs:    config.Dirs,
+		crews:   make([]crew, len(config.Dirs)+1),
+		joinMax: orDefault(config.JoinBytesMax, 1<<20),
+		syncs:   make(chan struct{}, orDefault(config.SyncsMax, 32)),
+		ids:     map[seam.File]*file{},
+		named:   map[seam.Path][]*file{},
 	}
-	d.begin(config.Patience, d.expireQueues)
+	d.handles.begin(orDefault(config.OpenHandlesMax, 10_000))
+	d.begin(config.Patience, d.handles.isStarved, d.expireQueues)
 	return d
 }
 
@@ -185,7 +186,7 @@ func (p *Port) enqueue(id seam.File, t task, ready []Chore) []Chore {
 		return ready
 	}
 	if t.kind != write && t.kind != read && !p.calm {
-		go f.carry()
+		p.disk.crewOf(f).carry(f)
 		return ready
 	}
 	return append(ready, f)
@@ -202,7 +203,7 @@ func (d *Disk) file(id seam.File) *file {
 func (d *Disk) know(id seam.File, p seam.Path) {
 	d.idsMu.Lock()
 	if d.ids[id] == nil {
-		f := &file{disk: d, id: id, path: p, fd: -1}
+		f := &file{disk: d, id: id, path: p, crew: int(p.Dir), fd: -1}
 		d.ids[id] = f
 		d.enter(f)
 	}
@@ -286,7 +287,7 @@ func (p *Port) syncFile(e *errand, op seam.Op, f *file) {
 	p.disk.syncs <- struct{}{}
 	fault := f.sync()
 	<-p.disk.syncs
-	f.Release()
+	f.letGo()
 	p.finish(e, &seam.Synced{Op: op, Fault: fault})
 }
 
@@ -298,18 +299,22 @@ func (p *Port) syncFolder(e *errand, op seam.Op, folder seam.Path) {
 }
 
 func (d *Disk) syncFolder(folder seam.Path) seam.Fault {
-	d.names.RLock()
-	defer d.names.RUnlock()
-	name, ok := d.name(folder)
-	if !ok {
-		return seam.NotFound
-	}
-	fd, err := retry(func() (int, error) { return unix.Open(name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0) })
+	fd, err := d.handles.take(func() (int, error) {
+		d.names.RLock()
+		defer d.names.RUnlock()
+		name, known := d.name(folder)
+		if !known {
+			return -1, unix.ENOENT
+		}
+		return unix.Open(name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	})
 	if err != nil {
 		return faultOf(err)
 	}
 	_, err = retry(func() (int, error) { return 0, d.counts.timed(unix.Fsync, fd) })
-	return faultOf(errors.Join(err, unix.Close(fd)))
+	err = errors.Join(err, unix.Close(fd))
+	d.handles.drop()
+	return faultOf(err)
 }
 
 // Pin finds a file to send from. It stays readable, unlinked or not, until Release.

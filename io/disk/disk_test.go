@@ -160,6 +160,7 @@ func TestUnlinkedFileServesItsReaders(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "was promised", string(data[:n]))
 	require.Equal(t, "what was", string(handle.Bytes(0, 8)))
+	handle.Done()
 	handle.Release()
 	_, err = unix.Pread(fd, data, 0)
 	require.ErrorIs(t, err, unix.EBADF)

@@ -38,6 +38,7 @@ type file struct {
 	disk *Disk
 	id   seam.File
 	path seam.Path // guarded by Disk.names
+	crew int       // of the log directory that it began in
 
 	line    sync.Mutex // guards these; never held in a system call
 	queue   []task
@@ -47,12 +48,17 @@ type file struct {
 	doing   *scratch // what is under way
 	skipped bool     // a change ran out of patience in the queue
 
+	flushing sync.Mutex // one sync at a time: the kernel reports a failed write-back once a handle
+	place    int        // in the list of handles, from one; zero: not in it, or orphaned. Guarded by handles.mu
+
 	mu        sync.Mutex // guards these; never held in a system call that may wait
 	failed    bool       // law 3: writes answer Planned until a truncate succeeds
 	fd        int        // -1: no handle
 	pins      int        // users of the handle
+	holds     int        // of what the file holds, whatever becomes of its name
 	used      bool       // since the hand last passed
-	dirty     bool       // written since the last sync that succeeded began
+	dirty     bool       // written since the last sync began
+	lost      seam.Fault // a sync has failed: what every later one answers
 	nameless  bool       // the name is gone, or another file's: the handle is all there is
 	forgotten bool       // the id is gone: close once nobody holds it
 	maps      []mapping
@@ -210,11 +216,11 @@ func (f *file) write(s *scratch) {
 
 // writeAll writes s.tasks, which are neighbours, and says how many bytes of them are in the page cache.
 func (f *file) writeAll(s *scratch) (int64, seam.Fault) {
-	fd, fault := f.acquire(true)
+	fd, fault := f.acquire()
 	if fault != seam.OK {
 		return 0, fault
 	}
-	defer f.Release()
+	defer f.releaseWritten()
 	at, total := s.tasks[0].at, int64(0)
 	for i := range s.tasks {
 		total += int64(len(s.tasks[i].data))
@@ -328,7 +334,7 @@ func (f *file) setFailed(failed bool) {
 
 // readCached reads what is asked for if all of it is in the page cache, and says whether it was.
 func (f *file) readCached(t *task, into *seam.Loaded) bool {
-	fd, fault := f.acquire(false)
+	fd, fault := f.acquire()
 	if fault != seam.OK {
 		return false
 	}
@@ -364,7 +370,7 @@ func preadCached(fd int, data []byte, at int64) (int, error) {
 }
 
 func (f *file) read(at int64, size int) ([]byte, seam.Fault) {
-	fd, fault := f.acquire(false)
+	fd, fault := f.acquire()
 	if fault != seam.OK {
 		return nil, fault
 	}
@@ -387,12 +393,28 @@ func (f *file) read(at int64, size int) ([]byte, seam.Fault) {
 }
 
 func (f *file) create() seam.Fault {
+	fd, err := f.disk.handles.take(f.createFile)
+	fault := faultOf(err)
+	f.mu.Lock()
+	if fault == seam.OK {
+		f.fd, f.used = fd, true
+	} else {
+		f.failed, f.nameless = true, true // whatever has the name is not this file
+	}
+	f.mu.Unlock()
+	if fault == seam.OK {
+		f.disk.handles.keep(f)
+	}
+	return fault
+}
+
+func (f *file) createFile() (int, error) {
 	d := f.disk
 	d.names.RLock()
 	defer d.names.RUnlock()
 	name, known := d.name(f.path)
 	if !known {
-		return f.opened(-1, seam.NotFound)
+		return -1, unix.ENOENT
 	}
 	fd, err := createFile(name)
 	if err == unix.ENOENT {
@@ -400,7 +422,7 @@ func (f *file) create() seam.Fault {
 			fd, err = createFile(name)
 		}
 	}
-	return f.opened(fd, faultOf(err))
+	return fd, err
 }
 
 func createFile(name string) (int, error) {
@@ -426,23 +448,8 @@ func makeFolders(folder, root string) error {
 	return err
 }
 
-// opened takes a new handle, or remembers that there is none.
-func (f *file) opened(fd int, fault seam.Fault) seam.Fault {
-	f.mu.Lock()
-	if fault == seam.OK {
-		f.fd, f.used = fd, true
-	} else {
-		f.failed, f.nameless = true, true // whatever has the name is not this file
-	}
-	f.mu.Unlock()
-	if fault == seam.OK {
-		f.disk.opened(f)
-	}
-	return fault
-}
-
 func (f *file) open() (int64, seam.Fault) {
-	fd, fault := f.acquire(false)
+	fd, fault := f.acquire()
 	if fault != seam.OK {
 		f.setFailed(true)
 		return 0, fault
@@ -457,11 +464,11 @@ func (f *file) open() (int64, seam.Fault) {
 }
 
 func (f *file) truncate(size int64) seam.Fault {
-	fd, fault := f.acquire(true)
+	fd, fault := f.acquire()
 	if fault != seam.OK {
 		return fault
 	}
-	defer f.Release()
+	defer f.releaseWritten()
 	if _, err := retry(func() (int, error) { return 0, unix.Ftruncate(fd, size) }); err != nil {
 		return faultOf(err)
 	}
@@ -471,39 +478,66 @@ func (f *file) truncate(size int64) seam.Fault {
 
 // sync makes durable what was written before it was called.
 func (f *file) sync() seam.Fault {
-	fd, fault := f.acquire(false)
+	fd, fault := f.acquire()
 	if fault != seam.OK {
 		return fault
 	}
 	defer f.Release()
-	f.mu.Lock()
-	f.dirty = false
-	f.mu.Unlock()
-	if _, err := retry(func() (int, error) { return 0, f.disk.counts.timed(unix.Fdatasync, fd) }); err != nil {
-		f.mu.Lock()
-		f.dirty = true
-		f.mu.Unlock()
-		return faultOf(err)
-	}
-	return seam.OK
+	return f.flush(fd)
 }
 
-// unlink removes the name. Whoever holds the file goes on reading it.
+// flush syncs through an open handle. What it says once it says for ever: the kernel has marked the lost pages clean, and
+// would say no more of them.
+func (f *file) flush(fd int) seam.Fault {
+	f.flushing.Lock()
+	defer f.flushing.Unlock()
+	f.mu.Lock()
+	f.dirty = false
+	lost := f.lost
+	f.mu.Unlock()
+	if lost != seam.OK {
+		return lost
+	}
+	_, err := retry(func() (int, error) { return 0, f.disk.counts.timed(unix.Fdatasync, fd) })
+	if err == nil {
+		return seam.OK
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.lost = faultOf(err)
+	return f.lost
+}
+
+// unlink removes the name. Whoever holds the file goes on reading it, unless very many are: then a slow reader is cut.
 func (f *file) unlink() seam.Fault {
-	if fault := f.detach(); fault != seam.OK {
-		return fault
+	if f.isNameless() {
+		return seam.NotFound
+	}
+	if f.isHeld() && f.disk.handles.spares() {
+		if fault := f.detach(); fault != seam.OK {
+			return fault
+		}
+	} else {
+		f.renounce()
 	}
 	d := f.disk
 	d.names.RLock()
-	name, _ := d.name(f.path)
-	_, err := retry(func() (int, error) { return 0, unix.Unlink(name) })
+	name, known := d.name(f.path)
+	err := error(unix.ENOENT)
+	if known {
+		_, err = retry(func() (int, error) { return 0, unix.Unlink(name) })
+	}
 	d.names.RUnlock()
 	if err != nil {
-		f.mu.Lock()
-		f.nameless = false
-		f.mu.Unlock()
+		f.attach()
 		return faultOf(err)
 	}
 	f.forget()
 	return seam.OK
+}
+
+func (f *file) isHeld() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.holds > 0
 }

@@ -12,107 +12,154 @@ import (
 // Handle is a file that is being sent from.
 type Handle file
 
-// hold keeps the file, and its handle if it has one, until Release.
+// hold keeps what the file holds readable, whatever becomes of its name and its id, until letGo.
 func (f *file) hold() {
 	f.mu.Lock()
-	f.pins++
+	f.holds++
 	f.mu.Unlock()
 }
 
-// Release ends what hold, acquire or Pin began.
+func (f *file) letGo() {
+	f.mu.Lock()
+	f.holds--
+	f.left()
+}
+
+// Release ends what acquire began.
 func (f *file) Release() {
 	f.mu.Lock()
 	f.pins--
-	last := f.pins == 0 && f.forgotten
+	f.left()
+}
+
+// releaseWritten does the same after a write. That the file is dirty is noted only now: a sync that began meanwhile would
+// have taken a note from before for its own.
+func (f *file) releaseWritten() {
+	f.mu.Lock()
+	f.pins--
+	f.dirty = true
+	f.left()
+}
+
+// left closes what nobody will use any more; f.mu is held, and given up.
+func (f *file) left() {
+	idle := f.pins == 0
+	last := idle && f.holds == 0 && f.forgotten
+	if f.holds == 0 && f.fd < 0 {
+		f.unmap()
+	}
 	f.mu.Unlock()
 	if last {
 		f.close()
+	} else if idle {
+		f.disk.handles.freed()
 	}
 }
 
 // Release ends a Pin.
-func (h *Handle) Release() { (*file)(h).Release() }
+func (h *Handle) Release() { (*file)(h).letGo() }
 
-// Descriptor opens the file if need be. It is good until Release.
-func (h *Handle) Descriptor() (int, seam.Fault) {
-	f := (*file)(h)
-	fd, fault := f.acquire(false)
-	if fault == seam.OK {
-		f.Release() // the Pin holds it open
-	}
-	return fd, fault
-}
+// Descriptor opens the file if need be. It is good until Done, which is not to be waited for: there are not many.
+func (h *Handle) Descriptor() (int, seam.Fault) { return (*file)(h).acquire() }
 
-// acquire is a held, open handle.
-func (f *file) acquire(dirty bool) (int, seam.Fault) {
+// Done ends what Descriptor began.
+func (h *Handle) Done() { (*file)(h).Release() }
+
+// acquire is an open handle that stays open until Release. Nobody waits for one with another in hand.
+func (f *file) acquire() (int, seam.Fault) {
 	f.mu.Lock()
-	f.pins++
-	f.used, f.dirty = true, f.dirty || dirty
+	f.used = true
 	if f.fd >= 0 {
+		f.pins++
 		fd := f.fd
 		f.mu.Unlock()
 		return fd, seam.OK
 	}
 	nameless := f.nameless
+	f.holds++
 	f.mu.Unlock()
-	fd, fault := -1, seam.NotFound
-	if !nameless {
-		fd, fault = f.reopen()
+	defer f.letGo()
+	if nameless {
+		return f.reopened(-1, seam.NotFound)
 	}
-	return f.reopened(fd, fault)
+	fd, err := f.disk.handles.take(f.reopen)
+	return f.reopened(fd, faultOf(err))
+}
+
+// descriptor is that of a file that is pinned.
+func (f *file) descriptor() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.fd
 }
 
 // reopened takes a handle that was opened by name, unless another was faster: the name may be another file's by now.
 func (f *file) reopened(fd int, fault seam.Fault) (int, seam.Fault) {
 	f.mu.Lock()
-	other := f.fd
+	other, spare := f.fd, -1
 	switch {
-	case other >= 0 && fault == seam.OK:
-		_ = unix.Close(fd)
 	case other >= 0:
+		f.pins++
+		spare = fd
 	case fault != seam.OK:
-		f.pins--
 	case f.nameless:
-		f.pins--
-		_ = unix.Close(fd)
-		fd, fault = -1, seam.NotFound
+		spare, fault = fd, seam.NotFound
 	default:
+		f.pins++
 		f.fd = fd
 	}
 	f.mu.Unlock()
-	if other >= 0 {
+	if spare >= 0 {
+		_ = unix.Close(spare)
+		f.disk.handles.drop()
+	}
+	switch {
+	case other >= 0:
 		return other, seam.OK
+	case fault != seam.OK:
+		return -1, fault
 	}
-	if fault == seam.OK {
-		f.disk.opened(f)
-	}
-	return fd, fault
+	f.disk.handles.keep(f)
+	return fd, seam.OK
 }
 
 // reopen opens by name.
-func (f *file) reopen() (int, seam.Fault) {
+func (f *file) reopen() (int, error) {
 	d := f.disk
 	d.names.RLock()
 	defer d.names.RUnlock()
 	name, known := d.name(f.path)
 	if !known {
-		return -1, seam.NotFound
+		return -1, unix.ENOENT
 	}
-	fd, err := retry(func() (int, error) { return unix.Open(name, unix.O_RDWR|unix.O_CLOEXEC, 0) })
-	return fd, faultOf(err)
+	return unix.Open(name, unix.O_RDWR|unix.O_CLOEXEC, 0)
 }
 
 // detach prepares for the loss of the name: from here on the handle is all there is.
 func (f *file) detach() seam.Fault {
-	_, fault := f.acquire(false)
+	_, fault := f.acquire()
 	if fault != seam.OK {
 		return fault
 	}
+	f.renounce()
+	f.Release()
+	return seam.OK
+}
+
+// renounce does the same with the handle that there is, or none.
+func (f *file) renounce() {
 	f.mu.Lock()
 	f.nameless = true
 	f.mu.Unlock()
-	f.Release()
-	return seam.OK
+	f.disk.handles.orphan(f)
+}
+
+// attach undoes detach or renounce.
+func (f *file) attach() {
+	f.mu.Lock()
+	f.nameless = false
+	f.mu.Unlock()
+	f.disk.handles.adopt(f)
 }
 
 // forget ends the id. The handle closes once nobody holds it.
@@ -120,76 +167,33 @@ func (f *file) forget() {
 	f.disk.unknow(f)
 	f.mu.Lock()
 	f.forgotten = true
-	last := f.pins == 0
-	f.mu.Unlock()
-	if last {
-		f.close()
-	}
+	f.left()
 }
 
-// close gives the handle and the mappings back.
+// close gives the handle and the mappings back for good.
 func (f *file) close() {
-	f.disk.closed(f)
+	f.disk.handles.forget(f)
 	f.mu.Lock()
 	f.shut()
 	f.mu.Unlock()
 }
 
+// shut closes the handle; f.mu is held.
 func (f *file) shut() {
-	if f.fd < 0 {
-		return
+	if f.fd >= 0 {
+		_ = unix.Close(f.fd)
+		f.fd = -1
 	}
+	if f.holds == 0 {
+		f.unmap()
+	}
+}
+
+func (f *file) unmap() {
 	for _, m := range f.maps {
 		_ = unix.Munmap(m)
 	}
-	_ = unix.Close(f.fd)
-	f.fd, f.maps = -1, nil
-}
-
-// opened counts a new handle and closes another if there are too many.
-func (d *Disk) opened(f *file) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.open = append(d.open, f)
-	for tries := 2 * len(d.open); len(d.open) > d.handleMax && tries > 0; tries-- {
-		d.evict()
-	}
-}
-
-// evict gives the next file under the hand its second chance, or closes its handle; d.mu is held.
-func (d *Disk) evict() {
-	d.hand = (d.hand + 1) % len(d.open)
-	f := d.open[d.hand]
-	if !f.mu.TryLock() {
-		return
-	}
-	defer f.mu.Unlock()
-	if f.used {
-		f.used = false
-		return
-	}
-	if f.pins > 0 || f.dirty || f.nameless || f.fd < 0 {
-		return
-	}
-	f.shut()
-	d.cut(d.hand)
-}
-
-func (d *Disk) cut(i int) {
-	last := len(d.open) - 1
-	d.open[i], d.open[last] = d.open[last], nil
-	d.open = d.open[:last]
-}
-
-func (d *Disk) closed(f *file) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for i, other := range d.open {
-		if other == f {
-			d.cut(i)
-			return
-		}
-	}
+	f.maps = nil
 }
 
 // mapping is a piece of the address space that shows a file from its beginning.
@@ -203,16 +207,18 @@ const mappedStep = 1 << 30
 // them (it answers EFAULT where the file has become shorter; Go code would die of SIGBUS). Good until Release.
 func (h *Handle) Bytes(at int64, size int) []byte {
 	f := (*file)(h)
-	fd, fault := h.Descriptor()
-	if fault != seam.OK || at < 0 || size <= 0 {
+	if at < 0 || size <= 0 {
 		return nil
 	}
 	end := at + int64(size)
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if n := len(f.maps); n > 0 && int64(len(f.maps[n-1])) >= end {
-		return f.maps[n-1][at:end]
+	if data := f.mapped(at, end); data != nil {
+		return data
 	}
+	fd, fault := h.Descriptor()
+	if fault != seam.OK {
+		return nil
+	}
+	defer h.Done()
 	length := (end + mappedStep - 1) / mappedStep * mappedStep
 	if unsafe.Sizeof(uintptr(0)) == 4 || int64(int(length)) != length {
 		return nil
@@ -221,8 +227,21 @@ func (h *Handle) Bytes(at int64, size int) []byte {
 	if err != nil {
 		return nil
 	}
+	f.mu.Lock()
 	f.maps = append(f.maps, m) // the shorter ones stay until the handle closes: somebody may be sending from them
+	f.mu.Unlock()
 	return m[at:end]
+}
+
+// mapped is a piece of the longest mapping there is.
+func (f *file) mapped(at, end int64) []byte {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if n := len(f.maps); n > 0 && int64(len(f.maps[n-1])) >= end {
+		f.used = true
+		return f.maps[n-1][at:end]
+	}
+	return nil
 }
 
 // buffers are what reads are read into.

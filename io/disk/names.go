@@ -67,9 +67,7 @@ func (d *Disk) detachUnder(p seam.Path) []*file {
 
 func attach(files []*file) {
 	for _, f := range files {
-		f.mu.Lock()
-		f.nameless = false
-		f.mu.Unlock()
+		f.attach()
 	}
 }
 
@@ -86,19 +84,23 @@ func (d *Disk) remove(p seam.Path) seam.Fault {
 		return seam.NotFound
 	}
 	detached := d.detachUnder(p)
-	err := removeTree(name)
+	err := d.removeTree(name)
 	if err != nil {
 		attach(detached)
 	}
 	return faultOf(err)
 }
 
-func removeTree(name string) error {
+func (d *Disk) removeTree(name string) error {
 	err := unix.Unlink(name)
 	if err != unix.EISDIR && err != unix.EPERM {
 		return err
 	}
-	entries, err := os.ReadDir(name)
+	var entries []os.DirEntry
+	err = d.handles.lend(func() (err error) {
+		entries, err = os.ReadDir(name)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -116,16 +118,21 @@ func (d *Disk) list(p seam.Path) ([]seam.Entry, seam.Fault) {
 	if !known {
 		return nil, seam.NotFound
 	}
-	d.names.RLock()
-	defer d.names.RUnlock()
-	return listFolder(nil, p, name)
+	var entries []seam.Entry
+	err := d.handles.lend(func() (err error) {
+		d.names.RLock()
+		defer d.names.RUnlock()
+		entries, err = listFolder(p, name)
+		return err
+	})
+	return entries, faultOf(err)
 }
 
-// listFolder appends the entries of one folder. os.ReadDir sorts them by name.
-func listFolder(entries []seam.Entry, p seam.Path, name string) ([]seam.Entry, seam.Fault) {
+// listFolder lists one folder. os.ReadDir sorts by name.
+func listFolder(p seam.Path, name string) (entries []seam.Entry, err error) {
 	found, err := os.ReadDir(name)
 	if err != nil {
-		return entries, faultOf(err)
+		return nil, err
 	}
 	for _, one := range found {
 		info, err := one.Info()
@@ -133,7 +140,7 @@ func listFolder(entries []seam.Entry, p seam.Path, name string) ([]seam.Entry, s
 			continue
 		}
 		if err != nil {
-			return entries, faultOf(err)
+			return nil, err
 		}
 		child := seam.Path{Dir: p.Dir, Name: strings.TrimPrefix(p.Name+"/"+one.Name(), "/")}
 		entry := seam.Entry{Path: child, Folder: one.IsDir()}
@@ -142,7 +149,7 @@ func listFolder(entries []seam.Entry, p seam.Path, name string) ([]seam.Entry, s
 		}
 		entries = append(entries, entry)
 	}
-	return entries, seam.OK
+	return entries, nil
 }
 
 // Started lists all log directories: the first input of a Broker.
@@ -157,7 +164,7 @@ func (d *Disk) Started() *seam.Started {
 // listTree appends a folder's entries, each folder directly followed by what is in it.
 func (d *Disk) listTree(entries []seam.Entry, p seam.Path) ([]seam.Entry, seam.Fault) {
 	name, _ := d.name(p)
-	children, fault := listFolder(nil, p, name)
+	children, fault := d.list(p)
 	if fault == seam.IOError && p.Name != "" && unix.Access(name, unix.R_OK|unix.X_OK) == unix.EACCES {
 		return entries, seam.OK // lost+found and its like: nothing of ours
 	}

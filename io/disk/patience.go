@@ -32,23 +32,27 @@ const (
 	patienceTicks   = 8
 )
 
-func (c *patience) begin(length time.Duration, expire func(before int64)) {
+func (c *patience) begin(length time.Duration, stands func() bool, expire func(before int64)) {
 	if length == 0 {
 		length = patienceDefault
 	}
 	c.ended, c.errands = make(chan struct{}), map[*errand]bool{}
-	go c.count(time.NewTicker(length/patienceTicks), expire)
+	go c.count(time.NewTicker(length/patienceTicks), stands, expire)
 }
 
 func (c *patience) end() { c.endOnce.Do(func() { close(c.ended) }) }
 
-func (c *patience) count(ticker *time.Ticker, expire func(before int64)) {
+// count counts the ticks, but for those at which time is said to stand still.
+func (c *patience) count(ticker *time.Ticker, stands func() bool, expire func(before int64)) {
 	defer ticker.Stop()
 	for {
 		select {
 		case <-c.ended:
 			return
 		case <-ticker.C:
+			if stands() {
+				continue
+			}
 			before := c.tick.Add(1) - patienceTicks
 			c.expireErrands(before)
 			expire(before)

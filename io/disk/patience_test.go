@@ -1,6 +1,7 @@
 package disk_test
 
 import (
+	"fmt"
 	"os/signal"
 	"path/filepath"
 	"syscall"
@@ -34,20 +35,22 @@ func (s *subject) queue(fx *seam.Effects) {
 	}
 }
 
+const handles = 8 // more than what is stuck takes
+
 const patience = 200 * time.Millisecond
 
 // stuckFile has two files, one of which cannot be opened any more.
 func stuckFile(t *testing.T) (s *subject, name string) {
 	dir := t.TempDir()
-	s = newSubject(disk.Config{Dirs: []string{dir}, OpenHandlesMax: 1, Patience: patience}, false)
+	s = newSubject(disk.Config{Dirs: []string{dir}, OpenHandlesMax: handles, Patience: patience}, false)
 	t.Cleanup(func() { s.disk.Close() })
 	s.Do(&seam.Effects{
 		Files: []seam.FileOp{{Op: 1, Deed: seam.Create, File: 1, Path: seam.Path{Name: "stuck"}}, {Op: 2, Deed: seam.Create, File: 2, Path: seam.Path{Name: "well"}}},
 	})
 	s.Do(&seam.Effects{Writes: []seam.Write{{Op: 3, File: 1, Data: []byte("there")}}})
 	s.Do(&seam.Effects{Syncs: []seam.Sync{{Op: 4, File: 1}}})
-	for op := seam.Op(5); op < 10; op++ { // takes the handle away
-		s.Do(&seam.Effects{Reads: []seam.Read{{Op: op, File: 2, Len: 1}}})
+	for id := seam.File(100); id < 100+3*handles; id++ { // takes the handle away
+		s.Do(&seam.Effects{Files: []seam.FileOp{{Op: seam.Op(id), Deed: seam.Create, File: id, Path: seam.Path{Name: fmt.Sprint(id)}}}})
 	}
 	return s, filepath.Join(dir, "stuck")
 }

@@ -37,6 +37,8 @@ type Status struct {
 	Syncing  int64 // under way
 	Files    int   // that have an id
 	Handles  int   // open
+
+	HandlesMax int // and how many may be
 }
 
 // Status says how things are.
@@ -51,9 +53,7 @@ func (d *Disk) Status() Status {
 	d.idsMu.Lock()
 	s.Files = len(d.ids)
 	d.idsMu.Unlock()
-	d.mu.Lock()
-	s.Handles = len(d.open)
-	d.mu.Unlock()
+	s.Handles, s.HandlesMax = d.handles.count(), d.handles.max
 	return s
 }
 

@@ -26,7 +26,7 @@ func TestStatus(t *testing.T) {
 	s.Do(&seam.Effects{Writes: []seam.Write{{Op: 2, File: 1, Data: make([]byte, 70)}, {Op: 3, File: 1, At: 70, Data: make([]byte, 30)}}})
 	s.Do(&seam.Effects{Syncs: []seam.Sync{{Op: 4, File: 1}}})
 	s.Do(&seam.Effects{Syncs: []seam.Sync{{Op: 5}}})
-	require.Equal(t, disk.Status{Writes: 1, Written: 100, Files: 1, Handles: 1}, s.disk.Status(), "neighbours are one write")
+	require.Equal(t, disk.Status{Writes: 1, Written: 100, Files: 1, Handles: 1, HandlesMax: 10_000}, s.disk.Status(), "neighbours are one write")
 	require.Len(t, took, 2, "a file and a folder")
 	s.Do(&seam.Effects{Writes: []seam.Write{{Op: 6, File: 1, At: -1, Data: make([]byte, 1)}}})
 	require.Equal(t, int64(1), s.disk.Status().Failures)

@@ -349,6 +349,7 @@ func (c *conn) sendRange(fd int, p *piece) (int64, error) {
 	if fault != seam.OK {
 		return 0, unix.EIO
 	}
+	defer p.source.Done()
 	if c.server.config.Ranges == Sendfile {
 		at := p.at
 		n, err := unix.Sendfile(fd, file, &at, p.size)

@@ -38,7 +38,8 @@ type Chore = interface{ Do() (again bool) }
 
 // Source is a file that is being sent from.
 type Source interface {
-	Descriptor() (int, seam.Fault)   // good until Release
+	Descriptor() (int, seam.Fault) // good until Done, which follows at once
+	Done()
 	Bytes(at int64, size int) []byte // mapped, for system calls only; nil: it cannot be
 	Release()
 }
