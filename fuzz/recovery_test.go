@@ -412,7 +412,8 @@ func seedFolders(f *testing.F) {
 		{one, nil, []byte{0, 0, 0, 5, 0, 0, 0, byte(size)}, epochs},                        // and says something else of it
 		{put(one, 0, size-1, 7), nil, []byte{0, 0, 0, 7, 0, 0, 0, byte(3 * size)}, epochs}, // what lies below an index entry is wrong
 		{one, two, index, []byte("0\n1\n1 0\n")},                                           // epochs that the batches do not have
-		{one, two, index, []byte("0\n4\n0 0\n2 6\n3 10\n9 400\n")},                         // and one behind the end
+		{one, nil, index, []byte("0\n3\n0 0\n2 6\n9 400\n")},
+		{one, two, index, []byte("0\n4\n0 0\n2 6\n3 10\n9 400\n")}, // and one behind the end
 	} {
 		for how := range uint8(32) {
 			for _, marks := range [][2]uint32{{0, 0}, {10, 0}, {18, 0}, {30, 0}, {0, 8}, {18, 12}, {0, 40}} {
