@@ -207,7 +207,7 @@ func FuzzRecovery(f *testing.F) {
 		if len(one) > most || len(two) > most || len(index)+len(times)+len(snapshot)+len(window)+len(epochs) > most {
 			return
 		}
-		one, two = bytes.Clone(one), bytes.Clone(two)
+		one, two, snapshot, window = bytes.Clone(one), bytes.Clone(two), bytes.Clone(snapshot), bytes.Clone(window)
 		next := int64(base) + int64(gap) + 1
 		if how&mendSums != 0 {
 			mend(one, int64(base), how&mendOffsets != 0)
@@ -412,8 +412,8 @@ func seedFolders(f *testing.F) {
 		{one, nil, []byte{0, 0, 0, 5, 0, 0, 0, byte(size)}, epochs},                        // and says something else of it
 		{put(one, 0, size-1, 7), nil, []byte{0, 0, 0, 7, 0, 0, 0, byte(3 * size)}, epochs}, // what lies below an index entry is wrong
 		{one, two, index, []byte("0\n1\n1 0\n")},                                           // epochs that the batches do not have
-		{one, nil, index, []byte("0\n3\n0 0\n2 6\n9 400\n")},
-		{one, two, index, []byte("0\n4\n0 0\n2 6\n3 10\n9 400\n")}, // and one behind the end
+		{one, nil, index, []byte("0\n3\n0 0\n2 6\n9 400\n")},                               // and one behind the end
+		{one, two, index, []byte("0\n4\n0 0\n2 6\n3 10\n9 400\n")},
 	} {
 		for how := range uint8(32) {
 			for _, marks := range [][2]uint32{{0, 0}, {10, 0}, {18, 0}, {30, 0}, {0, 8}, {18, 12}, {0, 40}} {
@@ -438,8 +438,9 @@ func seedFolders(f *testing.F) {
 			return data
 		}
 		whole := part("*.log")
+		const end = 300 // of all of them but the metadata log
 		for _, how := range []uint8{0, mendSums, mendSums | mendOffsets | withEpochs, clean | withEpochs | withSnapshots, mendSums | clean | withEpochs} {
-			f.Add(whole, []byte{}, part("*.index"), part("*.timeindex"), part("*.snapshot"), []byte{}, part("leader-epoch-checkpoint"), uint32(0), uint16(299), uint32(how&clean)*75, uint32(0), how)
+			f.Add(whole, []byte{}, part("*.index"), part("*.timeindex"), part("*.snapshot"), []byte{}, part("leader-epoch-checkpoint"), uint32(0), uint16(end-1), uint32(how&clean/clean)*end, uint32(0), how)
 		}
 	}
 }
