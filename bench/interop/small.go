@@ -10,7 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// moveSmall lets each client of another language send three small records: the first thing that anybody does, and the
+// moveSmall lets each client that others wrote send three small records: the first thing that anybody does, and the
 // frames that are short enough to be kept as goldens.
 func moveSmall(s *session) {
 	records := []record{
@@ -26,6 +26,9 @@ func moveSmall(s *session) {
 	}{
 		{client: "java", send: javaSend("all", "true", "none")},
 		{client: "java", send: javaSend("1", "false", "lz4")},
+		{client: "franz-go", send: func(ctx context.Context, s *session, _, topic, _ string) (string, error) {
+			return "3", franzProduce(ctx, s, topic, records)
+		}},
 		{client: "kafka-python", send: pythonSend},
 		{client: "kafkajs", send: javascriptSend},
 		{client: "kcat", note: "no header of its own on each record", sent: func(r record) record { r.headers = nil; return r },

@@ -10,6 +10,17 @@ import (
 // commands alone (rookery topic) prints its help, as kubectl's and rpk's do; with a name that is none of them it fails.
 func sayWhatIsMissing(c *cobra.Command) {
 	switch check := c.Args; {
+	case c.Name() == "help":
+		c.Run, c.RunE = nil, func(c *cobra.Command, args []string) error {
+			at, rest, err := c.Root().Find(args)
+			switch {
+			case err != nil:
+				return err
+			case at.HasSubCommands() && len(rest) > 0:
+				return unknownCommand(at, rest[0])
+			}
+			return at.Help()
+		}
 	case c.HasSubCommands():
 		c.Args, c.DisableFlagsInUseLine = cobra.ArbitraryArgs, true
 		c.RunE = func(c *cobra.Command, args []string) error {
@@ -26,9 +37,9 @@ func sayWhatIsMissing(c *cobra.Command) {
 			usage := "usage: " + c.UseLine()
 			required := placesOf(c)
 			if len(args) < len(required) {
-				return advise(usage, "%s: %s is missing", c.CommandPath(), required[len(args)])
+				return advise(usage, "%s: %s is missing", belowRoot(c), required[len(args)])
 			}
-			return advise(usage, "%s does not take %q", c.CommandPath(), args[len(required)])
+			return advise(usage, "%s does not take %q", belowRoot(c), args[len(required)])
 		}
 	}
 	for _, sub := range c.Commands() {
@@ -48,10 +59,16 @@ func placesOf(c *cobra.Command) (names []string) {
 	return names
 }
 
+// belowRoot is a command's path without our own name, which report prints anyway.
+func belowRoot(c *cobra.Command) string {
+	return strings.TrimPrefix(strings.TrimPrefix(c.CommandPath(), c.Root().Name()), " ")
+}
+
 func unknownCommand(c *cobra.Command, name string) error {
+	next := "see: " + c.CommandPath() + " --help"
 	c.SuggestionsMinimumDistance = 2
 	if near := c.SuggestionsFor(name); len(near) > 0 {
-		return advise("did you mean "+c.CommandPath()+" "+near[0]+"?", "%s has no command %s", c.CommandPath(), name)
+		next = "did you mean " + c.CommandPath() + " " + near[0] + "?"
 	}
-	return advise("see: "+c.CommandPath()+" --help", "%s has no command %s", c.CommandPath(), name)
+	return advise(next, "unknown command %s", strings.TrimSpace(belowRoot(c)+" "+name))
 }

@@ -14,27 +14,30 @@ import (
 // What is wrong with the arguments goes to standard error, with what to do next, and the status is not zero.
 func TestArgumentsThatDoNotFit(t *testing.T) {
 	for line, want := range map[string]string{
-		"topik":                  "rookery has no command topik\n  did you mean rookery topic?\n",
-		"serve":                  "rookery has no command serve\n  did you mean rookery server?\n",
-		"frobnicate":             "rookery has no command frobnicate\n  see: rookery --help\n",
-		"topic crate":            "rookery topic has no command crate\n  did you mean rookery topic create?\n",
-		"topic crate x -p 3":     "rookery topic has no command crate\n  did you mean rookery topic create?\n",
-		"topic desc":             "rookery topic has no command desc\n  did you mean rookery topic describe?\n",
-		"log foo":                "rookery log has no command foo\n  see: rookery log --help\n",
-		"log veryfy d":           "rookery log has no command veryfy\n  did you mean rookery log verify?\n",
-		"config foo":             "rookery config has no command foo\n  see: rookery config --help\n",
-		"config lst -o json":     "rookery config has no command lst\n  did you mean rookery config list?\n",
+		"topik":                  "unknown command topik\n  did you mean rookery topic?\n",
+		"serve":                  "unknown command serve\n  did you mean rookery server?\n",
+		"frobnicate":             "unknown command frobnicate\n  see: rookery --help\n",
+		"topic crate":            "unknown command topic crate\n  did you mean rookery topic create?\n",
+		"topic crate x -p 3":     "unknown command topic crate\n  did you mean rookery topic create?\n",
+		"topic desc":             "unknown command topic desc\n  did you mean rookery topic describe?\n",
+		"log foo":                "unknown command log foo\n  see: rookery log --help\n",
+		"log veryfy d":           "unknown command log veryfy\n  did you mean rookery log verify?\n",
+		"config foo":             "unknown command config foo\n  see: rookery config --help\n",
+		"config lst -o json":     "unknown command config lst\n  did you mean rookery config list?\n",
+		"help topik":             "unknown command topik\n  did you mean rookery topic?\n",
+		"help topic crate":       "unknown command topic crate\n  did you mean rookery topic create?\n",
+		"completion basch":       "unknown command completion basch\n  did you mean rookery completion bash?\n",
 		"topic -p 3":             "unknown shorthand flag: 'p' in -p\n  see: rookery topic --help\n",
-		"produce":                "rookery produce: TOPIC is missing\n  usage: rookery produce TOPIC [FILE...] [flags]\n",
-		"produce -K :":           "rookery produce: TOPIC is missing\n  usage: rookery produce TOPIC [FILE...] [flags]\n",
-		"consume":                "rookery consume: TOPIC is missing\n  usage: rookery consume TOPIC [flags]\n",
-		"consume a b":            "rookery consume does not take \"b\"\n  usage: rookery consume TOPIC [flags]\n",
-		"topic create":           "rookery topic create: TOPIC is missing\n  usage: rookery topic create TOPIC... [flags]\n",
-		"log dump":               "rookery log dump: FILE is missing\n  usage: rookery log dump FILE... [flags]\n",
-		"config describe":        "rookery config describe: TYPE is missing\n  usage: rookery config describe TYPE [NAME...] [flags]\n",
-		"man":                    "rookery man: DIR is missing\n  usage: rookery man DIR [flags]\n",
-		"dev now":                "rookery dev does not take \"now\"\n  usage: rookery dev [flags]\n",
-		"server mine.properties": "rookery server does not take \"mine.properties\"\n  usage: rookery server --config FILE [flags]\n",
+		"produce":                "produce: TOPIC is missing\n  usage: rookery produce TOPIC [FILE...] [flags]\n",
+		"produce -K :":           "produce: TOPIC is missing\n  usage: rookery produce TOPIC [FILE...] [flags]\n",
+		"consume":                "consume: TOPIC is missing\n  usage: rookery consume TOPIC [flags]\n",
+		"consume a b":            "consume does not take \"b\"\n  usage: rookery consume TOPIC [flags]\n",
+		"topic create":           "topic create: TOPIC is missing\n  usage: rookery topic create TOPIC... [flags]\n",
+		"log dump":               "log dump: FILE is missing\n  usage: rookery log dump FILE... [flags]\n",
+		"config describe":        "config describe: TYPE is missing\n  usage: rookery config describe TYPE [NAME...] [flags]\n",
+		"man":                    "man: DIR is missing\n  usage: rookery man DIR [flags]\n",
+		"dev now":                "dev does not take \"now\"\n  usage: rookery dev [flags]\n",
+		"server mine.properties": "server does not take \"mine.properties\"\n  usage: rookery server --config FILE [flags]\n",
 	} {
 		out, _, err := runCommand(strings.Fields(line)...)
 		require.Error(t, err, line)
@@ -47,7 +50,7 @@ func TestArgumentsThatDoNotFit(t *testing.T) {
 
 // A family of commands alone is a question, and its answer goes to standard output.
 func TestFamiliesAlonePrintTheirHelp(t *testing.T) {
-	for _, family := range []string{"", "topic", "config", "log"} {
+	for _, family := range []string{"", "topic", "config", "log", "help", "help topic"} {
 		out, complaints, err := runCommand(strings.Fields(family)...)
 		require.NoError(t, err, family)
 		require.Contains(t, out, "Available Commands:", family)
@@ -62,12 +65,12 @@ func TestEveryCommandRefusesPlainly(t *testing.T) {
 		for _, sub := range c.Commands() {
 			walk(sub, append(path[:len(path):len(path)], sub.Name()))
 		}
-		if len(path) == 0 || path[0] == "help" || path[0] == "completion" {
+		if len(path) == 0 {
 			return
 		}
 		if c.HasSubCommands() {
 			_, _, err := runCommand(append(path, "no-such-command")...)
-			require.ErrorContains(t, err, "has no command no-such-command", path)
+			require.ErrorContains(t, err, "unknown command "+strings.Join(append(path, "no-such-command"), " "), path)
 		} else if len(placesOf(c)) > 0 {
 			_, _, err := runCommand(path...)
 			require.ErrorContains(t, err, placesOf(c)[0]+" is missing", path)

@@ -86,6 +86,8 @@ func rootCommand(out, complaints io.Writer) *cobra.Command {
 		logCommand(), versionCommand())
 	root.AddCommand(doctorCommand(), benchCommand(), dashboardCommand(), manCommand())
 	completeTopicsOf(root)
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
 	sayWhatIsMissing(root)
 	return root
 }

@@ -31,14 +31,18 @@ func Build() (binary string, remove func(), err error) {
 	if err != nil {
 		return "", remove, fmt.Errorf("go list: %w", err)
 	}
-	if err := look(strings.TrimSpace(string(list))); err != nil {
-		return "", remove, err
-	}
+	sources = strings.TrimSpace(string(list))
 	if out, err := exec.Command("go", "build", "-o", binary, "rookery/cmd/rookery").CombinedOutput(); err != nil {
 		return "", remove, fmt.Errorf("go build: %w\n%s", err, out)
 	}
 	return binary, remove, nil
 }
+
+// sources is the module that Build has built.
+var sources string
+
+// looked is done once a process, by a test: go test notes nothing of what happens before the first of them runs.
+var looked sync.Once
 
 // look asks for the state of every source file, which go test notes: a result is kept only until one of them changes.
 func look(root string) error {
@@ -79,6 +83,11 @@ func Start(t testing.TB, binary, dir string, args ...string) *Node {
 // Run starts the binary with any arguments.
 func Run(t testing.TB, binary string, args ...string) *Node {
 	t.Helper()
+	looked.Do(func() {
+		if err := look(sources); err != nil {
+			t.Fatal(err)
+		}
+	})
 	n := &Node{Log: &Log{}, done: make(chan struct{})}
 	command := exec.Command(binary, args...)
 	command.Stderr = n.Log
