@@ -4,6 +4,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"rookery/core/seam"
+	"rookery/core/wire"
+	"rookery/sim/check"
 )
 
 const crowdTopic = "crowd"
@@ -59,6 +61,27 @@ func (c *crowd) askAll(now seam.Mono, fx *seam.Effects) {
 	}
 	list.Topics, fetch.Topics = append(list.Topics, listTopic), append(fetch.Topics, fetchTopic)
 	for _, request := range []kmsg.Request{fetch, metadataOf(9, crowdTopic), list} {
-		c.ask(now, request, fx, &call{done: func(seam.Mono, kmsg.Response, *seam.Effects) {}})
+		c.ask(now, request, fx, &call{done: func(at seam.Mono, answer kmsg.Response, _ *seam.Effects) { c.onAll(now, at, answer) }})
 	}
+}
+
+// onAll: every partition is answered for, once.
+func (c *crowd) onAll(sent, at seam.Mono, answer kmsg.Response) {
+	told := map[int32]bool{}
+	switch answer := answer.(type) {
+	case *kmsg.FetchResponse:
+		for i := range answer.Topics[0].Partitions {
+			part := &answer.Topics[0].Partitions[i]
+			told[part.Partition] = true
+			c.run.told(question{key: wire.KeyFetch, topic: crowdTopic, sent: sent}, part.ErrorCode, at, besideError(part)...)
+		}
+	case *kmsg.ListOffsetsResponse:
+		for _, part := range answer.Topics[0].Partitions {
+			told[part.Partition] = true
+			c.run.told(question{key: wire.KeyListOffsets, topic: crowdTopic, sent: sent}, part.ErrorCode, at, part.Offset, part.Timestamp, int64(part.LeaderEpoch))
+		}
+	default:
+		return
+	}
+	c.run.require(len(told) == c.run.plan.Crowd, check.AnswersInOrder, "%s asked for %d partitions, and is told of %d", c.name, c.run.plan.Crowd, len(told))
 }

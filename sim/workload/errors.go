@@ -23,6 +23,7 @@ var accepted = map[int16][]int16{
 	wire.KeyProduce:                 {unknownTopic, notLeader, timedOut, outOfOrderSequence, storageError, unknownTopicID},
 	wire.KeyFetch:                   {offsetOutOfRange, corruptMessage, unknownTopic, notLeader, storageError, unknownTopicID},
 	wire.KeyListOffsets:             {unknownTopic, leaderNotAvailable, notLeader, storageError, offsetNotAvailable},
+	wire.KeyMetadata:                {unknownTopic},
 	wire.KeyCreateTopics:            {topicExists, storageError},
 	wire.KeyDeleteTopics:            {unknownTopic, storageError, unknownTopicID},
 	wire.KeyDeleteRecords:           {offsetOutOfRange, unknownTopic, notLeader, storageError},

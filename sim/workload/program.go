@@ -611,8 +611,9 @@ func (p *program) find(topic string) {
 			return // it names no ids
 		}
 		row := found.Topics[0]
+		p.run.told(question{key: wire.KeyMetadata, topic: topic, sent: a.Call}, row.ErrorCode, now)
 		switch row.ErrorCode {
-		case none, 5:
+		case none:
 			a.Outcome, a.Return, a.ID = check.Done, now, row.TopicID
 		case unknownTopic:
 			a.Outcome, a.Return = check.Done, now

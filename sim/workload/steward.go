@@ -138,13 +138,13 @@ func (s *steward) find(now seam.Mono, topic string, fx *seam.Effects) {
 		if answer == nil {
 			return
 		}
-		s.run.learn(answer.(*kmsg.MetadataResponse))
+		s.run.learn(answer.(*kmsg.MetadataResponse), a.Call, now)
 		for _, t := range answer.(*kmsg.MetadataResponse).Topics {
 			if t.Topic == nil || *t.Topic != topic {
 				continue
 			}
 			switch t.ErrorCode {
-			case none, 5: // it is there, though perhaps without a leader
+			case none:
 				a.Outcome, a.Return, a.ID = check.Done, now, t.TopicID
 			case unknownTopic:
 				a.Outcome, a.Return = check.Done, now
@@ -166,17 +166,21 @@ func metadataOf(version int16, topics ...string) *kmsg.MetadataRequest {
 
 // lookUp asks for the ids of all topics.
 func (r *Run) lookUp(s *session, now seam.Mono, fx *seam.Effects) {
+	sent := now
 	s.ask(now, metadataOf(12, r.plan.names()...), fx, &call{done: func(now seam.Mono, answer kmsg.Response, fx *seam.Effects) {
 		if answer != nil {
-			r.learn(answer.(*kmsg.MetadataResponse))
+			r.learn(answer.(*kmsg.MetadataResponse), sent, now)
 		}
 		s.rest(now + 10*seam.Millisecond)
 		fx.Wake(s.resting)
 	}})
 }
 
-func (r *Run) learn(answer *kmsg.MetadataResponse) {
+func (r *Run) learn(answer *kmsg.MetadataResponse, sent, now seam.Mono) {
 	for _, t := range answer.Topics {
+		if t.Topic != nil {
+			r.told(question{key: wire.KeyMetadata, topic: *t.Topic, sent: sent}, t.ErrorCode, now)
+		}
 		if t.ErrorCode == none && t.Topic != nil && t.TopicID != [16]byte{} {
 			if r.topicIDs[*t.Topic] != t.TopicID {
 				r.ids = append(r.ids, knownID{*t.Topic, t.TopicID})

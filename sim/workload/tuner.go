@@ -241,11 +241,13 @@ func (s *tuner) compare(topic string, found map[string]string) {
 }
 
 func (s *tuner) count(now seam.Mono, topic string, fx *seam.Effects) {
+	sent := now
 	s.ask(now, metadataOf(9, topic), fx, &call{done: func(now seam.Mono, answer kmsg.Response, fx *seam.Effects) {
 		if answer == nil {
 			return
 		}
 		for _, t := range answer.(*kmsg.MetadataResponse).Topics {
+			s.run.told(question{key: wire.KeyMetadata, topic: topic, sent: sent}, t.ErrorCode, now)
 			if t.ErrorCode == none {
 				s.run.require(len(t.Partitions) >= s.least[topic], check.ConfigRegister, "%s has %d partitions, and had %d", topic, len(t.Partitions), s.least[topic])
 				s.least[topic] = len(t.Partitions)
