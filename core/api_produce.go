@@ -80,7 +80,7 @@ func (b *Broker) taken(now seam.Now, id uint32, fx *seam.Effects) {
 	b.waiting++
 	b.produces[id].open--
 	b.produces[id].whole = true
-	b.unhold(id, fx)
+	b.freed(replica.Ticket{Request: id, Part: intake}, fx)
 	b.maybeAnswer(id, fx)
 	if b.parkedAt == seam.Never {
 		b.parkedAt = now.Mono + produceSweep
@@ -131,7 +131,7 @@ func (b *Broker) producePart(now seam.Now, id uint32, i int32, r *conn.Request, 
 	switch {
 	case refusal != wire.None:
 		result.Code = refusal
-	case code == wire.UnknownTopicOrPartition || code == wire.UnknownTopicID:
+	case code != wire.None && (code == wire.UnknownTopicOrPartition || code == wire.UnknownTopicID):
 		result.Code = code
 	case facts.Fault.BeforeCodec():
 		result.Code, result.ErrorMessage = wire.Code(facts.Fault.Code()), facts.Fault.String()
@@ -149,7 +149,11 @@ func (b *Broker) producePart(now seam.Now, id uint32, i int32, r *conn.Request, 
 	case code != wire.None:
 		result.Code = code
 	default:
-		waits = b.takePart(now, replica.Ticket{Request: id, Part: int32(last)}, t, target, r, i, p, result, fx)
+		var writes bool
+		waits, writes = b.takePart(now, replica.Ticket{Request: id, Part: int32(last)}, t, target, r, i, part.Records[:facts.Size], facts, p, result, fx)
+		if writes {
+			p.writes++
+		}
 	}
 	if target != nil && len(fx.Rewrites) == rewrites {
 		b.countProduce(target, facts.Count, facts.Size, result.Code)
@@ -187,39 +191,20 @@ func repeated(r *conn.Request) []bool {
 	return again
 }
 
-// takePart judges a batch against its topic's configuration, and takes it into the log, or has it rewritten first.
-func (b *Broker) takePart(now seam.Now, ticket replica.Ticket, t *topic, target *partition, r *conn.Request, i int32, p *produce, result *wire.ProduceResult, fx *seam.Effects) (waits bool) {
-	facts := &r.Facts[i]
-	data := r.Produce.Partitions[i].Records[:facts.Size]
-	if !b.accepts(now, t, target, data, facts, result) {
-		return false
+// takePart judges a batch against its topic's configuration and takes it into the log, or has it rewritten first. Data and
+// facts are entry i of the request, or what became of that.
+func (b *Broker) takePart(now seam.Now, ticket replica.Ticket, t *topic, target *partition, r *conn.Request, i int32, data []byte, facts *batch.Facts, p *produce, result *wire.ProduceResult, fx *seam.Effects) (waits, writes bool) {
+	if code, message := judge(now, &t.config, facts); code != wire.None {
+		result.Code, result.ErrorMessage = code, message
+		if code != wire.MessageTooLarge && (facts.Fault.WithLogStart() || facts.Fault == batch.Fine) {
+			result.LogStartOffset = target.replica.Log.Start()
+		}
+		b.listRecords(now, t, data, facts, result)
+		return false, false
 	}
-	if !t.config.Keeps(facts.Codec()) {
-		return b.rewrite(ticket, t, r, i, p, result, fx)
+	if t.config.CompressionType != controller.CompressionProducer && !t.config.Keeps(facts.Codec()) {
+		return b.rewrite(ticket, t, r, i, p, result, fx), false
 	}
-	waits, writes := b.appendPart(now, ticket, t, target, data, facts, p.acks, result, fx)
-	if writes {
-		p.writes++
-	}
-	return waits
-}
-
-// accepts judges a batch against its topic's configuration.
-func (b *Broker) accepts(now seam.Now, t *topic, target *partition, data []byte, facts *batch.Facts, result *wire.ProduceResult) bool {
-	code, message := judge(now, &t.config, facts)
-	if code == wire.None {
-		return true
-	}
-	result.Code, result.ErrorMessage = code, message
-	if code != wire.MessageTooLarge && (facts.Fault.WithLogStart() || facts.Fault == batch.Fine) {
-		result.LogStartOffset = target.replica.Log.Start()
-	}
-	b.listRecords(now, t, data, facts, result)
-	return false
-}
-
-// appendPart takes a batch that is as its topic wants it into the log.
-func (b *Broker) appendPart(now seam.Now, ticket replica.Ticket, t *topic, target *partition, data []byte, facts *batch.Facts, acks int16, result *wire.ProduceResult, fx *seam.Effects) (waits, writes bool) {
 	if int64(facts.Size) > int64(t.config.SegmentBytes) {
 		result.Code, result.ErrorMessage = wire.RecordListTooLarge, "the batch is larger than segment.bytes"
 		return false, false
@@ -228,7 +213,7 @@ func (b *Broker) appendPart(now seam.Now, ticket replica.Ticket, t *topic, targe
 		batch.StampAppendTime(data, int64(now.Wall))
 		facts.MaxTimestamp, result.LogAppendTime = int64(now.Wall), int64(now.Wall)
 	}
-	out := target.replica.Produce(now, ticket, acks, data, facts, fx)
+	out := target.replica.Produce(now, ticket, p.acks, data, facts, fx)
 	b.touch(target)
 	result.Code = out.Code
 	if out.Code != wire.None {
@@ -308,21 +293,19 @@ func (b *Broker) freed(t replica.Ticket, fx *seam.Effects) {
 	if t.Request == 0 {
 		return
 	}
-	if p := &b.produces[t.Request]; len(p.rewritten) > 0 && b.freeRewritten(p, t.Part, fx) {
+	p := &b.produces[t.Request]
+	if len(p.rewritten) > 0 && b.freeRewritten(p, t.Part, fx) {
 		b.maybeEnd(t.Request)
 		return
 	}
-	b.unhold(t.Request, fx)
-}
-
-// unhold: there is a reader less of a produce's frame.
-func (b *Broker) unhold(id uint32, fx *seam.Effects) {
-	p := &b.produces[id]
 	if p.writes--; p.writes == 0 {
 		b.release(p.owner, p.lease, p.size, fx)
-		b.maybeEnd(id)
+		b.maybeEnd(t.Request)
 	}
 }
+
+// intake is the part of a produce that is none, but reads its frame.
+const intake = -1
 
 // decided: a partition of a produce has its answer. Tickets of request 0 are the broker's own.
 func (b *Broker) decided(from *partition, d replica.Done, fx *seam.Effects) {

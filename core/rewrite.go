@@ -73,7 +73,7 @@ func (b *Broker) onRewritten(now seam.Now, in *seam.Rewritten, fx *seam.Effects)
 		p.open--
 	}
 	c := p.owner
-	b.unhold(id, fx)
+	b.freed(replica.Ticket{Request: id, Part: intake}, fx)
 	b.maybeAnswer(id, fx)
 	if c.rewriting--; !c.frozen() {
 		b.putQueued(c)
@@ -88,19 +88,15 @@ func (b *Broker) takeRewritten(now seam.Now, x rewriting, p *produce, data []byt
 	}
 	facts := x.request.Facts[x.entry].Rewritten(data)
 	t, target, code := b.find(asked.Topic, asked.TopicID, asked.Index, x.request.Version >= 13)
-	switch {
-	case code != wire.None:
+	if code != wire.None {
 		result.Code = code
 		return false, false
-	case !b.accepts(now, t, target, data, &facts, result):
-	case !t.config.Keeps(facts.Codec()): // it was altered meanwhile
-		if b.rewrite(x.ticket, t, x.request, x.entry, p, result, fx) {
-			return true, false
-		}
-	default:
-		waits, writes = b.appendPart(now, x.ticket, t, target, data, &facts, p.acks, result, fx)
 	}
-	b.countProduce(target, facts.Count, facts.Size, result.Code)
+	again := len(b.rewrites)
+	waits, writes = b.takePart(now, x.ticket, t, target, x.request, x.entry, data, &facts, p, result, fx)
+	if len(b.rewrites) == again { // else it was altered meanwhile
+		b.countProduce(target, facts.Count, facts.Size, result.Code)
+	}
 	return waits, writes
 }
 
