@@ -211,7 +211,7 @@ func (b *Broker) takePart(now seam.Now, ticket replica.Ticket, t *topic, target 
 	}
 	if t.config.LogAppendTime {
 		batch.StampAppendTime(data, int64(now.Wall))
-		facts.MaxTimestamp, result.LogAppendTime = int64(now.Wall), int64(now.Wall)
+		facts.MaxTimestamp = int64(now.Wall)
 	}
 	out := target.replica.Produce(now, ticket, p.acks, data, facts, fx)
 	b.touch(target)
@@ -223,8 +223,11 @@ func (b *Broker) takePart(now seam.Now, ticket replica.Ticket, t *topic, target 
 		return false, false
 	}
 	result.BaseOffset, result.LogStartOffset = out.Base, target.replica.Log.Start()
-	if out.Timestamp >= 0 {
+	switch {
+	case out.Timestamp >= 0:
 		result.LogAppendTime = out.Timestamp
+	case t.config.LogAppendTime:
+		result.LogAppendTime = facts.MaxTimestamp
 	}
 	return out.Waits, out.Writes
 }

@@ -146,6 +146,12 @@ func TestSequencesThroughACodec(t *testing.T) {
 	require.EqualValues(t, 100, End(t, c, "t", 0))
 	got := partitionOf(c.Ask(t, Produce("t", id, 0, -1, From(7, 0, 101, 2)), 12))
 	require.EqualValues(t, outOfOrderSequence, got.ErrorCode)
+	own := Create(t, c, "own", "message.timestamp.type", "LogAppendTime")
+	first := partitionOf(c.Ask(t, Produce("own", own, 0, -1, From(7, 0, 0, 2)), 12))
+	require.Equal(t, first, partitionOf(c.Ask(t, Produce("own", own, 0, -1, From(7, 0, 0, 2)), 12)), "a duplicate bears the first one's time")
+	got = partitionOf(c.Ask(t, Produce("own", own, 0, -1, From(7, 0, 9, 2)), 12))
+	require.EqualValues(t, outOfOrderSequence, got.ErrorCode)
+	require.EqualValues(t, -1, got.LogAppendTime, "what was not appended has no time")
 }
 
 // TestSizesThroughACodec: max.message.bytes and segment.bytes are about what came, and about what is stored.
