@@ -21,9 +21,10 @@ type produce struct {
 	deadline    seam.Mono
 	throttle    int32 // milliseconds that the client is told to wait
 	results     []wire.ProduceResult
-	open        int32 // partitions not decided, and the intake
-	whole       bool  // all partitions are looked at
-	writes      int32 // Writes that use the frame
+	open        int32  // partitions not decided, and the intake
+	whole       bool   // all partitions are looked at
+	writes      int32  // Writes, and Rewrites, that use the frame
+	rewritten   []lent // frames of batches that were rewritten, until they are written
 	decided     []bool
 	answered    bool
 	live        bool
@@ -79,7 +80,7 @@ func (b *Broker) taken(now seam.Now, id uint32, fx *seam.Effects) {
 	b.waiting++
 	b.produces[id].open--
 	b.produces[id].whole = true
-	b.freed(replica.Ticket{Request: id}, fx)
+	b.freed(replica.Ticket{Request: id, Part: intake}, fx)
 	b.maybeAnswer(id, fx)
 	if b.parkedAt == seam.Never {
 		b.parkedAt = now.Mono + produceSweep
@@ -88,9 +89,6 @@ func (b *Broker) taken(now seam.Now, id uint32, fx *seam.Effects) {
 
 // requestRefusal is an error of the whole request.
 func requestRefusal(r *conn.Request) wire.Code {
-	if r.Produce.Acks < -1 || r.Produce.Acks > 1 {
-		return wire.InvalidRequiredAcks
-	}
 	for i := range r.Facts {
 		if r.Facts[i].Fault == batch.Fine && r.Facts[i].IsTransactional() {
 			return wire.TransactionalIDAuthorizationFailed
@@ -129,25 +127,35 @@ func (b *Broker) producePart(now seam.Now, id uint32, i int32, r *conn.Request, 
 		p.names = append(p.names, part.Topic...)
 		result.Topic = p.names[at:]
 	}
-	waits := false
+	waits, rewrites := false, len(fx.Rewrites)
 	switch {
 	case refusal != wire.None:
 		result.Code = refusal
+	case code != wire.None && (code == wire.UnknownTopicOrPartition || code == wire.UnknownTopicID):
+		result.Code = code
 	case facts.Fault.BeforeCodec():
 		result.Code, result.ErrorMessage = wire.Code(facts.Fault.Code()), facts.Fault.String()
-	case facts.Codec() == batch.Zstd && r.Version < 7 && facts.Fault == batch.Fine:
+	case facts.Codec() == batch.Zstd && r.Version < 7: // KIP-110
 		result.Code = wire.UnsupportedCompressionType
-	case code != wire.None:
-		result.Code = code
+	case facts.Fault.BeforeAppend():
+		result.Code, result.ErrorMessage = wire.Code(facts.Fault.Code()), facts.Fault.String()
 	case again:
 		p.results = p.results[:last]
 		return
+	case p.acks < -1 || p.acks > 1:
+		result.Code = wire.InvalidRequiredAcks
 	case t.internal:
 		result.Code = wire.InvalidTopicException // its records are the broker's own
+	case code != wire.None:
+		result.Code = code
 	default:
-		waits = b.appendPart(now, replica.Ticket{Request: id, Part: int32(last)}, t, target, part.Records, facts, p, result, fx)
+		var writes bool
+		waits, writes = b.takePart(now, replica.Ticket{Request: id, Part: int32(last)}, t, target, r, i, part.Records[:facts.Size], facts, p, result, fx)
+		if writes {
+			p.writes++
+		}
 	}
-	if target != nil {
+	if target != nil && len(fx.Rewrites) == rewrites {
 		b.countProduce(target, facts.Count, facts.Size, result.Code)
 	}
 	p.decided = append(p.decided, !waits)
@@ -183,20 +191,27 @@ func repeated(r *conn.Request) []bool {
 	return again
 }
 
-// appendPart judges a batch against its topic's configuration and takes it into the log.
-func (b *Broker) appendPart(now seam.Now, ticket replica.Ticket, t *topic, target *partition, records []byte, facts *batch.Facts, p *produce, result *wire.ProduceResult, fx *seam.Effects) (waits bool) {
-	data := records[:facts.Size]
+// takePart judges a batch against its topic's configuration and takes it into the log, or has it rewritten first. Data and
+// facts are entry i of the request, or what became of that.
+func (b *Broker) takePart(now seam.Now, ticket replica.Ticket, t *topic, target *partition, r *conn.Request, i int32, data []byte, facts *batch.Facts, p *produce, result *wire.ProduceResult, fx *seam.Effects) (waits, writes bool) {
 	if code, message := judge(now, &t.config, facts); code != wire.None {
 		result.Code, result.ErrorMessage = code, message
-		if tooLarge := code == wire.MessageTooLarge || code == wire.RecordListTooLarge; !tooLarge && (facts.Fault.WithLogStart() || facts.Fault == batch.Fine) {
+		if code != wire.MessageTooLarge && (facts.Fault.WithLogStart() || facts.Fault == batch.Fine) {
 			result.LogStartOffset = target.replica.Log.Start()
 		}
 		b.listRecords(now, t, data, facts, result)
-		return false
+		return false, false
+	}
+	if t.config.CompressionType != controller.CompressionProducer && !t.config.Keeps(facts.Codec()) {
+		return b.rewrite(ticket, t, r, i, p, result, fx), false
+	}
+	if int64(facts.Size) > int64(t.config.SegmentBytes) {
+		result.Code, result.ErrorMessage = wire.RecordListTooLarge, "the batch is larger than segment.bytes"
+		return false, false
 	}
 	if t.config.LogAppendTime {
 		batch.StampAppendTime(data, int64(now.Wall))
-		facts.MaxTimestamp, result.LogAppendTime = int64(now.Wall), int64(now.Wall)
+		facts.MaxTimestamp = int64(now.Wall)
 	}
 	out := target.replica.Produce(now, ticket, p.acks, data, facts, fx)
 	b.touch(target)
@@ -205,16 +220,16 @@ func (b *Broker) appendPart(now seam.Now, ticket replica.Ticket, t *topic, targe
 		if out.Code != wire.KafkaStorageError {
 			result.LogStartOffset = target.replica.Log.Start()
 		}
-		return false
+		return false, false
 	}
 	result.BaseOffset, result.LogStartOffset = out.Base, target.replica.Log.Start()
-	if out.Timestamp >= 0 {
+	switch {
+	case out.Timestamp >= 0:
 		result.LogAppendTime = out.Timestamp
+	case t.config.LogAppendTime:
+		result.LogAppendTime = facts.MaxTimestamp
 	}
-	if out.Writes {
-		p.writes++
-	}
-	return out.Waits
+	return out.Waits, out.Writes
 }
 
 // judge compares the facts with the topic's configuration; faults of the batch itself stand at Kafka's place between.
@@ -226,8 +241,6 @@ func judge(now seam.Now, config *controller.TopicConfig, facts *batch.Facts) (wi
 		return wire.MessageTooLarge, "the batch is larger than max.message.bytes"
 	case facts.Fault != batch.Fine:
 		return wire.Code(facts.Fault.Code()), facts.Fault.String()
-	case int64(facts.Size) > int64(config.SegmentBytes):
-		return wire.RecordListTooLarge, "the batch is larger than segment.bytes"
 	case config.LogAppendTime && facts.AppendTimeSet:
 		return wire.InvalidTimestamp, "the client set the timestamp type"
 	case !config.LogAppendTime && outOfRange(now, config, facts):
@@ -263,7 +276,12 @@ func (b *Broker) listRecords(now seam.Now, t *topic, data []byte, facts *batch.F
 		return
 	}
 	asked := batch.Judgement{KeyNeeded: t.config.Compact}
-	asked.TimestampFrom, asked.TimestampTo = timestampRange(now, &t.config)
+	switch asked.TimestampFrom, asked.TimestampTo = timestampRange(now, &t.config); {
+	case t.config.LogAppendTime && facts.AppendTimeSet: // whatever it is, it is none of the client's
+		asked.TimestampFrom, asked.TimestampTo = 1<<63-1, -1<<63
+	case t.config.LogAppendTime:
+		asked.TimestampFrom, asked.TimestampTo = -1<<63, 1<<63-1
+	}
 	for _, x := range batch.Refusals(batch.View(data), asked, batch.Limits{}, nil, nil) {
 		message := "Record has no key."
 		if x.Code == int16(wire.InvalidTimestamp) {
@@ -273,17 +291,24 @@ func (b *Broker) listRecords(now seam.Now, t *topic, data []byte, facts *batch.F
 	}
 }
 
-// freed: one Write of the frame has come back; the last one frees it.
+// freed: one Write of a batch has come back. The last one of those in the frame that the client sent frees that.
 func (b *Broker) freed(t replica.Ticket, fx *seam.Effects) {
 	if t.Request == 0 {
 		return
 	}
 	p := &b.produces[t.Request]
+	if len(p.rewritten) > 0 && b.freeRewritten(p, t.Part, fx) {
+		b.maybeEnd(t.Request)
+		return
+	}
 	if p.writes--; p.writes == 0 {
 		b.release(p.owner, p.lease, p.size, fx)
 		b.maybeEnd(t.Request)
 	}
 }
+
+// intake is the part of a produce that is none, but reads its frame.
+const intake = -1
 
 // decided: a partition of a produce has its answer. Tickets of request 0 are the broker's own.
 func (b *Broker) decided(from *partition, d replica.Done, fx *seam.Effects) {
@@ -336,7 +361,7 @@ func (b *Broker) answerProduce(p *produce, fx *seam.Effects) {
 }
 
 func (b *Broker) maybeEnd(id uint32) {
-	if p := &b.produces[id]; p.live && p.answered && p.open == 0 && p.writes == 0 {
+	if p := &b.produces[id]; p.live && p.answered && p.open == 0 && p.writes == 0 && len(p.rewritten) == 0 {
 		p.live = false
 		b.freeProd = append(b.freeProd, id)
 	}

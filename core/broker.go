@@ -33,6 +33,7 @@ const (
 	ownerBroker uint32 = 0
 	ownerFetch  uint32 = 1 << 31 // and the fetch's index
 	ownerReply  uint32 = 3 << 30
+	ownerPart   uint32 = 7 << 29 // of Rewrites
 )
 
 // Broker is the machine.
@@ -74,6 +75,8 @@ type Broker struct {
 	freeProd []uint32
 	parkedAt seam.Mono // when the parked produces are next looked over for timeouts
 	waiting  int       // produces not answered
+	rewrites map[seam.Op]rewriting
+	rewrote  uint32 // the last Rewrite's number
 	fetches  []fetchSlot
 	freeFet  []uint32
 	swept    int                    // produces looked over in this round
@@ -137,7 +140,7 @@ func NewBroker(config Config) *Broker {
 	config.Controller.ClusterID, config.Controller.NodeID = config.ClusterID, config.NodeID
 	b := &Broker{
 		config: config, random: rng.New(config.Seed), topics: map[string]*topic{}, topicIDs: map[meta.UUID]*topic{},
-		doomed: map[string]int{}, searching: map[uint64]searchFor{}, lent: map[seam.File]int{}, awaited: map[seam.File]*removal{}, removals: map[seam.Op]*removal{}, image: meta.New(), parkedAt: seam.Never,
+		doomed: map[string]int{}, searching: map[uint64]searchFor{}, lent: map[seam.File]int{}, awaited: map[seam.File]*removal{}, removals: map[seam.Op]*removal{}, rewrites: map[seam.Op]rewriting{}, image: meta.New(), parkedAt: seam.Never,
 		partitions: make([]*partition, 1, 16), produces: make([]produce, 1, 16),
 	}
 	b.take = b.turns.take
@@ -178,6 +181,8 @@ func (b *Broker) Step(now seam.Now, in seam.Input, fx *seam.Effects) {
 		b.onLoaded(now, in, fx)
 	case *seam.Sent:
 		b.onSent(in, fx)
+	case *seam.Rewritten:
+		b.onRewritten(now, in, fx)
 	case *seam.Mail:
 		b.onMail(now, in, fx)
 	case *seam.Alarm:

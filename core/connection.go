@@ -25,13 +25,17 @@ type connection struct {
 	gone     bool   // it has hung up
 	fetches  uint32 // the newest of those not answered, 0: none; else their index and one
 
-	starting bool                  // a request of it is being started in turns
-	queue    ordered.Ring[arrived] // what came meanwhile, or before the broker was ready
+	starting  bool                  // a request of it is being started in turns
+	rewriting int                   // batches of a request of it are being rewritten
+	queue     ordered.Ring[arrived] // what came meanwhile, or before the broker was ready
 
 	muted  seam.Mono // until when it is not read, because a quota is used up; 0: it is read
 	unmute timer.Handle
 	meters *[quotaKinds]metered // nil: no quota was ever looked for
 }
+
+// frozen: what comes now has to wait for what came before.
+func (c *connection) frozen() bool { return c.starting || c.rewriting > 0 }
 
 // arrived is a request that waits to be started.
 type arrived struct {
@@ -108,9 +112,10 @@ func (b *Broker) putQueued(c *connection) {
 	}
 }
 
-// startQueued starts what waits, until a request needs turns of its own: the rest follows that.
+// startQueued starts what waits, until a request needs turns of its own or has batches to be rewritten: the rest follows
+// that.
 func (b *Broker) startQueued(now seam.Now, c *connection, fx *seam.Effects) (done bool) {
-	for c.queue.Len() > 0 && !c.starting && !b.held(c) {
+	for c.queue.Len() > 0 && !c.frozen() && !b.held(c) {
 		if !b.turns.take() {
 			return false
 		}
@@ -131,7 +136,7 @@ func (b *Broker) onRequest(now seam.Now, in *seam.Request, fx *seam.Effects) {
 	switch {
 	case c == nil || c.closing || b.phase >= phaseStopping:
 		b.release(c, in.Lease, size, fx)
-	case c.starting || b.held(c) || c.queue.Len() > 0 || b.phase != phaseReady && !b.answersEarly(body):
+	case c.frozen() || b.held(c) || c.queue.Len() > 0 || b.phase != phaseReady && !b.answersEarly(body):
 		if c.queue.Push(arrived{lease: in.Lease, size: size, body: body}); c.queue.Len() == 1 && b.phase != phaseReady {
 			b.early.Push(c.id)
 		}

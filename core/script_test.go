@@ -47,7 +47,7 @@ var rewrite = flag.Bool("rewrite", false, "write what the scripts say now into t
 //	delete-records T-0               DeleteRecords: offset=-1
 //	init-producer, api-versions      the rest
 //	garbage                          a frame that nobody can read
-//	write, sync, file, read, sent, letter [PART]
+//	write, sync, file, read, sent, rewrite, letter [PART]
 //	                                 the oldest effect of this kind whose words hold PART comes back
 //	fail-write, fail-sync, fail-file, fail-read [PART] fault=io|space bytes=0
 //	                                 it comes back as a failure, after so many bytes
@@ -224,7 +224,7 @@ func (s *script) command(words []string) {
 		s.tick(s.duration(first))
 	case "stabilize":
 		s.stabilize()
-	case "write", "sync", "file", "read", "sent", "letter":
+	case "write", "sync", "file", "read", "sent", "rewrite", "letter":
 		s.comeBack(s.pick(words[0], things), seam.OK, 0)
 	case "fail-write", "fail-sync", "fail-file", "fail-read":
 		fault := map[string]seam.Fault{"io": seam.IOError, "space": seam.NoSpace}[s.arg("fault", "io")]

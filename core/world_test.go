@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"rookery/core/batch"
 	"rookery/core/conn"
 	"rookery/core/log"
 	"rookery/core/meta"
@@ -56,7 +57,7 @@ type told struct {
 
 // task is one effect under way.
 type task struct {
-	kind  string // write, sync, file, read, sent, letter, hangup
+	kind  string // write, sync, file, read, sent, rewrite, letter, hangup
 	label string
 	op    seam.Op
 	file  seam.File // of what keeps an order within one file
@@ -214,6 +215,9 @@ func (w *world) take(told *told) {
 	}
 	for i := range fx.Replies {
 		ask(w.sentTask(fx.Replies[i]))
+	}
+	for i := range fx.Rewrites {
+		ask(w.rewriteTask(fx.Rewrites[i]))
 	}
 	for _, credit := range fx.Reading {
 		w.pay(credit)
@@ -386,6 +390,20 @@ func (n *node) part(at, size int64) []byte {
 	return n.content[min(at, end):min(at+size, end)]
 }
 
+// rewriteTask compresses a batch anew; the bytes that come of it are a frame like any other.
+func (w *world) rewriteTask(x seam.Rewrite) *task {
+	require.NotNil(w.t, w.client(x.Conn), "who has hung up has no goroutine")
+	hash := crc32.ChecksumIEEE(x.Data)
+	label := "rewrite " + w.client(x.Conn).title() + decimal(int64(batch.View(x.Data).Count())) + " records by " + batch.Codec(x.Codec).String()
+	return &task{kind: "rewrite", label: label, op: x.Op, conn: x.Conn, run: func(seam.Fault, int64) seam.Input {
+		require.Equal(w.t, hash, crc32.ChecksumIEEE(x.Data), "the bytes of a Rewrite are left alone until it has come back")
+		w.leases++
+		data := new(batch.Rewriter).Append(nil, x.Data, batch.Codec(x.Codec), x.Level)
+		w.frames[w.leases] = &seam.Request{Conn: x.Conn, Lease: w.leases, Frame: data, Body: new(conn.Request)}
+		return &seam.Rewritten{Op: x.Op, Lease: w.leases, Data: data}
+	}}
+}
+
 // letterTask runs another machine to its end, in one go. Its files are the Broker's kind of files.
 func (w *world) letterTask(s seam.Send) *task {
 	label, machine := "search", seam.Machine(log.NewSearch())
@@ -440,7 +458,7 @@ func faultOf(in seam.Input) seam.Fault {
 		return in.Fault
 	case *seam.Loaded:
 		return in.Fault
-	case *seam.Started, *seam.Opened, *seam.Request, *seam.Hangup, *seam.Sent, *seam.Mail, *seam.Alarm, *seam.Stop:
+	case *seam.Started, *seam.Opened, *seam.Request, *seam.Hangup, *seam.Sent, *seam.Rewritten, *seam.Mail, *seam.Alarm, *seam.Stop:
 	}
 	return seam.OK
 }
@@ -456,7 +474,7 @@ func (w *world) before(t *task) *task {
 		case t.kind == "hangup" && x.conn == t.conn:
 			return x
 		case behind || x.kind == "hangup":
-		case t.file != 0 && x.file == t.file || t.conn != 0 && x.conn == t.conn:
+		case t.file != 0 && x.file == t.file || t.kind == "sent" && x.kind == t.kind && x.conn == t.conn:
 			return x
 		}
 	}

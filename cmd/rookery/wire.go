@@ -156,6 +156,7 @@ func (n *node) assemble() error {
 	limits := conn.Limits{FrameMax: n.settings.RequestBytesMax}
 	config := server.Config{
 		Intake:        intake(limits, mono),
+		Rewrite:       rewrite(limits),
 		Pin:           func(file seam.File) (server.Source, seam.Fault) { return n.pin(file) },
 		InUse:         n.disk.InUse,
 		FrameBytesMax: int(n.settings.RequestBytesMax),
@@ -273,6 +274,17 @@ func intake(limits conn.Limits, mono func() seam.Mono) func(frame []byte, reuse 
 		request.Scratch, request.Arrived = nil, arrived
 		scratches.Put(scratch)
 		return request
+	}
+}
+
+// rewrite compresses batches anew, with memory that connections share.
+func rewrite(limits conn.Limits) func(data []byte, codec uint8, level int32, into []byte) []byte {
+	rewriters := sync.Pool{New: func() any { return &batch.Rewriter{Limits: batch.Limits{InflatedMax: limits.InflatedMax}} }}
+	return func(data []byte, codec uint8, level int32, into []byte) []byte {
+		r := rewriters.Get().(*batch.Rewriter)
+		into = r.Append(into, data, batch.Codec(codec), level)
+		rewriters.Put(r)
+		return into
 	}
 }
 

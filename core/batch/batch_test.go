@@ -258,7 +258,7 @@ func TestSnappyInItsThreeForms(t *testing.T) {
 	b.Add(1, []byte("k"), value, nil)
 	plain := append([]byte(nil), b.plain[HeaderSize:]...)
 	framed := append([]byte(nil), b.Finish()...)
-	twice := append(append([]byte(nil), b.deflateSnappy(nil, plain[:1000])...), b.deflateSnappy(nil, plain[1000:])...)
+	twice := append(append([]byte(nil), b.deflate.appendSnappy(nil, plain[:1000])...), b.deflate.appendSnappy(nil, plain[1000:])...)
 	for _, records := range [][]byte{framed[HeaderSize:], snappy.Encode(nil, plain), twice} {
 		v := put32(append(append([]byte(nil), framed[:HeaderSize]...), records...), lengthAt, int32(len(records)+49))
 		var s Scratch

@@ -1,13 +1,7 @@
 package batch
 
 import (
-	"bytes"
 	"encoding/binary"
-
-	"github.com/golang/snappy"
-	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/zstd"
-	"github.com/pierrec/lz4/v4"
 
 	"rookery/core/must"
 )
@@ -40,11 +34,7 @@ type Builder struct {
 	base    int64
 	latest  int64
 	open    bool
-	buffer  bytes.Buffer
-	gzip    *gzip.Writer
-	lz4     *lz4.Writer
-	zstd    *zstd.Encoder
-	snapped []byte
+	deflate deflater
 }
 
 // Begin starts a batch, and ends the life of the bytes of the one before.
@@ -109,7 +99,7 @@ func (b *Builder) Finish() View {
 	out := b.plain
 	if b.spec.Codec != None {
 		b.packed = append(b.packed[:0], out[:HeaderSize]...)
-		b.packed = b.deflate(b.packed, out[HeaderSize:])
+		b.packed = b.deflate.append(b.packed, out[HeaderSize:], b.spec.Codec, LevelOwn)
 		out = b.packed
 	}
 	b.writeHeader(out)
@@ -140,67 +130,4 @@ func (s *Spec) attributes() int16 {
 		bits |= ControlBit
 	}
 	return bits
-}
-
-const xerialBlock = 32 << 10 // snappy-java's
-
-func (b *Builder) deflate(dst, records []byte) []byte {
-	switch b.spec.Codec {
-	case Gzip:
-		return b.deflateGzip(dst, records)
-	case Snappy:
-		return b.deflateSnappy(dst, records)
-	case LZ4:
-		return b.deflateLZ4(dst, records)
-	default:
-		return b.deflateZstd(dst, records)
-	}
-}
-
-func (b *Builder) deflateGzip(dst, records []byte) []byte {
-	b.buffer.Reset()
-	if b.gzip == nil {
-		b.gzip = gzip.NewWriter(&b.buffer)
-	}
-	b.gzip.Reset(&b.buffer)
-	_, err := b.gzip.Write(records)
-	closing := b.gzip.Close()
-	must.Be(err == nil && closing == nil, "B7: writing a gzip stream into memory does not fail")
-	return append(dst, b.buffer.Bytes()...)
-}
-
-// deflateLZ4 writes the frame that Java's client writes: independent blocks of 64 KiB, no checksums but the header's.
-func (b *Builder) deflateLZ4(dst, records []byte) []byte {
-	b.buffer.Reset()
-	if b.lz4 == nil {
-		b.lz4 = lz4.NewWriter(&b.buffer)
-		err := b.lz4.Apply(lz4.BlockSizeOption(lz4.Block64Kb), lz4.ChecksumOption(false), lz4.ConcurrencyOption(1))
-		must.Be(err == nil, "B8: the options of the lz4 frame are known ones")
-	}
-	b.lz4.Reset(&b.buffer)
-	_, err := b.lz4.Write(records)
-	closing := b.lz4.Close()
-	must.Be(err == nil && closing == nil, "B9: writing an lz4 frame into memory does not fail")
-	return append(dst, b.buffer.Bytes()...)
-}
-
-func (b *Builder) deflateSnappy(dst, records []byte) []byte {
-	dst = append(dst, "\x82SNAPPY\x00\x00\x00\x00\x01\x00\x00\x00\x01"...)
-	for len(records) > 0 {
-		block := records[:min(len(records), xerialBlock)]
-		records = records[len(block):]
-		b.snapped = snappy.Encode(b.snapped[:cap(b.snapped)], block)
-		dst = binary.BigEndian.AppendUint32(dst, uint32(len(b.snapped)))
-		dst = append(dst, b.snapped...)
-	}
-	return dst
-}
-
-func (b *Builder) deflateZstd(dst, records []byte) []byte {
-	if b.zstd == nil {
-		encoder, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true))
-		must.Be(err == nil, "B10: the options of the zstd encoder are known ones")
-		b.zstd = encoder
-	}
-	return b.zstd.EncodeAll(records, dst)
 }

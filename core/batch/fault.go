@@ -78,6 +78,9 @@ func (f Fault) WithLogStart() bool {
 	return f == BaseOffset || f > WrongCRC && f != TooLarge
 }
 
+// BeforeAppend says whether Kafka finds the fault while it validates the request, before it asks for anything else.
+func (f Fault) BeforeAppend() bool { return f != Fine && f <= SecondBatch }
+
 // BeforeSize says whether Kafka finds the fault before it compares the batch's size with max.message.bytes.
 func (f Fault) BeforeSize() bool { return f != Fine && f <= BaseOffset }
 

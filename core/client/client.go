@@ -104,7 +104,7 @@ func (c *Client) Step(now seam.Now, in seam.Input, fx *seam.Effects) {
 		c.beginFlush(flush{stop: true})
 		c.closing = true
 	case *seam.Started, *seam.Alarm:
-	case *seam.Opened, *seam.Request, *seam.Hangup, *seam.Wrote, *seam.Synced, *seam.Loaded, *seam.Sent:
+	case *seam.Opened, *seam.Request, *seam.Hangup, *seam.Wrote, *seam.Synced, *seam.Loaded, *seam.Sent, *seam.Rewritten:
 		return
 	}
 	c.work(now, fx)

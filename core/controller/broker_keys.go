@@ -24,10 +24,10 @@ broker.id int fixed works - -1 The number of this node; node.id is its newer nam
 broker.rack string fixed works - - Where this broker stands: told to clients, and used to spread replicas.
 broker.session.timeout.ms int fixed idle - 9000 How long a broker that sends no heartbeat is taken for alive.
 client.quota.callback.class class fixed idle - - A Java class that sets the quotas of clients.
-compression.gzip.level int cluster idle -1|1..9 -1 The level where batches are compressed anew with gzip: 1 to 9, or -1 for the codec's own.
-compression.lz4.level int cluster idle 1..17 9 The level where batches are compressed anew with lz4.
-compression.type string cluster idle uncompressed|zstd|lz4|snappy|gzip|producer producer What batches are stored as, for topics that do not say: the producer's choice, or one codec for all.
-compression.zstd.level int cluster idle -131072..22 3 The level where batches are compressed anew with zstd.
+compression.gzip.level int cluster works -1|1..9 -1 The level where batches are compressed anew with gzip: 1 to 9, or -1 for the codec's own.
+compression.lz4.level int cluster works 1..17 9 The level where batches are compressed anew with lz4.
+compression.type string cluster works uncompressed|zstd|lz4|snappy|gzip|producer producer What batches are stored as, for topics that do not say: the producer's choice, or one codec for all.
+compression.zstd.level int cluster works -131072..22 3 The level where batches are compressed anew with zstd.
 config.providers list cluster idle - "" Names of Java classes that values of configurations are looked up with.
 connection.failed.authentication.delay.ms int fixed idle 0.. 100 How long a connection stays open after its authentication failed.
 connections.max.idle.ms long fixed idle - 600000 How long a connection may say nothing before it is closed.

@@ -3,6 +3,7 @@ package controller
 import (
 	"fmt"
 
+	"rookery/core/batch"
 	"rookery/core/ordered"
 )
 
@@ -102,14 +103,14 @@ func TopicKeys() []TopicKey {
 	return []TopicKey{
 		chosen("cleanup.policy", KindList, "delete", "compact, delete", (*TopicConfig).setCleanupPolicy,
 			"What becomes of old records: delete them, compact them to the newest of each key, or both. A compacted topic refuses records without a key. Nothing is compacted here yet: a topic that is compacted only keeps all it is sent."),
-		idle(gzip),
-		idle(integer("compression.lz4.level", "9", 1, 17, func(c *TopicConfig, v value) { c.LZ4Level = int32(v.number) },
-			"The level where batches are compressed anew with lz4.")),
-		idle(chosen("compression.type", KindString, "producer", "uncompressed, zstd, lz4, snappy, gzip, producer",
+		gzip,
+		integer("compression.lz4.level", "9", 1, 17, func(c *TopicConfig, v value) { c.LZ4Level = int32(v.number) },
+			"The level where batches are compressed anew with lz4: 9 is the fast compressor; those from 10 on are the strongest."),
+		chosen("compression.type", KindString, "producer", "uncompressed, zstd, lz4, snappy, gzip, producer",
 			func(c *TopicConfig, v value) { c.CompressionType = compressionType(v.text) },
-			"What batches are stored as: the producer's choice, or one codec for all.")),
-		idle(integer("compression.zstd.level", "3", -131072, 22, func(c *TopicConfig, v value) { c.ZstdLevel = int32(v.number) },
-			"The level where batches are compressed anew with zstd.")),
+			"What batches are stored as: the producer's choice, or one codec for all. A batch that came in that codec stays as it is."),
+		integer("compression.zstd.level", "3", -131072, 22, func(c *TopicConfig, v value) { c.ZstdLevel = int32(v.number) },
+			"The level where batches are compressed anew with zstd: one of four strengths, of levels up to 2, 5, 9 and beyond."),
 		idle(long("delete.retention.ms", "86400000", 0, func(c *TopicConfig, v value) { c.DeleteRetentionMillis = v.number },
 			"How long a tombstone stays in a compacted topic.")),
 		idle(long("file.delete.delay.ms", "60000", 0, func(c *TopicConfig, v value) { c.FileDeleteDelayMillis = v.number },
@@ -178,6 +179,31 @@ func (c *TopicConfig) setCleanupPolicy(v value) {
 		c.Compact = c.Compact || policy == "compact"
 		c.Delete = c.Delete || policy == "delete"
 	}
+}
+
+// Keeps says whether a batch of that codec is stored as it came. Kafka compares codecs and no levels.
+func (c *TopicConfig) Keeps(codec batch.Codec) bool {
+	if c.CompressionType == CompressionProducer {
+		return true
+	}
+	wanted, _ := c.Codec()
+	return codec == wanted
+}
+
+// Codec is what batches are compressed by, and how hard, where the producer's choice does not count.
+func (c *TopicConfig) Codec() (codec batch.Codec, level int32) {
+	switch c.CompressionType {
+	case CompressionGzip:
+		return batch.Gzip, c.GzipLevel
+	case CompressionSnappy:
+		return batch.Snappy, batch.LevelOwn
+	case CompressionLZ4:
+		return batch.LZ4, c.LZ4Level
+	case CompressionZstd:
+		return batch.Zstd, c.ZstdLevel
+	case CompressionProducer, CompressionUncompressed:
+	}
+	return batch.None, batch.LevelOwn
 }
 
 func compressionType(name string) CompressionType {

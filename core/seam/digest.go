@@ -90,6 +90,15 @@ func (d *Digest) Effects(fx *Effects) {
 			d.Int(uint64(g.Len))
 		}
 	}
+	d.Int(uint64(len(fx.Rewrites)))
+	for i := range fx.Rewrites {
+		r := &fx.Rewrites[i]
+		d.Int(uint64(r.Op))
+		d.Int(uint64(r.Conn))
+		d.Bytes(r.Data)
+		d.Int(uint64(r.Codec))
+		d.Int(uint64(r.Level))
+	}
 	d.Int(uint64(len(fx.Sends)))
 	for i := range fx.Sends {
 		s := &fx.Sends[i]

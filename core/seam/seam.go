@@ -19,10 +19,12 @@
 //     emitted only when nothing on that File is outstanding.
 //  3. Every Op comes back exactly once, errors included. After a failed or partial Write (or a failed Create or Open)
 //     every later Write of that File fails too (Fault Planned) until a Truncate of it succeeds. After a Hangup is
-//     noticed, every outstanding Reply of that Conn still comes back as Sent, then Hangup comes last.
+//     noticed, every outstanding Reply of that Conn still comes back as Sent, and every Rewrite as Rewritten, then Hangup
+//     comes last.
 //     Conn and File ids are never used twice in one run.
 //  4. The process may die between any two effects, and inside each.
-//  5. The Broker sees a client batch's 61-byte header and its batch.Facts, never the payload.
+//  5. The Broker sees a client batch's 61-byte header and its batch.Facts, never the payload. Whoever wants other bytes
+//     asks for a Rewrite.
 //  6. A Step is bounded: at most about 1 MiB or 1,000 items, then the machine asks to be called again (Alarm <= now).
 //
 // The slices in Effects belong to the caller, who resets and reuses them; the bytes they point to belong to the
@@ -171,6 +173,13 @@ type (
 		Fault Fault
 	}
 
+	// Rewritten answers a Rewrite. Data is lent until Lease is freed.
+	Rewritten struct {
+		Op    Op
+		Lease Lease
+		Data  []byte
+	}
+
 	// Mail comes from another machine: Body from one of this process, Frame from a peer (lent, see Lease), neither
 	// when the link to a peer was lost (Fault) or made (Fault OK).
 	Mail struct {
@@ -189,17 +198,18 @@ type (
 	Stop struct{}
 )
 
-func (*Started) input() {}
-func (*Opened) input()  {}
-func (*Request) input() {}
-func (*Hangup) input()  {}
-func (*Wrote) input()   {}
-func (*Synced) input()  {}
-func (*Loaded) input()  {}
-func (*Sent) input()    {}
-func (*Mail) input()    {}
-func (*Alarm) input()   {}
-func (*Stop) input()    {}
+func (*Started) input()   {}
+func (*Opened) input()    {}
+func (*Request) input()   {}
+func (*Hangup) input()    {}
+func (*Wrote) input()     {}
+func (*Synced) input()    {}
+func (*Loaded) input()    {}
+func (*Sent) input()      {}
+func (*Rewritten) input() {}
+func (*Mail) input()      {}
+func (*Alarm) input()     {}
+func (*Stop) input()      {}
 
 // Write puts Data at At. Wrote answers.
 type Write struct {
@@ -278,6 +288,17 @@ type Reply struct {
 	Then Then
 }
 
+// Rewrite asks for a batch to be compressed anew: a pure function of its bytes, the codec and the level, which lasts too
+// long for a Step and runs on a goroutine of the connection's. It takes nothing from the frame that Data lies in, which
+// stays as it is, and lent, until Rewritten answers. There is no fault: only what was found in order is asked for.
+type Rewrite struct {
+	Op    Op
+	Conn  Conn
+	Data  []byte
+	Codec uint8
+	Level int32
+}
+
 // Send is a letter to another machine: Body within this process, Data (a frame with its length) to a peer.
 //
 // To a peer leads one link at a time, made by the first Send. Mail says once that it was made (or never does), brings
@@ -334,16 +355,17 @@ const (
 
 // Effects is what is to be done. The caller owns it, resets it and reuses it; a Step only appends.
 type Effects struct {
-	Writes  []Write
-	Syncs   []Sync
-	Files   []FileOp
-	Reads   []Read
-	Replies []Reply
-	Sends   []Send
-	Frees   []Lease
-	Reading []Credit
-	Events  []Event
-	Alarm   Mono // the earliest wish to be woken; Never is the reset value, a time that is past means again at once
+	Writes   []Write
+	Syncs    []Sync
+	Files    []FileOp
+	Reads    []Read
+	Replies  []Reply
+	Rewrites []Rewrite
+	Sends    []Send
+	Frees    []Lease
+	Reading  []Credit
+	Events   []Event
+	Alarm    Mono // the earliest wish to be woken; Never is the reset value, a time that is past means again at once
 }
 
 // Reset empties fx and keeps its memory.
@@ -351,7 +373,7 @@ func (fx *Effects) Reset() {
 	clear(fx.Sends)
 	clear(fx.Events)
 	fx.Writes, fx.Syncs, fx.Files, fx.Reads = fx.Writes[:0], fx.Syncs[:0], fx.Files[:0], fx.Reads[:0]
-	fx.Replies, fx.Sends, fx.Frees = fx.Replies[:0], fx.Sends[:0], fx.Frees[:0]
+	fx.Replies, fx.Rewrites, fx.Sends, fx.Frees = fx.Replies[:0], fx.Rewrites[:0], fx.Sends[:0], fx.Frees[:0]
 	fx.Reading, fx.Events = fx.Reading[:0], fx.Events[:0]
 	fx.Alarm = Never
 }

@@ -35,6 +35,7 @@ func open(t testing.TB, config server.Config, tape *loop.Tape) *house {
 	h.toy = &contract.Toy{File: 1, Path: seam.Path{Name: "topic-0/log"}, Allowance: 1 << 20}
 	h.disk = disk.New(disk.Config{Dirs: []string{h.dir}})
 	var port *disk.Port
+	config.Rewrite = contract.Rewrite
 	config.Pin = func(file seam.File) (server.Source, seam.Fault) {
 		handle, fault := port.Pin(file)
 		return handle, fault

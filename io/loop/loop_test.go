@@ -183,7 +183,7 @@ func TestARecordedRunReplays(t *testing.T) {
 	}}, recorder)
 	c := h.dial(t)
 	for i := range 50 {
-		_, err := c.Write(frame("ews"[i%3], bytes.Repeat([]byte{byte(i)}, 20+i*100)))
+		_, err := c.Write(frame("ewsz"[i%4], bytes.Repeat([]byte{byte(i)}, 20+i*100)))
 		require.NoError(t, err)
 		answer(t, c)
 	}

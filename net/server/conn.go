@@ -50,6 +50,9 @@ type conn struct {
 	emitted int64
 	marks   []int64 // emitted at the time of each Hangup that was posted
 
+	rewrites  []seam.Rewrite
+	rewriting bool // a goroutine is at them
+
 	sender
 }
 
@@ -304,7 +307,7 @@ func (c *conn) finishReading() {
 
 // maybeHangup closes the connection once nothing of it is outstanding; c.mu is held.
 func (c *conn) maybeHangup() {
-	if !c.ended || c.busy || len(c.queue) > 0 {
+	if !c.ended || c.busy || len(c.queue) > 0 || c.rewriting {
 		return
 	}
 	if !c.gone {

@@ -12,6 +12,8 @@
 //     after the last lease on it has been freed.
 //   - Replies of one connection go out in the order queued, as many as fit with one system call. Whoever queued them
 //     sends them, after the turn, and never waits: a full socket gets a goroutine of its own.
+//   - What is to be rewritten is rewritten on a goroutine of its connection's, which there is while there is something to
+//     do, and comes back as a frame does: lent, in a chunk of its own.
 //   - Every Reply comes back as one Sent. Hangup is posted once nothing of the connection is outstanding, and Finish
 //     lets it pass only if nothing was replied since.
 //   - A length that is negative, above the limit or too small for a header ends the connection.
@@ -60,6 +62,8 @@ type Config struct {
 	// Intake makes a Request's Body of a frame, on the connection's goroutine. reuse is a Body it made earlier whose
 	// lease has been freed, or nil. A nil Intake leaves Body nil.
 	Intake func(frame []byte, reuse any) any
+	// Rewrite appends to into what becomes of a batch by a codec and a level. It is called on goroutines of connections.
+	Rewrite func(data []byte, codec uint8, level int32, into []byte) []byte
 	// Pin finds a file to send from; nil: Ranges fail.
 	Pin func(file seam.File) (Source, seam.Fault)
 	// Arrived, if set, sees each frame before its Intake: for recordings.
@@ -205,6 +209,14 @@ func (s *Server) Queue(fx *seam.Effects, ready []Chore) []Chore {
 		if c.push(r) {
 			ready = append(ready, c)
 		}
+	}
+	for i := range fx.Rewrites {
+		r := &fx.Rewrites[i]
+		c := s.conn(r.Conn)
+		if c == nil {
+			panic("broken law N2: a Rewrite names a connection that has not hung up")
+		}
+		c.rewrite(r)
 	}
 	for i := range fx.Reading {
 		credit := &fx.Reading[i]

@@ -49,6 +49,7 @@ type subject struct {
 func open(fail func(string, ...any), toy *contract.Toy, dir string, config server.Config) *subject {
 	s := &subject{fail: fail, watched: watch(toy), disk: disk.New(disk.Config{Dirs: []string{dir}})}
 	var port *disk.Port
+	config.Rewrite = contract.Rewrite
 	config.Pin = func(file seam.File) (server.Source, seam.Fault) {
 		handle, fault := port.Pin(file)
 		return handle, fault

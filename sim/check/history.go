@@ -43,6 +43,7 @@ type Append struct {
 	Return     seam.Mono
 	Outcome    Outcome
 	Base       int64 // of what is Done; -1: the answer did not say
+	Time       int64 // that the answer said; -1: none, 0: nobody has looked
 	Unattended bool  // acks=0: nobody waits
 	Unordered  bool  // its producer's order is not promised
 }
@@ -110,6 +111,8 @@ type Facts struct {
 	Logs     map[Partition]Log
 	Begins   map[Partition]int64 // where logs begin, as the disk has it
 	Keeps    map[string]Keep     // topics with a retention
+	Stored   map[string]Stored   // how a topic's batches have to lie, where that was never altered
+	SetBack  int64               // milliseconds that the node's clock was set back, all told
 }
 
 // Span is a time.

@@ -16,7 +16,7 @@ func Judge(h *History, f *Facts, laws *Counts) error {
 			continue // a bit of it turned where nobody looks again: nothing is promised any more
 		}
 		j.begin(p)
-		for _, pass := range []func(){j.logItself, j.appends, j.order, j.reads, j.watermarks, j.begins, j.searches} {
+		for _, pass := range []func(){j.logItself, j.stored, j.appends, j.order, j.reads, j.watermarks, j.begins, j.searches} {
 			if pass(); j.failure != nil {
 				return j.failure
 			}
@@ -102,6 +102,38 @@ func (j *judge) logItself() {
 	for i := range j.log.Entries {
 		e := &j.log.Entries[i]
 		if !j.holds(known[e.Value], NothingForeign) && !j.broken(NothingForeign, "value %#x at %d", e.Value, e.Offset) {
+			return
+		}
+	}
+}
+
+// stored checks codecs and times: of each batch, in their order, and against what was answered.
+func (j *judge) stored() {
+	due, known := j.f.Stored[j.partition.Topic]
+	times, newest := map[int64]int64{}, int64(0)
+	for _, s := range j.log.Stamps {
+		times[s.Base] = s.Time
+		if known && !j.holds((due.Codec == AsSent || s.Stored.Codec == due.Codec) && s.Stored.Stamped == due.Stamped, StoredAsAsked) &&
+			!j.broken(StoredAsAsked, "the batch at %d lies as %+v, and has to as %+v", s.Base, s.Stored, due) {
+			return
+		}
+		if s.Stored.Stamped && !j.holds(s.Time >= newest-j.f.SetBack, TimesOfTheBroker) &&
+			!j.broken(TimesOfTheBroker, "the batch at %d bears the time %d, one before it %d, and the clock was set back by %d", s.Base, s.Time, newest, j.f.SetBack) {
+			return
+		}
+		if s.Stored.Stamped {
+			newest = max(newest, s.Time)
+		}
+	}
+	for _, a := range j.sent {
+		if a.Outcome != Done || a.Base < j.start || !j.isThere(a) {
+			continue
+		}
+		if known && due.Stamped && !j.holds(a.Time != -1, TimesOfTheBroker) && !j.broken(TimesOfTheBroker, "value %#x at %d was answered without a time", a.First, a.Base) {
+			return
+		}
+		if a.Time > 0 && !j.holds(times[a.Base] == a.Time, TimesOfTheBroker) &&
+			!j.broken(TimesOfTheBroker, "value %#x at %d was answered with the time %d, and lies there with %d", a.First, a.Base, a.Time, times[a.Base]) {
 			return
 		}
 	}

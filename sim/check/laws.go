@@ -64,6 +64,8 @@ const (
 	ClientTells
 	ClientReadsOn
 	ErrorsAreDue
+	StoredAsAsked
+	TimesOfTheBroker
 
 	TopicRegister
 	ProducerIDs

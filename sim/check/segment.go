@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/klauspost/compress/zstd"
 	"github.com/pierrec/lz4/v4"
 )
 
@@ -34,6 +35,24 @@ type Batch struct {
 	Control    bool
 	Entries    []Entry
 	Size       int
+	Stored     Stored
+	Time       int64 // the largest; the broker's, if it bears that
+}
+
+// Stored is how a batch lies in its log, or has to.
+type Stored struct {
+	Codec   uint16 // AsSent: whatever the client chose
+	Stamped bool   // with the broker's time
+}
+
+// AsSent is no codec, but the client's choice.
+const AsSent = 8
+
+// Stamp is one batch of a log as far as its codec and its time go.
+type Stamp struct {
+	Base   int64
+	Stored Stored
+	Time   int64
 }
 
 // File is one file of a partition's folder.
@@ -45,6 +64,7 @@ type File struct {
 // Log is what the dumb reader makes of a partition's folder.
 type Log struct {
 	Entries []Entry // control records left out
+	Stamps  []Stamp // likewise
 	Start   int64
 	End     int64
 	Batches int
@@ -84,6 +104,7 @@ func ReadLog(files []File) (Log, error) {
 			all.Batches++
 			if !b.Control {
 				all.Entries = append(all.Entries, b.Entries...)
+				all.Stamps = append(all.Stamps, Stamp{b.Base, b.Stored, b.Time})
 			}
 		}
 	}
@@ -157,6 +178,8 @@ func readBatch(data []byte) (Batch, error) {
 	b.Last = b.Base + int64(int32(order.Uint32(data[23:])))
 	b.Control = attributes&0x20 != 0
 	b.Producer = int64(order.Uint64(data[43:]))
+	b.Stored = Stored{Codec: attributes & 7, Stamped: attributes&8 != 0}
+	b.Time = int64(order.Uint64(data[35:]))
 	first, sequence, count := int64(order.Uint64(data[27:])), int32(order.Uint32(data[53:])), int(int32(order.Uint32(data[57:])))
 	records, err := inflate(attributes&7, data[61:])
 	if err != nil {
@@ -171,7 +194,9 @@ func readBatch(data []byte) (Batch, error) {
 			return b, fmt.Errorf("at %d, record %d has offset delta %d", b.Base, i, e.Offset)
 		}
 		e.Offset += b.Base
-		e.Time += first
+		if e.Time += first; b.Stored.Stamped {
+			e.Time = b.Time
+		}
 		e.Producer = b.Producer
 		if sequence >= 0 {
 			e.Sequence = int32((int64(sequence) + int64(i)) & 0x7fffffff)
@@ -190,8 +215,15 @@ func inflate(codec uint16, data []byte) ([]byte, error) {
 		return data, nil
 	case 3:
 		return io.ReadAll(lz4.NewReader(bytes.NewReader(data)))
+	case 4:
+		r, err := zstd.NewReader(bytes.NewReader(data), zstd.WithDecoderConcurrency(1))
+		if err != nil {
+			return nil, err
+		}
+		defer r.Close()
+		return io.ReadAll(r)
 	}
-	return nil, fmt.Errorf("codec %d, which no client here sent", codec)
+	return nil, fmt.Errorf("codec %d, which no client here sent and no topic asks for", codec)
 }
 
 // readRecord reads one record; Offset and Time are deltas.

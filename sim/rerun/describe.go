@@ -26,6 +26,8 @@ func Describe(in seam.Input) string {
 		return fmt.Sprintf("Loaded: op %x, %d bytes, %s", uint64(in.Op), len(in.Data), in.Fault)
 	case *seam.Sent:
 		return fmt.Sprintf("Sent: op %x, connection %d, %s", uint64(in.Op), in.Conn, in.Fault)
+	case *seam.Rewritten:
+		return fmt.Sprintf("Rewritten: op %x, %d bytes", uint64(in.Op), len(in.Data))
 	case *seam.Mail:
 		return fmt.Sprintf("Mail: %T from %s", in.Body, machineName(in.From))
 	case *seam.Alarm:
@@ -45,6 +47,6 @@ func asked(body any) string {
 }
 
 func summary(fx *seam.Effects) string {
-	return fmt.Sprintf("%d writes, %d syncs, %d file operations, %d reads, %d replies, %d letters, %d frees, %d credits, %d events, alarm %d",
-		len(fx.Writes), len(fx.Syncs), len(fx.Files), len(fx.Reads), len(fx.Replies), len(fx.Sends), len(fx.Frees), len(fx.Reading), len(fx.Events), fx.Alarm)
+	return fmt.Sprintf("%d writes, %d syncs, %d file operations, %d reads, %d replies, %d rewrites, %d letters, %d frees, %d credits, %d events, alarm %d",
+		len(fx.Writes), len(fx.Syncs), len(fx.Files), len(fx.Reads), len(fx.Replies), len(fx.Rewrites), len(fx.Sends), len(fx.Frees), len(fx.Reading), len(fx.Events), fx.Alarm)
 }

@@ -38,6 +38,7 @@ func load(t *testing.T, n *outside.Node, life int) {
 	name := fmt.Sprintf("topic-%d", life)
 	id := outside.Create(t, c, name, "segment.bytes", "1048576")
 	outside.Create(t, c, "page-cache-"+name, "flush.messages", "1000")
+	outside.Create(t, c, "pressed-"+name, "compression.type", "snappy", "message.timestamp.type", "LogAppendTime")
 	waits := outside.Fetch(name, id, 0, 0)
 	reader.Send(waits, 13)
 	ids := c.Ask(t, kmsg.NewPtrInitProducerIDRequest(), 4).(*kmsg.InitProducerIDResponse)
@@ -53,6 +54,7 @@ func load(t *testing.T, n *outside.Node, life int) {
 			require.Zero(t, code)
 		}
 		c.Ask(t, outside.Produce("page-cache-"+name, [16]byte{}, 0, -1, outside.From(ids.ProducerID, 0, i, 1)), 9)
+		c.Ask(t, outside.Produce("pressed-"+name, [16]byte{}, 0, -1, outside.From(ids.ProducerID, 0, i, 1)), 9)
 		c.Ask(t, outside.Produce("page-cache-"+name, [16]byte{}, 0, 1, outside.From(ids.ProducerID, 0, max(0, i-7), 1)), 9)
 	}
 	reader.Receive(t, waits, 1)
@@ -118,7 +120,7 @@ func problem(r rerun.Report) error {
 func planted(t *testing.T, recorded []byte) {
 	_, rest, err := tape.Begin(recorded)
 	require.NoError(t, err)
-	produced, wrote, loaded, step := 0, 0, 0, 0
+	produced, wrote, loaded, rewritten, step := 0, 0, 0, 0, 0
 	for len(rest) > 0 {
 		at := len(recorded) - len(rest)
 		var e tape.Entry
@@ -137,6 +139,11 @@ func planted(t *testing.T, recorded []byte) {
 				wrote++
 				differs(t, recorded, end-2, -1) // the fault: not written after all
 			}
+		case *seam.Rewritten:
+			if rewritten < 5 {
+				rewritten++
+				differs(t, recorded, end-10, step)
+			}
 		case *seam.Loaded:
 			if len(in.Data) > 1000 && e.To.Kind == seam.ToRecovery && loaded < 5 {
 				loaded++
@@ -144,7 +151,7 @@ func planted(t *testing.T, recorded []byte) {
 			}
 		}
 	}
-	require.Equal(t, []int{5, 5, 5}, []int{produced, wrote, loaded})
+	require.Equal(t, []int{5, 5, 5, 5}, []int{produced, wrote, loaded, rewritten})
 	differs(t, recorded, len(recorded)-1, step) // a digest
 }
 

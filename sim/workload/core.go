@@ -24,7 +24,7 @@ func Core() Broker {
 }
 
 func coreParts(p *Plan, tape *world.Tape) world.Parts {
-	seeds, scratch := tape.Stream("seed"), &batch.Scratch{}
+	seeds, scratch, rewriter := tape.Stream("seed"), &batch.Scratch{}, &batch.Rewriter{}
 	return world.Parts{
 		Broker: func(life int) seam.Machine { return core.NewBroker(coreConfig(p, seeds, life)) },
 		Actor: func(to seam.Address) seam.Machine {
@@ -40,6 +40,9 @@ func coreParts(p *Plan, tape *world.Tape) world.Parts {
 			body := &conn.Request{Scratch: scratch}
 			conn.Intake(frame, conn.Limits{}, body)
 			return body
+		},
+		Rewrite: func(data []byte, codec uint8, level int32, into []byte) []byte {
+			return rewriter.Append(into, data, batch.Codec(codec), level)
 		},
 	}
 }

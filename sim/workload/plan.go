@@ -42,6 +42,7 @@ type Plan struct {
 
 	Pruning  pruning
 	OddTimes bool // the records' timestamps do not only rise
+	Pressed  pressing
 }
 
 // haste is how much shorter a brief life is.
@@ -76,6 +77,7 @@ func drawPlan(tape *world.Tape, quiet, brief bool) *Plan {
 	p.Chaos = 4000 + 2000*s.Choose(4)
 	p.Pruning = drawPruning(tape)
 	p.OddTimes = tape.Choose("times", 2) == 1
+	p.drawPressing(tape)
 	if !quiet {
 		p.drawFaults(s)
 	}
@@ -160,6 +162,7 @@ func (p *Plan) config(topic string) map[string]string {
 	if keep := p.Pruning.Keep; p.prunes(topic) {
 		config["retention.bytes"], config["retention.ms"] = strconv.FormatInt(keep.Bytes, 10), strconv.FormatInt(keep.Millis, 10)
 	}
+	p.Pressed.configure(topic, config)
 	config["flush.messages"] = "1"
 	if slices.Contains(p.Cached, topic) {
 		config["flush.messages"] = "9223372036854775807"
@@ -172,7 +175,15 @@ func (p *Plan) padding(wished int) int {
 	if p.SegmentBytes == 0 {
 		return wished
 	}
-	return min(wished, p.SegmentBytes/8)
+	return min(wished, p.batchBytes()/8)
+}
+
+// batchBytes is how large a batch may be: no larger than a segment, also when it is compressed anew to no avail.
+func (p *Plan) batchBytes() int {
+	if p.Pressed.On {
+		return p.SegmentBytes - zstdOverhead
+	}
+	return p.SegmentBytes
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

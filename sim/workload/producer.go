@@ -341,7 +341,7 @@ func (p *producer) onResult(now seam.Mono, l *lane, b *parcel, result *kmsg.Prod
 	}
 	switch {
 	case code == none:
-		b.append.Outcome, b.append.Return, b.append.Base = check.Done, now, result.BaseOffset
+		b.append.Outcome, b.append.Return, b.append.Base, b.append.Time = check.Done, now, result.BaseOffset, result.LogAppendTime
 		p.run.result.Acknowledged++
 		p.run.World.Laws[check.RightlyNumbered]++
 		l.known, l.knownIn = true, b.sentIn

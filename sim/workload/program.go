@@ -155,7 +155,7 @@ func (p *program) configure(spec programSpec) {
 	c.Linger = pick[seam.Mono](s, 5, 0, 20, 100) * seam.Millisecond
 	c.BatchBytes = pick(s, 16<<10, 2000, 400, 100)
 	if p.run.plan.SegmentBytes > 0 {
-		c.BatchBytes = min(c.BatchBytes, p.run.plan.SegmentBytes) // a broker takes no batch that is larger than a segment
+		c.BatchBytes = min(c.BatchBytes, p.run.plan.batchBytes()) // a broker takes no batch that is larger than a segment
 	}
 	c.Codec = pick(s, batch.None, batch.None, batch.None, batch.LZ4)
 	c.BufferBytes = pick(s, 32<<20, 200_000, 100_000)

@@ -131,7 +131,10 @@ func Do(tape *world.Tape, broker Broker, options Options) *Result {
 	if r.plan.StepItems > 0 {
 		r.World.StepEffects = effectsPerItem*r.plan.StepItems + effectsAnyway
 	}
-	r.facts = &check.Facts{Durable: map[string]bool{}, Deleted: map[string]bool{}, Rotted: map[check.Partition]bool{}, Promised: map[string][]check.Span{}, Logs: map[check.Partition]check.Log{}, Keeps: map[string]check.Keep{}}
+	r.facts = &check.Facts{Durable: map[string]bool{}, Deleted: map[string]bool{}, Rotted: map[check.Partition]bool{}, Promised: map[string][]check.Span{}, Logs: map[check.Partition]check.Log{}, Keeps: map[string]check.Keep{}, Stored: map[string]check.Stored{}}
+	for _, topic := range r.plan.names() {
+		r.facts.Stored[topic] = r.plan.Pressed.stored(topic)
+	}
 	for _, topic := range r.plan.Durable {
 		r.facts.Durable[topic] = true
 	}
@@ -444,6 +447,7 @@ func (r *Run) files(p check.Partition) (files []check.File) {
 // judge reads the logs as they lie on the disk and holds the history against them.
 func (r *Run) judge() {
 	w := r.World
+	r.facts.SetBack = w.Node.SetBack
 	r.facts.Begins = r.begins()
 	for _, p := range r.plan.partitionsOf(r.plan.names()...) {
 		files := r.files(p)

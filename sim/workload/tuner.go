@@ -9,6 +9,7 @@ import (
 	"rookery/core/seam"
 	"rookery/core/wire"
 	"rookery/sim/check"
+	"rookery/sim/world"
 )
 
 // tuner alters the configurations of topics and of all brokers while they are written to, gives topics more partitions,
@@ -18,6 +19,7 @@ type tuner struct {
 	budget int
 	next   seam.Mono
 	known  map[knob]setting
+	codecs *world.Stream
 	least  map[string]int // partitions of topics that stay
 	lifted map[knob]bool  // quotas that were last taken back for certain
 }
@@ -41,7 +43,7 @@ func (s *tuner) idle() bool {
 
 // enterTuner: a quarter of the runs goes without.
 func (r *Run) enterTuner() {
-	s := &tuner{session: r.client("tuner"), known: map[knob]setting{}, least: map[string]int{}, lifted: map[knob]bool{}}
+	s := &tuner{session: r.client("tuner"), codecs: r.tape.Stream("tuner.codec"), known: map[knob]setting{}, least: map[string]int{}, lifted: map[knob]bool{}}
 	s.budget = [4]int{1, 2, 2, 0}[s.stream.Choose(4)] * r.plan.Budget / 8
 	for _, topic := range r.plan.stable() {
 		for key, value := range r.plan.config(topic) { //tidy:unordered each by itself
@@ -88,6 +90,12 @@ func (s *tuner) alterTopic(now seam.Mono, topic string, fx *seam.Effects) {
 	keys := []string{"internal.segment.bytes", "index.interval.bytes", "segment.ms", "flush.messages", "flush.ms"}
 	if !slices.Contains(s.run.plan.Cached, topic) {
 		keys = keys[:3]
+	}
+	if s.run.plan.Pressed.On && s.codecs.Choose(3) == 1 {
+		values := []string{"zstd", "uncompressed", "producer", unset}
+		delete(s.run.facts.Stored, topic) // from now on its batches may lie in any way
+		s.alter(now, knob{topic, "compression.type"}, values[s.codecs.Choose(len(values))], fx)
+		return
 	}
 	var values []string
 	key := keys[s.stream.Choose(len(keys))]
@@ -227,7 +235,7 @@ func (s *tuner) look(now seam.Mono, fx *seam.Effects) {
 }
 
 func (s *tuner) compare(topic string, found map[string]string) {
-	for _, key := range []string{"flush.messages", "flush.ms", "index.interval.bytes", "internal.segment.bytes", "log.index.interval.bytes", "segment.ms"} {
+	for _, key := range []string{"compression.type", "flush.messages", "flush.ms", "index.interval.bytes", "internal.segment.bytes", "log.index.interval.bytes", "segment.ms"} {
 		value, set := found[key]
 		if !set {
 			value = unset

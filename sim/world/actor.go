@@ -102,6 +102,8 @@ func (a *actor) isDue(in seam.Input) bool {
 		return true
 	case *seam.Sent:
 		a.node.stepsSent(in.Conn)
+	case *seam.Rewritten:
+		a.node.stepsRewritten(in.Lease)
 	case *seam.Mail:
 		if a.node == nil && in.Fault != seam.OK {
 			a.forget(in.Link)
@@ -216,6 +218,8 @@ func describe(in seam.Input) string {
 		return fmt.Sprintf("loaded(op %d, %d bytes, %v)", in.Op, len(in.Data), in.Fault)
 	case *seam.Sent:
 		return fmt.Sprintf("sent(op %d, conn %d, %v)", in.Op, in.Conn, in.Fault)
+	case *seam.Rewritten:
+		return fmt.Sprintf("rewritten(op %d lease %d, %d bytes)", in.Op, in.Lease, len(in.Data))
 	case *seam.Mail:
 		if in.From.Kind == seam.ToOperator {
 			return fmt.Sprintf("mail(%T)", in.Body)
@@ -250,6 +254,9 @@ func summary(fx *seam.Effects) string {
 	}
 	for _, x := range fx.Replies {
 		s += fmt.Sprintf("reply#%d(conn %d, %d bytes, %d ranges) ", x.Op, x.Conn, len(x.Head), len(x.Body))
+	}
+	for _, x := range fx.Rewrites {
+		s += fmt.Sprintf("rewrite#%d(conn %d, %d bytes, codec %d) ", x.Op, x.Conn, len(x.Data), x.Codec)
 	}
 	for _, x := range fx.Sends {
 		if s += fmt.Sprintf("send(to %d/%d, %d bytes", x.To.Kind, x.To.ID, len(x.Data)); x.Body != nil {

@@ -25,7 +25,7 @@ type connSubject struct {
 
 func newConnSubject(t *rapid.T, toy *contract.Toy) *connSubject {
 	s := &connSubject{t: t, wrote: make(chan struct{}, 1)}
-	s.world = New(NewTape(rapid.Uint64().Draw(t, "seed")), Rates{}, Parts{Broker: func(int) seam.Machine { return toy }}, 1)
+	s.world = New(NewTape(rapid.Uint64().Draw(t, "seed")), Rates{}, Parts{Broker: func(int) seam.Machine { return toy }, Rewrite: contract.Rewrite}, 1)
 	s.world.Node.Start()
 	return s
 }

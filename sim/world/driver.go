@@ -68,7 +68,7 @@ func (a *actor) perform() {
 	w := a.world
 	fx := &a.fx
 	a.wish()
-	total := len(fx.Files) + len(fx.Writes) + len(fx.Reads) + len(fx.Syncs) + len(fx.Replies) + len(fx.Sends)
+	total := len(fx.Files) + len(fx.Writes) + len(fx.Reads) + len(fx.Syncs) + len(fx.Replies) + len(fx.Rewrites) + len(fx.Sends)
 	bound := 20_000
 	if w.StepEffects > 0 && a.node != nil && a.address.Kind == seam.ToBroker {
 		bound = w.StepEffects
@@ -117,6 +117,11 @@ func (a *actor) performEach(fx *seam.Effects, done func() bool) {
 	}
 	for i := range fx.Replies {
 		if done() || !a.reply(&fx.Replies[i]) {
+			return
+		}
+	}
+	for i := range fx.Rewrites {
+		if done() || !a.rewrite(&fx.Rewrites[i]) {
 			return
 		}
 	}

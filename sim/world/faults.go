@@ -36,6 +36,7 @@ const (
 	NameLost
 	BitRotted
 	Muted
+	LeftWhileRewriting
 	faults
 )
 

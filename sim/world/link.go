@@ -42,6 +42,8 @@ type link struct {
 	replies []*outgoing
 	sending bool
 	telling int // Sents that the machine has not stepped yet
+
+	rewriting int // Rewrites whose answers the machine has not stepped yet
 }
 
 // outgoing is a reply that has not been sent.
@@ -240,6 +242,44 @@ func (a *actor) reply(r *seam.Reply) bool {
 	return true
 }
 
+var rewriteTimes = [8]seam.Mono{20_000, 40_000, 80_000, 150_000, 400_000, 1_000_000, 3_000_000, 10_000_000}
+
+// rewrite has a goroutine of the connection's change bytes, which takes its time. It is done whatever becomes of the link.
+func (a *actor) rewrite(r *seam.Rewrite) bool {
+	if a.node == nil {
+		return true
+	}
+	w, n := a.world, a.node
+	l := n.conns[r.Conn]
+	if !w.holds(l != nil && !l.hungUp, check.ConnKnown) {
+		return w.broken(check.ConnKnown, "%s: rewrite %d for connection %d, which is gone", a.name, r.Op, r.Conn)
+	}
+	if !a.begin(r.Op) {
+		return false
+	}
+	asked, hash, life := *r, hashOf(r.Data), n.Life
+	l.rewriting++
+	n.outstanding++
+	w.After(w.delay(&rewriteTimes, w.Rates.SlowLink), func() {
+		if !n.Up || n.Life != life {
+			return
+		}
+		if !w.holds(hashOf(asked.Data) == hash, check.BytesUntouched) {
+			w.broken(check.BytesUntouched, "%s: the bytes of rewrite %d changed before it was done", a.name, asked.Op)
+			return
+		}
+		if l.noticed {
+			w.Counts[LeftWhileRewriting]++
+		}
+		data := n.parts.Rewrite(asked.Data, asked.Codec, asked.Level, nil)
+		n.nextLease++
+		n.leases[n.nextLease] = &lease{frame: data, conn: l.conn}
+		n.outstanding--
+		a.answer(asked.Op, &seam.Rewritten{Op: asked.Op, Lease: n.nextLease, Data: data}, nil)
+	})
+	return true
+}
+
 func (l *link) sendNext() {
 	if l.sending || len(l.replies) == 0 {
 		return
@@ -398,9 +438,9 @@ func (l *link) maybeHangUp() {
 	}
 }
 
-// mayHangUp: every outstanding reply comes back before the Hangup.
+// mayHangUp: every outstanding reply and rewrite comes back before the Hangup.
 func (l *link) mayHangUp() bool {
-	return l.open && l.noticed && !l.hungUp && len(l.replies) == 0 && l.telling == 0
+	return l.open && l.noticed && !l.hungUp && len(l.replies) == 0 && l.telling == 0 && l.rewriting == 0
 }
 
 // stepsSent notes that the machine is about to be told of one Sent.
@@ -409,6 +449,13 @@ func (n *Node) stepsSent(conn seam.Conn) {
 		l.telling--
 		l.maybeHangUp()
 	}
+}
+
+// stepsRewritten notes that the machine is about to be told of one Rewritten.
+func (n *Node) stepsRewritten(id seam.Lease) {
+	l := n.conns[n.leases[id].conn]
+	l.rewriting--
+	l.maybeHangUp()
 }
 
 // mayHangUp says, when a Hangup is about to be stepped, whether it may be: a reply may have come in between, and then

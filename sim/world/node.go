@@ -16,6 +16,8 @@ type Node struct {
 	Up    bool // a process runs
 	Ready bool // it has said so
 	Shut  bool // nobody may connect
+	// SetBack is by how many milliseconds the clock was set back, all told.
+	SetBack int64
 	// Stopped says that the last life ended in order.
 	Stopped bool
 
@@ -219,6 +221,7 @@ func (n *Node) Fill(length seam.Mono) {
 func (n *Node) JumpClock(milliseconds int64) {
 	n.world.Counts[ClockJumped]++
 	n.wallOffset += milliseconds
+	n.SetBack += max(0, -milliseconds)
 }
 
 // Heal ends the episodes, and what waited for their ends goes on.

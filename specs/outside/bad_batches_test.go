@@ -421,6 +421,56 @@ func TestTimesByTopic(t *testing.T) {
 	require.EqualValues(t, invalidTimestamp, bit.ErrorCode, "a client does not say that the broker stamped")
 }
 
+// TestOrderOfChecks: of two faults the one is told that Kafka comes upon first.
+func TestOrderOfChecks(t *testing.T) {
+	c := Dial(t, start(t))
+	id := Create(t, c, "t", "cleanup.policy", "compact", "max.message.bytes", "2000")
+	own := Create(t, c, "own", "cleanup.policy", "compact", "message.timestamp.type", "LogAppendTime")
+	tiny := Create(t, c, "tiny", "cleanup.policy", "compact", "internal.segment.bytes", "100")
+	null := kmsg.Record{Value: make([]byte, 3000), OffsetDelta: -1}
+	late := Record("k", "v")
+	late.TimestampDelta64 = laterThanNow.Milliseconds()
+	zstd := changed(withRecords(Three(), []byte("no frame")), AtAttributes, 0, 4)
+	for _, row := range []struct {
+		what      string
+		topic     string
+		id        [16]byte
+		version   int16
+		acks      int16
+		records   []byte
+		code      int16
+		refusals  int
+		partition int32
+	}{
+		{"an unknown topic, and magic 1", "nowhere", [16]byte{9}, 12, -1, put(Three(), AtMagic, 1), unknownTopic, 0, 0},
+		{"an unknown partition, and a wrong CRC", "t", id, 12, -1, put(Three(), AtCRC, 1, 2, 3, 4), unknownTopic, 0, 4},
+		{"an unknown topic, and acks 2", "nowhere", [16]byte{9}, 13, 2, Three(), unknownTopicID, 0, 0},
+		{"magic 1, and acks 2", "t", id, 12, 2, put(Three(), AtMagic, 1), invalidRecord, 0, 0},
+		{"two batches, and acks 2", "t", id, 12, 2, append(Three(), Three()...), invalidRecord, 0, 0},
+		{"acks 2, and a wrong CRC", "t", id, 12, 2, put(Three(), AtCRC, 1, 2, 3, 4), invalidAcks, 0, 0},
+		{"zstd too early, and acks 2", "t", id, 6, 2, zstd, unsupportedCodec, 0, 0},
+		{"zstd too early, and a wrong CRC", "t", id, 6, -1, put(bytes.Clone(zstd), AtCRC, 1, 2, 3, 4), unsupportedCodec, 0, 0},
+		{"zstd too early, and a second batch", "t", id, 6, -1, append(bytes.Clone(zstd), Three()...), unsupportedCodec, 0, 0},
+		{"a transaction, and acks 2", "t", id, 12, 2, changed(From(7, 0, 0, 1), AtAttributes, 0, 0x10), 53, 0, 0},
+		{"too large, and a wrong CRC", "t", id, 12, -1, put(Batch(null), AtCRC, 1, 2, 3, 4), messageTooLarge, 0, 0},
+		{"a base offset, and too large", "t", id, 12, -1, changed(Batch(null), AtBaseOffset, 0, 0, 0, 0, 0, 0, 0, 1), invalidRecord, 0, 0},
+		{"too large, and no key", "t", id, 12, -1, Batch(null), messageTooLarge, 0, 0},
+		{"no key, and a time ahead", "tiny", tiny, 12, -1, Batch(late, null), invalidTimestamp, 2, 0},
+		{"no key, and larger than a segment", "tiny", tiny, 12, -1, Batch(null), invalidRecord, 1, 0},
+		{"a time ahead, and larger than a segment", "tiny", tiny, 12, -1, Batch(late, late, late, late), invalidTimestamp, 4, 0},
+		{"larger than a segment, and out of order", "tiny", tiny, 12, -1, From(7, 0, 9, 20), recordListTooLarge, 0, 0},
+		{"no key where the broker stamps: times do not matter", "own", own, 12, -1, Batch(late, null), invalidRecord, 1, 0},
+		{"a client that stamps", "own", own, 12, -1, changed(Batch(Record("k", "v"), null, Record("k", "v")), AtAttributes, 0, 8), invalidTimestamp, 3, 0},
+	} {
+		got := partitionOf(c.Ask(t, Produce(row.topic, row.id, row.partition, row.acks, row.records), row.version))
+		require.Equal(t, row.code, got.ErrorCode, row.what)
+		require.Len(t, got.ErrorRecords, row.refusals, row.what)
+	}
+	for _, topic := range []string{"t", "own", "tiny"} {
+		require.Zero(t, End(t, c, topic, 0))
+	}
+}
+
 // TestSizesByTopic: max.message.bytes is to the byte, and is about compressed bytes.
 func TestSizesByTopic(t *testing.T) {
 	c := Dial(t, start(t))

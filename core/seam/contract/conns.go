@@ -29,8 +29,8 @@ const AllowanceOfConns = 400_000
 // frameEchoMax keeps every frame below the allowance.
 const frameEchoMax = 300_000
 
-// Conns checks the laws of connections: answers in order and whole, each Reply back as one Sent, Hangup last, credit
-// kept. The Toy panics where the machine's side of a law is broken.
+// Conns checks the laws of connections: answers in order and whole, each Reply back as one Sent, each Rewrite as one
+// Rewritten with what Rewrite makes of its bytes, Hangup last, credit kept. The Toy panics where the machine's side of a law is broken.
 func Conns(t *rapid.T, toy *Toy, subject ConnSubject) {
 	m := &connModel{toy: toy, subject: subject}
 	subject.Await("the file of the toy", func() bool { return toy.Ready })
@@ -103,7 +103,7 @@ func (m *connModel) send(t *rapid.T) {
 	}
 	var stream []byte
 	for range rapid.IntRange(1, 5).Draw(t, "frames") {
-		what := rapid.SampledFrom([]byte("eeewsnf")).Draw(t, "what")
+		what := rapid.SampledFrom([]byte("eeewsnfz")).Draw(t, "what")
 		echo := m.echo(t)
 		switch what {
 		case 'w', 's':
@@ -115,6 +115,8 @@ func (m *connModel) send(t *rapid.T) {
 			}
 		case 'e':
 			c.answers = append(c.answers, echo)
+		case 'z':
+			c.answers = append(c.answers, Rewrite(echo, toyCodec, toyLevel, nil))
 		}
 		stream = append(stream, frameOf(what, echo)...)
 	}
@@ -262,7 +264,7 @@ func (m *connModel) cut(t *rapid.T) {
 // leave closes with answers unread, more than the socket holds.
 func (m *connModel) leave(t *rapid.T) {
 	c := m.any(t)
-	big := frameOf('e', bytes.Repeat([]byte{'x'}, frameEchoMax))
+	big := frameOf(rapid.SampledFrom([]byte("ez")).Draw(t, "what"), bytes.Repeat([]byte{'x'}, frameEchoMax))
 	for range rapid.IntRange(0, 3).Draw(t, "unread") {
 		c.conn.Write(big)
 	}
@@ -274,6 +276,7 @@ func (m *connModel) leave(t *rapid.T) {
 func (m *connModel) reckon(t *rapid.T) {
 	m.subject.Await("every hangup", func() bool { return m.toy.Hangups == m.dialled-len(m.clients) })
 	m.subject.Await("every Sent", func() bool { return m.toy.openReplies() == 0 })
+	m.subject.Await("every Rewritten", func() bool { return len(m.toy.rewriting) == 0 })
 	m.subject.Await("no fault", func() bool { return len(m.toy.Faults) == 0 })
 }
 

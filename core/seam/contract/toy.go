@@ -20,7 +20,8 @@ import (
 // and is answered in order with length:4 echo, except where what says more: 'w' is answered after the whole frame has
 // been written to the file, 's' after a sync that began when it was written, 'f' is answered with the bytes of the
 // file that the echo's first 12 bytes name (at:8, len:4), 'q' is answered and closes, 'c' cuts, 'n' is never answered,
-// 'm' is answered but its credit kept back until somebody sends an 'u'.
+// 'm' is answered but its credit kept back until somebody sends an 'u', 'z' is answered with what a Rewrite of the echo by
+// codec 7 at level -7 makes of it (see Rewrite).
 type Toy struct {
 	File      seam.File // created on Started
 	Path      seam.Path
@@ -37,6 +38,8 @@ type Toy struct {
 	unsynced []*toySlot
 	heads    [][]byte
 
+	rewriting map[seam.Op]*toySlot
+
 	Opened, Requests, Sents, Gones, Hangups int
 	Alarms                                  int
 	Mails                                   []seam.Mail
@@ -45,11 +48,12 @@ type Toy struct {
 }
 
 type toyConn struct {
-	slots  []*toySlot // answers owed, in the order of requests
-	credit int64      // granted and not used
-	owed   int64      // to be granted at the next 'u'
-	open   int        // replies that have not come back
-	gone   bool
+	slots     []*toySlot // answers owed, in the order of requests
+	credit    int64      // granted and not used
+	owed      int64      // to be granted at the next 'u'
+	open      int        // replies that have not come back
+	rewriting int        // rewrites that have not come back
+	gone      bool
 }
 
 type toySlot struct {
@@ -71,6 +75,22 @@ type toyOp struct {
 
 const lengthSize = 4
 
+// Rewrite is what the drivers under test make of bytes: every one changes, and some are more.
+func Rewrite(data []byte, codec uint8, level int32, into []byte) []byte {
+	for i, c := range data {
+		into = append(into, c^codec^byte(level))
+		if i%3 == 0 {
+			into = append(into, byte(level))
+		}
+	}
+	return into
+}
+
+const (
+	toyCodec = 7
+	toyLevel = -7
+)
+
 func (t *Toy) op(o toyOp) seam.Op {
 	t.lastOp++
 	t.ops[t.lastOp] = o
@@ -81,7 +101,7 @@ func (t *Toy) op(o toyOp) seam.Op {
 func (t *Toy) Step(now seam.Now, in seam.Input, fx *seam.Effects) {
 	switch in := in.(type) {
 	case *seam.Started:
-		t.conns, t.ops = map[seam.Conn]*toyConn{}, map[seam.Op]toyOp{}
+		t.conns, t.ops, t.rewriting = map[seam.Conn]*toyConn{}, map[seam.Op]toyOp{}, map[seam.Op]*toySlot{}
 		if t.File != 0 {
 			fx.Files = append(fx.Files, seam.FileOp{Op: t.op(toyOp{}), Deed: seam.Create, File: t.File, Path: t.Path})
 		}
@@ -98,6 +118,8 @@ func (t *Toy) Step(now seam.Now, in seam.Input, fx *seam.Effects) {
 		t.synced(in, fx)
 	case *seam.Sent:
 		t.sent(in)
+	case *seam.Rewritten:
+		t.rewritten(in, fx)
 	case *seam.Hangup:
 		t.hangup(in)
 	case *seam.Mail:
@@ -144,6 +166,12 @@ func (t *Toy) request(in *seam.Request, fx *seam.Effects) {
 		binary.BigEndian.PutUint32(slot.head, uint32(5+size))
 		copy(slot.head[lengthSize:], "bytes")
 		slot.body = []seam.Range{{Before: 7, File: t.File, At: int64(binary.BigEndian.Uint64(in.Frame[1:])), Len: size}}
+	case 'z':
+		c.rewriting++
+		op := t.op(toyOp{})
+		t.rewriting[op] = slot
+		fx.Rewrites = append(fx.Rewrites, seam.Rewrite{Op: op, Conn: in.Conn, Data: in.Frame[1:], Codec: toyCodec, Level: toyLevel})
+		return
 	case 'q':
 		slot.then = seam.CloseNow
 		t.echo(slot)
@@ -263,6 +291,22 @@ func (t *Toy) synced(in *seam.Synced, fx *seam.Effects) {
 	t.maybeSync(fx)
 }
 
+func (t *Toy) rewritten(in *seam.Rewritten, fx *seam.Effects) {
+	t.take(in.Op)
+	slot := t.rewriting[in.Op]
+	delete(t.rewriting, in.Op)
+	c := t.conns[slot.conn]
+	c.rewriting--
+	if c.gone {
+		panic("broken law T7: Hangup comes after every Rewritten")
+	}
+	slot.head = t.head(lengthSize + len(in.Data))
+	binary.BigEndian.PutUint32(slot.head, uint32(len(in.Data)))
+	copy(slot.head[lengthSize:], in.Data)
+	fx.Frees = append(fx.Frees, in.Lease)
+	t.answer(slot, fx)
+}
+
 func (t *Toy) sent(in *seam.Sent) {
 	o := t.take(in.Op)
 	t.Sents++
@@ -285,6 +329,9 @@ func (t *Toy) hangup(in *seam.Hangup) {
 	}
 	if c.open != 0 {
 		panic("broken law T5: Hangup comes last")
+	}
+	if c.rewriting != 0 {
+		panic("broken law T7: Hangup comes after every Rewritten")
 	}
 	c.gone = true
 	t.Hangups++

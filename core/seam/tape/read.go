@@ -75,6 +75,8 @@ func (r *reader) input(e *Entry) seam.Input {
 		return &seam.Loaded{Op: seam.Op(r.number()), Fault: seam.Fault(r.number()), Data: r.bytes()}
 	case kindSent:
 		return &seam.Sent{Op: seam.Op(r.number()), Conn: seam.Conn(r.number()), Fault: seam.Fault(r.number())}
+	case kindRewritten:
+		return &seam.Rewritten{Op: seam.Op(r.number()), Lease: seam.Lease(r.number()), Data: r.bytes()}
 	case kindMail:
 		return r.mail(e)
 	case kindAlarm:

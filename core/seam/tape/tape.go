@@ -9,6 +9,7 @@
 //
 // Rules:
 //   - A Request carries its frame, never its Body: whoever replays makes the Body of the frame as the driver did.
+//   - A Rewritten carries its bytes: what a codec makes of a batch may differ from build to build.
 //   - A letter between machines of the process carries no Body: whoever replays keeps what each machine Sends, in
 //     order, for each pair of addresses, and hands it over when the Mail comes.
 //   - Nothing here reads or writes a file: entries are appended to and taken from bytes.
@@ -21,7 +22,7 @@ import (
 )
 
 // Magic begins a tape.
-const Magic = "rookery tape 2\n"
+const Magic = "rookery tape 3\n"
 
 // ErrShort: read more, or the process died while it wrote the last entry.
 const (
@@ -54,6 +55,7 @@ const (
 	kindMail
 	kindAlarm
 	kindStop
+	kindRewritten
 )
 
 const lengthSize = 4
@@ -97,6 +99,9 @@ func AppendInput(b []byte, to seam.Address, now seam.Now, in seam.Input) []byte 
 		b = appendBytes(b, in.Data)
 	case *seam.Sent:
 		b = appendNumbers(append(b, kindSent), uint64(in.Op), uint64(in.Conn), uint64(in.Fault))
+	case *seam.Rewritten:
+		b = appendNumbers(append(b, kindRewritten), uint64(in.Op), uint64(in.Lease))
+		b = appendBytes(b, in.Data)
 	case *seam.Mail:
 		b = appendAddress(append(b, kindMail), in.From)
 		b = appendNumbers(b, in.Link, uint64(in.Lease), uint64(in.Fault))
