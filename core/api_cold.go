@@ -67,7 +67,7 @@ func (b *Broker) onCold(now seam.Now, c *connection, r *conn.Request, fx *seam.E
 	case *kmsg.OffsetForLeaderEpochRequest:
 		b.cold(c.id, slot, r.Correlation, b.offsetForLeaderEpoch(request), fx)
 	case *kmsg.DescribeLogDirsRequest:
-		b.cold(c.id, slot, r.Correlation, b.describeLogDirs(request), fx)
+		b.describeLogDirs(c, slot, r, request, fx)
 	case *kmsg.DescribeProducersRequest:
 		b.cold(c.id, slot, r.Correlation, b.describeProducers(request), fx)
 	case *kmsg.DescribeTopicPartitionsRequest:

@@ -5,9 +5,11 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"rookery/core/conn"
 	"rookery/core/controller"
 	"rookery/core/meta"
 	"rookery/core/producer"
+	"rookery/core/seam"
 	"rookery/core/wire"
 )
 
@@ -48,8 +50,53 @@ func currentEpoch(p *partition, epoch int32) wire.Code {
 	return wire.UnknownLeaderEpoch
 }
 
-// describeLogDirs (35): which partitions lie where, and how large they are. Of the volume nothing is known here.
-func (b *Broker) describeLogDirs(r *kmsg.DescribeLogDirsRequest) wire.Answer {
+// measuring is a DescribeLogDirs that waits to hear how large the volumes are (KIP-827).
+type measuring struct {
+	conn   seam.Conn
+	slot   conn.Slot
+	corr   int32
+	answer *kmsg.DescribeLogDirsResponse
+	ops    []seam.Op // a Measure of each directory, 0: it has come back
+	wanted int       // that have not
+}
+
+// describeLogDirs (35): which partitions lie where, and how large they are; from version 4 on, of how much.
+func (b *Broker) describeLogDirs(c *connection, slot conn.Slot, r *conn.Request, request *kmsg.DescribeLogDirsRequest, fx *seam.Effects) {
+	answer := b.logDirs(request)
+	if request.Version < 4 {
+		b.cold(c.id, slot, r.Correlation, answer, fx)
+		return
+	}
+	d := &measuring{conn: c.id, slot: slot, corr: r.Correlation, answer: answer, wanted: len(b.dirs)}
+	for i := range b.dirs {
+		op := b.numbers.Op()
+		d.ops = append(d.ops, op)
+		fx.Files = append(fx.Files, seam.FileOp{Op: op, Deed: seam.Measure, Path: seam.Path{Dir: b.dirs[i].number}})
+	}
+	b.measuring = append(b.measuring, d)
+}
+
+// measured takes a Measure's completion. What could not be measured stays -1, Kafka's "unknown".
+func (b *Broker) measured(in *seam.Wrote, fx *seam.Effects) bool {
+	for at, d := range b.measuring {
+		i := slices.Index(d.ops, in.Op)
+		if i < 0 {
+			continue
+		}
+		if dir := &d.answer.Dirs[i]; in.Fault == seam.OK {
+			dir.TotalBytes, dir.UsableBytes = in.Entries[0].Size, in.Bytes
+		}
+		d.ops[i] = 0
+		if d.wanted--; d.wanted == 0 {
+			b.measuring = slices.Delete(b.measuring, at, at+1)
+			b.cold(d.conn, d.slot, d.corr, d.answer, fx)
+		}
+		return true
+	}
+	return false
+}
+
+func (b *Broker) logDirs(r *kmsg.DescribeLogDirsRequest) *kmsg.DescribeLogDirsResponse {
 	answer := r.ResponseKind().(*kmsg.DescribeLogDirsResponse)
 	for i := range b.dirs {
 		dir := kmsg.NewDescribeLogDirsResponseDir()

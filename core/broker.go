@@ -51,6 +51,7 @@ type Broker struct {
 	partitions []*partition // by number; 0 is nobody, 1 the metadata log
 	topics     map[string]*topic
 	topicIDs   map[meta.UUID]*topic
+	measuring  []*measuring
 	doomed     map[string]int // folders of deleted partitions that still have their name
 
 	quorum     *quorum.Quorum

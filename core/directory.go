@@ -219,7 +219,7 @@ func (b *Broker) expireProducers(now seam.Now, fx *seam.Effects) {
 
 // ownWrote takes the completion of an operation that belongs to no partition.
 func (b *Broker) ownWrote(now seam.Now, in *seam.Wrote, fx *seam.Effects) {
-	if b.bootWrote(now, in, fx) || b.removalWrote(in, fx) || b.quorumFile.Wrote(in, fx) {
+	if b.bootWrote(now, in, fx) || b.removalWrote(in, fx) || b.quorumFile.Wrote(in, fx) || b.measured(in, fx) {
 		return
 	}
 	for i := range b.dirs {

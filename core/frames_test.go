@@ -54,6 +54,38 @@ func TestEveryVersionIsAnswered(t *testing.T) {
 	}
 }
 
+// A DescribeLogDirs waits to hear how large the volume is; where the disk does not say, -1 does (KIP-827). A client that
+// has gone meanwhile is not answered.
+func TestLogDirsOfAVolume(t *testing.T) {
+	w := newWorld(t)
+	w.start()
+	w.stabilize()
+	c, other := w.dial(""), w.dial("other")
+	ask := func(c *client, fault seam.Fault) {
+		request := kmsg.NewPtrDescribeLogDirsRequest()
+		request.Version = 4
+		w.send(c, request)
+		require.Len(t, w.asked, 1)
+		require.Equal(t, "measure ", w.asked[0].label)
+		w.comeBack(w.asked[0], fault, 0)
+		w.stabilize()
+	}
+	ask(c, seam.OK)
+	ask(c, seam.IOError)
+	for i, want := range [][2]int64{{1000, 400}, {-1, -1}} {
+		dir := c.got[i].response.(*kmsg.DescribeLogDirsResponse).Dirs[0]
+		require.Equal(t, want, [2]int64{dir.TotalBytes, dir.UsableBytes})
+		require.Zero(t, dir.ErrorCode)
+	}
+	request := kmsg.NewPtrDescribeLogDirsRequest()
+	request.Version = 4
+	w.send(other, request)
+	w.hangup(other)
+	w.stabilize()
+	require.Empty(t, other.got)
+	require.Empty(t, w.broker.measuring)
+}
+
 // requestOf is what a frame asks, as kmsg reads it.
 func requestOf(t *testing.T, frame []byte) kmsg.Request {
 	key, version := int16(binary.BigEndian.Uint16(frame)), int16(binary.BigEndian.Uint16(frame[2:]))

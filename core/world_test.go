@@ -249,7 +249,7 @@ func (w *world) fileTask(f seam.FileOp) *task {
 				require.Failf(w.t, "not at rest", "%s while %s", f.Deed, t.label)
 			}
 		}
-	case seam.Truncate, seam.Close, seam.List:
+	case seam.Truncate, seam.Close, seam.List, seam.Measure:
 	}
 	label := f.Deed.String() + " " + f.Path.Name
 	if h := w.files[f.File]; f.File != 0 {
@@ -260,7 +260,7 @@ func (w *world) fileTask(f seam.FileOp) *task {
 		label += " to " + f.To.Name
 	case seam.Truncate:
 		label += " to " + decimal(f.Size)
-	case seam.Create, seam.Open, seam.Close, seam.Unlink, seam.Remove, seam.List:
+	case seam.Create, seam.Open, seam.Close, seam.Unlink, seam.Remove, seam.List, seam.Measure:
 	}
 	return &task{kind: "file", label: label, op: f.Op, file: f.File, run: func(fault seam.Fault, _ int64) seam.Input {
 		if fault == seam.OK {
@@ -319,6 +319,8 @@ func (w *world) change(f seam.FileOp) *seam.Wrote {
 				h.path = f.To.Name + h.path[len(f.Path.Name):]
 			}
 		}
+	case seam.Measure:
+		out.Bytes, out.Entries = 400, []seam.Entry{{Path: f.Path, Folder: true, Size: 1000}}
 	case seam.Remove:
 		if n == nil {
 			out.Fault = seam.NotFound

@@ -238,10 +238,11 @@ const (
 	Rename               // by Path: a file or a folder to To, replacing a file; open ids follow
 	Remove               // by Path: a file, or a folder with the plain files in it
 	List                 // a folder
+	Measure              // the file system that a folder lies in: Wrote's Bytes are left on it, its one Entry's Size is all of it
 )
 
 func (d Deed) String() string {
-	return [...]string{"create", "open", "truncate", "close", "unlink", "rename", "remove", "list"}[d]
+	return [...]string{"create", "open", "truncate", "close", "unlink", "rename", "remove", "list", "measure"}[d]
 }
 
 // FileOp changes names and lengths. Wrote answers.
@@ -249,7 +250,7 @@ type FileOp struct {
 	Op   Op
 	Deed Deed
 	File File // Create, Open, Truncate, Close, Unlink
-	Path Path // Create, Open, Rename, Remove, List
+	Path Path // Create, Open, Rename, Remove, List, Measure
 	To   Path // Rename
 	Size int64
 }

@@ -238,7 +238,6 @@ func (f *file) mapped(at, end int64) []byte {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if n := len(f.maps); n > 0 && int64(len(f.maps[n-1])) >= end {
-		f.used = true
 		return f.maps[n-1][at:end]
 	}
 	return nil

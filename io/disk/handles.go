@@ -191,6 +191,7 @@ func (h *handles) keep(f *file) {
 func (h *handles) enlist(f *file) {
 	h.open = append(h.open, f)
 	f.place = len(h.open)
+	h.room.Broadcast() // nobody may be using it: a file that was made is not
 }
 
 const orphaned = -1 // file.place

@@ -13,7 +13,7 @@ import (
 	"rookery/core/seam"
 )
 
-// byPath carries out a rename, a removal or a listing.
+// byPath carries out a rename, a removal, a listing or a measurement.
 func (p *Port) byPath(e *errand, op seam.FileOp) {
 	wrote := seam.Wrote{Op: op.Op}
 	switch op.Deed {
@@ -23,6 +23,8 @@ func (p *Port) byPath(e *errand, op seam.FileOp) {
 		wrote.Fault = p.disk.remove(op.Path)
 	case seam.List:
 		wrote.Entries, wrote.Fault = p.disk.list(op.Path)
+	case seam.Measure:
+		wrote.Entries, wrote.Bytes, wrote.Fault = p.disk.measure(op.Path)
 	default:
 		wrote.Fault = seam.IOError
 	}
@@ -126,6 +128,22 @@ func (d *Disk) list(p seam.Path) ([]seam.Entry, seam.Fault) {
 		return err
 	})
 	return entries, faultOf(err)
+}
+
+// measure asks for the size of a folder's file system, and for what is left on it to those who are not root.
+func (d *Disk) measure(p seam.Path) (entries []seam.Entry, left int64, fault seam.Fault) {
+	name, known := d.name(p)
+	if !known {
+		return nil, 0, seam.NotFound
+	}
+	d.names.RLock()
+	defer d.names.RUnlock()
+	var fs unix.Statfs_t
+	if _, err := retry(func() (int, error) { return 0, unix.Statfs(name, &fs) }); err != nil {
+		return nil, 0, faultOf(err)
+	}
+	all := seam.Entry{Path: p, Folder: true, Size: int64(fs.Blocks) * fs.Frsize}
+	return []seam.Entry{all}, int64(fs.Bavail) * fs.Frsize, seam.OK
 }
 
 // listFolder lists one folder. os.ReadDir sorts by name.

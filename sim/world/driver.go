@@ -228,8 +228,11 @@ func (a *actor) byPath(f seam.FileOp) bool {
 			in.Fault = seam.Late
 		default:
 			in.Entries, in.Fault = n.carryOutPath(&f, 1<<30)
+			if f.Deed == seam.Measure && in.Fault == seam.OK && !n.full() {
+				in.Bytes = volumeBytes / 2
+			}
 			if late {
-				in.Fault, in.Entries = seam.Late, nil
+				in.Fault, in.Entries, in.Bytes = seam.Late, nil, 0
 			}
 		}
 		a.answer(f.Op, in, nil)
@@ -243,6 +246,8 @@ func (n *Node) carryOutPath(f *seam.FileOp, most int) ([]seam.Entry, seam.Fault)
 		return nil, n.Disk.rename(f.Path, f.To)
 	case seam.Remove:
 		return nil, n.Disk.remove(f.Path, most)
+	case seam.Measure:
+		return n.Disk.measure(f.Path)
 	}
 	return n.Disk.list(f.Path)
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"golang.org/x/sys/unix"
 )
 
 // EndOf is an OffsetForLeaderEpoch of one partition.
@@ -103,7 +104,11 @@ func TestDescribeLogDirs(t *testing.T) {
 		require.Equal(t, dir, all.Dirs[0].Dir)
 		require.Zero(t, all.Dirs[0].ErrorCode)
 		if version >= 4 {
-			require.Equal(t, [2]int64{-1, -1}, [2]int64{all.Dirs[0].TotalBytes, all.Dirs[0].UsableBytes})
+			var volume unix.Statfs_t
+			require.NoError(t, unix.Statfs(dir, &volume))
+			require.Equal(t, int64(volume.Blocks)*volume.Frsize, all.Dirs[0].TotalBytes)
+			require.InDelta(t, int64(volume.Bavail)*volume.Frsize, all.Dirs[0].UsableBytes, float64(all.Dirs[0].TotalBytes/2))
+			require.Positive(t, all.Dirs[0].UsableBytes)
 		}
 		require.Len(t, all.Dirs[0].Topics, 2)
 		for _, topic := range all.Dirs[0].Topics {

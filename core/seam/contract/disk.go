@@ -43,6 +43,7 @@ func Disk(t *rapid.T, subject DiskSubject) {
 		"rename folder": m.renameFolder,
 		"remove folder": m.removeFolder,
 		"list":          m.list,
+		"measure":       m.measure,
 		"unknown ids":   m.unknown,
 		"full":          m.full,
 		"cut":           m.cut,
@@ -443,6 +444,13 @@ func (m *diskModel) list(t *rapid.T) {
 	}
 }
 
+func (m *diskModel) measure(t *rapid.T) {
+	wrote := m.fileOp(t, seam.FileOp{Deed: seam.Measure, Path: path("")}, seam.OK)
+	if len(wrote.Entries) != 1 || wrote.Bytes < 0 || wrote.Bytes > wrote.Entries[0].Size {
+		t.Fatalf("%d bytes are left of a file system %v", wrote.Bytes, wrote.Entries)
+	}
+}
+
 func isIn(name, folder string) bool {
 	slash := strings.LastIndex(name, "/")
 	return folder == "" && slash < 0 || slash >= 0 && name[:slash] == folder
@@ -455,6 +463,7 @@ func (m *diskModel) unknown(t *rapid.T) {
 	m.fileOp(t, seam.FileOp{Deed: seam.Unlink, File: id}, seam.NotFound)
 	m.fileOp(t, seam.FileOp{Deed: seam.Rename, Path: path("nowhere"), To: path("elsewhere")}, seam.NotFound)
 	m.fileOp(t, seam.FileOp{Deed: seam.List, Path: path("nowhere")}, seam.NotFound)
+	m.fileOp(t, seam.FileOp{Deed: seam.Measure, Path: path("nowhere")}, seam.NotFound)
 	if fault := m.load(t, id, 0, 10).Fault; fault != seam.NotFound {
 		t.Fatalf("a read of an unknown file answered %q", fault)
 	}
