@@ -23,6 +23,15 @@ func stamped() (*History, *Facts, []Stamp) {
 	return h, f, l.Stamps
 }
 
+// trialOfStored spoils it, and has it judged.
+func trialOfStored(spoil func(h *History, f *Facts, s []Stamp)) trial {
+	return func(laws *Counts) error {
+		h, f, s := stamped()
+		spoil(h, f, s)
+		return Judge(h, f, laws)
+	}
+}
+
 func TestCodecsAndTimes(t *testing.T) {
 	for _, c := range []struct {
 		what, law string

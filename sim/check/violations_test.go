@@ -44,6 +44,9 @@ func TestTheHistoryThatTheRowsSpoil(t *testing.T) {
 }
 
 var violations = []violation{
+	{"H21", trialOfStored(func(_ *History, _ *Facts, s []Stamp) { s[3].Stored.Codec = 0 }), trialOfStored(func(_ *History, f *Facts, s []Stamp) { s[3].Stored.Codec, f.Stored["t"] = 0, Stored{AsSent, true} })},
+	{"H22", trialOfStored(func(h *History, f *Facts, s []Stamp) { h.Appends[4].Time, s[4].Time, f.SetBack = 98, 98, 4 }), trialOfStored(func(h *History, f *Facts, s []Stamp) { h.Appends[4].Time, s[4].Time, f.SetBack = 98, 98, 5 })},
+
 	// Each Step.
 	{"V1", watched(look{p: PartitionView{Durable: 5, HighWatermark: 5, End: 4, Next: 5}}), watched(look{p: at(5)})},
 	{"V1", watched(look{p: PartitionView{Durable: 5, HighWatermark: 6, End: 5, Next: 6}}), watched(look{p: PartitionView{Durable: 5, HighWatermark: 5, End: 6, Next: 7}})},
