@@ -9,8 +9,7 @@ import (
 	"rookery/core/wire"
 )
 
-// onFetch takes a Fetch (1). There are no sessions: every answer says session 0 and lists every partition asked (KIP-227
-// allows that at any time).
+// onFetch takes a Fetch (1), which may be one of a session (KIP-227).
 func (b *Broker) onFetch(now seam.Now, c *connection, r *conn.Request, fx *seam.Effects) {
 	slot := c.slots.Open()
 	i := b.newFetch(c)
@@ -23,6 +22,11 @@ func (b *Broker) onFetch(now seam.Now, c *connection, r *conn.Request, fx *seam.
 		b.answerFetch(now, i, 0, fx)
 		return
 	}
+	if code := b.sessions.Join(now, &f.Fetch, &r.Fetch); code != wire.None {
+		f.Refuse(code, false)
+		b.answerFetch(now, i, 0, fx)
+		return
+	}
 	b.fetchTimes(f, &r.Fetch)
 	b.evaluate(now, i, fx)
 }
@@ -30,10 +34,7 @@ func (b *Broker) onFetch(now seam.Now, c *connection, r *conn.Request, fx *seam.
 // fetchRefusal is an error of the whole request, and whether each partition is to carry it too: before version 7 an
 // answer has no place for it but there, and Kafka goes on naming them until topics have ids.
 func fetchRefusal(r *conn.Request) (code wire.Code, partitions bool) {
-	switch {
-	case r.Fetch.SessionEpoch > 0:
-		return wire.FetchSessionIDNotFound, false
-	case r.Fetch.IsolationLevel < 0 || r.Fetch.IsolationLevel > 1:
+	if r.Fetch.IsolationLevel < 0 || r.Fetch.IsolationLevel > 1 {
 		return wire.InvalidRequest, r.Version < 13
 	}
 	return wire.None, false
@@ -89,7 +90,10 @@ func (b *Broker) newFetch(c *connection) uint32 {
 
 func (b *Broker) endFetch(i uint32) {
 	b.unlist(i)
-	b.fetches[i].live = false
+	f := &b.fetches[i]
+	f.End()
+	f.live, f.walking, f.at = false, false, 0
+	f.parking++ // nobody waits any more
 	b.freeFet = append(b.freeFet, i)
 }
 
@@ -126,13 +130,28 @@ func (b *Broker) evaluate(now seam.Now, i uint32, fx *seam.Effects) {
 	if !f.live || f.Parked || f.Reads > 0 && !f.walking {
 		return
 	}
-	for ; f.at < len(f.Parts); f.at++ {
+	if f.at == 0 {
+		f.parking, f.stirred = f.parking+1, false
+		if f.InSession() {
+			f.Parts = f.Parts[:0]
+		}
+	}
+	for ; !f.Overtaken() && f.at < f.Len(); f.at++ {
 		if !b.turns.take() {
 			f.walking = true
 			b.wakes.Push(i)
 			return
 		}
-		b.look(i, f.at, fx)
+		if !f.InSession() {
+			b.look(i, f.at, fx)
+			continue
+		}
+		f.Load(f.at)
+		last := len(f.Parts) - 1
+		b.look(i, last, fx)
+		if p := &f.Parts[last]; f.MaybeUnload() && now.Mono < f.Deadline {
+			b.wait(b.partitions[p.Partition], waiter{i, f.parking, p.Offset})
+		}
 	}
 	f.walking, f.at = false, 0
 	if f.Reads == 0 {
@@ -144,11 +163,16 @@ func (b *Broker) evaluate(now seam.Now, i uint32, fx *seam.Effects) {
 func (b *Broker) look(i uint32, j int, fx *seam.Effects) {
 	f := &b.fetches[i]
 	p := &f.Parts[j]
-	known := p.Partition != 0
 	p.Partition = 0
-	_, target, code := b.find(p.Topic, p.TopicID, p.Index, f.Version >= 13)
-	if p.Code = code; known && code == wire.UnknownTopicID {
-		p.Code = wire.UnknownTopicOrPartition // deleted under the fetch: its id was good when it came
+	byID := f.Version >= 13
+	t, target, code := b.find(p.Topic, p.TopicID, p.Index, byID)
+	if p.Code = code; code == wire.UnknownTopicID && len(p.Topic) > 0 { // deleted under the fetch, or its session
+		if p.Code = wire.UnknownTopicOrPartition; b.topics[string(p.Topic)] != nil {
+			p.Code = wire.InconsistentTopicID
+		}
+	}
+	if byID && t != nil && len(p.Topic) == 0 {
+		f.Name(p, t.bytes)
 	}
 	if code != wire.None {
 		return
@@ -237,7 +261,12 @@ func (b *Broker) Readable(number uint32) (*log.Log, log.Mark) {
 
 func (b *Broker) settleFetch(now seam.Now, i uint32, fx *seam.Effects) {
 	f := &b.fetches[i]
-	stale := b.refresh(f)
+	if f.Overtaken() {
+		f.Refuse(wire.InvalidFetchSessionEpoch, false)
+		b.answerFetch(now, i, 0, fx)
+		return
+	}
+	stale := b.refresh(f) || f.stirred
 	total, failed := f.Plan(b)
 	if !f.Enough(now, total, failed) {
 		if stale {
@@ -259,8 +288,9 @@ func (b *Broker) answerFetch(now seam.Now, i uint32, total int64, fx *seam.Effec
 		b.use(now, c, c.known(quotaFetch), total)
 		f.Throttle = c.throttled(now)
 	}
+	session := b.sessions.Told(now, &f.Fetch)
 	b.countFetch(f)
-	head, body := f.Head(b.head(), &b.fetchOut, b.body())
+	head, body := f.Head(b.head(), &b.fetchOut, session, b.body())
 	b.answer(f.Conn, f.slot, conn.Answer{Head: head, Body: body}, fx)
 	b.endFetch(i)
 }
@@ -294,24 +324,25 @@ func (b *Broker) refresh(f *fetchSlot) (stale bool) {
 func (b *Broker) park(i uint32) {
 	f := &b.fetches[i]
 	f.Parked = true
-	f.parking++
 	f.alarm = b.timers.Set(f.Deadline, i)
 	for j := range f.Parts {
-		if n := f.Parts[j].Partition; n != 0 {
-			b.wait(b.partitions[n], waiter{i, f.parking})
+		if p := &f.Parts[j]; p.Partition != 0 {
+			b.wait(b.partitions[p.Partition], waiter{i, f.parking, p.Offset})
 		}
 	}
 }
 
-// waiter is a parked fetch at one of its partitions. The others keep theirs when it is woken: it is not valid then.
+// waiter is a parked fetch at one of its partitions, or one of a session that may come to be parked. The others keep
+// theirs when it is woken: it is not valid then.
 type waiter struct {
 	fetch   uint32
 	parking uint32
+	offset  int64
 }
 
 func (b *Broker) waits(w waiter) bool {
 	f := &b.fetches[w.fetch]
-	return f.live && f.Parked && f.parking == w.parking
+	return f.live && f.parking == w.parking
 }
 
 // wait adds a waiter. Room is made by letting go of those that are not valid any more, as long as that makes much.
@@ -334,9 +365,13 @@ func (b *Broker) unpark(i uint32) {
 // wake queues every fetch that waits at a partition. Those woken are worked off in turns.
 func (b *Broker) wake(p *partition) {
 	for _, w := range p.waiters {
-		if b.waits(w) {
+		switch {
+		case !b.waits(w):
+		case b.fetches[w.fetch].Parked:
 			b.unpark(w.fetch)
 			b.wakes.Push(w.fetch)
+		default:
+			b.fetches[w.fetch].stirred = true
 		}
 	}
 	p.waiters = p.waiters[:0]

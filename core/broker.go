@@ -80,6 +80,7 @@ type Broker struct {
 	rewrote  uint32 // the last Rewrite's number
 	fetches  []fetchSlot
 	freeFet  []uint32
+	sessions *fetch.Sessions
 	swept    int                    // produces looked over in this round
 	wakes    ordered.Ring[uint32]   // fetches that a high watermark woke, or that are half looked through
 	turns    turns                  // what is too long for a Step
@@ -128,9 +129,10 @@ type fetchSlot struct {
 	slot    conn.Slot
 	alarm   timer.Handle
 	live    bool
-	walking bool // its partitions are looked at in turns
-	at      int  // how far
-	parking uint32
+	walking bool        // its partitions are looked at in turns
+	at      int         // how far
+	parking uint32      // the number of this evaluation: who waits since an earlier one waits no more
+	stirred bool        // something has come to a partition of which nothing was new, since that was looked at
 	owner   *connection // nil: it has hung up
 	before  uint32      // in the owner's list, 0: none
 	behind  uint32
@@ -146,6 +148,7 @@ func NewBroker(config Config) *Broker {
 	}
 	b.take = b.turns.take
 	b.numbers = log.Numbers{Owner: ownerBroker, Files: &b.files}
+	b.sessions = fetch.NewSessions(config.FetchSessionsMax, config.FetchSessionEviction, config.FetchSessionBytes, b.random)
 	for i := range config.DirectoryIDs {
 		b.dirs = append(b.dirs, newDirectory(int32(i), &b.numbers))
 	}

@@ -23,8 +23,12 @@ type Config struct {
 
 	AutoCreateTopics    bool      // auto.create.topics.enable
 	FetchBytesMax       int32     // fetch.max.bytes
+	FetchSessionsMax    int       // max.incremental.fetch.session.cache.slots
+	FetchSessionBytes   int64     // of what sessions remember, all of them
 	ProducerExpiry      seam.Mono // producer.id.expiration.ms
 	ProducerExpiryEvery seam.Mono // producer.id.expiration.check.interval.ms
+
+	FetchSessionEviction seam.Mono // unused for longer, a session makes room for any other: Kafka's two minutes
 
 	ConnectionBytes int64     // how far a connection is read ahead of its answers
 	FrameBytes      int64     // client frames in memory, of all connections
@@ -43,7 +47,8 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		NodeID: 1, ListenerName: "PLAINTEXT", Controller: controller.DefaultConfig(),
-		AutoCreateTopics: true, FetchBytesMax: 55 << 20, ProducerExpiry: 86400 * seam.Second, ProducerExpiryEvery: 600 * seam.Second,
+		AutoCreateTopics: true, FetchBytesMax: 55 << 20, FetchSessionsMax: 1000, FetchSessionBytes: 128 << 20, FetchSessionEviction: 120 * seam.Second,
+		ProducerExpiry: 86400 * seam.Second, ProducerExpiryEvery: 600 * seam.Second,
 		ConnectionBytes: 4 << 20, FrameBytes: 256 << 20, ReplyBytes: 64 << 20, UnsyncedBytes: 16 << 20,
 		SyncsMax: 8, RecoveriesMax: 4, CheckpointEvery: 5 * seam.Second,
 		StepItems:           1000,

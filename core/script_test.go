@@ -42,7 +42,8 @@ var rewrite = flag.Bool("rewrite", false, "write what the scripts say now into t
 //	delete T                         DeleteTopics
 //	metadata T create=no             Metadata
 //	produce T-0 T-1 ...              acks=all|1|0 records=1 size=10 pid= epoch=0 seq=0 timeout=30s
-//	fetch T-0 T-1 ...                offset=0 wait=0s min=1 max= partition-max=
+//	fetch T-0 T-1 ...                offset=0 wait=0s min=1 max= partition-max= session=new|next|close|EPOCH of=CLIENT forget=T-0
+//	                                 next: the epoch after the last one; of whose session, if it is not the client's own
 //	list T-0 earliest|latest|newest  ListOffsets; a number asks by timestamp
 //	delete-records T-0               DeleteRecords: offset=-1
 //	init-producer, api-versions      the rest
@@ -93,11 +94,15 @@ func compare(t *testing.T, path string, want, got []string) {
 
 type script struct {
 	*world
-	out    strings.Builder
-	quiet  bool
-	credit bool
-	args   map[string]string
+	out      strings.Builder
+	quiet    bool
+	credit   bool
+	args     map[string]string
+	sessions map[string]*heldSession // by client
 }
+
+// heldSession is the fetch session that a client was given last.
+type heldSession struct{ id, epoch int32 }
 
 // placed says which line of a script fails.
 type placed struct {
@@ -110,7 +115,7 @@ func (p placed) Errorf(format string, args ...any) {
 }
 
 func runScript(t *testing.T, path, text string) string {
-	s := &script{world: newWorld(t)}
+	s := &script{world: newWorld(t), sessions: map[string]*heldSession{}}
 	s.told = s.tell
 	defer func() {
 		if broken := recover(); broken != nil {
@@ -328,7 +333,9 @@ func (s *script) ask(command string, things []string) {
 	case "produce":
 		s.send(c, s.produce(things))
 	case "fetch":
-		s.send(c, s.fetch(things))
+		r := s.fetch(things)
+		s.inSession(c, r)
+		s.send(c, r)
 	case "list":
 		s.send(c, s.list(first, things[1]))
 	case "delete-records":
@@ -448,7 +455,45 @@ func (s *script) produce(things []string) kmsg.Request {
 	return r
 }
 
-func (s *script) fetch(things []string) kmsg.Request {
+// inSession makes a fetch one of a session.
+func (s *script) inSession(c *client, r *kmsg.FetchRequest) {
+	epoch := s.arg("session", "")
+	if epoch == "" {
+		return
+	}
+	owner := s.arg("of", c.name)
+	h := s.sessions[owner]
+	if h == nil {
+		h = &heldSession{}
+		s.sessions[owner] = h
+	}
+	for _, other := range s.clients {
+		for _, a := range other.got {
+			if answer, ok := a.response.(*kmsg.FetchResponse); ok && answer.SessionID != 0 && other.name == owner {
+				h.id = answer.SessionID
+			}
+		}
+	}
+	switch epoch {
+	case "new":
+		h.epoch = 0
+	case "close":
+		h.epoch = -1
+	case "next":
+		h.epoch++
+	default:
+		n, err := strconv.ParseInt(epoch, 10, 32)
+		require.NoError(s.t, err)
+		h.epoch = int32(n)
+	}
+	r.SessionID, r.SessionEpoch = h.id, h.epoch
+	if thing := s.arg("forget", ""); thing != "" {
+		name, index := s.place(thing)
+		r.ForgottenTopics = append(r.ForgottenTopics, kmsg.FetchRequestForgottenTopic{Topic: name, Partitions: []int32{index}})
+	}
+}
+
+func (s *script) fetch(things []string) *kmsg.FetchRequest {
 	r := kmsg.NewPtrFetchRequest()
 	r.Version, r.ReplicaID, r.SessionEpoch = 11, -1, -1
 	r.MaxWaitMillis = int32(s.duration(s.arg("wait", "0s")) / seam.Millisecond)

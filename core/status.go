@@ -33,6 +33,7 @@ type Status struct {
 	Produces   int // not answered
 	Fetches    int // parked
 	Proposals  int // of metadata, not committed
+	Sessions   FetchSessions
 	Frames     int64
 	FramesMax  int64
 	Replies    int64 // bytes of answers under way
@@ -46,13 +47,21 @@ type Status struct {
 	Refusals []Refusal
 }
 
+// FetchSessions is what is kept for clients that fetch (KIP-227).
+type FetchSessions struct {
+	Count      int
+	Partitions int64
+	Evictions  int64 // sessions that have made room for others
+}
+
 // Status fills into, and keeps its memory.
 func (b *Broker) Status(into *Status) {
 	s := Status{
 		Ready: b.phase == phaseReady, Stopping: b.phase >= phaseStopping, Conns: b.conns.Len(), Topics: len(b.topics),
 		Produces: b.waiting, Proposals: b.proposals.Len(), Frames: b.frames, FramesMax: b.config.FrameBytes, Replies: b.sending,
 		UnsyncedMax: b.config.UnsyncedBytes, SyncsMax: int64(b.config.SyncsMax), Traffic: b.traffic, Partitions: b.living(),
-		Fetches: b.timers.Len(), Unsynced: into.Unsynced[:0], Syncing: into.Syncing[:0], Refusals: append(into.Refusals[:0], b.refusals...),
+		Sessions: FetchSessions{b.sessions.Len(), b.sessions.Partitions(), b.sessions.Evictions()},
+		Fetches:  b.timers.Len(), Unsynced: into.Unsynced[:0], Syncing: into.Syncing[:0], Refusals: append(into.Refusals[:0], b.refusals...),
 	}
 	for i := range b.dirs {
 		s.Unsynced = append(s.Unsynced, b.dirs[i].unsynced)

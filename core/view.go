@@ -13,6 +13,7 @@ type View struct {
 	Making     int             // partitions that are still to be made, or recovered
 	Produces   int             // not answered
 	Fetches    int             // parked
+	Waits      int             // partitions that those are to be woken by
 	Proposals  int             // of metadata, not committed
 	Frames     int64           // bytes of client frames in memory
 	Held       int             // files that answers name which wait in their slots
@@ -66,6 +67,7 @@ func (b *Broker) View(deep bool, v *View) {
 		v.Running++
 		if b.fetches[i].Parked {
 			v.Fetches++
+			v.Waits += b.fetches[i].Len()
 		}
 	}
 	for _, p := range b.partitions[1:] {
@@ -87,14 +89,8 @@ func (b *Broker) viewPartition(p *partition, deep bool, v *PartitionView) {
 		Epoch: r.Epoch(), Parked: r.Parked(), Waiting: v.Waiting[:0],
 	}
 	for _, w := range p.waiters {
-		if !b.waits(w) {
-			continue
-		}
-		f := &b.fetches[w.fetch]
-		for j := range f.Parts {
-			if f.Parts[j].Partition == p.number {
-				v.Waiting = append(v.Waiting, WaitingFetch{f.Parts[j].Offset, f.MinBytes, len(f.Parts), f.Deadline})
-			}
+		if f := &b.fetches[w.fetch]; f.Parked && b.waits(w) {
+			v.Waiting = append(v.Waiting, WaitingFetch{w.offset, f.MinBytes, f.Len(), f.Deadline})
 		}
 	}
 	if deep {

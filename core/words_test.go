@@ -153,6 +153,12 @@ func answerLabel(a answered) string {
 		}
 	case *kmsg.FetchResponse:
 		out += code(r.ErrorCode)
+		if r.SessionID != 0 && r.ErrorCode == 0 {
+			out += " in a session:"
+			if len(r.Topics) == 0 {
+				out += " nothing new"
+			}
+		}
 		for _, t := range r.Topics {
 			for _, p := range t.Partitions {
 				out += fmt.Sprintf(" %s-%d", t.Topic, p.Partition)

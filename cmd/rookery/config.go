@@ -33,6 +33,7 @@ type settings struct {
 	ReplicationFactor int16
 	RequestBytesMax   int32
 	FetchBytesMax     int32
+	FetchSessions     int32
 	ProducerExpiry    int64 // milliseconds
 	RetentionCheck    int64 // milliseconds
 	InitialTaskDelay  int64 // milliseconds
@@ -111,7 +112,7 @@ func settledLayers(first layer, environ, sets []string) (*settings, error) {
 func settingsOf(values map[string]string) (*settings, error) {
 	s := &settings{
 		NodeID: -1, Broker: true, Controller: true, Dirs: []string{"/tmp/kafka-logs"},
-		AutoCreateTopics: true, NumPartitions: 1, ReplicationFactor: 1, RequestBytesMax: 100 << 20, FetchBytesMax: 55 << 20,
+		AutoCreateTopics: true, NumPartitions: 1, ReplicationFactor: 1, RequestBytesMax: 100 << 20, FetchBytesMax: 55 << 20, FetchSessions: 1000,
 		ProducerExpiry: 86400000, ProducerLook: 600000, CheckpointEvery: 5000, DeleteTopics: true, QueuedBytes: -1,
 		RetentionCheck: 300_000, InitialTaskDelay: 30_000,
 		controllers: []string{"CONTROLLER"},
@@ -234,6 +235,8 @@ func (s *settings) apply(name, value string) (bool, error) {
 		err = number(value, -1, math.MaxInt64, &s.QueuedBytes)
 	case "fetch.max.bytes":
 		err = number(value, 1024, math.MaxInt32, &s.FetchBytesMax)
+	case "max.incremental.fetch.session.cache.slots":
+		err = number(value, 0, math.MaxInt32, &s.FetchSessions)
 	case "producer.id.expiration.ms":
 		err = number(value, 1, math.MaxInt32, &s.ProducerExpiry)
 	case "log.retention.check.interval.ms":

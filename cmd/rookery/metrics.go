@@ -118,6 +118,9 @@ func (m *monitor) tellBudgets(p page, s *snapshot) {
 	p.gauge("rookery_frames_leased", "Frames that the broker still needs.", float64(s.server.Leases))
 	p.gauge("rookery_produces_waiting", "Produce requests that are not answered.", float64(s.core.Produces))
 	p.gauge("rookery_fetches_parked", "Fetch requests that wait for records.", float64(s.core.Fetches))
+	p.gauge("rookery_fetch_sessions", "Incremental fetch sessions.", float64(s.core.Sessions.Count))
+	p.gauge("rookery_fetch_session_partitions", "Partitions that they hold.", float64(s.core.Sessions.Partitions))
+	p.counter("rookery_fetch_session_evictions_total", "Fetch sessions that have made room for others.", float64(s.core.Sessions.Evictions))
 }
 
 func (m *monitor) directory(i int) string {

@@ -133,6 +133,10 @@ func (m *monitor) jmxBroker(gauge, counter told, s *snapshot, then, now moment) 
 	gauge(controller+"globalpartitioncount", float64(len(s.partitions)))
 	counter("kafka_controller_controllerstats_uncleanleaderelections_total", 0)
 	gauge("kafka_brokers", number01(s.core.Ready))
+	const sessions = "kafka_server_fetchsessioncache_"
+	gauge(sessions+"numincrementalfetchsessions", float64(s.core.Sessions.Count))
+	gauge(sessions+"numincrementalfetchpartitionscached", float64(s.core.Sessions.Partitions))
+	counter(sessions+"incrementalfetchsessionevictions_total", float64(s.core.Sessions.Evictions))
 
 	listener := m.node.settings.Listeners[0].Name
 	gauge("kafka_server_socket_server_metrics_connection_count", float64(s.server.Conns), "listener", listener, "networkProcessor", "0")

@@ -220,6 +220,7 @@ func (n *node) config() (core.Config, error) {
 		c.AdvertisedHost, c.AdvertisedPort = s.Advertised[0].Host, s.Advertised[0].Port
 	}
 	c.AutoCreateTopics, c.FetchBytesMax = s.AutoCreateTopics, s.FetchBytesMax
+	c.FetchSessionsMax = int(s.FetchSessions)
 	c.ProducerExpiry = seam.Mono(s.ProducerExpiry) * seam.Millisecond
 	c.RetentionCheckEvery = seam.Mono(s.RetentionCheck) * seam.Millisecond
 	c.InitialTaskDelay = seam.Mono(s.InitialTaskDelay) * seam.Millisecond

@@ -102,7 +102,7 @@ func (c *Client) Step(now seam.Now, in seam.Input, fx *seam.Effects) {
 		}
 	case *seam.Stop:
 		c.beginFlush(flush{stop: true})
-		c.closing = true
+		c.close(now, fx)
 	case *seam.Started, *seam.Alarm:
 	case *seam.Opened, *seam.Request, *seam.Hangup, *seam.Wrote, *seam.Synced, *seam.Loaded, *seam.Sent, *seam.Rewritten:
 		return
@@ -127,8 +127,13 @@ func (c *Client) onOperator(now seam.Now, body any, fx *seam.Effects) {
 		c.beginFlush(flush{body: &Flushed{in.Tag}})
 	case *Close:
 		c.beginFlush(flush{body: &Closed{in.Tag}})
-		c.closing = true
+		c.close(now, fx)
 	}
+}
+
+func (c *Client) close(now seam.Now, fx *seam.Effects) {
+	c.closing = true
+	c.closeSessions(now, fx)
 }
 
 func (c *Client) beginFlush(f flush) {

@@ -23,7 +23,14 @@ type assignment struct {
 	failures  int
 	code      wire.Code // what the application was told last
 	endToldAt int64     // the position at which it was told of the end; -1
+	told      marks     // what the broker said last
+	asked     bool      // of fetchSession.newFetch: it is fetched now
+	held      bool      // and the session has it
+	dropped   bool      // it is no assignment any more
 }
+
+// marks are a partition's high watermark and log start.
+type marks struct{ high, start int64 }
 
 // partition is the partition with its leader, if the cluster has told of it.
 func (a *assignment) partition() *partition {
@@ -55,6 +62,7 @@ func (c *Client) onAssign(in *Assign) {
 
 func (c *Client) onUnassign(in *Unassign) {
 	if i := c.assigned(in.Topic, in.Partition); i >= 0 {
+		c.assignments[i].dropped = true
 		c.assignments = slices.Delete(c.assignments, i, i+1)
 	}
 }
@@ -201,13 +209,12 @@ func (c *Client) post(body any, fx *seam.Effects) {
 	fx.Sends = append(fx.Sends, seam.Send{To: seam.Address{Kind: seam.ToOperator}, Body: body})
 }
 
-// fetch asks one broker for records of all partitions that it leads. What was asked last comes first: a partition that
-// fills every answer must not starve the others (KIP-74).
+// fetch asks one broker for records of all partitions that it leads. Where it has no session for us, what was asked last
+// comes first: a partition that fills every answer must not starve the others (KIP-74).
 func (c *Client) fetch(now seam.Now, n *node, willing []*assignment, fx *seam.Effects) {
 	if n.fetching || n.state != ready || c.credit <= 0 {
 		return
 	}
-	ask := kmsg.NewPtrFetchRequest()
 	var about []*assignment
 	for _, a := range willing {
 		if a.seek == 0 && !a.busy && !a.stopped && a.partition().leader == n {
@@ -217,7 +224,7 @@ func (c *Client) fetch(now seam.Now, n *node, willing []*assignment, fx *seam.Ef
 	if len(about) == 0 {
 		return
 	}
-	version, ok := c.version(n, ask)
+	version, ok := c.version(n, &kmsg.FetchRequest{})
 	if !ok {
 		c.cut(now, n, fx)
 		return
@@ -225,20 +232,24 @@ func (c *Client) fetch(now seam.Now, n *node, willing []*assignment, fx *seam.Ef
 	for _, a := range about {
 		version = a.topic.within(version)
 	}
-	ask.Version, ask.IsolationLevel = version, c.isolation()
+	n.fairFetch++
+	by := n.fairFetch % len(about)
+	about = append(slices.Clone(about[by:]), about[:by]...)
+	ask := n.session.newFetch(about, version, c.config.PartitionFetchBytes)
+	ask.IsolationLevel = c.isolation()
 	ask.MaxWaitMillis, ask.MinBytes = int32(c.config.FetchWaitMax/seam.Millisecond), c.config.FetchMinBytes
 	ask.MaxBytes = int32(max(min(int64(c.config.FetchMaxBytes), c.credit), 1))
-	n.fairFetch++
-	for i := range about {
-		about[(i+n.fairFetch)%len(about)].pack(ask, c.config.PartitionFetchBytes)
-	}
 	setBusy(about, true)
 	n.fetching = true
 	c.send(now, n, ask, c.config.RequestTimeout+c.config.FetchWaitMax, fx,
 		func(now seam.Now, answer wire.Answer, _ Fault, fx *seam.Effects) {
 			setBusy(about, false)
 			n.fetching = false
-			c.onFetched(now, about, answer, fx)
+			r, _ := answer.(*kmsg.FetchResponse)
+			implied := n.session.onAnswer(ask.SessionEpoch, r)
+			if r == nil || ask.SessionEpoch == 0 || !isSessionTrouble(wire.Code(r.ErrorCode)) { // else the next names everything
+				c.onFetched(now, about, r, implied, fx)
+			}
 		})
 }
 
@@ -255,13 +266,15 @@ func (a *assignment) pack(ask *kmsg.FetchRequest, bytesMax int32) {
 	ask.Topics[at].Partitions = append(ask.Topics[at].Partitions, p)
 }
 
-func (c *Client) onFetched(now seam.Now, about []*assignment, answer wire.Answer, fx *seam.Effects) {
-	r, _ := answer.(*kmsg.FetchResponse)
+func (c *Client) onFetched(now seam.Now, about []*assignment, r *kmsg.FetchResponse, implied bool, fx *seam.Effects) {
 	for _, a := range about {
-		if i := c.assigned(a.topic.name, a.number); i < 0 || c.assignments[i].order != a.order || a.seek != 0 {
+		row := a.findFetched(r)
+		if row != nil {
+			a.told = marks{row.HighWatermark, row.LogStartOffset} // whoever is assigned the partition anew is not told again
+		}
+		if a.dropped || a.seek != 0 {
 			continue
 		}
-		row := a.findFetched(r)
 		switch {
 		case row != nil && wire.Code(row.ErrorCode) == wire.OffsetOutOfRange:
 			c.onOutOfRange(a, fx)
@@ -269,6 +282,8 @@ func (c *Client) onFetched(now seam.Now, about []*assignment, answer wire.Answer
 			c.onTrouble(now, a, wire.Code(row.ErrorCode), fx)
 		case row != nil:
 			c.onRecords(now, a, row, fx)
+		case implied:
+			c.onImplied(now, a, fx)
 		case r != nil && wire.Code(r.ErrorCode).Failed():
 			c.onTrouble(now, a, wire.Code(r.ErrorCode), fx)
 		default:
@@ -327,6 +342,13 @@ func (c *Client) onRecords(now seam.Now, a *assignment, row *kmsg.FetchResponseT
 		a.endToldAt = a.position
 	}
 	c.post(out, fx)
+}
+
+// onImplied is for a partition that its session's answer does not name: it is as it was told last.
+func (c *Client) onImplied(now seam.Now, a *assignment, fx *seam.Effects) {
+	if a.failures = 0; a.told.high >= 0 && a.position >= a.told.high && a.endToldAt != a.position {
+		c.onRecords(now, a, &kmsg.FetchResponseTopicPartition{HighWatermark: a.told.high, LogStartOffset: a.told.start}, fx)
+	}
 }
 
 // unpack reads whole batches up to the first one that is damaged or cut off.

@@ -31,6 +31,7 @@ type node struct {
 	requests  []*request // sent and not answered, oldest first
 	producing int        // how many of them are Produce requests
 	fetching  bool
+	session   fetchSession
 	fair      int // moves the partition that comes first in a Produce
 	fairFetch int // and in a Fetch
 	failures  int // links lost in a row without an answer to ApiVersions

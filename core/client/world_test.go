@@ -38,8 +38,12 @@ type world struct {
 	topics  map[string]*testTopic
 	auto    int                // partitions of a topic that is made on asking
 	sent    func(frame []byte) // nil: nobody looks
-	bad     int                // each so many-th record is refused with INVALID_RECORD; 0: none is
-	tooBig  int                // a batch of more bytes is refused with MESSAGE_TOO_LARGE; 0: none is
+	held    map[int32]*testSession
+	trouble int // Fetches that were answered an error of their session
+	parted  int // sessions that were closed by their client
+	omitted int // partitions that were left out of an answer
+	bad     int // each so many-th record is refused with INVALID_RECORD; 0: none is
+	tooBig  int // a batch of more bytes is refused with MESSAGE_TOO_LARGE; 0: none is
 
 	deliveries []Delivered
 	at         []seam.Mono // when they came
@@ -90,7 +94,7 @@ type testBatch struct {
 
 func newWorld(seed uint64, config Config, f faults) *world {
 	w := &world{random: rng.FromInt(seed), faults: f, now: seam.Second, alarm: seam.Never, links: map[string]*testLink{},
-		topics: map[string]*testTopic{}, nextID: 1000, auto: 3, keys: map[int16]int{}}
+		topics: map[string]*testTopic{}, nextID: 1000, auto: 3, keys: map[int16]int{}, held: map[int32]*testSession{}}
 	w.brokers = []seam.Address{{Kind: seam.ToPeer, Host: "a", Port: 1}, {Kind: seam.ToPeer, Host: "b", Port: 2}}
 	config.Bootstrap = w.brokers[:1]
 	w.client = New(config)
@@ -512,9 +516,119 @@ func (p *testPartition) judge(f *batch.Facts) (int64, wire.Code, bool) {
 }
 
 func (w *world) fetch(node int, ask *kmsg.FetchRequest) kmsg.Response {
+	s, code := w.session(node, ask)
+	if code != wire.None {
+		w.trouble++
+		r := ask.ResponseKind().(*kmsg.FetchResponse)
+		r.ErrorCode = int16(code)
+		return r
+	}
+	topics := ask.Topics
+	if s != nil {
+		topics = s.topics
+	}
+	r := w.fetchOf(node, ask, topics)
+	switch {
+	case s != nil:
+		r.SessionID = s.id
+		r.Topics = slices.DeleteFunc(r.Topics, func(t kmsg.FetchResponseTopic) bool { return !s.tell(&t) })
+		w.omitted += len(s.topics) - len(r.Topics)
+	case ask.SessionEpoch == 0 && ask.Version >= 7 && w.random.Intn(4) > 0:
+		s = &testSession{id: 1 + int32(w.random.Intn(1<<30)), node: node, epoch: 1, byID: ask.Version >= 13, told: map[testKey][2]int64{}}
+		s.put(ask.Topics)
+		for i := range r.Topics {
+			s.tell(&r.Topics[i])
+		}
+		w.held[s.id], r.SessionID = s, s.id
+	}
+	return r
+}
+
+// testSession is a fetch session told in the plainest way: each of its topics has one partition.
+type testSession struct {
+	id, epoch int32
+	node      int
+	byID      bool
+	topics    []kmsg.FetchRequestTopic
+	told      map[testKey][2]int64
+}
+
+type testKey struct {
+	name   string
+	id     [16]byte
+	number int32
+}
+
+func (s *testSession) put(topics []kmsg.FetchRequestTopic) {
+	for _, t := range topics {
+		for _, p := range t.Partitions {
+			one := t
+			one.Partitions = []kmsg.FetchRequestTopicPartition{p}
+			if i := s.at(t.Topic, t.TopicID, p.Partition); i >= 0 {
+				s.topics[i] = one
+			} else {
+				s.topics = append(s.topics, one)
+			}
+		}
+	}
+}
+
+func (s *testSession) at(name string, id [16]byte, number int32) int {
+	return slices.IndexFunc(s.topics, func(t kmsg.FetchRequestTopic) bool {
+		return t.Topic == name && t.TopicID == id && t.Partitions[0].Partition == number
+	})
+}
+
+// tell says whether an answer has to name a partition, and remembers what it says.
+func (s *testSession) tell(t *kmsg.FetchResponseTopic) (news bool) {
+	for _, p := range t.Partitions {
+		key, now := testKey{t.Topic, t.TopicID, p.Partition}, [2]int64{p.HighWatermark, p.LogStartOffset}
+		before, any := s.told[key]
+		news = news || !any || now != before || p.ErrorCode != 0 || len(p.RecordBatches) > 0
+		s.told[key] = now
+	}
+	return news
+}
+
+// session is the one that a Fetch belongs to, brought up to date; nil: none.
+func (w *world) session(node int, ask *kmsg.FetchRequest) (*testSession, wire.Code) {
+	s := w.held[ask.SessionID]
+	if s != nil && s.node != node {
+		panic("a session of another broker")
+	}
+	switch {
+	case ask.Version < 7:
+		return nil, wire.None
+	case ask.SessionEpoch <= 0:
+		if delete(w.held, ask.SessionID); s != nil && ask.SessionEpoch < 0 {
+			w.parted++
+		}
+		return nil, wire.None
+	case s == nil || w.chance(w.faults.forget):
+		delete(w.held, ask.SessionID)
+		return nil, wire.FetchSessionIDNotFound
+	case ask.SessionEpoch != s.epoch || w.chance(w.faults.refuse):
+		return nil, wire.InvalidFetchSessionEpoch
+	case s.byID != (ask.Version >= 13):
+		return nil, wire.FetchSessionTopicIDError
+	}
+	s.epoch++
+	s.put(ask.Topics)
+	for _, t := range ask.ForgottenTopics {
+		for _, number := range t.Partitions {
+			if i := s.at(t.Topic, t.TopicID, number); i >= 0 {
+				s.topics = slices.Delete(s.topics, i, i+1)
+				delete(s.told, testKey{t.Topic, t.TopicID, number})
+			}
+		}
+	}
+	return s, wire.None
+}
+
+func (w *world) fetchOf(node int, ask *kmsg.FetchRequest, topics []kmsg.FetchRequestTopic) *kmsg.FetchResponse {
 	r := ask.ResponseKind().(*kmsg.FetchResponse)
 	room := int(ask.MaxBytes)
-	for _, t := range ask.Topics {
+	for _, t := range topics {
 		rt := kmsg.NewFetchResponseTopic()
 		rt.Topic, rt.TopicID = t.Topic, t.TopicID
 		for _, asked := range t.Partitions {
@@ -615,7 +729,9 @@ func TestTheWorldServes(t *testing.T) {
 	require.Equal(t, "k", string(got.Records[1].Key))
 	require.True(t, got.End)
 	require.EqualValues(t, 2, got.Position)
+	require.NotEmpty(t, w.held)
 	w.tell(&Close{Tag: 3})
 	w.run(30 * seam.Second)
 	require.Equal(t, []uint64{3}, w.closed)
+	require.Empty(t, w.held, "its sessions are closed")
 }

@@ -160,7 +160,7 @@ max.connection.creation.rate int cluster idle 0.. 2147483647 How many connection
 max.connections int cluster idle 0.. 2147483647 How many connections there may be.
 max.connections.per.ip int cluster idle 0.. 2147483647 How many connections there may be from one address.
 max.connections.per.ip.overrides string cluster idle - "" Other limits than max.connections.per.ip for single addresses, address:number.
-max.incremental.fetch.session.cache.slots int fixed idle 0.. 1000 How many fetch sessions are kept.
+max.incremental.fetch.session.cache.slots int fixed works 0.. 1000 How many fetch sessions are kept.
 max.request.partition.size.limit int fixed idle 1.. 2000 How many partitions one DescribeTopicPartitions is answered with.
 message.max.bytes int cluster works 0.. 1048588 The largest batch that is taken, as it is sent, for topics that do not say.
 metadata.log.dir string fixed idle - - Where the metadata log lies, if not in the first log directory.

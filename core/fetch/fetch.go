@@ -8,6 +8,7 @@
 //     partition that has any goes out whole whatever the limits say (KIP-74), so that a consumer always gets on.
 //   - min bytes counts what lies below the high watermark. An error anywhere answers at once.
 //   - a parked fetch keeps no frame: what it needs of the request is copied.
+//   - what a client need not say again, and need not be told again, is kept in its session (Sessions).
 package fetch
 
 import (
@@ -27,6 +28,7 @@ type Part struct {
 	MaxBytes  int32
 	Epoch     int32 // current leader epoch the client knows, -1: none
 	LastEpoch int32 // epoch of the last batch fetched, -1: none
+	place     int32 // in its session's order
 
 	Code   wire.Code
 	Cursor log.Cursor
@@ -51,7 +53,10 @@ type Fetch struct {
 	Parts       []Part
 	Reads       int  // under way
 	Parked      bool // waits for a high watermark or the deadline
-	full        bool // there is more to be read than the ranges hold
+	session     *Session
+	epoch       int32 // of the session, from when the fetch joined it on
+	fresh       bool  // its answer may begin a session
+	full        bool  // there is more to be read than the ranges hold
 	names       []byte
 }
 
@@ -122,12 +127,12 @@ func (f *Fetch) Plan(source Source) (total int64, failed bool) {
 // Enough says whether the fetch is to be answered now. Ranges that cannot grow are never waited for: a limit was reached,
 // or the rest lies in the next segment (Kafka's DelayedFetch completes at once there too).
 func (f *Fetch) Enough(now seam.Now, total int64, failed bool) bool {
-	return failed || f.full || total >= int64(f.MinBytes) || now.Mono >= f.Deadline || len(f.Parts) == 0
+	return failed || f.full || total >= int64(f.MinBytes) || now.Mono >= f.Deadline || f.Len() == 0
 }
 
 // Head writes the answer's head, and the ranges with their places in it.
-func (f *Fetch) Head(dst []byte, head *wire.FetchHead, body []seam.Range) ([]byte, []seam.Range) {
-	head.Begin(dst, f.Version, f.Correlation, f.Throttle, f.Code, 0, f.groups())
+func (f *Fetch) Head(dst []byte, head *wire.FetchHead, session int32, body []seam.Range) ([]byte, []seam.Range) {
+	head.Begin(dst, f.Version, f.Correlation, f.Throttle, f.Code, session, f.groups())
 	for i := range f.Parts {
 		p := &f.Parts[i]
 		if i == 0 || p.Group != f.Parts[i-1].Group {

@@ -211,7 +211,7 @@ func sizeOf(all []stored) (n int64) {
 // reads puts the answer together as a driver does, and reads it as a client does.
 func (s *shelf) reads(t *rapid.T, f *fetch.Fetch) {
 	var head wire.FetchHead
-	frame, ranges := f.Head(nil, &head, nil)
+	frame, ranges := f.Head(nil, &head, 0, nil)
 	whole, at := []byte(nil), int32(0)
 	for _, x := range ranges {
 		whole = append(append(whole, frame[at:x.Before]...), s.bytes[x.File][x.At:x.At+int64(x.Len)]...)

@@ -95,11 +95,18 @@ func orDefault[T int | time.Duration](value, otherwise T) T {
 // Bind says whose links these are, before the first Queue.
 func (l *Links) Bind(mail Mailbox) { l.mail = mail }
 
-// Close cuts every link and makes no more.
+// Close lets what is queued go out, as far as it takes no time, cuts every link and makes no more: a client's last word
+// closes its fetch sessions.
 func (l *Links) Close() {
-	l.cancel()
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	until := time.Now().Add(lastWordMax)
+	for _, p := range l.peers {
+		if p.link != nil {
+			p.link.drain(until)
+		}
+	}
+	l.cancel()
 	for _, p := range l.peers {
 		if p.link != nil {
 			p.link.become(lost)
@@ -214,11 +221,25 @@ type link struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
 
-	mu    sync.Mutex
-	wake  *sync.Cond
-	state state
-	out   []byte // not yet written
-	lent  int    // bytes of frames that the machine has
+	mu      sync.Mutex
+	wake    *sync.Cond
+	state   state
+	conn    net.Conn // once it is up
+	out     []byte   // not yet written
+	writing bool     // what was there before
+	lent    int      // bytes of frames that the machine has
+}
+
+// drain waits until what is queued is written, or can be written no more.
+func (k *link) drain(until time.Time) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.state == up {
+		_ = k.conn.SetWriteDeadline(until)
+	}
+	for k.state == up && (len(k.out) > 0 || k.writing) {
+		k.wake.Wait()
+	}
 }
 
 func (k *link) push(data []byte) {
@@ -245,6 +266,9 @@ func (k *link) run(wait time.Duration) {
 	if err == nil {
 		stop := context.AfterFunc(k.ctx, func() { _ = conn.Close() })
 		k.tell(seam.OK)
+		k.mu.Lock()
+		k.conn = conn
+		k.mu.Unlock()
 		k.become(up)
 		go k.write(conn)
 		k.read(conn)
@@ -302,9 +326,15 @@ func (k *link) write(conn net.Conn) {
 			return
 		}
 		data := k.out
-		k.out = spare[:0]
+		k.out, k.writing = spare[:0], true
 		k.mu.Unlock()
-		if _, err := conn.Write(data); err != nil {
+		_, err := conn.Write(data)
+		k.mu.Lock()
+		k.writing = false
+		k.mu.Unlock()
+		k.wake.Broadcast()
+		if err != nil {
+			k.become(lost)
 			_ = conn.Close()
 			return
 		}
@@ -315,9 +345,11 @@ func (k *link) write(conn net.Conn) {
 }
 
 const (
-	spareMax   = 1 << 20
-	readAhead  = 16 << 10
-	lengthSize = 4
+	spareMax = 1 << 20
+	// lastWordMax is how long Close waits for sockets that take nothing.
+	lastWordMax = 100 * time.Millisecond
+	readAhead   = 16 << 10
+	lengthSize  = 4
 )
 
 var errFrame = errors.New("a frame's length is negative or above the limit")

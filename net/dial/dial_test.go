@@ -156,3 +156,30 @@ func TestALinkIsNotReadWhileTooMuchOfItIsLent(t *testing.T) {
 	links.Queue(&seam.Effects{Frees: []seam.Lease{first.Lease, second.Lease}}, nil)
 	mail.next(t)
 }
+
+// What was sent right before Close goes out, and a peer that takes nothing holds Close up no longer than a moment.
+func TestTheLastWordGoesOut(t *testing.T) {
+	l := listen(t, "127.0.0.1:0")
+	peer := peerAt(l)
+	for range 50 {
+		links, mail := newLinks(t, dial.Config{})
+		send(links, peer, "first")
+		c := accept(t, l)
+		mail.next(t)
+		expect(t, c, "first")
+		send(links, peer, "last")
+		links.Close()
+		expect(t, c, "last")
+		_, err := c.Read(make([]byte, 1))
+		require.Error(t, err)
+		require.NoError(t, c.Close())
+	}
+	links, mail := newLinks(t, dial.Config{})
+	send(links, peer, string(make([]byte, 50<<20)))
+	c := accept(t, l)
+	mail.next(t)
+	began := time.Now()
+	links.Close()
+	require.Less(t, time.Since(began), 5*time.Second)
+	require.NoError(t, c.Close())
+}

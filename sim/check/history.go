@@ -57,6 +57,7 @@ type Read struct {
 	Entries       []Entry
 	HighWatermark int64
 	Listed        bool // a ListOffsets
+	Implied       bool // a fetch session's answer left it out: it is as it was told last
 }
 
 // Admin is a create, a delete or a lookup of a topic.

@@ -321,8 +321,12 @@ func (j *judge) watermarks() {
 			here.rise(floors, r.Call)
 			acked, shown = here.acked, here.shown
 		}
-		if !j.holds(r.HighWatermark >= shown.hw, WatermarkNeverBack) && !j.broken(WatermarkNeverBack, "shown as %d to whoever asked at %v (listed %v), and as %d at %v", r.HighWatermark, r.Call, r.Listed, shown.hw, shown.at) ||
-			!j.holds(r.HighWatermark >= acked.hw, SeenAfterAck) && !j.broken(SeenAfterAck, "shown as %d to whoever asked at %v (listed %v), but acknowledged up to %d at %v", r.HighWatermark, r.Call, r.Listed, acked.hw, acked.at) {
+		back, late := WatermarkNeverBack, SeenAfterAck
+		if r.Implied {
+			back, late = LeftOutUnchanged, LeftOutUnchanged
+		}
+		if !j.holds(r.HighWatermark >= shown.hw, back) && !j.broken(back, "shown as %d to whoever asked at %v (listed %v), and as %d at %v", r.HighWatermark, r.Call, r.Listed, shown.hw, shown.at) ||
+			!j.holds(r.HighWatermark >= acked.hw, late) && !j.broken(late, "shown as %d to whoever asked at %v (listed %v), but acknowledged up to %d at %v", r.HighWatermark, r.Call, r.Listed, acked.hw, acked.at) {
 			return
 		}
 	}

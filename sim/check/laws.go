@@ -66,6 +66,7 @@ const (
 	ErrorsAreDue
 	StoredAsAsked
 	TimesOfTheBroker
+	LeftOutUnchanged
 
 	TopicRegister
 	ProducerIDs

@@ -14,6 +14,7 @@ type View struct {
 	Ready      bool
 	Partitions []PartitionView
 	Parked     int // requests that wait for something
+	Waits      int // partitions that parked fetches are to be woken by
 	Making     int // partitions that are still to be made
 
 	Frames int64 // bytes of frames that it counts
@@ -86,8 +87,10 @@ func (w *Watch) After(life int, quiet bool, look func(v *View)) error {
 	if life != w.life {
 		w.newLife(life)
 	}
+	waits := 0
 	for i := range v.Partitions {
 		p := &v.Partitions[i]
+		waits += len(p.Fetches)
 		if err := w.one(p); err != nil {
 			return err
 		}
@@ -96,6 +99,10 @@ func (w *Watch) After(life int, quiet bool, look func(v *View)) error {
 				return err
 			}
 		}
+	}
+	w.laws[NoLostWakeup]++
+	if waits != v.Waits {
+		return Fail(NoLostWakeup, "parked fetches are to be woken by %d partitions, and %d know of them", v.Waits, waits)
 	}
 	return nil
 }

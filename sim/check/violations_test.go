@@ -66,6 +66,7 @@ var violations = []violation{
 	{"V5", watched(look{p: waiting(at(5), 1), quiet: true}), watched(look{p: waiting(at(5), 1)}, look{p: at(5), quiet: true})},
 	{"V5", watched(look{p: fetching(at(5), 4, 1), quiet: true}), watched(look{p: fetching(at(5), 5, 1), quiet: true})},
 	{"V5", watched(look{p: fetching(at(5), 0, 0), quiet: true}), watched(look{p: fetching(at(5), 4, 100), quiet: true})},
+	{"V5", watched(look{p: fetching(at(5), 5, 1), unknown: 1, quiet: true}), nil},
 	{"V6", rebuilt(true, at(5), at(4)), rebuilt(true, at(5), led(at(5), 1))},
 	{"V6", rebuilt(true, at(5)), nil},
 	{"V6", rebuilt(true, at(5), PartitionView{Durable: 5, HighWatermark: 5, End: 5, Next: 6}), nil},
@@ -230,6 +231,9 @@ var violations = []violation{
 	})},
 	{"S5", searched(9, LargestTime, -1, -1), searched(10, LargestTime, -1, -1)},
 
+	{"H23", judged(func(h *History, f *Facts) { implied(h, 1500, 9) }), judged(func(h *History, f *Facts) { implied(h, 1500, 10) })},                     // more was acknowledged
+	{"H23", judged(func(h *History, f *Facts) { implied(h, 3000, 8); plain(h) }), judged(func(h *History, f *Facts) { implied(h, 3000, 10); plain(h) })}, // more was shown
+
 	// The small models.
 	{"P1", administered(admin(CreateTopic, 1, Done, 0, 10), admin(DeleteTopic, 0, Done, 11, 20), admin(LookupTopic, 1, Done, 21, 22)), // it was deleted, and is found again
 		administered(admin(CreateTopic, 1, Done, 0, 10), admin(LookupTopic, 1, Done, 11, 12), admin(DeleteTopic, 0, Done, 13, 20),
@@ -242,14 +246,27 @@ var violations = []violation{
 	{"P3", small(1, 31, 40), nil},
 }
 
+// implied is a look at a partition that its session's answer left out.
+func implied(h *History, at seam.Mono, high int64) {
+	h.Reads = append(h.Reads, &Read{Partition: here, Call: at, Return: at + 1, From: high, HighWatermark: high, Implied: true})
+}
+
+// plain takes acks=all from all that was sent.
+func plain(h *History) {
+	for _, a := range h.Appends {
+		a.Acks = 1
+	}
+}
+
 // here is the partition that all rows are about.
 var here = Partition{"t", 0}
 
 // look is one look at a broker with one partition.
 type look struct {
-	life  int
-	quiet bool
-	p     PartitionView
+	life    int
+	quiet   bool
+	unknown int // fetches that are parked at the partition, which does not know of them
+	p       PartitionView
 }
 
 func watched(looks ...look) trial {
@@ -264,7 +281,7 @@ func watch(laws *Counts, f *Facts, looks ...look) error {
 				if l.p.Topic == "" {
 					l.p.Topic = "t"
 				}
-				*v = View{Ready: true, Partitions: []PartitionView{l.p}}
+				*v = View{Ready: true, Waits: len(l.p.Fetches) + l.unknown, Partitions: []PartitionView{l.p}}
 			})
 			if err != nil {
 				return err

@@ -62,6 +62,9 @@ func coreConfig(p *Plan, seeds *world.Stream, life int) core.Config {
 	set(&c.FrameBytes, p.FrameBytes)
 	set(&c.ReplyBytes, p.ReplyBytes)
 	set(&c.FetchBytesMax, p.FetchBytesMax)
+	set(&c.FetchSessionsMax, p.Sessions.Slots)
+	set(&c.FetchSessionEviction, seam.Mono(p.Sessions.EvictMillis)*seam.Millisecond)
+	set(&c.FetchSessionBytes, p.Sessions.Bytes)
 	set(&c.SyncsMax, p.SyncsMax)
 	set(&c.RecoveriesMax, p.RecoveriesMax)
 	set(&c.StepItems, p.StepItems)
@@ -82,7 +85,7 @@ func coreView() func(m seam.Machine, deep bool, v *check.View) {
 	from := core.View{}
 	return func(m seam.Machine, deep bool, v *check.View) {
 		m.(*core.Broker).View(deep, &from)
-		*v = check.View{Ready: from.Ready, Parked: from.Produces + from.Fetches + from.Proposals, Making: from.Making, Frames: from.Frames, Asked: from.Running + from.Held, Partitions: v.Partitions[:0]}
+		*v = check.View{Ready: from.Ready, Parked: from.Produces + from.Fetches + from.Proposals, Making: from.Making, Waits: from.Waits, Frames: from.Frames, Asked: from.Running + from.Held, Partitions: v.Partitions[:0]}
 		for i := range from.Partitions {
 			if from.Partitions[i].Open {
 				v.Partitions = slices.Grow(v.Partitions, 1)[:len(v.Partitions)+1]

@@ -5,7 +5,8 @@
 //	operator ── CreateTopics         │      each client is a seam.Machine: frames in, frames out
 //	producers ─ InitProducerId, Produce (idempotent or plain, acks 0, 1, all; retries of the same batch; in half of the
 //	            seeds with times that go back, come again or lie far apart)
-//	readers ─── Fetch with long poll, ListOffsets (the end, the first record at or after a time, the largest time)
+//	readers ─── Fetch with long poll, most of them in sessions; ListOffsets (the end, the first record at or after a time,
+//	            the largest time)
 //	stewards ── create, delete, look up, re-create; producer ids
 //	pruner ──── DeleteRecords of the stable topics (in half of the seeds)
 //	tuner ───── alters topics and brokers, adds partitions, describes them
@@ -20,6 +21,10 @@
 // does from a stream of its own; each record is unique (check.Value), so that every oracle can tell it from all others.
 // What an answer that never arrived had said is told to the history, never to the client. An error is no excuse: each API
 // has a list of those that it may answer with, and most of them a reason that must have been there (H20).
+//
+// A reader's fetch session (KIP-227) has a twin: what was told last of each partition. What an answer leaves out counts as
+// a look at the partition, by which it is as it was (H23), so that a record or a high watermark that is kept from a reader
+// is missed by the laws that hold every other look.
 //
 // A program has letters in place of frames: Produce, Assign, Call and what comes back. What it is told enters the same
 // history, so that the H laws hold the machine to exactly once and in order, and what it said was surely not written to

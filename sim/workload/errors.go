@@ -21,7 +21,7 @@ type question struct {
 // ago. Everything else is a fault of the broker, however well a client could live with it.
 var accepted = map[int16][]int16{
 	wire.KeyProduce:                 {unknownTopic, notLeader, timedOut, outOfOrderSequence, storageError, unknownTopicID},
-	wire.KeyFetch:                   {offsetOutOfRange, corruptMessage, unknownTopic, notLeader, storageError, unknownTopicID},
+	wire.KeyFetch:                   {offsetOutOfRange, corruptMessage, unknownTopic, notLeader, storageError, unknownTopicID, idNotFound, epochWrong, inconsistentID},
 	wire.KeyListOffsets:             {unknownTopic, leaderNotAvailable, notLeader, storageError, offsetNotAvailable},
 	wire.KeyMetadata:                {unknownTopic},
 	wire.KeyCreateTopics:            {topicExists, storageError},
@@ -53,10 +53,15 @@ func (r *Run) mayBe(q *question, code int16, at seam.Mono) bool {
 	switch code {
 	case unknownTopic:
 		return passing
-	case unknownTopicID:
+	case unknownTopicID, inconsistentID:
 		return r.plan.isFleeting(q.topic)
 	case offsetOutOfRange: // of durable topics S3 knows more
 		return passing || r.plan.prunes(q.topic) || len(r.facts.Losses) > 0 || r.mayRot()
+	case idNotFound: // it made room for another, grew too large, or was of another life
+		s := &r.plan.Sessions
+		return s.Slots > 0 || s.Bytes > 0 || r.World.Node.Life > 1
+	case epochWrong:
+		return r.plan.Sessions.Stammer
 	case corruptMessage:
 		return r.mayRot()
 	case leaderNotAvailable, offsetNotAvailable: // what was recovered is not on the disk yet

@@ -43,6 +43,7 @@ type Plan struct {
 	Pruning  pruning
 	OddTimes bool // the records' timestamps do not only rise
 	Pressed  pressing
+	Sessions fetchSessions
 }
 
 // haste is how much shorter a brief life is.
@@ -78,6 +79,7 @@ func drawPlan(tape *world.Tape, quiet, brief bool) *Plan {
 	p.Pruning = drawPruning(tape)
 	p.OddTimes = tape.Choose("times", 2) == 1
 	p.drawPressing(tape)
+	p.Sessions = drawFetchSessions(tape, quiet)
 	if !quiet {
 		p.drawFaults(s)
 	}

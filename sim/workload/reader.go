@@ -21,6 +21,7 @@ type reader struct {
 	whole      bool // it reads from the beginning, all at once
 	audit      bool // it reads everything once, whatever the time, and is done
 	behind     *poll
+	held       *incremental // nil: every fetch names everything
 	done       []bool
 	lost       []bool // out of range: where it begins is to be asked for
 	next       seam.Mono
@@ -93,27 +94,40 @@ func (r *reader) fetch(now seam.Mono, fx *seam.Effects) {
 	if r.whole {
 		size = 8 << 20
 	}
-	from := append([]int64(nil), r.positions...)
+	from, wanted := append([]int64(nil), r.positions...), make([]bool, len(r.partitions))
 	for i, p := range r.partitions {
 		if r.audit && r.done[i] {
 			continue
 		}
-		if r.whole {
+		if wanted[i] = true; r.whole {
 			from[i] = 0
 		}
-		if !r.addTo(request, p, from[i], size) {
+		if _, known := r.run.topicIDs[p.Topic]; !known && r.version >= 13 {
 			r.run.lookUp(r.session, now, fx)
 			return
 		}
+		if r.held == nil {
+			r.addTo(request, p, from[i], size)
+		}
+	}
+	if r.held != nil {
+		r.held.pack(r, request, wanted, from, size)
 	}
 	if r.behind != nil {
 		r.pollFirst(now, fx)
 	}
-	r.ask(now, request, fx, &call{done: func(at seam.Mono, answer kmsg.Response, fx *seam.Effects) {
+	asked := request.SessionEpoch
+	done := func(at seam.Mono, answer kmsg.Response) {
 		if answer != nil {
-			r.onFetched(now, at, from, answer.(*kmsg.FetchResponse))
+			r.onFetched(now, at, from, asked, answer.(*kmsg.FetchResponse))
+		} else if r.held != nil {
+			r.held.lost()
 		}
-	}})
+	}
+	r.ask(now, request, fx, &call{done: func(at seam.Mono, answer kmsg.Response, _ *seam.Effects) { done(at, answer) }})
+	if r.held != nil {
+		r.held.stammer(r, now, request, fx, done)
+	}
 }
 
 func (r *reader) pollFirst(now seam.Mono, fx *seam.Effects) {
@@ -137,32 +151,30 @@ func (r *reader) pollFirst(now seam.Mono, fx *seam.Effects) {
 	}})
 }
 
-func (r *reader) addTo(request *kmsg.FetchRequest, p check.Partition, from int64, size int32) bool {
+func (r *reader) addTo(request *kmsg.FetchRequest, p check.Partition, from int64, size int32) {
 	part := kmsg.NewFetchRequestTopicPartition()
 	part.Partition, part.FetchOffset, part.PartitionMaxBytes = p.Number, from, size
 	part.CurrentLeaderEpoch = -1
 	topic := kmsg.NewFetchRequestTopic()
 	topic.Topic = p.Topic
 	if r.version >= 13 {
-		id, known := r.run.topicIDs[p.Topic]
-		if !known {
-			return false
-		}
-		topic.TopicID = id
+		topic.TopicID = r.run.topicIDs[p.Topic]
 	}
 	topic.Partitions = append(topic.Partitions, part)
 	if last := len(request.Topics) - 1; last >= 0 && request.Topics[last].Topic == p.Topic {
 		request.Topics[last].Partitions = append(request.Topics[last].Partitions, part)
-		return true
+		return
 	}
 	request.Topics = append(request.Topics, topic)
-	return true
 }
 
-func (r *reader) onFetched(called, now seam.Mono, from []int64, answer *kmsg.FetchResponse) {
+func (r *reader) onFetched(called, now seam.Mono, from []int64, asked int32, answer *kmsg.FetchResponse) {
 	r.run.result.Fetches++
 	r.run.told(question{key: wire.KeyFetch, sent: called}, answer.ErrorCode, now)
-	behind, brought := false, false
+	if r.held != nil && !r.held.answered(r, asked, answer) {
+		return
+	}
+	behind, brought, named := false, false, make([]bool, len(from))
 	for t := range answer.Topics {
 		topic := &answer.Topics[t]
 		for k := range topic.Partitions {
@@ -173,6 +185,9 @@ func (r *reader) onFetched(called, now seam.Mono, from []int64, answer *kmsg.Fet
 				continue
 			}
 			r.run.told(question{key: wire.KeyFetch, topic: r.partitions[i].Topic, sent: called}, part.ErrorCode, now, besideError(part)...)
+			if named[i] = true; r.held != nil {
+				r.held.toldOf(r, i, part)
+			}
 			if part.ErrorCode != none {
 				r.onFault(called, now, i, from[i], part.ErrorCode)
 				continue
@@ -180,6 +195,9 @@ func (r *reader) onFetched(called, now seam.Mono, from []int64, answer *kmsg.Fet
 			behind = behind || from[i] < part.HighWatermark
 			brought = r.onPart(called, now, i, from[i], part) || brought
 		}
+	}
+	if r.held != nil {
+		behind = r.held.leftOut(r, called, now, asked, from, named) || behind
 	}
 	if answer.ErrorCode == none {
 		r.run.require(!behind || brought || r.run.mayRot(), check.FetchProgress, "%s: a fetch of %v from %v brought nothing", r.name, r.partitions, from)
@@ -193,7 +211,11 @@ func besideError(part *kmsg.FetchResponseTopicPartition) []int64 {
 
 func (r *reader) indexOf(topic string, id [16]byte, number int32) int {
 	for i, p := range r.partitions {
-		if p.Number == number && (p.Topic == topic || r.version >= 13 && r.run.topicIDs[p.Topic] == id) {
+		asked := r.run.topicIDs[p.Topic]
+		if r.held != nil {
+			asked = r.held.parts[i].topic
+		}
+		if p.Number == number && (p.Topic == topic || r.version >= 13 && asked == id) {
 			return i
 		}
 	}
@@ -208,7 +230,7 @@ func (r *reader) onFault(called, now seam.Mono, i int, from int64, code int16) {
 		r.run.History.Outs = append(r.run.History.Outs, &check.OutOfRange{Partition: p, Call: called, Return: now, From: from})
 	case storageError:
 		r.done[i] = r.done[i] || r.run.mayRot()
-	case unknownTopic, unknownTopicID, 103:
+	case unknownTopic, unknownTopicID, inconsistentID:
 		delete(r.run.topicIDs, r.partitions[i].Topic)
 		if r.run.plan.isFleeting(r.partitions[i].Topic) {
 			r.done[i] = true

@@ -352,6 +352,7 @@ func (r *Run) enterReader(name string, whole bool, partitions ...check.Partition
 	s := r.client(name)
 	rd := &reader{session: s, times: r.tape.Stream(name + ".time"), version: int16(4 + s.stream.Choose(14)), partitions: partitions, positions: make([]int64, len(partitions)),
 		lost: make([]bool, len(partitions)), done: make([]bool, len(partitions)), budget: r.plan.Budget, whole: whole}
+	rd.enterSession()
 	r.enter(s, rd)
 	return rd
 }

@@ -88,6 +88,10 @@ var violations = []violation{
 		r.facts.Losses = []seam.Mono{1}
 		told(r, wire.KeyFetch, "loose", offsetOutOfRange, -1)
 	}},
+	{"H23", func(r *Run) { leftOut(r, heldPart{told: true, code: notLeader, high: -1}, 7) }, func(r *Run) { leftOut(r, heldPart{told: true, high: 3}, 7) }},
+	{"H23", func(r *Run) { leftOut(r, heldPart{}, 7) }, nil},
+	{"H23", func(r *Run) { leftOut(r, heldPart{told: true, high: 3}, 8) }, nil},
+	{"H17", func(r *Run) { leftOut(r, heldPart{told: true, high: 4}, 7) }, nil},
 	{"P4", func(r *Run) { compared(r, "1", unset) }, func(r *Run) { compared(r, "1", "1") }},
 	{"P4", func(r *Run) { compared(r, "1", "3") }, func(r *Run) { compared(r, "1", "2") }}, // that is in doubt
 	{"P4", func(r *Run) { counted(r, 4, 3) }, func(r *Run) { counted(r, 3, 4) }},
@@ -196,7 +200,17 @@ func fetched(r *Run, parts ...kmsg.FetchResponseTopicPartition) {
 		topic.Partitions = append(topic.Partitions, parts[i])
 	}
 	answer.Topics = append(answer.Topics, topic)
-	rd.onFetched(10, 20, []int64{3, 3, 3}, answer)
+	rd.onFetched(10, 20, []int64{3, 3, 3}, -1, answer)
+}
+
+// leftOut is an answer of a session that names nothing of a partition which is fetched from 3, and was told of so.
+func leftOut(r *Run, as heldPart, session int32) {
+	rd := r.enterReader("reader", false, r.plan.partitionsOf("ledger")...)
+	as.in, as.from = true, 3
+	rd.held = &incremental{id: 7, epoch: 3, parts: []heldPart{as}}
+	answer := kmsg.NewPtrFetchResponse()
+	answer.SessionID = session
+	rd.onFetched(10, 20, []int64{3}, 2, answer)
 }
 
 func newProgram(r *Run) *program {

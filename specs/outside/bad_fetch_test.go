@@ -230,24 +230,6 @@ func TestFetchAsAReplica(t *testing.T) {
 	}
 }
 
-// TestSessionsThatAreNone: there are none yet, so a client that names one is told so, and none is ever promised.
-func TestSessionsThatAreNone(t *testing.T) {
-	c, id, _ := filled(t, start(t), "data")
-	for version := int16(7); version <= fetchNewest; version++ {
-		for _, row := range []struct {
-			session, epoch int32
-			code           int16
-		}{{0, 0, 0}, {0, -1, 0}, {77, -1, 0}, {77, 0, 0}, {77, 5, sessionIDNotFound}, {0, 5, sessionIDNotFound}} {
-			r := Fetch("data", id, 0, 0)
-			r.SessionID, r.SessionEpoch = row.session, row.epoch
-			answer := c.Ask(t, r, version).(*kmsg.FetchResponse)
-			require.Equal(t, row.code, answer.ErrorCode, "session %d, epoch %d", row.session, row.epoch)
-			require.Zero(t, answer.SessionID)
-			require.Equal(t, row.code != 0, len(answer.Topics) == 0)
-		}
-	}
-}
-
 // TestListOffsets is Kafka's table of special timestamps, and of times.
 func TestListOffsets(t *testing.T) {
 	c := Dial(t, start(t))
