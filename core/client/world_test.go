@@ -31,6 +31,7 @@ type world struct {
 	alarm  seam.Mono
 	events []event
 	links  map[string]*testLink
+	lives  map[string]int // power cuts of each broker
 	made   uint64
 	nextID int64
 
@@ -65,7 +66,7 @@ type testLink struct {
 	number   uint64
 	to       seam.Address
 	cut      bool
-	dead     bool // and nothing that is under way arrives
+	life     int // of the broker that it leads to: in the next one nothing that is under way arrives
 	up, down seam.Mono
 }
 
@@ -93,7 +94,7 @@ type testBatch struct {
 }
 
 func newWorld(seed uint64, config Config, f faults) *world {
-	w := &world{random: rng.FromInt(seed), faults: f, now: seam.Second, alarm: seam.Never, links: map[string]*testLink{},
+	w := &world{random: rng.FromInt(seed), faults: f, now: seam.Second, alarm: seam.Never, links: map[string]*testLink{}, lives: map[string]int{},
 		topics: map[string]*testTopic{}, nextID: 1000, auto: 3, keys: map[int16]int{}, held: map[int32]*testSession{}}
 	w.brokers = []seam.Address{{Kind: seam.ToPeer, Host: "a", Port: 1}, {Kind: seam.ToPeer, Host: "b", Port: 2}}
 	config.Bootstrap = w.brokers[:1]
@@ -197,7 +198,7 @@ func (w *world) upload(s *seam.Send) {
 	l := w.links[s.To.Host]
 	if l == nil {
 		w.made++
-		l = &testLink{number: w.made, to: s.To}
+		l = &testLink{number: w.made, to: s.To, life: w.lives[s.To.Host]}
 		w.links[s.To.Host] = l
 		w.after(seam.Millisecond, func() {
 			if !l.cut {
@@ -233,10 +234,10 @@ func (w *world) cut(l *testLink) {
 	})
 }
 
-// crash is a power cut at one broker: of what it leads the newest batches are gone, but never all: a
+// crash is a power cut at one broker: what is under way to it over any link is lost, and of what it leads the newest batches are gone, but never all: a
 // log that has forgotten a producer takes any sequence (KIP-360), and then nobody can keep the order.
 func (w *world) crash(l *testLink) {
-	l.dead = true
+	w.lives[l.to.Host]++
 	w.cut(l)
 	for _, t := range w.topics {
 		for _, p := range t.parts {
@@ -249,7 +250,7 @@ func (w *world) crash(l *testLink) {
 
 // serve runs a request that arrived; on a link that was cut meanwhile it still may.
 func (w *world) serve(l *testLink, frame []byte) {
-	if l.dead || l.cut && w.random.Intn(2) == 0 || w.chance(w.faults.silence) {
+	if l.life != w.lives[l.to.Host] || l.cut && w.random.Intn(2) == 0 || w.chance(w.faults.silence) {
 		return
 	}
 	if w.chance(w.faults.loseTail) {
