@@ -1,0 +1,69 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path"
+	"strings"
+)
+
+// A ledger is the table of the differences that are meant to be.
+type ledger struct{ rows []accepted }
+
+// accepted is one row: patterns (of path.Match, a * goes over everything but nothing is special about /) for the
+// case and request, the field, Kafka's value and ours, and why that is so.
+type accepted struct {
+	where, field, kafka, ours, reason string
+	times                             int
+}
+
+func readLedger(name string) (*ledger, error) {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	l := &ledger{}
+	for n, line := range strings.Split(strings.TrimSpace(string(text)), "\n") {
+		if strings.HasPrefix(line, "#") || line == "" {
+			continue
+		}
+		columns := strings.Split(line, "\t")
+		if len(columns) != 5 {
+			return nil, fmt.Errorf("%s:%d: %d columns, not 5", name, n+1, len(columns))
+		}
+		l.rows = append(l.rows, accepted{columns[0], columns[1], columns[2], columns[3], columns[4], 0})
+	}
+	return l, nil
+}
+
+// reason is why a difference is accepted, or "".
+func (l *ledger) reason(d difference) string {
+	if l == nil {
+		return ""
+	}
+	for i := range l.rows {
+		row := &l.rows[i]
+		if like(row.where, d.where) && like(row.field, d.field) && like(row.kafka, d.a) && like(row.ours, d.b) {
+			row.times++
+			return row.reason
+		}
+	}
+	return ""
+}
+
+// unused are the rows that no difference needed.
+func (l *ledger) unused() (rows []accepted) {
+	for _, row := range l.rows {
+		if row.times == 0 {
+			rows = append(rows, row)
+		}
+	}
+	return rows
+}
+
+var slashes = strings.NewReplacer("/", "\x00", "[", `\[`)
+
+func like(pattern, text string) bool {
+	ok, err := path.Match(slashes.Replace(pattern), strings.ReplaceAll(text, "/", "\x00"))
+	return ok && err == nil
+}

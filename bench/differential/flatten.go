@@ -1,0 +1,245 @@
+package main
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"hash/crc32"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"rookery/core/wire"
+	"rookery/specs/outside"
+)
+
+// casePrefix is what names begin with that a case has made: its side, its worker, its number.
+var casePrefix = regexp.MustCompile(`^(mark-)?[ab][0-9]{2}`)
+
+// internal are topics that Kafka makes for itself when it is first asked for a coordinator.
+var internal = regexp.MustCompile(`^__`)
+
+// flatten turns an answer into fields by path. What two brokers cannot have in common is left out or given a symbol:
+// how long a client is to wait, hosts and ports, ids of clusters and topics, producer ids, texts of errors.
+func (s *side) flatten(answer kmsg.Response) []field {
+	f := flattener{side: s}
+	f.walk("", reflect.ValueOf(answer).Elem())
+	return f.fields
+}
+
+type flattener struct {
+	side   *side
+	fields []field
+}
+
+func (f *flattener) note(path, value string) { f.fields = append(f.fields, field{path, value}) }
+
+func (f *flattener) walk(path string, v reflect.Value) {
+	switch name := path[strings.LastIndexByte(path, '.')+1:]; name {
+	case "Version", "ThrottleMillis", "FinalizedFeaturesEpoch":
+		return
+	case "ErrorMessage", "Documentation", "ClusterID":
+		f.note(path, present(v))
+		return
+	case "Host", "Port", "Dir":
+		f.note(path, name)
+		return
+	}
+	switch value := v.Interface().(type) {
+	case kmsg.Tags:
+		value.Each(func(key uint32, text []byte) { f.note(fmt.Sprintf("%s[%d]", path, key), hex.EncodeToString(text)) })
+	case [16]byte:
+		f.note(path, f.id(value))
+	case []byte:
+		f.bytes(path, value)
+	default:
+		f.kind(path, v)
+	}
+}
+
+func (f *flattener) kind(path string, v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if v.Type().Field(i).IsExported() {
+				f.walk(path+"."+v.Type().Field(i).Name, v.Field(i))
+			}
+		}
+	case reflect.Pointer:
+		if v.IsNil() {
+			f.note(path, "null")
+			return
+		}
+		f.walk(path, v.Elem())
+	case reflect.Slice:
+		f.slice(path, v)
+	case reflect.String:
+		f.note(path, fmt.Sprintf("%q", strings.ReplaceAll(v.String(), f.side.prefix, "")))
+	case reflect.Int64:
+		f.note(path, f.number(path, v.Int()))
+	default:
+		f.note(path, fmt.Sprint(v.Interface()))
+	}
+}
+
+// slice walks the elements that belong to this case, in one order where Kafka's has no meaning.
+func (f *flattener) slice(path string, v reflect.Value) {
+	if v.IsNil() {
+		f.note(path+".#", "null")
+		return
+	}
+	var elements []reflect.Value
+	for i := range v.Len() {
+		if f.shown(v.Index(i)) {
+			elements = append(elements, v.Index(i))
+		}
+	}
+	if unordered[v.Type().Elem().Name()] {
+		slices.SortStableFunc(elements, func(a, b reflect.Value) int { return strings.Compare(f.sortKey(a), f.sortKey(b)) })
+	}
+	f.note(path+".#", fmt.Sprint(len(elements)))
+	before, times := "", 0
+	for i, element := range elements {
+		key := fmt.Sprint(i)
+		if unordered[v.Type().Elem().Name()] {
+			key = strings.ReplaceAll(f.sortKey(element), f.side.prefix, "")
+		}
+		if times++; key != before {
+			before, times = key, 0
+		}
+		if times > 0 {
+			key = fmt.Sprintf("%s again %d", key, times)
+		}
+		f.walk(fmt.Sprintf("%s[%s]", path, key), element)
+	}
+}
+
+// unordered are the arrays whose order is that of a hash table in Kafka.
+var unordered = map[string]bool{
+	"CreateTopicsResponseTopic": true, "CreateTopicsResponseTopicConfig": true, "DeleteTopicsResponseTopic": true,
+	"CreatePartitionsResponseTopic":         true,
+	"DescribeConfigsResponseResourceConfig": true, "AlterConfigsResponseResource": true,
+	"IncrementalAlterConfigsResponseResource": true, "MetadataResponseTopic": true, "MetadataResponseTopicPartition": true,
+	"ListConfigResourcesResponseConfigResource": true, "DescribeLogDirsResponseDirTopic": true,
+	"DescribeLogDirsResponseDirTopicPartition": true, "ApiVersionsResponseApiKey": true,
+	"ApiVersionsResponseSupportedFeature": true, "ApiVersionsResponseFinalizedFeature": true,
+	"DeleteRecordsResponseTopic": true, "DeleteRecordsResponseTopicPartition": true,
+	"ProduceResponseTopic": true, "ProduceResponseTopicPartition": true,
+	"ListOffsetsResponseTopic": true, "ListOffsetsResponseTopicPartition": true,
+	"OffsetForLeaderEpochResponseTopic": true, "OffsetForLeaderEpochResponseTopicPartition": true,
+	"DescribeProducersResponseTopicPartitionActiveProducer": true,
+	"FetchResponseTopic": true, "FetchResponseTopicPartition": true,
+}
+
+func (f *flattener) sortKey(v reflect.Value) string {
+	var key []string
+	if id := v.FieldByName("TopicID"); id.IsValid() {
+		key = append(key, f.id(id.Interface().([16]byte)))
+	}
+	if id := v.FieldByName("ProducerID"); id.IsValid() {
+		key = append(key, f.producer(id.Int()))
+	}
+	for _, name := range []string{"Topic", "Name", "ResourceType", "ResourceName", "Type", "Partition", "ApiKey", "LastSequence"} {
+		switch field := v.FieldByName(name); {
+		case !field.IsValid() || field.Kind() == reflect.Pointer && field.IsNil():
+		case field.CanInt():
+			key = append(key, fmt.Sprintf("%d", field.Int()))
+		default:
+			key = append(key, fmt.Sprint(reflect.Indirect(field).Interface()))
+		}
+	}
+	return strings.Join(key, " ")
+}
+
+// shown says whether an element is this case's business, and something that we serve.
+func (f *flattener) shown(v reflect.Value) bool {
+	if v.Kind() != reflect.Struct {
+		return true
+	}
+	if api, ok := v.Interface().(kmsg.ApiVersionsResponseApiKey); ok {
+		_, _, served := wire.Range(api.ApiKey)
+		return served
+	}
+	for _, name := range []string{"Topic", "Name"} {
+		if field := v.FieldByName(name); field.IsValid() && (field.Kind() != reflect.Pointer || !field.IsNil()) {
+			text := reflect.Indirect(field).String()
+			return f.side.mine(text) && !(internal.MatchString(text) && v.Type().Name() != "ProduceResponseTopic")
+		}
+	}
+	return true
+}
+
+func (f *flattener) id(id [16]byte) string {
+	if id == ([16]byte{}) {
+		return "none"
+	}
+	for name, known := range f.side.topics {
+		if known == id {
+			return "id of " + name
+		}
+	}
+	return fmt.Sprintf("id %d", f.side.ids.of(id))
+}
+
+func (f *flattener) number(path string, n int64) string {
+	if strings.HasSuffix(path, ".ProducerID") {
+		return f.producer(n)
+	}
+	return fmt.Sprint(n)
+}
+
+// producer is the symbol of a producer id that a broker gave; those that a case made up are small.
+func (f *flattener) producer(id int64) string {
+	if id < 0 || id >= firstInvented && id < firstInvented+1000 {
+		return fmt.Sprint(id)
+	}
+	return fmt.Sprintf("producer %d", f.side.producers.of(id))
+}
+
+// firstInvented is the first of the producer ids that cases make up.
+const firstInvented = 1 << 40
+
+// bytes shows record batches field by field, and their records by a sum, as the CRC covers the producer's id.
+func (f *flattener) bytes(path string, b []byte) {
+	if b == nil {
+		f.note(path, "null")
+		return
+	}
+	for i := 0; ; i++ {
+		at := fmt.Sprintf("%s[%d]", path, i)
+		if len(b) < outside.AtRecords {
+			f.note(at, fmt.Sprintf("%d bytes", len(b)))
+			return
+		}
+		n := int(binary.BigEndian.Uint32(b[outside.AtLength:])) + 12
+		if n > len(b) {
+			f.note(at, fmt.Sprintf("cut: %d of %d bytes", len(b), n))
+			return
+		}
+		f.batch(at, b[:n])
+		b = b[n:]
+	}
+}
+
+func (f *flattener) batch(at string, b []byte) {
+	var batch kmsg.RecordBatch
+	if err := batch.ReadFrom(b); err != nil {
+		f.note(at, "no batch")
+		return
+	}
+	sum := crc32.Checksum(b[outside.AtAttributes:], crc32.MakeTable(crc32.Castagnoli)) == uint32(batch.CRC)
+	f.note(at, fmt.Sprintf("offset=%d epoch=%d magic=%d sum=%t attributes=%x delta=%d first=%d max=%d %s/%d/%d count=%d records=%08x",
+		batch.FirstOffset, batch.PartitionLeaderEpoch, batch.Magic, sum, uint16(batch.Attributes), batch.LastOffsetDelta,
+		batch.FirstTimestamp, batch.MaxTimestamp, f.producer(batch.ProducerID), batch.ProducerEpoch, batch.FirstSequence,
+		batch.NumRecords, crc32.ChecksumIEEE(batch.Records)))
+}
+
+func present(v reflect.Value) string {
+	if v.Kind() == reflect.Pointer && v.IsNil() {
+		return "null"
+	}
+	return "text"
+}

@@ -1,0 +1,199 @@
+// Differential gives Apache Kafka 4.2.0 and our broker the same requests and compares the answers field by field.
+//
+// Tables come first: for every API and every version that we announce, a request that succeeds and one for each error
+// that Kafka names. Then sequences of requests drawn from a seed (rapid), each over topics of its own, shrunk where the
+// brokers do not agree. Differences that are meant to be stand in accepted.tsv, each with its reason; one that is not
+// seen any more in a whole run is reported, and so is every one that is not in it.
+//
+// With -against kafka the other side is Kafka too: nothing may differ then, not even what is accepted. That is the test
+// of the normalisation (flatten.go).
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+type options struct {
+	jars, binary, dir, against, accepted, only, result string
+	port, workers, steps, sequences                    int
+	seed                                               uint64
+	tables, verbose                                    bool
+	kafka, other                                       string // addresses of running brokers
+	worker                                             int
+}
+
+// worker tells names of one process from those of another on the same brokers.
+var worker = "00"
+
+func main() {
+	var o options
+	cache, _ := os.UserCacheDir()
+	flag.StringVar(&o.jars, "jars", filepath.Join(cache, "rookery-interop", "java"), "Kafka's jars, as bench/interop/install.sh leaves them")
+	flag.StringVar(&o.binary, "binary", "bin/rookery", "our broker")
+	flag.StringVar(&o.dir, "dir", "", "where both brokers keep their data (default: a temporary folder, deleted at the end)")
+	flag.StringVar(&o.against, "against", "rookery", "the other side: rookery, or kafka to test the comparison itself")
+	flag.StringVar(&o.accepted, "accepted", "bench/differential/accepted.tsv", "the table of accepted differences")
+	flag.StringVar(&o.only, "only", "", "tables: only cases whose name contains this")
+	flag.StringVar(&o.result, "result", "", "leave the counts in this file")
+	flag.IntVar(&o.port, "port", 28100, "the first of four ports")
+	flag.BoolVar(&o.tables, "tables", true, "run the tables")
+	flag.IntVar(&o.sequences, "sequences", 2000, "how many drawn sequences to run")
+	flag.IntVar(&o.steps, "steps", 50, "the fewest requests of a sequence")
+	flag.Uint64Var(&o.seed, "seed", 0, "where sequences begin (0: anywhere)")
+	flag.IntVar(&o.workers, "workers", 2, "processes that run sequences side by side")
+	flag.BoolVar(&o.verbose, "v", false, "show accepted differences too")
+	flag.StringVar(&o.kafka, "kafka-address", "", "a Kafka that runs already")
+	flag.StringVar(&o.other, "other-address", "", "another side that runs already")
+	flag.IntVar(&o.worker, "worker", 0, "this process is one of the workers")
+	flag.Parse()
+	worker = fmt.Sprintf("%02d", o.worker)
+	if err := run(&o); err != nil {
+		fmt.Fprintln(os.Stderr, "differential:", err)
+		os.Exit(1)
+	}
+}
+
+func run(o *options) error {
+	if o.worker > 0 {
+		return work(o)
+	}
+	if o.dir == "" {
+		// In memory where there is such a folder: Kafka's controller syncs each of thousands of records.
+		in := "/dev/shm"
+		if _, err := os.Stat(in); err != nil {
+			in = ""
+		}
+		dir, err := os.MkdirTemp(in, "rookery-differential-")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(dir)
+		o.dir = dir
+	}
+	stop, err := startBoth(o)
+	defer stop()
+	if err != nil {
+		return err
+	}
+	accepted, err := readLedger(o.accepted)
+	if err != nil {
+		return err
+	}
+	t := &tally{started: time.Now(), verbose: o.verbose, accepted: accepted}
+	if o.against == "kafka" {
+		t.accepted = nil
+	}
+	if o.tables {
+		runTables(o, t)
+	}
+	if o.sequences > 0 {
+		if err := runWorkers(o, t); err != nil {
+			return err
+		}
+	}
+	return t.end(o)
+}
+
+// startBoth starts what does not run yet.
+func startBoth(o *options) (stop func(), err error) {
+	var nodes []*node
+	stop = func() {
+		for _, n := range nodes {
+			n.stop()
+		}
+	}
+	if o.kafka == "" {
+		fmt.Fprintln(os.Stderr, "starting Apache Kafka")
+		n, err := startKafka(o.jars, filepath.Join(o.dir, "kafka"), o.port)
+		if err != nil {
+			return stop, err
+		}
+		nodes = append(nodes, n)
+		o.kafka = n.address
+	}
+	switch {
+	case o.other != "":
+	case o.against == "kafka":
+		o.other = o.kafka
+	default:
+		n, err := startRookery(o.binary, filepath.Join(o.dir, "rookery"), o.port+2)
+		if err != nil {
+			return stop, err
+		}
+		nodes = append(nodes, n)
+		o.other = n.address
+	}
+	return stop, nil
+}
+
+// sides are the two brokers as one process talks to them.
+func sides(o *options) (a, b *side) {
+	return newSide("kafka", o.kafka, true), newSide(o.against, o.other, o.against == "kafka")
+}
+
+// both runs a case on both sides at once. What a case cannot go on without is an error.
+func both(a, b *side, prefix string, run func(s *side)) error {
+	failed := make(chan error, 2)
+	for i, s := range []*side{a, b} {
+		s.begin("ab"[i:i+1] + worker + prefix)
+		go func() {
+			defer func() {
+				if r := recover(); r != nil {
+					err, ok := r.(error)
+					if !ok {
+						err = fmt.Errorf("%s: %v", s.name, r)
+					}
+					failed <- err
+					return
+				}
+				failed <- nil
+			}()
+			run(s)
+		}()
+	}
+	first, second := <-failed, <-failed
+	if first != nil {
+		return first
+	}
+	return second
+}
+
+func runTables(o *options, t *tally) {
+	a, b := sides(o)
+	if err := both(a, b, "warm-", (*side).warm); err != nil {
+		t.broke("warming up", err)
+	}
+	n := 0
+	for _, c := range tables {
+		for version := c.from; version <= c.to; version++ {
+			name := fmt.Sprintf("%s/%s v%d", c.api, c.name, version)
+			if o.only != "" && !strings.Contains(name, o.only) {
+				continue
+			}
+			n++
+			err := both(a, b, fmt.Sprintf("t%d-", n), func(s *side) { c.run(s, version) })
+			if err != nil {
+				t.broke(name, err)
+				continue
+			}
+			t.cases++
+			t.requests += len(a.told)
+			t.add(compare(name, a, b, t.accepted))
+		}
+	}
+}
+
+// commit is what the results are of.
+func commit() string {
+	out, err := exec.Command("git", "describe", "--always", "--dirty").Output()
+	if err != nil {
+		return "unknown"
+	}
+	return strings.TrimSpace(string(out))
+}

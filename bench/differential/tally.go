@@ -1,0 +1,85 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"time"
+)
+
+// tally counts what a run has seen, and shows each new kind of difference once.
+type tally struct {
+	started                     time.Time
+	verbose                     bool
+	accepted                    *ledger
+	cases, sequences, requests  int
+	differences, agreed, broken int
+	kinds                       map[string]int
+}
+
+func (t *tally) add(found []difference) {
+	if t.kinds == nil {
+		t.kinds = map[string]int{}
+	}
+	for _, d := range found {
+		if d.reason != "" {
+			t.agreed++
+			if t.verbose {
+				fmt.Printf("accepted: %s\n    because %s\n", d, d.reason)
+			}
+			continue
+		}
+		t.differences++
+		if t.kinds[d.signature()]++; t.kinds[d.signature()] == 1 || t.verbose {
+			fmt.Println(d)
+		}
+	}
+}
+
+// broke counts a case that could not be run to its end.
+func (t *tally) broke(name string, err error) {
+	t.broken++
+	fmt.Printf("%s\n    cannot be run: %v\n", name, err)
+}
+
+// result is what specs/board reads.
+type result struct {
+	Commit      string `json:"commit"`
+	Kafka       string `json:"kafka"`
+	Cases       int    `json:"cases"`
+	Sequences   int    `json:"sequences"`
+	Requests    int    `json:"requests"`
+	Differences int    `json:"differences"`
+	Accepted    int    `json:"accepted"`
+	Reasons     int    `json:"reasons"`
+	Seconds     int    `json:"seconds"`
+}
+
+func (t *tally) end(o *options) error {
+	r := result{commit(), "4.2.0", t.cases, t.sequences, t.requests, t.differences, t.agreed, 0, int(time.Since(t.started).Seconds())}
+	fmt.Printf("%d table cases, %d sequences, %d requests to each side in %d s: %d differences of %d kinds, %d accepted, %d cases could not be run\n",
+		r.Cases, r.Sequences, r.Requests, r.Seconds, r.Differences, len(t.kinds), r.Accepted, t.broken)
+	gone := 0
+	if t.accepted != nil {
+		r.Reasons = len(t.accepted.rows)
+		if o.tables && o.only == "" && o.sequences > 0 {
+			for _, row := range t.accepted.unused() {
+				gone++
+				fmt.Printf("accepted, but not seen any more: %s %s: %s | %s\n", row.where, row.field, row.kafka, row.ours)
+			}
+		}
+	}
+	if o.result != "" {
+		text, err := json.MarshalIndent(r, "", "  ")
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(o.result, append(text, '\n'), 0o644); err != nil {
+			return err
+		}
+	}
+	if t.differences+t.broken+gone > 0 {
+		return fmt.Errorf("%d differences, %d cases that could not be run, %d accepted differences that are gone", t.differences, t.broken, gone)
+	}
+	return nil
+}
