@@ -90,7 +90,7 @@ func (b *Broker) taken(now seam.Now, id uint32, fx *seam.Effects) {
 // requestRefusal is an error of the whole request.
 func requestRefusal(r *conn.Request) wire.Code {
 	for i := range r.Facts {
-		if r.Facts[i].Fault == batch.Fine && r.Facts[i].IsTransactional() {
+		if r.Facts[i].IsTransactional() {
 			return wire.TransactionalIDAuthorizationFailed
 		}
 	}
@@ -131,6 +131,8 @@ func (b *Broker) producePart(now seam.Now, id uint32, i int32, r *conn.Request, 
 	switch {
 	case refusal != wire.None:
 		result.Code = refusal
+	case facts.Fault.BeforeTopic():
+		result.Code, result.ErrorMessage = wire.Code(facts.Fault.Code()), facts.Fault.String()
 	case code != wire.None && (code == wire.UnknownTopicOrPartition || code == wire.UnknownTopicID):
 		result.Code = code
 	case facts.Fault.BeforeCodec():
@@ -253,8 +255,7 @@ func judge(now seam.Now, config *controller.TopicConfig, facts *batch.Facts) (wi
 
 func outOfRange(now seam.Now, config *controller.TopicConfig, facts *batch.Facts) bool {
 	from, to := timestampRange(now, config)
-	return facts.MaxTimestamp > to || facts.MinTimestamp < from && facts.MinTimestamp != batch.NoTimestamp ||
-		facts.MinTimestamp < from && config.TimestampBeforeMaxMillis < int64(now.Wall)
+	return facts.MaxTimestamp > to || facts.MinTimestamp < from && facts.MinTimestamp != batch.NoTimestamp
 }
 
 // timestampRange is what message.timestamp.before.max.ms and after.max.ms allow now.

@@ -387,13 +387,18 @@ func TestInspectAgreesWithTheTwin(t *testing.T) {
 }
 
 func compareFacts(t require.TestingT, f Facts, want []Record) {
-	twin := twinFacts{count: len(want), min: 1<<63 - 1, max: -1 << 63}
+	twin := twinFacts{count: len(want), min: 1<<63 - 1, max: NoTimestamp}
 	for i, r := range want {
 		twin.nullKey = twin.nullKey || r.Key == nil
-		twin.min = min(twin.min, r.Timestamp)
-		if r.Timestamp > twin.max || i == 0 {
+		if r.Timestamp != NoTimestamp {
+			twin.min = min(twin.min, r.Timestamp)
+		}
+		if r.Timestamp > twin.max {
 			twin.max, twin.maxAt = r.Timestamp, i
 		}
+	}
+	if twin.min == 1<<63-1 {
+		twin.min = NoTimestamp
 	}
 	require.Equal(t, twin, twinFacts{count: int(f.Count), nullKey: f.NullKey, min: f.MinTimestamp, max: f.MaxTimestamp, maxAt: int(f.MaxTimestampDelta)})
 }

@@ -48,7 +48,7 @@ func (b *Builder) Begin(spec Spec) {
 func (b *Builder) Add(timestamp int64, key, value []byte, headers []Header) {
 	must.Be(b.open, "B5: records are added to a batch that was begun")
 	if b.count == 0 {
-		b.base, b.latest = timestamp, timestamp
+		b.base = timestamp
 	}
 	delta := timestamp - b.base
 	b.latest = max(b.latest, timestamp)

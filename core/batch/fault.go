@@ -73,9 +73,9 @@ func (f Fault) Code() int16 {
 }
 
 // WithLogStart says whether the refusal carries the partition's log start offset: faults found while appending do, those
-// found before, and a wrong CRC, carry -1 (Kafka 4.2).
+// found before, a wrong CRC and an unknown codec carry -1 (Kafka 4.2).
 func (f Fault) WithLogStart() bool {
-	return f == BaseOffset || f > WrongCRC && f != TooLarge
+	return f == BaseOffset || f > UnknownCodec && f != TooLarge
 }
 
 // BeforeAppend says whether Kafka finds the fault while it validates the request, before it asks for anything else.
@@ -83,6 +83,10 @@ func (f Fault) BeforeAppend() bool { return f != Fine && f <= SecondBatch }
 
 // BeforeSize says whether Kafka finds the fault before it compares the batch's size with max.message.bytes.
 func (f Fault) BeforeSize() bool { return f != Fine && f <= BaseOffset }
+
+// BeforeTopic says whether Kafka comes upon the fault while it looks through a request for transactional batches, before
+// it asks whether there is such a topic.
+func (f Fault) BeforeTopic() bool { return f == BadLength || f == UnknownMagic }
 
 // BeforeCodec says whether Kafka finds the fault before it asks whether the request's version may carry zstd.
 func (f Fault) BeforeCodec() bool { return f != Fine && f <= OldMagic }

@@ -36,8 +36,8 @@ type Facts struct {
 
 	MaxTimestampDelta int32 // offset delta of the first record that has MaxTimestamp
 	BaseTimestamp     int64
-	MinTimestamp      int64 // by the records themselves
-	MaxTimestamp      int64 // by the records themselves, whatever the header says
+	MinTimestamp      int64 // by the records themselves, of those that have one
+	MaxTimestamp      int64 // by the records themselves, whatever the header says; -1 where none is later than that
 	ProducerID        int64
 	BaseOffset        int64
 	InflatedSize      int64 // bytes of the records, decompressed
@@ -161,7 +161,7 @@ func (f *Facts) header(v View) Fault {
 // costs a quarter more); an index that went wrong is -1, which no slice holds, so one test after a chain is enough.
 func (f *Facts) walk(b []byte) Fault {
 	base := f.BaseTimestamp
-	earliest, latest, latestAt := int64(1<<63-1), int64(-1<<63), int32(0)
+	earliest, latest, latestAt := int64(1<<63-1), int64(NoTimestamp), int32(0)
 	nullKey := false
 	at := 0
 	for n := int32(0); n < f.Count; n++ {
@@ -201,13 +201,18 @@ func (f *Facts) walk(b []byte) Fault {
 		}
 		nullKey = nullKey || key < 0
 		timestamp := base + delta
-		if timestamp > latest || n == 0 {
+		if timestamp > latest {
 			latest, latestAt = timestamp, n
 		}
-		earliest = min(earliest, timestamp)
+		if timestamp != NoTimestamp {
+			earliest = min(earliest, timestamp)
+		}
 	}
 	if at != len(b) {
 		return Malformed
+	}
+	if earliest == 1<<63-1 {
+		earliest = NoTimestamp
 	}
 	f.NullKey, f.MinTimestamp, f.MaxTimestamp, f.MaxTimestampDelta = nullKey, earliest, latest, latestAt
 	return Fine

@@ -147,7 +147,7 @@ type Refusal struct {
 }
 
 // Refusals is the second walk: it appends to into what is wrong with each record of a batch that Inspect found Fine.
-// A record without a key is not asked for its time. One 32 among them makes 32 the error of the batch (Kafka 4.2).
+// A record without a key is not asked for its time, nor one that has none (-1). One 32 among them makes 32 the error of the batch (Kafka 4.2).
 func Refusals(v View, judgement Judgement, limits Limits, scratch *Scratch, into []Refusal) []Refusal {
 	var record Record
 	records := Read(v, limits, scratch)
@@ -155,6 +155,7 @@ func Refusals(v View, judgement Judgement, limits Limits, scratch *Scratch, into
 		switch {
 		case judgement.KeyNeeded && record.Key == nil:
 			into = append(into, Refusal{Index: index, Code: codeInvalidRecord})
+		case record.Timestamp == NoTimestamp:
 		case record.Timestamp < judgement.TimestampFrom || record.Timestamp > judgement.TimestampTo:
 			into = append(into, Refusal{Index: index, Code: codeInvalidTime})
 		}
