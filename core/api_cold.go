@@ -146,13 +146,20 @@ func (b *Broker) address(c *connection) (string, int32) {
 // metadata (3) describes brokers and topics. An unknown topic that may be created is, and the client asks again.
 func (b *Broker) metadata(now seam.Now, c *connection, slot conn.Slot, corr int32, r *kmsg.MetadataRequest, fx *seam.Effects) {
 	answer := r.ResponseKind().(*kmsg.MetadataResponse)
-	if r.Version >= 10 && r.Version <= 11 && namesMissing(r) {
+	if r.Version >= 10 && r.Version <= 11 && byID(r) {
 		b.cold(c.id, slot, corr, b.metadataRefused(r, answer), fx)
 		return
 	}
 	b.describeBrokers(c, answer)
+	if r.IncludeClusterAuthorizedOperations {
+		answer.AuthorizedOperations = clusterOperations
+	}
+	operations := int32(unknownOperations)
+	if r.IncludeTopicAuthorizedOperations {
+		operations = topicOperations
+	}
 	if r.Topics != nil && (r.Version > 0 || len(r.Topics) > 0) {
-		b.inTurns(now, c, b.describing(len(r.Topics), answer, func(i int, now seam.Now, fx *seam.Effects) (kmsg.MetadataResponseTopic, *meta.Topic) {
+		b.inTurns(now, c, b.describing(len(r.Topics), answer, operations, func(i int, now seam.Now, fx *seam.Effects) (kmsg.MetadataResponseTopic, *meta.Topic) {
 			return b.describeAsked(now, r, &r.Topics[i], fx)
 		}, b.answering(c, slot, corr, answer)), fx)
 		return
@@ -161,7 +168,7 @@ func (b *Broker) metadata(now seam.Now, c *connection, slot conn.Slot, corr int3
 	for _, t := range b.image.Topics() {
 		all = append(all, t)
 	}
-	b.inTurns(now, c, b.describing(len(all), answer, func(i int, _ seam.Now, _ *seam.Effects) (kmsg.MetadataResponseTopic, *meta.Topic) {
+	b.inTurns(now, c, b.describing(len(all), answer, operations, func(i int, _ seam.Now, _ *seam.Effects) (kmsg.MetadataResponseTopic, *meta.Topic) {
 		return describeTopic(all[i]), all[i]
 	}, b.answering(c, slot, corr, answer)), fx)
 }
@@ -172,7 +179,7 @@ func (b *Broker) answering(c *connection, slot conn.Slot, corr int32, answer wir
 }
 
 // describing adds one topic after the other to an answer, a partition being an item.
-func (b *Broker) describing(n int, answer *kmsg.MetadataResponse, topic func(i int, now seam.Now, fx *seam.Effects) (kmsg.MetadataResponseTopic, *meta.Topic), end func(fx *seam.Effects)) turn {
+func (b *Broker) describing(n int, answer *kmsg.MetadataResponse, operations int32, topic func(i int, now seam.Now, fx *seam.Effects) (kmsg.MetadataResponseTopic, *meta.Topic), end func(fx *seam.Effects)) turn {
 	var of *meta.Topic
 	return func(now seam.Now, fx *seam.Effects) bool {
 		for {
@@ -196,14 +203,16 @@ func (b *Broker) describing(n int, answer *kmsg.MetadataResponse, topic func(i i
 			}
 			var out kmsg.MetadataResponseTopic
 			out, of = topic(i, now, fx)
+			out.AuthorizedOperations = operations
 			answer.Topics = append(answer.Topics, out)
 		}
 	}
 }
 
-func namesMissing(r *kmsg.MetadataRequest) bool {
+// byID says whether a topic is asked for by id, or by nothing.
+func byID(r *kmsg.MetadataRequest) bool {
 	for i := range r.Topics {
-		if r.Topics[i].Topic == nil {
+		if r.Topics[i].Topic == nil || r.Topics[i].TopicID != [16]byte{} {
 			return true
 		}
 	}
@@ -300,15 +309,19 @@ func (b *Broker) unknownTopic(now seam.Now, name string, create bool, fx *seam.E
 // describeCluster (60): asked of a broker, the only endpoint type it knows is that of brokers.
 func (b *Broker) describeCluster(c *connection, r *kmsg.DescribeClusterRequest) wire.Answer {
 	answer := r.ResponseKind().(*kmsg.DescribeClusterResponse)
-	answer.EndpointType, answer.ControllerID, answer.ClusterID = r.EndpointType, -1, ""
+	answer.EndpointType, answer.ControllerID, answer.ClusterID = 1, -1, ""
 	answer.Brokers = []kmsg.DescribeClusterResponseBroker{}
-	switch {
-	case r.Version >= 1 && r.EndpointType == 2:
-		answer.ErrorCode = int16(wire.MismatchedEndpointType)
+	if r.Version >= 1 && r.EndpointType != 1 {
+		code := wire.UnsupportedEndpointType
+		if r.EndpointType == 2 {
+			code = wire.MismatchedEndpointType
+		}
+		message := code.String()
+		answer.ErrorCode, answer.ErrorMessage = int16(code), &message
 		return answer
-	case r.Version >= 1 && r.EndpointType != 1:
-		answer.ErrorCode = int16(wire.UnsupportedEndpointType)
-		return answer
+	}
+	if r.IncludeClusterAuthorizedOperations {
+		answer.ClusterAuthorizedOperations = clusterOperations
 	}
 	answer.ControllerID, answer.ClusterID = b.config.NodeID, b.config.ClusterID
 	for id, broker := range b.image.Brokers() {
@@ -462,7 +475,10 @@ func (b *Broker) listPartition(now seam.Now, l *listing, i int, t *kmsg.ListOffs
 		return
 	}
 	_, p, code := b.find([]byte(t.Topic), [16]byte{}, asked.Partition, false)
+	special := servedSpecial(request.Version, asked.Timestamp)
 	switch {
+	case special != wire.None:
+		out.ErrorCode = int16(special)
 	case code != wire.None:
 		out.ErrorCode = int16(code)
 	case request.IsolationLevel < 0 || request.IsolationLevel > 1:
@@ -490,13 +506,7 @@ func placesOf(t *kmsg.ListOffsetsRequestTopic) map[int32]places {
 
 func (b *Broker) listOne(now seam.Now, l *listing, i int, p *partition, asked *kmsg.ListOffsetsRequestTopicPartition, request *kmsg.ListOffsetsRequest, out *kmsg.ListOffsetsResponseTopicPartition, fx *seam.Effects) wire.Code {
 	r := p.replica
-	if asked.CurrentLeaderEpoch >= 0 && asked.CurrentLeaderEpoch < r.Epoch() {
-		return wire.FencedLeaderEpoch
-	}
-	if asked.CurrentLeaderEpoch > r.Epoch() {
-		return wire.UnknownLeaderEpoch
-	}
-	if code := servedSpecial(request.Version, asked.Timestamp); code != wire.None {
+	if code := currentEpoch(p, asked.CurrentLeaderEpoch); code != wire.None {
 		return code
 	}
 	switch asked.Timestamp {

@@ -199,12 +199,10 @@ func (b *Broker) look(i uint32, j int, fx *seam.Effects) {
 // fetchable judges epoch and offset (KIP-320; LocalLog.read).
 func (b *Broker) fetchable(p *partition, offset int64, epoch, lastEpoch int32) wire.Code {
 	r := p.replica
-	switch {
-	case epoch >= 0 && epoch < r.Epoch():
-		return wire.FencedLeaderEpoch
-	case epoch > r.Epoch():
-		return wire.UnknownLeaderEpoch
-	case offset < r.Log.Start() || offset > r.Log.End().Offset || lastEpoch > r.Epoch():
+	if code := currentEpoch(p, epoch); code != wire.None {
+		return code
+	}
+	if offset < r.Log.Start() || offset > r.Log.End().Offset || lastEpoch > r.Epoch() {
 		return wire.OffsetOutOfRange
 	}
 	return wire.None

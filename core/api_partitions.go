@@ -168,6 +168,9 @@ func (b *Broker) describeProducers(r *kmsg.DescribeProducersRequest) wire.Answer
 			one := kmsg.NewDescribeProducersResponseTopicPartition()
 			one.Partition, one.ActiveProducers = index, []kmsg.DescribeProducersResponseTopicPartitionActiveProducer{}
 			_, p, code := b.find([]byte(t.Topic), [16]byte{}, index, false)
+			if code != wire.None && controller.InvalidName(t.Topic) != "" {
+				code = wire.InvalidTopicException
+			}
 			if one.ErrorCode = int16(code); code != wire.None {
 				message := code.String()
 				one.ErrorMessage = &message
@@ -191,10 +194,12 @@ func activeProducer(a producer.Active) kmsg.DescribeProducersResponseTopicPartit
 // describedMax is how many partitions one DescribeTopicPartitions answers at most (max.request.partition.size.limit).
 const describedMax = 2000
 
-// topicOperations are the operations of a topic that anybody may do where there is no authorizer: READ, WRITE, CREATE,
-// DELETE, ALTER, DESCRIBE, DESCRIBE_CONFIGS and ALTER_CONFIGS, a bit each.
+// topicOperations and clusterOperations are what anybody may do where there is no authorizer, a bit each (KIP-430). To a
+// topic: READ, WRITE, CREATE, DELETE, ALTER, DESCRIBE, DESCRIBE_CONFIGS and ALTER_CONFIGS; to the cluster: CREATE, ALTER,
+// DESCRIBE, CLUSTER_ACTION, DESCRIBE_CONFIGS, ALTER_CONFIGS and IDEMPOTENT_WRITE.
 const (
 	topicOperations   = 3576
+	clusterOperations = 8096
 	unknownOperations = -1 << 31
 )
 
@@ -214,6 +219,12 @@ func (b *Broker) describeTopicPartitions(r *kmsg.DescribeTopicPartitionsRequest)
 	}
 	room := max(1, min(describedMax, int(r.ResponsePartitionLimit)))
 	for _, name := range names {
+		if room == 0 { // even where the next topic has none, or is none
+			cursor := kmsg.NewDescribeTopicPartitionsResponseNextCursor()
+			cursor.Topic = name
+			answer.NextCursor = &cursor
+			break
+		}
 		from := 0
 		if r.Cursor != nil && r.Cursor.Topic == name {
 			from = int(r.Cursor.Partition)

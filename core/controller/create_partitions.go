@@ -69,7 +69,7 @@ func (c *Controller) addPartitions(t *kmsg.CreatePartitionsRequestTopic) ([]meta
 		return nil, refuse(wire.InvalidPartitions, "Topic already has %d partition(s).", there)
 	case more < 0:
 		return nil, refuse(wire.InvalidPartitions, "The topic %s currently has %d partition(s); %d would not be an increase.", t.Topic, there, t.Count)
-	case len(t.Assignment) > 0 && len(t.Assignment) != more:
+	case t.Assignment != nil && len(t.Assignment) != more:
 		return nil, refuse(wire.InvalidReplicaAssignment, "Attempted to add %d additional partition(s), but only %d assignment(s) were specified.", more, len(t.Assignment))
 	}
 	factor := len(topic.Partitions[0].Replicas)
@@ -80,10 +80,9 @@ func (c *Controller) addPartitions(t *kmsg.CreatePartitionsRequestTopic) ([]meta
 	return c.partitionRecords(topic.ID, int32(there), replicas), nil
 }
 
-// placeMore says which brokers hold the new partitions: as asked, or, without an assignment or with an empty one, as
-// with a new topic.
+// placeMore says which brokers hold the new partitions: as asked, or, without an assignment, as with a new topic.
 func (c *Controller) placeMore(t *kmsg.CreatePartitionsRequestTopic, there, factor int) ([][]int32, *refusal) {
-	if len(t.Assignment) == 0 {
+	if t.Assignment == nil {
 		return c.spread(int(t.Count)-there, factor)
 	}
 	placed := make([][]int32, len(t.Assignment))

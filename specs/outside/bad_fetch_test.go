@@ -97,7 +97,7 @@ func TestBadFetches(t *testing.T) {
 			{"an unknown topic", func(r *kmsg.FetchRequest, _ *kmsg.FetchRequestTopicPartition) {
 				r.Topics[0].Topic, r.Topics[0].TopicID = "nowhere", [16]byte{5}
 			}, unknownTopic, 4, true},
-			{"an epoch to come", func(_ *kmsg.FetchRequest, p *kmsg.FetchRequestTopicPartition) { p.CurrentLeaderEpoch = 1000 }, unknownEpoch, 9, true},
+			{"an epoch to come", func(_ *kmsg.FetchRequest, p *kmsg.FetchRequestTopicPartition) { p.CurrentLeaderEpoch = 1000 }, unknownEpoch, 9, false},
 			{"the last epoch fetched is to come", func(_ *kmsg.FetchRequest, p *kmsg.FetchRequestTopicPartition) { p.LastFetchedEpoch = 1000 }, offsetOutOfRange, 12, false},
 		} {
 			if version < row.since {
