@@ -5,10 +5,14 @@ import (
 	"os"
 	"path"
 	"strings"
+	"sync"
 )
 
 // A ledger is the table of the differences that are meant to be.
-type ledger struct{ rows []accepted }
+type ledger struct {
+	mutex sync.Mutex
+	rows  []accepted
+}
 
 // accepted is one row: patterns (of path.Match, a * goes over everything but nothing is special about /) for the
 // case and request, the field, Kafka's value and ours, and why that is so.
@@ -41,6 +45,8 @@ func (l *ledger) reason(d difference) string {
 	if l == nil {
 		return ""
 	}
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
 	for i := range l.rows {
 		row := &l.rows[i]
 		if like(row.where, d.where) && like(row.field, d.field) && like(row.kafka, d.a) && like(row.ours, d.b) {

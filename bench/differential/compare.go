@@ -8,21 +8,21 @@ import (
 
 // A difference is one field of one answer in which two sides are not alike.
 type difference struct {
-	where   string // the case and the request
-	field   string // the field's path, without indexes
-	path    string
-	a, b    string
-	reason  string // of an accepted one
-	context string // the whole request's number within its case
+	where  string // the case and the request
+	field  string // the field's path, without indexes
+	path   string
+	a, b   string
+	reason string    // of an accepted one
+	codes  [2]string // the errors in both answers
 }
 
 func (d difference) String() string {
-	return fmt.Sprintf("%s\n    %s: %s | %s", d.where, d.path, d.a, d.b)
+	return fmt.Sprintf("%s  (errors:%s |%s)\n    %s: %s | %s", d.where, d.codes[0], d.codes[1], d.path, d.a, d.b)
 }
 
 // signature is the same for what is probably the same cause.
 func (d difference) signature() string {
-	return api(d.where) + " " + d.field + " " + digits.ReplaceAllString(d.a, "n") + " | " + digits.ReplaceAllString(d.b, "n")
+	return api(d.where) + d.codes[0] + "|" + d.codes[1] + " " + d.field + " " + digits.ReplaceAllString(d.a, "n") + " | " + digits.ReplaceAllString(d.b, "n")
 }
 
 var (
@@ -68,7 +68,8 @@ func compareStep(name string, a, b step) (found []difference) {
 		return []difference{{where: where, path: "request", field: "request", a: a.request, b: b.request}}
 	}
 	note := func(path, x, y string) {
-		found = append(found, difference{where: where, field: index.ReplaceAllString(path, ""), path: path, a: x, b: y})
+		found = append(found, difference{where: where, field: index.ReplaceAllString(path, ""), path: path, a: x, b: y,
+			codes: [2]string{errorCodes(a), errorCodes(b)}})
 	}
 	other := make(map[string]string, len(b.fields))
 	for _, f := range b.fields {

@@ -44,6 +44,9 @@ func (f *flattener) walk(path string, v reflect.Value) {
 	case "ErrorMessage", "Documentation", "ClusterID":
 		f.note(path, present(v))
 		return
+	case "TotalBytes", "UsableBytes":
+		f.note(path, map[bool]string{true: "known", false: "unknown"}[v.Int() >= 0])
+		return
 	case "Host", "Port", "Dir":
 		f.note(path, name)
 		return

@@ -27,7 +27,7 @@ var (
 )
 
 // patience is how long an answer may take.
-const patience = 15 * time.Second
+const patience = 20 * time.Second
 
 // ask sends a request and waits for its answer. exact says that the answer's bytes are those that kmsg would write.
 func (l *link) ask(request kmsg.Request, version int16) (answer kmsg.Response, exact bool, err error) {

@@ -25,11 +25,10 @@ type options struct {
 	seed                                               uint64
 	tables, verbose                                    bool
 	kafka, other                                       string // addresses of running brokers
-	worker                                             int
 }
 
-// worker tells names of one process from those of another on the same brokers.
-var worker = "00"
+// process tells a run's names from those of an earlier one on the same brokers.
+var process string
 
 func main() {
 	var o options
@@ -46,13 +45,12 @@ func main() {
 	flag.IntVar(&o.sequences, "sequences", 2000, "how many drawn sequences to run")
 	flag.IntVar(&o.steps, "steps", 50, "the fewest requests of a sequence")
 	flag.Uint64Var(&o.seed, "seed", 0, "where sequences begin (0: anywhere)")
-	flag.IntVar(&o.workers, "workers", 2, "processes that run sequences side by side")
+	flag.IntVar(&o.workers, "workers", 12, "how many sequences run side by side")
 	flag.BoolVar(&o.verbose, "v", false, "show accepted differences too")
 	flag.StringVar(&o.kafka, "kafka-address", "", "a Kafka that runs already")
 	flag.StringVar(&o.other, "other-address", "", "another side that runs already")
-	flag.IntVar(&o.worker, "worker", 0, "this process is one of the workers")
 	flag.Parse()
-	worker = fmt.Sprintf("%02d", o.worker)
+	process = fmt.Sprintf("%03d", time.Now().UnixMilli()/100%1000)
 	if err := run(&o); err != nil {
 		fmt.Fprintln(os.Stderr, "differential:", err)
 		os.Exit(1)
@@ -60,9 +58,6 @@ func main() {
 }
 
 func run(o *options) error {
-	if o.worker > 0 {
-		return work(o)
-	}
 	if o.dir == "" {
 		// In memory where there is such a folder: Kafka's controller syncs each of thousands of records.
 		in := "/dev/shm"
@@ -93,9 +88,7 @@ func run(o *options) error {
 		runTables(o, t)
 	}
 	if o.sequences > 0 {
-		if err := runWorkers(o, t); err != nil {
-			return err
-		}
+		runSequences(o, t)
 	}
 	return t.end(o)
 }
@@ -132,16 +125,17 @@ func startBoth(o *options) (stop func(), err error) {
 	return stop, nil
 }
 
-// sides are the two brokers as one process talks to them.
-func sides(o *options) (a, b *side) {
-	return newSide("kafka", o.kafka, true), newSide(o.against, o.other, o.against == "kafka")
+// sides are the two brokers as one worker talks to them.
+func sides(o *options, worker int) (a, b *side) {
+	tag := fmt.Sprintf("%02d%s", worker, process)
+	return newSide("kafka", o.kafka, "a"+tag, true), newSide(o.against, o.other, "b"+tag, o.against == "kafka")
 }
 
 // both runs a case on both sides at once. What a case cannot go on without is an error.
 func both(a, b *side, prefix string, run func(s *side)) error {
 	failed := make(chan error, 2)
-	for i, s := range []*side{a, b} {
-		s.begin("ab"[i:i+1] + worker + prefix)
+	for _, s := range []*side{a, b} {
+		s.begin(s.tag + prefix)
 		go func() {
 			defer func() {
 				if r := recover(); r != nil {
@@ -165,7 +159,7 @@ func both(a, b *side, prefix string, run func(s *side)) error {
 }
 
 func runTables(o *options, t *tally) {
-	a, b := sides(o)
+	a, b := sides(o, 99)
 	if err := both(a, b, "warm-", (*side).warm); err != nil {
 		t.broke("warming up", err)
 	}

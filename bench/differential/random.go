@@ -1,4 +1,92 @@
 package main
 
-func work(o *options) error                 { return nil }
-func runWorkers(o *options, t *tally) error { return nil }
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"sync/atomic"
+)
+
+// runSequences runs as many sequences as are asked for, on a few connections to each broker at once. The first sequence
+// of every new kind of difference is shrunk and shown.
+func runSequences(o *options, t *tally) {
+	if o.seed == 0 {
+		o.seed = rand.Uint64() >> 16
+	}
+	fmt.Printf("sequences from seed %d on\n", o.seed)
+	var count atomic.Int64
+	var all sync.WaitGroup
+	for w := range o.workers {
+		all.Go(func() {
+			a, b := sides(o, w)
+			if err := both(a, b, "warm-", (*side).warm); err != nil {
+				t.broke("warming up", err)
+				return
+			}
+			for n := count.Add(1) - 1; n < int64(o.sequences); n = count.Add(1) - 1 {
+				runSequence(t, a, b, o.seed+uint64(n), o.steps)
+			}
+		})
+	}
+	all.Wait()
+}
+
+func runSequence(t *tally, a, b *side, seed uint64, steps int) {
+	name := fmt.Sprintf("sequence %d", seed)
+	acts := draw(seed, steps)
+	runs := 0
+	try := func(acts []act) []difference {
+		runs++
+		if err := both(a, b, fmt.Sprintf("s%d-%d-", seed%1_000_000, runs), func(s *side) { play(s, acts) }); err != nil {
+			t.broke(name, err)
+			return nil
+		}
+		return compare(name, a, b, t.accepted)
+	}
+	found := try(acts)
+	requests := len(a.told)
+	var text string
+	if bad := refused(found); bad != nil && t.isNew(*bad) {
+		acts = shrunk(acts, func(fewer []act) bool {
+			again := refused(try(fewer))
+			return again != nil && again.signature() == bad.signature()
+		})
+		found = try(acts)
+		text = story(acts)
+	}
+	t.sequence(requests, found, text)
+}
+
+// refused is the first difference that is not accepted.
+func refused(found []difference) *difference {
+	for i := range found {
+		if found[i].reason == "" {
+			return &found[i]
+		}
+	}
+	return nil
+}
+
+// shrunk takes steps out of a sequence, half of them, a quarter, down to single ones, as long as it stays bad.
+func shrunk(acts []act, bad func([]act) bool) []act {
+	for size := len(acts) / 2; size > 0; size /= 2 {
+		for at := 0; at < len(acts); {
+			fewer := append(append([]act{}, acts[:at]...), acts[min(len(acts), at+size):]...)
+			if bad(fewer) {
+				acts = fewer
+			} else {
+				at += size
+			}
+		}
+	}
+	return acts
+}
+
+func story(acts []act) string {
+	var lines []string
+	for _, a := range acts {
+		lines = append(lines, "        "+a.String())
+	}
+	return strings.Join(lines, "\n")
+}

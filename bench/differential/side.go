@@ -12,8 +12,9 @@ import (
 // prefix of its own, so that one broker may be both sides, and serve case after case.
 type side struct {
 	name      string
-	kafka     bool // its metadata comes to a broker a moment after the answer
-	prefix    string
+	kafka     bool   // its metadata comes to a broker a moment after the answer
+	tag       string // that of everything that this side of this worker makes
+	prefix    string // the tag and this case's own part
 	link      link
 	ids       symbols[[16]byte]
 	producers symbols[int64]
@@ -40,8 +41,8 @@ func (s symbols[T]) of(thing T) int {
 	return s[thing]
 }
 
-func newSide(name, address string, kafka bool) *side {
-	return &side{name: name, kafka: kafka, link: link{address: address}}
+func newSide(name, address, tag string, kafka bool) *side {
+	return &side{name: name, kafka: kafka, tag: tag, link: link{address: address}}
 }
 
 // begin forgets the case before.
@@ -53,8 +54,13 @@ func (s *side) begin(prefix string) {
 // called is a name that only this case has on this side.
 func (s *side) called(name string) string { return s.prefix + name }
 
-// id is a topic's id, which topic has noted.
-func (s *side) id(name string) [16]byte { return s.topics[name] }
+// id is a topic's id, which topic has noted, or one that nothing has.
+func (s *side) id(name string) [16]byte {
+	if id, made := s.topics[name]; made {
+		return id
+	}
+	return [16]byte{0xee, name[0]}
+}
 
 // ask sends a request and notes the answer.
 func (s *side) ask(what string, request kmsg.Request, version int16) kmsg.Response {
@@ -99,7 +105,7 @@ func (s *side) topic(name string, partitions int32, configs ...string) string {
 		panic(fmt.Errorf("%s: %s is not made: %d", s.name, made.Topic, made.ErrorCode))
 	}
 	s.topics[name] = made.TopicID
-	s.settle()
+	s.opened(name, partitions)
 	return made.Topic
 }
 
@@ -116,9 +122,20 @@ func (s *side) settle() {
 	}
 }
 
+// opened waits until a topic that was made, or that has more partitions, can be read.
+func (s *side) opened(name string, partitions int32) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(200 * time.Microsecond) {
+		answer := s.must(s.listOffsets(name, partitions-1, -1), 7).(*kmsg.ListOffsetsResponse)
+		if answer.Topics[0].Partitions[0].ErrorCode == 0 {
+			return
+		}
+	}
+	panic(fmt.Errorf("%s: %s is never there", s.name, name))
+}
+
 // mark sets a configuration of a resource of this side's own and waits until it is described.
 func (s *side) mark(value string) {
-	name := "mark-" + s.prefix[:1] + worker
+	name := "mark-" + s.tag
 	alter := kmsg.NewPtrIncrementalAlterConfigsRequest()
 	resource := kmsg.NewIncrementalAlterConfigsRequestResource()
 	resource.ResourceType, resource.ResourceName = kmsg.ConfigResourceTypeClientMetrics, name
@@ -151,7 +168,6 @@ func (s *side) mine(name string) bool {
 func (s *side) await(name string, enough func(partitions int) bool) {
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		if enough(len(s.must(metadata(s.called(name)), 12).(*kmsg.MetadataResponse).Topics[0].Partitions)) {
-			s.settle()
 			return
 		}
 	}

@@ -148,6 +148,16 @@ var alterConfigsTable = rows("AlterConfigs", 0, 2,
 	}},
 )
 
+// forget takes back what a case has altered of the broker.
+func (s *side) forget() {
+	for _, name := range []string{"1", ""} {
+		for _, key := range []string{"no.such.key", "retention.ms", "log.retention.ms", "num.partitions", "log.cleanup.policy"} {
+			s.must(incremental(kmsg.ConfigResourceTypeBroker, name, key, reset, nil), 1)
+		}
+	}
+	s.settle()
+}
+
 // unknownResources alters what is not there.
 func unknownResources(s *side, request func(kind kmsg.ConfigResourceType, name string) kmsg.Request, v int16) {
 	const topic, broker, group = kmsg.ConfigResourceTypeTopic, kmsg.ConfigResourceTypeBroker, kmsg.ConfigResourceTypeGroupConfig
@@ -158,6 +168,7 @@ func unknownResources(s *side, request func(kind kmsg.ConfigResourceType, name s
 		{group, ""}, {group, s.called("g")}, {kmsg.ConfigResourceTypeClientMetrics, s.called("m")}, {kmsg.ConfigResourceTypeClientMetrics, ""}} {
 		s.ask(fmt.Sprintf("%d %q", each.kind, strings.ReplaceAll(each.name, s.prefix, "")), request(each.kind, each.name), v)
 	}
+	s.forget()
 }
 
 var incrementalTable = rows("IncrementalAlterConfigs", 0, 1,
@@ -229,6 +240,7 @@ var incrementalTable = rows("IncrementalAlterConfigs", 0, 1,
 			}
 		}
 		s.after(kmsg.ConfigResourceTypeBroker, "1", "log.retention.ms", "log.cleanup.policy", "num.io.threads")
+		s.forget()
 	}},
 )
 

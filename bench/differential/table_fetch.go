@@ -72,6 +72,11 @@ var fetchTable = rows("Fetch", 4, 18,
 		r.Topics[0].Partitions = nil
 		s.ask("no partitions", r, v)
 	}},
+	row{name: "neither name nor id", run: func(s *side, v int16) {
+		r := s.fetch("t", 0, 0)
+		r.Topics[0].Topic, r.Topics[0].TopicID = "", [16]byte{}
+		s.ask("nothing", r, v)
+	}},
 	row{name: "a partition twice", run: func(s *side, v int16) {
 		s.topic("t", 1)
 		s.write("t", 0, plain(2))

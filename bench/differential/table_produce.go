@@ -32,6 +32,8 @@ var produceTable = rows("Produce", 3, 13,
 		r := s.produce("t", 0, -1, plain(1))
 		r.Topics[0].Topic, r.Topics[0].TopicID = "not a name", [16]byte{1, 2, 3}
 		s.ask("invalid name or unknown id", r, v)
+		r.Topics[0].Topic, r.Topics[0].TopicID = "", [16]byte{}
+		s.ask("neither name nor id", r, v)
 		r.Topics = nil
 		s.ask("nothing", r, v)
 		r = s.produce("t", 0, -1, plain(1))
@@ -61,11 +63,15 @@ var produceTable = rows("Produce", 3, 13,
 		s.ask("end", s.listOffsets("t", 0, -1), 5)
 	}},
 	row{name: "damaged", run: damaged},
+	row{name: "null records", since: 9, until: 9, run: func(s *side, v int16) {
+		s.topic("t", 1)
+		s.ask("null", s.produce("t", 0, -1, nil), v)
+	}},
 	row{name: "timestamps", run: func(s *side, v int16) {
 		s.topic("t", 1)
 		s.topic("past", 1, "message.timestamp.before.max.ms", "1000")
 		s.topic("future", 1, "message.timestamp.after.max.ms", "1000")
-		for _, at := range []int64{0, -1, -2, -1000, began, began + 30*60_000, began + 7_200_000, began - 400*86_400_000, math.MaxInt64, math.MinInt64} {
+		for _, at := range []int64{0, -1, -2, -1000, began, began + 30*60_000, began + 7_200_000, began - 400*86_400_000, math.MaxInt64} {
 			for _, name := range []string{"t", "past", "future"} {
 				s.ask(fmt.Sprintf("%s %d from the beginning", name, at-began*min(1, max(0, at))), s.produce(name, 0, -1, spaced(at, 0, 2)), v)
 			}
@@ -120,13 +126,14 @@ var produceTable = rows("Produce", 3, 13,
 		for codec := uint16(1); codec <= 7; codec++ {
 			s.ask(fmt.Sprintf("codec %d over plain records", codec), s.produce("t", 0, -1, attributes(plain(3), codec)), v)
 		}
+		s.topic("longer", 1)
 		for codec := uint16(1); codec <= 4; codec++ {
 			b := compressed(codec, plain(3))
 			binary.BigEndian.PutUint32(b[outside.AtCount:], 4)
 			s.ask(fmt.Sprintf("codec %d, another count", codec), s.produce("t", 0, -1, outside.Sign(b)), v)
 			b = compressed(codec, plain(30))
 			s.ask(fmt.Sprintf("codec %d, cut", codec), s.produce("t", 0, -1, outside.Seal(b[:len(b)-9])), v)
-			s.ask(fmt.Sprintf("codec %d, longer", codec), s.produce("t", 0, -1, outside.Seal(append(compressed(codec, plain(3)), 1, 2, 3, 4, 5))), v)
+			s.ask(fmt.Sprintf("codec %d, longer", codec), s.produce("longer", 0, -1, outside.Seal(append(compressed(codec, plain(3)), 1, 2, 3, 4, 5))), v)
 		}
 	}},
 	row{name: "attributes", run: func(s *side, v int16) {
@@ -201,7 +208,6 @@ func damaged(s *side, v int16) {
 		edit(b)
 		send(what, sign(b))
 	}
-	send("null", nil)
 	send("nothing", []byte{})
 	send("one byte", []byte{0})
 	send("half a header", plain(3)[:30])

@@ -47,6 +47,7 @@ var metadataTable = rows("Metadata", 0, 13,
 		r.AllowAutoTopicCreation = true
 		s.ask("first", r, v)
 		s.await("new", func(partitions int) bool { return partitions > 0 })
+		s.opened("new", 1)
 		s.ask("then", r, v)
 		if v >= 4 {
 			r = metadata(s.called("other"))

@@ -4,17 +4,44 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"sync"
 	"time"
 )
 
 // tally counts what a run has seen, and shows each new kind of difference once.
 type tally struct {
+	mutex                       sync.Mutex
 	started                     time.Time
 	verbose                     bool
 	accepted                    *ledger
 	cases, sequences, requests  int
 	differences, agreed, broken int
 	kinds                       map[string]int
+	seen                        map[string]bool
+}
+
+// sequence counts a sequence; what was shrunk is told with its steps.
+func (t *tally) sequence(requests int, found []difference, text string) {
+	t.mutex.Lock()
+	defer t.mutex.Unlock()
+	t.sequences++
+	t.requests += requests
+	t.add(found)
+	if text != "" {
+		fmt.Println(text)
+	}
+}
+
+// isNew says that no difference like this was seen yet, and takes it for seen.
+func (t *tally) isNew(d difference) bool {
+	t.mutex.Lock()
+	defer t.mutex.Unlock()
+	if t.seen == nil {
+		t.seen = map[string]bool{}
+	}
+	known := t.seen[d.signature()]
+	t.seen[d.signature()] = true
+	return !known
 }
 
 func (t *tally) add(found []difference) {
@@ -38,6 +65,8 @@ func (t *tally) add(found []difference) {
 
 // broke counts a case that could not be run to its end.
 func (t *tally) broke(name string, err error) {
+	t.mutex.Lock()
+	defer t.mutex.Unlock()
 	t.broken++
 	fmt.Printf("%s\n    cannot be run: %v\n", name, err)
 }
