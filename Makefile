@@ -7,6 +7,7 @@
 #	make sim        seeds until FOR is over, on every core
 #	make fuzz       every fuzz target for FUZZ seconds
 #	make interop    clients of other houses against the built binary
+#	make differential  the same requests to Apache Kafka 4.2 and to the built binary, compared field by field
 #	make powercut   a full disk, and power cuts under the built binary (root and /dev/fuse)
 #	make mutants    planted bugs and how long each lives (mutants-short: the share of CI)
 #	make determinism  a seed replays to one hash in every process, on 32 bits too
@@ -21,11 +22,12 @@ FUZZ  ?= 10s
 # make sim FOR=30m SIMFLAGS='--result specs/results/sim.tsv' leaves its counts for the board
 SIMFLAGS ?=
 MUTANTFLAGS ?=
+DIFFERENTIALFLAGS ?= --result specs/results/differential.json
 
 # Nested modules (their own go.mod) are out of ./... and have scripts of their own.
 GOFILES = $(shell git ls-files -co --exclude-standard '*.go' ':!:**/testdata/**')
 
-.PHONY: quick check test race sim fuzz bench interop powercut mutants mutants-short determinism board build format vet lines
+.PHONY: quick check test race sim fuzz bench interop differential powercut mutants mutants-short determinism board build format vet lines
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/...
@@ -70,6 +72,10 @@ bench:
 
 interop: build
 	bench/interop/run
+
+# make differential DIFFERENTIALFLAGS='--against kafka' holds Kafka against itself: nothing may differ.
+differential: build
+	bench/differential/run $(DIFFERENTIALFLAGS)
 
 powercut: build
 	$(GO) test -count=1 -tags root -run TestFullDisk ./specs/outside

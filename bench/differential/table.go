@@ -38,7 +38,7 @@ func rows(api string, from, to int16, all ...row) (cases []tableCase) {
 var tables = slices.Concat(produceTable, fetchTable, listOffsetsTable, metadataTable, versionTable, createTopicsTable,
 	deleteTopicsTable, deleteRecordsTable, initProducerIDTable, epochTable, describeConfigsTable, alterConfigsTable,
 	incrementalTable, logDirsTable, createPartitionsTable, clusterTable, producersTable, listResourcesTable,
-	topicPartitionsTable)
+	topicPartitionsTable, securityTable)
 
 var listOffsetsTable = rows("ListOffsets", 1, 11,
 	row{name: "specials of an empty partition", run: func(s *side, v int16) {
@@ -336,6 +336,39 @@ var producersTable = rows("DescribeProducers", 0, 0,
 		r.Topics = nil
 		s.ask("nothing", r, v)
 	}},
+)
+
+// securityTable is what is answered where there is no authorizer, and nobody has credentials.
+var securityTable = slices.Concat(
+	rows("DescribeAcls", 1, 3, row{name: "none", run: func(s *side, v int16) {
+		r := kmsg.NewPtrDescribeACLsRequest()
+		r.ResourceType, r.ResourcePatternType, r.Operation, r.PermissionType = 1, 1, 1, 1
+		s.ask("any", r, v)
+		r.ResourceType, r.ResourcePatternType, r.ResourceName = 2, 3, value(s.called("t"))
+		s.ask("of a topic", r, v)
+	}}),
+	rows("CreateAcls", 1, 3, row{name: "none", run: func(s *side, v int16) {
+		r := kmsg.NewPtrCreateACLsRequest()
+		s.ask("nothing", r, v)
+		r.Creations = []kmsg.CreateACLsRequestCreation{{ResourceType: 2, ResourceName: s.called("t"), ResourcePatternType: 3,
+			Principal: "User:a", Host: "*", Operation: 3, PermissionType: 3}}
+		r.Creations = append(r.Creations, r.Creations[0])
+		s.ask("two", r, v)
+	}}),
+	rows("DeleteAcls", 1, 3, row{name: "none", run: func(s *side, v int16) {
+		r := kmsg.NewPtrDeleteACLsRequest()
+		s.ask("nothing", r, v)
+		r.Filters = []kmsg.DeleteACLsRequestFilter{{ResourceType: 2, ResourcePatternType: 3, Operation: 3, PermissionType: 3}}
+		s.ask("one", r, v)
+	}}),
+	rows("DescribeUserScramCredentials", 0, 0, row{name: "none", run: func(s *side, v int16) {
+		r := kmsg.NewPtrDescribeUserSCRAMCredentialsRequest()
+		s.ask("all", r, v)
+		r.Users = []kmsg.DescribeUserSCRAMCredentialsRequestUser{{Name: "a"}, {Name: ""}}
+		s.ask("two", r, v)
+		r.Users = append(r.Users, r.Users[0])
+		s.ask("one twice", r, v)
+	}}),
 )
 
 var logDirsTable = rows("DescribeLogDirs", 1, 4,
