@@ -199,7 +199,7 @@ func (b *Broker) look(i uint32, j int, fx *seam.Effects) {
 // fetchable judges epoch and offset (KIP-320; LocalLog.read).
 func (b *Broker) fetchable(p *partition, offset int64, epoch, lastEpoch int32) wire.Code {
 	r := p.replica
-	if code := currentEpoch(p, epoch); code != wire.None {
+	if code := currentEpoch(p, max(-1, epoch)); code != wire.None { // here any negative one is none
 		return code
 	}
 	if offset < r.Log.Start() || offset > r.Log.End().Offset || lastEpoch > r.Epoch() {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -124,9 +125,14 @@ func (s *side) settle() {
 
 // opened waits until a topic that was made, or that has more partitions, can be read.
 func (s *side) opened(name string, partitions int32) {
+	request := s.listOffsets(name, 0, -1)
+	for p := int32(1); p < partitions; p++ {
+		request.Topics[0].Partitions = append(request.Topics[0].Partitions, s.listOffsets(name, p, -1).Topics[0].Partitions...)
+	}
+	bad := func(p kmsg.ListOffsetsResponseTopicPartition) bool { return p.ErrorCode != 0 }
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(200 * time.Microsecond) {
-		answer := s.must(s.listOffsets(name, partitions-1, -1), 7).(*kmsg.ListOffsetsResponse)
-		if answer.Topics[0].Partitions[0].ErrorCode == 0 {
+		answer := s.must(request, 7).(*kmsg.ListOffsetsResponse)
+		if !slices.ContainsFunc(answer.Topics[0].Partitions, bad) {
 			return
 		}
 	}

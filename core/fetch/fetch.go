@@ -149,15 +149,15 @@ func (f *Fetch) Head(dst []byte, head *wire.FetchHead, session int32, body []sea
 	return head.End(), body
 }
 
-// answer: AbortedTransactions is null under read_uncommitted. On errors it is null too, but empty where there is no such
-// partition, which Kafka finds before it looks into a log.
+// answer: AbortedTransactions is null under read_uncommitted. On errors it is null too, but empty for those that Kafka
+// finds before it looks into a log: no such partition, a bad request.
 func (f *Fetch) answer(p *Part) wire.FetchedPartition {
 	out := wire.FetchedPartition{Index: p.Index, Code: p.Code, HighWatermark: -1, LastStableOffset: -1, LogStartOffset: -1}
 	switch p.Code {
 	case wire.None:
 		out.HighWatermark, out.LastStableOffset, out.LogStartOffset = p.High, p.High, p.Start
 		out.AbortedNull, out.RecordsSize = !f.Committed, p.Range.Len
-	case wire.UnknownTopicOrPartition, wire.UnknownTopicID:
+	case wire.UnknownTopicOrPartition, wire.UnknownTopicID, wire.InvalidRequest:
 	default:
 		out.AbortedNull = true
 	}
