@@ -139,6 +139,8 @@ func (b *Broker) producePart(now seam.Now, id uint32, i int32, r *conn.Request, 
 		result.Code, result.ErrorMessage = wire.Code(facts.Fault.Code()), facts.Fault.String()
 	case facts.Codec() == batch.Zstd && r.Version < 7: // KIP-110
 		result.Code = wire.UnsupportedCompressionType
+	case facts.Codec() > batch.Zstd && r.Version < 7:
+		result.Code = wire.InvalidRecord // found when zstd is looked for, where there is no log yet
 	case facts.Fault.BeforeAppend():
 		result.Code, result.ErrorMessage = wire.Code(facts.Fault.Code()), facts.Fault.String()
 	case again:

@@ -73,9 +73,9 @@ func (f Fault) Code() int16 {
 }
 
 // WithLogStart says whether the refusal carries the partition's log start offset: faults found while appending do, those
-// found before, a wrong CRC and an unknown codec carry -1 (Kafka 4.2).
+// found before, and a wrong CRC, carry -1 (Kafka 4.2).
 func (f Fault) WithLogStart() bool {
-	return f == BaseOffset || f > UnknownCodec && f != TooLarge
+	return f == BaseOffset || f > WrongCRC && f != TooLarge
 }
 
 // BeforeAppend says whether Kafka finds the fault while it validates the request, before it asks for anything else.
