@@ -262,8 +262,9 @@ func damaged(s *side, v int16) {
 		}
 		return batch(began, records...)
 	}
-	send("deltas from 1", delta(1, 2, 3))
-	send("deltas with a gap", delta(0, 0, 2))
+	s.topic("deltas", 1)
+	s.ask("deltas from 1", s.produce("deltas", 0, -1, delta(1, 2, 3)), v)
+	s.ask("deltas with a gap", s.produce("deltas", 0, -1, delta(0, 0, 2)), v)
 	marked := outside.Record("a", "b")
 	marked.Attributes = 7
 	send("attributes of a record", batch(began, marked))

@@ -208,6 +208,31 @@ func powercutSection(root string, p *page) error {
 	return nil
 }
 
+// differentialSection counts what was asked of Apache Kafka and of us.
+func differentialSection(root string, p *page) error {
+	p.line("## Beside Apache Kafka 4.2")
+	p.line("")
+	text, err := readTracked(root, "specs/results/differential.json")
+	if err != nil {
+		return err
+	}
+	if text == nil {
+		p.line("Not measured yet: `make differential`.")
+		return nil
+	}
+	var r struct {
+		Commit, Kafka                                                       string
+		Cases, Sequences, Requests, Differences, Accepted, Reasons, Seconds int
+	}
+	if err := json.Unmarshal(text, &r); err != nil {
+		return fmt.Errorf("differential.json: %w", err)
+	}
+	p.heading("commit", "Kafka", "table cases", "drawn sequences", "requests to each", "differences", "accepted fields", "by rows of accepted.tsv", "seconds")
+	p.row(r.Commit, r.Kafka, fmt.Sprint(r.Cases), fmt.Sprint(r.Sequences), fmt.Sprint(r.Requests), fmt.Sprint(r.Differences),
+		fmt.Sprint(r.Accepted), fmt.Sprint(r.Reasons), fmt.Sprint(r.Seconds))
+	return nil
+}
+
 // figures reads a list of flat objects, and keeps the order of the first one's names.
 func figures(text []byte) (names []string, rows []map[string]string, err error) {
 	d := json.NewDecoder(bytes.NewReader(text))
