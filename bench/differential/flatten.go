@@ -134,7 +134,7 @@ var unordered = map[string]bool{
 	"ListOffsetsResponseTopic": true, "ListOffsetsResponseTopicPartition": true,
 	"OffsetForLeaderEpochResponseTopic": true, "OffsetForLeaderEpochResponseTopicPartition": true,
 	"DescribeProducersResponseTopicPartitionActiveProducer": true,
-	"FetchResponseTopic": true, "FetchResponseTopicPartition": true,
+	"DescribeUserSCRAMCredentialsResponseResult":            true, "FetchResponseTopic": true, "FetchResponseTopicPartition": true,
 }
 
 func (f *flattener) sortKey(v reflect.Value) string {
@@ -145,7 +145,7 @@ func (f *flattener) sortKey(v reflect.Value) string {
 	if id := v.FieldByName("ProducerID"); id.IsValid() {
 		key = append(key, f.producer(id.Int()))
 	}
-	for _, name := range []string{"Topic", "Name", "ResourceType", "ResourceName", "Type", "Partition", "ApiKey", "LastSequence"} {
+	for _, name := range []string{"Topic", "Name", "ResourceType", "ResourceName", "Type", "User", "Partition", "ApiKey", "LastSequence"} {
 		switch field := v.FieldByName(name); {
 		case !field.IsValid() || field.Kind() == reflect.Pointer && field.IsNil():
 		case field.CanInt():

@@ -152,6 +152,8 @@ func both(a, b *side, prefix string, run func(s *side)) error {
 		}()
 	}
 	first, second := <-failed, <-failed
+	a.clear()
+	b.clear()
 	if first != nil {
 		return first
 	}

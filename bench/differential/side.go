@@ -180,6 +180,23 @@ func (s *side) await(name string, enough func(partitions int) bool) {
 	panic(fmt.Errorf("%s: %s never changes", s.name, name))
 }
 
+// clear deletes the case's topics: a broker serves thousands of cases. What cannot be deleted stays.
+func (s *side) clear() {
+	answer, _, err := s.link.ask(&kmsg.MetadataRequest{}, 1)
+	if err != nil {
+		return
+	}
+	var names []string
+	for _, t := range answer.(*kmsg.MetadataResponse).Topics {
+		if strings.HasPrefix(*t.Topic, s.prefix) {
+			names = append(names, *t.Topic)
+		}
+	}
+	if len(names) > 0 {
+		_, _, _ = s.link.ask(deleteTopics(names...), 5)
+	}
+}
+
 // warm waits until producer ids are given: Kafka has none in its first moments.
 func (s *side) warm() {
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
