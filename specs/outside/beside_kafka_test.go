@@ -7,8 +7,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// TestOrderOfChecks is a request with two things wrong, and the one of them that Kafka 4.2 names.
-func TestOrderOfChecks(t *testing.T) {
+// TestWhichOfTwoFaults is a request with two things wrong, and the one of them that Kafka 4.2 names.
+func TestWhichOfTwoFaults(t *testing.T) {
 	c := Dial(t, start(t))
 	Create(t, c, "t")
 	bad := Three()
