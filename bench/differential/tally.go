@@ -92,7 +92,7 @@ func (t *tally) end(o *options) error {
 	if t.accepted != nil {
 		r.Reasons = len(t.accepted.rows)
 		if o.tables && o.only == "" && o.sequences > 0 {
-			for _, row := range t.accepted.unused() {
+			for _, row := range t.accepted.unused(o.sequences < 2000) {
 				gone++
 				fmt.Printf("accepted, but not seen any more: %s %s: %s | %s\n", row.where, row.field, row.kafka, row.ours)
 			}
