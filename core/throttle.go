@@ -148,9 +148,9 @@ func (b *Broker) use(now seam.Now, c *connection, m *metered, n int64) {
 	}
 }
 
-// mute leaves a connection unread for some time.
+// mute leaves a connection unread for some time, unless it has hung up: what it had asked for may be answered after that.
 func (b *Broker) mute(now seam.Now, c *connection, wait seam.Mono) {
-	if until := now.Mono + wait; wait > 0 && until > c.muted {
+	if until := now.Mono + wait; wait > 0 && until > c.muted && !c.gone {
 		if c.muted > 0 {
 			b.muted.Cancel(c.unmute)
 		}
