@@ -19,7 +19,6 @@ type produce struct {
 	acks        int16
 	correlation int32
 	deadline    seam.Mono
-	throttle    int32 // milliseconds that the client is told to wait
 	results     []wire.ProduceResult
 	open        int32  // partitions not decided, and the intake
 	whole       bool   // all partitions are looked at
@@ -42,7 +41,6 @@ func (b *Broker) onProduce(now seam.Now, c *connection, lease seam.Lease, size i
 	p.owner, p.lease, p.size, p.version, p.correlation = c, lease, size, r.Version, r.Correlation
 	p.acks = r.Produce.Acks
 	b.use(now, c, b.meter(now, c, quotaProduce, r.ClientID), size)
-	p.throttle = c.throttled(now)
 	p.deadline = now.Mono + seam.Mono(max(0, r.Produce.TimeoutMillis))*seam.Millisecond
 	p.writes = 1 // the request itself reads the frame until all partitions are looked at
 	if p.acks != 0 {
@@ -81,7 +79,7 @@ func (b *Broker) taken(now seam.Now, id uint32, fx *seam.Effects) {
 	b.produces[id].open--
 	b.produces[id].whole = true
 	b.freed(replica.Ticket{Request: id, Part: intake}, fx)
-	b.maybeAnswer(id, fx)
+	b.maybeAnswer(now, id, fx)
 	if b.parkedAt == seam.Never {
 		b.parkedAt = now.Mono + produceSweep
 	}
@@ -314,7 +312,7 @@ func (b *Broker) freed(t replica.Ticket, fx *seam.Effects) {
 const intake = -1
 
 // decided: a partition of a produce has its answer. Tickets of request 0 are the broker's own.
-func (b *Broker) decided(from *partition, d replica.Done, fx *seam.Effects) {
+func (b *Broker) decided(now seam.Now, from *partition, d replica.Done, fx *seam.Effects) {
 	if d.Ticket.Request == 0 {
 		if from.number == metadataNumber && d.Code != wire.None {
 			b.proposalLost(fx)
@@ -327,32 +325,32 @@ func (b *Broker) decided(from *partition, d replica.Done, fx *seam.Effects) {
 	if !p.answered && d.Code != wire.None {
 		fail(&p.results[d.Ticket.Part], d.Code)
 	}
-	b.maybeAnswer(d.Ticket.Request, fx)
+	b.maybeAnswer(now, d.Ticket.Request, fx)
 }
 
 func fail(r *wire.ProduceResult, code wire.Code) {
 	r.Code, r.BaseOffset, r.LogAppendTime, r.LogStartOffset = code, -1, -1, -1
 }
 
-func (b *Broker) maybeAnswer(id uint32, fx *seam.Effects) {
+func (b *Broker) maybeAnswer(now seam.Now, id uint32, fx *seam.Effects) {
 	p := &b.produces[id]
 	if p.open > 0 {
 		return
 	}
 	if !p.answered {
-		b.answerProduce(p, fx)
+		b.answerProduce(now, p, fx)
 	}
 	b.maybeEnd(id)
 }
 
-func (b *Broker) answerProduce(p *produce, fx *seam.Effects) {
+func (b *Broker) answerProduce(now seam.Now, p *produce, fx *seam.Effects) {
 	p.answered = true
 	b.waiting--
 	for i := range p.results {
 		b.countRefusal(wire.KeyProduce, p.results[i].Code)
 	}
 	if p.acks != 0 {
-		b.answerTo(p.owner, p.slot, conn.Answer{Head: wire.AppendProduceResponse(b.head(), p.version, p.correlation, p.throttle, p.results)}, fx)
+		b.answerTo(p.owner, p.slot, conn.Answer{Head: wire.AppendProduceResponse(b.head(), p.version, p.correlation, p.owner.throttled(now), p.results)}, fx)
 		return
 	}
 	for i := range p.results {
@@ -388,7 +386,7 @@ func (b *Broker) sweepProduces(now seam.Now, fx *seam.Effects) {
 				fail(&p.results[j], wire.RequestTimedOut)
 			}
 		}
-		b.answerProduce(p, fx)
+		b.answerProduce(now, p, fx)
 	}
 	b.swept = 0
 	b.parkedAt = seam.Never

@@ -322,7 +322,7 @@ func (b *Broker) drainReplica(now seam.Now, p *partition, fx *seam.Effects) {
 		b.freed(t, fx)
 	}
 	for _, d := range r.Done {
-		b.decided(p, d, fx)
+		b.decided(now, p, d, fx)
 	}
 	r.Freed, r.Done = r.Freed[:0], r.Done[:0]
 	if high := r.High(); high.Offset != p.seen {

@@ -20,6 +20,7 @@ type connection struct {
 	out      ordered.Ring[outgoing]
 	sending  int64  // bytes of answers under way
 	owed     int64  // credit held back
+	kept     int64  // what of that is not paid: a client with a quota is read one frame after the other
 	starving bool   // it stands in Broker.starved
 	closing  bool   // nothing more is taken from it
 	gone     bool   // it has hung up
@@ -56,11 +57,13 @@ type outgoing struct {
 func (b *Broker) onOpened(now seam.Now, in *seam.Opened, fx *seam.Effects) {
 	c := &connection{id: in.Conn, host: in.Host, port: in.Port, remote: in.Remote}
 	b.conns.Put(in.Conn, c)
-	if b.greet(now, c); c.muted > 0 {
-		c.owed = b.config.ConnectionBytes
-		return
+	c.owed = b.config.ConnectionBytes
+	if b.image.QuotaChanges() > 0 {
+		c.kept = c.owed - 1 // until it is known who it is
 	}
-	fx.Reading = append(fx.Reading, seam.Credit{Conn: in.Conn, Bytes: b.config.ConnectionBytes})
+	if b.greet(now, c); c.muted == 0 {
+		b.pay(c, fx)
+	}
 }
 
 // onHangup: nothing of the connection is outstanding. Its parked fetches go, and so do answers that waited for them and
@@ -155,7 +158,7 @@ func (b *Broker) release(c *connection, lease seam.Lease, size int64, fx *seam.E
 	fx.Frees = append(fx.Frees, lease)
 	b.frames -= size
 	if c != nil && !c.closing && !c.gone {
-		if c.muted == 0 && b.starved.Len() == 0 && b.roomy() && !b.full(c) {
+		if c.muted == 0 && c.owed == 0 && c.kept == 0 && b.starved.Len() == 0 && b.roomy() && !b.full(c) {
 			fx.Reading = append(fx.Reading, seam.Credit{Conn: c.id, Bytes: size})
 			return
 		}
@@ -167,7 +170,7 @@ func (b *Broker) release(c *connection, lease seam.Lease, size int64, fx *seam.E
 
 // starve puts a connection among those that are owed credit, unless it is muted.
 func (b *Broker) starve(c *connection) {
-	if c.owed > 0 && !c.starving && c.muted == 0 {
+	if c.owed > c.kept && !c.starving && c.muted == 0 {
 		c.starving = true
 		b.starved.Push(c)
 	}
@@ -194,9 +197,15 @@ func (b *Broker) feed(fx *seam.Effects) {
 		case b.full(c):
 			b.starve(c)
 		default:
-			fx.Reading = append(fx.Reading, seam.Credit{Conn: c.id, Bytes: c.owed})
-			c.owed = 0
+			b.pay(c, fx)
 		}
+	}
+}
+
+func (b *Broker) pay(c *connection, fx *seam.Effects) {
+	if n := c.owed - c.kept; n > 0 {
+		fx.Reading = append(fx.Reading, seam.Credit{Conn: c.id, Bytes: n})
+		c.owed = c.kept
 	}
 }
 

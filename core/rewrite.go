@@ -74,7 +74,7 @@ func (b *Broker) onRewritten(now seam.Now, in *seam.Rewritten, fx *seam.Effects)
 	}
 	c := p.owner
 	b.freed(replica.Ticket{Request: id, Part: intake}, fx)
-	b.maybeAnswer(id, fx)
+	b.maybeAnswer(now, id, fx)
 	if c.rewriting--; !c.frozen() {
 		b.putQueued(c)
 	}

@@ -17,6 +17,7 @@ import (
 
 	"rookery/core/batch"
 	"rookery/core/conn"
+	"rookery/core/meta"
 	"rookery/core/seam"
 )
 
@@ -44,6 +45,7 @@ var rewrite = flag.Bool("rewrite", false, "write what the scripts say now into t
 //	produce T-0 T-1 ...              acks=all|1|0 records=1 size=10 pid= epoch=0 seq=0 timeout=30s
 //	fetch T-0 T-1 ...                offset=0 wait=0s min=1 max= partition-max= session=new|next|close|EPOCH of=CLIENT forget=T-0
 //	                                 next: the epoch after the last one; of whose session, if it is not the client's own
+//	quota RATE=10                    AlterClientQuotas of every client id; nothing takes it back
 //	list T-0 earliest|latest|newest  ListOffsets; a number asks by timestamp
 //	delete-records T-0               DeleteRecords: offset=-1
 //	init-producer, api-versions      the rest
@@ -336,6 +338,8 @@ func (s *script) ask(command string, things []string) {
 		r := s.fetch(things)
 		s.inSession(c, r)
 		s.send(c, r)
+	case "quota":
+		s.send(c, s.quota())
 	case "list":
 		s.send(c, s.list(first, things[1]))
 	case "delete-records":
@@ -419,6 +423,22 @@ func (s *script) alter(topicName string) kmsg.Request {
 	}
 	clear(s.args)
 	r.Resources = append(r.Resources, resource)
+	return r
+}
+
+func (s *script) quota() kmsg.Request {
+	r := kmsg.NewPtrAlterClientQuotasRequest()
+	r.Version = 1
+	entry := kmsg.AlterClientQuotasRequestEntry{Entity: []kmsg.AlterClientQuotasRequestEntryEntity{{Type: meta.EntityClientID}}}
+	for _, key := range slices.Sorted(maps.Keys(s.args)) {
+		op := kmsg.AlterClientQuotasRequestEntryOp{Key: key, Remove: s.args[key] == ""}
+		if !op.Remove {
+			op.Value = float64(s.number(key, ""))
+		}
+		entry.Ops = append(entry.Ops, op)
+	}
+	clear(s.args)
+	r.Entries = append(r.Entries, entry)
 	return r
 }
 

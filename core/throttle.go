@@ -1,6 +1,8 @@
 package core
 
 import (
+	"slices"
+
 	"rookery/core/conn"
 	"rookery/core/controller"
 	"rookery/core/meta"
@@ -9,7 +11,8 @@ import (
 )
 
 // throttles hold what clients have used of their quotas (KIP-13, 219, 257, 599, 612). A client beyond one is answered at
-// once and told how long to wait; meanwhile its connection is not read, and what came on it before that waits.
+// once and told how long to wait; meanwhile its connection is not read, and what came on it before that waits. So that it
+// does not wait in the memory that others need, whoever has a quota is read one frame after the other.
 //
 //	Produce: its frame's bytes ──┐
 //	Fetch: its answer's bytes ───┼──▶ Bucket ──▶ wait ──▶ throttle_time_ms, and the connection muted
@@ -77,6 +80,10 @@ func (b *Broker) meter(now seam.Now, c *connection, kind quotaKind, client []byt
 		*m = metered{changes: b.image.QuotaChanges(), client: string(client)}
 		if rate, key, found := b.quotaOf(kind, m.client); found {
 			m.bucket, m.rate = b.quotas.bucket(now, key), rate
+		}
+		c.kept = 0
+		if slices.ContainsFunc(c.meters[:], func(m metered) bool { return m.bucket != nil }) {
+			c.kept = b.config.ConnectionBytes - 1
 		}
 	}
 	if m.bucket == nil {
@@ -148,9 +155,9 @@ func (b *Broker) use(now seam.Now, c *connection, m *metered, n int64) {
 	}
 }
 
-// mute leaves a connection unread for some time.
+// mute leaves a connection unread for some time, unless it has hung up: what it had asked for may be answered after that.
 func (b *Broker) mute(now seam.Now, c *connection, wait seam.Mono) {
-	if until := now.Mono + wait; wait > 0 && until > c.muted {
+	if until := now.Mono + wait; wait > 0 && until > c.muted && !c.gone {
 		if c.muted > 0 {
 			b.muted.Cancel(c.unmute)
 		}

@@ -122,6 +122,13 @@ func requestLabel(c *client, r *conn.Request) string {
 	return fmt.Sprintf("%s#%d %s", c.title(), r.Correlation, what)
 }
 
+func throttled(millis int32) string {
+	if millis == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" wait %dms", millis)
+}
+
 func code(n int16) string {
 	if n == 0 {
 		return ""
@@ -141,6 +148,7 @@ func answerLabel(a answered) string {
 	out := fmt.Sprintf("#%d", a.correlation)
 	switch r := a.response.(type) {
 	case *kmsg.ProduceResponse:
+		out += throttled(r.ThrottleMillis)
 		for _, t := range r.Topics {
 			for _, p := range t.Partitions {
 				out += fmt.Sprintf(" %s-%d", t.Topic, p.Partition)
@@ -152,6 +160,7 @@ func answerLabel(a answered) string {
 			}
 		}
 	case *kmsg.FetchResponse:
+		out += throttled(r.ThrottleMillis)
 		out += code(r.ErrorCode)
 		if r.SessionID != 0 && r.ErrorCode == 0 {
 			out += " in a session:"
@@ -181,6 +190,7 @@ func answerLabel(a answered) string {
 			}
 		}
 	case *kmsg.CreateTopicsResponse:
+		out += throttled(r.ThrottleMillis)
 		for _, t := range r.Topics {
 			out += " create " + t.Topic + code(t.ErrorCode)
 			if t.ErrorCode == 0 {

@@ -132,6 +132,7 @@ func (s *Sessions) Join(now seam.Now, f *Fetch, r *wire.FetchRequest) wire.Code 
 		session.put(&r.Partitions[i])
 	}
 	session.forget(r.Forgotten)
+	session.epoch = nextEpoch(session.epoch) // whatever becomes of this one: earlier ones know the places of before
 	switch s.touch(now, at); {
 	case len(session.order) == 0: // what the request names and forgets at once is served without a session
 		s.remove(at)
@@ -141,7 +142,6 @@ func (s *Sessions) Join(now seam.Now, f *Fetch, r *wire.FetchRequest) wire.Code 
 		s.evictions++
 		return wire.FetchSessionIDNotFound
 	}
-	session.epoch = nextEpoch(session.epoch)
 	f.session, f.epoch, f.Parts = session, session.epoch, f.Parts[:0]
 	return wire.None
 }

@@ -231,13 +231,13 @@ func (b *bureau) expect(twin *dumb, x *running, r *wire.FetchRequest, forgotten 
 			twin.parts = slices.Delete(twin.parts, i, i+1)
 		}
 	}
+	twin.epoch++
 	b.touch(twin)
 	if len(twin.parts) == 0 {
 		b.cases["emptied"]++
 		b.drop(twin)
 		return wire.None
 	}
-	twin.epoch++
 	x.twin, x.epoch = twin, twin.epoch
 	return wire.None
 }

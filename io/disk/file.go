@@ -513,7 +513,8 @@ func (f *file) unlink() seam.Fault {
 	if f.isNameless() {
 		return seam.NotFound
 	}
-	if f.isHeld() && f.disk.handles.spares() {
+	kept := f.isHeld() && f.disk.handles.spares()
+	if kept {
 		if fault := f.detach(); fault != seam.OK {
 			return fault
 		}
@@ -531,6 +532,9 @@ func (f *file) unlink() seam.Fault {
 	if err != nil {
 		f.attach()
 		return faultOf(err)
+	}
+	if !kept {
+		f.disk.handles.give(f)
 	}
 	f.forget()
 	return seam.OK

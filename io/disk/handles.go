@@ -211,6 +211,19 @@ func (h *handles) expel(f *file) {
 	h.orphans++
 }
 
+// give closes the handle of an orphan, unless it is used this moment.
+func (h *handles) give(f *file) {
+	h.mu.Lock()
+	f.mu.Lock()
+	if f.place == orphaned && f.pins == 0 {
+		f.shut()
+		f.place = 0
+		h.orphans--
+	}
+	f.mu.Unlock()
+	h.mu.Unlock()
+}
+
 // adopt undoes orphan.
 func (h *handles) adopt(f *file) {
 	h.mu.Lock()

@@ -183,3 +183,29 @@ func TestACrewCarriesAll(t *testing.T) {
 	defer s.disk.Close()
 	requireAllWell(t, n, s.Do(manyFiles(n)))
 }
+
+// The same of files whose handles are open when they are unlinked: what is kept of them is bounded too.
+func TestUnlinkedFilesKeepFewHandles(t *testing.T) {
+	const n, most = 300, 40
+	s := newSubject(disk.Config{Dirs: []string{t.TempDir()}, OpenHandlesMax: most}, false)
+	defer s.disk.Close()
+	before := descriptors(t)
+	var sent []*disk.Handle
+	for i := 1; i <= n; i++ {
+		fx := &seam.Effects{Files: []seam.FileOp{{Op: seam.Op(i), Deed: seam.Create, File: seam.File(i), Path: seam.Path{Name: fmt.Sprintf("f-%d", i)}}}}
+		requireAllWell(t, 0, s.Do(fx))
+		h, fault := s.port.Pin(seam.File(i))
+		require.Equal(t, seam.OK, fault)
+		_, fault = h.Descriptor()
+		require.Equal(t, seam.OK, fault)
+		h.Done()
+		sent = append(sent, h)
+		requireAllWell(t, 0, s.Do(&seam.Effects{Files: []seam.FileOp{{Op: seam.Op(n + i), Deed: seam.Unlink, File: seam.File(i)}}}))
+	}
+	require.LessOrEqual(t, s.disk.Status().Handles, most)
+	require.LessOrEqual(t, descriptors(t), before+most)
+	for _, h := range sent {
+		h.Release()
+	}
+	require.Zero(t, s.disk.Status().Handles)
+}

@@ -1,0 +1,39 @@
+package core
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"rookery/core/seam"
+)
+
+// quotaRequest sets one quota for every client id.
+func quotaRequest(key string, rate float64) *kmsg.AlterClientQuotasRequest {
+	r := kmsg.NewPtrAlterClientQuotasRequest()
+	r.Version = 1
+	r.Entries = append(r.Entries, kmsg.AlterClientQuotasRequestEntry{
+		Entity: []kmsg.AlterClientQuotasRequestEntryEntity{{Type: "client-id"}},
+		Ops:    []kmsg.AlterClientQuotasRequestEntryOp{{Key: key, Value: rate}},
+	})
+	return r
+}
+
+// A client that hangs up in the Step in which its fetch is answered is charged for that, but there is nobody to be muted.
+func TestNobodyIsMutedWhoIsGone(t *testing.T) {
+	w := newBench(t)
+	w.createTopic("t")
+	w.step(w.frame(produceRequest(-1, oneBatch(1, 1000, -1, 0))))
+	w.step(w.frame(quotaRequest("consumer_byte_rate", 10)))
+	w.stepOn(2, fetchRequest("t", 0, 0))
+	require.Len(t, w.heads, 1)
+	w.stepOn(3, fetchRequest("t", 1, 1000))
+	require.Empty(t, w.heads, "it waits")
+	w.now.Mono += 2 * seam.Second
+	w.step(&seam.Hangup{Conn: 3})
+	require.Equal(t, 1, w.broker.muted.Len(), "the other one")
+	w.now.Mono += 3600 * seam.Second
+	w.step(&seam.Alarm{})
+	require.Zero(t, w.broker.muted.Len())
+}
