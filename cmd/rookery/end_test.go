@@ -220,6 +220,39 @@ func TestARecordThatIsTooLarge(t *testing.T) {
 	require.Empty(t, r.ask(t, "", "consume", "big", "-o", "start", "-e"))
 }
 
+// once is an input that begins with a call.
+type once struct {
+	io.Reader
+	call func()
+}
+
+func (o *once) Read(b []byte) (int, error) {
+	if o.call != nil {
+		o.call()
+		o.call = nil
+	}
+	return o.Reader.Read(b)
+}
+
+// A failure that may pass is tried again: for as long as --timeout says.
+func TestARecordThatNobodyTakesUntilTheTimeIsUp(t *testing.T) {
+	r := begin(t, t.TempDir())
+	root := rootCommand(io.Discard, io.Discard)
+	root.SetIn(&once{strings.NewReader("one\n"), func() { // by now the topic and its leader are known
+		r.signals <- syscall.SIGTERM
+		<-r.ended
+		r.ended = nil
+	}})
+	root.SetArgs([]string{"produce", "lonely", "-b", r.address, "--timeout", "1s"})
+	began := time.Now()
+	err := root.Execute()
+	require.ErrorContains(t, err, "the time was up")
+	require.Less(t, time.Since(began), time.Minute)
+	var complaint strings.Builder
+	report(&complaint, err)
+	require.Contains(t, complaint.String(), "the broker's log says why")
+}
+
 func TestDirectoryInUse(t *testing.T) {
 	dir := t.TempDir()
 	begin(t, dir)
