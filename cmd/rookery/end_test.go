@@ -186,6 +186,8 @@ func TestTopicCommands(t *testing.T) {
 	require.Equal(t, int64(1), rows[0].Partitions[1].End)
 	require.Equal(t, []int32{1}, rows[0].Partitions[0].ISR)
 	require.Len(t, rows[0].ID, 22)
+	require.NoError(t, json.Unmarshal([]byte(r.ask(t, "", "topic", "describe", "-o", "json")), &rows))
+	require.Len(t, rows, 2, "of all, if none is named")
 	require.Equal(t, "deleted a\n", r.ask(t, "", "topic", "delete", "a"))
 	require.NotContains(t, r.ask(t, "", "topic", "list"), "\na ")
 
