@@ -1,9 +1,11 @@
 package main
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // sayWhatIsMissing has a command and those below it refuse, in plain words, arguments that do not fit. A family of
@@ -69,6 +71,29 @@ func unknownCommand(c *cobra.Command, name string) error {
 	c.SuggestionsMinimumDistance = 2
 	if near := c.SuggestionsFor(name); len(near) > 0 {
 		next = "did you mean " + c.CommandPath() + " " + near[0] + "?"
+	} else if at, _, err := c.Root().Find([]string{name}); err == nil && at != c.Root() { // rpk topic consume
+		next = "did you mean " + at.CommandPath() + "?"
 	}
 	return advise(next, "unknown command %s", strings.TrimSpace(belowRoot(c)+" "+name))
+}
+
+// flagAdvice says what to do about a flag that does not fit: one that is meant may be the longer or the shorter name, or
+// the argument that has a flag with Kafka's own tools.
+func flagAdvice(c *cobra.Command, err error) string {
+	next := "see: " + c.CommandPath() + " --help"
+	var unknown *pflag.NotExistError
+	if !errors.As(err, &unknown) || len(unknown.GetSpecifiedName()) < 2 {
+		return next
+	}
+	bare := func(name string) string { return strings.ReplaceAll(name, "-", "") }
+	name := bare(unknown.GetSpecifiedName())
+	c.Flags().VisitAll(func(f *pflag.Flag) {
+		if strings.HasPrefix(bare(f.Name), name) || strings.HasPrefix(name, bare(f.Name)) {
+			next = "did you mean --" + f.Name + "? see: " + c.CommandPath() + " --help"
+		}
+	})
+	if name == "topic" && strings.Contains(c.Use, "TOPIC") {
+		next = "usage: " + c.UseLine()
+	}
+	return next
 }

@@ -81,7 +81,7 @@ A quick look, on one connection a broker and with this client's costs in it; ben
 	f := c.Flags()
 	f.StringVarP(&b.topic, "topic", "t", "", "use this topic and leave it (default: one made for this)")
 	f.Int32VarP(&b.partitions, "partitions", "p", 6, "partitions of the topic that is made")
-	f.StringArrayVar(&b.configs, "config", nil, "a configuration of the topic that is made, name=value")
+	f.StringArrayVarP(&b.configs, "config", "c", nil, "a configuration of the topic that is made, name=value")
 	f.IntVar(&b.recordSize, "record-bytes", 100, "bytes of a record's value")
 	f.IntVar(&b.batchBytes, "batch-bytes", 64<<10, "bytes of records in one batch, before compression")
 	f.StringVarP(&b.codecName, "compression", "z", "none", "none, gzip, snappy, lz4, zstd")

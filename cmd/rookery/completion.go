@@ -14,7 +14,7 @@ const completePatience = time.Second
 
 // completeTopicsOf has every command complete topics that takes some, but for the one that makes them.
 func completeTopicsOf(c *cobra.Command) {
-	if c.ValidArgsFunction == nil && strings.Contains(c.Use, " TOPIC") && c.Name() != "create" {
+	if c.ValidArgsFunction == nil && strings.Contains(c.Use, "TOPIC") && c.Name() != "create" {
 		c.ValidArgsFunction = completeTopics
 	}
 	for _, sub := range c.Commands() {

@@ -179,6 +179,9 @@ func (s *settings) take(name, value string) error {
 		return err
 	}
 	key, known := controller.FindBrokerKey(name)
+	if !known && strings.HasPrefix(name, "zookeeper.") {
+		return advise("take it out: since Kafka 4.0 there is no ZooKeeper, and a node here is its own controller", "unknown configuration key %s", name)
+	}
 	if !known {
 		return advise("did you mean "+controller.NearestBrokerKey(name)+"?", "unknown configuration key %s", name)
 	}

@@ -92,10 +92,15 @@ func TestSettingsRefuse(t *testing.T) {
 }
 
 func TestUnknownKeysNameTheNearest(t *testing.T) {
-	_, err := settingsOf(map[string]string{"advertized.listeners": "x"})
-	var b strings.Builder
-	report(&b, err)
-	require.Equal(t, "rookery: unknown configuration key advertized.listeners\n  did you mean advertised.listeners?\n", b.String())
+	for name, next := range map[string]string{
+		"advertized.listeners": "did you mean advertised.listeners?",
+		"zookeeper.connect":    "take it out: since Kafka 4.0 there is no ZooKeeper, and a node here is its own controller",
+	} {
+		_, err := settingsOf(map[string]string{name: "x"})
+		var b strings.Builder
+		report(&b, err)
+		require.Equal(t, "rookery: unknown configuration key "+name+"\n  "+next+"\n", b.String())
+	}
 }
 
 func TestPropertiesFile(t *testing.T) {

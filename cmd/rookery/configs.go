@@ -187,6 +187,9 @@ func describeConfigs(c *session, kind int8, names []string, documented bool) ([]
 	}
 	for i := range resources {
 		if err := codeError(resources[i].ErrorCode, resources[i].ErrorMessage); err != nil {
+			if kind == meta.ResourceTopic {
+				return nil, topicAdvice(names[i], err)
+			}
 			return nil, fmt.Errorf("%s %s: %w", resourceKind(kind), names[i], err)
 		}
 	}
@@ -252,7 +255,7 @@ type edits struct {
 
 // flags adds them; word is what a configuration is called there.
 func (e *edits) flags(command *cobra.Command, word string) {
-	command.Flags().StringArrayVar(&e.set, word, nil, "set a configuration, name=value; may be repeated")
+	command.Flags().StringArrayVarP(&e.set, word, word[:1], nil, "set a configuration, name=value; may be repeated")
 	command.Flags().StringArrayVar(&e.deleted, "delete-config", nil, "take a configuration back: the default holds again")
 	command.Flags().StringArrayVar(&e.added, "append", nil, "add to a list, name=value")
 	command.Flags().StringArrayVar(&e.taken, "subtract", nil, "take out of a list, name=value")

@@ -64,7 +64,7 @@ func TestConfigCommands(t *testing.T) {
 		{[]string{"config", "alter", "broker", "1", "--set", "node.id=5"}, "INVALID_REQUEST"},
 		{[]string{"config", "alter", "broker", "1"}, "nothing is to be altered"},
 		{[]string{"config", "alter", "shelf", "1", "--set", "a=b"}, "shelf has no configurations"},
-		{[]string{"config", "describe", "topic", "nope"}, "topic nope: UNKNOWN_TOPIC_OR_PARTITION"},
+		{[]string{"config", "describe", "topic", "nope"}, "there is no topic nope"},
 		{[]string{"config", "describe", "broker", "7"}, "INVALID_REQUEST"},
 	} {
 		_, _, err := runCommand(append(test.args, "-b", r.address)...)

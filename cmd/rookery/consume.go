@@ -79,7 +79,7 @@ func consumeCommand() *cobra.Command {
 	f.VarP(placesFlag{&c}, "offset", "o", "where to begin, and to stop; or json, for --output json")
 	f.Int64VarP(&c.max, "number", "n", -1, "stop after so many records")
 	f.BoolVarP(&c.untilEnd, "exit", "e", false, "stop at the end")
-	f.StringVarP(&c.layout, "format", "f", `%v\n`, "how a record is printed")
+	f.StringVarP(&c.layout, "format", "f", `%v\n`, "how a record is printed; or json, for --output json")
 	f.StringVar(&c.output, "output", "text", "text (by the format), or json: an object a line")
 	f.Int32Var(&c.bytesMax, "fetch-bytes", 4<<20, "bytes of one answer")
 	completeFrom(command, "output", "text", "json")

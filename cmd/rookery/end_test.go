@@ -186,6 +186,8 @@ func TestTopicCommands(t *testing.T) {
 	require.Equal(t, int64(1), rows[0].Partitions[1].End)
 	require.Equal(t, []int32{1}, rows[0].Partitions[0].ISR)
 	require.Len(t, rows[0].ID, 22)
+	require.NoError(t, json.Unmarshal([]byte(r.ask(t, "", "topic", "describe", "-o", "json")), &rows))
+	require.Len(t, rows, 2, "of all, if none is named")
 	require.Equal(t, "deleted a\n", r.ask(t, "", "topic", "delete", "a"))
 	require.NotContains(t, r.ask(t, "", "topic", "list"), "\na ")
 
@@ -218,6 +220,39 @@ func TestARecordThatIsTooLarge(t *testing.T) {
 	report(&complaint, err)
 	require.Contains(t, complaint.String(), "max.message.bytes")
 	require.Empty(t, r.ask(t, "", "consume", "big", "-o", "start", "-e"))
+}
+
+// once is an input that begins with a call.
+type once struct {
+	io.Reader
+	call func()
+}
+
+func (o *once) Read(b []byte) (int, error) {
+	if o.call != nil {
+		o.call()
+		o.call = nil
+	}
+	return o.Reader.Read(b)
+}
+
+// A failure that may pass is tried again: for as long as --timeout says.
+func TestARecordThatNobodyTakesUntilTheTimeIsUp(t *testing.T) {
+	r := begin(t, t.TempDir())
+	root := rootCommand(io.Discard, io.Discard)
+	root.SetIn(&once{strings.NewReader("one\n"), func() { // by now the topic and its leader are known
+		r.signals <- syscall.SIGTERM
+		<-r.ended
+		r.ended = nil
+	}})
+	root.SetArgs([]string{"produce", "lonely", "-b", r.address, "--timeout", "1s"})
+	began := time.Now()
+	err := root.Execute()
+	require.ErrorContains(t, err, "the time was up")
+	require.Less(t, time.Since(began), time.Minute)
+	var complaint strings.Builder
+	report(&complaint, err)
+	require.Contains(t, complaint.String(), "the broker's log says why")
 }
 
 func TestDirectoryInUse(t *testing.T) {

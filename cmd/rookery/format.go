@@ -44,11 +44,10 @@ type part func(b []byte, r *seenRecord) []byte
 
 // printer turns a format into one pass over a record.
 func printer(layout, output string) (show, error) {
-	switch output {
-	case "json":
+	switch {
+	case output == "json" || layout == "json": // rpk's -f json
 		return showJSON, nil
-	case "text":
-	default:
+	case output != "text":
 		return nil, fmt.Errorf("--output %s is neither text nor json", output)
 	}
 	parts, err := parseFormat(layout)

@@ -57,6 +57,7 @@ func TestFormats(t *testing.T) {
 	require.ErrorContains(t, err, "neither text nor json")
 	require.JSONEq(t, `{"topic":"clicks","partition":2,"offset":9,"timestamp":0,"key":null,"value":"/w==","valueBase64":true}`,
 		printed(t, "", "json", &client.FetchedRecord{Offset: 9, Value: []byte{0xff}}))
+	require.Equal(t, printed(t, "", "json", &client.FetchedRecord{Offset: 9}), printed(t, "json", "text", &client.FetchedRecord{Offset: 9}))
 }
 
 // TestFormatsNeverPanic draws formats of the letters that mean something, braces and rubbish.
@@ -79,7 +80,7 @@ func TestPlaces(t *testing.T) {
 	start, end, none := place{kind: atStart, given: true}, place{kind: atEnd, given: true}, place{}
 	offset := func(n int64) place { return place{kind: atOffset, n: n, given: true} }
 	for text, want := range map[string][2]place{
-		"start": {start, none}, "beginning": {start, none}, "end": {end, none}, "12": {offset(12), none},
+		"start": {start, none}, "beginning": {start, none}, "earliest": {start, none}, "latest": {end, none}, "end": {end, none}, "12": {offset(12), none},
 		"-5":      {{kind: beforeEnd, n: 5, given: true}, none},
 		"+5":      {{kind: afterStart, n: 5, given: true}, none},
 		":end":    {start, end},

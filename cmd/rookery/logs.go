@@ -119,6 +119,12 @@ func dump(out io.Writer, file string, records bool, form form) error {
 		}
 		return err
 	}
+	switch info, err := os.Stat(file); {
+	case err != nil:
+		return err
+	case info.IsDir():
+		return advise("name its files: rookery log dump "+filepath.Join(file, "*.log"), "%s is a directory", file)
+	}
 	return advise("dump reads .log, .index, .timeindex, .snapshot and the checkpoints", "%s: what is it?", file)
 }
 

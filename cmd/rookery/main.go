@@ -80,7 +80,7 @@ func rootCommand(out, complaints io.Writer) *cobra.Command {
 		if args := c.Flags().Args(); c.HasSubCommands() && len(args) > 0 {
 			return unknownCommand(c, args[0]) // whose flags nobody knows
 		}
-		return advise(fmt.Sprintf("see: %s --help", c.CommandPath()), "%w", err)
+		return advise(flagAdvice(c, err), "%w", err)
 	})
 	root.AddCommand(devCommand(), serverCommand(), formatCommand(), topicCommand(), configCommand(), produceCommand(), consumeCommand(),
 		logCommand(), versionCommand())

@@ -31,14 +31,15 @@ const (
 )
 
 // placeHelp is what help says of places.
-const placeHelp = `Places are start, end, an offset, +N (N after the start), -N (N before the end) or @TIME: seconds, milliseconds or
-nanoseconds since 1970, a date (2026-01-31), a date and time (2026-01-31T12:00:00Z), or a time ago (@-1h30m).
+const placeHelp = `Places are start (or earliest), end (or latest), an offset, +N (N after the start), -N (N before the end) or @TIME:
+seconds, milliseconds or nanoseconds since 1970, a date (2026-01-31), a date and time (2026-01-31T12:00:00Z), or a time
+ago (@-1h30m).
 FROM:UNTIL names both, and either may be left out (":end": what there is now). kcat's s@MS and e@MS are understood.`
 
 // parsePlace reads one place.
 func parsePlace(s string, now time.Time) (place, error) {
 	switch s {
-	case "start", "beginning", "oldest":
+	case "start", "beginning", "oldest", "earliest":
 		return place{kind: atStart, given: true}, nil
 	case "end", "newest", "latest":
 		return place{kind: atEnd, given: true}, nil

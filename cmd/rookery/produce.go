@@ -232,7 +232,7 @@ func codecOf(name string) (batch.Codec, error) {
 			return c, nil
 		}
 	}
-	return 0, fmt.Errorf("--compression %s is none of none, gzip, snappy, lz4, zstd", name)
+	return 0, fmt.Errorf("--compression %s is not one of none, gzip, snappy, lz4, zstd", name)
 }
 
 // recordOf makes a record of one piece of input.
@@ -299,6 +299,8 @@ func (s *sender) failure() error {
 		return nil
 	case failed.Delivered.Code == wire.MessageTooLarge:
 		return advise("the topic's max.message.bytes is the limit (1048588 unless it was set); -z lz4 may bring it below", "%w", failed)
+	case failed.Delivered.Fault == client.TimedOut:
+		return advise("the broker's log says why, and rookery doctor --data-dir DIR on its machine whether its disk is full; or wait longer: --timeout 5m", "%w", failed)
 	}
 	return failed
 }

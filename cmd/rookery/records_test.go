@@ -88,6 +88,10 @@ func TestLogDumpAndVerify(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, out, "offset: 1 position: ")
 	require.NotContains(t, out, "offset: 0")
+	_, _, err = runCommand("log", "dump", folder)
+	require.ErrorContains(t, err, folder+" is a directory")
+	_, _, err = runCommand("log", "dump", filepath.Join(dir, "nothing"))
+	require.ErrorIs(t, err, os.ErrNotExist)
 
 	text, err := os.ReadFile(first)
 	require.NoError(t, err)

@@ -25,6 +25,7 @@ import (
 type session struct {
 	bootstrap []string
 	patience  time.Duration
+	named     func() bool // --timeout was given
 	config    client.Config
 	courier   *courier.Courier
 }
@@ -33,6 +34,7 @@ type session struct {
 func (s *session) flags(command *cobra.Command) {
 	command.Flags().StringSliceVarP(&s.bootstrap, "bootstrap-server", "b", []string{"127.0.0.1:9092"}, "brokers to ask first, HOST:PORT")
 	command.Flags().DurationVar(&s.patience, "timeout", 30*time.Second, "how long to wait for an answer")
+	s.named = func() bool { return command.Flags().Changed("timeout") }
 	s.config = client.DefaultConfig()
 }
 
@@ -56,7 +58,9 @@ func (s *session) open() error {
 	}
 	s.config.ClientID = "rookery-cli"
 	s.config.RequestTimeout = seam.Mono(s.patience)
-	s.config.DeliveryTimeout = max(s.config.DeliveryTimeout, 2*s.config.RequestTimeout)
+	if s.named != nil && s.named() {
+		s.config.DeliveryTimeout = s.config.RequestTimeout // a human who says how long means all of it, tries again included
+	}
 	rand.Read(s.config.Seed[:]) // never fails
 	s.courier = courier.New(courier.Config{Client: s.config, Links: func(mail courier.Mailbox) courier.Links {
 		links := dial.New(dial.Config{})

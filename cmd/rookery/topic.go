@@ -66,7 +66,7 @@ func topicCreateCommand() *cobra.Command {
 	form.flag(command)
 	command.Flags().Int32VarP(&partitions, "partitions", "p", -1, "how many partitions (-1: the broker's num.partitions)")
 	command.Flags().Int16VarP(&factor, "replication-factor", "r", -1, "replicas of each partition (-1: the broker's default)")
-	command.Flags().StringArrayVar(&configs, "config", nil, "a configuration of the topic, name=value")
+	command.Flags().StringArrayVarP(&configs, "config", "c", nil, "a configuration of the topic, name=value")
 	command.Flags().BoolVar(&ifMissing, "if-not-exists", false, "a topic that is there already is no error")
 	command.Flags().BoolVar(&dry, "dry-run", false, "ask whether it could be made, and make nothing")
 	return command
@@ -223,11 +223,14 @@ func topicDescribeCommand() *cobra.Command {
 	var c session
 	var form form
 	command := &cobra.Command{
-		Use:   "describe TOPIC...",
-		Short: "partitions, leaders, offsets and own configurations of topics",
-		Args:  cobra.MinimumNArgs(1),
+		Use:   "describe [TOPIC...]",
+		Short: "partitions, leaders, offsets and own configurations of topics: of all, if none is named",
+		Args:  cobra.ArbitraryArgs,
 		RunE: func(command *cobra.Command, names []string) error {
 			defer c.close()
+			if len(names) == 0 {
+				names = nil
+			}
 			rows, err := describe(&c, names)
 			if err != nil {
 				return err

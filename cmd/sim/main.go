@@ -43,6 +43,14 @@ func main() {
 	}
 }
 
+// one refuses all but one argument, and says which.
+func one(c *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return fmt.Errorf("usage: sim %s [flags]", c.Use)
+	}
+	return nil
+}
+
 // tapeOf makes a tape from a seed or from a file that holds a trace.
 func tapeOf(arg string) (func() *world.Tape, error) {
 	if seed, err := strconv.ParseUint(arg, 10, 64); err == nil {
@@ -72,7 +80,7 @@ func replayCommand() *cobra.Command {
 		if recorded != "" {
 			return cobra.NoArgs(c, args)
 		}
-		return cobra.ExactArgs(1)(c, args)
+		return one(c, args)
 	}
 	c.Flags().StringVar(&recorded, "tape", "", "step the core through what a real broker recorded (rookery dev --record FILE)")
 	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "print every step")
@@ -118,7 +126,7 @@ func shrinkCommand() *cobra.Command {
 	var out string
 	var brief bool
 	var patience time.Duration
-	c := &cobra.Command{Use: "shrink SEED|TRACEFILE", Short: "Make a failing run small", Args: cobra.ExactArgs(1)}
+	c := &cobra.Command{Use: "shrink SEED|TRACEFILE", Short: "Make a failing run small", Args: one}
 	c.Flags().StringVarP(&out, "output", "o", "", "write the trace there (default SEED.trace)")
 	c.Flags().BoolVar(&brief, "brief", false, "the seed's short life; a trace says by itself whose it is")
 	c.Flags().DurationVar(&patience, "for", 2*time.Minute, "stop after this time")
