@@ -175,14 +175,17 @@ func (c *connection) throttled(now seam.Now) (millis int32) {
 
 // unmuteDue reads those connections again whose time is over, and starts what waited on them.
 func (b *Broker) unmuteDue(now seam.Now, fx *seam.Effects) {
+	if b.muted.Next() > now.Mono {
+		return
+	}
 	for b.muted.Next() <= now.Mono && b.turns.take() {
 		id, _ := b.muted.Due(now.Mono)
 		c := b.conns.At(id)
 		c.muted = 0
 		b.starve(c)
 		b.putQueued(c)
-		b.feed(fx)
 	}
+	b.feed(fx)
 }
 
 // held: what comes on a muted connection waits, but not for longer than the broker serves it.
