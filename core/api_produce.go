@@ -125,7 +125,7 @@ func (b *Broker) producePart(now seam.Now, id uint32, i int32, r *conn.Request, 
 		p.names = append(p.names, part.Topic...)
 		result.Topic = p.names[at:]
 	}
-	waits, rewrites := false, len(fx.Rewrites)
+	waits, rewriting := false, p.owner.rewriting
 	switch {
 	case refusal != wire.None:
 		result.Code = refusal
@@ -157,7 +157,7 @@ func (b *Broker) producePart(now seam.Now, id uint32, i int32, r *conn.Request, 
 			p.writes++
 		}
 	}
-	if target != nil && len(fx.Rewrites) == rewrites {
+	if target != nil && p.owner.rewriting == rewriting {
 		b.countProduce(target, facts.Count, facts.Size, result.Code)
 	}
 	p.decided = append(p.decided, !waits)

@@ -76,8 +76,7 @@ type Broker struct {
 	freeProd []uint32
 	parkedAt seam.Mono // when the parked produces are next looked over for timeouts
 	waiting  int       // produces not answered
-	rewrites map[seam.Op]rewriting
-	rewrote  uint32 // the last Rewrite's number
+	rewrites rewrites
 	fetches  []fetchSlot
 	freeFet  []uint32
 	sessions *fetch.Sessions
@@ -143,7 +142,7 @@ func NewBroker(config Config) *Broker {
 	config.Controller.ClusterID, config.Controller.NodeID = config.ClusterID, config.NodeID
 	b := &Broker{
 		config: config, random: rng.New(config.Seed), topics: map[string]*topic{}, topicIDs: map[meta.UUID]*topic{},
-		doomed: map[string]int{}, searching: map[uint64]searchFor{}, lent: map[seam.File]int{}, awaited: map[seam.File]*removal{}, removals: map[seam.Op]*removal{}, rewrites: map[seam.Op]rewriting{}, image: meta.New(), parkedAt: seam.Never,
+		doomed: map[string]int{}, searching: map[uint64]searchFor{}, lent: map[seam.File]int{}, awaited: map[seam.File]*removal{}, removals: map[seam.Op]*removal{}, rewrites: rewrites{underWay: map[seam.Op]rewriting{}}, image: meta.New(), parkedAt: seam.Never,
 		partitions: make([]*partition, 1, 16), produces: make([]produce, 1, 16),
 	}
 	b.take = b.turns.take

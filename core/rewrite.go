@@ -3,6 +3,7 @@ package core
 import (
 	"rookery/core/batch"
 	"rookery/core/conn"
+	"rookery/core/ordered"
 	"rookery/core/replica"
 	"rookery/core/seam"
 	"rookery/core/wire"
@@ -14,6 +15,9 @@ import (
 //	judged ─▶ Rewrite ─▶ the connection's goroutine ─▶ Rewritten ─▶ judged again, all of it ─▶ the log
 //	   its connection is frozen meanwhile: what comes behind is not started
 //
+// A few bytes may become very many, so that not all that is asked for is under way at once: what was rewritten, and waits to
+// be written, takes a bounded share of the memory for frames.
+//
 // Time passes in between: the topic may be gone or altered, the clock has moved, and other connections have written, under
 // the same producer id perhaps. Nothing that was found at first is believed later.
 
@@ -22,7 +26,21 @@ type rewriting struct {
 	ticket  replica.Ticket
 	request *conn.Request // good while the produce's frame is held
 	entry   int32         // of the request
+	codec   batch.Codec
+	level   int32
+	room    int64 // that it may come to take
 }
+
+// rewrites are all that are asked for.
+type rewrites struct {
+	underWay map[seam.Op]rewriting
+	waiting  ordered.Ring[rewriting]
+	last     uint32 // number
+	bytes    int64  // of those under way, as far as they may come, and of those that are not written yet
+}
+
+// rewriteShare of the memory for frames is what rewritten batches may take, or a single one of any size.
+const rewriteShare = 4
 
 // lent is the frame of a batch that came back.
 type lent struct {
@@ -45,31 +63,76 @@ func (b *Broker) rewrite(ticket replica.Ticket, t *topic, r *conn.Request, i int
 	}
 	p.owner.rewriting++
 	p.writes++
-	b.rewrote++
-	op := seam.Op(uint64(ownerPart)<<32 | uint64(b.rewrote))
-	b.rewrites[op] = rewriting{ticket, r, i}
-	fx.Rewrites = append(fx.Rewrites, seam.Rewrite{
-		Op: op, Conn: p.owner.id, Data: r.Produce.Partitions[i].Records[:facts.Size], Codec: uint8(codec), Level: level,
-	})
+	b.rewrites.waiting.Push(rewriting{ticket, r, i, codec, level, facts.InflatedSize + batch.HeaderSize})
+	b.startRewrites(fx)
 	return true
+}
+
+// startRewrites asks for what there is room for. Whoever waits waits for one that is under way, or is being written.
+func (b *Broker) startRewrites(fx *seam.Effects) {
+	for w := &b.rewrites; w.waiting.Len() > 0; {
+		x := w.waiting.Front()
+		p := &b.produces[x.ticket.Request]
+		if w.bytes > 0 && w.bytes+x.room > b.config.FrameBytes/rewriteShare {
+			return
+		}
+		if !b.turns.take() {
+			b.turns.put(func(_ seam.Now, fx *seam.Effects) bool {
+				b.startRewrites(fx)
+				return true
+			})
+			return
+		}
+		if p.owner.gone || b.phase >= phaseStopping {
+			b.turns.put(b.notRewritten(w.waiting.Pop()))
+			continue
+		}
+		w.bytes += x.room
+		w.last++
+		op := seam.Op(uint64(ownerPart)<<32 | uint64(w.last))
+		facts := &x.request.Facts[x.entry]
+		fx.Rewrites = append(fx.Rewrites, seam.Rewrite{
+			Op: op, Conn: p.owner.id, Data: x.request.Produce.Partitions[x.entry].Records[:facts.Size], Codec: uint8(x.codec), Level: x.level,
+		})
+		w.underWay[op] = w.waiting.Pop()
+	}
+}
+
+// notRewritten ends one that waited until there was nobody who could do it.
+func (b *Broker) notRewritten(x rewriting) turn {
+	return func(now seam.Now, fx *seam.Effects) bool {
+		if !b.turns.take() {
+			return false
+		}
+		b.produces[x.ticket.Request].results[x.ticket.Part].Code = wire.NotLeaderOrFollower
+		b.rewriteEnded(now, x, false, fx)
+		return true
+	}
 }
 
 // onRewritten judges a batch anew that was rewritten, and takes it into the log, unless it is to be rewritten once more.
 func (b *Broker) onRewritten(now seam.Now, in *seam.Rewritten, fx *seam.Effects) {
-	x := b.rewrites[in.Op]
-	delete(b.rewrites, in.Op)
-	id, part := x.ticket.Request, x.ticket.Part
-	p := &b.produces[id]
+	x := b.rewrites.underWay[in.Op]
+	delete(b.rewrites.underWay, in.Op)
+	p := &b.produces[x.ticket.Request]
 	size := int64(len(in.Data))
 	b.frames += size
+	b.rewrites.bytes += size - x.room
 	waits, writes := b.takeRewritten(now, x, p, in.Data, fx)
 	if writes {
-		p.rewritten = append(p.rewritten, lent{part, in.Lease, size})
+		p.rewritten = append(p.rewritten, lent{x.ticket.Part, in.Lease, size})
 	} else {
 		b.freeFrame(in.Lease, size, fx)
 	}
+	b.rewriteEnded(now, x, waits, fx)
+	b.startRewrites(fx)
+}
+
+func (b *Broker) rewriteEnded(now seam.Now, x rewriting, waits bool, fx *seam.Effects) {
+	id := x.ticket.Request
+	p := &b.produces[id]
 	if !waits {
-		p.decided[part] = true
+		p.decided[x.ticket.Part] = true
 		p.open--
 	}
 	c := p.owner
@@ -92,9 +155,9 @@ func (b *Broker) takeRewritten(now seam.Now, x rewriting, p *produce, data []byt
 		result.Code = code
 		return false, false
 	}
-	again := len(b.rewrites)
+	again := p.owner.rewriting
 	waits, writes = b.takePart(now, x.ticket, t, target, x.request, x.entry, data, &facts, p, result, fx)
-	if len(b.rewrites) == again { // else it was altered meanwhile
+	if p.owner.rewriting == again { // else it was altered meanwhile
 		b.countProduce(target, facts.Count, facts.Size, result.Code)
 	}
 	return waits, writes
@@ -114,9 +177,11 @@ func (b *Broker) freeRewritten(p *produce, part int32, fx *seam.Effects) bool {
 	return false
 }
 
-// freeFrame gives a frame back that no client has sent.
+// freeFrame gives the frame of a rewritten batch back.
 func (b *Broker) freeFrame(lease seam.Lease, size int64, fx *seam.Effects) {
 	fx.Frees = append(fx.Frees, lease)
 	b.frames -= size
+	b.rewrites.bytes -= size
 	b.feed(fx)
+	b.startRewrites(fx)
 }
