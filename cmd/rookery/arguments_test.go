@@ -32,6 +32,8 @@ func TestArgumentsThatDoNotFit(t *testing.T) {
 		"topic create --topic x": "unknown flag: --topic\n  usage: rookery topic create TOPIC... [flags]\n",
 		"produce x --keydelim :": "unknown flag: --keydelim\n  did you mean --key-delimiter? see: rookery produce --help\n",
 		"topic alter --delete x": "unknown flag: --delete\n  did you mean --delete-config? see: rookery topic alter --help\n",
+		"dev --port 99999":       "invalid argument \"99999\" for \"--port\" flag: value out of range\n  see: rookery dev --help\n",
+		"consume x -n many":      "invalid argument \"many\" for \"-n, --number\" flag: invalid syntax\n  see: rookery consume --help\n",
 		"produce x --frobnicate": "unknown flag: --frobnicate\n  see: rookery produce --help\n",
 		"produce":                "produce: TOPIC is missing\n  usage: rookery produce TOPIC [FILE...] [flags]\n",
 		"produce -K :":           "produce: TOPIC is missing\n  usage: rookery produce TOPIC [FILE...] [flags]\n",

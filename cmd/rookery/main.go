@@ -26,6 +26,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strconv"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -80,7 +82,12 @@ func rootCommand(out, complaints io.Writer) *cobra.Command {
 		if args := c.Flags().Args(); c.HasSubCommands() && len(args) > 0 {
 			return unknownCommand(c, args[0]) // whose flags nobody knows
 		}
-		return advise(flagAdvice(c, err), "%w", err)
+		next := flagAdvice(c, err)
+		var number *strconv.NumError
+		if errors.As(err, &number) { // in words that are not Go's
+			return advise(next, "%s", strings.Replace(err.Error(), number.Error(), number.Err.Error(), 1))
+		}
+		return advise(next, "%w", err)
 	})
 	root.AddCommand(devCommand(), serverCommand(), formatCommand(), topicCommand(), configCommand(), produceCommand(), consumeCommand(),
 		logCommand(), versionCommand())
