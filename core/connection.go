@@ -118,7 +118,7 @@ func (b *Broker) putQueued(c *connection) {
 // startQueued starts what waits, until a request needs turns of its own or has batches to be rewritten: the rest follows
 // that.
 func (b *Broker) startQueued(now seam.Now, c *connection, fx *seam.Effects) (done bool) {
-	for c.queue.Len() > 0 && !c.frozen() && !b.held(c) {
+	for c.queue.Len() > 0 && !c.frozen() && !b.held(c) && !b.behind(c) {
 		if !b.turns.take() {
 			return false
 		}
@@ -132,14 +132,14 @@ func (b *Broker) startQueued(now seam.Now, c *connection, fx *seam.Effects) (don
 }
 
 func (b *Broker) onRequest(now seam.Now, in *seam.Request, fx *seam.Effects) {
-	size := int64(len(in.Frame)) + 4
+	size := int64(len(in.Frame)) + 4 + seam.FrameCost
 	b.frames += size
 	c := b.conns.At(in.Conn)
 	body := in.Body.(*conn.Request)
 	switch {
 	case c == nil || c.closing || b.phase >= phaseStopping:
 		b.release(c, in.Lease, size, fx)
-	case c.frozen() || b.held(c) || c.queue.Len() > 0 || b.phase != phaseReady && !b.answersEarly(body):
+	case c.frozen() || b.held(c) || b.behind(c) || c.queue.Len() > 0 || b.phase != phaseReady && !b.answersEarly(body):
 		if c.queue.Push(arrived{lease: in.Lease, size: size, body: body}); c.queue.Len() == 1 && b.phase != phaseReady {
 			b.early.Push(c.id)
 		}
@@ -181,11 +181,17 @@ func (b *Broker) roomy() bool { return b.frames < b.config.FrameBytes && !b.floo
 
 // full: the connection is owed so much that it is read no further.
 func (b *Broker) full(c *connection) bool {
-	return c.sending+int64(c.slots.Held()) > b.config.ReplyBytes || c.slots.Waiting() > slotsMax
+	return c.sending+int64(c.slots.Held()) > b.config.ReplyBytes || c.slots.Waiting()+c.out.Len() > answersMax
 }
 
-// slotsMax is how many answers a connection may be owed before it is read no further.
-const slotsMax = 1000
+// answersMax is how many answers a connection may be owed, or have under way, before it is read no further.
+const answersMax = 1000
+
+// behind: nothing is started for a client that does not take its answers. What it was read ahead of them is short, but
+// what it asks for may be long.
+func (b *Broker) behind(c *connection) bool {
+	return b.full(c) && !c.gone && !c.closing && b.phase < phaseStopping
+}
 
 // feed pays owed credit while there is room in memory and the disks keep up.
 func (b *Broker) feed(fx *seam.Effects) {
@@ -302,6 +308,7 @@ func (b *Broker) reply(c *connection, head []byte, body []seam.Range, then seam.
 
 func (b *Broker) onSent(in *seam.Sent, fx *seam.Effects) {
 	c := b.conns.At(in.Conn)
+	behind := b.behind(c) // the sum of what is owed and under way falls nowhere else
 	for i := range c.out.Len() {
 		if o := c.out.At(i); o.op == in.Op {
 			o.sent = true
@@ -314,6 +321,9 @@ func (b *Broker) onSent(in *seam.Sent, fx *seam.Effects) {
 		b.sending -= o.size
 		b.recycle(o.head, o.body)
 		c.out.Drop()
+	}
+	if behind && !b.behind(c) {
+		b.putQueued(c)
 	}
 	if b.starved.Len() > 0 {
 		b.feed(fx)

@@ -573,7 +573,7 @@ func (w *world) feed() {
 		for c.conn != 0 && c.credit > 0 && len(c.queue) > 0 && w.broker != nil {
 			frame := c.queue[0]
 			c.queue = c.queue[1:]
-			c.credit -= int64(len(frame)) + 4
+			c.credit -= int64(len(frame)) + 4 + seam.FrameCost
 			w.leases++
 			body := new(conn.Request)
 			conn.Intake(frame, conn.Limits{}, body)

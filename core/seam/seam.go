@@ -311,7 +311,12 @@ type Send struct {
 	Body any
 }
 
-// Credit says how many bytes more a connection may be read: frames are counted with their four bytes. A connection
+// FrameCost is what a frame counts beside its bytes: small ones take more memory for what is known of them, and for their
+// answers, than for what they are.
+const FrameCost = 1 << 10
+
+// Credit says how many bytes more a connection may be read: frames are counted with their four bytes and FrameCost, the
+// latter as soon as the frame is whole. A connection
 // begins with none. A frame is begun only while there is credit, and then read to its end whatever that overdraws, so
 // that no frame is too long for a small credit; grants add up. Cut closes it at once, after what was already replied.
 // Of a machine that has no connections (a Client) Conn with Cut is the number of a link: it is cut, and may still bring

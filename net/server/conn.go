@@ -82,9 +82,10 @@ func (c *conn) serve() {
 	c.server.mail.Run()
 	read := c.read // made once: a closure a read would be an allocation a read
 	for c.awaitCredit() {
-		c.got, c.readErr = 0, nil
-		if err := c.raw.Read(read); err != nil || c.got == 0 {
-			break
+		if c.got, c.readErr = 0, nil; !c.whole() {
+			if err := c.raw.Read(read); err != nil || c.got == 0 {
+				break
+			}
 		}
 		if !c.parse() {
 			break
@@ -96,24 +97,37 @@ func (c *conn) serve() {
 }
 
 // allowed is how many bytes may be read now: the rest of the credit, always the four bytes of a length, and the rest of
-// a frame that was begun on credit, whatever that overdraws.
+// a frame that was begun on credit, whatever that overdraws. What was read and not parsed is off the credit; the cost of
+// its frames is not.
 func (c *conn) allowed() int64 {
 	allowed := c.granted.Load() - c.consumed
 	have := c.end - c.start
 	if have < lengthSize {
 		return max(allowed, int64(lengthSize-have))
 	}
-	if c.begun = c.begun || allowed+int64(have) > 0; c.begun { // there was credit at its first byte
+	if c.begin() {
 		return max(allowed, int64(c.frameBytes()-have))
 	}
 	return allowed
+}
+
+// begin says whether there was credit at the first byte of the frame at hand.
+func (c *conn) begin() bool {
+	c.begun = c.begun || c.granted.Load()-c.consumed+int64(c.end-c.start) > 0
+	return c.begun
+}
+
+// whole says whether there is a frame to be parsed without reading on: it came with others, and waited for credit.
+func (c *conn) whole() bool {
+	have := c.end - c.start
+	return have >= lengthSize && have >= c.frameBytes() && c.begin()
 }
 
 const lengthSize = 4
 
 // awaitCredit waits until something may be read, and reports whether anything ever will.
 func (c *conn) awaitCredit() bool {
-	for c.allowed() <= 0 {
+	for c.allowed() <= 0 && !c.whole() {
 		if c.cutting.Load() || c.draining.Load() {
 			return false
 		}
@@ -247,11 +261,12 @@ func (c *conn) parse() bool {
 			return false
 		}
 		begin := c.start + lengthSize
-		if c.end-begin < length {
+		if c.end-begin < length || !c.begin() {
 			break
 		}
 		c.post(c.chunk.data[begin : begin+length : begin+length])
 		c.start, c.begun = begin+length, false
+		c.consumed += seam.FrameCost
 	}
 	if c.start == c.end && c.chunk.refs.Load() == 1 {
 		c.start, c.end = 0, 0

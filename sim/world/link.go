@@ -152,7 +152,7 @@ func (l *link) pump() {
 	for len(l.inbound) > 0 && l.credit > 0 && !l.cut && !l.noticed {
 		data := l.inbound[0]
 		l.inbound = l.inbound[1:]
-		l.credit -= int64(len(data))
+		l.credit -= int64(len(data)) + seam.FrameCost
 		frame := data[4:]
 		n.nextLease++
 		n.leases[n.nextLease] = &lease{frame: frame, conn: l.conn}

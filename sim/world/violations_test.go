@@ -149,7 +149,7 @@ var violations = []violation{
 	}, func(s *stage) {
 		s.send(s.connect())
 		s.send(1)
-		s.do(free(1), creditOf(1, 6))
+		s.do(free(1), creditOf(1, 6+seam.FrameCost))
 		s.settle()
 		s.do(free(2))
 	}},

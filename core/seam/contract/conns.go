@@ -182,15 +182,20 @@ func (m *connModel) mute(t *rapid.T) {
 	c.muted = true
 	done := make(chan bool, 1)
 	var stream []byte
-	expected := 0
+	expected, frames := 0, 0
 	m.subject.Await("a look at the toy", func() bool {
 		expected = m.toy.Requests
 		return true
 	})
-	for len(stream) <= AllowanceOfConns {
-		echo := bytes.Repeat([]byte{'m'}, rapid.IntRange(AllowanceOfConns/10, frameEchoMax).Draw(t, "size"))
+	sizes := rapid.IntRange(AllowanceOfConns/10, frameEchoMax)
+	if rapid.Bool().Draw(t, "small") { // many at one read: it is FrameCost that uses the credit up
+		sizes = rapid.IntRange(1, 20)
+	}
+	for cost := 0; cost <= AllowanceOfConns; cost = len(stream) + frames*seam.FrameCost {
+		echo := bytes.Repeat([]byte{'m'}, sizes.Draw(t, "size"))
 		c.answers = append(c.answers, echo)
 		stream = append(stream, frameOf('m', echo)...)
+		frames++
 		expected++ // the last one is begun on credit and overdraws it
 	}
 	echo := []byte("m, and no credit left")

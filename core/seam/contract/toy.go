@@ -183,7 +183,7 @@ func (t *Toy) request(in *seam.Request, fx *seam.Effects) {
 
 // account takes a frame off its connection's credit and grants as much again.
 func (t *Toy) account(id seam.Conn, c *toyConn, frame []byte, fx *seam.Effects) {
-	size := int64(len(frame) + lengthSize)
+	size := int64(len(frame) + lengthSize + seam.FrameCost)
 	if c.credit <= 0 {
 		panic("broken law T6: a frame is begun only while its connection has credit")
 	}
