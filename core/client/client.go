@@ -119,6 +119,8 @@ func (c *Client) onOperator(now seam.Now, body any, fx *seam.Effects) {
 		c.onAssign(in)
 	case *Unassign:
 		c.onUnassign(in)
+	case *Pause:
+		c.onPause(in)
 	case *Poll:
 		c.credit += in.Bytes
 	case *Call:
