@@ -200,5 +200,8 @@ func (f Fault) String() string {
 	return "fault " + strconv.Itoa(int(f))
 }
 
+// Damaged says that the next batch cannot be read. It is fetched again, in vain unless it was damaged on the way.
+func (f *Fetched) Damaged() bool { return f.Code == wire.CorruptMessage }
+
 // Failed says whether the records were not, or not surely, written.
 func (d *Delivered) Failed() bool { return d.Code.Failed() || d.Fault != NoFault }
