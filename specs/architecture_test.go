@@ -48,6 +48,7 @@ io/loop            : STD core/must core/seam core/seam/tape
 net/server         : STD core/must core/seam golang.org/x/sys/
 net/dial           : STD core/must core/seam
 net/courier        : STD core/must core/seam core/client
+net/kafka          : STD core/seam core/client net/courier net/dial
 
 sim/world          : STD core/... sim/...
 sim/workload       : STD core/... sim/... github.com/twmb/franz-go/ github.com/klauspost/compress/ github.com/pierrec/lz4/v4/ github.com/golang/snappy/

@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"rookery/core/client"
+	"rookery/net/kafka"
 )
 
 // benching is what bench was asked to do.
@@ -250,11 +251,16 @@ func (s *sums) into(p *phase, took time.Duration, size int) {
 // produce writes for as long as it was told to, in Sends of about a batch.
 func (b *benching) produce() (phase, error) {
 	p, s := phase{Phase: "produce"}, &sums{}
+	producer, err := kafka.NewProducer(b.config)
+	if err != nil {
+		return p, err
+	}
+	defer giveUp(producer)
 	pace := pacer{rate: b.rate, began: time.Now()}
 	together := min(max(b.batchBytes/b.recordSize, 1), pace.atOnce())
 	at, began := 0, pace.began
 	for time.Since(began) < b.duration {
-		records := make([]client.Record, together)
+		records := make([]kafka.Record, together)
 		for i := range records {
 			records[i].Value = b.values[at]
 			at = (at + 1) % len(b.values)
@@ -264,9 +270,9 @@ func (b *benching) produce() (phase, error) {
 			from = pace.due() // whoever comes too late for it waits longer
 		}
 		pace.wait(together)
-		err := b.courier.Send(context.Background(), b.topic, client.AnyPartition, records, func(d client.Delivered) {
-			if d.Failed() && s.failed == nil {
-				s.failed = fmt.Errorf("%d records to partition %d: %s %s", d.Count, d.Partition, d.Code, d.Fault)
+		err := producer.Send(context.Background(), b.topic, kafka.AnyPartition, records, func(d kafka.Delivered, err error) {
+			if s.failed == nil {
+				s.failed = err
 			}
 			s.observe(time.Since(from), d.Count)
 		})
@@ -276,7 +282,7 @@ func (b *benching) produce() (phase, error) {
 		p.Records += int64(together)
 		b.progress.show(int64(time.Since(began)), int64(b.duration), fmt.Sprintf("produce: %d records", p.Records))
 	}
-	if err := b.courier.Flush(context.Background()); err != nil {
+	if err := producer.Flush(context.Background()); err != nil {
 		return p, err
 	}
 	s.into(&p, time.Since(began), b.recordSize)
@@ -288,7 +294,7 @@ func (b *benching) produce() (phase, error) {
 func (b *benching) consume() (phase, error) {
 	p, s := phase{Phase: "consume"}, &sums{}
 	wanted := b.sent
-	if b.config.Acks == client.AcksNone {
+	if b.config.Acks == kafka.AcksNone {
 		wanted = min(wanted, 0) // nobody knows what arrived
 	}
 	if wanted == 0 {
@@ -297,18 +303,33 @@ func (b *benching) consume() (phase, error) {
 	enough, cancel := context.WithTimeout(context.Background(), b.patience+4*b.duration)
 	defer cancel()
 	began := time.Now()
-	for f, err := range b.courier.Consume(enough, b.place...) {
+	consumer, err := b.consumer(b.config)
+	if err != nil {
+		return p, err
+	}
+	defer giveUp(consumer)
+	for p.Records < wanted {
+		f, err := consumer.Poll(enough)
 		if err != nil {
 			return p, err
 		}
 		p.Records += int64(len(f.Records))
 		b.progress.show(p.Records, wanted, fmt.Sprintf("consume: %d records", p.Records))
-		if p.Records >= wanted {
-			break
-		}
 	}
 	s.into(&p, time.Since(began), b.recordSize)
 	return p, nil
+}
+
+// consumer reads all partitions from where they stood before anything was sent.
+func (b *benching) consumer(config kafka.Config) (*kafka.Consumer, error) {
+	c, err := kafka.NewConsumer(config)
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range b.place {
+		c.Assign(a.Topic, a.Partition, a.Offset)
+	}
+	return c, nil
 }
 
 // endToEnd sends single records at a steady rate, and reads them with a client of its own.
@@ -321,23 +342,25 @@ func (b *benching) endToEnd() (phase, error) {
 	if err := b.locate(); err != nil {
 		return p, err
 	}
-	reader := session{bootstrap: b.bootstrap, patience: b.patience, config: client.DefaultConfig()}
-	defer reader.close()
-	if err := reader.open(); err != nil {
+	reader, err := b.consumer(kafka.Default(b.config.Brokers...))
+	if err != nil {
 		return p, err
 	}
-	writer := session{bootstrap: b.bootstrap, patience: b.patience, config: b.config}
-	writer.config.Bootstrap, writer.config.Linger = nil, 0
-	defer writer.close()
-	if err := writer.open(); err != nil {
+	defer giveUp(reader)
+	config := b.config
+	config.Linger = 0
+	writer, err := kafka.NewProducer(config)
+	if err != nil {
 		return p, err
 	}
+	defer giveUp(writer)
 	ctx, cancel := context.WithTimeout(context.Background(), b.patience+2*b.duration)
 	defer cancel()
 	began := time.Now().Add(100 * time.Millisecond) // the reader is there by then
 	sent := make(chan error, 1)
-	go func() { sent <- b.ping(ctx, &writer, wanted, began) }()
-	for f, err := range reader.courier.Consume(ctx, b.place...) {
+	go func() { sent <- b.ping(ctx, writer, wanted, began) }()
+	for p.Records < wanted {
+		f, err := reader.Poll(ctx)
 		if err != nil {
 			return p, errors.Join(err, context.Cause(ctx))
 		}
@@ -347,31 +370,28 @@ func (b *benching) endToEnd() (phase, error) {
 			p.Records++
 		}
 		b.progress.show(p.Records, wanted, fmt.Sprintf("end-to-end: %d records", p.Records))
-		if p.Records >= wanted {
-			break
-		}
 	}
 	s.into(&p, time.Since(began), b.recordSize)
 	return p, <-sent
 }
 
 // ping sends records, each with the time it was due since began.
-func (b *benching) ping(ctx context.Context, writer *session, count int64, began time.Time) error {
+func (b *benching) ping(ctx context.Context, writer *kafka.Producer, count int64, began time.Time) error {
 	pace := pacer{rate: b.pingRate, began: began}
 	for range count {
 		value := append([]byte(nil), b.values[0]...)
 		binary.BigEndian.PutUint64(value, uint64(pace.due().Sub(began)))
 		pace.wait(1)
 		partition := b.place[pace.gone%len(b.place)].Partition
-		if err := writer.courier.Send(ctx, b.topic, partition, []client.Record{{Value: value}}, nil); err != nil {
+		if err := writer.Send(ctx, b.topic, partition, []kafka.Record{{Value: value}}, nil); err != nil {
 			return err
 		}
 	}
-	return writer.courier.Flush(ctx)
+	return writer.Flush(ctx)
 }
 
 // setAcks takes 0, 1 or all.
-func setAcks(config *client.Config, name string) error {
+func setAcks(config *kafka.Config, name string) error {
 	switch name {
 	case "0", "1":
 		config.Acks, config.Idempotent = int16(name[0]-'0'), false

@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"rookery/core/client"
+	"rookery/net/kafka"
 )
 
 // completePatience is how long a shell is kept waiting for the names of topics.
@@ -30,7 +30,7 @@ func completeTopics(command *cobra.Command, given []string, typed string) ([]cob
 	if len(given) > 0 && strings.HasPrefix(command.Use, "produce") {
 		return nil, cobra.ShellCompDirectiveDefault // files
 	}
-	c := session{patience: completePatience, config: client.DefaultConfig()}
+	c := session{patience: completePatience, config: kafka.Default()}
 	defer c.close()
 	c.bootstrap, _ = command.Flags().GetStringSlice("bootstrap-server")
 	rows, err := describe(&c, nil)

@@ -12,6 +12,7 @@ import (
 
 	"rookery/core/client"
 	"rookery/core/wire"
+	"rookery/net/kafka"
 )
 
 // consuming is what consume was asked to do.
@@ -93,7 +94,7 @@ func (c *consuming) run(to io.Writer) (err error) {
 	}
 	out := bufio.NewWriterSize(to, 1<<16)
 	defer func() { err = errors.Join(err, out.Flush()) }()
-	c.config.OffsetReset = client.ResetNone
+	c.config.OffsetReset = kafka.ResetNone
 	c.config.FetchMaxBytes, c.config.PartitionFetchBytes = c.bytesMax, c.bytesMax
 	from, err := c.begin()
 	if err != nil || c.max == 0 || len(from) == 0 {
@@ -103,7 +104,16 @@ func (c *consuming) run(to io.Writer) (err error) {
 	for _, a := range from {
 		open[a.Partition] = true
 	}
-	for f, err := range c.courier.Consume(context.Background(), from...) {
+	consumer, err := kafka.NewConsumer(c.config)
+	if err != nil {
+		return err
+	}
+	defer giveUp(consumer)
+	for _, a := range from {
+		consumer.Assign(a.Topic, a.Partition, a.Offset)
+	}
+	for len(open) > 0 {
+		f, err := consumer.Poll(context.Background())
 		if f == nil {
 			return err
 		}
@@ -118,21 +128,18 @@ func (c *consuming) run(to io.Writer) (err error) {
 		if c.isOver(f) {
 			delete(open, f.Partition)
 		}
-		if len(open) == 0 {
-			return nil
-		}
 	}
 	return nil
 }
 
 // isOver says whether no more is wanted of a partition.
-func (c *consuming) isOver(f *client.Fetched) bool {
+func (c *consuming) isOver(f *kafka.Fetched) bool {
 	end, bounded := c.ends[f.Partition]
 	return bounded && f.Position >= end || c.untilEnd && f.End
 }
 
 // print shows what one answer brought; enough says that no more is wanted.
-func (c *consuming) print(out *bufio.Writer, f *client.Fetched, show show) (enough bool, err error) {
+func (c *consuming) print(out *bufio.Writer, f *kafka.Fetched, show show) (enough bool, err error) {
 	end, bounded := c.ends[f.Partition]
 	seen := seenRecord{topic: c.topic, partition: f.Partition, start: f.LogStart, high: f.HighWatermark}
 	for i := range f.Records {

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"rookery/core/client"
+	"rookery/net/kafka"
 )
 
 // finding is what doctor says of one thing.
@@ -144,7 +145,7 @@ func orDash(s *string) string {
 func (x *examination) advertised(address string, node int32, cluster string) {
 	const check = "advertised listener"
 	next := "set advertised.listeners to an address that clients can reach, or leave it out: then it is the one they came by"
-	s := session{bootstrap: []string{address}, patience: x.patience, config: client.DefaultConfig()}
+	s := session{bootstrap: []string{address}, patience: x.patience, config: kafka.Default()}
 	defer s.close()
 	began := time.Now()
 	answer, err := s.call(metadataOf(), client.AnyBroker)

@@ -22,6 +22,7 @@ import (
 	"rookery/core/client"
 	"rookery/core/seam"
 	"rookery/io/loop"
+	"rookery/net/kafka"
 )
 
 // running is a whole broker in this process, on a free port.
@@ -119,7 +120,7 @@ func (r *running) ask0(t *testing.T, args ...string) string {
 
 // write sends partition 0 of a topic these bytes as they are, with acks=all.
 func (r *running) write(topic string, records []byte) error {
-	s := &session{bootstrap: []string{r.address}, patience: 10 * time.Second, config: client.DefaultConfig()}
+	s := &session{bootstrap: []string{r.address}, patience: 10 * time.Second, config: kafka.Default()}
 	defer s.close()
 	request := kmsg.NewPtrProduceRequest()
 	request.Version, request.Acks, request.TimeoutMillis = 12, -1, 10_000 // 13 goes by id

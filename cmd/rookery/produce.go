@@ -15,10 +15,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"rookery/core/batch"
 	"rookery/core/client"
 	"rookery/core/wire"
-	"rookery/net/courier"
+	"rookery/net/kafka"
 )
 
 // producing is what produce was asked to do.
@@ -90,9 +89,10 @@ func (p *producing) run(in io.Reader, files []string, notes io.Writer) error {
 	if err != nil {
 		return err
 	}
+	defer giveUp(s.producer)
 	p.size = sizeOfFiles(files)
 	began := time.Now()
-	records, done := make(chan client.Record, gatherMax), make(chan error, 1)
+	records, done := make(chan kafka.Record, gatherMax), make(chan error, 1)
 	go func() {
 		done <- p.feed(in, files, func(line []byte) error {
 			record, err := s.recordOf(line)
@@ -112,7 +112,7 @@ func (p *producing) run(in io.Reader, files []string, notes io.Writer) error {
 		}
 		p.progress.show(s.bytes, p.size, fmt.Sprintf("%d records, %s, %s/s", s.count, bytesText(float64(s.bytes)), bytesText(p.progress.rate(s.bytes))))
 	}
-	if err := errors.Join(<-done, p.courier.Flush(context.Background()), s.failure()); err != nil {
+	if err := errors.Join(<-done, s.producer.Flush(context.Background()), s.failure()); err != nil {
 		return err
 	}
 	if onTerminal(notes) {
@@ -185,12 +185,13 @@ const (
 // sender hands records to the client and hears what became of them.
 type sender struct {
 	*producing
+	producer  *kafka.Producer
 	separator string
-	headers   []client.Header
+	headers   []kafka.Header
 	lines     int // of the input, counted where it is read
 	count     int
 	bytes     int64
-	failed    atomic.Pointer[courier.ProduceError] // the first
+	failed    atomic.Pointer[kafka.ProduceError] // the first
 }
 
 func (p *producing) start() (*sender, error) {
@@ -216,18 +217,22 @@ func (p *producing) start() (*sender, error) {
 		if !ok {
 			return nil, fmt.Errorf("--header %s is not name=value", h)
 		}
-		s.headers = append(s.headers, client.Header{Key: []byte(name), Value: []byte(value)})
+		s.headers = append(s.headers, kafka.Header{Key: []byte(name), Value: []byte(value)})
 	}
 	s.config.BatchBytes, s.config.RequestBytesMax = p.bytesMax, requestBytesMax
 	leaders, err := p.leaders(p.topic, true)
 	if err == nil && int(p.partition) >= len(leaders) {
 		err = fmt.Errorf("topic %s has partitions 0 to %d", p.topic, len(leaders)-1)
 	}
+	if err != nil {
+		return nil, err
+	}
+	s.producer, err = kafka.NewProducer(s.config)
 	return s, err
 }
 
-func codecOf(name string) (batch.Codec, error) {
-	for c := batch.None; c <= batch.Zstd; c++ {
+func codecOf(name string) (kafka.Codec, error) {
+	for c := kafka.None; c <= kafka.Zstd; c++ {
 		if c.String() == name {
 			return c, nil
 		}
@@ -236,12 +241,12 @@ func codecOf(name string) (batch.Codec, error) {
 }
 
 // recordOf makes a record of one piece of input.
-func (s *sender) recordOf(line []byte) (client.Record, error) {
+func (s *sender) recordOf(line []byte) (kafka.Record, error) {
 	if s.input == "json" {
 		return s.recordOfJSON(line)
 	}
 	line = append([]byte{}, line...)
-	r := client.Record{Value: line, Headers: s.headers}
+	r := kafka.Record{Value: line, Headers: s.headers}
 	if s.hasKey {
 		r.Key = []byte(s.key)
 	}
@@ -260,8 +265,8 @@ func (s *sender) recordOf(line []byte) (client.Record, error) {
 }
 
 // gather takes what else has come already.
-func gather(first client.Record, records <-chan client.Record, most int) []client.Record {
-	gathered, size := []client.Record{first}, len(first.Key)+len(first.Value)
+func gather(first kafka.Record, records <-chan kafka.Record, most int) []kafka.Record {
+	gathered, size := []kafka.Record{first}, len(first.Key)+len(first.Value)
 	for len(gathered) < most && size < gatherBytesMax {
 		select {
 		case r, more := <-records:
@@ -279,14 +284,14 @@ func gather(first client.Record, records <-chan client.Record, most int) []clien
 
 // send hands records over; it waits while too much is under way. The client gives a delivery up by itself when it takes
 // too long, so that ends.
-func (s *sender) send(records []client.Record) error {
+func (s *sender) send(records []kafka.Record) error {
 	for i := range records {
 		s.bytes += int64(len(records[i].Key) + len(records[i].Value))
 	}
 	s.count += len(records)
-	err := s.courier.Send(context.Background(), s.topic, s.partition, records, func(d client.Delivered) {
-		if d.Failed() {
-			s.failed.CompareAndSwap(nil, &courier.ProduceError{Delivered: d})
+	err := s.producer.Send(context.Background(), s.topic, s.partition, records, func(_ kafka.Delivered, err error) {
+		if failed, ok := err.(*kafka.ProduceError); ok {
+			s.failed.CompareAndSwap(nil, failed)
 		}
 	})
 	return errors.Join(err, s.failure())

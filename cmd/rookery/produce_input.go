@@ -5,18 +5,18 @@ import (
 	"os"
 	"time"
 
-	"rookery/core/client"
+	"rookery/net/kafka"
 )
 
 // recordOfJSON makes a record of a line that consume -o json printed. Where it lay is not taken over: --partition says
 // where it goes, and the broker its offset. --header adds to its headers, and --key stands in for its key.
-func (s *sender) recordOfJSON(line []byte) (client.Record, error) {
+func (s *sender) recordOfJSON(line []byte) (kafka.Record, error) {
 	s.lines++
 	var j recordJSON
 	if err := json.Unmarshal(line, &j); err != nil {
-		return client.Record{}, advise(`a line is like {"key":"k","value":"v","headers":[{"key":"h","value":"1"}]}`, "--input json: line %d: %w", s.lines, err)
+		return kafka.Record{}, advise(`a line is like {"key":"k","value":"v","headers":[{"key":"h","value":"1"}]}`, "--input json: line %d: %w", s.lines, err)
 	}
-	r := client.Record{Timestamp: j.Timestamp, Headers: s.headers}
+	r := kafka.Record{Timestamp: j.Timestamp, Headers: s.headers}
 	var err error
 	if r.Key, err = bytesOf(j.Key, j.KeyBase64); err != nil {
 		return r, err
@@ -32,7 +32,7 @@ func (s *sender) recordOfJSON(line []byte) (client.Record, error) {
 		if err != nil {
 			return r, err
 		}
-		r.Headers = append(r.Headers[:len(r.Headers):len(r.Headers)], client.Header{Key: []byte(h.Key), Value: value})
+		r.Headers = append(r.Headers[:len(r.Headers):len(r.Headers)], kafka.Header{Key: []byte(h.Key), Value: value})
 	}
 	return r, nil
 }

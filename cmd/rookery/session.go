@@ -2,12 +2,9 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
-	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
@@ -15,10 +12,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"rookery/core/client"
-	"rookery/core/seam"
 	"rookery/core/wire"
 	"rookery/net/courier"
-	"rookery/net/dial"
+	"rookery/net/kafka"
 )
 
 // session is what every client command has: where the brokers are, how patient we are, and a client once one is needed.
@@ -26,7 +22,7 @@ type session struct {
 	bootstrap []string
 	patience  time.Duration
 	named     func() bool // --timeout was given
-	config    client.Config
+	config    kafka.Config
 	courier   *courier.Courier
 }
 
@@ -35,72 +31,66 @@ func (s *session) flags(command *cobra.Command) {
 	command.Flags().StringSliceVarP(&s.bootstrap, "bootstrap-server", "b", []string{"127.0.0.1:9092"}, "brokers to ask first, HOST:PORT")
 	command.Flags().DurationVar(&s.patience, "timeout", 30*time.Second, "how long to wait for an answer")
 	s.named = func() bool { return command.Flags().Changed("timeout") }
-	s.config = client.DefaultConfig()
+	s.config = kafka.Default()
 }
 
 // open makes the client, once. It dials each broker itself first: a client tries again for as long as it may, and a
 // human who mistyped a port wants to know now.
-func (s *session) open() error {
+func (s *session) open() (err error) {
 	if s.courier != nil {
 		return nil
 	}
 	var failed error
 	for _, text := range s.bootstrap {
-		address, err := reachable(text, s.patience)
+		address, err := kafka.Address(text)
+		if err != nil {
+			err = fmt.Errorf("--bootstrap-server %s: %w", text, err)
+		} else {
+			err = reachable(address, s.patience)
+		}
 		if err != nil {
 			failed = errors.Join(failed, err)
 			continue
 		}
-		s.config.Bootstrap = append(s.config.Bootstrap, address)
+		s.config.Brokers = append(s.config.Brokers, address)
 	}
-	if len(s.config.Bootstrap) == 0 {
+	if len(s.config.Brokers) == 0 {
 		return failed
 	}
 	s.config.ClientID = "rookery-cli"
-	s.config.RequestTimeout = seam.Mono(s.patience)
-	if s.named != nil && s.named() {
-		s.config.DeliveryTimeout = s.config.RequestTimeout // a human who says how long means all of it, tries again included
+	s.config.RequestTimeout = s.patience
+	if s.config.DeliveryTimeout = max(s.config.DeliveryTimeout, 2*s.patience); s.named != nil && s.named() {
+		s.config.DeliveryTimeout = s.patience // a human who says how long means all of it, tries again included
 	}
-	rand.Read(s.config.Seed[:]) // never fails
-	s.courier = courier.New(courier.Config{Client: s.config, Links: func(mail courier.Mailbox) courier.Links {
-		links := dial.New(dial.Config{})
-		links.Bind(mail)
-		return links
-	}})
-	return nil
+	s.courier, err = kafka.Dial(s.config)
+	return err
 }
 
-func reachable(text string, patience time.Duration) (seam.Address, error) {
-	if !strings.Contains(text, ":") || strings.HasSuffix(text, "]") {
-		text += ":9092"
-	}
-	host, port, err := net.SplitHostPort(text)
-	if err != nil {
-		return seam.Address{}, fmt.Errorf("--bootstrap-server %s: %w", text, err)
-	}
-	number, err := strconv.ParseUint(port, 10, 16)
-	if err != nil {
-		return seam.Address{}, fmt.Errorf("--bootstrap-server %s: %s is no port", text, port)
-	}
+func reachable(text string, patience time.Duration) error {
 	conn, err := net.DialTimeout("tcp", text, patience)
 	if errors.Is(err, syscall.ECONNREFUSED) {
-		return seam.Address{}, advise("start a broker with: rookery dev, or name another one: --bootstrap-server HOST:PORT",
+		return advise("start a broker with: rookery dev, or name another one: --bootstrap-server HOST:PORT",
 			"no broker listens at %s", text)
 	}
 	if err != nil {
-		return seam.Address{}, advise("name another broker: --bootstrap-server HOST:PORT", "%s: %w", text, err)
+		return advise("name another broker: --bootstrap-server HOST:PORT", "%s: %w", text, err)
 	}
 	_ = conn.Close()
-	return seam.Address{Kind: seam.ToPeer, Host: host, Port: int32(number)}, nil
+	return nil
 }
 
 // close ends the client; what is under way is given up.
 func (s *session) close() {
 	if s.courier != nil {
-		over, cancel := context.WithCancel(context.Background())
-		cancel()
-		_ = s.courier.Close(over)
+		giveUp(s.courier)
 	}
+}
+
+// giveUp closes a client at once.
+func giveUp(client interface{ Close(context.Context) error }) {
+	over, cancel := context.WithCancel(context.Background())
+	cancel()
+	_ = client.Close(over)
 }
 
 // call asks one request of a broker (client.AnyBroker, client.Controller) and waits for its answer.

@@ -112,22 +112,34 @@ func (c *Client) placeAll(now seam.Now, t *topic, fx *seam.Effects) {
 			c.wantMetadata()
 			return false
 		}
-		c.fill(now, t, w)
+		c.fill(now, t, w, fx)
 		return true
 	})
 }
 
 // fill puts a Produce's records into batches.
-func (c *Client) fill(now seam.Now, t *topic, w *waiting) {
+func (c *Client) fill(now seam.Now, t *topic, w *waiting, fx *seam.Effects) {
 	in := w.produce
 	for ; w.next < len(in.Records); w.next++ {
 		r := &in.Records[w.next]
-		number := in.Partition
+		number, sticks := in.Partition, false
 		if number < 0 {
-			number = c.choose(t, r.Key)
+			number, sticks = c.choose(t, r.Key)
 		}
-		c.add(now, t.parts[number], w, r)
+		if number < 0 || int(number) >= t.count {
+			c.misplace(w, fx)
+			continue
+		}
+		c.add(now, t.parts[number], w, r, sticks)
 	}
+}
+
+// misplace gives up one record that the Partitioner sends nowhere.
+func (c *Client) misplace(w *waiting, fx *seam.Effects) {
+	c.buffered -= w.produce.Records[w.next].Size()
+	one := refusal(w.produce, w.next, wire.None, Misplaced)
+	one.Count = 1
+	c.tell(Deliveries{one}, fx)
 }
 
 // drop gives up what is left of a Produce that has no partition.
@@ -138,17 +150,17 @@ func (c *Client) drop(w *waiting, code wire.Code, fault Fault, fx *seam.Effects)
 	c.tell(Deliveries{refusal(w.produce, w.next, code, fault)}, fx)
 }
 
-// add puts one record into the partition's open batch, or into a new one where that is full.
-func (c *Client) add(now seam.Now, p *partition, w *waiting, r *Record) {
+// add puts one record into the partition's open batch, or into a new one where that is full. A record that only sticks to
+// the partition goes to another then.
+func (c *Client) add(now seam.Now, p *partition, w *waiting, r *Record, sticks bool) {
 	timestamp := r.Timestamp
 	if timestamp == 0 {
 		timestamp = int64(now.Wall)
 	}
 	if p.open && p.builder.SizeWith(timestamp, r.Key, r.Value, r.Headers) > max(c.config.BatchBytes, batch.HeaderSize) {
 		p.close()
-		if p.unstick(); w.produce.Partition < 0 && r.Key == nil {
-			p = p.topic.parts[c.choose(p.topic, nil)]
-			c.add(now, p, w, r)
+		if p.unstick(); sticks {
+			c.add(now, p.topic.parts[c.stick(p.topic)], w, r, sticks)
 			return
 		}
 	}

@@ -4,7 +4,7 @@
 //	application                    Client                                   brokers
 //	  Produce ──▶ topic ─▶ partition ─▶ batches ─▶ sequences ──▶ Produce ──────▶
 //	  ◀── Deliveries ◀────────────────────────────────────────── answer  ◀──────
-//	  Assign, Poll ──▶ position ──▶ ListOffsets, Fetch ─────────────────────────▶
+//	  Assign, Pause, Poll ──▶ position ──▶ ListOffsets, Fetch ──────────────────▶
 //	  ◀── Fetched ◀──── whole batches ◀───────────────────────── answer  ◀──────
 //	  Call ─────────▶ any broker, the controller, a leader, one by id ──────────▶
 //	  ◀── Answer
@@ -25,6 +25,8 @@
 //   - A lost link means an unknown outcome. Answers are found by correlation id alone: a late one is passed over.
 //   - What waits is bounded by BufferBytes on one side and by Poll on the other. A Produce that finds no room is refused
 //     at once: holding it back is for the application.
+//   - A record goes where its Produce says, or its Partitioner. One that this sends nowhere fails alone.
+//   - What is Fetched bears the Tag of the Assign that it comes of: who moves a position can tell what was under way.
 //   - A long Fetch holds up what is asked over the same link after it (a broker answers in order). A program that reads
 //     and writes much takes two clients, as Java's does.
 //   - A broker is trusted further than a client is: answers are decoded by kmsg, which checks lengths against the bytes
@@ -119,6 +121,8 @@ func (c *Client) onOperator(now seam.Now, body any, fx *seam.Effects) {
 		c.onAssign(in)
 	case *Unassign:
 		c.onUnassign(in)
+	case *Pause:
+		c.onPause(in)
 	case *Poll:
 		c.credit += in.Bytes
 	case *Call:

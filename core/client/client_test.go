@@ -278,6 +278,73 @@ func TestReaderSeesTheLog(t *testing.T) {
 	})
 }
 
+// A position by time is the first record that is no older, or the end.
+func TestPositionByTimestamp(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		config := DefaultConfig()
+		config.BatchBytes = rapid.IntRange(1, 300).Draw(t, "batch bytes")
+		w := newWorld(1, config, faults{loseAnswer: rapid.SampledFrom([]int{0, 3}).Draw(t, "lose answers")})
+		w.topic("t", 1)
+		stamps := rapid.SliceOfN(rapid.Int64Range(10, 30), 1, 20).Draw(t, "timestamps")
+		var records []Record
+		for _, stamp := range stamps {
+			records = append(records, Record{Timestamp: stamp})
+		}
+		w.tell(&Produce{Topic: "t", Records: records})
+		w.run(w.now + 5*seam.Second)
+		asked := rapid.Int64Range(-3, 35).Draw(t, "asked for")
+		want := slices.IndexFunc(stamps, func(stamp int64) bool { return stamp >= asked })
+		if want < 0 {
+			want = len(stamps)
+		}
+		w.tell(&Assign{Tag: 7, Topic: "t", Offset: AtTimestamp, Timestamp: asked})
+		w.tell(&Poll{Bytes: 1 << 20})
+		w.run(w.now + 30*seam.Second)
+		require.NotEmpty(t, w.fetched)
+		at := int64(want)
+		for _, got := range w.fetched {
+			require.Equal(t, Fetched{Tag: 7, From: at, Position: at + int64(len(got.Records))}, Fetched{Tag: got.Tag, From: got.From, Position: got.Position})
+			at = got.Position
+		}
+		require.EqualValues(t, len(stamps), at)
+	})
+}
+
+// What is paused finds its position, and is fetched no more until it is told to go on; the others are.
+func TestPaused(t *testing.T) {
+	w := newWorld(1, DefaultConfig(), faults{})
+	w.topic("t", 2)
+	w.tell(&Poll{Bytes: 1 << 20})
+	w.tell(&Assign{Topic: "t", Partition: 0, Offset: Latest, Paused: true})
+	w.tell(&Assign{Topic: "t", Partition: 1, Offset: Earliest})
+	w.run(w.now + 2*seam.Second)
+	produce := func() {
+		for partition := range int32(2) {
+			w.tell(&Produce{Topic: "t", Partition: partition, Records: []Record{{}}})
+		}
+		w.run(w.now + 2*seam.Second)
+	}
+	records := func() (of [2]int) {
+		for _, got := range w.fetched {
+			of[got.Partition] += len(got.Records)
+		}
+		return of
+	}
+	produce()
+	require.Equal(t, [2]int{0, 1}, records())
+	w.tell(&Pause{Topic: "t", Partition: 0})
+	w.tell(&Pause{Topic: "t", Partition: 9})
+	w.run(w.now + 2*seam.Second)
+	require.Equal(t, [2]int{1, 1}, records(), "its position was looked up while it was paused")
+	w.tell(&Pause{Topic: "t", Partition: 1, On: true})
+	w.run(w.now + 2*seam.Second)
+	produce()
+	require.Equal(t, [2]int{2, 1}, records())
+	w.tell(&Pause{Topic: "t", Partition: 1})
+	w.run(w.now + 2*seam.Second)
+	require.Equal(t, [2]int{2, 2}, records())
+}
+
 func TestPositionOutOfRange(t *testing.T) {
 	for reset, first := range map[Reset]int64{ResetEarliest: 3, ResetLatest: -1, ResetNone: -1} {
 		config := DefaultConfig()
@@ -437,13 +504,4 @@ func TestTwoRunsAreAlike(t *testing.T) {
 		}
 		require.Equal(t, run(), run())
 	})
-}
-
-// The hash of Java's default partitioner; the numbers are those of Apache Kafka's own UtilsTest.
-func TestMurmur2(t *testing.T) {
-	for key, want := range map[string]int32{"21": -973932308, "foobar": -790332482, "a-little-bit-long-string": -985981536,
-		"a-little-bit-longer-string": -1486304829, "lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8": -58897971,
-		"abc": 479470107} {
-		require.Equal(t, want, int32(murmur2([]byte(key))), key)
-	}
 }

@@ -31,7 +31,7 @@ type Ceiling struct {
 type Config struct {
 	ClientID  string
 	Bootstrap []seam.Address // of kind ToPeer
-	Seed      [32]byte       // of jitter and of the partitions that records without a key go to
+	Seed      [32]byte       // of jitter and of the partitions that records stick to
 	Ceilings  []Ceiling
 
 	RequestTimeout      seam.Mono // request.timeout.ms: how long one answer is waited for
@@ -45,12 +45,14 @@ type Config struct {
 	Acks            int16
 	Idempotent      bool // enable.idempotence; not with AcksNone
 	Codec           batch.Codec
-	Linger          seam.Mono // linger.ms: how long a batch waits for company
-	DeliveryTimeout seam.Mono // delivery.timeout.ms: from Produce to Delivered, whatever happens
-	BatchBytes      int       // batch.size, uncompressed
-	RequestBytesMax int       // max.request.size: one record, and the batches of one request
-	BufferBytes     int       // buffer.memory
-	InFlightMax     int       // max.in.flight.requests.per.connection; of Produce requests
+	Linger          seam.Mono   // linger.ms: how long a batch waits for company
+	DeliveryTimeout seam.Mono   // delivery.timeout.ms: from Produce to Delivered, whatever happens
+	BatchBytes      int         // batch.size, uncompressed
+	RequestBytesMax int         // max.request.size: one record, and the batches of one request
+	BufferBytes     int         // buffer.memory
+	InFlightMax     int         // max.in.flight.requests.per.connection; of Produce requests
+	Partitioner     Partitioner // nil: ByKey, as Java's clients do
+	RoundRobin      bool        // records that the Partitioner leaves open take the partitions in turn; else see KIP-480
 
 	FetchWaitMax        seam.Mono // fetch.max.wait.ms
 	FetchMinBytes       int32     // fetch.min.bytes
@@ -101,6 +103,9 @@ func (config Config) mended() Config {
 	config.ReconnectBackoffMax = max(config.ReconnectBackoffMax, config.ReconnectBackoff)
 	config.RequestTimeout = max(config.RequestTimeout, seam.Millisecond)
 	config.MetadataAgeMax = max(config.MetadataAgeMax, config.RetryBackoff)
+	if config.Partitioner == nil {
+		config.Partitioner = ByKey
+	}
 	if config.Acks == AcksNone {
 		config.Idempotent = false
 	}

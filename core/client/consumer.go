@@ -16,8 +16,11 @@ type assignment struct {
 	number    int32
 	order     uint64 // tells it from an earlier one of the same partition
 	position  int64  // the offset that is read next
-	seek      int64  // Earliest or Latest: the position is to be asked for; else 0
-	busy      bool   // a request about it is under way
+	tag       uint64 // of the Assign
+	seeking   bool   // the position is to be asked for
+	target    int64  // and this is what is asked: Earliest, Latest or a timestamp
+	paused    bool
+	busy      bool // a request about it is under way
 	stopped   bool
 	retryAt   seam.Mono
 	failures  int
@@ -50,12 +53,15 @@ func (c *Client) onAssign(in *Assign) {
 		return
 	}
 	c.order++
-	a := &assignment{topic: c.topicNamed(in.Topic), number: in.Partition, order: c.order, position: in.Offset, endToldAt: -1}
-	if in.Offset < 0 {
-		a.position, a.seek = -1, Latest
-		if in.Offset == Earliest {
-			a.seek = Earliest
-		}
+	a := &assignment{topic: c.topicNamed(in.Topic), number: in.Partition, order: c.order, tag: in.Tag, paused: in.Paused,
+		position: in.Offset, endToldAt: -1}
+	switch {
+	case in.Offset == Earliest:
+		a.seek(Earliest)
+	case in.Offset == AtTimestamp:
+		a.seek(max(in.Timestamp, 0))
+	case in.Offset < 0:
+		a.seek(Latest)
 	}
 	c.assignments = append(c.assignments, a)
 }
@@ -64,6 +70,15 @@ func (c *Client) onUnassign(in *Unassign) {
 	if i := c.assigned(in.Topic, in.Partition); i >= 0 {
 		c.assignments[i].dropped = true
 		c.assignments = slices.Delete(c.assignments, i, i+1)
+	}
+}
+
+// seek has the position asked for.
+func (a *assignment) seek(target int64) { a.position, a.seeking, a.target = -1, true, target }
+
+func (c *Client) onPause(in *Pause) {
+	if i := c.assigned(in.Topic, in.Partition); i >= 0 {
+		c.assignments[i].paused = in.On
 	}
 }
 
@@ -94,7 +109,7 @@ func (c *Client) maybeFetch(now seam.Now, fx *seam.Effects) {
 	}
 	willing := c.willing[:0]
 	for _, a := range c.assignments {
-		if (a.seek < 0 || c.credit > 0) && c.isWilling(now, a, fx) {
+		if (a.seeking || c.credit > 0 && !a.paused) && c.isWilling(now, a, fx) {
 			willing = append(willing, a)
 		}
 	}
@@ -106,12 +121,12 @@ func (c *Client) maybeFetch(now seam.Now, fx *seam.Effects) {
 	c.willing = willing
 }
 
-// askPositions asks where Earliest and Latest are.
+// askPositions asks where Earliest, Latest and timestamps are.
 func (c *Client) askPositions(now seam.Now, n *node, willing []*assignment, fx *seam.Effects) {
 	ask := kmsg.NewPtrListOffsetsRequest()
 	var about []*assignment
 	for _, a := range willing {
-		if a.seek == 0 || a.partition().leader != n {
+		if !a.seeking || a.partition().leader != n {
 			continue
 		}
 		about = append(about, a)
@@ -122,7 +137,7 @@ func (c *Client) askPositions(now seam.Now, n *node, willing []*assignment, fx *
 			at, ask.Topics = len(ask.Topics), append(ask.Topics, t)
 		}
 		p := kmsg.NewListOffsetsRequestTopicPartition()
-		p.Partition, p.Timestamp, p.CurrentLeaderEpoch = a.number, a.seek, a.partition().leaderEpoch
+		p.Partition, p.Timestamp, p.CurrentLeaderEpoch = a.number, a.target, a.partition().leaderEpoch
 		ask.Topics[at].Partitions = append(ask.Topics[at].Partitions, p)
 	}
 	if len(about) == 0 {
@@ -164,8 +179,10 @@ func (c *Client) onPositions(now seam.Now, about []*assignment, answer wire.Answ
 			c.tryLater(now, a)
 		case wire.Code(row.ErrorCode).Failed():
 			c.onTrouble(now, a, wire.Code(row.ErrorCode), fx)
+		case row.Offset < 0 && a.target >= 0: // no record is that young
+			a.target = Latest
 		default:
-			a.position, a.seek, a.failures, a.code = max(row.Offset, 0), 0, 0, wire.None
+			a.position, a.seeking, a.failures, a.code = max(row.Offset, 0), false, 0, wire.None
 		}
 	}
 }
@@ -201,7 +218,7 @@ func (c *Client) onTrouble(now seam.Now, a *assignment, code wire.Code, fx *seam
 // complain tells of an assignment's error.
 func (c *Client) complain(a *assignment, code wire.Code, stopped bool, fx *seam.Effects) {
 	a.code, a.stopped = code, stopped
-	c.post(&Fetched{Topic: a.topic.name, Partition: a.number, Position: a.position, HighWatermark: -1, LogStart: -1,
+	c.post(&Fetched{Tag: a.tag, Topic: a.topic.name, Partition: a.number, From: a.position, Position: a.position, HighWatermark: -1, LogStart: -1,
 		Code: code, Stopped: stopped}, fx)
 }
 
@@ -217,7 +234,7 @@ func (c *Client) fetch(now seam.Now, n *node, willing []*assignment, fx *seam.Ef
 	}
 	var about []*assignment
 	for _, a := range willing {
-		if a.seek == 0 && !a.busy && !a.stopped && a.partition().leader == n {
+		if !a.seeking && !a.busy && !a.stopped && a.partition().leader == n {
 			about = append(about, a)
 		}
 	}
@@ -272,7 +289,7 @@ func (c *Client) onFetched(now seam.Now, about []*assignment, r *kmsg.FetchRespo
 		if row != nil {
 			a.told = marks{row.HighWatermark, row.LogStartOffset} // whoever is assigned the partition anew is not told again
 		}
-		if a.dropped || a.seek != 0 {
+		if a.dropped || a.seeking {
 			continue
 		}
 		switch {
@@ -314,9 +331,9 @@ func (a *assignment) findFetched(r *kmsg.FetchResponse) *kmsg.FetchResponseTopic
 func (c *Client) onOutOfRange(a *assignment, fx *seam.Effects) {
 	switch c.config.OffsetReset {
 	case ResetEarliest:
-		a.seek = Earliest
+		a.seek(Earliest)
 	case ResetLatest:
-		a.seek = Latest
+		a.seek(Latest)
 	case ResetNone:
 		c.complain(a, wire.OffsetOutOfRange, true, fx)
 	}
@@ -325,7 +342,8 @@ func (c *Client) onOutOfRange(a *assignment, fx *seam.Effects) {
 
 // onRecords hands the records of one partition on. Their bytes are copied: the frame is lent.
 func (c *Client) onRecords(now seam.Now, a *assignment, row *kmsg.FetchResponseTopicPartition, fx *seam.Effects) {
-	out := &Fetched{Topic: a.topic.name, Partition: a.number, HighWatermark: row.HighWatermark, LogStart: row.LogStartOffset}
+	out := &Fetched{Tag: a.tag, Topic: a.topic.name, Partition: a.number, From: a.position, HighWatermark: row.HighWatermark,
+		LogStart: row.LogStartOffset}
 	c.unpack(a, row, out)
 	if out.Code.Failed() {
 		c.tryLater(now, a)

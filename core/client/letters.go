@@ -18,12 +18,23 @@ type (
 		Records   []Record
 	}
 
-	// Assign has the client read a partition from Offset, which may be Earliest or Latest. Of a partition that is read
-	// already it moves the position.
+	// Assign has the client read a partition from Offset, which may be Earliest, Latest or AtTimestamp. Of a partition
+	// that is read already it moves the position.
 	Assign struct {
+		Tag       uint64 // of each Fetched that comes of it
 		Topic     string
 		Partition int32
 		Offset    int64
+		Timestamp int64 // milliseconds; of AtTimestamp
+		Paused    bool
+	}
+
+	// Pause has the client find the position of a partition that is read, but fetch nothing of it, until it is told
+	// again without On. What is under way still comes.
+	Pause struct {
+		Topic     string
+		Partition int32
+		On        bool
 	}
 
 	// Unassign ends that.
@@ -74,10 +85,12 @@ type (
 
 	// Fetched is what one answer brought of one partition.
 	Fetched struct {
+		Tag           uint64 // of the Assign
 		Topic         string
 		Partition     int32
 		Records       []FetchedRecord
 		Bytes         int64 // of the batches they came in: what was taken from Poll
+		From          int64 // the offset that was read from; -1: not found yet
 		Position      int64 // the offset that is read next
 		HighWatermark int64
 		LogStart      int64
@@ -107,9 +120,24 @@ const (
 	Earliest int64 = -2 // of Assign: the log's start, as ListOffsets has it
 	Latest   int64 = -1 // its end
 
+	// AtTimestamp of Assign: the first record that is no older than Timestamp; the end, if there is none.
+	AtTimestamp int64 = -100
+
 	AnyBroker  int32 = -1
 	Controller int32 = -2
 	Leader     int32 = -3
+)
+
+// Codec is how batches are compressed.
+type Codec = batch.Codec
+
+// The codecs.
+const (
+	None   = batch.None
+	Gzip   = batch.Gzip
+	Snappy = batch.Snappy
+	LZ4    = batch.LZ4
+	Zstd   = batch.Zstd
 )
 
 // Header is one key and value beside a record.
@@ -145,6 +173,7 @@ const (
 	Lost              // the link was lost before the answer came
 	Unsupported       // the broker does not speak the API in a version that we know
 	Malformed         // the answer could not be read
+	Misplaced         // the Partitioner named a partition that the topic does not have
 )
 
 func (f Fault) String() string {
@@ -165,9 +194,14 @@ func (f Fault) String() string {
 		return "the broker does not speak this API in a known version"
 	case Malformed:
 		return "the answer cannot be read"
+	case Misplaced:
+		return "the partitioner named a partition that the topic does not have"
 	}
 	return "fault " + strconv.Itoa(int(f))
 }
+
+// Damaged says that the next batch cannot be read. It is fetched again, in vain unless it was damaged on the way.
+func (f *Fetched) Damaged() bool { return f.Code == wire.CorruptMessage }
 
 // Failed says whether the records were not, or not surely, written.
 func (d *Delivered) Failed() bool { return d.Code.Failed() || d.Fault != NoFault }

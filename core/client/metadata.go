@@ -31,7 +31,8 @@ type topic struct {
 	parts   []*partition
 	count   int        // how many of parts there are now: a topic made anew may have fewer than before
 	waiting []*waiting // records whose partition cannot be chosen yet, oldest first
-	sticky  int32      // where records without a key go now; -1: to be chosen
+	sticky  int32      // where records that the Partitioner leaves open go now; -1: to be chosen
+	turn    int        // of Config.RoundRobin: the partition that is next
 }
 
 // partition is one partition, and what waits to be written to it.

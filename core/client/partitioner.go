@@ -2,12 +2,51 @@ package client
 
 import "encoding/binary"
 
-// choose is where a record goes: by its key's hash, or, without a key, where the others go until a batch is full or on
-// its way (KIP-480).
-func (c *Client) choose(t *topic, key []byte) int32 {
-	if key != nil {
-		return int32(murmur2(key)&0x7fffffff) % int32(t.count)
+// Partitioner says which of a topic's partitions, of which there are so many, a record goes to; AnyPartition leaves it to
+// the client. It is called in a Step: it is a pure function, and keeps nothing of the key.
+type Partitioner func(topic string, key []byte, partitions int32) int32
+
+// ByKey is Java's default: by the key's murmur2, and anywhere without a key.
+func ByKey(_ string, key []byte, partitions int32) int32 {
+	if key == nil {
+		return AnyPartition
 	}
+	return int32(murmur2(key)&0x7fffffff) % partitions
+}
+
+// Anywhere looks at no key (partitioner.ignore.keys). With Config.RoundRobin it is Java's RoundRobinPartitioner.
+func Anywhere(string, []byte, int32) int32 { return AnyPartition }
+
+// choose is where a record goes; if it sticks there, only until the batch is full or on its way.
+func (c *Client) choose(t *topic, key []byte) (number int32, sticks bool) {
+	number = c.config.Partitioner(t.name, key, int32(t.count))
+	switch {
+	case number != AnyPartition:
+		return number, false
+	case c.config.RoundRobin:
+		return t.inTurn(), false
+	}
+	return c.stick(t), true
+}
+
+// inTurn is the next partition that has a leader; if none has, the next.
+func (t *topic) inTurn() int32 {
+	for range t.count {
+		if p := t.parts[t.nextTurn()]; p.leader != nil {
+			return p.number
+		}
+	}
+	return int32(t.nextTurn())
+}
+
+func (t *topic) nextTurn() int {
+	at := t.turn % t.count
+	t.turn = at + 1
+	return at
+}
+
+// stick is the partition that records share whose partition is open, until its batch is closed (KIP-480).
+func (c *Client) stick(t *topic) int32 {
 	if t.sticky < 0 || int(t.sticky) >= t.count {
 		t.sticky = c.stickTo(t)
 	}
@@ -38,7 +77,7 @@ func (c *Client) stickTo(t *topic) int32 {
 	return 0
 }
 
-// unstick has the next record without a key choose anew: the batch that they shared is closed.
+// unstick has the next record choose anew: the batch that they shared is closed.
 func (p *partition) unstick() {
 	if p.topic.sticky == p.number {
 		p.topic.sticky = -1

@@ -683,6 +683,8 @@ func (w *world) positions(node int, ask *kmsg.ListOffsetsRequest) kmsg.Response 
 				rp.ErrorCode = int16(wire.NotLeaderOrFollower)
 			case asked.Timestamp == Earliest:
 				rp.Offset = p.start
+			case asked.Timestamp >= 0:
+				rp.Offset = p.since(asked.Timestamp)
 			default:
 				rp.Offset = p.end()
 			}
@@ -691,6 +693,19 @@ func (w *world) positions(node int, ask *kmsg.ListOffsetsRequest) kmsg.Response 
 		r.Topics = append(r.Topics, rt)
 	}
 	return r
+}
+
+// since is the offset of the first record that is no older than a timestamp; -1: there is none.
+func (p *testPartition) since(timestamp int64) int64 {
+	for _, b := range p.batches {
+		var r batch.Record
+		for records := batch.Read(batch.View(b.bytes), batch.Limits{}, nil); records.Next(&r); {
+			if r.Timestamp >= timestamp {
+				return b.base + int64(r.OffsetDelta)
+			}
+		}
+	}
+	return -1
 }
 
 // values are the values of a partition's log, in order.

@@ -1,13 +1,12 @@
-// Package courier is a Kafka client for Go programs: it drives a client.Client over whatever links it is given.
+// Package courier drives a client.Client over whatever links it is given; net/kafka is what programs see of it.
 //
-//	Produce, Consume, Call ──▶ Post ──▶ turn: Step ──▶ Queue(fx) ──▶ links ──▶ brokers
+//	Tell, Call, Flush, Close   ──▶ Post ──▶ turn: Step ──▶ Queue(fx) ──▶ links ──▶ brokers
 //	callbacks, waiting callers ◀── Sends to the operator ◀── ...  ◀── Mail ◀────┘
 //
 // Rules:
 //   - Whoever posts takes the turn if it is free; otherwise its holder steps what was posted. Nothing waits inside a turn.
 //   - Callbacks run after the turn, in the order of the answers, one at a time. One may post again, but must not wait for
 //     an answer: nobody else would fetch it.
-//   - A Send waits for room in the buffer, so the machine never refuses for want of it.
 //   - What a call means is not known here: requests and answers pass through unopened.
 package courier
 
@@ -42,6 +41,9 @@ type Config struct {
 	Client client.Config
 	Links  func(mail Mailbox) Links
 	Clock  func() seam.Now // nil: the process's own
+
+	Delivered func(client.Delivered) // hears of records; nil: none are produced
+	Fetched   func(*client.Fetched)  // is given what was read; nil: nothing is
 }
 
 // Courier is a client in use. Its methods may be called from any goroutine.
@@ -63,26 +65,9 @@ type Courier struct {
 	alarm    seam.Mono
 	timer    *time.Timer
 	tag      uint64
-	parcels  map[uint64]*parcel
 	answers  map[uint64]func(any)
-	readers  map[place]*reader
-	used     int // bytes of the buffer
-	room     chan struct{}
 	shut     bool
 	finished chan struct{}
-}
-
-// place is one partition.
-type place struct {
-	topic     string
-	partition int32
-}
-
-// parcel is one Send that is not delivered yet.
-type parcel struct {
-	records []client.Record
-	left    int
-	then    func(client.Delivered)
 }
 
 // ErrClosed is returned once Close was called.
@@ -91,8 +76,7 @@ var ErrClosed = errors.New("the client is closed")
 // New makes a Courier and starts it. It connects when there is something to ask.
 func New(config Config) *Courier {
 	c := &Courier{config: config, machine: client.New(config.Client), clock: config.Clock, alarm: seam.Never,
-		parcels: map[uint64]*parcel{}, answers: map[uint64]func(any){}, readers: map[place]*reader{},
-		room: make(chan struct{}), finished: make(chan struct{})}
+		answers: map[uint64]func(any){}, finished: make(chan struct{})}
 	if c.clock == nil {
 		c.clock = clock()
 	}
@@ -217,10 +201,10 @@ func (c *Courier) open(letter any) {
 	switch letter := letter.(type) {
 	case client.Deliveries:
 		for i := range letter {
-			c.onDelivered(letter[i])
+			c.config.Delivered(letter[i])
 		}
 	case *client.Fetched:
-		c.onFetched(letter)
+		c.config.Fetched(letter)
 	case *client.Answer:
 		c.onAnswer(letter.Tag, letter)
 	case *client.Flushed:
@@ -240,10 +224,12 @@ func (c *Courier) onAnswer(tag uint64, letter any) {
 	}
 }
 
-// tell writes to the machine.
-func (c *Courier) tell(body any) {
+// Done is closed when the client is.
+func (c *Courier) Done() <-chan struct{} { return c.finished }
+
+// Tell leaves a letter for the machine: a Produce, an Assign, ... (core/client). Run has it read.
+func (c *Courier) Tell(body any) {
 	c.Post(&seam.Mail{From: seam.Address{Kind: seam.ToOperator}, Body: body})
-	c.Run()
 }
 
 // ask writes to the machine and waits for what it answers to tag.
@@ -258,7 +244,8 @@ func (c *Courier) ask(ctx context.Context, body func(tag uint64) any) (any, erro
 	tag := c.tag
 	c.answers[tag] = func(letter any) { answered <- letter }
 	c.mu.Unlock()
-	c.tell(body(tag))
+	c.Tell(body(tag))
+	c.Run()
 	select {
 	case letter := <-answered:
 		return letter, nil

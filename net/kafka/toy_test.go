@@ -1,4 +1,4 @@
-package courier_test
+package kafka_test
 
 import (
 	"bufio"
@@ -18,16 +18,14 @@ import (
 
 	"rookery/core/batch"
 	"rookery/core/client"
-	"rookery/core/seam"
 	"rookery/core/wire"
-	"rookery/net/courier"
-	"rookery/net/dial"
+	"rookery/net/kafka"
 )
 
 // toy is a broker of one topic "t" with two partitions, kept in memory. Every so many answers it hangs up instead.
 type toy struct {
 	listener net.Listener
-	address  seam.Address
+	address  string
 	hangUp   int64
 	answers  atomic.Int64
 
@@ -47,8 +45,7 @@ type toyBatch struct {
 func newToy(t *testing.T, hangUp int64) *toy {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	a := l.Addr().(*net.TCPAddr)
-	b := &toy{listener: l, hangUp: hangUp, address: seam.Address{Kind: seam.ToPeer, Host: a.IP.String(), Port: int32(a.Port)},
+	b := &toy{listener: l, hangUp: hangUp, address: l.Addr().String(),
 		last: [2]map[int64]toyBatch{{}, {}}}
 	t.Cleanup(func() { _ = l.Close() })
 	go b.accept()
@@ -117,7 +114,8 @@ func (b *toy) answer(ask kmsg.Request) kmsg.Response {
 func (b *toy) metadata(ask *kmsg.MetadataRequest) kmsg.Response {
 	r := ask.ResponseKind().(*kmsg.MetadataResponse)
 	row := kmsg.NewMetadataResponseBroker()
-	row.Host, row.Port = b.address.Host, b.address.Port
+	a := b.listener.Addr().(*net.TCPAddr)
+	row.Host, row.Port = a.IP.String(), int32(a.Port)
 	r.Brokers = append(r.Brokers, row)
 	for _, asked := range ask.Topics {
 		t := kmsg.NewMetadataResponseTopic()
@@ -190,13 +188,25 @@ func (b *toy) fetch(ask *kmsg.FetchRequest) kmsg.Response {
 	return r
 }
 
-// newCourier is a courier over real links.
-func newCourier(t *testing.T, config client.Config) *courier.Courier {
-	c := courier.New(courier.Config{Client: config, Links: func(mail courier.Mailbox) courier.Links {
-		links := dial.New(dial.Config{BackOffMin: time.Millisecond, BackOffMax: 10 * time.Millisecond})
-		links.Bind(mail)
-		return links
-	}})
+// quick is a configuration in which everything happens soon.
+func quick(broker string) kafka.Config {
+	config := kafka.Default(broker)
+	config.Linger, config.BufferBytes, config.BatchBytes = 0, 4000, 1000
+	config.FetchMaxBytes, config.FetchWaitMax = 3000, 10*time.Millisecond
+	return config
+}
+
+func within(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+type closer interface{ Close(context.Context) error }
+
+// closed closes it when the test is over.
+func closed[C closer](t testing.TB, c C, err error) C {
+	require.NoError(t, err)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
@@ -205,26 +215,22 @@ func newCourier(t *testing.T, config client.Config) *courier.Courier {
 	return c
 }
 
-func quick(address seam.Address) client.Config {
-	config := client.DefaultConfig(address)
-	config.RetryBackoff, config.ReconnectBackoff, config.Linger = seam.Millisecond, seam.Millisecond, 0
-	config.BufferBytes, config.BatchBytes = 4000, 1000
-	config.FetchMaxBytes, config.FetchWaitMax = 3000, 10*seam.Millisecond
-	return config
+func newProducer(t testing.TB, config kafka.Config) *kafka.Producer {
+	p, err := kafka.NewProducer(config)
+	return closed(t, p, err)
 }
 
-func within(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	t.Cleanup(cancel)
-	return ctx
+func newConsumer(t testing.TB, config kafka.Config) *kafka.Consumer {
+	c, err := kafka.NewConsumer(config)
+	return closed(t, c, err)
 }
 
 func TestProduceAndConsume(t *testing.T) {
 	for _, hangUp := range []int64{0, 7} {
 		b := newToy(t, hangUp)
-		c := newCourier(t, quick(b.address))
+		p, c := newProducer(t, quick(b.address)), newConsumer(t, quick(b.address))
 		ctx := within(t)
-		told, err := c.Produce(ctx, "t", 0, client.Record{Key: []byte("k"), Value: []byte("first")})
+		told, err := p.SendSync(ctx, "t", 0, kafka.Record{Key: []byte("k"), Value: []byte("first")})
 		require.NoError(t, err)
 		require.EqualValues(t, 0, told[0].Offset)
 
@@ -234,9 +240,9 @@ func TestProduceAndConsume(t *testing.T) {
 		for writer := range writers {
 			group.Go(func() {
 				for i := range each {
-					r := []client.Record{{Value: fmt.Appendf(nil, "%d %03d", writer, i)}}
-					err := c.Send(ctx, "t", 1, r, func(d client.Delivered) {
-						if !d.Failed() {
+					r := []kafka.Record{{Value: fmt.Appendf(nil, "%d %03d", writer, i)}}
+					err := p.Send(ctx, "t", 1, r, func(d kafka.Delivered, err error) {
+						if err == nil {
 							delivered.Add(int64(d.Count))
 						}
 					})
@@ -247,18 +253,20 @@ func TestProduceAndConsume(t *testing.T) {
 			})
 		}
 		group.Wait()
-		require.NoError(t, c.Flush(ctx))
+		require.NoError(t, p.Flush(ctx))
 		require.EqualValues(t, writers*each, delivered.Load())
 
 		seen := map[string][]string{}
-		for f, err := range c.Consume(ctx, client.Assign{Topic: "t", Partition: 1, Offset: 0}) {
-			require.NoError(t, err)
+		c.Assign("t", 1, 0)
+		for read := 0; read < writers*each; {
+			f, err := c.Poll(ctx)
+			if f == nil {
+				require.NoError(t, err)
+			}
 			for _, r := range f.Records {
 				seen[string(r.Value[:1])] = append(seen[string(r.Value[:1])], string(r.Value))
 			}
-			if f.End {
-				break
-			}
+			read += len(f.Records)
 		}
 		for writer := range writers {
 			values := seen[fmt.Sprint(writer)]
@@ -268,55 +276,108 @@ func TestProduceAndConsume(t *testing.T) {
 	}
 }
 
+// A Consumer that goes elsewhere, or nowhere, gives back what was fetched ahead for it.
 func TestConsumeAgain(t *testing.T) {
 	b := newToy(t, 0)
-	c := newCourier(t, quick(b.address))
+	p, c := newProducer(t, quick(b.address)), newConsumer(t, quick(b.address))
 	ctx := within(t)
 	for range 20 {
-		_, err := c.Produce(ctx, "t", 0, client.Record{Value: make([]byte, 900)})
+		_, err := p.SendSync(ctx, "t", 0, kafka.Record{Value: make([]byte, 900)})
 		require.NoError(t, err)
 	}
-	for range 50 { // a loop that is left early gives back what it had asked for
-		for f, err := range c.Consume(ctx, client.Assign{Topic: "t", Offset: 0}) {
-			require.NoError(t, err)
-			require.EqualValues(t, 0, f.Records[0].Offset)
-			break
+	for i := range 50 {
+		c.Assign("t", 0, int64(i%3))
+		f, err := c.Poll(ctx)
+		require.NoError(t, err)
+		require.EqualValues(t, i%3, f.Records[0].Offset)
+		if i%5 == 0 {
+			c.Unassign("t", 0)
+			require.EqualValues(t, -1, c.Position("t", 0))
+			require.Equal(t, &kafka.PartitionError{Topic: "t"}, c.Seek("t", 0, 0))
 		}
 	}
 }
 
-func TestCallAndErrors(t *testing.T) {
+func TestCall(t *testing.T) {
 	b := newToy(t, 0)
-	config := quick(b.address)
-	c := newCourier(t, config)
+	c, err := kafka.Dial(quick(b.address))
+	closed(t, c, err)
 	ctx := within(t)
 	answer, err := c.Call(ctx, client.Call{Request: kmsg.NewPtrDescribeClusterRequest(), To: client.AnyBroker})
 	require.NoError(t, err)
 	require.IsType(t, &kmsg.DescribeClusterResponse{}, answer.Response)
 	_, err = c.Call(ctx, client.Call{Request: kmsg.NewPtrHeartbeatRequest(), To: client.AnyBroker})
 	require.ErrorContains(t, err, "does not speak")
+	require.NoError(t, c.Close(ctx))
+	_, err = c.Call(ctx, client.Call{Request: kmsg.NewPtrDescribeClusterRequest()})
+	require.ErrorIs(t, err, kafka.ErrClosed)
+}
 
-	_, err = c.Produce(ctx, "t", 0, client.Record{Value: make([]byte, config.RequestBytesMax)})
+func TestErrors(t *testing.T) {
+	b := newToy(t, 0)
+	config := quick(b.address)
+	p, c := newProducer(t, config), newConsumer(t, config)
+	ctx := within(t)
+	_, err := p.SendSync(ctx, "t", 0, kafka.Record{Value: make([]byte, config.RequestBytesMax)})
 	require.ErrorContains(t, err, "too large")
 	short, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
 	defer cancel()
-	_, err = c.Produce(short, "t", 9, client.Record{})
+	_, err = p.SendSync(short, "t", 9, kafka.Record{})
 	require.ErrorIs(t, err, context.DeadlineExceeded)
-	require.ErrorIs(t, c.Close(short), context.DeadlineExceeded)
-	_, err = c.Call(ctx, client.Call{Request: kmsg.NewPtrDescribeClusterRequest()})
-	require.ErrorIs(t, err, courier.ErrClosed)
+	require.ErrorIs(t, p.Close(short), context.DeadlineExceeded)
+	require.ErrorIs(t, p.Flush(ctx), kafka.ErrClosed)
+	require.ErrorIs(t, p.Send(ctx, "t", 0, make([]kafka.Record, 1), nil), kafka.ErrClosed)
+	require.NoError(t, p.Send(ctx, "t", 0, nil, nil))
+
+	_, err = c.Poll(short)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	for _, err := range c.Records(short) {
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+	}
+	require.NoError(t, c.Close(ctx))
+	_, err = c.Poll(ctx)
+	require.ErrorIs(t, err, kafka.ErrClosed)
+
+	wrong := []func(*kafka.Config){
+		func(c *kafka.Config) { c.Brokers = nil },
+		func(c *kafka.Config) { c.Brokers = []string{"a:b"} },
+		func(c *kafka.Config) { c.Brokers = []string{"a:1:2"} },
+		func(c *kafka.Config) { c.Acks = kafka.AcksLeader },
+		func(c *kafka.Config) { c.Codec = 5 },
+	}
+	for _, spoil := range wrong {
+		config := kafka.Default("localhost", "[::1]", "a:1")
+		spoil(&config)
+		_, err := kafka.NewProducer(config)
+		require.Error(t, err)
+		_, err = kafka.NewConsumer(config)
+		require.Error(t, err)
+	}
+}
+
+// A partitioner's word counts, and what it sends nowhere is an error of that record alone.
+func TestPartitionerOfOnesOwn(t *testing.T) {
+	config := quick(newToy(t, 0).address)
+	config.Partitioner = func(_ string, key []byte, _ int32) int32 { return int32(key[0] - '0') }
+	p := newProducer(t, config)
+	told, err := p.SendSync(within(t), "t", kafka.AnyPartition, kafka.Record{Key: []byte("1")}, kafka.Record{Key: []byte("7")})
+	require.ErrorContains(t, err, "a partition that the topic does not have")
+	slices.SortFunc(told, func(x, y kafka.Delivered) int { return int(x.Index - y.Index) })
+	require.False(t, told[0].Failed())
+	require.EqualValues(t, 1, told[0].Partition)
+	require.True(t, told[1].Failed())
 }
 
 func TestNobodyListens(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	a := l.Addr().(*net.TCPAddr)
 	require.NoError(t, l.Close())
-	config := quick(seam.Address{Kind: seam.ToPeer, Host: a.IP.String(), Port: int32(a.Port)})
-	config.DeliveryTimeout = 50 * seam.Millisecond
-	c := newCourier(t, config)
-	_, err = c.Produce(within(t), "t", 0, client.Record{})
+	config := quick(l.Addr().String())
+	config.DeliveryTimeout = 50 * time.Millisecond
+	_, err = newProducer(t, config).SendSync(within(t), "t", 0, kafka.Record{})
 	require.ErrorContains(t, err, "the time was up")
+	c, err := kafka.Dial(config)
+	closed(t, c, err)
 	_, err = c.Call(within(t), client.Call{Request: kmsg.NewPtrDescribeClusterRequest(), To: client.AnyBroker, Timeout: 50})
 	require.ErrorContains(t, err, "the time was up")
 }
