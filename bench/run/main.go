@@ -1,4 +1,5 @@
-// Command run is `make bench`: the broker's speed as a share of the reference's, pair by pair.
+// Command run is `make bench`: the broker's speed as a share of the reference's, pair by pair. With --kafka it is
+// `make bench-peer`: the same against Apache Kafka, whose process outlives a run and is held while ours is measured.
 //
 //	pre-warm ─▶ reference, empty directory, load ─▶ pre-warm ─▶ broker, empty directory, load ─▶ one pair
 //
