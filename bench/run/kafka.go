@@ -122,7 +122,7 @@ func (w workload) on(topic string) workload {
 func (p *process) deleteTopic(topic string) error {
 	request := kmsg.NewPtrDeleteTopicsRequest()
 	request.TopicNames, request.TimeoutMillis = []string{topic}, 60_000
-	response, err := ask(p.address, request, 4)
+	response, err := ask(p.address, request, 3)
 	if err != nil {
 		return err
 	}

@@ -93,7 +93,8 @@ func main() {
 	b := &bench{}
 	peer := &peerRun{kafka: &kafka{bench: b}}
 	var only string
-	var bytes, restartGB int64
+	var bytes int64
+	var restartGB float64
 	flag.StringVar(&b.broker, "broker", "bin/rookery dev --port {port} --data-dir {dir} --metrics-listener none", "command under test; `reference` compares the reference with itself")
 	flag.StringVar(&b.dataDir, "data-dir", "", "where the data directories are made, on a real disk (default: the system's temporary directory)")
 	flag.IntVar(&b.pairs, "pairs", 0, "pairs a workload (default 9, short form 3); with fewer than 9 against the reference, 3 against Kafka, no result is kept")
@@ -105,14 +106,14 @@ func main() {
 	flag.BoolVar(&peer.short, "short", false, "against Kafka: the rows that have a bar, one Kafka for all of them")
 	flag.DurationVar(&peer.warmFor, "warm", 30*time.Second, "against Kafka: how long a fresh one is loaded before it counts")
 	flag.StringVar(&peer.heap, "heap", "1g", "against Kafka: its heap")
-	flag.Int64Var(&restartGB, "restart-gb", 0, "against Kafka: GB in the log that kill -9 leaves (default 10, short form 1)")
+	flag.Float64Var(&restartGB, "restart-gb", 0, "against Kafka: GB in the log that kill -9 leaves (default 10, short form 1)")
 	flag.Parse()
 	setDefault(&b.pairs, leastPairs, leastPeerPairs, peer.short)
 	setDefault(&bytes, 1_500_000_000, 750_000_000, peer.short)
 	setDefault(&restartGB, 10, 1, peer.short)
 	run := func() ([]string, error) { return b.run(only, bytes) }
 	if peer.jars != "" {
-		run = func() ([]string, error) { return peer.run(only, bytes, restartGB*1_000_000_000) }
+		run = func() ([]string, error) { return peer.run(only, bytes, int64(restartGB*1e9)) }
 	}
 	failed, err := run()
 	if err != nil {
@@ -127,7 +128,7 @@ func main() {
 	}
 }
 
-func setDefault[T int | int64](flag *T, long, short T, isShort bool) {
+func setDefault[T int | int64 | float64](flag *T, long, short T, isShort bool) {
 	if *flag == 0 && isShort {
 		*flag = short
 	} else if *flag == 0 {

@@ -16,6 +16,7 @@ type peerRow struct {
 	workload
 	Durable bool // ours syncs before it answers; Kafka is at its default, which does not
 	Short   bool // is in the short form
+	Cold    bool // each run has a Kafka of its own, that has just started
 	Figures []figure
 	kind    func(*peerRun, *peerRow) (ours, theirs func(*trial) error, err error)
 }
@@ -59,7 +60,7 @@ const (
 // peerRows are all comparisons. Bytes are of a run, where speed is measured by them.
 func peerRows(bytes, restartBytes int64) []peerRow {
 	rows := []peerRow{
-		{workload: workload{Name: "start"}, Short: true, kind: (*peerRun).starts, Figures: []figure{
+		{workload: workload{Name: "start"}, Short: true, Cold: true, kind: (*peerRun).starts, Figures: []figure{
 			{What: "exec to ApiVersions, ms", of: func(t trial) float64 { return t.StartMillis }, Bar: mostStart, AtMost: true},
 			{What: "RSS idle, MB", of: func(t trial) float64 { return t.IdleMB }, Bar: mostMemory, AtMost: true}}},
 	}
@@ -90,7 +91,7 @@ func peerRows(bytes, restartBytes int64) []peerRow {
 				Load: []string{"--record-bytes", "1024", "--batch-bytes", "16384", "--acks", "1", "--partitions", fmt.Sprint(partitions),
 					"--topic-configs", pageCache, "--bytes", fmt.Sprint(bytes)}}})
 	}
-	return append(rows, peerRow{kind: (*peerRun).restarts, Short: true,
+	return append(rows, peerRow{kind: (*peerRun).restarts, Short: true, Cold: true,
 		Figures: []figure{{What: "kill -9 to served, ms", of: func(t trial) float64 { return t.RestartMillis }, Bar: mostRestart, AtMost: true}},
 		workload: workload{Name: "restart", Bytes: restartBytes,
 			Load: []string{"--record-bytes", "1024", "--batch-bytes", "65536", "--acks", "1", "--topic-configs", pageCache, "--bytes", fmt.Sprint(restartBytes)}}})
@@ -164,8 +165,9 @@ type peerResult struct {
 }
 
 type peerPair struct {
-	Kafka  trial `json:"kafka"`
-	Broker trial `json:"broker"`
+	Kafka  trial   `json:"kafka"`
+	Broker trial   `json:"broker"`
+	Ratio  float64 `json:"ratio"` // of the row's first figure
 }
 
 // figureFound is a figure over all pairs: medians, and ours divided by Kafka's.
@@ -213,23 +215,23 @@ func (r *peerRun) compareWithPeer(row *peerRow, rows []peerRow) ([]string, error
 	if err != nil {
 		return nil, err
 	}
-	fmt.Printf("\n%s%s: %s\n%-6s %-8s %9s %8s %8s %8s %8s %9s %9s %s\n", row.Name, map[bool]string{true: " (ours flush.messages=1)"}[row.Durable],
-		strings.Join(row.Load, " "), "pair", "who", "MB/s", "Mrec/s", "p50 us", "p99 us", "p99.9 us", "cpu ns/KB", "peak MB", "start, idle or restart")
+	fmt.Printf("\n%s%s: %s\n%-6s %-8s %9s %8s %8s %8s %8s %9s %9s %9s %8s %10s %8s\n", row.Name, map[bool]string{true: " (ours flush.messages=1)"}[row.Durable],
+		strings.Join(row.Load, " "), "pair", "who", "MB/s", "Mrec/s", "p50 us", "p99 us", "p99.9 us", "cpu ns/KB", "peak MB", "start ms", "idle MB", "restart ms", "ratio")
 	result := peerResult{Report: r.report, Peer: r.name, Command: r.command(), Form: "full", Workload: row.Name, Load: row.Load, Durable: row.Durable}
 	result.Report.Load = loadAverage()
 	if r.short {
 		result.Form = "short"
 	}
-	if r.running != nil {
+	if !row.Cold {
 		result.Warm = r.warmFor.Seconds()
-		if r.fresh {
-			result.Fresh = &peerPair{}
-			if err := result.Fresh.take("fresh", ours, theirs); err != nil {
-				return nil, err
-			}
-			if err := r.warm(row, rows); err != nil {
-				return nil, err
-			}
+	}
+	if r.fresh && !row.Cold {
+		result.Fresh = &peerPair{}
+		if err := result.Fresh.take("fresh", row.Figures[0].of, theirs, ours, false); err != nil {
+			return nil, err
+		}
+		if err := r.warm(row, rows); err != nil {
+			return nil, err
 		}
 	}
 	for i := range r.pairs {
@@ -238,7 +240,7 @@ func (r *peerRun) compareWithPeer(row *peerRow, rows []peerRow) ([]string, error
 		if i%2 == 1 {
 			first, second = ours, theirs
 		}
-		if err := p.takeInOrder(fmt.Sprint(i+1), first, second, i%2 == 1); err != nil {
+		if err := p.take(fmt.Sprint(i+1), row.Figures[0].of, first, second, i%2 == 1); err != nil {
 			return nil, err
 		}
 		if p.Kafka.Bytes != p.Broker.Bytes && row.Before == nil {
@@ -254,11 +256,8 @@ func (r *peerRun) compareWithPeer(row *peerRow, rows []peerRow) ([]string, error
 	return result.Failed, r.keep(&result)
 }
 
-func (p *peerPair) take(name string, ours, theirs func(*trial) error) error {
-	return p.takeInOrder(name, theirs, ours, false)
-}
-
-func (p *peerPair) takeInOrder(name string, first, second func(*trial) error, oursFirst bool) error {
+// take runs one side, then the other, and prints both.
+func (p *peerPair) take(name string, of func(trial) float64, first, second func(*trial) error, oursFirst bool) error {
 	into := []*trial{&p.Kafka, &p.Broker}
 	if oursFirst {
 		slices.Reverse(into)
@@ -266,21 +265,13 @@ func (p *peerPair) takeInOrder(name string, first, second func(*trial) error, ou
 	if err := errors.Join(first(into[0]), second(into[1])); err != nil {
 		return err
 	}
-	for _, side := range []struct {
-		who string
-		trial
-	}{{"kafka", p.Kafka}, {"broker", p.Broker}} {
-		line := side.trial.String()
-		switch {
-		case side.StartMillis > 0:
-			line += fmt.Sprintf(" %9.1f ms, %.1f MB", side.StartMillis, side.IdleMB)
-		case side.RestartMillis > 0:
-			line += fmt.Sprintf(" %9.1f ms", side.RestartMillis)
-		}
-		fmt.Printf("%-6s %-8s %s\n", name, side.who, line)
-		name = ""
-	}
+	p.Ratio = of(p.Broker) / of(p.Kafka)
+	fmt.Printf("%-6s %-8s %s\n%-6s %-8s %s %8.3f\n", name, "kafka", p.Kafka.line(), "", "broker", p.Broker.line(), p.Ratio)
 	return nil
+}
+
+func (t trial) line() string {
+	return fmt.Sprintf("%v %9.1f %8.1f %10.1f", t, t.StartMillis, t.IdleMB, t.RestartMillis)
 }
 
 // judge prints one figure of all pairs and says whether its bar is met.
@@ -355,7 +346,7 @@ func (r *peerRun) loads(row *peerRow) (ours, theirs func(*trial) error, err erro
 func (r *peerRun) warm(row *peerRow, rows []peerRow) error {
 	of := []peerRow{*row}
 	if r.short {
-		of = slices.DeleteFunc(slices.Clone(rows), func(each peerRow) bool { return each.Name == "start" || each.Name == "restart" })
+		of = slices.DeleteFunc(slices.Clone(rows), func(each peerRow) bool { return each.Cold })
 	}
 	begin := time.Now()
 	for i := 0; time.Since(begin) < r.warmFor; i++ {
