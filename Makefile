@@ -12,6 +12,7 @@
 #	make mutants    planted bugs and how long each lives (mutants-short: the share of CI)
 #	make determinism  a seed replays to one hash in every process, on 32 bits too
 #	make bench      ratios to the reference broker
+#	make bench-peer  ratios to Apache Kafka 4.2 (java and mvn; PEERFLAGS=--short: a quarter of an hour)
 #	make board      rewrite specs/board.md from what the runs above left behind
 #	make build      bin/rookery and bin/sim
 
@@ -23,11 +24,12 @@ FUZZ  ?= 10s
 SIMFLAGS ?=
 MUTANTFLAGS ?=
 DIFFERENTIALFLAGS ?= --result specs/results/differential.json
+PEERFLAGS ?=
 
 # Nested modules (their own go.mod) are out of ./... and have scripts of their own.
 GOFILES = $(shell git ls-files -co --exclude-standard '*.go' ':!:**/testdata/**')
 
-.PHONY: quick check test race sim fuzz bench interop differential powercut mutants mutants-short determinism board build format vet lines
+.PHONY: quick check test race sim fuzz bench bench-peer interop differential powercut mutants mutants-short determinism board build format vet lines
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/...
@@ -69,6 +71,9 @@ fuzz:
 
 bench:
 	$(GO) run ./bench/run
+
+bench-peer:
+	bench/run/peer $(PEERFLAGS)
 
 interop: build
 	bench/interop/run

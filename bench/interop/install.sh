@@ -21,11 +21,7 @@ if [ ${#missing[@]} -gt 0 ]; then
 fi
 
 stale() { ! cmp -s "$1" "$2"; }
-if stale "$here/java/pom.xml" "$home/java/pom.xml"; then
-  rm -rf "$home/java"
-  mvn -q -B -f "$here/java/pom.xml" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$home/java"
-  cp "$here/java/pom.xml" "$home/java/pom.xml"
-fi
+"$here/jars.sh" >/dev/null
 if stale "$here/js/package.json" "$home/js/.installed"; then
   mkdir -p "$home/js"
   cp "$here/js/package.json" "$home/js/package.json"

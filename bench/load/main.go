@@ -8,10 +8,11 @@
 //   - Unpaced, a connection keeps --in-flight requests on the wire and latency is from send to answer. Paced (--rate),
 //     requests leave at their intended times, slept for with nanosleep on a locked thread (Go's own timers wake up to a
 //     millisecond late), and latency is counted from the intended time, so a stall is charged to every request it delays.
+//   - End to end, one connection sends paced and another fetches: latency is from a record's intended time to its arrival.
 //   - Any error code ends the run with exit status 1: a fast refusal is not throughput.
 //   - Timestamps are milliseconds of now: Kafka refuses records more than an hour ahead (message.timestamp.after.max.ms).
 //
-// It speaks Produce 7, Fetch 11, Metadata 5, CreateTopics 4, ListOffsets 5 and so runs against bench/reference,
+// It speaks Produce 7, Fetch 11, Metadata 5, CreateTopics 4, ListOffsets 5 (and CreatePartitions 1 for very many) and so runs against bench/reference,
 // Apache Kafka and the broker of this repository.
 package main
 
@@ -67,7 +68,7 @@ func main() {
 	var o options
 	flag.StringVar(&o.address, "address", "127.0.0.1:9092", "broker to ask first")
 	flag.StringVar(&o.topic, "topic", "load", "topic; made when missing")
-	flag.StringVar(&o.mode, "mode", "produce", "produce or consume")
+	flag.StringVar(&o.mode, "mode", "produce", "produce, consume or end-to-end")
 	flag.StringVar(&o.topicConfigs, "topic-configs", "", "key=value,... for a topic that is made")
 	flag.IntVar(&o.connections, "connections", 1, "connections")
 	flag.IntVar(&o.idle, "idle", 0, "connections beside these that ask one question each before the clock runs, and no more")
@@ -77,7 +78,7 @@ func main() {
 	flag.IntVar(&o.batchBytes, "batch-bytes", 64<<10, "produce: size of a batch, filled with as many records as fit, one at least")
 	flag.IntVar(&o.fetchBytes, "fetch-bytes", 1<<20, "consume: max bytes of a fetch and of a partition")
 	flag.IntVar(&o.acks, "acks", 1, "1 or -1")
-	flag.Float64Var(&o.rate, "rate", 0, "produce: requests a second over all connections; 0 is as fast as answers come")
+	flag.Float64Var(&o.rate, "rate", 0, "produce, end-to-end: requests a second over all connections; 0 is as fast as answers come")
 	flag.Int64Var(&o.bytes, "bytes", 1<<30, "stop after so many bytes")
 	flag.DurationVar(&o.duration, "duration", 0, "stop after this time instead")
 	flag.Parse()
@@ -93,6 +94,7 @@ func main() {
 type worker struct {
 	*options
 	link       *link
+	leader     string // of the partitions
 	partitions []int32
 	budget     int64 // bytes left to move
 	deadline   time.Time
@@ -107,11 +109,9 @@ func run(o *options) (*result, error) {
 	if err != nil {
 		return nil, err
 	}
-	work := (*worker).produce
-	if o.mode == "consume" {
-		work = (*worker).consume
-	} else if o.mode != "produce" || (o.acks != 1 && o.acks != -1) || o.inFlight < 1 {
-		return nil, fmt.Errorf("--mode produce|consume, --acks 1|-1, --in-flight >= 1; got %s, %d, %d", o.mode, o.acks, o.inFlight)
+	work := map[string]func(*worker) error{"produce": (*worker).produce, "consume": (*worker).consume, "end-to-end": (*worker).endToEnd}[o.mode]
+	if work == nil || (o.acks != 1 && o.acks != -1) || o.inFlight < 1 {
+		return nil, fmt.Errorf("--mode produce|consume|end-to-end, --acks 1|-1, --in-flight >= 1; got %s, %d, %d", o.mode, o.acks, o.inFlight)
 	}
 	for range o.idle {
 		l, err := dial(leaders[0])
@@ -126,13 +126,14 @@ func run(o *options) (*result, error) {
 	workers := make([]*worker, o.connections)
 	for i := range workers {
 		w := &worker{options: o, budget: o.bytes / int64(o.connections), partitions: deal(i, o.connections, o.partitions)}
-		if w.link, err = dial(leaders[w.partitions[0]]); err != nil {
+		w.leader = leaders[w.partitions[0]]
+		if w.link, err = dial(w.leader); err != nil {
 			return nil, err
 		}
 		defer w.link.Close()
 		for _, p := range w.partitions {
-			if leaders[p] != leaders[w.partitions[0]] {
-				return nil, fmt.Errorf("partitions of one connection have leaders %s and %s: use one connection a partition", leaders[p], leaders[w.partitions[0]])
+			if leaders[p] != w.leader {
+				return nil, fmt.Errorf("partitions of one connection have leaders %s and %s: use one connection a partition", leaders[p], w.leader)
 			}
 		}
 		workers[i] = w

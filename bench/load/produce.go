@@ -23,6 +23,14 @@ type sender struct {
 }
 
 func (w *worker) produce() error {
+	s := newSender(w)
+	if w.rate > 0 {
+		return s.paced(s.schedule())
+	}
+	return s.closed()
+}
+
+func newSender(w *worker) *sender {
 	s := &sender{worker: w}
 	s.batch, s.inBatch = encodeBatch(w.recordBytes, w.batchBytes)
 	for _, p := range w.partitions {
@@ -32,10 +40,7 @@ func (w *worker) produce() error {
 	for i := range s.copies {
 		s.copies[i] = make([]byte, len(s.heads[0]))
 	}
-	if w.rate > 0 {
-		return s.paced()
-	}
-	return s.closed()
+	return s
 }
 
 // send writes n requests with one writev. All heads have one length: a partition's number is four bytes.
@@ -110,21 +115,35 @@ func (s *sender) closed() error {
 	}
 }
 
-// paced sends at intended times from a locked thread while another goroutine takes the answers.
-func (s *sender) paced() error {
+// schedule is when each request of a paced run is due.
+type schedule struct {
+	start    time.Time
+	interval time.Duration
+	total    int64
+}
+
+func (s *sender) schedule() schedule {
 	interval := time.Duration(float64(time.Second) * float64(s.connections) / s.rate)
 	total := (s.budget + int64(len(s.batch)) - 1) / int64(len(s.batch))
 	if !s.deadline.IsZero() {
 		total = int64(time.Until(s.deadline) / interval)
 	}
-	start := time.Now().Add(time.Millisecond)
+	return schedule{start: time.Now().Add(time.Millisecond), interval: interval, total: total}
+}
+
+func (d *schedule) due(request int64) time.Time {
+	return d.start.Add(time.Duration(request) * d.interval)
+}
+
+// paced sends at intended times from a locked thread while another goroutine takes the answers.
+func (s *sender) paced(plan schedule) error {
 	var failed atomic.Bool
 	failure := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
-		for i := range total {
-			sleepUntil(start.Add(time.Duration(i) * interval))
+		for i := range plan.total {
+			sleepUntil(plan.due(i))
 			if failed.Load() {
 				return
 			}
@@ -135,10 +154,10 @@ func (s *sender) paced() error {
 			}
 		}
 	}()
-	for s.requests < total {
+	for s.requests < plan.total {
 		answer, err := s.link.answer()
 		if err == nil {
-			err = s.take(answer, time.Since(start.Add(time.Duration(s.requests)*interval)))
+			err = s.take(answer, time.Since(plan.due(s.requests)))
 		}
 		if err != nil {
 			failed.Store(true)

@@ -14,6 +14,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// patience is for one cold answer: making ten thousand partitions takes a minute.
+const patience = 2 * time.Minute
+
 // link is one connection, with a buffer that answers are parsed in.
 type link struct {
 	*net.TCPConn
@@ -99,7 +102,7 @@ func (l *link) answer() ([]byte, error) {
 func (l *link) ask(request kmsg.Request, version int16) (kmsg.Response, error) {
 	request.SetVersion(version)
 	frame := kmsg.NewRequestFormatter(kmsg.FormatterClientID("load")).AppendRequest(nil, request, 1)
-	l.SetDeadline(time.Now().Add(30 * time.Second))
+	l.SetDeadline(time.Now().Add(patience))
 	defer l.SetDeadline(time.Time{})
 	if _, err := l.Write(frame); err != nil {
 		return nil, err
@@ -124,7 +127,7 @@ func ensureTopic(o *options) ([]string, error) {
 	}
 	defer l.Close()
 	created := false
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		metadata := kmsg.NewPtrMetadataRequest() // no auto-creation: the configs would not be ours
 		topic := kmsg.NewMetadataRequestTopic()
 		topic.Topic = &o.topic
@@ -140,18 +143,55 @@ func ensureTopic(o *options) ([]string, error) {
 			}
 			created = true
 		}
-		if leaders := leadersOf(answer, o.partitions); leaders != nil {
-			return leaders, nil
+		leaders := leadersOf(answer, o.partitions)
+		if leaders == nil {
+			continue
+		}
+		if led, err := areLed(o.topic, leaders); led || err != nil {
+			return leaders, err
 		}
 	}
-	return nil, fmt.Errorf("topic %s has no %d led partitions after 30 s", o.topic, o.partitions)
+	return nil, fmt.Errorf("topic %s has no %d led partitions after %v", o.topic, o.partitions, patience)
+}
+
+// areLed asks the first of the leaders whether its partitions are: Kafka tells of leaders before it has made them.
+func areLed(name string, leaders []string) (bool, error) {
+	l, err := dial(leaders[0])
+	if err != nil {
+		return false, err
+	}
+	defer l.Close()
+	list := kmsg.NewPtrListOffsetsRequest()
+	list.ReplicaID = -1
+	topic := kmsg.NewListOffsetsRequestTopic()
+	topic.Topic = name
+	for p, leader := range leaders {
+		if leader == leaders[0] {
+			one := kmsg.NewListOffsetsRequestTopicPartition()
+			one.Partition, one.Timestamp, one.CurrentLeaderEpoch = int32(p), -1, -1
+			topic.Partitions = append(topic.Partitions, one)
+		}
+	}
+	list.Topics = append(list.Topics, topic)
+	response, err := l.ask(list, 5)
+	if err != nil {
+		return false, err
+	}
+	for _, t := range response.(*kmsg.ListOffsetsResponse).Topics {
+		for _, p := range t.Partitions {
+			if p.ErrorCode != 0 {
+				return false, nil
+			}
+		}
+	}
+	return true, nil
 }
 
 func createTopic(l *link, o *options) error {
 	create := kmsg.NewPtrCreateTopicsRequest()
-	create.TimeoutMillis = 10_000
+	create.TimeoutMillis = int32(patience.Milliseconds())
 	topic := kmsg.NewCreateTopicsRequestTopic()
-	topic.Topic, topic.NumPartitions, topic.ReplicationFactor = o.topic, int32(o.partitions), 1
+	topic.Topic, topic.NumPartitions, topic.ReplicationFactor = o.topic, int32(min(o.partitions, partitionsAtOnce)), 1
 	for _, pair := range configs(o.topicConfigs) {
 		config := kmsg.NewCreateTopicsRequestTopicConfig()
 		config.Name, config.Value = pair[0], &pair[1]
@@ -165,6 +205,33 @@ func createTopic(l *link, o *options) error {
 	for _, t := range response.(*kmsg.CreateTopicsResponse).Topics {
 		if t.ErrorCode != 0 {
 			return fmt.Errorf("CreateTopics %s: error %d", t.Topic, t.ErrorCode)
+		}
+	}
+	for made := partitionsAtOnce; made < o.partitions; {
+		made = min(made+partitionsAtOnce, o.partitions)
+		if err := addPartitions(l, o.topic, made); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// partitionsAtOnce keeps below the 10,000 records that one request may cost Kafka's controller.
+const partitionsAtOnce = 4000
+
+func addPartitions(l *link, name string, count int) error {
+	add := kmsg.NewPtrCreatePartitionsRequest()
+	add.TimeoutMillis = int32(patience.Milliseconds())
+	topic := kmsg.NewCreatePartitionsRequestTopic()
+	topic.Topic, topic.Count = name, int32(count)
+	add.Topics = append(add.Topics, topic)
+	response, err := l.ask(add, 1)
+	if err != nil {
+		return err
+	}
+	for _, t := range response.(*kmsg.CreatePartitionsResponse).Topics {
+		if t.ErrorCode != 0 {
+			return fmt.Errorf("CreatePartitions %s %d: error %d", t.Topic, count, t.ErrorCode)
 		}
 	}
 	return nil

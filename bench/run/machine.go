@@ -214,6 +214,15 @@ func memoryMB(pid int, name string) float64 {
 	return 0
 }
 
+// niceness is how far this process, and all that it starts, steps back from others.
+func niceness() int {
+	priority, err := unix.Getpriority(unix.PRIO_PROCESS, 0)
+	if err != nil {
+		return 0
+	}
+	return 20 - priority // the system call answers 40 to 1
+}
+
 func loadAverage() float64 {
 	text, _ := os.ReadFile("/proc/loadavg")
 	one, _, _ := strings.Cut(string(text), " ")

@@ -1,4 +1,5 @@
-// Command run is `make bench`: the broker's speed as a share of the reference's, pair by pair.
+// Command run is `make bench`: the broker's speed as a share of the reference's, pair by pair. With --kafka it is
+// `make bench-peer`: the same against Apache Kafka, whose process outlives a run and is held while ours is measured.
 //
 //	pre-warm ─▶ reference, empty directory, load ─▶ pre-warm ─▶ broker, empty directory, load ─▶ one pair
 //
@@ -28,6 +29,9 @@ const pageCache = "flush.messages=9223372036854775807"
 
 // leastPairs is how many a result needs to be kept; fewer are for looking.
 const leastPairs = 9
+
+// leastPeerPairs is how many that is against Kafka, from which we are further than from the reference.
+const leastPeerPairs = 3
 
 // workload is one comparison.
 type workload struct {
@@ -67,6 +71,7 @@ type bench struct {
 	broker  string // command under test, with {port} and {dir}
 	pairs   int
 	starts  int
+	ports   int // the next one to take; 0: any that is free
 	report  report
 }
 
@@ -78,20 +83,39 @@ type report struct {
 	Machine string  `json:"machine"`
 	Broker  string  `json:"broker"`
 	Load    float64 `json:"load_average_before"`
+	Nice    int     `json:"nice,omitempty"`
 }
+
+// Brokers die with the thread that started them, so that has to be the one that ends last.
+func init() { runtime.LockOSThread() }
 
 func main() {
 	b := &bench{}
+	peer := &peerRun{kafka: &kafka{bench: b}}
 	var only string
 	var bytes int64
-	flag.StringVar(&b.broker, "broker", "bin/rookery dev --port {port} --data-dir {dir}", "command under test; `reference` compares the reference with itself")
+	var restartGB float64
+	flag.StringVar(&b.broker, "broker", "bin/rookery dev --port {port} --data-dir {dir} --metrics-listener none", "command under test; `reference` compares the reference with itself")
 	flag.StringVar(&b.dataDir, "data-dir", "", "where the data directories are made, on a real disk (default: the system's temporary directory)")
-	flag.IntVar(&b.pairs, "pairs", leastPairs, "pairs a workload; with fewer than 9 no result is kept")
-	flag.IntVar(&b.starts, "starts", 20, "cold starts")
-	flag.Int64Var(&bytes, "bytes", 1_500_000_000, "bytes of a run")
-	flag.StringVar(&only, "only", "", "comma-separated: start, produce-1k, produce-100, consume, durable, paced, paced-durable")
+	flag.IntVar(&b.pairs, "pairs", 0, "pairs a workload (default 9, short form 3); with fewer than 9 against the reference, 3 against Kafka, no result is kept")
+	flag.IntVar(&b.starts, "starts", 20, "cold starts, against the reference")
+	flag.IntVar(&b.ports, "first-port", 0, "take ports from here on (default: any that are free)")
+	flag.Int64Var(&bytes, "bytes", 0, "bytes of a run (default 1.5 GB, short form 0.75 GB)")
+	flag.StringVar(&only, "only", "", "comma-separated names of workloads: start, produce-1k, produce-100, consume, durable, paced, paced-durable; against Kafka see bench/README.md")
+	flag.StringVar(&peer.jars, "kafka", "", "compare with Apache Kafka, whose jars are in this folder, and not with the reference")
+	flag.BoolVar(&peer.short, "short", false, "against Kafka: the rows that have a bar, one Kafka for all of them")
+	flag.DurationVar(&peer.warmFor, "warm", 30*time.Second, "against Kafka: how long a fresh one is loaded before it counts")
+	flag.StringVar(&peer.heap, "heap", "1g", "against Kafka: its heap")
+	flag.Float64Var(&restartGB, "restart-gb", 0, "against Kafka: GB in the log that kill -9 leaves (default 10, short form 1)")
 	flag.Parse()
-	failed, err := b.run(only, bytes)
+	setDefault(&b.pairs, leastPairs, leastPeerPairs, peer.short)
+	setDefault(&bytes, 1_500_000_000, 750_000_000, peer.short)
+	setDefault(&restartGB, 10, 1, peer.short)
+	run := func() ([]string, error) { return b.run(only, bytes) }
+	if peer.jars != "" {
+		run = func() ([]string, error) { return peer.run(only, bytes, int64(restartGB*1e9)) }
+	}
+	failed, err := run()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(2)
@@ -101,6 +125,14 @@ func main() {
 	}
 	if len(failed) > 0 {
 		os.Exit(1)
+	}
+}
+
+func setDefault[T int | int64 | float64](flag *T, long, short T, isShort bool) {
+	if *flag == 0 && isShort {
+		*flag = short
+	} else if *flag == 0 {
+		*flag = long
 	}
 }
 
@@ -160,7 +192,7 @@ func (b *bench) prepare() error {
 	commit, _ := exec.Command("git", "rev-parse", "HEAD").Output()
 	changes, _ := exec.Command("git", "status", "--porcelain", "--untracked-files=no").Output()
 	b.report = report{Commit: strings.TrimSpace(string(commit)), Changed: len(changes) > 0, When: time.Now().UTC().Format(time.RFC3339),
-		Machine: machine(), Broker: b.broker, Load: loadAverage()}
+		Machine: machine(), Broker: b.broker, Load: loadAverage(), Nice: niceness()}
 	fmt.Printf("commit %.12s%s, %s, GOMAXPROCS %d, load average %.1f\nunder test: %s\n", b.report.Commit,
 		map[bool]string{true: " (changed)"}[b.report.Changed], b.report.Machine, runtime.GOMAXPROCS(0), b.report.Load, b.broker)
 	return nil

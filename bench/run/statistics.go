@@ -17,6 +17,10 @@ type trial struct {
 	PeakPrivateMB  float64 `json:"broker_private_rss_mb"` // at the end, without mapped page cache
 	ClientNanosPKB float64 `json:"client_cpu_ns_per_kb"`
 	Bytes          int64   `json:"bytes"`
+	Records        int64   `json:"records,omitempty"`
+	StartMillis    float64 `json:"start_ms,omitempty"` // exec to ApiVersions, in an empty directory
+	IdleMB         float64 `json:"idle_rss_mb,omitempty"`
+	RestartMillis  float64 `json:"restart_ms,omitempty"` // exec to an answer that all is there, after kill -9
 }
 
 func (t trial) String() string {
@@ -32,18 +36,23 @@ type pair struct {
 
 // comparison is all pairs of one workload and what they say.
 type comparison struct {
-	Report        report   `json:"report"`
-	Workload      string   `json:"workload"`
-	Load          []string `json:"load"`
-	Bar           float64  `json:"bar,omitempty"`
-	Ratio         float64  `json:"ratio"` // median over the pairs
-	LowerQuartile float64  `json:"ratio_lower_quartile"`
-	UpperQuartile float64  `json:"ratio_upper_quartile"`
-	Lowest        float64  `json:"ratio_lowest"`
-	Highest       float64  `json:"ratio_highest"`
-	Refused       bool     `json:"refused"`
-	Failed        []string `json:"failed,omitempty"`
-	Pairs         []pair   `json:"pairs"`
+	Report   report   `json:"report"`
+	Workload string   `json:"workload"`
+	Load     []string `json:"load"`
+	Bar      float64  `json:"bar,omitempty"`
+	spread
+	Failed []string `json:"failed,omitempty"`
+	Pairs  []pair   `json:"pairs"`
+}
+
+// spread is what the ratios of all pairs say together.
+type spread struct {
+	Ratio         float64 `json:"ratio"` // median over the pairs
+	LowerQuartile float64 `json:"ratio_lower_quartile"`
+	UpperQuartile float64 `json:"ratio_upper_quartile"`
+	Lowest        float64 `json:"ratio_lowest"`
+	Highest       float64 `json:"ratio_highest"`
+	Refused       bool    `json:"refused"`
 }
 
 // quantile interpolates between the values around it.
@@ -55,24 +64,37 @@ func quantile(values []float64, q float64) float64 {
 	return sorted[low] + (at-float64(low))*(sorted[high]-sorted[low])
 }
 
-// judge computes the ratio and holds it against the bar. A ratio nearer to 1 than the pairs lie apart is refused as a
-// ratio: no difference from the other side has been seen. The bar is then to be met by the lower quartile.
+// judge computes the ratio and holds it against the bar, the least it has to be.
 func (c *comparison) judge(name string) {
-	ratios := column(c.Pairs, func(p pair) float64 { return p.Ratio })
-	c.Ratio, c.LowerQuartile, c.UpperQuartile = quantile(ratios, 0.5), quantile(ratios, 0.25), quantile(ratios, 0.75)
-	c.Lowest, c.Highest = slices.Min(ratios), slices.Max(ratios)
-	if c.Bar == 0 {
-		return
+	c.spread = spreadOf(column(c.Pairs, func(p pair) float64 { return p.Ratio }))
+	if c.Bar > 0 {
+		c.Failed = append(c.Failed, c.hold(name, c.Bar, false)...)
 	}
-	distance, spread := max(c.Ratio-1, 1-c.Ratio), c.UpperQuartile-c.LowerQuartile
-	c.Refused = distance < spread
+}
+
+func spreadOf(ratios []float64) spread {
+	return spread{Ratio: quantile(ratios, 0.5), LowerQuartile: quantile(ratios, 0.25), UpperQuartile: quantile(ratios, 0.75),
+		Lowest: slices.Min(ratios), Highest: slices.Max(ratios)}
+}
+
+// hold tells what is wrong with the ratio: it has to be at least the bar, or at most. A ratio nearer to 1 than the pairs
+// lie apart is refused as a ratio: no difference from the other side has been seen. The bar is then to be met by the
+// quartile that is worse.
+func (s *spread) hold(name string, bar float64, atMost bool) (failed []string) {
+	distance, apart := max(s.Ratio-1, 1-s.Ratio), s.UpperQuartile-s.LowerQuartile
+	s.Refused = distance < apart
+	side, missed, quarterMissed := "below", s.Ratio < bar, s.LowerQuartile < bar
+	if atMost {
+		side, missed, quarterMissed = "above", s.Ratio > bar, s.UpperQuartile > bar
+	}
 	switch {
-	case c.Ratio < c.Bar:
-		c.Failed = append(c.Failed, fmt.Sprintf("%s: ratio %.3f is below the bar of %.2f", name, c.Ratio, c.Bar))
-	case c.Refused && c.LowerQuartile < c.Bar:
-		c.Failed = append(c.Failed, fmt.Sprintf("%s: ratio %.3f refused: it is %.3f away from 1, the pairs spread over %.3f and a quarter of them is below the bar of %.2f",
-			name, c.Ratio, distance, spread, c.Bar))
+	case missed:
+		failed = append(failed, fmt.Sprintf("%s: ratio %.3f is %s the bar of %.2f", name, s.Ratio, side, bar))
+	case s.Refused && quarterMissed:
+		failed = append(failed, fmt.Sprintf("%s: ratio %.3f refused: it is %.3f away from 1, the pairs spread over %.3f and a quarter of them is %s the bar of %.2f",
+			name, s.Ratio, distance, apart, side, bar))
 	}
+	return failed
 }
 
 func column(pairs []pair, of func(pair) float64) (values []float64) {

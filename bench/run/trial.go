@@ -16,19 +16,20 @@ import (
 	"time"
 )
 
-// process is a broker that was started in an empty directory and has answered ApiVersions.
+// process is a broker that has answered ApiVersions.
 type process struct {
 	*exec.Cmd
 	address string
+	port    int
 	dir     string
 	output  bytes.Buffer
 	ended   chan struct{}
 	answer  time.Duration // from exec to the answer to ApiVersions
 }
 
-// start runs a command in which {port} and {dir} are filled in.
+// start runs a command in an empty directory.
 func (b *bench) start(command string) (*process, error) {
-	port, err := freePort()
+	port, err := b.freePort()
 	if err != nil {
 		return nil, err
 	}
@@ -36,8 +37,14 @@ func (b *bench) start(command string) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
+	return b.launch(command, dir, port)
+}
+
+// launch runs a command in which {port} and {dir} are filled in.
+func (b *bench) launch(command, dir string, port int) (*process, error) {
 	fields := strings.Fields(strings.NewReplacer("{port}", fmt.Sprint(port), "{dir}", dir).Replace(command))
-	p := &process{Cmd: exec.Command(fields[0], fields[1:]...), address: fmt.Sprintf("127.0.0.1:%d", port), dir: dir, ended: make(chan struct{})}
+	p := &process{Cmd: exec.Command(fields[0], fields[1:]...), address: fmt.Sprintf("127.0.0.1:%d", port), port: port, dir: dir, ended: make(chan struct{})}
+	p.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // of the main thread: one that is held could not be asked
 	p.Dir, p.Stdout, p.Stderr = b.root, &p.output, &p.output
 	begin := time.Now()
 	if err := p.Start(); err != nil {
@@ -51,8 +58,8 @@ func (b *bench) start(command string) (*process, error) {
 		if err := askVersions(p.address); err == nil {
 			p.answer = time.Since(begin)
 			return p, nil
-		} else if time.Since(begin) > 30*time.Second {
-			return nil, p.fail(fmt.Errorf("no answer to ApiVersions in 30 s: %w", err))
+		} else if time.Since(begin) > 5*time.Minute {
+			return nil, p.fail(fmt.Errorf("no answer to ApiVersions in 5 minutes: %w", err))
 		}
 		select {
 		case <-p.ended:
@@ -75,19 +82,29 @@ func (p *process) end() {
 	select {
 	case <-p.ended:
 	case <-time.After(10 * time.Second):
-		p.Process.Kill()
-		<-p.ended
+		p.kill()
 	}
 	os.RemoveAll(p.dir)
 }
 
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
+func (p *process) kill() {
+	p.Process.Kill()
+	<-p.ended
+}
+
+func (b *bench) freePort() (int, error) {
+	for tries := 0; ; tries++ {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", b.ports))
+		if b.ports > 0 {
+			b.ports++
+		}
+		if err == nil {
+			defer l.Close()
+			return l.Addr().(*net.TCPAddr).Port, nil
+		} else if b.ports == 0 || tries == 1000 {
+			return 0, err
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
 // askVersions sends an ApiVersions request of version 0, client id null, correlation id 7.
@@ -136,25 +153,33 @@ func (b *bench) measure(w workload, command string, t *trial) error {
 		return p.fail(err)
 	}
 	defer warm.follow(p.dir)()
+	if err := b.take(p, w, t); err != nil {
+		return p.fail(err)
+	}
+	p.end()
+	return nil
+}
+
+// take loads a broker and takes its costs.
+func (b *bench) take(p *process, w workload, t *trial) error {
 	if w.Before != nil {
 		if err := b.load(p, w.Before, &trial{}); err != nil {
-			return p.fail(err)
+			return err
 		}
 	}
 	before, err := cpuTime(p.Process.Pid)
 	if err != nil {
-		return p.fail(err)
+		return err
 	}
 	if err := b.load(p, w.Load, t); err != nil {
-		return p.fail(err)
+		return err
 	}
 	after, err := cpuTime(p.Process.Pid)
 	if err != nil {
-		return p.fail(err)
+		return err
 	}
 	t.CPUNanosPerKB = float64((after - before).Nanoseconds()) / (float64(t.Bytes) / 1000)
 	t.PeakMB, t.PeakPrivateMB = memoryMB(p.Process.Pid, "VmHWM"), memoryMB(p.Process.Pid, "RssAnon")
-	p.end()
 	return nil
 }
 

@@ -112,6 +112,9 @@ func benchSection(root string, p *page) error {
 	}
 	p.heading("workload", "bar", "ratio (median of pairs)", "quartiles", "pairs", "verdict", "commit", "machine")
 	for _, file := range files {
+		if filepath.Base(filepath.Dir(file)) != "results" {
+			continue // what git's * finds below
+		}
 		var c comparison
 		text, err := os.ReadFile(file)
 		if err != nil {
@@ -149,6 +152,96 @@ func (c *comparison) cells(name string) []string {
 	}
 	return []string{name, bar, fmt.Sprintf("%.2f", c.Ratio), fmt.Sprintf("%.2f to %.2f", c.LowerQuartile, c.UpperQuartile),
 		fmt.Sprint(len(c.Pairs)), verdict, commit, c.Report.Machine}
+}
+
+// peerResult is what bench/run leaves of one workload beside Kafka in bench/results/peer.
+type peerResult struct {
+	Report struct {
+		Commit  string  `json:"commit"`
+		Changed bool    `json:"changed"`
+		Machine string  `json:"machine"`
+		Load    float64 `json:"load_average_before"`
+		Nice    int     `json:"nice"`
+	} `json:"report"`
+	Peer     string            `json:"peer"`
+	Workload string            `json:"workload"`
+	Pairs    []json.RawMessage `json:"pairs"`
+	Failed   []string          `json:"failed"`
+	Figures  []struct {
+		What          string  `json:"what"`
+		Broker        float64 `json:"broker_median"`
+		Kafka         float64 `json:"kafka_median"`
+		Bar           float64 `json:"bar"`
+		AtMost        bool    `json:"at_most"`
+		Ratio         float64 `json:"ratio"`
+		LowerQuartile float64 `json:"ratio_lower_quartile"`
+		UpperQuartile float64 `json:"ratio_upper_quartile"`
+		Refused       bool    `json:"refused"`
+	} `json:"figures"`
+}
+
+// peerSection shows every figure of every workload, with the conditions that it was measured under.
+func peerSection(root string, p *page) error {
+	p.line("## Speed beside Apache Kafka")
+	p.line("")
+	files, err := tracked(root, "bench/results/peer/*.json")
+	if err != nil {
+		return err
+	}
+	if len(files) == 0 {
+		p.line("Not measured yet: `make bench-peer`.")
+		return nil
+	}
+	p.line("Ours divided by Kafka's, medians of pairs; `make bench-peer`. Durable: we sync before we answer, Kafka does not.")
+	p.line("")
+	p.heading("workload", "figure", "ours", "Kafka", "ratio", "quartiles", "bar", "verdict", "pairs", "commit", "conditions")
+	for _, file := range files {
+		var r peerResult
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		if err := json.Unmarshal(text, &r); err != nil {
+			return fmt.Errorf("%s: %w", file, err)
+		}
+		r.rows(p)
+	}
+	return nil
+}
+
+func (r *peerResult) rows(p *page) {
+	commit := r.Report.Commit[:min(len(r.Report.Commit), 9)]
+	if r.Report.Changed {
+		commit += " and changes"
+	}
+	conditions := fmt.Sprintf("%s; %s; load average %.1f, nice %d", r.Peer, r.Report.Machine, r.Report.Load, r.Report.Nice)
+	for i, f := range r.Figures {
+		bar, verdict := "–", "no bar"
+		if f.Bar > 0 {
+			bar, verdict = map[bool]string{true: "≤ ", false: "≥ "}[f.AtMost]+fmt.Sprint(f.Bar), "met"
+			if f.Refused {
+				verdict = "met; no difference was seen"
+			}
+			for _, failure := range r.Failed {
+				if strings.HasPrefix(failure, r.Workload+": "+f.What+":") {
+					verdict = "missed"
+				}
+			}
+		}
+		p.row(r.Workload, f.What, short(f.Broker), short(f.Kafka), fmt.Sprintf("%.3f", f.Ratio),
+			fmt.Sprintf("%.3f to %.3f", f.LowerQuartile, f.UpperQuartile), bar, verdict, fmt.Sprint(len(r.Pairs)), commit, conditions)
+		if i == 0 {
+			conditions = "the same"
+		}
+	}
+}
+
+// short is a number with about three digits that say something.
+func short(v float64) string {
+	if v >= 100 {
+		return fmt.Sprintf("%.0f", v)
+	}
+	return fmt.Sprintf("%.3g", v)
 }
 
 // tracked lists files that git has, staged ones included: a result that nobody else can see is none, and a clean clone
