@@ -1,0 +1,125 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/IBM/sarama"
+)
+
+type saramaClient struct{}
+
+func saramaConfig() *sarama.Config {
+	config := sarama.NewConfig()
+	config.ClientID = "sarama"
+	config.Version = sarama.MaxVersion
+	config.Metadata.Retry.Max, config.Metadata.Retry.Backoff = 1000, 100*time.Millisecond
+	return config
+}
+
+func (saramaClient) producer(bootstrap, topic string, codec int) (producer, error) {
+	config := saramaConfig()
+	config.Net.MaxOpenRequests = 1 // it insists on that for an idempotent one
+	config.Producer.Idempotent, config.Producer.RequiredAcks = true, sarama.WaitForAll
+	config.Producer.Partitioner = sarama.NewManualPartitioner
+	config.Producer.Compression = sarama.CompressionCodec(codec)
+	config.Producer.Return.Successes = true
+	config.Producer.Retry.Max, config.Producer.Retry.Backoff = 1000, 100*time.Millisecond
+	all, err := sarama.NewAsyncProducer([]string{bootstrap}, config)
+	if err != nil {
+		return nil, err
+	}
+	p := &saramaProducer{AsyncProducer: all, topic: topic, ended: make(chan struct{})}
+	go p.listen()
+	return p, nil
+}
+
+type saramaProducer struct {
+	sarama.AsyncProducer
+	topic    string
+	sent     int
+	answered int
+	failure  error
+	ended    chan struct{}
+}
+
+func (p *saramaProducer) listen() {
+	defer close(p.ended)
+	for successes, failures := p.Successes(), p.Errors(); successes != nil || failures != nil; {
+		select {
+		case _, more := <-successes:
+			if !more {
+				successes = nil
+				continue
+			}
+			p.answered++
+		case failure, more := <-failures:
+			if !more {
+				failures = nil
+				continue
+			}
+			p.failure = failure
+		}
+	}
+}
+
+func (p *saramaProducer) send(r record) error {
+	message := &sarama.ProducerMessage{Topic: p.topic, Partition: int32(r.partition), Timestamp: r.time}
+	if r.key != nil {
+		message.Key = sarama.ByteEncoder(r.key)
+	}
+	if r.value != nil {
+		message.Value = sarama.ByteEncoder(r.value)
+	}
+	for _, h := range r.headers {
+		message.Headers = append(message.Headers, sarama.RecordHeader{Key: h.name, Value: h.value})
+	}
+	p.Input() <- message
+	p.sent++
+	return nil
+}
+
+func (p *saramaProducer) flush() error {
+	p.AsyncClose()
+	<-p.ended
+	if p.failure == nil && p.answered != p.sent {
+		return fmt.Errorf("%d of %d were answered", p.answered, p.sent)
+	}
+	return p.failure
+}
+
+func (saramaClient) read(bootstrap, topic string, partition int, each func(record)) error {
+	c, err := sarama.NewClient([]string{bootstrap}, saramaConfig())
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	end, err := c.GetOffset(topic, int32(partition), sarama.OffsetNewest)
+	if err != nil {
+		return err
+	}
+	consumer, err := sarama.NewConsumerFromClient(c)
+	if err != nil {
+		return err
+	}
+	defer consumer.Close()
+	from, err := consumer.ConsumePartition(topic, int32(partition), sarama.OffsetOldest)
+	if err != nil {
+		return err
+	}
+	defer from.AsyncClose()
+	for at := int64(0); at < end; {
+		select {
+		case m := <-from.Messages():
+			r := record{offset: m.Offset, time: m.Timestamp, key: m.Key, value: m.Value}
+			for _, h := range m.Headers {
+				r.headers = append(r.headers, header{h.Key, h.Value})
+			}
+			each(r)
+			at = m.Offset + 1
+		case <-time.After(time.Minute):
+			return fmt.Errorf("nothing came for a minute at offset %d of %d", at, end)
+		}
+	}
+	return nil
+}
