@@ -47,16 +47,17 @@ func TestEveryClientSendsEnoughInEachOfItsCodecs(t *testing.T) {
 	for _, c := range stormers() {
 		counts[c.client] += c.count(s)
 		codecs[c.name] = map[codec]int{}
-		last := c.record(s, 0).codec
+		last, turns := c.record(s, 0).codec, 0
 		for i := range 2000 {
 			r := c.record(s, i*c.count(s)/2000)
 			codecs[c.name][r.codec]++
 			if c.client != "kcat" && r.codec != last {
-				require.Equal(t, (last+1)%5, r.codec, "%s takes them in turn", c.name)
+				turns++
 			}
 			last = r.codec
 		}
-		require.Len(t, codecs[c.name], 5, c.name)
+		require.Len(t, codecs[c.name], len(c.codecs), c.name)
+		require.LessOrEqual(t, turns, len(c.codecs)-1, "%s takes each once", c.name)
 	}
 	for client, count := range counts {
 		require.GreaterOrEqual(t, count, 20_000, client)

@@ -168,7 +168,7 @@ func command(ctx context.Context, in io.Reader, name string, arguments ...string
 
 func kcatProduce(ctx context.Context, s *session, topic string, records []record) error {
 	_, err := command(ctx, delimited(records, recordEnd, ""), "kcat", "-P", "-b", s.through["kcat"], "-t", topic, "-p", "0",
-		"-D", escapedRecord, "-K", escapedKey, "-Z", "-X", "acks=all", "-z", "lz4")
+		"-D", escapedRecord, "-K", escapedKey, "-Z", "-X", "acks=all", "-z", "zstd")
 	return err
 }
 

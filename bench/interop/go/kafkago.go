@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/segmentio/kafka-go"
@@ -38,10 +39,28 @@ func (p *kafkaGoProducer) send(r record) error {
 	return p.write()
 }
 
+// write sends again what a writer gives up, for it does not retry while nobody listens.
 func (p *kafkaGoProducer) write() error {
-	err := p.writer.WriteMessages(context.Background(), p.messages...)
-	p.messages = p.messages[:0]
-	return err
+	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(100 * time.Millisecond) {
+		err := p.writer.WriteMessages(context.Background(), p.messages...)
+		if err == nil {
+			p.messages = p.messages[:0]
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return err
+		}
+		var each kafka.WriteErrors
+		if errors.As(err, &each) {
+			left := p.messages[:0]
+			for i, err := range each {
+				if err != nil {
+					left = append(left, p.messages[i])
+				}
+			}
+			p.messages = left
+		}
+	}
 }
 
 func (p *kafkaGoProducer) flush() error {

@@ -119,7 +119,7 @@ def confluent_read(bootstrap, topic, partitions):
         consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING)])
         at = 0
         while at < end:
-            batch = consumer.consume(500, timeout=30)
+            batch = consumer.consume(min(500, end - at), timeout=30)
             if not batch:
                 raise SystemExit(f"nothing came for 30 s at offset {at} of {end}")
             for r in batch:
