@@ -5,9 +5,10 @@
 //	                                                            │
 //	                                                    rookery dev, real disk
 //
-// Five parts: three small records from each client; Kafka's topic tool; the package index, written and read by each
-// client and compared byte for byte; a storm of records under a stop and a kill of the broker; Kafka's own reader over
-// the files that are left.
+// Four parts, and -only runs one: three small records from each client, and a topic's life from each that has an admin;
+// Kafka's own tools; the package index, written and read by each command line and compared byte for byte; a storm of
+// records from everybody in every codec, under a stop and a kill of the broker, read back by everybody, and Kafka's own
+// reader over the files that are left.
 //
 // Rules:
 //
@@ -134,7 +135,7 @@ func (s *session) run() (err error) {
 		name string
 		move func(*session)
 	}{
-		{"small", moveSmall},
+		{"small", moveSmall}, {"small", moveAdmin},
 		{"tools", moveTopics}, {"tools", moveConfigs}, {"tools", movePartitions}, {"tools", moveCluster}, {"tools", moveQuotas}, {"tools", movePerformance},
 		{"packages", movePackageIndex},
 		{"storm", moveStorm},

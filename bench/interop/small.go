@@ -60,6 +60,23 @@ func moveSmall(s *session) {
 	}
 }
 
+// moveAdmin lets each client that has more than a producer and a reader take a topic through its life.
+func moveAdmin(s *session) {
+	for _, client := range []string{"kafka-python", "confluent-kafka", "aiokafka", "sarama", "kafka-go"} {
+		s.check("admin: a topic made, grown, described, deleted", client, "", func(ctx context.Context) (string, error) {
+			program, arguments := s.goClients(), []string{client, "admin", s.through[client], "of-" + client}
+			if client != "sarama" && client != "kafka-go" {
+				program, arguments = s.python(), append([]string{s.pythonClient()}, arguments...)
+			}
+			out, err := command(ctx, nil, program, arguments...)
+			if said := strings.TrimSpace(strings.ToLower(string(out))); err == nil && said != "retention 777777, 3 partitions, still there: false" {
+				err = fmt.Errorf("it printed %q", said)
+			}
+			return "", err
+		})
+	}
+}
+
 // holds compares a partition with records, as one client changed them.
 func (s *session) holds(ctx context.Context, topic string, records []record, sent func(record) record) error {
 	var want, got []sum

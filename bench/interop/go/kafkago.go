@@ -101,3 +101,54 @@ func (kafkaGoClient) read(bootstrap, topic string, partition int, each func(reco
 	}
 	return nil
 }
+
+func (kafkaGoClient) admin(bootstrap, topic string) (retention string, partitions int, left bool, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	transport := &kafka.Transport{ClientID: "kafka-go"}
+	defer transport.CloseIdleConnections()
+	c := &kafka.Client{Addr: kafka.TCP(bootstrap), Transport: transport}
+	made, err := c.CreateTopics(ctx, &kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{{Topic: topic, NumPartitions: 2, ReplicationFactor: 1,
+		ConfigEntries: []kafka.ConfigEntry{{ConfigName: "retention.ms", ConfigValue: "777777"}}}}})
+	if err = errors.Join(err, firstOf(made, func() error { return made.Errors[topic] })); err != nil {
+		return "", 0, false, err
+	}
+	grown, err := c.CreatePartitions(ctx, &kafka.CreatePartitionsRequest{Topics: []kafka.TopicPartitionsConfig{{Name: topic, Count: 3}}})
+	if err = errors.Join(err, firstOf(grown, func() error { return grown.Errors[topic] })); err != nil {
+		return "", 0, false, err
+	}
+	// Its transport keeps what it knows of topics for six seconds: another one asks anew.
+	fresh := &kafka.Transport{ClientID: "kafka-go"}
+	defer fresh.CloseIdleConnections()
+	described, err := (&kafka.Client{Addr: c.Addr, Transport: fresh}).Metadata(ctx, &kafka.MetadataRequest{Topics: []string{topic}})
+	if err != nil {
+		return "", 0, false, err
+	}
+	configs, err := c.DescribeConfigs(ctx, &kafka.DescribeConfigsRequest{Resources: []kafka.DescribeConfigRequestResource{
+		{ResourceType: kafka.ResourceTypeTopic, ResourceName: topic, ConfigNames: []string{"retention.ms"}}}})
+	if err != nil {
+		return "", 0, false, err
+	}
+	gone, err := c.DeleteTopics(ctx, &kafka.DeleteTopicsRequest{Topics: []string{topic}})
+	if err = errors.Join(err, firstOf(gone, func() error { return gone.Errors[topic] })); err != nil {
+		return "", 0, false, err
+	}
+	last := &kafka.Transport{ClientID: "kafka-go"}
+	defer last.CloseIdleConnections()
+	all, err := (&kafka.Client{Addr: c.Addr, Transport: last}).Metadata(ctx, &kafka.MetadataRequest{})
+	if err != nil {
+		return "", 0, false, err
+	}
+	for _, each := range all.Topics {
+		left = left || each.Name == topic
+	}
+	return configs.Resources[0].ConfigEntries[0].ConfigValue, len(described.Topics[0].Partitions), left, nil
+}
+
+// firstOf asks an answer for its error, where there is an answer.
+func firstOf[T any](answer *T, fault func() error) error {
+	if answer == nil {
+		return nil
+	}
+	return fault()
+}

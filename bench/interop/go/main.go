@@ -4,6 +4,9 @@
 //
 //	clients CLIENT produce BOOTSTRAP TOPIC FILE
 //	clients CLIENT read BOOTSTRAP TOPIC PARTITIONS
+//	clients CLIENT admin BOOTSTRAP TOPIC
+//
+// Admin makes a topic, adds a partition, prints what it is told of them and of one configuration, and deletes the topic.
 package main
 
 import (
@@ -25,6 +28,7 @@ type client interface {
 	producer(bootstrap, topic string, codec int) (producer, error)
 	// read calls each for every record of a partition up to its end.
 	read(bootstrap, topic string, partition int, each func(record)) error
+	admin(bootstrap, topic string) (retention string, partitions int, left bool, err error)
 }
 
 type producer interface {
@@ -50,12 +54,19 @@ func main() {
 }
 
 func run(words []string) error {
-	if len(words) != 5 {
-		return errors.New("clients CLIENT produce|read BOOTSTRAP TOPIC FILE|PARTITIONS")
+	if len(words) < 4 || len(words) < 5 && words[1] != "admin" {
+		return errors.New("clients CLIENT produce|read|admin BOOTSTRAP TOPIC FILE|PARTITIONS")
 	}
 	c := map[string]client{"sarama": saramaClient{}, "kafka-go": kafkaGoClient{}}[words[0]]
 	if c == nil {
 		return fmt.Errorf("no client %s", words[0])
+	}
+	if words[1] == "admin" {
+		retention, partitions, left, err := c.admin(words[2], words[3])
+		if err == nil {
+			fmt.Printf("retention %s, %d partitions, still there: %v\n", retention, partitions, left)
+		}
+		return err
 	}
 	if words[1] == "produce" {
 		return produce(c, words[2], words[3], words[4])

@@ -123,3 +123,33 @@ func (saramaClient) read(bootstrap, topic string, partition int, each func(recor
 	}
 	return nil
 }
+
+func (saramaClient) admin(bootstrap, topic string) (retention string, partitions int, left bool, err error) {
+	admin, err := sarama.NewClusterAdmin([]string{bootstrap}, saramaConfig())
+	if err != nil {
+		return "", 0, false, err
+	}
+	defer admin.Close()
+	wanted := "777777"
+	detail := &sarama.TopicDetail{NumPartitions: 2, ReplicationFactor: 1, ConfigEntries: map[string]*string{"retention.ms": &wanted}}
+	if err = admin.CreateTopic(topic, detail, false); err != nil {
+		return "", 0, false, err
+	}
+	if err = admin.CreatePartitions(topic, 3, nil, false); err != nil {
+		return "", 0, false, err
+	}
+	described, err := admin.DescribeTopics([]string{topic})
+	if err != nil {
+		return "", 0, false, err
+	}
+	entries, err := admin.DescribeConfig(sarama.ConfigResource{Type: sarama.TopicResource, Name: topic, ConfigNames: []string{"retention.ms"}})
+	if err != nil {
+		return "", 0, false, err
+	}
+	if err = admin.DeleteTopic(topic); err != nil {
+		return "", 0, false, err
+	}
+	listed, err := admin.ListTopics()
+	_, left = listed[topic]
+	return entries[0].Value, len(described[0].Partitions), left, err
+}

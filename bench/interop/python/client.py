@@ -2,7 +2,9 @@
 it names, or reads partitions to their ends. Where the codec changes a new producer begins when the old one is done, so the
 order stays.
 
-Arguments: CLIENT produce BOOTSTRAP TOPIC FILE | CLIENT read BOOTSTRAP TOPIC PARTITIONS
+Arguments: CLIENT produce BOOTSTRAP TOPIC FILE | CLIENT read BOOTSTRAP TOPIC PARTITIONS | CLIENT admin BOOTSTRAP TOPIC
+
+Admin makes a topic, adds a partition, prints what it is told of them and of one configuration, and deletes the topic.
 """
 import asyncio
 import hashlib
@@ -166,14 +168,56 @@ async def aiokafka_digests(bootstrap, topic, partitions):
     return digests
 
 
+def kafka_python_admin(bootstrap, topic):
+    from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, NewTopic
+    admin = KafkaAdminClient(bootstrap_servers=bootstrap)
+    admin.create_topics([NewTopic(topic, 2, 1, topic_configs={"retention.ms": "777777"})])
+    admin.create_partitions({topic: 3})
+    partitions = len(admin.describe_topics([topic])[0]["partitions"])
+    described = admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
+    retention = described["topic"][topic]["retention.ms"]["value"]
+    admin.delete_topics([topic])
+    return retention, partitions, topic in admin.list_topics()
+
+
+def confluent_admin(bootstrap, topic):
+    from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    admin.create_topics([NewTopic(topic, 2, 1, config={"retention.ms": "777777"})])[topic].result(30)
+    admin.create_partitions([NewPartitions(topic, 3)])[topic].result(30)
+    partitions = len(admin.list_topics(topic, timeout=30).topics[topic].partitions)
+    resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
+    retention = admin.describe_configs([resource])[resource].result(30)["retention.ms"].value
+    admin.delete_topics([topic])[topic].result(30)
+    return retention, partitions, topic in admin.list_topics(timeout=30).topics
+
+
+async def aiokafka_topic(bootstrap, topic):
+    from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
+    from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    await admin.create_topics([NewTopic(topic, 2, 1, topic_configs={"retention.ms": "777777"})])
+    await admin.create_partitions({topic: NewPartitions(3)})
+    partitions = len((await admin.describe_topics([topic]))[0]["partitions"])
+    described = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
+    retention = next(each[1] for each in described[0].resources[0][4] if each[0] == "retention.ms")
+    await admin.delete_topics([topic])
+    left = await admin.list_topics()
+    await admin.close()
+    return retention, partitions, topic in left
+
+
 clients = {
-    "kafka-python": (kafka_python_produce, kafka_python_read),
-    "confluent-kafka": (confluent_produce, confluent_read),
-    "aiokafka": (lambda *a: asyncio.run(aiokafka_send(*a)), lambda *a: asyncio.run(aiokafka_digests(*a))),
+    "kafka-python": (kafka_python_produce, kafka_python_read, kafka_python_admin),
+    "confluent-kafka": (confluent_produce, confluent_read, confluent_admin),
+    "aiokafka": tuple(lambda *a, each=each: asyncio.run(each(*a)) for each in (aiokafka_send, aiokafka_digests, aiokafka_topic)),
 }
 name, what, *rest = sys.argv[1:]
-produce, read = clients[name]
+produce, read, admin = clients[name]
 if what == "produce":
     print(produce(*rest))
+elif what == "admin":
+    print("retention {}, {} partitions, still there: {}".format(*admin(*rest)))
 else:
     print(" ".join(str(each) for each in read(rest[0], rest[1], [int(n) for n in rest[2].split(",")])))
