@@ -142,7 +142,7 @@ func moveStorm(s *session) {
 	go func() { all.Wait(); close(done) }()
 	blow := func(name string, what func() error) {
 		s.check("storm, "+name+" in the middle", "broker", "", func(context.Context) (string, error) {
-			if err := s.proxies.gate.await(2 * time.Minute); err != nil {
+			if err := s.proxies.gate.await(3 * time.Minute); err != nil {
 				s.proxies.gate.open()
 				return "", err
 			}
