@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// gate holds each user's Produce requests at a share of its bytes, so that what happens to the broker happens in the
+// gate holds each user's Produce requests at a share of its records, so that what happens to the broker happens in the
 // middle of every user's work, however fast each one is.
 type gate struct {
 	mu     sync.Mutex
@@ -18,7 +18,7 @@ type gate struct {
 	opened chan struct{}
 }
 
-// hold closes the gate at a share of each user's bytes.
+// hold closes the gate at a share of each user's records.
 func (g *gate) hold(share int64, totals map[string]int64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -31,18 +31,27 @@ func (g *gate) hold(share int64, totals map[string]int64) {
 func (g *gate) open() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.share = 0
-	close(g.opened)
+	if g.share != 0 {
+		g.share = 0
+		close(g.opened)
+	}
 }
 
-// pass waits until the gate lets size bytes of a user through; false: the connection ended first.
-func (g *gate) pass(user string, size int64, ended <-chan struct{}) bool {
+// leave forgets a user who sends no more: nobody waits for it.
+func (g *gate) leave(user string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.totals, user)
+}
+
+// pass waits until the gate lets some records of a user through; false: the connection ended first.
+func (g *gate) pass(user string, records int64, ended <-chan struct{}) bool {
 	for {
 		g.mu.Lock()
 		opened := g.opened
 		if g.share == 0 || g.totals[user] == 0 || !g.full(user) {
 			if g.passed != nil {
-				g.passed[user] += size
+				g.passed[user] += records
 			}
 			g.mu.Unlock()
 			return true
@@ -65,7 +74,7 @@ func (g *gate) await(patience time.Duration) error {
 		g.mu.Lock()
 		for user := range g.totals {
 			if !g.full(user) {
-				late = append(late, fmt.Sprintf("%s %d of %d bytes", user, g.passed[user], g.totals[user]))
+				late = append(late, fmt.Sprintf("%s %d of %d records", user, g.passed[user], g.totals[user]))
 			}
 		}
 		g.mu.Unlock()

@@ -34,4 +34,6 @@ if stale "$here/python/requirements.txt" "$home/python/requirements.txt"; then
   "$home/python/bin/pip" install -q --disable-pip-version-check -r "$here/python/requirements.txt"
   cp "$here/python/requirements.txt" "$home/python/requirements.txt"
 fi
+mkdir -p "$home/go"
+(cd "$here/go" && go build -o "$home/go/clients" .)
 echo "$home"

@@ -1,13 +1,14 @@
 // Interop moves real data through the real broker with clients that other people wrote.
 //
-//	kcat (librdkafka)  franz-go  Kafka's Java clients and tools  kafkajs  kafka-python  rookery itself
-//	        └────────────┴───────────────┴──── a proxy port each ────┴─────────┴──────────┘
-//	                                             │
-//	                                     rookery dev, real disk
+//	kcat  confluent-kafka  franz-go  sarama  kafka-go  Kafka's Java clients and tools  kafkajs  kafka-python  aiokafka  rookery itself
+//	  └──────────┴─────────────┴───────┴────────┴──────── a proxy port each ────┴─────────┴──────────┴───────────┴──────────┘
+//	                                                            │
+//	                                                    rookery dev, real disk
 //
-// Five parts: three small records from each client; Kafka's topic tool; the package index, written and read by each
-// client and compared byte for byte; a storm of records under a stop and a kill of the broker; Kafka's own reader over
-// the files that are left.
+// Four parts, and -only runs one: three small records from each client, and a topic's life from each that has an admin;
+// Kafka's own tools; the package index, written and read by each command line and compared byte for byte; a storm of
+// records from everybody in every codec, under a stop and a kill of the broker, read back by everybody, and Kafka's own
+// reader over the files that are left.
 //
 // Rules:
 //
@@ -48,9 +49,10 @@ type session struct {
 	work     string
 	seed     uint64
 	packages int
-	storm    int
+	storm    int   // records that each client sends
+	newest   int64 // the latest time of its records
 	patience time.Duration
-	tools    bool // nothing but Kafka's own tools
+	only     string // one part; empty: all
 
 	mu     sync.Mutex
 	checks []checked
@@ -67,17 +69,17 @@ type checked struct {
 }
 
 func main() {
-	s := &session{broker: &broker{}, through: map[string]string{}}
+	s := &session{broker: &broker{}, through: map[string]string{}, newest: time.Now().UnixMilli()}
 	flag.StringVar(&s.broker.binary, "binary", "bin/rookery", "the broker")
 	flag.StringVar(&s.client, "client", "", "our own command line (default: the broker's binary)")
 	flag.IntVar(&s.broker.port, "port", 29292, "of the broker")
-	flag.StringVar(&s.source, "source", "bench/interop", "the folder with java, js and python in it")
+	flag.StringVar(&s.source, "source", "bench/interop", "the folder with go, java, js and python in it")
 	flag.IntVar(&s.packages, "packages", 1<<30, "how many packages of the index to move at most")
-	flag.IntVar(&s.storm, "records", 100_000, "records of the storm")
+	flag.IntVar(&s.storm, "records", 20_000, "records that each client sends in the storm")
 	flag.Uint64Var(&s.seed, "seed", 0, "of the storm; 0: a new one")
 	flag.DurationVar(&s.patience, "start-timeout", 30*time.Second, "how long a start of the broker may take")
 	result := flag.String("result", "specs/results/interop.json", "what the board is made from; empty: nothing is written")
-	flag.BoolVar(&s.tools, "tools", false, "only Kafka's own command line tools for topics, configurations and partitions")
+	flag.StringVar(&s.only, "only", "", "one part: small, tools, packages or storm (with the reading of its files)")
 	frames := flag.String("frames", "", "write the clients' frames into this folder (fuzz/testdata/frames)")
 	segmentBytes := flag.Int("segment-bytes", 0, "size of a segment (default: so that each partition of the storm has about four)")
 	flag.Parse()
@@ -88,7 +90,7 @@ func main() {
 		s.client = s.broker.binary
 	}
 	if *segmentBytes == 0 {
-		*segmentBytes = max(1<<20, s.storm*9000/stormPartitions/4)
+		*segmentBytes = max(1<<20, s.storm*stormShares()/100*6000/stormPartitions/4)
 	}
 	s.broker.settings = []string{fmt.Sprintf("log.segment.bytes=%d", *segmentBytes)}
 	fmt.Printf("interop: seed=%d\n", s.seed)
@@ -116,7 +118,7 @@ func (s *session) run() (err error) {
 	defer s.broker.kill()
 	s.proxies = newProxies(s.broker.port)
 	defer s.proxies.down()
-	users := map[string]string{"kcat": "kcat", "franz-go": "franz-go", "java": "java", "kafkajs": "kafkajs", "kafka-python": "kafka-python", "rookery": "rookery"}
+	users := map[string]string{"rookery": "rookery"}
 	for _, each := range stormers() {
 		users[each.name] = each.client
 	}
@@ -129,20 +131,23 @@ func (s *session) run() (err error) {
 		return err
 	}
 	defer s.java.close()
-	if s.tools {
-		moveTopics(s)
-		moveConfigs(s)
-		movePartitions(s)
-		return nil
+	for _, part := range []struct {
+		name string
+		move func(*session)
+	}{
+		{"small", moveSmall}, {"small", moveAdmin},
+		{"tools", moveTopics}, {"tools", moveConfigs}, {"tools", movePartitions}, {"tools", moveCluster}, {"tools", moveQuotas}, {"tools", movePerformance},
+		{"packages", movePackageIndex},
+		{"storm", moveStorm},
+	} {
+		if s.only == "" || s.only == part.name {
+			part.move(s)
+		}
 	}
-	moveSmall(s)
-	moveTopics(s)
-	moveConfigs(s)
-	movePartitions(s)
-	movePackageIndex(s)
-	moveStorm(s)
 	s.check("SIGTERM ends cleanly", "broker", "", func(context.Context) (string, error) { return "", s.broker.stop(30 * time.Second) })
-	dumpSegments(s)
+	if s.only == "" || s.only == "storm" {
+		dumpSegments(s)
+	}
 	return nil
 }
 
@@ -176,6 +181,10 @@ func (s *session) say(format string, a ...any) { fmt.Printf("       "+format+"\n
 
 func (s *session) python() string { return filepath.Join(s.home, "python", "bin", "python") }
 
+func (s *session) pythonClient() string { return filepath.Join(s.source, "python", "client.py") }
+
+func (s *session) goClients() string { return filepath.Join(s.home, "go", "clients") }
+
 // end prints the table of APIs and the count, and leaves the results for the board.
 func (s *session) end(result, frames string) {
 	passed, failed := 0, 0
@@ -196,7 +205,8 @@ func (s *session) end(result, frames string) {
 	if frames != "" && s.proxies != nil {
 		err := s.proxies.writeFrames(frames, map[string]string{
 			"kcat": "kcat 1.7.1 on librdkafka 2.0.2", "java": "Kafka's Java clients and tools 4.2.0", "kafkajs": "kafkajs 2.2.4", "kafka-python": "kafka-python 3.0.12",
-			"franz-go": "franz-go 1.22.2",
+			"franz-go": "franz-go 1.22.2", "confluent-kafka": "confluent-kafka 2.16.1 with its own librdkafka", "aiokafka": "aiokafka 0.14.0",
+			"sarama": "sarama 1.61.1", "kafka-go": "kafka-go 0.4.51",
 		})
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -226,7 +236,7 @@ func (s *session) end(result, frames string) {
 func (s *session) writeResult(path string, rows []apiRow, passed, failed int) error {
 	commit, _ := exec.Command("git", "rev-parse", "--short", "HEAD").Output()
 	b, err := json.MarshalIndent(map[string]any{
-		"commit": strings.TrimSpace(string(commit)), "seed": s.seed, "records": s.storm,
+		"commit": strings.TrimSpace(string(commit)), "seed": s.seed, "records": s.storm * stormShares() / 100,
 		"passed": passed, "failed": failed, "apis": rows, "checks": s.checks,
 	}, "", "  ")
 	if err != nil {

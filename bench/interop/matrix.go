@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -158,6 +159,7 @@ func command(ctx context.Context, in io.Reader, name string, arguments ...string
 	cmd := exec.CommandContext(ctx, name, arguments...)
 	var out, complaints bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = in, &out, &complaints
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Run(); err != nil {
 		return nil, fmt.Errorf("%s: %w: %s", filepath.Base(name), err, strings.TrimSpace(complaints.String()))
 	}
@@ -166,7 +168,7 @@ func command(ctx context.Context, in io.Reader, name string, arguments ...string
 
 func kcatProduce(ctx context.Context, s *session, topic string, records []record) error {
 	_, err := command(ctx, delimited(records, recordEnd, ""), "kcat", "-P", "-b", s.through["kcat"], "-t", topic, "-p", "0",
-		"-D", escapedRecord, "-K", escapedKey, "-Z", "-X", "acks=all", "-z", "lz4")
+		"-D", escapedRecord, "-K", escapedKey, "-Z", "-X", "acks=all", "-z", "zstd")
 	return err
 }
 
@@ -215,7 +217,7 @@ func javaConsume(_ context.Context, s *session, topic string, count int) ([]byte
 
 func franzProduce(ctx context.Context, s *session, topic string, records []record) error {
 	client, err := kgo.NewClient(kgo.SeedBrokers(s.through["franz-go"]), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.DisableClientMetrics(),
-		kgo.ProducerBatchCompression(kgo.Lz4Compression()))
+		franzCodec(lz4))
 	if err != nil {
 		return err
 	}
@@ -236,6 +238,9 @@ func franzProduce(ctx context.Context, s *session, topic string, records []recor
 
 func franzRecord(topic string, r record) *kgo.Record {
 	sent := &kgo.Record{Topic: topic, Partition: r.partition, Key: r.key, Value: r.value}
+	if r.time != 0 {
+		sent.Timestamp = time.UnixMilli(r.time)
+	}
 	for _, h := range r.headers {
 		sent.Headers = append(sent.Headers, kgo.RecordHeader{Key: h.name, Value: h.value})
 	}

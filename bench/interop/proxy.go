@@ -14,6 +14,8 @@ import (
 	"sort"
 	"sync"
 
+	"github.com/twmb/franz-go/pkg/kmsg"
+
 	"rookery/core/wire"
 )
 
@@ -127,15 +129,17 @@ func (l *link) requests(from io.Reader, to io.Writer) error {
 		l.mu.Lock()
 		l.waiting[int32(binary.BigEndian.Uint32(head[8:]))] = a
 		l.mu.Unlock()
-		if a.key == 0 && !l.gate.pass(l.user, size, l.ended) {
-			return errors.New("the connection ended while it was held")
-		}
-		if size <= goldenBytesMax {
+		if size <= goldenBytesMax || a.key == wire.KeyProduce {
 			whole := make([]byte, size+4)
 			if _, err := io.ReadFull(in, whole); err != nil {
 				return err
 			}
-			l.remember(a, whole[4:])
+			if a.key == wire.KeyProduce && !l.gate.pass(l.user, producedRecords(whole[4:]), l.ended) {
+				return errors.New("the connection ended while it was held")
+			}
+			if size <= goldenBytesMax {
+				l.remember(a, whole[4:])
+			}
 			if _, err := to.Write(whole); err != nil {
 				return err
 			}
@@ -143,6 +147,31 @@ func (l *link) requests(from io.Reader, to io.Writer) error {
 			return err
 		}
 	}
+}
+
+// producedRecords is how many records the batches of a Produce frame say they have.
+func producedRecords(frame []byte) (count int64) {
+	request := kmsg.NewPtrProduceRequest()
+	request.Version = int16(binary.BigEndian.Uint16(frame[2:]))
+	body := frame[8:]
+	if len(body) < 2 {
+		return 0
+	}
+	body = body[min(len(body), 2+max(0, int(int16(binary.BigEndian.Uint16(body))))):] // client id
+	if request.IsFlexible() {
+		body = body[min(len(body), 1):] // nobody here sends tags in headers
+	}
+	if request.ReadFrom(body) != nil {
+		return 0
+	}
+	for _, topic := range request.Topics {
+		for _, partition := range topic.Partitions {
+			if len(partition.Records) >= 61 {
+				count += int64(binary.BigEndian.Uint32(partition.Records[57:]))
+			}
+		}
+	}
+	return count
 }
 
 func (p *proxies) remember(a answered, frame []byte) {

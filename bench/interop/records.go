@@ -14,9 +14,26 @@ import (
 // record is what every client here can be asked to send. A nil key, value or header value is Kafka's null.
 type record struct {
 	partition  int32
+	codec      codec // of the batch that it is to travel in
+	time       int64 // milliseconds; 0: not given
 	key, value []byte
 	headers    []header
 }
+
+// codec is the number that Kafka's batches have for it.
+type codec int32
+
+const (
+	none codec = iota
+	gzip
+	snappy
+	lz4
+	zstd
+)
+
+var everyCodec = []codec{none, gzip, snappy, lz4, zstd}
+
+func (c codec) String() string { return [...]string{"none", "gzip", "snappy", "lz4", "zstd"}[c] }
 
 type header struct {
 	name  string
@@ -64,11 +81,13 @@ const (
 
 // traits say what a client can express.
 type traits struct {
-	textKeys  bool // no byte of the delimiters in keys and values
-	headers   bool // headers of its own on each record
-	nullKeys  bool
-	nulls     bool // null values beside empty ones
-	plainKeys bool // the key is the record's number: how a record is told from another without headers
+	textKeys    bool // no byte of the delimiters in keys and values
+	headers     bool // headers of its own on each record
+	nullHeaders bool // null values in them beside empty ones
+	times       bool
+	nullKeys    bool
+	nulls       bool // null values beside empty ones
+	plainKeys   bool // the key is the record's number: how a record is told from another without headers
 }
 
 // valueSize draws from 0 B to 64 KiB, and for one record in a hundred from there to 900 KB, log-uniformly. The first
@@ -90,10 +109,10 @@ func logUniform(random *rand.Rand, low, high float64) int {
 }
 
 // stormRecord is the i-th record of a client: always the same for one seed. It is drawn from a generator of its own,
-// so that a million of them need not be kept.
-func stormRecord(client string, seed uint64, i, partitions int, t traits) record {
-	random := rand.New(rand.NewPCG(seed^hashOf(client), uint64(i)))
-	r := record{partition: int32(random.IntN(partitions)), value: make([]byte, valueSize(random, i))}
+// so that a million of them need not be kept. Its time is up to an hour before newest; one record has the oldest there is.
+func stormRecord(client string, seed uint64, i, partitions int, newest int64, t traits) record {
+	random, partition, size := stormShape(client, seed, i, partitions)
+	r := record{partition: partition, value: make([]byte, size)}
 	fill(random, r.value, t.textKeys)
 	switch {
 	case t.plainKeys:
@@ -106,16 +125,28 @@ func stormRecord(client string, seed uint64, i, partitions int, t traits) record
 	if t.nulls && r.key != nil && random.IntN(50) == 0 {
 		r.value = nil
 	}
+	if t.times {
+		if r.time = newest - random.Int64N(3_600_000); i == 2 {
+			r.time = 1
+		}
+	}
 	if !t.headers {
 		return r
 	}
 	r.headers = []header{{"client", []byte(client)}, {"number", fmt.Append(nil, i)}}
 	for n := range random.IntN(3) {
 		value := make([]byte, random.IntN(30))
-		fill(random, value, false)
+		if fill(random, value, false); t.nullHeaders && random.IntN(10) == 0 {
+			value = nil
+		}
 		r.headers = append(r.headers, header{fmt.Sprintf("h%d", n), value})
 	}
 	return r
+}
+
+func stormShape(client string, seed uint64, i, partitions int) (random *rand.Rand, partition int32, size int) {
+	random = rand.New(rand.NewPCG(seed^hashOf(client), uint64(i)))
+	return random, int32(random.IntN(partitions)), valueSize(random, i)
 }
 
 func hashOf(s string) uint64 {
@@ -153,8 +184,8 @@ func fill(random *rand.Rand, b []byte, text bool) {
 	}
 }
 
-// writeRecords writes the form that Driver.java, client.py and client.js read: partition, key, value, headers, each
-// length as four bytes, -1 for null.
+// writeRecords writes the form that Driver.java, client.py, client.js and the Go clients read: partition, codec, time,
+// key, value, headers; each number as four bytes, the time as eight, -1 as the length of null.
 func writeRecords(path string, count int, each func(i int) record) error {
 	f, err := os.Create(path)
 	if err != nil {
@@ -165,6 +196,9 @@ func writeRecords(path string, count int, each func(i int) record) error {
 	for i := range count {
 		r := each(i)
 		writeNumber(out, int(r.partition))
+		writeNumber(out, int(r.codec))
+		writeNumber(out, int(r.time>>32))
+		writeNumber(out, int(int32(r.time)))
 		writeNullable(out, r.key)
 		writeNullable(out, r.value)
 		writeNumber(out, len(r.headers))

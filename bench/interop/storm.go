@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -28,42 +29,45 @@ const (
 type stormer struct {
 	name   string // of the client in the records
 	client string // of the program: its way through the proxy
-	share  int    // of a thousand records
+	share  int    // per cent of what each client sends
 	exact  bool
 	traits traits
+	codecs []codec // in turn, each for as many records as the others; which is first follows from the seed
 	note   string
 	sent   func(r record) record // what becomes of a record in its hands; nil: nothing
 	send   func(ctx context.Context, s *session, c stormer, count int) error
 }
 
 func stormers() []stormer {
-	all := traits{headers: true, nullKeys: true, nulls: true}
+	all := traits{headers: true, nullHeaders: true, times: true, nullKeys: true, nulls: true}
+	numbered := traits{headers: true, nullHeaders: true, times: true, plainKeys: true, nulls: true}
+	valued := func(t traits) traits { t.nullHeaders = false; return t }
 	text := traits{textKeys: true, nullKeys: true}
-	numbered := traits{headers: true, plainKeys: true, nulls: true}
 	numberedText := traits{textKeys: true, plainKeys: true}
-	franz := func(options ...kgo.Opt) func(context.Context, *session, stormer, int) error {
-		return func(ctx context.Context, s *session, c stormer, count int) error {
-			return franzStorm(ctx, s, c, count, options)
-		}
-	}
-	none, lz4 := kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.ProducerBatchCompression(kgo.Lz4Compression())
+	// librdkafka takes a broker without FindCoordinator for one that does not know LZ4, and then sends what is not compressed.
+	cCodecs := []codec{none, gzip, snappy, zstd}
+	const cNote = "no LZ4 for a broker without groups"
+	const kcatNote = cNote + ", no time and no header of its own on each record, a codec a partition"
 	return []stormer{
-		{name: "franz-go none", client: "franz-go", share: 200, exact: true, traits: all, send: franz(none)},
-		{name: "franz-go lz4", client: "franz-go", share: 180, exact: true, traits: all, send: franz(lz4)},
-		{name: "java none", client: "java", share: 150, exact: true, traits: all, send: fileStorm(javaSend("all", "true", "none"))},
-		{name: "java lz4", client: "java", share: 150, exact: true, traits: all, send: fileStorm(javaSend("all", "true", "lz4"))},
-		{name: "kcat none", client: "kcat", share: 100, exact: true, traits: text, note: "one header for all, empty is null (-Z)",
-			sent: withHeader("kcat none", emptyIsNull), send: kcatStorm("none", "-Z", "-X", "enable.idempotence=true")},
-		{name: "kcat lz4", client: "kcat", share: 80, exact: true, traits: traits{textKeys: true}, note: "one header for all, no nulls",
-			sent: withHeader("kcat lz4", nil), send: kcatStorm("lz4", "-X", "enable.idempotence=true")},
-		{name: "franz-go acks=1", client: "franz-go", share: 50, traits: numbered,
-			send: franz(none, kgo.DisableIdempotentWrite(), kgo.RequiredAcks(kgo.LeaderAck()))},
-		{name: "kcat plain", client: "kcat", share: 30, traits: numberedText, note: "one header for all, no nulls",
-			sent: withHeader("kcat plain", nil), send: kcatStorm("none", "-X", "acks=all")},
-		{name: "kafka-python", client: "kafka-python", share: 30, exact: true, traits: all, send: fileStorm(pythonSend),
+		{name: "franz-go", client: "franz-go", share: 100, exact: true, traits: all, codecs: everyCodec, send: franzStorm()},
+		{name: "franz-go acks=1", client: "franz-go", share: 25, traits: numbered, codecs: everyCodec,
+			send: franzStorm(kgo.DisableIdempotentWrite(), kgo.RequiredAcks(kgo.LeaderAck()))},
+		{name: "java", client: "java", share: 100, exact: true, traits: all, codecs: everyCodec, send: fileStorm(javaSend("all", "true"))},
+		{name: "kcat -Z", client: "kcat", share: 50, exact: true, traits: text, codecs: cCodecs, note: kcatNote + "; empty is null",
+			sent: withHeader("kcat -Z", emptyIsNull), send: kcatStorm("-Z", "-X", "enable.idempotence=true")},
+		{name: "kcat", client: "kcat", share: 35, exact: true, traits: traits{textKeys: true}, codecs: cCodecs, note: kcatNote + ", no nulls",
+			sent: withHeader("kcat", nil), send: kcatStorm("-X", "enable.idempotence=true")},
+		{name: "kcat plain", client: "kcat", share: 15, traits: numberedText, codecs: cCodecs, note: kcatNote + ", no nulls",
+			sent: withHeader("kcat plain", nil), send: kcatStorm("-X", "acks=all")},
+		{name: "confluent-kafka", client: "confluent-kafka", share: 100, exact: true, traits: all, codecs: cCodecs, note: cNote, send: fileStorm(pythonSend)},
+		{name: "kafka-python", client: "kafka-python", share: 100, exact: true, traits: valued(all), codecs: everyCodec, send: fileStorm(pythonSend),
+			note: "no null key with a null value, no null in headers"},
+		{name: "aiokafka", client: "aiokafka", share: 100, exact: true, traits: all, codecs: everyCodec, send: fileStorm(pythonSend),
 			note: "no null key with a null value"},
-		{name: "kafkajs", client: "kafkajs", share: 30, traits: numbered, send: fileStorm(javascriptSend),
-			note: "its idempotence is experimental, so it is not used; it reads nothing without a group"},
+		{name: "kafkajs", client: "kafkajs", share: 100, traits: valued(numbered), codecs: everyCodec, send: fileStorm(javascriptSend),
+			note: "no null in headers; its idempotence is experimental, so it is not used; all but gzip is from plugins; it reads nothing without a group"},
+		{name: "sarama", client: "sarama", share: 100, exact: true, traits: all, codecs: everyCodec, send: fileStorm(goSend)},
+		{name: "kafka-go", client: "kafka-go", share: 100, traits: numbered, codecs: everyCodec, send: fileStorm(goSend), note: "it has no idempotence; the driver sends again what it gives up while nobody listens"},
 	}
 }
 
@@ -79,29 +83,43 @@ func withHeader(name string, change func(record) record) func(record) record {
 
 // record is the i-th one that the client sends, as a reader must see it.
 func (c stormer) record(s *session, i int) record {
-	r := stormRecord(c.name, s.seed, i, stormPartitions, c.traits)
+	r := stormRecord(c.name, s.seed, i, stormPartitions, s.newest, c.traits)
+	turn := i * len(c.codecs) / c.count(s)
+	if c.client == "kcat" {
+		turn = int(r.partition)
+	}
+	r.codec = c.codecs[(turn+int((s.seed^hashOf(c.name))%uint64(len(c.codecs))))%len(c.codecs)]
 	if c.sent != nil {
 		r = c.sent(r)
 	}
 	return r
 }
 
-func (c stormer) count(s *session) int { return s.storm * c.share / 1000 }
+// stormShares is how many times the records of one client all send together, in per cent.
+func stormShares() (shares int) {
+	for _, c := range stormers() {
+		shares += c.share
+	}
+	return shares
+}
+
+func (c stormer) count(s *session) int { return s.storm * c.share / 100 }
 
 // moveStorm lets all clients send at once, stops and starts the broker in the middle, kills it later, and reads back.
 func moveStorm(s *session) {
 	clients := stormers()
-	total, totals := int64(0), map[string]int64{}
+	count, total, totals := 0, int64(0), map[string]int64{}
 	biggest, smallest := 0, valueBytesMax
 	for _, c := range clients {
+		count += c.count(s)
+		totals[c.name] = int64(c.count(s))
 		for i := range c.count(s) {
-			size := len(c.record(s, i).value)
+			_, _, size := stormShape(c.name, s.seed, i, stormPartitions)
 			total += int64(size)
-			totals[c.name] += int64(size)
 			biggest, smallest = max(biggest, size), min(smallest, size)
 		}
 	}
-	s.say("the storm: %d records, %d MB of values from %d B to %d B, over %d partitions", s.storm, total>>20, smallest, biggest, stormPartitions)
+	s.say("the storm: %d records, %d MB of values from %d B to %d B, over %d partitions", count, total>>20, smallest, biggest, stormPartitions)
 	s.check("storm, topic", "franz-go", "", func(ctx context.Context) (string, error) { return "", s.createTopic(ctx, stormTopic, stormPartitions) })
 	var running atomic.Int64
 	var all sync.WaitGroup
@@ -115,6 +133,7 @@ func moveStorm(s *session) {
 			defer all.Done()
 			defer running.Add(-1)
 			s.check("storm, written", c.name, c.note, func(ctx context.Context) (string, error) {
+				defer s.proxies.gate.leave(c.name)
 				err := c.send(ctx, s, c, c.count(s))
 				return fmt.Sprintf("%d records", c.count(s)), err
 			})
@@ -123,7 +142,7 @@ func moveStorm(s *session) {
 	go func() { all.Wait(); close(done) }()
 	blow := func(name string, what func() error) {
 		s.check("storm, "+name+" in the middle", "broker", "", func(context.Context) (string, error) {
-			if err := s.proxies.gate.await(2 * time.Minute); err != nil {
+			if err := s.proxies.gate.await(3 * time.Minute); err != nil {
 				s.proxies.gate.open()
 				return "", err
 			}
@@ -149,30 +168,53 @@ func moveStorm(s *session) {
 	readStormBack(s, clients)
 }
 
-func franzStorm(ctx context.Context, s *session, c stormer, count int, options []kgo.Opt) error {
-	client, err := kgo.NewClient(append([]kgo.Opt{
-		kgo.SeedBrokers(s.through[c.name]), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.DisableClientMetrics(), kgo.MaxBufferedRecords(500),
-		kgo.RetryBackoffFn(func(int) time.Duration { return 100 * time.Millisecond }), kgo.MetadataMinAge(100 * time.Millisecond),
-	}, options...)...)
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	var failure atomic.Pointer[error]
-	for i := range count {
-		client.Produce(ctx, franzRecord(stormTopic, c.record(s, i)), func(_ *kgo.Record, err error) {
-			if err != nil {
-				failure.CompareAndSwap(nil, &err)
+func franzStorm(options ...kgo.Opt) func(context.Context, *session, stormer, int) error {
+	return func(ctx context.Context, s *session, c stormer, count int) error {
+		var client *kgo.Client
+		var failure atomic.Pointer[error]
+		current := codec(-1)
+		end := func() error {
+			if client == nil {
+				return nil
 			}
-		})
+			defer client.Close()
+			if err := client.Flush(ctx); err != nil {
+				return err
+			}
+			if failure.Load() != nil {
+				return *failure.Load()
+			}
+			return nil
+		}
+		for i := range count {
+			r := c.record(s, i)
+			if r.codec != current {
+				if err := end(); err != nil {
+					return err
+				}
+				var err error
+				if client, err = kgo.NewClient(append([]kgo.Opt{
+					kgo.SeedBrokers(s.through[c.name]), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.DisableClientMetrics(), kgo.MaxBufferedRecords(500),
+					kgo.RetryBackoffFn(func(int) time.Duration { return 100 * time.Millisecond }), kgo.MetadataMinAge(100 * time.Millisecond), franzCodec(r.codec),
+				}, options...)...); err != nil {
+					return err
+				}
+				current = r.codec
+			}
+			client.Produce(ctx, franzRecord(stormTopic, r), func(_ *kgo.Record, err error) {
+				if err != nil {
+					failure.CompareAndSwap(nil, &err)
+				}
+			})
+		}
+		return end()
 	}
-	if err := client.Flush(ctx); err != nil {
-		return err
-	}
-	if failure.Load() != nil {
-		return *failure.Load()
-	}
-	return nil
+}
+
+func franzCodec(c codec) kgo.Opt {
+	return kgo.ProducerBatchCompression([]kgo.CompressionCodec{
+		none: kgo.NoCompression(), gzip: kgo.GzipCompression(), snappy: kgo.SnappyCompression(), lz4: kgo.Lz4Compression(), zstd: kgo.ZstdCompression(),
+	}[c])
 }
 
 // fileStorm writes the client's records to a file and lets another program send it.
@@ -195,14 +237,20 @@ func countIs(said string, count int, err error) error {
 	return err
 }
 
-func javaSend(acks, idempotence, codec string) func(context.Context, *session, string, string, string) (string, error) {
+func javaSend(acks, idempotence string) func(context.Context, *session, string, string, string) (string, error) {
 	return func(_ context.Context, s *session, user, topic, path string) (string, error) {
-		return s.java.obey(checkPatience, "produce", s.through[user], topic, path, acks, idempotence, codec)
+		return s.java.obey(checkPatience, "produce", s.through[user], topic, path, acks, idempotence)
 	}
 }
 
+// The names of the users of these are those of the clients.
 func pythonSend(ctx context.Context, s *session, user, topic, path string) (string, error) {
-	out, err := command(ctx, nil, s.python(), filepath.Join(s.source, "python", "client.py"), "produce", s.through[user], topic, path)
+	out, err := command(ctx, nil, s.python(), s.pythonClient(), user, "produce", s.through[user], topic, path)
+	return string(out), err
+}
+
+func goSend(ctx context.Context, s *session, user, topic, path string) (string, error) {
+	out, err := command(ctx, nil, s.goClients(), user, "produce", s.through[user], topic, path)
 	return string(out), err
 }
 
@@ -212,7 +260,7 @@ func javascriptSend(ctx context.Context, s *session, user, topic, path string) (
 }
 
 // kcatStorm runs kcat for one partition after another. -E: it does not end because the broker is away.
-func kcatStorm(codec string, options ...string) func(context.Context, *session, stormer, int) error {
+func kcatStorm(options ...string) func(context.Context, *session, stormer, int) error {
 	return func(ctx context.Context, s *session, c stormer, count int) error {
 		for partition := range int32(stormPartitions) {
 			var mine []record
@@ -221,9 +269,13 @@ func kcatStorm(codec string, options ...string) func(context.Context, *session, 
 					mine = append(mine, r)
 				}
 			}
-			arguments := append([]string{"-P", "-E", "-b", s.through[c.name], "-t", stormTopic, "-p", fmt.Sprint(partition), "-z", codec,
+			arguments := append([]string{"-P", "-E", "-b", s.through[c.name], "-t", stormTopic, "-p", fmt.Sprint(partition),
 				"-D", escapedRecord, "-K", escapedKey, "-H", "client=" + c.name, "-X", "message.timeout.ms=300000", "-X", "retries=1000000",
 				"-X", "reconnect.backoff.max.ms=200"}, options...)
+			if len(mine) == 0 {
+				continue
+			}
+			arguments = append(arguments, "-z", mine[0].codec.String())
 			if _, err := command(ctx, delimited(mine, recordEnd, ""), "kcat", arguments...); err != nil {
 				return err
 			}
@@ -232,17 +284,12 @@ func kcatStorm(codec string, options ...string) func(context.Context, *session, 
 	}
 }
 
-// sum tells one record from another: its key, value and headers.
+// sum tells one record from another: its time, key, value and headers.
 type sum [16]byte
 
 func sumOf(r record) (s sum) {
 	h := sha256.New()
-	absorb(h, r.key)
-	absorb(h, r.value)
-	for _, each := range r.headers {
-		absorb(h, []byte(each.name))
-		absorb(h, each.value)
-	}
+	absorbWithOffset(h, 0, r)
 	copy(s[:], h.Sum(nil))
 	return s
 }
@@ -261,20 +308,44 @@ func absorb(h io.Writer, b []byte) {
 type wholeLog struct {
 	mu         sync.Mutex
 	of         map[string]map[int32][]sum
-	withHeader [stormPartitions]string // count:SHA-256 over offset, key, value, headers
+	codecs     map[string]map[codec]int
+	timed      map[string]bool         // who gives its records times
+	withHeader [stormPartitions]string // count:SHA-256 over offset, time, key, value, headers
+	nulled     [stormPartitions]string // the same where what is empty is null
 	printed    [stormPartitions]string // SHA-256 over what a console prints
 	count      int64
 }
 
-const stormFormat = `%o %K %S %k%s\n`
+func newWholeLog(clients []stormer) *wholeLog {
+	log := &wholeLog{of: map[string]map[int32][]sum{}, codecs: map[string]map[codec]int{}, timed: map[string]bool{}}
+	for _, c := range clients {
+		log.of[c.name], log.codecs[c.name], log.timed[c.name] = map[int32][]sum{}, map[codec]int{}, c.traits.times
+	}
+	return log
+}
+
+// add keeps what must be compared of a record that a client sent.
+func (log *wholeLog) add(client string, partition int32, r record) {
+	if log.of[client] == nil {
+		log.of[client], log.codecs[client] = map[int32][]sum{}, map[codec]int{}
+	}
+	if !log.timed[client] {
+		r.time = 0
+	}
+	log.of[client][partition] = append(log.of[client][partition], sumOf(r))
+	log.codecs[client][r.codec]++
+	log.count++
+}
+
+const stormFormat = `%o %T %K %S %k%s\n`
 
 func printWithOffset(out io.Writer, offset int64, r record) {
-	fmt.Fprintf(out, "%d ", offset)
+	fmt.Fprintf(out, "%d %d ", offset, r.time)
 	printLengths(out, r)
 }
 
 func readStormBack(s *session, clients []stormer) {
-	log := &wholeLog{of: map[string]map[int32][]sum{}}
+	log := newWholeLog(clients)
 	s.check("storm, read", "franz-go", "", func(ctx context.Context) (string, error) {
 		ends, err := s.ends(ctx, stormTopic, stormPartitions)
 		if err != nil {
@@ -290,54 +361,97 @@ func readStormBack(s *session, clients []stormer) {
 	for _, c := range clients {
 		s.check("storm, what is there", c.name, c.note, func(context.Context) (string, error) { return c.judge(s, log) })
 	}
-	s.check("storm, read", "java", "", func(context.Context) (string, error) {
+	every, one := "0,1,2,3,4,5", "0"
+	var readers []func()
+	reader := func(client, note string, what func(ctx context.Context) (string, error)) {
+		readers = append(readers, func() { s.check("storm, read", client, note, what) })
+	}
+	reader("java", "", func(context.Context) (string, error) {
 		said, err := s.java.obey(checkPatience, "read", s.through["java"], stormTopic, fmt.Sprint(stormPartitions))
 		return "", matches(said, err, log.withHeader[:])
 	})
-	s.check("storm, read", "kafka-python", "one partition", func(ctx context.Context) (string, error) {
-		out, err := command(ctx, nil, s.python(), filepath.Join(s.source, "python", "client.py"), "read", s.through["kafka-python"], stormTopic, "0")
-		return "", matches(string(out), err, log.withHeader[:1])
-	})
-	s.check("storm, read", "kcat", "headers are not compared", func(ctx context.Context) (string, error) {
+	for _, each := range []struct{ client, note, partitions string }{
+		{"confluent-kafka", "it wants the name of a group, which it does not join", every},
+		{"kafka-python", "one partition", one},
+		{"aiokafka", "one partition", one},
+	} {
+		reader(each.client, each.note, func(ctx context.Context) (string, error) {
+			out, err := command(ctx, nil, s.python(), s.pythonClient(), each.client, "read", s.through[each.client], stormTopic, each.partitions)
+			return "", matches(string(out), err, log.withHeader[:1+strings.Count(each.partitions, ",")])
+		})
+	}
+	for _, each := range []struct {
+		client, note string
+		want         []string
+	}{{"sarama", "", log.withHeader[:]}, {"kafka-go", "an empty key, value or header is read as null", log.nulled[:]}} {
+		reader(each.client, each.note, func(ctx context.Context) (string, error) {
+			out, err := command(ctx, nil, s.goClients(), each.client, "read", s.through[each.client], stormTopic, every)
+			return "", matches(string(out), err, each.want)
+		})
+	}
+	reader("kcat", "headers are not compared", func(ctx context.Context) (string, error) {
 		return "", log.matchesPrinted(ctx, func(partition string) []string {
 			return []string{"kcat", "-C", "-b", s.through["kcat"], "-t", stormTopic, "-p", partition, "-o", "beginning", "-e", "-q", "-f", stormFormat}
 		})
 	})
-	s.check("storm, read", "rookery", "headers are not compared", func(ctx context.Context) (string, error) {
+	reader("rookery", "headers are not compared", func(ctx context.Context) (string, error) {
 		return "", log.matchesPrinted(ctx, func(partition string) []string {
 			return []string{s.client, "consume", stormTopic, "-b", s.through["rookery"], "-p", partition, "-o", "start", "-e", "-f", stormFormat}
 		})
 	})
+	sideBySide(2, readers)
+}
+
+// sideBySide runs what is there, a few at a time.
+func sideBySide(width int, what []func()) {
+	var all sync.WaitGroup
+	free := make(chan struct{}, width)
+	for _, each := range what {
+		free <- struct{}{}
+		all.Go(func() {
+			each()
+			<-free
+		})
+	}
+	all.Wait()
 }
 
 func (s *session) readStormPartition(ctx context.Context, log *wholeLog, partition int32, end int64) error {
-	withHeaders, printed, count := sha256.New(), sha256.New(), 0
-	var offset [8]byte
+	whole, nulled, printed, count := sha256.New(), sha256.New(), sha256.New(), 0
 	err := s.readPartition(ctx, stormTopic, partition, end, func(r *kgo.Record) {
 		mine := received(r)
-		binary.BigEndian.PutUint64(offset[:], uint64(r.Offset))
-		withHeaders.Write(offset[:])
-		absorb(withHeaders, r.Key)
-		absorb(withHeaders, r.Value)
+		absorbWithOffset(whole, r.Offset, mine)
+		printWithOffset(printed, r.Offset, mine)
 		client := ""
 		for _, h := range mine.headers {
-			absorb(withHeaders, []byte(h.name))
-			absorb(withHeaders, h.value)
 			if h.name == "client" {
 				client = string(h.value)
 			}
 		}
-		printWithOffset(printed, r.Offset, mine)
-		if log.of[client] == nil {
-			log.of[client] = map[int32][]sum{}
+		log.add(client, partition, mine)
+		mine = emptyIsNull(mine)
+		for i, h := range mine.headers {
+			if len(h.value) == 0 {
+				mine.headers[i].value = nil
+			}
 		}
-		log.of[client][partition] = append(log.of[client][partition], sumOf(mine))
+		absorbWithOffset(nulled, r.Offset, mine)
 		count++
 	})
-	log.count += int64(count)
-	log.withHeader[partition] = fmt.Sprintf("%d:%d:%x", partition, count, withHeaders.Sum(nil))
+	log.withHeader[partition] = fmt.Sprintf("%d:%d:%x", partition, count, whole.Sum(nil))
+	log.nulled[partition] = fmt.Sprintf("%d:%d:%x", partition, count, nulled.Sum(nil))
 	log.printed[partition] = fmt.Sprintf("%x", printed.Sum(nil))
 	return err
+}
+
+func absorbWithOffset(h io.Writer, offset int64, r record) {
+	binary.Write(h, binary.BigEndian, [2]int64{offset, r.time})
+	absorb(h, r.key)
+	absorb(h, r.value)
+	for _, each := range r.headers {
+		absorb(h, []byte(each.name))
+		absorb(h, each.value)
+	}
 }
 
 // judge compares what a client sent with what is there: the same sums in the same order, or each at least once.
@@ -376,15 +490,23 @@ func (c stormer) judge(s *session, log *wholeLog) (string, error) {
 		}
 	}
 	said := fmt.Sprintf("missing %d, duplicates %d", missing, twice)
+	var travelled []string
+	for _, each := range c.codecs {
+		if log.codecs[c.name][each] == 0 {
+			return "", fmt.Errorf("%s; nothing came as %v", said, each)
+		}
+		travelled = append(travelled, fmt.Sprintf("%v %d", each, log.codecs[c.name][each]))
+	}
+	codecs := "; " + strings.Join(travelled, ", ")
 	switch {
 	case missing > 0 || strangers > 0:
 		return "", fmt.Errorf("%s, never sent %d", said, strangers)
 	case c.exact && (twice > 0 || misplaced != ""):
 		return "", fmt.Errorf("%s; the first one out of place: %s", said, misplaced)
 	case c.exact:
-		return "exact", nil
+		return "exact" + codecs, nil
 	}
-	return said, nil
+	return said + codecs, nil
 }
 
 func matches(said string, err error, want []string) error {
@@ -402,6 +524,7 @@ func (log *wholeLog) matchesPrinted(ctx context.Context, commandFor func(partiti
 		line := commandFor(fmt.Sprint(partition))
 		h := sha256.New()
 		cmd := exec.CommandContext(ctx, line[0], line[1:]...)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 		var complaints bytes.Buffer
 		cmd.Stdout, cmd.Stderr = h, &complaints
 		if err := cmd.Run(); err != nil {

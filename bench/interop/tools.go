@@ -9,6 +9,8 @@ import (
 	"sort"
 	"strings"
 	"time"
+
+	"rookery/core/wire"
 )
 
 // What DumpLogSegments prints when it does not like what it reads.
@@ -103,6 +105,106 @@ func saying(run func(...string) (string, error), want string, arguments ...strin
 		}
 		return "", err
 	}
+}
+
+// refusing is a check that a tool fails, and says why.
+func refusing(run func(...string) (string, error), why string, arguments ...string) func(context.Context) (string, error) {
+	return func(context.Context) (string, error) {
+		text, err := run(arguments...)
+		if err == nil || !strings.Contains(text+err.Error(), why) {
+			return "", fmt.Errorf("it said %v, and printed %q", err, text)
+		}
+		return "", nil
+	}
+}
+
+// moveCluster tries the tools that ask what the broker is: kafka-broker-api-versions, kafka-features, kafka-cluster, kafka-acls.
+func moveCluster(s *session) {
+	s.check("kafka-broker-api-versions", "java", "", func(context.Context) (string, error) {
+		text, err := s.toolOf(brokerAPIVersionsCommand)()
+		if err != nil {
+			return "", err
+		}
+		count := 0
+		for key := range int16(1000) {
+			oldest, newest, known := wire.Advertised(key)
+			if !known {
+				continue
+			}
+			want := fmt.Sprintf("(%d): %d to %d [usable: %d]", key, oldest, newest, newest)
+			if oldest == newest {
+				want = fmt.Sprintf("(%d): %d [usable: %d]", key, newest, newest)
+			}
+			if !strings.Contains(text, want) {
+				return "", fmt.Errorf("%s is not there as %s: %q", wire.Name(key), want, text)
+			}
+			count++
+		}
+		return fmt.Sprintf("%d APIs", count), nil
+	})
+	s.check("kafka-features describe", "java", "", saying(s.toolOf(featureCommand), "Feature: metadata.version*FinalizedVersionLevel: ", "describe"))
+	s.check("kafka-acls --list", "java", "refused, as Kafka does without an authorizer", refusing(s.toolOf(aclCommand), "SecurityDisabledException", "--list"))
+	s.check("kafka-acls --add", "java", "refused, as Kafka does without an authorizer",
+		refusing(s.toolOf(aclCommand), "SecurityDisabledException", "--add", "--allow-principal", "User:of-java", "--operation", "Read", "--topic", "any"))
+	s.check("kafka-acls --remove", "java", "refused, as Kafka does without an authorizer",
+		refusing(s.toolOf(aclCommand), "SecurityDisabledException", "--remove", "--force", "--allow-principal", "User:of-java", "--operation", "Read", "--topic", "any"))
+}
+
+// moveQuotas tries kafka-configs for users, clients and addresses: what one command alters another one shows, and takes back.
+func moveQuotas(s *session) {
+	run := s.toolOf(configCommand)
+	for _, each := range []struct {
+		name   string
+		entity []string
+		quota  string
+	}{
+		{"a user", []string{"--entity-type", "users", "--entity-name", "of-java"}, "producer_byte_rate=123456"},
+		{"the default user", []string{"--entity-type", "users", "--entity-default"}, "consumer_byte_rate=223456"},
+		{"a client", []string{"--entity-type", "clients", "--entity-name", "of-java"}, "controller_mutation_rate=77"},
+		{"the default client", []string{"--entity-type", "clients", "--entity-default"}, "request_percentage=5000"},
+		{"a user's client", []string{"--entity-type", "users", "--entity-name", "of-java", "--entity-type", "clients", "--entity-name", "of-java"}, "producer_byte_rate=323456"},
+		{"an address", []string{"--entity-type", "ips", "--entity-name", "192.0.2.1"}, "connection_creation_rate=88"},
+		{"the default address", []string{"--entity-type", "ips", "--entity-default"}, "connection_creation_rate=99999"},
+	} {
+		s.check("kafka-configs, quotas of "+each.name, "java", "set, shown, taken back", func(ctx context.Context) (string, error) {
+			if _, err := saying(run, "Completed updating", append([]string{"--alter", "--add-config", each.quota}, each.entity...)...)(ctx); err != nil {
+				return "", err
+			}
+			show := append([]string{"--describe"}, each.entity...)
+			if _, err := saying(run, each.quota, show...)(ctx); err != nil {
+				return "", err
+			}
+			name, _, _ := strings.Cut(each.quota, "=")
+			if _, err := run(append([]string{"--alter", "--delete-config", name}, each.entity...)...); err != nil {
+				return "", err
+			}
+			text, err := run(show...)
+			if err == nil && strings.Contains(text, name) {
+				err = fmt.Errorf("it is still there: %q", text)
+			}
+			return "", err
+		})
+	}
+	s.check("kafka-configs, a negative quota", "java", "refused, as it should be", refusing(run, "InvalidRequestException",
+		"--alter", "--add-config", "producer_byte_rate=-1", "--entity-type", "users", "--entity-name", "of-java"))
+}
+
+// movePerformance tries the two load generators.
+func movePerformance(s *session) {
+	const topic, count = "measured-by-java", 20_000
+	s.check("kafka-producer-perf-test", "java", "", func(ctx context.Context) (string, error) {
+		if err := s.createTopic(ctx, topic, 1); err != nil {
+			return "", err
+		}
+		said := fmt.Sprintf("%d records sent", count)
+		if _, err := saying(s.toolOf(producerPerformance), said, "--topic", topic, "--num-records", fmt.Sprint(count), "--record-size", "1000",
+			"--throughput", "-1", "--command-property", "acks=all")(ctx); err != nil {
+			return "", err
+		}
+		return saying(s.toolOf(getOffsetShell), fmt.Sprintf("%s:0:%d", topic, count), "--topic", topic)(ctx)
+	})
+	s.check("kafka-consumer-perf-test", "java", "it cannot be given partitions: it reads within a group, and there are no groups; it says so", refusing(
+		s.toolOf(consumerPerformance), "FIND_COORDINATOR", "--topic", topic, "--num-records", fmt.Sprint(count), "--timeout", "10000"))
 }
 
 // moveTopics tries kafka-topics.
@@ -223,7 +325,7 @@ func movePartitions(s *session) {
 		if err := writeRecords(path, 3, func(i int) record { return record{value: []byte{byte('a' + i)}} }); err != nil {
 			return "", err
 		}
-		_, err := javaSend("all", "true", "none")(ctx, s, "java", topic, path)
+		_, err := javaSend("all", "true")(ctx, s, "java", topic, path)
 		return "", err
 	})
 	s.check("kafka-get-offsets", "java", "", saying(s.toolOf(getOffsetShell), topic+":0:3", "--topic", topic))

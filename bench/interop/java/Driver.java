@@ -89,7 +89,7 @@ public class Driver {
     static String run(String what, String[] a) throws Exception {
         switch (what) {
             case "tool": return tool(a[0], a[1], a[2], Arrays.copyOfRange(a, 3, a.length));
-            case "produce": return produce(a[0], a[1], a[2], a[3], a[4], a[5]);
+            case "produce": return produce(a[0], a[1], a[2], a[3], a[4]);
             case "read": return read(a[0], a[1], Integer.parseInt(a[2]));
             default: throw new IllegalArgumentException("no command " + what);
         }
@@ -151,8 +151,9 @@ public class Driver {
         return length < 0 ? null : in.readNBytes(length);
     }
 
-    /** Sends a file of records, each to the partition it names, and waits for every answer. */
-    static String produce(String bootstrap, String topic, String file, String acks, String idempotence, String codec) throws Exception {
+    static final String[] CODECS = {"none", "gzip", "snappy", "lz4", "zstd"};
+
+    static KafkaProducer<byte[], byte[]> producer(String bootstrap, String acks, String idempotence, String codec) {
         Properties p = new Properties();
         p.put("bootstrap.servers", bootstrap);
         p.put("acks", acks);
@@ -162,10 +163,19 @@ public class Driver {
         p.put("max.block.ms", "300000");
         p.put("batch.size", "131072");
         p.put("reconnect.backoff.max.ms", "200");
+        return new KafkaProducer<>(p, new ByteArraySerializer(), new ByteArraySerializer());
+    }
+
+    /**
+     * Sends a file of records, each to the partition it names, and waits for every answer. Where the codec changes a new
+     * producer begins when the old one is done, so the order stays.
+     */
+    static String produce(String bootstrap, String topic, String file, String acks, String idempotence) throws Exception {
         AtomicReference<Exception> failure = new AtomicReference<>();
         long count = 0;
-        try (KafkaProducer<byte[], byte[]> producer = new KafkaProducer<>(p, new ByteArraySerializer(), new ByteArraySerializer());
-             DataInputStream in = new DataInputStream(new BufferedInputStream(new FileInputStream(file), 1 << 20))) {
+        int current = -1;
+        KafkaProducer<byte[], byte[]> producer = null;
+        try (DataInputStream in = new DataInputStream(new BufferedInputStream(new FileInputStream(file), 1 << 20))) {
             while (failure.get() == null) {
                 int partition;
                 try {
@@ -173,20 +183,32 @@ public class Driver {
                 } catch (EOFException end) {
                     break;
                 }
+                int codec = in.readInt();
+                long time = in.readLong();
                 byte[] key = nullable(in);
                 byte[] value = nullable(in);
                 List<Header> headers = new ArrayList<>();
                 for (int left = in.readInt(); left > 0; left--) {
                     headers.add(new RecordHeader(new String(nullable(in), StandardCharsets.UTF_8), nullable(in)));
                 }
-                producer.send(new ProducerRecord<>(topic, partition, key, value, headers), (metadata, e) -> {
+                if (codec != current) {
+                    if (producer != null) {
+                        producer.close();
+                    }
+                    producer = producer(bootstrap, acks, idempotence, CODECS[codec]);
+                    current = codec;
+                }
+                producer.send(new ProducerRecord<>(topic, partition, time == 0 ? null : time, key, value, headers), (metadata, e) -> {
                     if (e != null) {
                         failure.compareAndSet(null, e);
                     }
                 });
                 count++;
             }
-            producer.flush();
+        } finally {
+            if (producer != null) {
+                producer.close();
+            }
         }
         if (failure.get() != null) {
             throw failure.get();
@@ -201,7 +223,7 @@ public class Driver {
         }
     }
 
-    /** Reads every partition to its end; answers partition:count:SHA-256 over offset, key, value and headers. */
+    /** Reads every partition to its end; answers partition:count:SHA-256 over offset, time, key, value and headers. */
     static String read(String bootstrap, String topic, int partitions) throws Exception {
         Properties p = new Properties();
         p.put("bootstrap.servers", bootstrap);
@@ -227,6 +249,7 @@ public class Driver {
                 for (ConsumerRecord<byte[], byte[]> r : consumer.poll(Duration.ofMillis(200))) {
                     MessageDigest d = digests.get(r.partition());
                     d.update(ByteBuffer.allocate(8).putLong(r.offset()).array());
+                    d.update(ByteBuffer.allocate(8).putLong(r.timestamp()).array());
                     absorb(d, r.key());
                     absorb(d, r.value());
                     for (Header h : r.headers()) {
