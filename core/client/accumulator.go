@@ -23,7 +23,7 @@ type parcel struct {
 
 	flying    bool // an answer is awaited
 	unknown   bool // some attempt may have been written
-	refused   bool // the last attempt was surely not written
+	refused   bool // a broker that answered the last attempt does not have it, or will never tell whether it does
 	told      bool // the application knows: its time was up while it was flying
 	sequenced bool
 	sequence  int32
@@ -233,12 +233,8 @@ func (c *Client) expire(now seam.Now, p *partition, fx *seam.Effects) {
 			continue
 		}
 		p.remove(k)
-		if k.sequenced {
-			p.line.unresolved = true
-			if k.unknown {
-				p.line.passed = max(p.line.passed, k.nth)
-			}
-		}
+		p.line.leave(k)
+		p.line.unresolved = p.line.unresolved || k.sequenced
 		c.fail(k, wire.None, TimedOut, fx)
 	}
 }

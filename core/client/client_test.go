@@ -181,6 +181,45 @@ func TestIdempotentOverALogThatLosesItsTail(t *testing.T) {
 	})
 }
 
+// Four batches are written and nobody is told so; the broker is restarted, knows the newest only, and loses its tail after
+// so many refusals. A batch that was refused while one behind it was there is there still, and is not written again.
+func TestARefusalProvesNothingWhileALaterBatchMayBeThere(t *testing.T) {
+	for after := range 6 {
+		for keep := 1; keep <= 5; keep++ {
+			config := DefaultConfig()
+			config.Acks, config.BatchBytes, config.RetryBackoff = AcksLeader, 1, 300*seam.Millisecond
+			w := newWorld(1, config, faults{})
+			p := w.topic("t", 1).parts[0]
+			produce := func(tag uint64) {
+				w.tell(&Produce{Tag: tag, Topic: "t", Records: []Record{{Value: fmt.Append(nil, tag)}}})
+			}
+			produce(0)
+			w.run(w.now + seam.Second)
+			require.Len(t, w.deliveries, 1)
+			w.faults.refuseWritten = 1
+			for tag := range uint64(4) {
+				produce(1 + tag)
+			}
+			w.run(w.now + 100*seam.Millisecond)
+			w.faults.refuseWritten = 0
+			require.Len(t, p.batches, 5)
+			require.Len(t, w.deliveries, 1)
+			p.known = 5
+			for end := w.now + 10*seam.Second; w.refused < after && w.now < end; {
+				w.run(w.now + 100*seam.Microsecond)
+			}
+			p.keep(min(keep, len(p.batches)))
+			w.run(w.now + 20*seam.Second)
+			require.Len(t, w.deliveries, 5, "%d batches are kept after %d refusals", keep, after)
+			values := p.values()
+			require.IsIncreasing(t, values, "%d batches are kept after %d refusals", keep, after)
+			for _, d := range w.deliveries[1:] {
+				require.True(t, !d.Failed() || d.Unknown)
+			}
+		}
+	}
+}
+
 func TestPlainIsAtLeastOnce(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		config := drawn(t)

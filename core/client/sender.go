@@ -32,19 +32,9 @@ func (c *Client) isRipe(now seam.Now, p *partition, k *parcel, fx *seam.Effects)
 // know the producer takes any sequence (KIP-360), and would take the second batch for the first.
 func (c *Client) nextParcel(now seam.Now, p *partition, fx *seam.Effects) *parcel {
 	flying := 0
-	var k *parcel
-	for _, other := range p.parcels {
-		if other.attempts == 0 && k != nil {
-			break // what follows was never sent either
-		}
-		if other.flying {
-			flying++
-		} else if k == nil && !(p.line.bump && other.refused) {
-			k = other
-			if k.sequenced && flying > 0 {
-				return nil
-			}
-		}
+	k := p.doubtful()
+	if !p.line.bump {
+		k, flying = p.front()
 	}
 	if k == nil || !c.hasRoom(p, k, flying) {
 		return nil
@@ -59,6 +49,24 @@ func (c *Client) nextParcel(now seam.Now, p *partition, fx *seam.Effects) *parce
 	return k
 }
 
+// front is the first batch that no answer is awaited of, and how many are awaited.
+func (p *partition) front() (k *parcel, flying int) {
+	for _, other := range p.parcels {
+		if other.attempts == 0 && k != nil {
+			break // what follows was never sent either
+		}
+		if other.flying {
+			flying++
+		} else if k == nil {
+			k = other
+			if k.sequenced && flying > 0 {
+				return nil, flying
+			}
+		}
+	}
+	return k, flying
+}
+
 // hasRoom says whether one more batch of a partition may be under way.
 func (c *Client) hasRoom(p *partition, k *parcel, flying int) bool {
 	switch {
@@ -66,7 +74,7 @@ func (c *Client) hasRoom(p *partition, k *parcel, flying int) bool {
 		return flying < c.config.InFlightMax
 	case k.sequenced:
 		return true
-	case p.line.bump || p.line.unresolved:
+	case p.line.unresolved:
 		return false
 	case p.line.id == batch.NoProducerID && c.identity.id == batch.NoProducerID:
 		return false
@@ -258,7 +266,7 @@ func (c *Client) onOutcome(now seam.Now, one consignment, row *kmsg.ProduceRespo
 	case !code.Failed() || code == wire.DuplicateSequenceNumber:
 		p.remove(k)
 		if k.sequenced {
-			p.line.acknowledge(k)
+			p.acknowledge(k)
 		}
 		c.succeed(k, row.BaseOffset, fx)
 	case k.sequenced && (code == wire.OutOfOrderSequenceNumber || code == wire.UnknownProducerID):
@@ -270,6 +278,7 @@ func (c *Client) onOutcome(now seam.Now, one consignment, row *kmsg.ProduceRespo
 		c.retry(now, k)
 	default:
 		p.remove(k)
+		p.line.leave(k)
 		p.line.bump = p.line.bump || k.sequenced
 		c.fail(k, code, NoFault, fx)
 	}
@@ -299,6 +308,10 @@ func (c *Client) split(p *partition, k *parcel) bool {
 		stamp(second.bytes, p.line.id, p.line.epoch, second.sequence)
 	}
 	at := slices.Index(p.parcels, k)
+	if k.sequenced {
+		p.line.split(p.parcels[at:])
+		second.nth++
+	}
 	p.parcels[at] = first
 	p.parcels = slices.Insert(p.parcels, at+1, second)
 	return true

@@ -38,12 +38,12 @@ type line struct {
 	unresolved bool
 
 	// There is a gap: the epoch is to be bumped and all that waits renumbered from 0 (KIP-360). Java renumbers at once;
-	// a batch whose answer was lost could then be written twice, so it is asked for again first, with its old sequence.
+	// a batch whose answer was lost could then be written twice, so it is asked for again first, with its old sequence,
+	// the last before the first (doubtful).
 	bump bool
 
 	// Batches of this epoch before the passed-th have one behind them that is written, or may be, and is not asked about
-	// any more. A broker that was restarted may know a producer's newest batch only, and refuse an older one that it has:
-	// of those before passed a refusal says nothing. Java renumbers them, and has them written twice.
+	// any more. Of those a refusal says nothing (isProof), ever. Java renumbers them, and has them written twice.
 	passed int64
 }
 
@@ -64,24 +64,77 @@ func (l *line) isNext(sequence int32) bool {
 	return sequence == batch.AddSequence(l.lastAcked, 1)
 }
 
-func (l *line) acknowledge(k *parcel) {
-	last := batch.AddSequence(k.sequence, k.count-1)
+// acknowledge notes that a batch is written. What was refused behind it may be written now, by a request that was given up
+// for lost: it is asked for again.
+func (p *partition) acknowledge(k *parcel) {
+	l, last := &p.line, batch.AddSequence(k.sequence, k.count-1)
 	l.passed = max(l.passed, k.nth)
 	if l.lastAcked == batch.NoSequence || uint32(last-l.lastAcked)&0x7fffffff < 1<<30 {
 		l.lastAcked = last
 	}
+	for _, other := range p.parcels {
+		if other.nth > k.nth {
+			other.refused = false
+		}
+	}
 }
 
-// refuse judges OUT_OF_ORDER_SEQUENCE_NUMBER and UNKNOWN_PRODUCER_ID: the batch was not written, and is sent again. If
-// all before it are done or given up, nobody will close the gap before it. Java compares the sequence with the last that
-// was acknowledged (TransactionManager.canRetry), and waits in vain where a later batch was acknowledged and both lost.
+// leave notes that a batch is not asked about any more.
+func (l *line) leave(k *parcel) {
+	if k.sequenced && k.unknown {
+		l.passed = max(l.passed, k.nth)
+	}
+}
+
+// split makes room among the batches for a second half of the first of some.
+func (l *line) split(parcels []*parcel) {
+	for _, behind := range parcels[1:] {
+		behind.nth++
+	}
+	if l.sent++; l.passed > parcels[0].nth {
+		l.passed++
+	}
+}
+
+// refuse judges OUT_OF_ORDER_SEQUENCE_NUMBER and UNKNOWN_PRODUCER_ID: the batch is sent again. If all before it are done
+// or given up, nobody will close the gap before it. Java compares the sequence with the last that was acknowledged
+// (TransactionManager.canRetry), and waits in vain where a later batch was acknowledged and both lost.
 func (p *partition) refuse(k *parcel, code wire.Code) {
-	k.refused = true
+	k.refused = k.nth < p.line.passed || p.isProof(k)
 	p.line.bump = p.line.bump || code == wire.UnknownProducerID || p.parcels[0] == k
 }
 
+// isProof says whether a refusal of k proves that it is not in the log. A broker that was restarted may know a producer's
+// newest batch only, and refuse an older one that it has; so nothing behind k may be in the log when k is refused. That a
+// batch behind k is refused later is too late: it may have been there until a leader lost its tail (acks=1).
+func (p *partition) isProof(k *parcel) bool {
+	if !k.unknown {
+		return true
+	}
+	for _, other := range p.parcels[slices.Index(p.parcels, k)+1:] {
+		if other.sequenced && (other.flying || other.unknown && !other.refused) {
+			return false
+		}
+	}
+	return true
+}
+
+// doubtful is the batch that is asked for next before the epoch is bumped, if any: the last that may be in the log, so
+// that a refusal proves that it is not. None while an answer is awaited.
+func (p *partition) doubtful() (last *parcel) {
+	for _, k := range p.parcels {
+		if k.flying {
+			return nil
+		}
+		if k.sequenced && !k.refused {
+			last = k
+		}
+	}
+	return last
+}
+
 // maybeSettle ends what is unresolved once nothing of it is under way, and bumps the epoch where that is needed and
-// safe: every batch that has a sequence was refused, and none is under way.
+// safe: every batch that has a sequence is refused, and none is under way.
 func (c *Client) maybeSettle(p *partition, fx *seam.Effects) {
 	l := &p.line
 	sequenced := 0

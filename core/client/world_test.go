@@ -43,6 +43,7 @@ type world struct {
 	trouble int // Fetches that were answered an error of their session
 	parted  int // sessions that were closed by their client
 	omitted int // partitions that were left out of an answer
+	refused int // batches that were answered OUT_OF_ORDER_SEQUENCE_NUMBER
 	bad     int // each so many-th record is refused with INVALID_RECORD; 0: none is
 	tooBig  int // a batch of more bytes is refused with MESSAGE_TOO_LARGE; 0: none is
 
@@ -242,10 +243,16 @@ func (w *world) crash(l *testLink) {
 	for _, t := range w.topics {
 		for _, p := range t.parts {
 			if w.brokers[p.leader].Host == l.to.Host && len(p.batches) > 0 {
-				p.batches = p.batches[:len(p.batches)-w.random.Intn(min(3, len(p.batches)))]
+				p.keep(len(p.batches) - w.random.Intn(min(3, len(p.batches))))
 			}
 		}
 	}
+}
+
+// keep loses all but so many batches.
+func (p *testPartition) keep(count int) {
+	p.batches = p.batches[:count]
+	p.known = min(p.known, count)
 }
 
 // serve runs a request that arrived; on a link that was cut meanwhile it still may.
@@ -408,6 +415,9 @@ func (w *world) produce(node int, ask *kmsg.ProduceRequest) kmsg.Response {
 			rp.Partition = p.Partition
 			base, code := w.append(node, w.find(t.Topic, t.TopicID, ask.Version >= 13, p.Partition), p.Records)
 			rp.BaseOffset, rp.ErrorCode = base, int16(code)
+			if code == wire.OutOfOrderSequenceNumber {
+				w.refused++
+			}
 			rt.Partitions = append(rt.Partitions, rp)
 		}
 		r.Topics = append(r.Topics, rt)
