@@ -216,7 +216,6 @@ func (b *Broker) takePart(now seam.Now, ticket replica.Ticket, t *topic, target 
 		facts.MaxTimestamp = int64(now.Wall)
 	}
 	out := target.replica.Produce(now, ticket, p.acks, data, facts, fx)
-	b.touch(target)
 	result.Code = out.Code
 	if out.Code != wire.None {
 		if out.Code != wire.KafkaStorageError {

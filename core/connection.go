@@ -84,7 +84,7 @@ func (b *Broker) onHangup(in *seam.Hangup) {
 			if !b.turns.take() {
 				return false
 			}
-			a := c.slots.Abandon()
+			a := c.slots.Next()
 			b.takeBack(a.Body)
 			b.recycle(a.Head, a.Body)
 		}
@@ -246,11 +246,8 @@ func (b *Broker) answerTo(c *connection, slot conn.Slot, a conn.Answer, fx *seam
 		return
 	}
 	b.reply(c, a.Head, a.Body, a.Then, fx)
-	for {
-		next, ok := c.slots.Next()
-		if !ok {
-			return
-		}
+	for c.slots.Ready() {
+		next := c.slots.Next()
 		b.takeBack(next.Body)
 		b.reply(c, next.Head, next.Body, next.Then, fx)
 	}

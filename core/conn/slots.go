@@ -18,7 +18,7 @@ type Answer struct {
 // Slots holds finished answers until all earlier ones have gone out.
 //
 //	first                      end
-//	  │ filled │ open │ filled │        Next gives the first one while it is filled
+//	  │ filled │ open │ filled │        Ready while the first one is filled
 //
 // It is a ring: it grows to the most that was ever outstanding, and then allocates nothing.
 type Slots struct {
@@ -61,24 +61,11 @@ func (s *Slots) Pass(slot Slot) bool {
 	return true
 }
 
-// Next drains the oldest slot, if its answer is there.
-func (s *Slots) Next() (Answer, bool) {
-	if s.Waiting() == 0 {
-		return Answer{}, false
-	}
-	at := s.place(s.first + 1)
-	if !at.filled {
-		return Answer{}, false
-	}
-	answer := at.answer
-	*at = place{}
-	s.first++
-	s.held -= len(answer.Head)
-	return answer, true
-}
+// Ready says whether the oldest slot's answer is there.
+func (s *Slots) Ready() bool { return s.Waiting() > 0 && s.place(s.first+1).filled }
 
-// Abandon takes the oldest slot out, answered or not: the connection is gone.
-func (s *Slots) Abandon() Answer {
+// Next drains the oldest slot, once it is Ready; when the connection is gone, answered or not.
+func (s *Slots) Next() Answer {
 	at := s.place(s.first + 1)
 	answer := at.answer
 	*at = place{}
