@@ -40,7 +40,7 @@ func (b *Broker) onProduce(now seam.Now, c *connection, lease seam.Lease, size i
 	p := &b.produces[id]
 	p.owner, p.lease, p.size, p.version, p.correlation = c, lease, size, r.Version, r.Correlation
 	p.acks = r.Produce.Acks
-	b.use(now, c, b.meter(now, c, quotaProduce, r.ClientID), size)
+	b.use(now, c, b.meter(now, c, quotaProduce, r.ClientID), size-seam.FrameCost) // what the frame costs beside its bytes is our affair
 	p.deadline = now.Mono + seam.Mono(max(0, r.Produce.TimeoutMillis))*seam.Millisecond
 	p.writes = 1 // the request itself reads the frame until all partitions are looked at
 	if p.acks != 0 {
