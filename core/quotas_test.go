@@ -37,3 +37,35 @@ func TestNobodyIsMutedWhoIsGone(t *testing.T) {
 	w.step(&seam.Alarm{})
 	require.Zero(t, w.broker.muted.Len())
 }
+
+// A produce of a client that has a quota, and stays below it, costs no memory either; and its next frame is read when it is
+// written, not when it is on the disk.
+func TestAQuotaAllocatesNothing(t *testing.T) {
+	w := newBench(t)
+	w.createTopic("t")
+	w.step(w.frame(quotaRequest("producer_byte_rate", 1<<40)))
+	w.step(&seam.Opened{Conn: 2, Host: "127.0.0.1", Port: 9092})
+	request := w.frame(produceRequest(-1, oneBatch(1, 100, -1, 0)))
+	request.Conn = 2
+	wrote, synced, sent := &seam.Wrote{}, &seam.Synced{}, &seam.Sent{Conn: 2}
+	step := func(in seam.Input) {
+		w.fx.Reset()
+		w.broker.Step(w.now, in, &w.fx)
+	}
+	paid := int64(0)
+	once := func() {
+		step(request)
+		wrote.Op, wrote.Bytes = w.fx.Writes[0].Op, int64(len(w.fx.Writes[0].Data))
+		step(wrote)
+		paid = w.fx.Reading[0].Bytes
+		synced.Op = w.fx.Syncs[0].Op
+		step(synced)
+		sent.Op = w.fx.Replies[0].Op
+		step(sent)
+	}
+	for range 100 {
+		once()
+	}
+	require.Zero(t, testing.AllocsPerRun(1000, once))
+	require.EqualValues(t, len(request.Frame)+4, paid)
+}
