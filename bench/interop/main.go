@@ -151,8 +151,8 @@ func (s *session) run() (err error) {
 	return nil
 }
 
-// check runs one row and records it.
-func (s *session) check(name, client, note string, what func(context.Context) (string, error)) {
+// check runs one row and records it; false: it failed.
+func (s *session) check(name, client, note string, what func(context.Context) (string, error)) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), checkPatience)
 	defer cancel()
 	began := time.Now()
@@ -162,6 +162,7 @@ func (s *session) check(name, client, note string, what func(context.Context) (s
 		row.Result, row.Figures = "failed", err.Error()
 	}
 	s.record(row)
+	return err == nil
 }
 
 func (s *session) record(row checked) {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -95,7 +96,7 @@ func movePackageIndex(s *session) {
 	all := movers()
 	for _, writer := range all {
 		topic := "packages-" + writer.name
-		s.check("package index, written", writer.name, writer.note, func(ctx context.Context) (string, error) {
+		written := s.check("package index, written", writer.name, writer.note, func(ctx context.Context) (string, error) {
 			if err := s.createTopic(ctx, topic, 1); err != nil {
 				return "", err
 			}
@@ -105,6 +106,9 @@ func movePackageIndex(s *session) {
 		})
 		for _, reader := range all {
 			s.check("package index, written by "+writer.name+", read", reader.name, "", func(ctx context.Context) (string, error) {
+				if !written {
+					return "", errors.New("it was not written")
+				}
 				began := time.Now()
 				out, err := reader.consume(ctx, s, topic, len(records))
 				if err != nil {
@@ -198,7 +202,7 @@ func javaProduce(_ context.Context, s *session, topic string, records []record) 
 	defer os.Remove(file)
 	_, err := s.java.obey(toolPatience, "tool", consoleProducer, file, os.DevNull, "--bootstrap-server", s.through["java"], "--topic", topic,
 		"--reader-property", "parse.key=true", "--reader-property", "key.separator="+escapedKey, "--reader-property", `null.marker=\x1dnull`,
-		"--command-property", "acks=all", "--command-property", "compression.type=lz4")
+		"--command-property", "acks=all", "--command-property", "compression.type=zstd")
 	return err
 }
 
@@ -217,7 +221,7 @@ func javaConsume(_ context.Context, s *session, topic string, count int) ([]byte
 
 func franzProduce(ctx context.Context, s *session, topic string, records []record) error {
 	client, err := kgo.NewClient(kgo.SeedBrokers(s.through["franz-go"]), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.DisableClientMetrics(),
-		franzCodec(lz4))
+		franzCodec(snappy))
 	if err != nil {
 		return err
 	}

@@ -2,9 +2,11 @@ package batch
 
 import (
 	"bytes"
+	"math/rand/v2"
 	"runtime"
 	"testing"
 
+	"github.com/klauspost/compress/zstd"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -41,6 +43,46 @@ func TestFranzGoReadsUsAndWeReadIt(t *testing.T) {
 		records, err := kgo.DefaultDecompressor().Decompress(b.Finish()[HeaderSize:], kgo.CompressionCodecType(codec))
 		require.NoError(t, err)
 		assert.Equal(t, []byte(plain[HeaderSize:]), records)
+	}
+}
+
+// Streams, as librdkafka and Kafka's Java client write them, do not say how long they will be: the first guess of the room
+// is four times what came, and whatever is more finds room all the same, up to the limit and not a byte beyond.
+func TestZstdStreamsOfAnySize(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	const words = "Package Version Architecture Maintainer Description Homepage Section Depends "
+	for _, size := range []int{100, 16 << 10, 16<<10 + 1, 100_000, 128 << 10, 128<<10 + 1, 300_000, 999_235, 5 << 20} {
+		for _, repeats := range []int{1, 20, 2000} { // from a ratio of three to thousands
+			plain := make([]byte, 0, size)
+			for len(plain) < size {
+				word := words[random.IntN(len(words)-8):][:8]
+				for range repeats {
+					plain = append(plain, word...)
+				}
+			}
+			plain = plain[:size]
+			var stream bytes.Buffer
+			encoder, err := zstd.NewWriter(&stream, zstd.WithEncoderConcurrency(1))
+			require.NoError(t, err)
+			for rest := plain; len(rest) > 0; rest = rest[min(len(rest), 10_000):] {
+				_, err := encoder.Write(rest[:min(len(rest), 10_000)])
+				require.NoError(t, err)
+			}
+			require.NoError(t, encoder.Close())
+			var s Scratch
+			for _, room := range []int{0, 1 << 20} {
+				s.inflated = make([]byte, 0, room)
+				for _, limit := range []int{size, 100 << 20} {
+					got, fault := s.inflate(Zstd, stream.Bytes(), limit)
+					require.Equal(t, Fine, fault, "%d bytes, %d repeats, limit %d", size, repeats, limit)
+					require.True(t, bytes.Equal(plain, got))
+				}
+				_, fault := s.inflate(Zstd, stream.Bytes(), size-1)
+				require.Equal(t, TooLarge, fault, "%d bytes, %d repeats", size, repeats)
+				_, fault = s.inflate(Zstd, stream.Bytes()[:stream.Len()-1], 100<<20)
+				require.Equal(t, Malformed, fault, "%d bytes, %d repeats, cut", size, repeats)
+			}
+		}
 	}
 }
 

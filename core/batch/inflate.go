@@ -25,8 +25,9 @@ const (
 	inflatedStart   = 16 << 10 // the first guess, where four times the compressed size is less
 	scratchKept     = 1 << 20  // a Scratch that holds more than this lets go of it at the next call
 	zstdWindowMax   = 128 << 20
-	snappyRatioMax  = 22 // three bytes make at most 64
-	zstdRatioBits   = 15 // a run of 128 KiB takes four bytes, and nothing takes fewer
+	zstdBlockMax    = 128 << 10 // what one block of a frame makes at most
+	snappyRatioMax  = 22        // three bytes make at most 64
+	zstdRatioBits   = 15        // a run of 128 KiB takes four bytes, and nothing takes fewer
 	xerialHeader    = 16
 	xerialSignature = 0x82534e41 // the first four bytes of "\x82SNAPPY\x00", which no chunk's length can be
 )
@@ -116,7 +117,8 @@ func grow(dst []byte, size int) []byte {
 }
 
 // inflateZstd decodes at once, which needs no memory for the window that a frame claims, into room that doubles: what a
-// frame says of its own size is not believed.
+// frame says of its own size is not believed, and streams say nothing of it. The decoder does not name the fault of a
+// block that finds too little room, so a fault counts only where the largest block would have found room.
 func (s *Scratch) inflateZstd(dst, src []byte, limit int) ([]byte, Fault) {
 	if s.zstd == nil {
 		decoder, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecodeAllCapLimit(true),
@@ -134,14 +136,14 @@ func (s *Scratch) inflateZstd(dst, src []byte, limit int) ([]byte, Fault) {
 			return dst, TooLarge
 		case err == nil:
 			return out, Fine
-		case err != zstd.ErrDecoderSizeExceeded:
+		case err != zstd.ErrDecoderSizeExceeded && cap(dst)-len(out) >= zstdBlockMax:
 			return dst, Malformed
-		case cap(dst) > limit:
+		case cap(dst) >= limit+zstdBlockMax:
 			return dst, TooLarge
 		case int64(cap(dst)) > possible:
 			return dst, Malformed
 		}
-		dst = make([]byte, 0, min(2*cap(dst), limit+1))
+		dst = make([]byte, 0, min(2*cap(dst), limit+zstdBlockMax))
 	}
 }
 
