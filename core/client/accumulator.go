@@ -235,6 +235,7 @@ func (c *Client) expire(now seam.Now, p *partition, fx *seam.Effects) {
 		p.remove(k)
 		p.line.leave(k)
 		p.line.unresolved = p.line.unresolved || k.sequenced
+		p.line.astray = p.line.astray || k.sequenced && k.unknown
 		c.fail(k, wire.None, TimedOut, fx)
 	}
 }

@@ -220,6 +220,56 @@ func TestARefusalProvesNothingWhileALaterBatchMayBeThere(t *testing.T) {
 	}
 }
 
+// Two batches are under way over a link that is lost. The first is given up, the second refused as there is a gap; then
+// the two requests arrive after all.
+func TestRequestsThatOutliveTheirLink(t *testing.T) {
+	late := 0
+	for seed := range uint64(20) {
+		config := DefaultConfig()
+		config.BatchBytes, config.Linger, config.DeliveryTimeout = 1, 0, 2*seam.Second
+		config.RetryBackoff, config.RetryBackoffMax = 20*seam.Millisecond, 20*seam.Millisecond
+		w := newWorld(seed, config, faults{})
+		p := w.topic("t", 1).parts[0]
+		var held []event
+		produce := func(tag uint64, hold bool) {
+			before := len(w.events)
+			w.tell(&Produce{Tag: tag, Topic: "t", Records: []Record{{Value: fmt.Append(nil, tag)}}})
+			if hold {
+				w.run(w.now)
+				held = append(held, w.events[before:]...)
+				w.events = w.events[:before]
+			}
+			w.run(w.now + seam.Second)
+		}
+		produce(0, false)
+		require.Len(t, w.deliveries, 1)
+		produce(1, true)
+		produce(2, true)
+		require.Len(t, held, 2)
+		require.Len(t, p.batches, 1)
+		w.faults.refuse = 1
+		w.cut(w.links[w.brokers[p.leader].Host])
+		w.run(w.now + 500*seam.Millisecond)
+		w.faults.refuse = 0
+		require.Equal(t, TimedOut, w.deliveries[1].Fault)
+		for end := w.now + seam.Second; w.refused == 0 && w.now < end; {
+			w.run(w.now + 100*seam.Microsecond)
+		}
+		for _, request := range held {
+			request.do()
+		}
+		produce(3, false)
+		w.run(w.now + 5*seam.Second)
+		require.Len(t, w.deliveries, 4)
+		require.IsIncreasing(t, p.values())
+		require.Equal(t, "3", p.value(w.deliveries[3].Offset))
+		if len(p.values()) == 4 {
+			late++
+		}
+	}
+	require.NotZero(t, late)
+}
+
 func TestPlainIsAtLeastOnce(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		config := drawn(t)

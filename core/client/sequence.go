@@ -45,6 +45,10 @@ type line struct {
 	// Batches of this epoch before the passed-th have one behind them that is written, or may be, and is not asked about
 	// any more. Of those a refusal says nothing (isProof), ever. Java renumbers them, and has them written twice.
 	passed int64
+
+	// A batch was given up that a request may carry still which outlived its link, and nothing behind it is written: it may
+	// come to be written, and then what was sent behind it. Those that were refused and may be under way are not renumbered.
+	astray bool
 }
 
 func newLine() line {
@@ -68,6 +72,7 @@ func (l *line) isNext(sequence int32) bool {
 // for lost: it is asked for again.
 func (p *partition) acknowledge(k *parcel) {
 	l, last := &p.line, batch.AddSequence(k.sequence, k.count-1)
+	l.astray = l.astray && k.nth < l.passed
 	l.passed = max(l.passed, k.nth)
 	if l.lastAcked == batch.NoSequence || uint32(last-l.lastAcked)&0x7fffffff < 1<<30 {
 		l.lastAcked = last
@@ -157,7 +162,7 @@ func (c *Client) maybeSettle(p *partition, fx *seam.Effects) {
 
 func (c *Client) bump(p *partition, fx *seam.Effects) {
 	for _, k := range slices.Clone(p.parcels) {
-		if k.refused && k.unknown && k.nth < p.line.passed {
+		if k.refused && k.unknown && (p.line.astray || k.nth < p.line.passed) {
 			p.remove(k)
 			c.fail(k, wire.OutOfOrderSequenceNumber, NoFault, fx)
 		}

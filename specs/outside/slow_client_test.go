@@ -31,7 +31,7 @@ func TestClientsThatTakeNoAnswers(t *testing.T) {
 		frame := framed(c.Request(all, 1))
 		many := bytes.Repeat(frame, 1000)
 		for range 1000 {
-			require.NoError(t, c.SetWriteDeadline(time.Now().Add(300 * time.Millisecond)))
+			require.NoError(t, c.SetWriteDeadline(time.Now().Add(300*time.Millisecond)))
 			written, err := c.Write(many)
 			asked[i] += written / len(frame)
 			if err != nil {
