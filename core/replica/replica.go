@@ -141,7 +141,9 @@ func (r *Replica) Append(now seam.Now, ticket Ticket, data []byte, fx *seam.Effe
 func (r *Replica) append(now seam.Now, ticket Ticket, acks int16, data []byte, maxTimestamp int64, fx *seam.Effects) int64 {
 	base := r.Log.Append(now, data, r.epoch, maxTimestamp, fx)
 	r.planned.Push(parked{ticket: ticket, last: r.Log.Next() - 1, acks: acks})
-	r.closeSegments(always, fx)
+	if !r.Log.Settled() {
+		r.closeSegments(always, fx)
+	}
 	return base
 }
 
@@ -165,7 +167,7 @@ func (r *Replica) Wrote(in *seam.Wrote, take func() bool, fx *seam.Effects) (mor
 // GoOn hands on what became of the planned batches, as far as the end of a segment that cannot be closed in this Step: what
 // is written beside it is the producers' state at exactly that offset.
 func (r *Replica) GoOn(take func() bool, fx *seam.Effects) (more bool) {
-	for more = !r.closeSegments(take, fx); !more; {
+	for more = !r.Log.Settled() && !r.closeSegments(take, fx); !more; {
 		base, last, fate := r.Log.Pop(fx)
 		if fate == log.UnderWay {
 			break
@@ -175,7 +177,7 @@ func (r *Replica) GoOn(take func() bool, fx *seam.Effects) (more bool) {
 		r.Freed = append(r.Freed, waiter.ticket)
 		if fate == log.Written {
 			r.taken(waiter)
-			more = !r.closeSegments(take, fx)
+			more = !r.Log.Settled() && !r.closeSegments(take, fx)
 		} else {
 			r.lost(waiter, base)
 		}
@@ -216,12 +218,8 @@ func (r *Replica) lost(waiter parked, base int64) {
 }
 
 // closeSegments writes indexes and the producers' snapshot of each segment that is whole now, and says whether there was
-// room for all of them.
+// room for all of them. It is called when the log is not Settled: most batches end no segment.
 func (r *Replica) closeSegments(take func() bool, fx *seam.Effects) (done bool) {
-	return r.Log.Settled() || r.closeFull(take, fx)
-}
-
-func (r *Replica) closeFull(take func() bool, fx *seam.Effects) (done bool) {
 	r.Log.RewriteIndexes(fx)
 	base, ok := r.Log.Closable()
 	for ; ok && take(); base, ok = r.Log.Closable() {
@@ -367,7 +365,9 @@ func (r *Replica) Abandon(code wire.Code) {
 // Expire is where the log may begin by its retention (see Log.Expire).
 func (r *Replica) Expire(now seam.Now, keep log.Retention, fx *seam.Effects) (start int64, pending bool) {
 	start, pending = r.Log.Expire(now, keep, r.high.Offset, fx)
-	r.closeSegments(always, fx)
+	if !r.Log.Settled() {
+		r.closeSegments(always, fx)
+	}
 	return start, pending
 }
 
