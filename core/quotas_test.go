@@ -67,5 +67,5 @@ func TestAQuotaAllocatesNothing(t *testing.T) {
 		once()
 	}
 	require.Zero(t, testing.AllocsPerRun(1000, once))
-	require.EqualValues(t, len(request.Frame)+4, paid)
+	require.EqualValues(t, len(request.Frame)+4+seam.FrameCost, paid)
 }
