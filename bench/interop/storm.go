@@ -124,7 +124,7 @@ func moveStorm(s *session) {
 	var running atomic.Int64
 	var all sync.WaitGroup
 	done := make(chan struct{})
-	s.proxies.gate.hold(20, totals)
+	s.proxies.gate.hold(30, totals) // in the middle of somebody's codec
 	began := time.Now()
 	for _, c := range clients {
 		running.Add(1)

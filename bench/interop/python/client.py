@@ -132,6 +132,20 @@ def confluent_read(bootstrap, topic, partitions):
         yield digest
 
 
+async def aiokafka_started(make):
+    """It gives up at once where nobody listens."""
+    from aiokafka.errors import KafkaConnectionError
+    for attempt in range(1200):
+        producer = make()
+        try:
+            await producer.start()
+            return producer
+        except KafkaConnectionError:
+            await producer.stop()
+            await asyncio.sleep(0.1)
+    raise SystemExit("no broker for two minutes")
+
+
 async def aiokafka_send(bootstrap, topic, path):
     from aiokafka import AIOKafkaProducer
     current, producer, answers = None, None, []
@@ -140,9 +154,9 @@ async def aiokafka_send(bootstrap, topic, path):
             if producer:
                 await producer.stop()
             current = codec
-            producer = AIOKafkaProducer(bootstrap_servers=bootstrap, enable_idempotence=True, retry_backoff_ms=100, request_timeout_ms=120000,
-                                        compression_type=None if codec == "none" else codec)
-            await producer.start()
+            producer = await aiokafka_started(lambda: AIOKafkaProducer(
+                bootstrap_servers=bootstrap, enable_idempotence=True, retry_backoff_ms=100, request_timeout_ms=120000,
+                compression_type=None if codec == "none" else codec))
         answers.append(await producer.send(topic, value=value, key=key, headers=headers, partition=partition, timestamp_ms=time))
     await producer.stop()
     for answer in answers:
