@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// patience is for one cold answer: making ten thousand partitions takes a minute.
-const patience = 2 * time.Minute
+// patience is for one cold answer: making ten thousand partitions takes Kafka minutes on a machine that is busy.
+const patience = 5 * time.Minute
 
 // link is one connection, with a buffer that answers are parsed in.
 type link struct {

@@ -45,20 +45,21 @@ func prewarm(size int64) (*warmth, error) {
 	return w, nil
 }
 
-// follow gives back what the files under dir are about to need, until the returned function is called.
+// follow gives back what the files under dir are about to need, until the returned function is called. It looks a
+// twentieth of the time at most: with ten thousand partitions one look takes a tenth of a second.
 func (w *warmth) follow(dir string) (stop func()) {
 	const ahead = 384 << 20
 	ending, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
-		for tick := time.NewTicker(10 * time.Millisecond); ; {
+		for {
+			begin := time.Now()
 			w.give(logBytes(dir) + ahead)
 			select {
 			case <-ending:
-				tick.Stop()
 				w.give(1 << 62)
 				return
-			case <-tick.C:
+			case <-time.After(max(10*time.Millisecond, 20*time.Since(begin))):
 			}
 		}
 	}()
