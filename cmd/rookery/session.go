@@ -104,6 +104,14 @@ func (s *session) callLeader(request wire.Message, topic string, partition int32
 }
 
 func (s *session) ask(call client.Call) (wire.Answer, error) {
+	answer, err := s.answer(call)
+	if err != nil {
+		return nil, err
+	}
+	return answer.Response, nil
+}
+
+func (s *session) answer(call client.Call) (*client.Answer, error) {
 	if err := s.open(); err != nil {
 		return nil, err
 	}
@@ -117,7 +125,7 @@ func (s *session) ask(call client.Call) (wire.Answer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", kmsg.NameForKey(call.Request.Key()), err)
 	}
-	return answer.Response, nil
+	return answer, nil
 }
 
 // codeError names a Kafka error code; the broker's own words come first where it has any.
@@ -165,29 +173,12 @@ func (s *session) leaders(topic string, create bool) ([]int32, error) {
 }
 
 func (s *session) lookUp(topic string, create bool) ([]int32, error) {
-	request := kmsg.NewPtrMetadataRequest()
-	request.AllowAutoTopicCreation = create
-	row := kmsg.NewMetadataRequestTopic()
-	row.Topic = &topic
-	request.Topics = append(request.Topics, row)
-	answer, err := s.call(request, client.AnyBroker)
+	answer, err := s.answer(client.NewLeadersCall(topic, create))
 	if err != nil {
 		return nil, err
 	}
-	r := answer.(*kmsg.MetadataResponse)
-	if len(r.Topics) != 1 {
-		return nil, fmt.Errorf("topic %s: the broker answered with %d topics", topic, len(r.Topics))
-	}
-	leaders := make([]int32, len(r.Topics[0].Partitions))
-	for _, p := range r.Topics[0].Partitions {
-		if p.Partition < 0 || int(p.Partition) >= len(leaders) {
-			return nil, fmt.Errorf("the broker numbers %d partitions up to %d", len(leaders), p.Partition)
-		}
-		if leaders[p.Partition] = p.Leader; p.ErrorCode != 0 {
-			leaders[p.Partition] = -1
-		}
-	}
-	return leaders, codeError(r.Topics[0].ErrorCode, nil)
+	leaders, code := answer.Leaders()
+	return leaders, codeError(int16(code), nil)
 }
 
 func topicAdvice(name string, err error) error {

@@ -108,3 +108,34 @@ func (c *Client) ask(now seam.Now, n *node, one *pendingCall, fx *seam.Effects) 
 		c.answer(one, answer, fault, fx)
 	}).kept = true
 }
+
+// NewLeadersCall asks any broker who leads the partitions of a topic. create: one that does not exist is made.
+func NewLeadersCall(topic string, create bool) Call {
+	ask := kmsg.NewPtrMetadataRequest()
+	ask.AllowAutoTopicCreation = create
+	row := kmsg.NewMetadataRequestTopic()
+	row.Topic = &topic
+	ask.Topics = append(ask.Topics, row)
+	return Call{Request: ask, To: AnyBroker}
+}
+
+// Leaders is what the Answer to that says: the leader of each partition by its number, -1 where there is none now. An
+// answer that is none to this question is an UNKNOWN_SERVER_ERROR.
+func (a *Answer) Leaders() ([]int32, wire.Code) {
+	r, _ := a.Response.(*kmsg.MetadataResponse)
+	if r == nil || len(r.Topics) != 1 {
+		return nil, wire.UnknownServerError
+	}
+	t := &r.Topics[0]
+	leaders := make([]int32, len(t.Partitions))
+	for i := range t.Partitions {
+		p := &t.Partitions[i]
+		if p.Partition < 0 || int(p.Partition) >= len(leaders) {
+			return nil, wire.UnknownServerError
+		}
+		if leaders[p.Partition] = p.Leader; wire.Code(p.ErrorCode).Failed() {
+			leaders[p.Partition] = -1
+		}
+	}
+	return leaders, wire.Code(t.ErrorCode)
+}

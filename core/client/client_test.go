@@ -594,3 +594,28 @@ func TestTwoRunsAreAlike(t *testing.T) {
 		require.Equal(t, run(), run())
 	})
 }
+
+// An answer about leaders is believed no further than its numbers are those of its partitions.
+func TestLeaders(t *testing.T) {
+	w := newWorld(1, DefaultConfig(), faults{})
+	w.topic("t", 3).parts[1].leader = 1
+	call := NewLeadersCall("t", false)
+	w.tell(&call)
+	w.run(w.now + 5*seam.Second)
+	leaders, code := w.answers[0].Leaders()
+	require.Equal(t, wire.None, code)
+	require.Len(t, leaders, 3)
+	require.NotEqual(t, leaders[0], leaders[1])
+	topic := &w.answers[0].Response.(*kmsg.MetadataResponse).Topics[0]
+	topic.Partitions[2].ErrorCode = int16(wire.LeaderNotAvailable)
+	leaders, _ = w.answers[0].Leaders()
+	require.EqualValues(t, -1, leaders[2])
+	for _, wrong := range []int32{-1, 3, 1 << 30} {
+		topic.Partitions[0].Partition = wrong
+		leaders, code = w.answers[0].Leaders()
+		require.Empty(t, leaders)
+		require.Equal(t, wire.UnknownServerError, code)
+	}
+	_, code = (&Answer{}).Leaders()
+	require.Equal(t, wire.UnknownServerError, code)
+}

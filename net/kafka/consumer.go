@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"sync"
 	"time"
@@ -49,6 +50,19 @@ func NewConsumer(config Config) (*Consumer, error) {
 	c.courier.Tell(&client.Poll{Bytes: max(int64(config.FetchMaxBytes), 1)})
 	c.courier.Run()
 	return c, nil
+}
+
+// Partitions is how many partitions a topic has; they are numbered from 0. A topic that does not exist is not made.
+func (c *Consumer) Partitions(ctx context.Context, topic string) (int32, error) {
+	answer, err := c.courier.Call(ctx, client.NewLeadersCall(topic, false))
+	if err != nil {
+		return 0, err
+	}
+	leaders, code := answer.Leaders()
+	if code.Failed() {
+		return 0, fmt.Errorf("topic %s: %s", topic, code)
+	}
+	return int32(len(leaders)), nil
 }
 
 // Assign has a partition read from an offset, which may be Earliest or Latest, beside those that are read already.

@@ -75,6 +75,24 @@ func TestAcksNone(t *testing.T) {
 	}
 }
 
+// TestPartitions: how many there are is asked of the cluster, and asking makes no topic.
+func TestPartitions(t *testing.T) {
+	ctx := within(t)
+	c := newConsumer(t, kafka.Default(broker))
+	for range 2 {
+		_, err := c.Partitions(ctx, "nowhere")
+		require.EqualError(t, err, "topic nowhere: UNKNOWN_TOPIC_OR_PARTITION")
+	}
+	_, err := newProducer(t, kafka.Default(broker)).SendSync(ctx, "somewhere", kafka.AnyPartition, kafka.Record{})
+	require.NoError(t, err)
+	count, err := c.Partitions(ctx, "somewhere")
+	require.NoError(t, err)
+	require.EqualValues(t, 1, count)
+	require.NoError(t, c.Close(ctx))
+	_, err = c.Partitions(ctx, "somewhere")
+	require.ErrorIs(t, err, kafka.ErrClosed)
+}
+
 // TestTooFar: a position that is not in the log is an error if nothing else is asked for, and Seek mends it.
 func TestTooFar(t *testing.T) {
 	ctx := within(t)
