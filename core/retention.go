@@ -93,7 +93,10 @@ func (b *Broker) startsWritten(now seam.Now, d *directory, fx *seam.Effects) {
 	b.pointsWritten(now, d, fx)
 }
 
+// moveStart lets a log begin where the checkpoint says. An earlier one that failed may have taken the goal back after this one
+// was begun: the next must not say less.
 func (b *Broker) moveStart(p *partition, start int64, fx *seam.Effects) {
+	p.startGoal, p.startWish = max(p.startGoal, start), max(p.startWish, start)
 	p.replica.MoveStart(start, fx)
 	p.epochs.Offer(p.replica.Log.Epochs.Encode(), fx)
 	b.answerDeletions(p, fx)
