@@ -64,6 +64,11 @@ func (s *session) dump(folder string, counts map[string]int, option string) erro
 	if err != nil {
 		return err
 	}
+	for _, file := range files {
+		if !bytes.Contains(text, []byte("Dumping "+file)) {
+			return fmt.Errorf("%s: it does not say that it read %s, but %q", filepath.Base(folder), filepath.Base(file), text[:min(len(text), 400)])
+		}
+	}
 	for _, line := range bytes.Split(text, []byte("\n")) {
 		counts["lines"]++
 		head := string(line[:min(len(line), 400)])

@@ -7,8 +7,10 @@ import java.io.DataInputStream;
 import java.io.EOFException;
 import java.io.FileInputStream;
 import java.io.FileOutputStream;
+import java.io.IOException;
 import java.io.InputStream;
 import java.io.InputStreamReader;
+import java.io.OutputStream;
 import java.io.PrintStream;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
@@ -58,9 +60,24 @@ public class Driver {
     }
 
     static final PrintStream answers = System.out;
+
+    /** Where System.out goes now. It is bent here, for Scala's Console keeps the System.out that it saw first. */
+    static volatile OutputStream printed = OutputStream.nullOutputStream();
+
     static final List<Runnable> hooks = new ArrayList<>();
 
     public static void main(String[] ignored) throws Exception {
+        System.setOut(new PrintStream(new OutputStream() {
+            @Override
+            public void write(int b) throws IOException {
+                printed.write(b);
+            }
+
+            @Override
+            public void write(byte[] b, int from, int length) throws IOException {
+                printed.write(b, from, length);
+            }
+        }, false, "UTF-8"));
         Exit.setExitProcedure(Driver::exit);
         Exit.setHaltProcedure(Driver::exit);
         Exit.setShutdownHookAdder((name, hook) -> hooks.add(hook));
@@ -98,14 +115,13 @@ public class Driver {
     /** Runs main(args) of a tool with its standard streams bent, then the shutdown hooks it left. */
     static synchronized String tool(String name, String inputFile, String outputFile, String[] args) throws Exception {
         InputStream in = System.in;
-        PrintStream out = System.out;
         PrintStream err = System.err;
         ByteArrayOutputStream complaints = new ByteArrayOutputStream();
         hooks.clear();
         exitStatus = null;
-        try (PrintStream bent = new PrintStream(new BufferedOutputStream(new FileOutputStream(outputFile), 1 << 16), false, "UTF-8")) {
+        try (OutputStream bent = new BufferedOutputStream(new FileOutputStream(outputFile), 1 << 16)) {
             System.setIn(inputFile.isEmpty() ? new ByteArrayInputStream(new byte[0]) : new BufferedInputStream(new FileInputStream(inputFile)));
-            System.setOut(bent);
+            printed = bent;
             System.setErr(new PrintStream(complaints, true, "UTF-8"));
             for (int i = 0; i < args.length; i++) {
                 args[i] = unescape(args[i]);
@@ -120,9 +136,10 @@ public class Driver {
             for (Runnable hook : new ArrayList<>(hooks)) {
                 hook.run();
             }
+            System.out.flush();
         } finally {
+            printed = OutputStream.nullOutputStream();
             System.setIn(in);
-            System.setOut(out);
             System.setErr(err);
         }
         String said = complaints.toString("UTF-8").replaceAll("\\s+", " ").trim();
