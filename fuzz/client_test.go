@@ -48,7 +48,8 @@ func FuzzClientAnswers(f *testing.F) {
 		}
 		for _, body := range []any{
 			&client.Produce{Topic: "t", Records: []client.Record{{Value: []byte("x")}, {Value: []byte("y")}}},
-			&client.Assign{Topic: "t", Offset: client.Earliest}, &client.Assign{Topic: "t", Partition: 1}, &client.Poll{Bytes: 1 << 20},
+			&client.Assign{Topic: "t", Offset: client.Earliest}, &client.Assign{Topic: "t", Partition: 1},
+			&client.Assign{Topic: "t", Partition: 2, Offset: client.AtTimestamp, Timestamp: 5}, &client.Poll{Bytes: 1 << 20},
 		} {
 			step(&seam.Mail{From: seam.Address{Kind: seam.ToOperator}, Body: body})
 		}

@@ -84,7 +84,8 @@ func (c *Consumer) Unassign(topic string, partition int32) {
 	c.courier.Run()
 }
 
-// Seek goes on at an offset, which may be Earliest or Latest. The next Poll has nothing from before it.
+// Seek goes on at an offset, which may be Earliest or Latest. The next Poll has nothing from before it. A request that a
+// broker is holding back is waited for first: that takes up to FetchWaitMax.
 func (c *Consumer) Seek(topic string, partition int32, offset int64) error {
 	return c.seek(topic, partition, client.Assign{Offset: offset})
 }

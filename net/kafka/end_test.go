@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -101,12 +102,12 @@ func TestTooFar(t *testing.T) {
 	_, err := newProducer(t, config).SendSync(ctx, "short", 0, kafka.Record{})
 	require.NoError(t, err)
 	c := newConsumer(t, config)
-	c.Assign("short", 0, 5)
+	c.Assign("short", 0, 500)
 	for _, err := range c.Records(ctx) {
 		var failed *kafka.FetchError
 		require.ErrorAs(t, err, &failed)
 		require.True(t, failed.Fetched.Stopped)
-		require.EqualError(t, err, "topic short partition 0 offset 5: OFFSET_OUT_OF_RANGE")
+		require.EqualError(t, err, "topic short partition 0 offset 500: OFFSET_OUT_OF_RANGE")
 		break
 	}
 	require.NoError(t, c.Seek("short", 0, 0))
@@ -115,6 +116,49 @@ func TestTooFar(t *testing.T) {
 		require.EqualValues(t, 0, r.Offset)
 		break
 	}
+}
+
+// TestPausedFromElsewhere: one goroutine pauses and resumes while another reads, which gets each record once, in order.
+func TestPausedFromElsewhere(t *testing.T) {
+	ctx := within(t)
+	const count = 2000
+	config := kafka.Default(broker)
+	config.BatchBytes, config.FetchWaitMax = 200, time.Millisecond
+	config.FetchMaxBytes, config.PartitionFetchBytes = 3000, 1000
+	told, err := newProducer(t, config).SendSync(ctx, "restless", 0, make([]kafka.Record, count)...)
+	require.NoError(t, err)
+	from := told[0].Offset
+	c := newConsumer(t, config)
+	c.Assign("restless", 0, from)
+	var other sync.WaitGroup
+	other.Go(func() {
+		for range 1000 {
+			if c.Pause("restless", 0) != nil || c.Resume("restless", 0) != nil {
+				t.Error("it is assigned")
+			}
+		}
+	})
+	read := int64(0)
+	for read < count {
+		if read%3 == 0 {
+			f, err := c.Poll(ctx)
+			require.NoError(t, err)
+			for _, r := range f.Records {
+				require.Equal(t, from+read, r.Offset)
+				read++
+			}
+			continue
+		}
+		for r, err := range c.Records(ctx) {
+			require.NoError(t, err)
+			require.Equal(t, from+read, r.Offset)
+			if read++; read%3 == 0 || read == count {
+				break
+			}
+		}
+	}
+	other.Wait()
+	require.Equal(t, from+count, c.Position("restless", 0))
 }
 
 // TestReadsAsAModel does whatever a program may do with a Consumer of two partitions, and holds it against a program that

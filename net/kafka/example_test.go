@@ -21,7 +21,7 @@ func Example() {
 	if err != nil {
 		panic(err)
 	}
-	fmt.Println("written to partition", told[0].Partition, "offset", told[0].Offset)
+	fmt.Println("written to partition", told[0].Partition)
 
 	consumer, err := kafka.NewConsumer(kafka.Default(broker))
 	if err != nil {
@@ -37,7 +37,7 @@ func Example() {
 		break
 	}
 	// Output:
-	// written to partition 0 offset 0
+	// written to partition 0
 	// en: hello
 }
 
@@ -53,7 +53,7 @@ func ExampleProducer_Send() {
 	for i := range 3 {
 		records := []kafka.Record{{Value: fmt.Appendf(nil, "tick %d", i)}}
 		err := producer.Send(ctx, "ticks", 0, records, func(d kafka.Delivered, err error) {
-			fmt.Println("tick", i, "at offset", d.Offset, err)
+			fmt.Println("tick", i, "in partition", d.Partition, err)
 		})
 		if err != nil {
 			panic(err)
@@ -61,9 +61,9 @@ func ExampleProducer_Send() {
 	}
 	fmt.Println(producer.Close(ctx)) // flushes
 	// Output:
-	// tick 0 at offset 0 <nil>
-	// tick 1 at offset 1 <nil>
-	// tick 2 at offset 2 <nil>
+	// tick 0 in partition 0 <nil>
+	// tick 1 in partition 0 <nil>
+	// tick 2 in partition 0 <nil>
 	// <nil>
 }
 
@@ -143,10 +143,13 @@ func ExampleConsumer_Poll() {
 		panic(err)
 	}
 	defer producer.Close(ctx)
+	from := map[string]int64{}
 	for _, topic := range []string{"left", "right"} {
-		if _, err := producer.SendSync(ctx, topic, 0, kafka.Record{Value: []byte(topic)}); err != nil {
+		told, err := producer.SendSync(ctx, topic, 0, kafka.Record{Value: []byte(topic)})
+		if err != nil {
 			panic(err)
 		}
+		from[topic] = told[0].Offset
 	}
 	consumer, err := kafka.NewConsumer(kafka.Default(broker))
 	if err != nil {
@@ -167,9 +170,9 @@ func ExampleConsumer_Poll() {
 			}
 		}
 	}
-	consumer.Assign("left", 0, kafka.Earliest)
+	consumer.Assign("left", 0, from["left"])
 	consumer.Pause("left", 0)
-	consumer.Assign("right", 0, kafka.Earliest)
+	consumer.Assign("right", 0, from["right"])
 	untilEnd()
 	consumer.Resume("left", 0)
 	untilEnd()
