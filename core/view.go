@@ -48,12 +48,22 @@ type WaitingFetch struct {
 	Deadline seam.Mono
 }
 
-// Muted is until when a connection is not read because it has used up a quota; 0: it is read.
-func (b *Broker) Muted(id seam.Conn) seam.Mono {
-	if c := b.conns.At(id); c != nil {
-		return c.muted
+// Muted is until when a connection is not read because it has used up a quota, or because answers beyond its budget wait
+// behind a fetch that waits itself; 0: it is read.
+func (b *Broker) Muted(id seam.Conn) (until seam.Mono) {
+	c := b.conns.At(id)
+	if c == nil {
+		return 0
 	}
-	return 0
+	if until = c.muted; until > 0 || !b.full(c) {
+		return until
+	}
+	for i := c.fetches; i != 0; i = b.fetches[i-1].behind {
+		if f := &b.fetches[i-1]; f.Parked {
+			until = max(until, f.Deadline)
+		}
+	}
+	return until
 }
 
 // View describes the Broker, as it is between two Steps, into v, whose slices serve again: it is taken after every few

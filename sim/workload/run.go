@@ -16,7 +16,7 @@ type Broker struct {
 	// View turns a broker's state into the checks' own plain structs, digests included if deep; nil: the V laws are not
 	// evaluated.
 	View func(m seam.Machine, deep bool, v *check.View)
-	// Muted is until when a broker leaves a connection unread because of a quota; nil: it never does.
+	// Muted is until when a broker leaves a connection unread because of a quota, or of a fetch that waits; nil: it never does.
 	Muted func(m seam.Machine, conn seam.Conn) seam.Mono
 	// Fatal says whether an event ends the process.
 	Fatal func(e *seam.Event) bool

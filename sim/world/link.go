@@ -186,7 +186,7 @@ func (a *actor) credit(c *seam.Credit) {
 }
 
 // checkCredit: when no frame is held and nothing is under way, there is no reason left not to read a connection,
-// but that it is muted, and then the broker wishes to be woken when that is over.
+// but that it is muted or full, and then the broker wishes to be woken when that is over.
 func (n *Node) checkCredit() {
 	for _, l := range n.conns { //tidy:unordered any of them breaks the law
 		if len(l.inbound) > 0 && !l.cut && !l.noticed && !l.closing {

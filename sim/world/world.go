@@ -33,7 +33,8 @@ type World struct {
 	Forgiving bool
 	// Watch is called after each Step of a Broker; nil: the V laws are not evaluated.
 	Watch func(n *Node, broker seam.Machine)
-	// Muted is until when a broker leaves a connection unread because it has used up a quota, or 0; nil: it never does.
+	// Muted is until when a broker leaves a connection unread because it has used up a quota, or because answers wait there
+	// behind a fetch that waits, or 0; nil: it never does.
 	Muted func(broker seam.Machine, conn seam.Conn) seam.Mono
 	// OnEvent is called for each Event of a node's machines.
 	OnEvent func(n *Node, e *seam.Event)
