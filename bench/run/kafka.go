@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -171,7 +170,7 @@ func (p *process) endOffset(topic string) (int64, error) {
 
 // ask sends one request of a version before tagged fields over a connection of its own.
 func ask(address string, request kmsg.Request, version int16) (kmsg.Response, error) {
-	conn, err := net.DialTimeout("tcp", address, time.Second)
+	conn, err := prober.Dial("tcp", address)
 	if err != nil {
 		return nil, err
 	}
