@@ -12,7 +12,7 @@
 #	make mutants    planted bugs and how long each lives (mutants-short: the share of CI)
 #	make determinism  a seed replays to one hash in every process, on 32 bits too
 #	make bench      ratios to the reference broker
-#	make bench-peer  ratios to Apache Kafka 4.2 (java and mvn; PEERFLAGS=--short: a quarter of an hour)
+#	make bench-peer  ratios to Apache Kafka 4.2 (java and mvn; PEERFLAGS=--short: ten minutes)
 #	make board      rewrite specs/board.md from what the runs above left behind
 #	make build      bin/rookery and bin/sim
 

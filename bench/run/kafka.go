@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,7 +23,7 @@ type kafka struct {
 	topics     int // made so far: each run has one of its own
 }
 
-// properties are Kafka's defaults but for a session that survives being held, and files that go soon after their topic.
+// properties are Kafka's defaults, one replica of everything.
 const properties = `process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:%[2]d
@@ -32,7 +31,11 @@ listeners=PLAINTEXT://127.0.0.1:%[1]d,CONTROLLER://127.0.0.1:%[2]d
 controller.listener.names=CONTROLLER
 log.dirs=%[3]s
 offsets.topic.replication.factor=1
-broker.session.timeout.ms=3600000
+`
+
+// heldProperties are a session that survives being held, and files that go soon after their topic. Where Kafka is killed and
+// restarted it has to have its own session: its controller refuses a broker anew until that of the dead one is over.
+const heldProperties = `broker.session.timeout.ms=3600000
 log.initial.task.delay.ms=1000
 log.segment.delete.delay.ms=1000
 `
@@ -57,8 +60,11 @@ func (k *kafka) version() (string, error) {
 	return "Apache Kafka " + strings.TrimSuffix(strings.TrimPrefix(filepath.Base(names[0]), "kafka_2.13-"), ".jar") + " on " + line, nil
 }
 
-// begin formats an empty directory, which is not part of the start, and starts Kafka in it.
-func (k *kafka) begin() (*process, error) {
+// begin starts Kafka with nothing but its defaults.
+func (k *kafka) begin() (*process, error) { return k.beginWith(properties) }
+
+// beginWith formats an empty directory, which is not part of the start, and starts Kafka in it.
+func (k *kafka) beginWith(properties string) (*process, error) {
 	port, err := k.freePort()
 	if err != nil {
 		return nil, err
@@ -164,7 +170,7 @@ func (p *process) endOffset(topic string) (int64, error) {
 
 // ask sends one request of a version before tagged fields over a connection of its own.
 func ask(address string, request kmsg.Request, version int16) (kmsg.Response, error) {
-	conn, err := net.DialTimeout("tcp", address, time.Second)
+	conn, err := prober.Dial("tcp", address)
 	if err != nil {
 		return nil, err
 	}

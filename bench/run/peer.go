@@ -326,7 +326,7 @@ func (r *peerRun) loads(row *peerRow) (ours, theirs func(*trial) error, err erro
 		r.running = nil
 	}
 	if r.running == nil {
-		if r.running, err = r.begin(); err != nil {
+		if r.running, err = r.beginWith(properties + heldProperties); err != nil {
 			return nil, nil, err
 		}
 		r.running.hold()
