@@ -40,10 +40,10 @@ log.initial.task.delay.ms=1000
 log.segment.delete.delay.ms=1000
 `
 
-// command has the heap and the collector's flags of Kafka's own start scripts.
+// command has the heap and the collector's flags of Kafka's own start scripts. Where {jars} is differs from machine to machine.
 func (k *kafka) command() string {
 	return fmt.Sprintf("java -Xms%[1]s -Xmx%[1]s -server -XX:+UseG1GC -XX:MaxGCPauseMillis=20 -XX:InitiatingHeapOccupancyPercent=35 "+
-		"-XX:+ExplicitGCInvokesConcurrent -Djava.awt.headless=true -cp %[2]s/* kafka.Kafka {dir}/server.properties", k.heap, k.jars)
+		"-XX:+ExplicitGCInvokesConcurrent -Djava.awt.headless=true -cp {jars}/* kafka.Kafka {dir}/server.properties", k.heap)
 }
 
 // version is told by the name of the broker's jar.
@@ -85,7 +85,7 @@ func (k *kafka) beginWith(properties string) (*process, error) {
 	if out, err := format.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("kafka format: %w\n%s", err, out)
 	}
-	return k.launch(k.command(), dir, port)
+	return k.launch(strings.ReplaceAll(k.command(), "{jars}", k.jars), dir, port)
 }
 
 // hold stops all threads; what was due meanwhile is done when they go on.
