@@ -87,6 +87,7 @@ type Broker struct {
 	timers   timer.Queue[uint32]    // of parked fetches
 	muted    timer.Queue[seam.Conn] // connections that are not read for a time
 	quotas   throttles
+	limits   limits
 	early    ordered.Ring[seam.Conn] // whose requests came before the broker was ready
 	touched  []*partition            // by this Step
 	trimmed  []*partition            // with files below their log's start
@@ -146,6 +147,8 @@ func NewBroker(config Config) *Broker {
 		partitions: make([]*partition, 1, 16), produces: make([]produce, 1, 16),
 	}
 	b.take = b.turns.take
+	layers := config.Controller.Layers(b.image)
+	b.limits.inherit(&layers) // until what was altered is read
 	b.numbers = log.Numbers{Owner: ownerBroker, Files: &b.files}
 	b.sessions = fetch.NewSessions(config.FetchSessionsMax, config.FetchSessionEviction, config.FetchSessionBytes, b.random)
 	for i := range config.DirectoryIDs {
@@ -183,7 +186,7 @@ func (b *Broker) Step(now seam.Now, in seam.Input, fx *seam.Effects) {
 		b.outstanding--
 		b.onLoaded(now, in, fx)
 	case *seam.Sent:
-		b.onSent(in, fx)
+		b.onSent(now, in, fx)
 	case *seam.Rewritten:
 		b.onRewritten(now, in, fx)
 	case *seam.Mail:
@@ -347,7 +350,7 @@ func (b *Broker) fail(dir int32, fault seam.Fault, fx *seam.Effects) {
 
 // due says whether ring would find anything.
 func (b *Broker) due(now seam.Now) bool {
-	return b.wakes.Len() > 0 || b.turns.later.Len() > 0 || min(b.timers.Next(), b.muted.Next(), b.parkedAt, b.checkpointAt, b.sweep.at) <= now.Mono
+	return b.wakes.Len() > 0 || b.turns.later.Len() > 0 || min(b.timers.Next(), b.muted.Next(), b.limits.silence.Next(), b.parkedAt, b.checkpointAt, b.sweep.at) <= now.Mono
 }
 
 // ring works off what is due: woken fetches, deadlines, checkpoints.
@@ -366,6 +369,7 @@ func (b *Broker) ring(now seam.Now, fx *seam.Effects) {
 		b.evaluate(now, i, fx)
 	}
 	b.unmuteDue(now, fx)
+	b.cutSilent(now, fx)
 	b.turns.work(now, fx)
 	b.sweepProduces(now, fx)
 	b.expireLogs(now, fx)
@@ -376,7 +380,7 @@ func (b *Broker) alarm(now seam.Now, fx *seam.Effects) {
 	if b.wakes.Len() > 0 || b.turns.later.Len() > 0 || b.boot.more || len(b.unlent) > 0 {
 		fx.Wake(now.Mono)
 	}
-	at := min(b.timers.Next(), b.muted.Next(), b.parkedAt)
+	at := min(b.timers.Next(), b.muted.Next(), b.limits.silence.Next(), b.parkedAt)
 	if b.phase == phaseReady {
 		at = min(at, b.checkpointAt, b.sweep.wish(now))
 	}

@@ -269,10 +269,13 @@ func TestBrokerKeysAreFoundAndSuggested(t *testing.T) {
 		_, ok := FindBrokerKey(unknown)
 		require.False(t, ok, unknown)
 	}
-	require.Equal(t, "listeners", NearestBrokerKey("listners"))
-	require.Equal(t, "num.partitions", NearestBrokerKey("num.partition"))
-	require.Equal(t, "log.retention.hours", NearestBrokerKey("log.retension.hours"))
-	require.NotEmpty(t, NearestBrokerKey(strings.Repeat("x", 1<<16)))
+	for name, question := range map[string]string{
+		"listners": "did you mean listeners?", "num.partition": "did you mean num.partitions?",
+		"log.retension.hours": "did you mean log.retention.hours?", "nodeid": "did you mean node.id?",
+		"x": "", "foo": "", "": "", "my.own.key": "", "bootstrap.controllers": "", strings.Repeat("x", 1<<16): "",
+	} {
+		require.Equal(t, question, MeantBrokerKey(name), "%.20s", name)
+	}
 }
 
 func TestEditDistance(t *testing.T) {

@@ -65,6 +65,7 @@ func coreConfig(p *Plan, seeds *world.Stream, life int) core.Config {
 	set(&c.FetchSessionsMax, p.Sessions.Slots)
 	set(&c.FetchSessionEviction, seam.Mono(p.Sessions.EvictMillis)*seam.Millisecond)
 	set(&c.FetchSessionBytes, p.Sessions.Bytes)
+	c.Controller.Static = p.Limits.static()
 	set(&c.SyncsMax, p.SyncsMax)
 	set(&c.RecoveriesMax, p.RecoveriesMax)
 	set(&c.StepItems, p.StepItems)

@@ -44,6 +44,7 @@ type Plan struct {
 	OddTimes bool // the records' timestamps do not only rise
 	Pressed  pressing
 	Sessions fetchSessions
+	Limits   limiting
 }
 
 // haste is how much shorter a brief life is.
@@ -80,6 +81,7 @@ func drawPlan(tape *world.Tape, quiet, brief bool) *Plan {
 	p.OddTimes = tape.Choose("times", 2) == 1
 	p.drawPressing(tape)
 	p.Sessions = drawFetchSessions(tape, quiet)
+	p.Limits = drawLimiting(tape)
 	if !quiet {
 		p.drawFaults(s)
 	}
