@@ -16,6 +16,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -161,11 +163,9 @@ func both(a, b *side, prefix string, run func(s *side)) error {
 	return second
 }
 
+// runTables runs the cases side by side, and then, one by one, those that alter the broker itself.
 func runTables(o *options, t *tally) {
-	a, b := o.sides(99)
-	if err := both(a, b, "warm-", (*side).warm); err != nil {
-		t.broke("warming up", err)
-	}
+	var together, alone []job
 	n := 0
 	for _, c := range tables {
 		for version := c.from; version <= c.to; version++ {
@@ -174,18 +174,46 @@ func runTables(o *options, t *tally) {
 				continue
 			}
 			n++
-			err := both(a, b, fmt.Sprintf("t%d-", n), func(s *side) { c.run(s, version) })
-			a.clear()
-			b.clear()
-			if err != nil {
-				t.broke(name, err)
-				continue
+			if j := (job{name, fmt.Sprintf("t%d-", n), version, c}); c.alone() {
+				alone = append(alone, j)
+			} else {
+				together = append(together, j)
 			}
-			t.cases++
-			t.requests += len(a.told)
-			t.add(compare(name, a, b, t.accepted))
 		}
 	}
+	runJobs(o, t, together, o.workers)
+	runJobs(o, t, alone, 1)
+}
+
+// job is a table case in one version.
+type job struct {
+	name, prefix string
+	version      int16
+	tableCase
+}
+
+func runJobs(o *options, t *tally, jobs []job, workers int) {
+	var next atomic.Int64
+	var all sync.WaitGroup
+	for w := range workers {
+		all.Go(func() {
+			a, b := o.sides(50 + w)
+			if err := both(a, b, "warm-", (*side).warm); err != nil {
+				t.broke("warming up", err)
+			}
+			for n := next.Add(1) - 1; n < int64(len(jobs)); n = next.Add(1) - 1 {
+				j := jobs[n]
+				if err := both(a, b, j.prefix, func(s *side) { j.run(s, j.version) }); err != nil {
+					t.broke(j.name, err)
+				} else {
+					t.table(len(a.told), compare(j.name, a, b, t.accepted))
+				}
+				a.clear()
+				b.clear()
+			}
+		})
+	}
+	all.Wait()
 }
 
 // commit is what the results are of.
