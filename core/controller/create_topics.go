@@ -372,6 +372,9 @@ func (c *Controller) created(name string, id meta.UUID, configs *ordered.Map[str
 	answer.NumPartitions, answer.ReplicationFactor = int32(len(replicas)), int16(len(replicas[0]))
 	layers := c.config.Layers(c.image)
 	for _, e := range DescribeTopic(&layers, configs, nil, false) {
+		if given, set := configs.Find(e.Name); set {
+			e.Value = given // as it came: only DescribeConfigs shows it as it was understood
+		}
 		answer.Configs = append(answer.Configs, kmsg.CreateTopicsResponseTopicConfig{Name: e.Name, Value: &e.Value, Source: e.Source})
 	}
 	return answer
