@@ -180,7 +180,7 @@ func (r *Run) observe() {
 	}
 	w.OnStart = func(n *world.Node) { r.facts.Starts = append(r.facts.Starts, w.Now()) }
 	w.OnEnd = func(n *world.Node, powerLost bool) {
-		failed := w.Counts[world.SyncFailed] + w.Counts[world.FolderSyncFailed] + w.Counts[world.AnsweredLate]
+		failed := w.Counts[world.SyncFailed] + w.Counts[world.FolderSyncFailed] + w.Counts[world.AnsweredLate] + w.Counts[world.DirPowerLost]
 		r.unclean = r.unclean || powerLost || !n.Stopped
 		if powerLost || failed > 0 {
 			r.facts.Losses = append(r.facts.Losses, w.Now())

@@ -46,13 +46,23 @@ func (n *Node) breakSome(lull seam.Mono) {
 	w.logf("BREAK of directory %d: %+v", dir, *b)
 }
 
+// broken says whether a process runs on a disk that only its end makes whole.
+func (n *Node) broken() bool {
+	for i := range n.breaks {
+		if n.Up && n.breaks[i].syncs {
+			return true
+		}
+	}
+	return false
+}
+
 // started is what a new process finds. A disk that was broken is whole again, or not there for this once.
 func (n *Node) started() *seam.Started {
 	w := n.world
 	in := &seam.Started{Files: n.Disk.Walk(), Dirs: make([]seam.Fault, len(n.breaks))}
 	for i := range n.breaks {
 		b := &n.breaks[i]
-		gone := b.missing || b.syncs && w.nemesis.Choose(2) == 1
+		gone := w.Rates.Disk > 0 && (b.missing || b.syncs && w.nemesis.Choose(2) == 1)
 		if *b = (breakage{hungUntil: b.hungUntil}); gone {
 			w.Counts[DirMissing]++
 			in.Dirs[i] = seam.IOError

@@ -113,6 +113,9 @@ func (w *World) cutSome() {
 func (w *World) Calm() {
 	w.Rates = Rates{}
 	w.Node.Heal()
+	if w.Node.broken() {
+		w.Node.Kill()
+	}
 	w.Node.Start()
 }
 

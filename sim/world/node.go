@@ -231,7 +231,7 @@ func (n *Node) Heal() {
 	n.hungUntil, n.fullUntil = min(n.hungUntil, now), min(n.fullUntil, now)
 	n.pausedUntil = min(n.pausedUntil, now)
 	for i := range n.breaks {
-		n.breaks[i] = breakage{hungUntil: min(n.breaks[i].hungUntil, now)}
+		n.breaks[i].hungUntil = min(n.breaks[i].hungUntil, now)
 	}
 	n.goOn()
 	n.world.queue.hasten(func(what happening) seam.Mono {
