@@ -356,7 +356,7 @@ func (b *Broker) refresh(f *fetchSlot) (stale bool) {
 		}
 		target := b.partitions[p.Partition]
 		if target == nil || target.state != partitionOpen {
-			p.Partition, p.Code = 0, wire.UnknownTopicOrPartition
+			p.Partition, p.Code = 0, gone(target)
 			continue
 		}
 		high := target.replica.High().Offset
@@ -427,4 +427,12 @@ func (b *Broker) wake(p *partition) {
 		}
 	}
 	p.waiters = p.waiters[:0]
+}
+
+// gone is what a fetch is told of a partition that is not served any more; nil: it was deleted.
+func gone(p *partition) wire.Code {
+	if p != nil && p.state == partitionFailed {
+		return wire.KafkaStorageError
+	}
+	return wire.UnknownTopicOrPartition
 }

@@ -344,11 +344,14 @@ func (c *Controller) topicRecords(name string, id meta.UUID, configs *ordered.Ma
 // partitionRecords makes partitions from a number on.
 func (c *Controller) partitionRecords(id meta.UUID, first int32, replicas [][]int32) []meta.Record {
 	var rs []meta.Record
-	turn := c.random.Intn(1 << 30) // which log directory the first partition gets, where a broker has several
-	for p, on := range replicas {
-		r := &meta.PartitionRecord{PartitionID: first + int32(p), TopicID: id, Replicas: on}
-		for _, broker := range on {
-			r.Directories = append(r.Directories, directory(c.image.Broker(broker), turn+p))
+	var on ordered.Map[int32, *vacancies]
+	for p, brokers := range replicas {
+		r := &meta.PartitionRecord{PartitionID: first + int32(p), TopicID: id, Replicas: brokers}
+		for _, broker := range brokers {
+			if on.At(broker) == nil {
+				on.Put(broker, c.vacancies(broker))
+			}
+			r.Directories = append(r.Directories, on.At(broker).take())
 			if c.active(broker) {
 				r.ISR = append(r.ISR, broker)
 			}
@@ -357,13 +360,6 @@ func (c *Controller) partitionRecords(id meta.UUID, first int32, replicas [][]in
 		rs = append(rs, r)
 	}
 	return rs
-}
-
-func directory(b *meta.Broker, turn int) meta.UUID {
-	if len(b.LogDirs) == 0 {
-		return meta.UUID{}
-	}
-	return b.LogDirs[turn%len(b.LogDirs)]
 }
 
 func (c *Controller) created(name string, id meta.UUID, configs *ordered.Map[string, string], replicas [][]int32) kmsg.CreateTopicsResponseTopic {

@@ -40,6 +40,8 @@ type Plan struct {
 	Rot   bool
 	Quiet bool // no faults at all
 
+	Dirs int // log directories
+
 	Pruning  pruning
 	OddTimes bool // the records' timestamps do not only rise
 	Pressed  pressing
@@ -82,6 +84,7 @@ func drawPlan(tape *world.Tape, quiet, brief bool) *Plan {
 	p.drawPressing(tape)
 	p.Sessions = drawFetchSessions(tape, quiet)
 	p.Limits = drawLimiting(tape)
+	p.drawDirs(tape)
 	if !quiet {
 		p.drawFaults(s)
 	}
@@ -125,6 +128,15 @@ func (p *Plan) drawFaults(s *world.Stream) {
 	p.Rot = s.Choose(16) == 15
 	if p.Rot {
 		r.Rot = 4
+	}
+}
+
+// drawDirs chooses how many log directories there are, and how often one breaks.
+func (p *Plan) drawDirs(tape *world.Tape) {
+	s := tape.Stream("dirs")
+	p.Dirs = [8]int{1, 1, 1, 2, 2, 2, 3, 3}[s.Choose(8)]
+	if p.Dirs > 1 && !p.Quiet {
+		p.Rates.Disk = [4]int{0, 2, 4, 8}[s.Choose(4)]
 	}
 }
 
