@@ -50,8 +50,8 @@ func orEmpty(b []byte) []byte {
 	return b
 }
 
-// Groups are the ids of all groups, in order.
-func (c *Coordinator) Groups() []string { return c.groups.Keys() }
+// NextGroup is the first group by id from one on.
+func (c *Coordinator) NextGroup(from string) (id string, more bool) { return c.groups.Ceiling(from) }
 
 // List (16) is what is listed of a group; false: the filters do not want it. They ignore case.
 func (c *Coordinator) List(id string, states, types []string) (out kmsg.ListGroupsResponseGroup, wanted bool) {

@@ -15,10 +15,6 @@ func (c *Coordinator) JoinGroup(now seam.Now, ticket Ticket, client Client, r *k
 		answer.Version = r.Version
 		c.answer(ticket, answer)
 	}
-	if code := c.judgeJoin(r); code != wire.None {
-		refuse(r.MemberID, code)
-		return
-	}
 	g := c.find(r.Group)
 	created := g == nil
 	switch {
@@ -51,12 +47,12 @@ func (c *Coordinator) JoinGroup(now seam.Now, ticket Ticket, client Client, r *k
 	}
 }
 
-// judgeJoin is what is judged before any group is looked for.
-func (c *Coordinator) judgeJoin(r *kmsg.JoinGroupRequest) wire.Code {
+// JudgeJoin is what is judged before a coordinator is looked for.
+func JudgeJoin(config *Config, r *kmsg.JoinGroupRequest) wire.Code {
 	switch {
 	case r.Group == "":
 		return wire.InvalidGroupID
-	case r.SessionTimeoutMillis < c.config.SessionMinMillis || r.SessionTimeoutMillis > c.config.SessionMaxMillis:
+	case r.SessionTimeoutMillis < config.SessionMinMillis || r.SessionTimeoutMillis > config.SessionMaxMillis:
 		return wire.InvalidSessionTimeout
 	}
 	return wire.None
@@ -246,14 +242,20 @@ func (c *Coordinator) SyncGroup(now seam.Now, ticket Ticket, r *kmsg.SyncGroupRe
 	}
 }
 
-func (c *Coordinator) judgeSync(g *group, r *kmsg.SyncGroupRequest) wire.Code {
-	other := func(asked, own *string) bool { return asked != nil && own != nil && *asked != *own }
+// JudgeSync is what is judged before a coordinator is looked for.
+func JudgeSync(r *kmsg.SyncGroupRequest) wire.Code {
 	switch {
 	case r.Version >= 5 && (r.ProtocolType == nil || r.Protocol == nil):
 		return wire.InconsistentGroupProtocol
 	case r.Group == "":
 		return wire.InvalidGroupID
-	case g == nil || g.state == empty:
+	}
+	return wire.None
+}
+
+func (c *Coordinator) judgeSync(g *group, r *kmsg.SyncGroupRequest) wire.Code {
+	other := func(asked, own *string) bool { return asked != nil && own != nil && *asked != *own }
+	if g == nil || g.state == empty {
 		return wire.UnknownMemberID
 	}
 	if code := g.validate(r.MemberID, r.InstanceID); code != wire.None {

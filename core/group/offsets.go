@@ -53,6 +53,19 @@ type CommitTopic struct {
 	Partitions []kmsg.OffsetCommitRequestTopicPartition
 }
 
+// Size is how many bytes its records have at most.
+func (r *Commit) Size() (n int64) {
+	for i := range r.Topics {
+		for j := range r.Topics[i].Partitions {
+			n += recordOverhead + int64(len(r.Group)+len(r.Topics[i].Name))
+			if m := r.Topics[i].Partitions[j].Metadata; m != nil {
+				n += int64(len(*m))
+			}
+		}
+	}
+	return n
+}
+
 // JudgeCommit says whether a member, or somebody who is none, may commit.
 func (c *Coordinator) JudgeCommit(r *Commit) wire.Code {
 	g := c.find(r.Group)
