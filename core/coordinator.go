@@ -84,7 +84,7 @@ func (b *Broker) coordinate(p *partition) {
 func (b *Broker) maybeLoad(c *coordinator) {
 	r := c.partition.replica
 	if c.state != coordinatorWaiting || c.load.queued || b.phase >= phaseStopping || c.partition.state != partitionOpen ||
-		r.Log.Broken() || r.Log.Outstanding() || r.High().Offset < r.Log.Next() {
+		r.Log.Opening() || r.Log.Broken() || r.Log.Outstanding() || r.High().Offset < r.Log.Next() {
 		return
 	}
 	c.load.queued = true
