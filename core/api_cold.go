@@ -79,6 +79,28 @@ func (b *Broker) onCold(now seam.Now, c *connection, r *conn.Request, fx *seam.E
 		b.proposeFor(now, c, slot, r, records, answer, fx)
 	case *kmsg.DescribeClientQuotasRequest:
 		b.cold(c.id, slot, r.Correlation, controller.DescribeQuotas(b.image, request), fx)
+	case *kmsg.FindCoordinatorRequest:
+		b.cold(c.id, slot, r.Correlation, b.findCoordinator(now, c, request, fx), fx)
+	case *kmsg.JoinGroupRequest:
+		b.joinGroup(now, c, slot, r, request, fx)
+	case *kmsg.SyncGroupRequest:
+		b.syncGroup(now, c, slot, r, request, fx)
+	case *kmsg.HeartbeatRequest:
+		b.heartbeat(now, c, slot, r, request, fx)
+	case *kmsg.LeaveGroupRequest:
+		b.leaveGroup(now, c, slot, r, request, fx)
+	case *kmsg.OffsetCommitRequest:
+		b.offsetCommit(now, c, slot, r, request, fx)
+	case *kmsg.OffsetFetchRequest:
+		b.offsetFetch(now, c, slot, r, request, fx)
+	case *kmsg.OffsetDeleteRequest:
+		b.offsetDelete(now, c, slot, r, request, fx)
+	case *kmsg.DescribeGroupsRequest:
+		b.describeGroups(now, c, slot, r, request, fx)
+	case *kmsg.ListGroupsRequest:
+		b.listGroups(now, c, slot, r, request, fx)
+	case *kmsg.DeleteGroupsRequest:
+		b.deleteGroups(now, c, slot, r, request, fx)
 	case *kmsg.DescribeACLsRequest:
 		b.cold(c.id, slot, r.Correlation, describeACLs(request), fx)
 	case *kmsg.CreateACLsRequest:

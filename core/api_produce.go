@@ -320,6 +320,9 @@ func (b *Broker) decided(now seam.Now, from *partition, d replica.Done, fx *seam
 		if from.number == metadataNumber && d.Code != wire.None {
 			b.proposalLost(fx)
 		}
+		if from.coordinator != nil && d.Code != wire.None {
+			b.coordinatorLost(from.coordinator, fx)
+		}
 		return
 	}
 	p := &b.produces[d.Ticket.Request]

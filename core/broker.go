@@ -19,6 +19,7 @@ import (
 	"rookery/core/conn"
 	"rookery/core/controller"
 	"rookery/core/fetch"
+	"rookery/core/group"
 	"rookery/core/log"
 	"rookery/core/meta"
 	"rookery/core/ordered"
@@ -64,6 +65,11 @@ type Broker struct {
 	brokerAt   int64                   // this registration's broker epoch
 	settling   int                     // proposals that are committed, their folders not made or not gone yet
 	ids        producerIDs
+
+	loads      loads                     // of coordinators
+	alarms     timer.Queue[*coordinator] // of what they wish
+	tickets    map[group.Ticket]asker    // joins and syncs that wait
+	lastTicket group.Ticket
 
 	defaults       controller.Defaults // of topics
 	producerExpiry seam.Mono
@@ -271,7 +277,9 @@ func (b *Broker) onLoaded(now seam.Now, in *seam.Loaded, fx *seam.Effects) {
 		b.expire(now, b.partitions[o], fx)
 		return
 	}
-	b.bootLoaded(now, in, fx)
+	if !b.loadLoaded(now, in, fx) {
+		b.bootLoaded(now, in, fx)
+	}
 }
 
 // settle ends every Step: what the touched partitions decided is answered, syncs are started, the woken are worked off,
@@ -346,6 +354,10 @@ func (b *Broker) drainReplica(now seam.Now, p *partition, fx *seam.Effects) {
 			b.committed(now, high.Offset, fx)
 		}
 	}
+	if c := p.coordinator; c != nil {
+		b.releaseCommitted(c)
+		b.maybeLoad(c)
+	}
 	b.countUnsynced(p, fx)
 	b.wantSync(now, p, fx)
 	b.noteTrimmed(p, fx)
@@ -356,7 +368,7 @@ func (b *Broker) drainReplica(now seam.Now, p *partition, fx *seam.Effects) {
 
 // due says whether ring would find anything.
 func (b *Broker) due(now seam.Now) bool {
-	return b.wakes.Len() > 0 || b.turns.later.Len() > 0 || min(b.timers.Next(), b.muted.Next(), b.limits.silence.Next(), b.parkedAt, b.checkpointAt, b.sweep.at) <= now.Mono
+	return b.wakes.Len() > 0 || b.turns.later.Len() > 0 || min(b.timers.Next(), b.muted.Next(), b.limits.silence.Next(), b.alarms.Next(), b.parkedAt, b.checkpointAt, b.sweep.at) <= now.Mono
 }
 
 // ring works off what is due: woken fetches, deadlines, checkpoints.
@@ -374,6 +386,7 @@ func (b *Broker) ring(now seam.Now, fx *seam.Effects) {
 		b.unpark(i)
 		b.evaluate(now, i, fx)
 	}
+	b.ringCoordinators(now, half, fx)
 	b.unmuteDue(now, fx)
 	b.cutSilent(now, fx)
 	b.turns.work(now, fx)
@@ -386,7 +399,7 @@ func (b *Broker) alarm(now seam.Now, fx *seam.Effects) {
 	if b.wakes.Len() > 0 || b.turns.later.Len() > 0 || b.boot.more || len(b.unlent) > 0 {
 		fx.Wake(now.Mono)
 	}
-	at := min(b.timers.Next(), b.muted.Next(), b.limits.silence.Next(), b.parkedAt)
+	at := min(b.timers.Next(), b.muted.Next(), b.limits.silence.Next(), b.alarms.Next(), b.parkedAt)
 	if b.phase == phaseReady {
 		at = min(at, b.checkpointAt, b.sweep.wish(now))
 	}

@@ -66,6 +66,8 @@ type partition struct {
 	closing   bool      // more segments are full than one Step may close
 	aging     bool      // a search for a segment's age is under way
 	trimmed   bool      // in Broker.trimmed
+
+	coordinator *coordinator // nil: it is none of an internal topic
 }
 
 func (p *partition) name() string {
@@ -207,6 +209,7 @@ func (b *Broker) serve(p *partition, l *log.Log, producers *producer.State, epoc
 	}
 	p.replica.BecomeLeader(epoch)
 	p.state, p.seen = partitionOpen, p.replica.High().Offset
+	b.coordinate(p)
 	p.startGoal = max(p.startGoal, l.Start())
 	p.epochs.Offer(l.Epochs.Encode(), fx)
 	fx.Events = append(fx.Events,
@@ -255,6 +258,7 @@ func (b *Broker) doom(t *topic, why *proposal) {
 			b.doomPartition(t.partitions[i], why, fx)
 		}
 		fx.Events = append(fx.Events, seam.Event{Kind: seam.TopicDeleted, Topic: t.name})
+		b.forgetOffsets()
 		b.settled(why, fx)
 		return true
 	})
@@ -274,6 +278,9 @@ func (b *Broker) doomPartition(p *partition, why *proposal, fx *seam.Effects) {
 	if p.replica != nil {
 		p.replica.Abandon(wire.UnknownTopicOrPartition)
 		b.refuseDeletions(p, wire.UnknownTopicOrPartition, fx)
+	}
+	if p.coordinator != nil {
+		b.coordinatorGone(p.coordinator, fx)
 	}
 	b.wake(p)
 	b.touch(p)

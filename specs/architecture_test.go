@@ -34,8 +34,10 @@ core/producer      : PURE core/must core/seam core/ordered core/timer core/wire 
 core/log           : PURE core/must core/seam core/ordered core/timer core/wire core/batch core/producer
 core/replica       : PURE core/must core/seam core/ordered core/timer core/wire core/batch core/producer core/log
 core/fetch         : PURE core/must core/seam core/ordered core/timer core/rng core/wire core/batch core/log core/replica
-core/meta          : PURE core/must core/seam core/ordered core/wire core/batch github.com/twmb/franz-go/
+core/schema        : PURE core/must
+core/meta          : PURE core/must core/seam core/ordered core/wire core/batch core/schema github.com/twmb/franz-go/
 core/controller    : PURE core/must core/seam core/ordered core/timer core/rng core/wire core/batch core/meta github.com/twmb/franz-go/ regexp
+core/group         : PURE core/must core/seam core/ordered core/timer core/rng core/wire core/batch core/schema core/meta github.com/twmb/franz-go/ regexp unicode/utf16
 core/quorum        : PURE core/must core/seam core/ordered core/timer core/rng core/wire core/batch core/log core/meta github.com/twmb/franz-go/
 core/conn          : PURE core/must core/seam core/ordered core/wire core/batch github.com/twmb/franz-go/
 core/client        : PURE core/must core/seam core/ordered core/timer core/rng core/wire core/batch github.com/twmb/franz-go/

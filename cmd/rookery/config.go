@@ -259,9 +259,18 @@ func (s *settings) apply(name, value string) (bool, error) {
 	case "connections.max.idle.ms", "max.connections", "max.connections.per.ip", "max.connections.per.ip.overrides", "max.connection.creation.rate":
 		// the core reads them out of what is described: most may be altered
 	default:
-		return controller.IsTopicDefault(name), nil
+		return controller.IsTopicDefault(name) || slices.Contains(groupKeys(), name), nil
 	}
 	return true, err
+}
+
+// groupKeys are those of the group coordinator, which the core reads off what the broker was started with.
+func groupKeys() []string {
+	return []string{
+		"group.initial.rebalance.delay.ms", "group.min.session.timeout.ms", "group.max.session.timeout.ms", "group.max.size",
+		"offset.metadata.max.bytes", "offsets.retention.minutes", "offsets.retention.check.interval.ms",
+		"offsets.topic.num.partitions", "offsets.topic.replication.factor", "offsets.topic.segment.bytes",
+	}
 }
 
 // list is a value of several, apart by commas.

@@ -50,6 +50,10 @@ func (n *node) event(e seam.Event) {
 		log.Info("partition added")
 	case seam.ConfigAltered:
 		n.logger.Info("configuration altered", "type", resourceKind(int8(e.A)), "name", e.Topic, "key", e.Text)
+	case seam.CoordinatorLoaded:
+		log.Debug("coordinator loaded", "records", e.A, "ms", e.B)
+	case seam.CoordinatorFailed:
+		log.Error("coordinator not loaded: its groups are not served", "offset", e.A, "why", e.Text)
 	default:
 		log.Info(fmt.Sprintf("event %d", e.Kind), "a", e.A, "b", e.B, "text", e.Text)
 	}

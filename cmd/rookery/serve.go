@@ -77,8 +77,9 @@ const devNode = 1
 func devLayer(port uint16, dir string) layer {
 	return layer{from: fromDev, values: map[string]string{
 		"node.id": strconv.Itoa(devNode), "log.dirs": dir,
-		"listeners":                      fmt.Sprintf("PLAINTEXT://127.0.0.1:%d,LOCAL6://[::1]:%d", port, port),
-		"listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,LOCAL6:PLAINTEXT",
+		"listeners":                        fmt.Sprintf("PLAINTEXT://127.0.0.1:%d,LOCAL6://[::1]:%d", port, port),
+		"listener.security.protocol.map":   "PLAINTEXT:PLAINTEXT,LOCAL6:PLAINTEXT",
+		"group.initial.rebalance.delay.ms": "0", // nobody waits for more members at a desk
 	}}
 }
 

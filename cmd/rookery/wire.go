@@ -207,6 +207,7 @@ func (n *node) config() (core.Config, error) {
 	c.Controller.ClusterID = c.ClusterID
 	c.Controller.NumPartitions, c.Controller.DefaultReplicationFactor = s.NumPartitions, s.ReplicationFactor
 	c.Controller.DeleteTopicEnable, c.Controller.Static = s.DeleteTopics, s.Static
+	c.ConfigureGroups(&s.Static)
 	if s.Rack != "" {
 		c.Rack = &s.Rack
 	}

@@ -73,10 +73,10 @@ group.consumer.session.timeout.ms int fixed idle 1.. 45000 How long a member of 
 group.coordinator.append.linger.ms int fixed idle -1.. -1 How long the group coordinator gathers records before it writes them; -1 fits it to the load.
 group.coordinator.rebalance.protocols list fixed idle consumer|classic|share|streams classic,consumer,streams Which group protocols are on.
 group.coordinator.threads int fixed idle 1.. 4 How many threads coordinate groups.
-group.initial.rebalance.delay.ms int fixed idle - 3000 How long a new classic group waits for more members before its first rebalance.
-group.max.session.timeout.ms int fixed idle - 1800000 The longest session timeout that a member of a classic group may ask for.
-group.max.size int fixed idle 1.. 2147483647 How many members a classic group may have.
-group.min.session.timeout.ms int fixed idle - 6000 The shortest session timeout that a member of a classic group may ask for.
+group.initial.rebalance.delay.ms int fixed works - 3000 How long a new classic group waits for more members before its first rebalance.
+group.max.session.timeout.ms int fixed works - 1800000 The longest session timeout that a member of a classic group may ask for.
+group.max.size int fixed works 1.. 2147483647 How many members a classic group may have.
+group.min.session.timeout.ms int fixed works - 6000 The shortest session timeout that a member of a classic group may ask for.
 group.share.assignors list fixed idle - simple The assignor of share groups that the broker runs.
 group.share.delivery.count.limit int fixed idle 2..10 5 How often one record is handed to a share group before it is given up.
 group.share.enable boolean hidden idle - false Whether share groups are on.
@@ -183,15 +183,15 @@ num.partitions int fixed works 1.. 1 How many partitions a topic gets that is ma
 num.recovery.threads.per.data.dir int cluster works 1.. 2 How many partitions are recovered side by side at a start.
 num.replica.alter.log.dirs.threads int fixed idle - - How many threads move partitions between log directories.
 num.replica.fetchers int cluster idle 1.. 1 How many threads fetch from each other broker.
-offset.metadata.max.bytes int fixed idle - 4096 How much text may come with a committed offset.
+offset.metadata.max.bytes int fixed works - 4096 How much text may come with a committed offset.
 offsets.commit.timeout.ms int fixed idle 1.. 5000 How long the commit of an offset may take.
 offsets.load.buffer.size int fixed idle 1.. 5242880 How much of the offsets topic is read at a time when a group is loaded.
-offsets.retention.check.interval.ms long fixed idle 1.. 600000 How often committed offsets are looked over for old ones.
-offsets.retention.minutes int fixed idle 1.. 10080 How long an offset stays committed when its group is gone.
+offsets.retention.check.interval.ms long fixed works 1.. 600000 How often committed offsets are looked over for old ones.
+offsets.retention.minutes int fixed works 1.. 10080 How long an offset stays committed when its group is gone.
 offsets.topic.compression.codec int fixed idle - 0 The codec of the offsets topic, by its number.
-offsets.topic.num.partitions int fixed idle 1.. 50 How many partitions the offsets topic is made with.
-offsets.topic.replication.factor short fixed idle 1.. 3 How many replicas the offsets topic is made with, as far as there are brokers.
-offsets.topic.segment.bytes int fixed idle 1.. 104857600 How large a segment of the offsets topic becomes.
+offsets.topic.num.partitions int fixed works 1.. 50 How many partitions the offsets topic is made with.
+offsets.topic.replication.factor short fixed works 1.. 3 How many replicas the offsets topic is made with, as far as there are brokers.
+offsets.topic.segment.bytes int fixed works 1.. 104857600 How large a segment of the offsets topic becomes.
 principal.builder.class class broker idle - org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder The Java class that makes a principal of a connection.
 process.roles list fixed works broker|controller - What this node is: broker, controller or both.
 producer.id.expiration.check.interval.ms int hidden works 1.. 600000 How often idle producers are looked for.
