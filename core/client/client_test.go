@@ -248,7 +248,7 @@ func TestRequestsThatOutliveTheirLink(t *testing.T) {
 		require.Len(t, held, 2)
 		require.Len(t, p.batches, 1)
 		w.faults.refuse = 1
-		w.cut(w.links[w.brokers[p.leader].Host])
+		w.cut(w.links[w.brokers[p.leader]])
 		w.run(w.now + 500*seam.Millisecond)
 		w.faults.refuse = 0
 		require.Equal(t, TimedOut, w.deliveries[1].Fault)
