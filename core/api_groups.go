@@ -1,7 +1,6 @@
 package core
 
 import (
-	"net/netip"
 	"slices"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -169,11 +168,7 @@ func (b *Broker) ticket(who asker) group.Ticket {
 
 // clientOf is who sent a request, as Kafka writes it into group records.
 func clientOf(c *connection, r *conn.Request) group.Client {
-	host := c.remote
-	if address, err := netip.ParseAddrPort(c.remote); err == nil {
-		host = address.Addr().Unmap().String()
-	}
-	return group.Client{ID: string(r.ClientID), Host: "/" + host}
+	return group.Client{ID: string(r.ClientID), Host: "/" + c.address()}
 }
 
 func (b *Broker) joinGroup(now seam.Now, c *connection, slot conn.Slot, r *conn.Request, request *kmsg.JoinGroupRequest, fx *seam.Effects) {

@@ -35,6 +35,21 @@ type connection struct {
 	meters *[quotaKinds]metered // nil: no quota was ever looked for
 }
 
+// address is where the client is, without its port.
+func (c *connection) address() string {
+	address := c.remote
+	for i := len(address) - 1; i >= 0; i-- {
+		if address[i] == ':' {
+			address = address[:i]
+			break
+		}
+	}
+	if n := len(address); n > 1 && address[0] == '[' {
+		address = address[1 : n-1]
+	}
+	return address
+}
+
 // frozen: what comes now has to wait for what came before.
 func (c *connection) frozen() bool { return c.starting || c.rewriting > 0 }
 

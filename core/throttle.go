@@ -198,16 +198,7 @@ func (b *Broker) greet(now seam.Now, c *connection) {
 	if b.image.QuotaChanges() == 0 {
 		return
 	}
-	address := c.remote
-	for i := len(address) - 1; i >= 0; i-- {
-		if address[i] == ':' {
-			address = address[:i]
-			break
-		}
-	}
-	if n := len(address); n > 1 && address[0] == '[' {
-		address = address[1 : n-1]
-	}
+	address := c.address()
 	for _, name := range [...]*string{&address, nil} {
 		if q := b.image.QuotaOf(meta.EntityPart{Type: meta.EntityIP, Name: name}); q != nil {
 			if bits, set := q.Values.Find(controller.ConnectionCreationRate); set {
