@@ -211,7 +211,7 @@ func (b *Broker) describing(n int, answer *kmsg.MetadataResponse, operations int
 					if !b.turns.take() {
 						return false
 					}
-					out.Partitions = append(out.Partitions, describePartition(&of.Partitions[len(out.Partitions)]))
+					out.Partitions = append(out.Partitions, b.describePartition(&of.Partitions[len(out.Partitions)]))
 				}
 				of = nil
 			}
@@ -278,10 +278,10 @@ func describeTopic(t *meta.Topic) kmsg.MetadataResponseTopic {
 	return out
 }
 
-func describePartition(p *meta.Partition) kmsg.MetadataResponseTopicPartition {
+func (b *Broker) describePartition(p *meta.Partition) kmsg.MetadataResponseTopicPartition {
 	x := kmsg.NewMetadataResponseTopicPartition()
 	x.Partition, x.Leader, x.LeaderEpoch = p.ID, p.Leader, p.LeaderEpoch
-	x.Replicas, x.ISR, x.OfflineReplicas = p.Replicas, p.ISR, []int32{}
+	x.Replicas, x.ISR, x.OfflineReplicas = p.Replicas, p.ISR, b.offlineReplicas(p)
 	if p.Leader == meta.NoLeader {
 		x.ErrorCode = int16(wire.LeaderNotAvailable)
 	}

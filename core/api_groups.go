@@ -168,7 +168,7 @@ func (b *Broker) ticket(who asker) group.Ticket {
 
 // clientOf is who sent a request, as Kafka writes it into group records.
 func clientOf(c *connection, r *conn.Request) group.Client {
-	return group.Client{ID: string(r.ClientID), Host: "/" + c.address()}
+	return group.Client{ID: string(r.ClientID), Host: "/" + c.address}
 }
 
 func (b *Broker) joinGroup(now seam.Now, c *connection, slot conn.Slot, r *conn.Request, request *kmsg.JoinGroupRequest, fx *seam.Effects) {

@@ -67,10 +67,14 @@ func (b *Broker) describeLogDirs(c *connection, slot conn.Slot, r *conn.Request,
 		b.cold(c.id, slot, r.Correlation, answer, fx)
 		return
 	}
-	d := &measuring{conn: c.id, slot: slot, corr: r.Correlation, answer: answer, wanted: len(b.dirs)}
+	d := &measuring{conn: c.id, slot: slot, corr: r.Correlation, answer: answer, ops: make([]seam.Op, len(b.dirs))}
 	for i := range b.dirs {
+		if b.dirs[i].failed != seam.OK {
+			continue
+		}
 		op := b.numbers.Op()
-		d.ops = append(d.ops, op)
+		d.ops[i] = op
+		d.wanted++
 		fx.Files = append(fx.Files, seam.FileOp{Op: op, Deed: seam.Measure, Path: seam.Path{Dir: b.dirs[i].number}})
 	}
 	b.measuring = append(b.measuring, d)
@@ -102,6 +106,11 @@ func (b *Broker) logDirs(r *kmsg.DescribeLogDirsRequest) *kmsg.DescribeLogDirsRe
 		dir := kmsg.NewDescribeLogDirsResponseDir()
 		if i < len(b.config.Directories) {
 			dir.Dir = b.config.Directories[i]
+		}
+		if b.dirs[i].failed != seam.OK {
+			dir.ErrorCode = int16(wire.KafkaStorageError)
+			answer.Dirs = append(answer.Dirs, dir)
+			continue
 		}
 		for _, asked := range b.askedOf(r) {
 			topic := kmsg.NewDescribeLogDirsResponseDirTopic()
@@ -275,7 +284,7 @@ func (b *Broker) describePartitions(name string, from, room int) (out kmsg.Descr
 	out.TopicID = t.ID
 	i := from
 	for ; i < len(t.Partitions) && i < from+room; i++ {
-		out.Partitions = append(out.Partitions, describedPartition(&t.Partitions[i]))
+		out.Partitions = append(out.Partitions, b.describedPartition(&t.Partitions[i]))
 	}
 	if i < len(t.Partitions) {
 		return out, i
@@ -283,11 +292,11 @@ func (b *Broker) describePartitions(name string, from, room int) (out kmsg.Descr
 	return out, -1
 }
 
-func describedPartition(p *meta.Partition) kmsg.DescribeTopicPartitionsResponseTopicPartition {
+func (b *Broker) describedPartition(p *meta.Partition) kmsg.DescribeTopicPartitionsResponseTopicPartition {
 	x := kmsg.NewDescribeTopicPartitionsResponseTopicPartition()
 	x.Partition, x.LeaderID, x.LeaderEpoch = p.ID, p.Leader, p.LeaderEpoch
 	x.Replicas, x.ISR = p.Replicas, p.ISR
-	x.EligibleLeaderReplicas, x.LastKnownELR, x.OfflineReplicas = []int32{}, []int32{}, []int32{}
+	x.EligibleLeaderReplicas, x.LastKnownELR, x.OfflineReplicas = []int32{}, []int32{}, b.offlineReplicas(p)
 	if p.Leader == meta.NoLeader {
 		x.ErrorCode = int16(wire.LeaderNotAvailable)
 	}

@@ -35,7 +35,8 @@ type boot struct {
 	nextID    uint64
 	recovers  map[uint64]*partition
 	unfencing bool
-	inhabited bool // there are folders of partitions, which only the metadata log can name
+	found     []*partition // where the metadata did not say
+	inhabited bool         // there are folders of partitions, which only the metadata log can name
 }
 
 type bootOp struct {
@@ -53,8 +54,13 @@ func (b *Broker) onStarted(now seam.Now, in *seam.Started, fx *seam.Effects) {
 	b.boot.state = quorum.None()
 	b.boot.pending, b.boot.recovers = map[seam.Op]bootOp{}, map[uint64]*partition{}
 	for i, fault := range in.Dirs {
-		if fault != seam.OK {
-			b.fail(int32(i), fault, fx)
+		if fault == seam.OK && b.config.DirectoryIDs[i] == (meta.UUID{}) {
+			fault = seam.NotFound // whose it is could not be read
+		}
+		if fault == seam.OK {
+			continue
+		}
+		if b.fail(int32(i), fault, fx); b.phase == phaseDead {
 			return
 		}
 	}
@@ -66,7 +72,9 @@ func (b *Broker) onStarted(now seam.Now, in *seam.Started, fx *seam.Effects) {
 		b.sortEntry(e, fx)
 	}
 	for i := range b.dirs[1:] {
-		b.syncRoot(int32(i+1), fx)
+		if b.dirs[i+1].failed == seam.OK {
+			b.syncRoot(int32(i+1), fx)
+		}
 	}
 	b.maybeLoadedAll(now, fx)
 }
@@ -93,7 +101,7 @@ func (b *Broker) failWithoutMetadata(fx *seam.Effects) {
 func inhabited(files []seam.Entry) bool {
 	return slices.ContainsFunc(files, func(e seam.Entry) bool {
 		_, _, ok := parseFolder(e.Path.Name)
-		return e.Folder && !strings.Contains(e.Path.Name, "/") && e.Path.Name != folderOf(metadataTopic, 0).Name && (ok || strings.HasSuffix(e.Path.Name, "-delete"))
+		return e.Folder && !strings.Contains(e.Path.Name, "/") && e.Path.Name != metadataFolder().Name && (ok || strings.HasSuffix(e.Path.Name, "-delete"))
 	})
 }
 
@@ -106,6 +114,9 @@ func hasMetadataLog(files []seam.Entry) bool {
 // sortEntry takes one entry of a directory.
 func (b *Broker) sortEntry(e seam.Entry, fx *seam.Effects) {
 	d := &b.dirs[e.Path.Dir]
+	if d.failed != seam.OK {
+		return
+	}
 	folder, name, inside := strings.Cut(e.Path.Name, "/")
 	switch {
 	case inside:
@@ -234,7 +245,7 @@ func (b *Broker) maybeLoadedAll(now seam.Now, fx *seam.Effects) {
 		return
 	}
 	b.phase = phaseQuorum
-	p := b.newPartition(nil, 0, folderOf(metadataTopic, 0))
+	p := b.newPartition(nil, 0, metadataFolder())
 	b.boot.partition = p
 	b.quorumFile = log.Replacement{Path: seam.Path{Name: stateFile}, Durable: true, Numbers: &b.numbers}
 	b.quorum = new(quorum.Quorum)
@@ -295,7 +306,7 @@ func (b *Broker) recovered(now seam.Now, from seam.Address, out *log.Recovered, 
 	if out.Cut > 0 {
 		fx.Events = append(fx.Events, seam.Event{Kind: seam.Truncated, Topic: p.name(), Partition: p.index, A: out.End.Offset, B: out.Cut, Text: out.Reason})
 	}
-	if p.state == partitionDoomed || p.state == partitionRenaming {
+	if p.state != partitionRecovering { // it was deleted meanwhile, or its directory has failed
 		return
 	}
 	if p.topic != nil && out.Fault == seam.OK && out.Epochs.Latest() > b.epochOf(p) { // no checksum covers a batch's epoch
@@ -326,6 +337,9 @@ func (b *Broker) restore(now seam.Now, p *partition, out *log.Recovered, fx *sea
 		b.boot.opening = append(b.boot.opening, p)
 	}
 	b.turns.put(func(_ seam.Now, fx *seam.Effects) bool {
+		if b.dead(p) {
+			return true
+		}
 		done := l.Reopen(b.turns.take, fx)
 		if done && p.topic == nil {
 			b.metadataOpened(p, l, fx)
@@ -347,7 +361,7 @@ func (b *Broker) unrecovered(p *partition, out *log.Recovered, fx *seam.Effects)
 // removeForeign: the folder belongs to a topic of the same name that was deleted; its deletion was cut short.
 func (b *Broker) removeForeign(p *partition, fx *seam.Effects) {
 	gone := &partition{topic: p.topic, index: p.index, folder: p.folder, state: partitionRenaming, deletion: &proposal{kind: proposedBySelf, open: 1}}
-	b.doomed[p.folder.Name]++
+	b.doomed[p.folder]++
 	p.point, p.startGoal, p.startWish = 0, 0, 0
 	b.doomedRename(gone, fx)
 }

@@ -11,7 +11,8 @@
 //     order of the requests of each connection. What the controller decides, and the fold of the batch of records that it
 //     comes to (Kafka's limit: 10,000), is one item: nobody may see half of it.
 //   - a request is answered once, in the order of its connection.
-//   - after a directory has failed to sync, nothing is answered any more: the process ends.
+//   - after a directory has failed, nothing of it is answered any more but errors (fence.go). If it is the first, which has
+//     the metadata log, the process ends.
 package core
 
 import (
@@ -53,7 +54,7 @@ type Broker struct {
 	topics     map[string]*topic
 	topicIDs   map[meta.UUID]*topic
 	measuring  []*measuring
-	doomed     map[string]int // folders of deleted partitions that still have their name
+	doomed     map[seam.Path]int // folders of deleted partitions that still have their name
 
 	quorum     *quorum.Quorum
 	quorumFile log.Replacement
@@ -93,6 +94,7 @@ type Broker struct {
 	timers   timer.Queue[uint32]    // of parked fetches
 	muted    timer.Queue[seam.Conn] // connections that are not read for a time
 	quotas   throttles
+	limits   limits
 	early    ordered.Ring[seam.Conn] // whose requests came before the broker was ready
 	touched  []*partition            // by this Step
 	trimmed  []*partition            // with files below their log's start
@@ -148,10 +150,12 @@ func NewBroker(config Config) *Broker {
 	config.Controller.ClusterID, config.Controller.NodeID = config.ClusterID, config.NodeID
 	b := &Broker{
 		config: config, random: rng.New(config.Seed), topics: map[string]*topic{}, topicIDs: map[meta.UUID]*topic{},
-		doomed: map[string]int{}, searching: map[uint64]searchFor{}, lent: map[seam.File]int{}, awaited: map[seam.File]*removal{}, removals: map[seam.Op]*removal{}, rewrites: rewrites{underWay: map[seam.Op]rewriting{}}, image: meta.New(), parkedAt: seam.Never,
+		doomed: map[seam.Path]int{}, searching: map[uint64]searchFor{}, lent: map[seam.File]int{}, awaited: map[seam.File]*removal{}, removals: map[seam.Op]*removal{}, rewrites: rewrites{underWay: map[seam.Op]rewriting{}}, image: meta.New(), parkedAt: seam.Never,
 		partitions: make([]*partition, 1, 16), produces: make([]produce, 1, 16),
 	}
 	b.take = b.turns.take
+	layers := config.Controller.Layers(b.image)
+	b.limits.inherit(&layers) // until what was altered is read
 	b.numbers = log.Numbers{Owner: ownerBroker, Files: &b.files}
 	b.sessions = fetch.NewSessions(config.FetchSessionsMax, config.FetchSessionEviction, config.FetchSessionBytes, b.random)
 	for i := range config.DirectoryIDs {
@@ -189,7 +193,7 @@ func (b *Broker) Step(now seam.Now, in seam.Input, fx *seam.Effects) {
 		b.outstanding--
 		b.onLoaded(now, in, fx)
 	case *seam.Sent:
-		b.onSent(in, fx)
+		b.onSent(now, in, fx)
 	case *seam.Rewritten:
 		b.onRewritten(now, in, fx)
 	case *seam.Mail:
@@ -213,20 +217,26 @@ func owner(op seam.Op) uint32 { return uint32(op >> 32) }
 func (b *Broker) onWrote(now seam.Now, in *seam.Wrote, fx *seam.Effects) {
 	if o := owner(in.Op); o != ownerBroker {
 		if p := b.partitions[o]; p != nil {
+			b.maybeFail(p.folder.Dir, in.Fault, fx)
+			if b.dead(p) {
+				b.failPartition(p, fx)
+			}
 			b.touch(p)
 			b.wrote(p, in, fx)
 			b.maybeIdentified(now, p, fx)
 		}
 		return
 	}
+	b.maybeFail(b.directoryOf(in.Op), in.Fault, fx)
 	b.ownWrote(now, in, fx)
 }
 
 func (b *Broker) onSynced(now seam.Now, in *seam.Synced, fx *seam.Effects) {
 	o := owner(in.Op)
 	if in.Fault != seam.OK { // whatever it was to cover, the kernel may call clean now
-		b.failSync(o, in.Fault, fx)
-		return
+		if b.failSync(o, in, fx); b.phase == phaseDead {
+			return
+		}
 	}
 	if o == ownerBroker {
 		b.ownSynced(now, in, fx)
@@ -234,6 +244,9 @@ func (b *Broker) onSynced(now seam.Now, in *seam.Synced, fx *seam.Effects) {
 	}
 	p := b.partitions[o]
 	b.touch(p)
+	if b.dead(p) {
+		b.failPartition(p, fx)
+	}
 	if log.SideOp(in.Op) {
 		_ = p.epochs.Synced(in, fx) || p.identity.Synced(in, fx)
 		b.maybeIdentified(now, p, fx)
@@ -244,13 +257,13 @@ func (b *Broker) onSynced(now seam.Now, in *seam.Synced, fx *seam.Effects) {
 	}
 }
 
-// failSync ends the broker for the directory of whoever asked for the Sync.
-func (b *Broker) failSync(owner uint32, fault seam.Fault, fx *seam.Effects) {
-	dir := int32(0)
+// failSync: the directory of whoever asked for the Sync has failed.
+func (b *Broker) failSync(owner uint32, in *seam.Synced, fx *seam.Effects) {
+	dir := b.directoryOf(in.Op)
 	if owner != ownerBroker {
 		dir = b.partitions[owner].folder.Dir
 	}
-	b.fail(dir, fault, fx)
+	b.fail(dir, in.Fault, fx)
 }
 
 func (b *Broker) onLoaded(now seam.Now, in *seam.Loaded, fx *seam.Effects) {
@@ -321,9 +334,11 @@ func (b *Broker) drain(now seam.Now, fx *seam.Effects) {
 
 func (b *Broker) drainReplica(now seam.Now, p *partition, fx *seam.Effects) {
 	r := p.replica
-	if fault := r.Log.Dead(); fault != seam.OK {
-		b.fail(p.folder.Dir, fault, fx)
-		return
+	if fault := r.Log.Dead(); fault != seam.OK && (p.state == partitionOpen || !b.dead(p)) {
+		if b.fail(p.folder.Dir, fault, fx); b.phase == phaseDead {
+			return
+		}
+		b.failPartition(p, fx)
 	}
 	for _, t := range r.Freed {
 		b.freed(t, fx)
@@ -351,15 +366,9 @@ func (b *Broker) drainReplica(now seam.Now, p *partition, fx *seam.Effects) {
 	}
 }
 
-// fail ends the broker: a directory that could not sync has lost pages that the kernel calls clean.
-func (b *Broker) fail(dir int32, fault seam.Fault, fx *seam.Effects) {
-	b.phase = phaseDead
-	fx.Events = append(fx.Events, seam.Event{Kind: seam.DirFailed, A: int64(dir), Text: fault.String()})
-}
-
 // due says whether ring would find anything.
 func (b *Broker) due(now seam.Now) bool {
-	return b.wakes.Len() > 0 || b.turns.later.Len() > 0 || min(b.timers.Next(), b.muted.Next(), b.alarms.Next(), b.parkedAt, b.checkpointAt, b.sweep.at) <= now.Mono
+	return b.wakes.Len() > 0 || b.turns.later.Len() > 0 || min(b.timers.Next(), b.muted.Next(), b.limits.silence.Next(), b.alarms.Next(), b.parkedAt, b.checkpointAt, b.sweep.at) <= now.Mono
 }
 
 // ring works off what is due: woken fetches, deadlines, checkpoints.
@@ -379,6 +388,7 @@ func (b *Broker) ring(now seam.Now, fx *seam.Effects) {
 	}
 	b.ringCoordinators(now, half, fx)
 	b.unmuteDue(now, fx)
+	b.cutSilent(now, fx)
 	b.turns.work(now, fx)
 	b.sweepProduces(now, fx)
 	b.expireLogs(now, fx)
@@ -389,7 +399,7 @@ func (b *Broker) alarm(now seam.Now, fx *seam.Effects) {
 	if b.wakes.Len() > 0 || b.turns.later.Len() > 0 || b.boot.more || len(b.unlent) > 0 {
 		fx.Wake(now.Mono)
 	}
-	at := min(b.timers.Next(), b.muted.Next(), b.alarms.Next(), b.parkedAt)
+	at := min(b.timers.Next(), b.muted.Next(), b.limits.silence.Next(), b.alarms.Next(), b.parkedAt)
 	if b.phase == phaseReady {
 		at = min(at, b.checkpointAt, b.sweep.wish(now))
 	}

@@ -16,6 +16,7 @@ type connection struct {
 	host     string // the address that the client reached us at
 	port     int32
 	remote   string
+	address  string // of remote
 	slots    conn.Slots
 	out      ordered.Ring[outgoing]
 	sending  int64  // bytes of answers under way
@@ -24,30 +25,20 @@ type connection struct {
 	starving bool   // it stands in Broker.starved
 	closing  bool   // nothing more is taken from it
 	gone     bool   // it has hung up
+	standing bool   // it waits for another to leave (max.connections)
+	seated   bool   // it is one of those that are read
 	fetches  uint32 // the newest of those not answered, 0: none; else their index and one
 
 	starting  bool                  // a request of it is being started in turns
 	rewriting int                   // batches of a request of it are being rewritten
 	queue     ordered.Ring[arrived] // what came meanwhile, or before the broker was ready
 
+	acted   seam.Mono // when a frame of it became whole, or it had taken an answer, last
+	silence timer.Handle
+
 	muted  seam.Mono // until when it is not read, because a quota is used up; 0: it is read
 	unmute timer.Handle
 	meters *[quotaKinds]metered // nil: no quota was ever looked for
-}
-
-// address is where the client is, without its port.
-func (c *connection) address() string {
-	address := c.remote
-	for i := len(address) - 1; i >= 0; i-- {
-		if address[i] == ':' {
-			address = address[:i]
-			break
-		}
-	}
-	if n := len(address); n > 1 && address[0] == '[' {
-		address = address[1 : n-1]
-	}
-	return address
 }
 
 // frozen: what comes now has to wait for what came before.
@@ -70,15 +61,13 @@ type outgoing struct {
 }
 
 func (b *Broker) onOpened(now seam.Now, in *seam.Opened, fx *seam.Effects) {
-	c := &connection{id: in.Conn, host: in.Host, port: in.Port, remote: in.Remote}
+	c := &connection{id: in.Conn, host: in.Host, port: in.Port, remote: in.Remote, address: addressOf(in.Remote)}
 	b.conns.Put(in.Conn, c)
 	c.owed = b.config.ConnectionBytes
 	if b.image.QuotaChanges() > 0 {
 		c.kept = c.owed - 1 // until it is known who it is
 	}
-	if b.greet(now, c); c.muted == 0 {
-		b.pay(c, fx)
-	}
+	b.admit(now, c, fx)
 }
 
 // onHangup: nothing of the connection is outstanding. Its parked fetches go, and so do answers that waited for them and
@@ -88,6 +77,7 @@ func (b *Broker) onHangup(in *seam.Hangup) {
 	b.conns.Delete(in.Conn)
 	c.gone = true
 	b.muted.Cancel(c.unmute)
+	b.leave(c)
 	b.turns.put(func(now seam.Now, fx *seam.Effects) bool {
 		for c.fetches != 0 {
 			if !b.turns.take() {
@@ -151,6 +141,9 @@ func (b *Broker) onRequest(now seam.Now, in *seam.Request, fx *seam.Effects) {
 	b.frames += size
 	c := b.conns.At(in.Conn)
 	body := in.Body.(*conn.Request)
+	if c != nil {
+		c.acted = now.Mono
+	}
 	switch {
 	case c == nil || c.closing || b.phase >= phaseStopping:
 		b.release(c, in.Lease, size, fx)
@@ -185,7 +178,7 @@ func (b *Broker) release(c *connection, lease seam.Lease, size int64, fx *seam.E
 
 // starve puts a connection among those that are owed credit, unless it is muted.
 func (b *Broker) starve(c *connection) {
-	if c.owed > c.kept && !c.starving && c.muted == 0 {
+	if c.owed > c.kept && !c.starving && c.muted == 0 && !c.standing {
 		c.starving = true
 		b.starved.Push(c)
 	}
@@ -318,8 +311,9 @@ func (b *Broker) reply(c *connection, head []byte, body []seam.Range, then seam.
 	fx.Replies = append(fx.Replies, seam.Reply{Op: op, Conn: c.id, Head: head, Body: body, Then: then})
 }
 
-func (b *Broker) onSent(in *seam.Sent, fx *seam.Effects) {
+func (b *Broker) onSent(now seam.Now, in *seam.Sent, fx *seam.Effects) {
 	c := b.conns.At(in.Conn)
+	c.acted = now.Mono
 	behind := b.behind(c) // the sum of what is owed and under way falls nowhere else
 	for i := range c.out.Len() {
 		if o := c.out.At(i); o.op == in.Op {

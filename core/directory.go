@@ -9,6 +9,8 @@ import (
 // directory is one log directory.
 type directory struct {
 	number                  int32
+	failed                  seam.Fault                        // not OK: fenced
+	resigning               bool                              // the controller has still to hear of that
 	folders                 ordered.Map[string, []seam.Entry] // what each folder held at the start
 	clean                   bool                              // it was marked clean
 	points                  map[string]map[int32]int64        // recovery points at the start
@@ -66,7 +68,7 @@ func (b *Broker) countUnsynced(p *partition, fx *seam.Effects) {
 // wantSync gives a partition the Syncs that it wants, or queues it for when it is its turn. The metadata log has no turn:
 // every administrator's answer waits for it, and behind ten thousand new partitions that is seconds.
 func (b *Broker) wantSync(now seam.Now, p *partition, fx *seam.Effects) {
-	if p.queued || p.replica == nil {
+	if p.queued || p.replica == nil || b.dead(p) {
 		return
 	}
 	if d := &b.dirs[p.folder.Dir]; p.number == metadataNumber || d.queue.Len() == 0 && d.syncing < b.config.SyncsMax {
@@ -132,7 +134,12 @@ func (b *Broker) checkpoints(now seam.Now, fx *seam.Effects) {
 		}
 	}
 	for i := range b.dirs {
-		b.checkpoint(&b.dirs[i], fx)
+		if d := &b.dirs[i]; d.failed == seam.OK {
+			b.checkpoint(d, fx)
+		} else if d.resigning {
+			d.resigning = false
+			b.resign(d)
+		}
 	}
 	b.expireProducers(now, fx)
 }
@@ -162,14 +169,14 @@ func (b *Broker) checkpointPoints(d *directory, anyway bool, fx *seam.Effects) {
 // point notes that the checkpoint on the disk may speak of these, beside what it spoke of before.
 func (d *directory) point(lines []log.PartitionOffset) {
 	for _, x := range lines {
-		d.pointed[folderOf(x.Topic, x.Partition).Name] = true
+		d.pointed[folderName(x.Topic, x.Partition)] = true
 	}
 }
 
 // pointsWritten: the newest recovery points and log starts are on the disk, and nothing else is. New partitions that an older
 // checkpoint spoke of can be made.
 func (b *Broker) pointsWritten(now seam.Now, d *directory, fx *seam.Effects) {
-	if d.recovery.Busy() || d.recovery.Fault() != seam.OK || d.starts.due || d.starts.file.Busy() || d.starts.file.Fault() != seam.OK {
+	if d.failed != seam.OK || d.recovery.Busy() || d.recovery.Fault() != seam.OK || d.starts.due || d.starts.file.Busy() || d.starts.file.Fault() != seam.OK {
 		return
 	}
 	clear(d.pointed)

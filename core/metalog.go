@@ -284,8 +284,10 @@ func (b *Broker) register(now seam.Now, fx *seam.Effects) {
 	}
 	request := kmsg.NewPtrBrokerRegistrationRequest()
 	request.BrokerID, request.ClusterID, request.IncarnationID = b.config.NodeID, b.config.ClusterID, b.config.Incarnation
-	for _, id := range b.config.DirectoryIDs {
-		request.LogDirs = append(request.LogDirs, id)
+	for i, id := range b.config.DirectoryIDs {
+		if b.dirs[i].failed == seam.OK {
+			request.LogDirs = append(request.LogDirs, id)
+		}
 	}
 	request.Rack = b.config.Rack
 	listener := kmsg.NewBrokerRegistrationRequestListener()
@@ -307,8 +309,15 @@ func (b *Broker) register(now seam.Now, fx *seam.Effects) {
 func (b *Broker) openAll(now seam.Now, fx *seam.Effects) {
 	for _, image := range b.image.Topics() {
 		t := b.enrol(image)
-		b.turns.put(b.turns.each(len(image.Partitions), func(i int, _ seam.Now, _ *seam.Effects) {
+		b.turns.put(b.turns.each(len(image.Partitions), func(i int, _ seam.Now, fx *seam.Effects) {
 			p := b.makePartition(t, image, i)
+			if b.dead(p) {
+				fx.Events = append(fx.Events, seam.Event{Kind: seam.SegmentUnreadable, Topic: t.name, Partition: p.index, Text: b.whyDead(p, &image.Partitions[i])})
+				return
+			}
+			if image.Partitions[i].Directory(b.config.NodeID) != b.config.DirectoryIDs[p.folder.Dir] {
+				b.boot.found = append(b.boot.found, p)
+			}
 			p.point = b.dirs[p.folder.Dir].points[p.name()][p.index]
 			p.startGoal = b.dirs[p.folder.Dir].startsAt[p.name()][p.index]
 			b.boot.queue = append(b.boot.queue, p)
@@ -325,9 +334,15 @@ func (b *Broker) openAll(now seam.Now, fx *seam.Effects) {
 // maybeRemoveStray: a folder of a partition that the Image does not have belongs to a topic whose deletion was cut short.
 func (b *Broker) maybeRemoveStray(folder seam.Path, fx *seam.Effects) {
 	name, index, ok := parseFolder(folder.Name)
-	if t := b.topics[name]; ok && folder.Name != folderOf(metadataTopic, 0).Name && (t == nil || int(index) >= len(t.partitions)) {
-		b.await("remove", folder, fx)
+	if !ok || folder == metadataFolder() || b.dirs[folder.Dir].failed != seam.OK {
+		return
 	}
+	if t := b.topics[name]; t != nil && int(index) < len(t.partitions) {
+		if p := t.partitions[index]; p.folder == folder || b.dead(p) {
+			return
+		}
+	}
+	b.await("remove", folder, fx)
 }
 
 // openMore opens partitions, a few at a time; when all are open the broker asks to be unfenced.
@@ -337,7 +352,9 @@ func (b *Broker) openMore(now seam.Now, fx *seam.Effects) {
 	}
 	for len(b.boot.queue) > 0 && b.boot.running < b.config.RecoveriesMax && b.turns.take() {
 		p := b.boot.queue[0]
-		b.boot.queue = b.boot.queue[1:]
+		if b.boot.queue = b.boot.queue[1:]; b.dead(p) {
+			continue
+		}
 		if _, there := b.dirs[p.folder.Dir].folders.Find(p.folder.Name); there {
 			b.recover(p, fx)
 		} else {
@@ -345,7 +362,7 @@ func (b *Broker) openMore(now seam.Now, fx *seam.Effects) {
 		}
 	}
 	b.boot.more = len(b.boot.queue) > 0 && b.boot.running < b.config.RecoveriesMax
-	for len(b.boot.opening) > 0 && !b.boot.opening[0].replica.Log.Opening() {
+	for len(b.boot.opening) > 0 && (b.dead(b.boot.opening[0]) || !b.boot.opening[0].replica.Log.Opening()) {
 		b.boot.opening = b.boot.opening[1:]
 	}
 	if len(b.boot.pending) > 0 || len(b.boot.opening) > 0 || len(b.boot.queue) > 0 || b.boot.running > 0 || b.brokerAt > b.image.Offset() || b.boot.unfencing || b.proposals.Len() > 0 {
@@ -355,6 +372,10 @@ func (b *Broker) openMore(now seam.Now, fx *seam.Effects) {
 	heartbeat := kmsg.NewPtrBrokerHeartbeatRequest()
 	heartbeat.BrokerID, heartbeat.BrokerEpoch, heartbeat.CurrentMetadataOffset = b.config.NodeID, b.brokerAt, b.image.Offset()
 	records, _, code := b.controller.BrokerHeartbeat(heartbeat)
+	for _, p := range b.boot.found {
+		records = append(records, b.controller.AssignReplica(b.config.NodeID, p.id, p.index, b.config.DirectoryIDs[p.folder.Dir], false)...)
+	}
+	b.boot.found = nil
 	if code != wire.None || !b.propose(now, &proposal{records: records, kind: proposedUnfencing}, fx) {
 		b.fail(0, seam.IOError, fx)
 	}

@@ -46,7 +46,7 @@ func (b *Broker) remember(p *partition, fx *seam.Effects) {
 // writeStarts begins a checkpoint if one is due. What is asked for while it is under way is the next one's.
 func (b *Broker) writeStarts(d *directory, fx *seam.Effects) {
 	s := &d.starts
-	if !s.due || s.file.Busy() || b.phase != phaseReady && (b.phase != phaseStopping || b.stop.stage != stopSyncing) {
+	if !s.due || d.failed != seam.OK || s.file.Busy() || b.phase != phaseReady && (b.phase != phaseStopping || b.stop.stage != stopSyncing) {
 		return
 	}
 	for _, p := range b.partitions[1:] { // a start that outlives the folder would be the next one's of its name, or nobody's

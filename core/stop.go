@@ -72,6 +72,10 @@ func (b *Broker) stopStep(fx *seam.Effects) {
 		if b.turns.later.Len() == 0 && b.allClosed() {
 			for i := range b.dirs {
 				d := &b.dirs[i]
+				if d.failed != seam.OK {
+					b.stop.goals = append(b.stop.goals, 0, 0)
+					continue
+				}
 				points, high := b.offsetsIn(d.number)
 				b.stop.goals = append(b.stop.goals, d.recovery.Offer(log.EncodeOffsets(points), fx), d.high.Offer(log.EncodeOffsets(high), fx))
 			}
@@ -160,6 +164,9 @@ func (b *Broker) checkpointsIdle() bool {
 
 // markClean leaves the marker out where the disk was too full for what it vouches for: the next start recovers then.
 func (b *Broker) markClean(i int, fx *seam.Effects) {
+	if b.dirs[i].failed != seam.OK {
+		return
+	}
 	for _, p := range b.partitions[1:] {
 		if p != nil && int(p.folder.Dir) == i && p.state == partitionFailed {
 			return // what could not be recovered is to be looked at again

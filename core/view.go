@@ -48,12 +48,15 @@ type WaitingFetch struct {
 	Deadline seam.Mono
 }
 
-// Muted is until when a connection is not read because it has used up a quota, or because answers beyond its budget wait
-// behind a fetch that waits itself; 0: it is read.
+// Muted is until when a connection is not read because it has used up a quota, because there are as many as there may be,
+// or because answers beyond its budget wait behind a fetch that waits itself; 0: it is read.
 func (b *Broker) Muted(id seam.Conn) (until seam.Mono) {
 	c := b.conns.At(id)
 	if c == nil {
 		return 0
+	}
+	if c.standing {
+		return max(c.acted, c.muted) + b.limits.idle // whoever leaves lets it be read before
 	}
 	if until = c.muted; until > 0 || !b.full(c) {
 		return until

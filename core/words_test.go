@@ -27,6 +27,7 @@ var (
 		seam.DirFailed: "directory failed", seam.ConnRefused: "connection refused", seam.IndexRebuilt: "index rebuilt",
 		seam.SegmentUnreadable: "segment unreadable", seam.EpochStarted: "leads", seam.ProducersExpired: "producers expired",
 		seam.SegmentsDeleted: "segments deleted", seam.PartitionAdded: "partition added", seam.ConfigAltered: "configuration altered",
+		seam.DirFenced: "directory fenced",
 	}
 )
 
@@ -86,6 +87,8 @@ func eventLabel(e *seam.Event) string {
 			out += fmt.Sprintf(" %s-%d", e.Topic, e.Partition)
 		}
 	case seam.Ready, seam.Stopped, seam.DirFailed, seam.ConnRefused:
+	case seam.DirFenced:
+		out += fmt.Sprintf(" d%d n=%d", e.A, e.B)
 	}
 	switch e.Kind {
 	case seam.PartitionOpened:
@@ -98,7 +101,7 @@ func eventLabel(e *seam.Event) string {
 		out += fmt.Sprintf(" at=%d", e.A)
 	case seam.SegmentsDeleted:
 		out += fmt.Sprintf(" n=%d start=%d", e.A, e.B)
-	case seam.Ready, seam.Stopped, seam.TopicCreated, seam.TopicDeleted, seam.WriteRefused, seam.DirFailed, seam.ConnRefused, seam.ProducersExpired, seam.PartitionAdded, seam.ConfigAltered:
+	case seam.Ready, seam.Stopped, seam.TopicCreated, seam.TopicDeleted, seam.WriteRefused, seam.DirFailed, seam.ConnRefused, seam.ProducersExpired, seam.PartitionAdded, seam.ConfigAltered, seam.DirFenced:
 	}
 	if e.Text != "" {
 		out += " (" + e.Text + ")"
@@ -222,10 +225,31 @@ func answerLabel(a answered) string {
 			out += " " + nameOr(t.Topic) + code(t.ErrorCode)
 			for _, p := range t.Partitions {
 				out += fmt.Sprintf(" %d:leader=%d,epoch=%d", p.Partition, p.Leader, p.LeaderEpoch)
+				if len(p.OfflineReplicas) > 0 {
+					out += fmt.Sprintf(",offline=%v", p.OfflineReplicas)
+				}
 			}
 		}
 		if len(r.Topics) == 0 {
 			out += " no topics"
+		}
+	case *kmsg.DescribeLogDirsResponse:
+		for _, d := range r.Dirs {
+			out += " " + d.Dir + code(d.ErrorCode)
+			for _, t := range d.Topics {
+				for _, p := range t.Partitions {
+					out += fmt.Sprintf(" %s-%d:%d", t.Topic, p.Partition, p.Size)
+					if p.IsFuture || p.OffsetLag != 0 {
+						out += fmt.Sprintf(",future=%t,lag=%d", p.IsFuture, p.OffsetLag)
+					}
+				}
+			}
+		}
+	case *kmsg.AlterReplicaLogDirsResponse:
+		for _, t := range r.Topics {
+			for _, p := range t.Partitions {
+				out += fmt.Sprintf(" %s-%d%s", t.Topic, p.Partition, code(p.ErrorCode))
+			}
 		}
 	case *kmsg.InitProducerIDResponse:
 		out += fmt.Sprintf(" producer id=%d epoch=%d%s", r.ProducerID, r.ProducerEpoch, code(r.ErrorCode))

@@ -43,6 +43,7 @@ type world struct {
 	correlation,
 	starts int32
 
+	lost map[int]bool  // log directories that the next start does not find
 	held string        // what stabilize leaves alone: effects whose words hold this
 	told func(t *told) // after each Step
 }
@@ -121,7 +122,16 @@ func (w *world) start() {
 	w.config.Seed[0] = byte(w.starts)
 	w.broker = NewBroker(w.config)
 	w.asked, w.files, w.ops, w.frames = nil, map[seam.File]*handle{}, map[seam.Op]bool{}, map[seam.Lease]*seam.Request{}
-	w.step("start", &seam.Started{Files: w.root.list(""), Dirs: []seam.Fault{seam.OK}})
+	started := &seam.Started{Files: w.root.list("")}
+	for i := range w.config.DirectoryIDs {
+		fault := seam.OK
+		if w.lost[i] {
+			fault = seam.IOError
+			started.Files = slices.DeleteFunc(started.Files, func(e seam.Entry) bool { return e.Path.Dir == int32(i) })
+		}
+		started.Dirs = append(started.Dirs, fault)
+	}
+	w.step("start", started)
 }
 
 // crash ends the process between two Steps; a power cut takes with it what no Sync has covered.
@@ -143,13 +153,42 @@ func (n *node) cut() {
 	}
 }
 
+// addDirs gives the process log directories beside the first: folders in its root, which it does not see as such.
+func (w *world) addDirs(n int) {
+	for i := 1; i < n; i++ {
+		w.config.DirectoryIDs = append(w.config.DirectoryIDs, meta.UUID{0: 1, 14: byte(i), 15: 7})
+		dir := newFolder()
+		w.root.entries["d"+decimal(int64(i))], w.root.safe["d"+decimal(int64(i))] = dir, dir
+	}
+	for i := range n {
+		w.config.Directories = append(w.config.Directories, "/d"+decimal(int64(i)))
+	}
+}
+
+// name is a path as this world has it.
+func name(p seam.Path) string {
+	if p.Dir == 0 {
+		return p.Name
+	}
+	return strings.TrimSuffix("d"+decimal(int64(p.Dir))+"/"+p.Name, "/")
+}
+
+// list is what the log directories hold.
 func (n *node) list(above string) (out []seam.Entry) {
+	var others []seam.Entry
 	for _, name := range slices.Sorted(maps.Keys(n.entries)) {
 		child := n.entries[name]
+		if number, is := strings.CutPrefix(name, "d"); is && above == "" && len(number) == 1 {
+			for _, e := range child.list("/") {
+				e.Path = seam.Path{Dir: int32(number[0] - '0'), Name: e.Path.Name[1:]}
+				others = append(others, e)
+			}
+			continue
+		}
 		out = append(out, seam.Entry{Path: seam.Path{Name: above + name}, Size: int64(len(child.content)), Folder: child.folder})
 		out = append(out, child.list(above+name+"/")...)
 	}
-	return out
+	return append(out, others...)
 }
 
 // at is the node of a path, and the folder that it lies in; either may be nil.
@@ -242,22 +281,22 @@ func (w *world) fileTask(f seam.FileOp) *task {
 	switch f.Deed {
 	case seam.Create, seam.Open:
 		require.Nil(w.t, w.files[f.File], "a file id is used once")
-		w.files[f.File] = &handle{path: f.Path.Name}
+		w.files[f.File] = &handle{path: name(f.Path)}
 	case seam.Rename, seam.Unlink, seam.Remove:
 		for _, t := range w.asked {
-			if h := w.files[t.file]; h != nil && (t.file == f.File || h.path == f.Path.Name) {
+			if h := w.files[t.file]; h != nil && (t.file == f.File || h.path == name(f.Path)) {
 				require.Failf(w.t, "not at rest", "%s while %s", f.Deed, t.label)
 			}
 		}
 	case seam.Truncate, seam.Close, seam.List, seam.Measure:
 	}
-	label := f.Deed.String() + " " + f.Path.Name
+	label := f.Deed.String() + " " + name(f.Path)
 	if h := w.files[f.File]; f.File != 0 {
 		label = f.Deed.String() + " " + h.path
 	}
 	switch f.Deed {
 	case seam.Rename:
-		label += " to " + f.To.Name
+		label += " to " + name(f.To)
 	case seam.Truncate:
 		label += " to " + decimal(f.Size)
 	case seam.Create, seam.Open, seam.Close, seam.Unlink, seam.Remove, seam.List, seam.Measure:
@@ -276,20 +315,23 @@ func (w *world) fileTask(f seam.FileOp) *task {
 // change carries out an operation on names and lengths.
 func (w *world) change(f seam.FileOp) *seam.Wrote {
 	out := &seam.Wrote{Op: f.Op}
-	n, parent := w.at(f.Path.Name)
+	path := name(f.Path)
+	n, parent := w.at(path)
 	h := w.files[f.File]
 	switch f.Deed {
 	case seam.Create:
 		if parent == nil {
 			parent = newFolder()
-			w.root.entries[strings.TrimSuffix(f.Path.Name, "/"+leaf(f.Path.Name))] = parent
+			above := strings.TrimSuffix(path, "/"+leaf(path))
+			_, top := w.at(above)
+			top.entries[leaf(above)] = parent
 		}
 		if h.failed = n != nil; h.failed {
 			out.Fault = seam.Exists
 			break
 		}
 		h.node = &node{}
-		parent.entries[leaf(f.Path.Name)] = h.node
+		parent.entries[leaf(path)] = h.node
 	case seam.Open:
 		if h.failed = n == nil; h.failed {
 			out.Fault = seam.NotFound
@@ -311,12 +353,12 @@ func (w *world) change(f seam.FileOp) *seam.Wrote {
 			out.Fault = seam.NotFound
 			break
 		}
-		_, to := w.at(f.To.Name)
-		delete(parent.entries, leaf(f.Path.Name))
-		to.entries[leaf(f.To.Name)] = n
+		_, to := w.at(name(f.To))
+		delete(parent.entries, leaf(path))
+		to.entries[leaf(name(f.To))] = n
 		for _, h := range w.files { // open ids follow
-			if h.path == f.Path.Name || strings.HasPrefix(h.path, f.Path.Name+"/") {
-				h.path = f.To.Name + h.path[len(f.Path.Name):]
+			if h.path == path || strings.HasPrefix(h.path, path+"/") {
+				h.path = name(f.To) + h.path[len(path):]
 			}
 		}
 	case seam.Measure:
@@ -326,7 +368,7 @@ func (w *world) change(f seam.FileOp) *seam.Wrote {
 			out.Fault = seam.NotFound
 			break
 		}
-		delete(parent.entries, leaf(f.Path.Name))
+		delete(parent.entries, leaf(path))
 	case seam.List:
 		require.Fail(w.t, "nobody lists a folder")
 	}
@@ -358,9 +400,9 @@ func (w *world) writeTask(x seam.Write) *task {
 // syncTask: a Sync covers what had come back when it was emitted, and nothing later.
 func (w *world) syncTask(x seam.Sync) *task {
 	if x.File == 0 {
-		n, _ := w.at(x.Folder.Name)
+		n, _ := w.at(name(x.Folder))
 		entries := maps.Clone(n.entries)
-		return &task{kind: "sync", label: "sync " + x.Folder.Name + "/", op: x.Op, run: func(fault seam.Fault, _ int64) seam.Input {
+		return &task{kind: "sync", label: "sync " + name(x.Folder) + "/", op: x.Op, run: func(fault seam.Fault, _ int64) seam.Input {
 			if fault == seam.OK {
 				n.safe = entries
 			}
@@ -410,7 +452,7 @@ func (w *world) rewriteTask(x seam.Rewrite) *task {
 func (w *world) letterTask(s seam.Send) *task {
 	label, machine := "search", seam.Machine(log.NewSearch())
 	if body, ok := s.Body.(*log.RecoveryRequest); ok {
-		label, machine = "recover "+body.Folder.Name, log.NewRecovery()
+		label, machine = "recover "+name(body.Folder), log.NewRecovery()
 	}
 	return &task{kind: "letter", label: label, run: func(seam.Fault, int64) seam.Input {
 		mine := &world{t: w.t, root: w.root, files: w.files, ops: map[seam.Op]bool{}}

@@ -52,7 +52,7 @@ func startKafka(jars, dir string, port int) (*node, error) {
 		return nil, fmt.Errorf("kafka format: %w\n%s", err, out)
 	}
 	// The first tier of compilation only would be slower after a minute, and a run takes several.
-	return start(port, time.Minute, "nice", "-n", "19", "java", "-Xms512m", "-Xmx512m", "-XX:+UseSerialGC",
+	return start(port, time.Minute, "java", "-Xms512m", "-Xmx512m", "-XX:+UseSerialGC",
 		"-cp", classpath, "kafka.Kafka", file)
 }
 

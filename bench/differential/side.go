@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -21,7 +22,9 @@ type side struct {
 	producers symbols[int64]
 	topics    map[string][16]byte
 	told      []step
-	rounds    int // of settle
+	shared    *shared
+	names     map[string]bool     // that this case has used
+	made      map[string][16]byte // topics made ahead, by their whole names
 }
 
 // step is one request and its answer, in a form that both sides can have in common.
@@ -42,18 +45,23 @@ func (s symbols[T]) of(thing T) int {
 	return s[thing]
 }
 
-func newSide(name, address, tag string, kafka bool) *side {
-	return &side{name: name, kafka: kafka, tag: tag, link: link{address: address}}
+func newSide(shared *shared, tag string) *side {
+	of := shared.side
+	return &side{name: of.name, kafka: of.kafka, tag: tag, link: link{address: of.link.address}, shared: shared,
+		names: map[string]bool{}, made: map[string][16]byte{}}
 }
 
-// begin forgets the case before.
-func (s *side) begin(prefix string) {
-	s.prefix, s.told = prefix, nil
+// begin forgets the case before. Its names begin with what is between.
+func (s *side) begin(between string) {
+	s.prefix, s.told = s.tag+between, nil
 	s.ids, s.producers, s.topics = symbols[[16]byte]{}, symbols[int64]{}, map[string][16]byte{}
 }
 
 // called is a name that only this case has on this side.
-func (s *side) called(name string) string { return s.prefix + name }
+func (s *side) called(name string) string {
+	s.names[s.prefix+name] = true
+	return s.prefix + name
+}
 
 // id is a topic's id, which topic has noted, or one that nothing has.
 func (s *side) id(name string) [16]byte {
@@ -110,17 +118,25 @@ func (s *side) topic(name string, partitions int32, configs ...string) string {
 	return made.Topic
 }
 
-// settle waits until what the controller has answered holds in the whole broker. Kafka's broker follows the metadata
-// log batch by batch, and shows an alteration when it begins with its batch. So what was written before the first mark
-// holds when a second, written after that was seen, can be seen.
+// settle waits until what the controller has answered holds in the whole broker.
 func (s *side) settle() {
 	if !s.kafka {
 		return
 	}
-	for range 2 {
-		s.rounds++
-		s.mark(fmt.Sprint(100 + s.rounds%3_000_000))
+	if err := s.shared.settle(); err != nil {
+		panic(err)
 	}
+}
+
+// ahead makes topics of cases to come, all at once.
+func (s *side) ahead(topics []kmsg.CreateTopicsRequestTopic) {
+	for _, made := range s.must(createTopics(topics...), 7).(*kmsg.CreateTopicsResponse).Topics {
+		if made.ErrorCode != 0 {
+			panic(fmt.Errorf("%s: %s is not made: %d", s.name, made.Topic, made.ErrorCode))
+		}
+		s.made[made.Topic] = made.TopicID
+	}
+	s.settle()
 }
 
 // opened waits until a topic that was made, or that has more partitions, can be read.
@@ -130,40 +146,10 @@ func (s *side) opened(name string, partitions int32) {
 		request.Topics[0].Partitions = append(request.Topics[0].Partitions, s.listOffsets(name, p, -1).Topics[0].Partitions...)
 	}
 	bad := func(p kmsg.ListOffsetsResponseTopicPartition) bool { return p.ErrorCode != 0 }
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(200 * time.Microsecond) {
-		answer := s.must(request, 7).(*kmsg.ListOffsetsResponse)
-		if !slices.ContainsFunc(answer.Topics[0].Partitions, bad) {
-			return
-		}
-	}
-	panic(fmt.Errorf("%s: %s is never there", s.name, name))
+	s.until(func() bool {
+		return !slices.ContainsFunc(s.must(request, 7).(*kmsg.ListOffsetsResponse).Topics[0].Partitions, bad)
+	}, name+" is never there")
 }
-
-// mark sets a configuration of a resource of this side's own and waits until it is described.
-func (s *side) mark(value string) {
-	name := "mark-" + s.tag
-	alter := kmsg.NewPtrIncrementalAlterConfigsRequest()
-	resource := kmsg.NewIncrementalAlterConfigsRequestResource()
-	resource.ResourceType, resource.ResourceName = kmsg.ConfigResourceTypeClientMetrics, name
-	resource.Configs = []kmsg.IncrementalAlterConfigsRequestResourceConfig{{Name: markKey, Value: &value}}
-	alter.Resources = append(alter.Resources, resource)
-	if code := s.must(alter, 1).(*kmsg.IncrementalAlterConfigsResponse).Resources[0].ErrorCode; code != 0 {
-		panic(fmt.Errorf("%s: no mark can be set: %d", s.name, code))
-	}
-	describe := kmsg.NewPtrDescribeConfigsRequest()
-	describe.Resources = []kmsg.DescribeConfigsRequestResource{{
-		ResourceType: kmsg.ConfigResourceTypeClientMetrics, ResourceName: name, ConfigNames: []string{markKey}}}
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(200 * time.Microsecond) {
-		found := s.must(describe, 4).(*kmsg.DescribeConfigsResponse).Resources[0].Configs
-		if len(found) == 1 && found[0].Value != nil && *found[0].Value == value {
-			return
-		}
-	}
-	panic(fmt.Errorf("%s: a mark is never seen", s.name))
-}
-
-// markKey is how often clients push their metrics, which nothing here does.
-const markKey = "interval.ms"
 
 // mine says whether a name may be shown to the comparison: it is this case's, or not one of another case.
 func (s *side) mine(name string) bool {
@@ -172,29 +158,21 @@ func (s *side) mine(name string) bool {
 
 // await waits until a topic has partitions, or has none.
 func (s *side) await(name string, enough func(partitions int) bool) {
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
-		if enough(len(s.must(metadata(s.called(name)), 12).(*kmsg.MetadataResponse).Topics[0].Partitions)) {
-			return
-		}
-	}
-	panic(fmt.Errorf("%s: %s never changes", s.name, name))
+	s.until(func() bool {
+		return enough(len(s.must(metadata(s.called(name)), 12).(*kmsg.MetadataResponse).Topics[0].Partitions))
+	}, name+" never changes")
 }
 
-// clear deletes the case's topics: a broker serves thousands of cases. What cannot be deleted stays.
+func (s *side) until(so func() bool, never string) {
+	if err := poll(so, s.name+": "+never); err != nil {
+		panic(err)
+	}
+}
+
+// clear gives whatever the case has named away to be deleted: a broker serves thousands of cases.
 func (s *side) clear() {
-	answer, _, err := s.link.ask(&kmsg.MetadataRequest{}, 1)
-	if err != nil {
-		return
-	}
-	var names []string
-	for _, t := range answer.(*kmsg.MetadataResponse).Topics {
-		if strings.HasPrefix(*t.Topic, s.prefix) {
-			names = append(names, *t.Topic)
-		}
-	}
-	if len(names) > 0 {
-		_, _, _ = s.link.ask(deleteTopics(names...), 5)
-	}
+	s.shared.discard(slices.Sorted(maps.Keys(s.names)))
+	s.names = map[string]bool{}
 }
 
 // warm waits until producer ids are given: Kafka has none in its first moments.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"iter"
@@ -42,6 +43,7 @@ type settings struct {
 	DeleteTopics      bool
 	Rack              string
 	QueuedBytes       int64 // -1: the broker's own bound
+	Backlog           int32 // 0: the system's
 	Recoveries        int32 // 0: the broker's own number
 	Static            controller.Static
 
@@ -183,7 +185,7 @@ func (s *settings) take(name, value string) error {
 		return advise("take it out: since Kafka 4.0 there is no ZooKeeper, and a node here is its own controller", "unknown configuration key %s", name)
 	}
 	if !known {
-		return advise("did you mean "+controller.NearestBrokerKey(name)+"?", "unknown configuration key %s", name)
+		return advise(cmp.Or(controller.MeantBrokerKey(name), "all keys: rookery config describe broker 1 --all --docs, against a broker that runs"), "unknown configuration key %s", name)
 	}
 	if err := key.Check(value); err != nil {
 		return err
@@ -252,6 +254,10 @@ func (s *settings) apply(name, value string) (bool, error) {
 		err = number(value, 1, math.MaxInt32, &s.CheckpointEvery)
 	case "num.recovery.threads.per.data.dir":
 		err = number(value, 1, math.MaxInt32, &s.Recoveries)
+	case "socket.listen.backlog.size":
+		err = number(value, 1, math.MaxInt32, &s.Backlog)
+	case "connections.max.idle.ms", "max.connections", "max.connections.per.ip", "max.connections.per.ip.overrides", "max.connection.creation.rate":
+		// the core reads them out of what is described: most may be altered
 	default:
 		return controller.IsTopicDefault(name) || slices.Contains(groupKeys(), name), nil
 	}

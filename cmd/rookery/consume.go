@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -64,6 +65,12 @@ func consumeCommand() *cobra.Command {
 		Args: cobra.ExactArgs(1),
 		RunE: func(command *cobra.Command, args []string) error {
 			defer c.close()
+			switch {
+			case command.Flags().Changed("number") && c.max < 0:
+				return advise("leave it out to read on for ever, or stop at the end: -e", "--number %d: there are no fewer records than none", c.max)
+			case c.bytesMax < 1:
+				return fmt.Errorf("--fetch-bytes %d: an answer has at least one byte", c.bytesMax)
+			}
 			c.topic = args[0]
 			out := command.OutOrStdout()
 			if !onTerminal(out) {
@@ -97,6 +104,9 @@ func (c *consuming) run(to io.Writer) (err error) {
 	c.config.OffsetReset = kafka.ResetNone
 	c.config.FetchMaxBytes, c.config.PartitionFetchBytes = c.bytesMax, c.bytesMax
 	from, err := c.begin()
+	if err == nil {
+		err = c.inRange(from)
+	}
 	if err != nil || c.max == 0 || len(from) == 0 {
 		return err
 	}
@@ -130,6 +140,44 @@ func (c *consuming) run(to io.Writer) (err error) {
 		}
 	}
 	return nil
+}
+
+// inRange asks for what there is, where an offset was named: one that is not there yet would be waited for, and the broker
+// says only that it has it not.
+func (c *consuming) inRange(from []client.Assign) error {
+	if c.from.kind != atOffset || len(from) == 0 {
+		return nil
+	}
+	leaders, err := c.leaders(c.topic, false)
+	if err != nil {
+		return err
+	}
+	var wanted []int32
+	for _, a := range from {
+		wanted = append(wanted, a.Partition)
+	}
+	starts, errStart := offsetsAt(&c.session, c.topic, leaders, wanted, client.Earliest).whole()
+	ends, errEnd := offsetsAt(&c.session, c.topic, leaders, wanted, client.Latest).whole()
+	if err := cmp.Or(errStart, errEnd); err != nil {
+		return err
+	}
+	for _, a := range from {
+		if start, end := starts[a.Partition].offset, ends[a.Partition].offset; a.Offset < start || a.Offset > end {
+			return advise("begin at the start (-o start) or at the end (-o end), or read one partition (-p)", "partition %d has no offset %d: %s", a.Partition, a.Offset, offsetsText(start, end))
+		}
+	}
+	return nil
+}
+
+// offsetsText says which offsets there are from start to end.
+func offsetsText(start, end int64) string {
+	switch end - start {
+	case 0:
+		return fmt.Sprintf("it is empty, and the next will be %d", end)
+	case 1:
+		return fmt.Sprintf("it has %d, and the next will be %d", start, end)
+	}
+	return fmt.Sprintf("it has %d to %d, and the next will be %d", start, end-1, end)
 }
 
 // isOver says whether no more is wanted of a partition.

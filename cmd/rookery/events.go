@@ -11,7 +11,7 @@ import (
 func (n *node) event(e seam.Event) {
 	n.monitor.see(e)
 	log := n.logger.With()
-	if e.Topic != "" {
+	if e.Topic != "" && e.Kind != seam.ConnRefused {
 		log = log.With("topic", e.Topic, "partition", e.Partition)
 	}
 	switch e.Kind {
@@ -35,7 +35,7 @@ func (n *node) event(e seam.Event) {
 	case seam.DirFailed:
 		n.dirFailed(e)
 	case seam.ConnRefused:
-		n.logger.Warn("connection closed", "connection", e.A, "why", e.Text)
+		n.refusals.tell(n.logger, "connection closed", "remote", e.Topic, "connection", e.A, "why", e.Text)
 	case seam.IndexRebuilt:
 		log.Info("index rebuilt", "segment", e.A)
 	case seam.SegmentUnreadable:

@@ -39,6 +39,7 @@ type node struct {
 	listeners []net.Listener // those that were opened before it was made
 	monitor   *monitor
 	slow      *slowLog // nil: nothing is slow
+	refusals  rationed // lines about connections that were closed
 
 	metricsAt string // where the HTTP port is open; empty: nowhere
 
@@ -63,7 +64,7 @@ func (n *node) run(signals <-chan os.Signal) error {
 	defer unlockAll(locks)
 	listeners := n.listeners
 	if listeners == nil {
-		if listeners, err = bind(n.settings.Listeners, n.logger); err != nil {
+		if listeners, err = bind(n.settings.Listeners, n.settings.Backlog, n.logger); err != nil {
 			return err
 		}
 	}
@@ -162,7 +163,7 @@ func (n *node) assemble() error {
 		FrameBytesMax: int(n.settings.RequestBytesMax),
 		ConnsMax:      connsMax,
 		Refused: func(remote, why string) {
-			n.logger.Warn("connection closed", "remote", remote, "why", why)
+			n.refusals.tell(n.logger, "connection closed", "remote", remote, "why", why)
 		},
 	}
 	tape, err := n.startTape(mind)

@@ -30,7 +30,7 @@ compression.type string cluster works uncompressed|zstd|lz4|snappy|gzip|producer
 compression.zstd.level int cluster works -131072..22 3 The level where batches are compressed anew with zstd.
 config.providers list cluster idle - "" Names of Java classes that values of configurations are looked up with.
 connection.failed.authentication.delay.ms int fixed idle 0.. 100 How long a connection stays open after its authentication failed.
-connections.max.idle.ms long fixed idle - 600000 How long a connection may say nothing before it is closed.
+connections.max.idle.ms long fixed works - 600000 How long a connection may do nothing before it is closed: have no request become whole, and take no answer. Below zero: for ever.
 connections.max.reauth.ms long fixed idle - 0 How long a client may go on before it has to authenticate again; 0 is for ever.
 controlled.shutdown.enable boolean fixed idle - true Whether a broker gives its leaderships away before it stops.
 controller.listener.names list fixed works - - Which listeners are the controller's.
@@ -156,10 +156,10 @@ log.roll.jitter.ms long cluster idle 0.. - By how many milliseconds at most a ro
 log.roll.ms long cluster works 1.. - After how many milliseconds a new segment begins, for topics that do not say.
 log.segment.bytes int cluster works 1048576.. 1073741824 How large a segment becomes before the next one begins, for topics that do not say.
 log.segment.delete.delay.ms long cluster idle 0.. 60000 How long files of a deleted segment stay. Here they are unlinked at once: readers keep their own reference.
-max.connection.creation.rate int cluster idle 0.. 2147483647 How many connections may be made in a second.
-max.connections int cluster idle 0.. 2147483647 How many connections there may be.
-max.connections.per.ip int cluster idle 0.. 2147483647 How many connections there may be from one address.
-max.connections.per.ip.overrides string cluster idle - "" Other limits than max.connections.per.ip for single addresses, address:number.
+max.connection.creation.rate int cluster works 0.. 2147483647 How many connections may be made in a second; those that would have to wait longer than a second for it are closed.
+max.connections int cluster works 0.. 2147483647 How many connections there may be; those beyond it wait, unread, until another leaves.
+max.connections.per.ip int cluster works 0.. 2147483647 How many connections there may be from one address; those beyond it are closed.
+max.connections.per.ip.overrides string cluster works - "" Other limits than max.connections.per.ip for single addresses, address:number.
 max.incremental.fetch.session.cache.slots int fixed works 0.. 1000 How many fetch sessions are kept.
 max.request.partition.size.limit int fixed idle 1.. 2000 How many partitions one DescribeTopicPartitions is answered with.
 message.max.bytes int cluster works 0.. 1048588 The largest batch that is taken, as it is sent, for topics that do not say.
@@ -198,7 +198,7 @@ producer.id.expiration.check.interval.ms int hidden works 1.. 600000 How often i
 producer.id.expiration.ms int cluster works 1.. 86400000 How long an idle producer's sequences are remembered.
 producer.purgatory.purge.interval.requests int fixed idle - 1000 How many requests go by before produces that were answered are forgotten.
 queued.max.request.bytes long fixed works - -1 How many bytes of requests may be in memory before nothing more is read; -1 leaves it to the broker.
-queued.max.requests int fixed idle 1.. 500 How many requests may wait for a thread.
+queued.max.requests int fixed idle 1.. 500 How many requests may wait for a thread. There is no such queue here: see queued.max.request.bytes.
 quota.window.num int fixed idle 1.. 11 How many samples a client's quota is averaged over.
 quota.window.size.seconds int fixed idle 1.. 1 How long one sample of a client's quota lasts.
 remote.fetch.max.wait.ms int cluster idle 1.. 500 How long a Fetch waits for tiered data.
@@ -310,7 +310,7 @@ share.coordinator.write.timeout.ms int fixed idle 1.. 5000 How long a write to t
 share.fetch.purgatory.purge.interval.requests int fixed idle - 1000 How many requests go by before share fetches that were answered are forgotten.
 socket.connection.setup.timeout.max.ms long fixed idle - 30000 The longest that the broker's own connections may take to be made.
 socket.connection.setup.timeout.ms long fixed idle - 10000 How long the broker's own connections may take to be made at first.
-socket.listen.backlog.size int fixed idle 1.. 50 How many connections may wait to be accepted.
+socket.listen.backlog.size int fixed works 1.. 50 How many connections may wait to be accepted. Unless it is set, as many as the system allows.
 socket.receive.buffer.bytes int fixed idle - 102400 The receive buffer of clients' sockets; -1 is the system's.
 socket.request.max.bytes int fixed works 1.. 104857600 The largest request that is read.
 socket.send.buffer.bytes int fixed idle - 102400 The send buffer of clients' sockets; -1 is the system's.

@@ -52,10 +52,51 @@ func (d *domain) show(name, text string) string {
 		return strconv.FormatBool(v.truth)
 	case d.Kind == KindInt || d.Kind == KindLong || d.Kind == KindShort:
 		return strconv.FormatInt(v.number, 10)
+	case d.Kind == KindDouble:
+		return shownDouble(strings.TrimSpace(text))
 	case d.Kind == KindList:
-		return strings.Join(elements(strings.TrimSpace(text)), ",")
+		return strings.Join(d.once(elements(strings.TrimSpace(text))), ",")
 	}
 	return strings.TrimSpace(text)
+}
+
+// once drops the later ones of elements that are alike, where a list is one of choices (KIP-1161).
+func (d *domain) once(all []string) (kept []string) {
+	for _, element := range all {
+		if d.choices == "" && d.rule != noEmptyValues || !slices.Contains(kept, element) {
+			kept = append(kept, element)
+		}
+	}
+	return kept
+}
+
+// shownDouble writes a decimal number as Java does: with a point, and with an exponent where it is small or large. More
+// digits than a double is sure to hold are left as they are.
+func shownDouble(text string) string {
+	sign := ""
+	if unsigned := strings.TrimLeft(text, "+-"); strings.HasPrefix(text, "-") {
+		sign, text = "-", unsigned
+	} else {
+		text = unsigned
+	}
+	mantissa, exponent, ok := splitExponent(text)
+	whole, part, _ := strings.Cut(mantissa, ".")
+	all := strings.TrimLeft(whole+part, "0")
+	point := len(whole) + exponent - (len(whole+part) - len(all)) // how many digits of all stand before it
+	all = strings.TrimRight(all, "0")
+	switch {
+	case !ok || len(all) > 15:
+		return sign + text
+	case all == "":
+		return sign + "0.0"
+	case point < -2 || point > 7:
+		return sign + all[:1] + "." + max(all[1:], "0") + "E" + strconv.Itoa(point-1)
+	case point <= 0:
+		return sign + "0." + strings.Repeat("0", -point) + all
+	case point >= len(all):
+		return sign + all + strings.Repeat("0", point-len(all)) + ".0"
+	}
+	return sign + all[:point] + "." + all[point:]
 }
 
 // Selection is the keys that a request names; of none, all.

@@ -290,7 +290,7 @@ func (r *Replica) advance() {
 	if r.Durable() {
 		mark = r.Log.Durable()
 	}
-	if mark.Offset <= r.high.Offset || r.epoch < 0 {
+	if mark.Offset <= r.high.Offset || r.epoch < 0 || r.Log.Dead() != seam.OK {
 		return
 	}
 	must.Be(mark.Offset <= r.Log.End().Offset, "R5: the high watermark is never ahead of end")
@@ -360,6 +360,12 @@ func (r *Replica) Abandon(code wire.Code) {
 		r.Done = append(r.Done, Done{p.ticket, code})
 	}
 	r.repeats = r.repeats[:0]
+}
+
+// Condemn ends the replica: its disk has failed, and nothing that comes back is believed. Everybody who waits is told.
+func (r *Replica) Condemn(code wire.Code, fault seam.Fault) {
+	r.Log.Condemn(fault)
+	r.Abandon(code)
 }
 
 // Expire is where the log may begin by its retention (see Log.Expire).

@@ -348,7 +348,7 @@ const (
 	Truncated                          // Topic, Partition, A: new end offset, B: bytes cut; Text: why
 	SegmentRolled                      // Topic, Partition, A: base offset of the new segment
 	WriteRefused                       // Topic, Partition; Text: why
-	DirFailed                          // A: number of the directory; Text: why
+	DirFailed                          // A: number of the directory; Text: why. The broker ends
 	ConnRefused                        // A: connection; Text: why it is closed
 	IndexRebuilt                       // Topic, Partition, A: base offset of the segment
 	SegmentUnreadable                  // Topic, Partition, A: offset; Text: file and fault
@@ -359,6 +359,7 @@ const (
 	ConfigAltered                      // Topic: the resource's name, A: its type; Text: the key
 	CoordinatorLoaded                  // Topic, Partition, A: records folded, B: milliseconds it took
 	CoordinatorFailed                  // Topic, Partition, A: offset of what cannot be read; Text: why
+	DirFenced                          // A: number of the directory, B: partitions in it; Text: why. The others go on
 )
 
 // Effects is what is to be done. The caller owns it, resets it and reuses it; a Step only appends.

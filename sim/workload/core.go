@@ -2,6 +2,7 @@ package workload
 
 import (
 	"slices"
+	"strconv"
 
 	"rookery/core"
 	"rookery/core/batch"
@@ -47,10 +48,16 @@ func coreParts(p *Plan, tape *world.Tape) world.Parts {
 	}
 }
 
+// DirName is what a simulated log directory is called.
+func DirName(i int) string { return "/disk" + strconv.Itoa(i) }
+
 func coreConfig(p *Plan, seeds *world.Stream, life int) core.Config {
 	c := core.DefaultConfig()
 	c.ClusterID, c.Controller.ClusterID, c.AdvertisedPort = "sim", "sim", 9092
-	c.DirectoryIDs = []meta.UUID{{1}}
+	for i := range p.Dirs {
+		c.DirectoryIDs = append(c.DirectoryIDs, meta.UUID{1, byte(i)})
+		c.Directories = append(c.Directories, DirName(i))
+	}
 	c.Incarnation = meta.UUID{2, byte(life >> 8), byte(life)}
 	for i := range c.Seed[:8] {
 		c.Seed[i] = byte(seeds.Choose(256))
@@ -65,6 +72,7 @@ func coreConfig(p *Plan, seeds *world.Stream, life int) core.Config {
 	set(&c.FetchSessionsMax, p.Sessions.Slots)
 	set(&c.FetchSessionEviction, seam.Mono(p.Sessions.EvictMillis)*seam.Millisecond)
 	set(&c.FetchSessionBytes, p.Sessions.Bytes)
+	c.Controller.Static = p.Limits.static()
 	set(&c.SyncsMax, p.SyncsMax)
 	set(&c.RecoveriesMax, p.RecoveriesMax)
 	set(&c.StepItems, p.StepItems)

@@ -40,10 +40,13 @@ type Plan struct {
 	Rot   bool
 	Quiet bool // no faults at all
 
+	Dirs int // log directories
+
 	Pruning  pruning
 	OddTimes bool // the records' timestamps do not only rise
 	Pressed  pressing
 	Sessions fetchSessions
+	Limits   limiting
 }
 
 // haste is how much shorter a brief life is.
@@ -80,6 +83,8 @@ func drawPlan(tape *world.Tape, quiet, brief bool) *Plan {
 	p.OddTimes = tape.Choose("times", 2) == 1
 	p.drawPressing(tape)
 	p.Sessions = drawFetchSessions(tape, quiet)
+	p.Limits = drawLimiting(tape)
+	p.drawDirs(tape)
 	if !quiet {
 		p.drawFaults(s)
 	}
@@ -123,6 +128,15 @@ func (p *Plan) drawFaults(s *world.Stream) {
 	p.Rot = s.Choose(16) == 15
 	if p.Rot {
 		r.Rot = 4
+	}
+}
+
+// drawDirs chooses how many log directories there are, and how often one breaks.
+func (p *Plan) drawDirs(tape *world.Tape) {
+	s := tape.Stream("dirs")
+	p.Dirs = [8]int{1, 1, 1, 2, 2, 2, 3, 3}[s.Choose(8)]
+	if p.Dirs > 1 && !p.Quiet {
+		p.Rates.Disk = [4]int{0, 2, 4, 8}[s.Choose(4)]
 	}
 }
 

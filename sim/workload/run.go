@@ -118,14 +118,14 @@ func (r *Run) mayRot() bool { return r.plan.Rot }
 
 // rotted says whether a bit of the partition's files has turned.
 func (r *Run) rotted(p check.Partition) bool {
-	return r.World.Node.Disk.Rotted(folderOf(p))
+	return r.World.Node.Disk.Rotted(folderName(p))
 }
 
 // Do makes one run from a tape.
 func Do(tape *world.Tape, broker Broker, options Options) *Result {
 	r := &Run{noRestart: options.NoRestart, tape: tape, broker: broker, History: &check.History{}, topicIDs: map[string][16]byte{}, there: map[string]seam.Mono{}, result: &Result{Codes: map[int16]int{}}}
 	r.plan = drawPlan(tape, options.Quiet, options.Brief)
-	r.World = world.New(tape, r.plan.Rates, broker.Parts(r.plan, tape), 1)
+	r.World = world.New(tape, r.plan.Rates, broker.Parts(r.plan, tape), r.plan.Dirs)
 	r.World.Log = options.Log
 	set(&r.World.Patience, seam.Mono(r.plan.PatienceMillis)*seam.Millisecond)
 	if r.plan.StepItems > 0 {
@@ -165,16 +165,22 @@ const (
 func (r *Run) observe() {
 	w := r.World
 	w.OnEvent = func(n *world.Node, e *seam.Event) {
-		if e.Kind == seam.SegmentUnreadable {
+		if e.Kind == seam.SegmentUnreadable || e.Kind == seam.DirFenced {
 			r.unreadable = n.Life
 		}
 		if r.broker.Fatal != nil && r.broker.Fatal(e) {
 			w.After(0, func() { r.die() })
 		}
 	}
+	w.OnDark = func(n *world.Node, dir int32) {
+		r.facts.Losses = append(r.facts.Losses, w.Now())
+		if r.watch != nil {
+			w.Fail(r.watch.Lost(r.begins(), r.rotted, r.files))
+		}
+	}
 	w.OnStart = func(n *world.Node) { r.facts.Starts = append(r.facts.Starts, w.Now()) }
 	w.OnEnd = func(n *world.Node, powerLost bool) {
-		failed := w.Counts[world.SyncFailed] + w.Counts[world.FolderSyncFailed] + w.Counts[world.AnsweredLate]
+		failed := w.Counts[world.SyncFailed] + w.Counts[world.FolderSyncFailed] + w.Counts[world.AnsweredLate] + w.Counts[world.DirPowerLost]
 		r.unclean = r.unclean || powerLost || !n.Stopped
 		if powerLost || failed > 0 {
 			r.facts.Losses = append(r.facts.Losses, w.Now())
@@ -233,6 +239,7 @@ func (r *Run) live() {
 	w.Calm()
 	r.changeDisk()
 	w.Run(w.Now()+10*seam.Second, r.idle)
+	r.changeDisk() // what was given up only now
 	r.draining = true
 	w.Run(w.Now()+drainPatience, r.idle)
 	if w.Failure() != nil || !r.require(r.idle(), check.EveryoneFinishes, "%v after the faults ended: %s", drainPatience/seam.Second, r.whoWaits()) {
@@ -428,18 +435,27 @@ func (r *Run) restartEqual() {
 
 // begins is where logs begin, as the disk has it.
 func (r *Run) begins() map[check.Partition]int64 {
-	return check.ReadBegins(r.World.Node.Disk.Contents(seam.Path{Name: "log-start-offset-checkpoint"}))
+	begins := map[check.Partition]int64{}
+	for i := range r.plan.Dirs {
+		dir := int32(i)
+		for p, start := range check.ReadBegins(r.World.Node.Disk.Contents(seam.Path{Dir: dir, Name: "log-start-offset-checkpoint"})) {
+			if len(r.World.Node.Disk.List(seam.Path{Dir: dir, Name: folderName(p)})) > 0 {
+				begins[p] = start
+			}
+		}
+	}
+	return begins
 }
 
-func folderOf(p check.Partition) seam.Path {
-	return seam.Path{Name: fmt.Sprintf("%s-%d", p.Topic, p.Number)}
-}
+func folderName(p check.Partition) string { return fmt.Sprintf("%s-%d", p.Topic, p.Number) }
 
 // files are those of a partition's folder, as the disk has them.
 func (r *Run) files(p check.Partition) (files []check.File) {
-	for _, e := range r.World.Node.Disk.List(folderOf(p)) {
-		if !e.Folder {
-			files = append(files, check.File{Name: path.Base(e.Path.Name), Data: r.World.Node.Disk.Contents(e.Path)})
+	for i := range r.plan.Dirs {
+		for _, e := range r.World.Node.Disk.List(seam.Path{Dir: int32(i), Name: folderName(p)}) {
+			if !e.Folder {
+				files = append(files, check.File{Name: path.Base(e.Path.Name), Data: r.World.Node.Disk.Contents(e.Path)})
+			}
 		}
 	}
 	return files

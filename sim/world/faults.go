@@ -37,6 +37,12 @@ const (
 	BitRotted
 	Muted
 	LeftWhileRewriting
+	DirSyncsFail
+	DirWritesFail
+	DirHung
+	DirPowerLost
+	DirMissing
+	DirFenced
 	faults
 )
 
@@ -72,6 +78,6 @@ type Rates struct {
 	Haste int // how much shorter than usual what lasts is; 0: not at all
 
 	// The nemesis wakes about every NemesisPause and does one of these, by weight.
-	NemesisPause                                                int // milliseconds; 0: never
-	Kill, Power, Stop, Pause, Clock, Hang, Full, Cut, Rot, Dull int
+	NemesisPause                                                      int // milliseconds; 0: never
+	Kill, Power, Stop, Pause, Clock, Hang, Full, Cut, Rot, Disk, Dull int
 }

@@ -337,7 +337,7 @@ func (l *link) assemble(out *outgoing) ([]byte, bool) {
 	for _, g := range out.ranges {
 		frame = append(frame, out.reply.Head[done:g.before]...)
 		done = g.before
-		if w.disk.Chance(w.Rates.ReadError) {
+		if l.node.breaks[g.node.dir].dark || w.disk.Chance(w.Rates.ReadError) {
 			w.Counts[RangeFailed]++
 			return nil, false
 		}

@@ -40,6 +40,8 @@ type World struct {
 	OnEvent func(n *Node, e *seam.Event)
 	// OnStart is called when a process begins.
 	OnStart func(n *Node)
+	// OnDark is called when the disk of a log directory has lost its power, with what was not synced, under a process.
+	OnDark func(n *Node, dir int32)
 	// OnEnd is called when the process is gone.
 	OnEnd func(n *Node, powerLost bool)
 	// Log, if not nil, is told each step in words.
@@ -65,7 +67,7 @@ func New(tape *Tape, rates Rates, parts Parts, dirs int) *World {
 		network: tape.Stream("network"), disk: tape.Stream("disk"), nemesis: tape.Stream("nemesis"),
 		power: tape.Stream("power"), clock: tape.Stream("clock"),
 	}
-	w.Node = &Node{world: w, parts: parts, Disk: NewDisk(dirs), wallOffset: 1_700_000_000_000}
+	w.Node = &Node{world: w, parts: parts, Disk: NewDisk(dirs), breaks: make([]breakage, dirs), wallOffset: 1_700_000_000_000}
 	return w
 }
 
