@@ -9,6 +9,7 @@ import (
 	"rookery/core/conn"
 	"rookery/core/controller"
 	"rookery/core/group"
+	"rookery/core/meta"
 	"rookery/core/seam"
 	"rookery/core/wire"
 )
@@ -65,7 +66,12 @@ func (b *Broker) coordinatorOf(now seam.Now, c *connection, kind int8, key strin
 		out.ErrorCode = int16(wire.CoordinatorNotAvailable)
 		return out
 	}
-	out.NodeID = t.Partitions[group.PartitionOf(key, int32(len(t.Partitions)))].Leader
+	leader := t.Partitions[group.PartitionOf(key, int32(len(t.Partitions)))].Leader
+	if leader == meta.NoLeader {
+		out.ErrorCode = int16(wire.CoordinatorNotAvailable)
+		return out
+	}
+	out.NodeID = leader
 	out.Host, out.Port = b.address(c)
 	return out
 }
@@ -79,6 +85,9 @@ func (b *Broker) coordinatorFor(id string) (*coordinator, wire.Code) {
 	}
 	index := group.PartitionOf(id, int32(len(image.Partitions)))
 	if int(index) >= len(t.partitions) || t.partitions[index].coordinator == nil {
+		return nil, wire.NotCoordinator
+	}
+	if b.dead(t.partitions[index]) {
 		return nil, wire.NotCoordinator
 	}
 	return t.partitions[index].coordinator.serving()
