@@ -1,7 +1,6 @@
 package core
 
 import (
-	"net/netip"
 	"slices"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -10,6 +9,7 @@ import (
 	"rookery/core/conn"
 	"rookery/core/controller"
 	"rookery/core/group"
+	"rookery/core/meta"
 	"rookery/core/seam"
 	"rookery/core/wire"
 )
@@ -66,7 +66,12 @@ func (b *Broker) coordinatorOf(now seam.Now, c *connection, kind int8, key strin
 		out.ErrorCode = int16(wire.CoordinatorNotAvailable)
 		return out
 	}
-	out.NodeID = t.Partitions[group.PartitionOf(key, int32(len(t.Partitions)))].Leader
+	leader := t.Partitions[group.PartitionOf(key, int32(len(t.Partitions)))].Leader
+	if leader == meta.NoLeader {
+		out.ErrorCode = int16(wire.CoordinatorNotAvailable)
+		return out
+	}
+	out.NodeID = leader
 	out.Host, out.Port = b.address(c)
 	return out
 }
@@ -80,6 +85,9 @@ func (b *Broker) coordinatorFor(id string) (*coordinator, wire.Code) {
 	}
 	index := group.PartitionOf(id, int32(len(image.Partitions)))
 	if int(index) >= len(t.partitions) || t.partitions[index].coordinator == nil {
+		return nil, wire.NotCoordinator
+	}
+	if b.dead(t.partitions[index]) {
 		return nil, wire.NotCoordinator
 	}
 	return t.partitions[index].coordinator.serving()
@@ -169,11 +177,7 @@ func (b *Broker) ticket(who asker) group.Ticket {
 
 // clientOf is who sent a request, as Kafka writes it into group records.
 func clientOf(c *connection, r *conn.Request) group.Client {
-	host := c.remote
-	if address, err := netip.ParseAddrPort(c.remote); err == nil {
-		host = address.Addr().Unmap().String()
-	}
-	return group.Client{ID: string(r.ClientID), Host: "/" + host}
+	return group.Client{ID: string(r.ClientID), Host: "/" + c.address}
 }
 
 func (b *Broker) joinGroup(now seam.Now, c *connection, slot conn.Slot, r *conn.Request, request *kmsg.JoinGroupRequest, fx *seam.Effects) {

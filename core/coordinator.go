@@ -320,8 +320,11 @@ func (b *Broker) coordinatorLost(c *coordinator, fx *seam.Effects) {
 	}
 }
 
-// coordinatorGone: the partition is deleted.
+// coordinatorGone: the partition is deleted, or its disk has failed.
 func (b *Broker) coordinatorGone(c *coordinator, fx *seam.Effects) {
+	if c.state == coordinatorGone {
+		return
+	}
 	if c.state == coordinatorLoading {
 		b.loadEnded(c)
 	}
@@ -365,7 +368,7 @@ func (b *Broker) ringCoordinators(now seam.Now, half int, fx *seam.Effects) {
 	for b.turns.room > half && b.alarms.Next() <= now.Mono {
 		c, _ := b.alarms.Due(now.Mono)
 		c.alarm, c.armed = 0, seam.Never
-		if b.phase >= phaseStopping || c.partition.replica.Log.Broken() {
+		if b.phase >= phaseStopping || b.dead(c.partition) || c.partition.replica.Log.Broken() {
 			continue // it stops, or its fold is about to be dropped
 		}
 		c.groups.Ring(now, b.take)

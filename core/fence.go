@@ -104,6 +104,9 @@ func (b *Broker) failPartition(p *partition, fx *seam.Effects) {
 		return
 	}
 	p.state = partitionFailed
+	if p.coordinator != nil {
+		b.coordinatorGone(p.coordinator, fx)
+	}
 	b.refuseDeletions(p, wire.KafkaStorageError, fx)
 	b.made(p, fx)
 	b.wake(p)

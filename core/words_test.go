@@ -27,7 +27,7 @@ var (
 		seam.DirFailed: "directory failed", seam.ConnRefused: "connection refused", seam.IndexRebuilt: "index rebuilt",
 		seam.SegmentUnreadable: "segment unreadable", seam.EpochStarted: "leads", seam.ProducersExpired: "producers expired",
 		seam.SegmentsDeleted: "segments deleted", seam.PartitionAdded: "partition added", seam.ConfigAltered: "configuration altered",
-		seam.DirFenced: "directory fenced",
+		seam.DirFenced: "directory fenced", seam.CoordinatorLoaded: "coordinator loaded", seam.CoordinatorFailed: "coordinator failed",
 	}
 )
 
@@ -82,7 +82,7 @@ func eventLabel(e *seam.Event) string {
 	switch e.Kind {
 	case seam.TopicCreated, seam.TopicDeleted, seam.ConfigAltered:
 		out += " " + e.Topic
-	case seam.PartitionOpened, seam.Truncated, seam.SegmentRolled, seam.WriteRefused, seam.IndexRebuilt, seam.SegmentUnreadable, seam.EpochStarted, seam.ProducersExpired, seam.SegmentsDeleted, seam.PartitionAdded:
+	case seam.PartitionOpened, seam.Truncated, seam.SegmentRolled, seam.WriteRefused, seam.IndexRebuilt, seam.SegmentUnreadable, seam.EpochStarted, seam.ProducersExpired, seam.SegmentsDeleted, seam.PartitionAdded, seam.CoordinatorLoaded, seam.CoordinatorFailed:
 		if e.Topic != "" {
 			out += fmt.Sprintf(" %s-%d", e.Topic, e.Partition)
 		}
@@ -97,7 +97,9 @@ func eventLabel(e *seam.Event) string {
 		out += fmt.Sprintf(" epoch=%d from=%d", e.A, e.B)
 	case seam.Truncated:
 		out += fmt.Sprintf(" end=%d cut=%d bytes", e.A, e.B)
-	case seam.SegmentRolled, seam.IndexRebuilt, seam.SegmentUnreadable:
+	case seam.CoordinatorLoaded:
+		out += fmt.Sprintf(" records=%d", e.A)
+	case seam.SegmentRolled, seam.IndexRebuilt, seam.SegmentUnreadable, seam.CoordinatorFailed:
 		out += fmt.Sprintf(" at=%d", e.A)
 	case seam.SegmentsDeleted:
 		out += fmt.Sprintf(" n=%d start=%d", e.A, e.B)

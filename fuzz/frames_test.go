@@ -113,7 +113,7 @@ func TestFilledFrames(t *testing.T) {
 }
 
 // emptyOnPurpose are the fields that no version spoken has.
-var emptyOnPurpose = []string{"ApiVersions.ClusterID", "ListOffsets.Topics.Partitions.MaxNumOffsets"}
+var emptyOnPurpose = []string{"ApiVersions.ClusterID", "ListOffsets.Topics.Partitions.MaxNumOffsets", "OffsetCommit.Topics.Partitions.Timestamp"}
 
 // emptyFields are the paths of fields that hold nothing in any element.
 func emptyFields(v reflect.Value, path string) map[string]bool {
@@ -162,6 +162,9 @@ func kindOf(key int16) conn.Kind {
 // filled is a request with something in every field.
 func filled(key int16) kmsg.Request {
 	name, id := kmsg.StringPtr("packages"), [16]byte{1, 2, 3, 15: 16}
+	if r := filledOfGroups(kmsg.RequestForKey(key), name, id); r != nil {
+		return r
+	}
 	switch r := kmsg.RequestForKey(key).(type) {
 	case *kmsg.ProduceRequest:
 		r.TransactionID, r.Acks, r.TimeoutMillis = kmsg.StringPtr("tx"), -1, 30000

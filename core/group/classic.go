@@ -461,7 +461,7 @@ func (c *Coordinator) store(g *group) {
 }
 
 func (g *group) record() *ClassicGroupRecord {
-	r := &ClassicGroup{Generation: g.generation, Protocol: g.protocol, StateTimestamp: g.stateAt}
+	r := &ClassicGroup{Generation: g.generation, Protocol: g.protocol, StateTimestamp: g.stateAt, Members: []ClassicMember{}}
 	if g.protocolType != nil {
 		r.ProtocolType = *g.protocolType
 	}

@@ -35,6 +35,7 @@ func (c *Coordinator) JoinGroup(now seam.Now, ticket Ticket, client Client, r *k
 		}
 		c.unpend(g, r.MemberID)
 		refuse("", wire.GroupMaxSizeReached)
+		c.maybeCompleteJoin(now, g) // nobody waits for it any more
 	case !g.supports(r.ProtocolType, r.Protocols):
 		refuse(r.MemberID, wire.InconsistentGroupProtocol)
 	case r.MemberID == "":
@@ -43,7 +44,8 @@ func (c *Coordinator) JoinGroup(now seam.Now, ticket Ticket, client Client, r *k
 		c.joinAgain(now, g, parked{ticket, r.Version}, client, r)
 	}
 	if created && len(c.Records) == records {
-		c.store(g) // the group is there from now on
+		empty := &ClassicGroup{StateTimestamp: g.stateAt, Members: []ClassicMember{}}
+		c.Records = append(c.Records, &ClassicGroupRecord{Group: g.id, Value: empty}) // the group is there from now on
 	}
 }
 

@@ -357,9 +357,9 @@ const (
 	SegmentsDeleted                    // Topic, Partition, A: how many, B: log start offset
 	PartitionAdded                     // Topic, Partition
 	ConfigAltered                      // Topic: the resource's name, A: its type; Text: the key
-	DirFenced                          // A: number of the directory, B: partitions in it; Text: why. The others go on
 	CoordinatorLoaded                  // Topic, Partition, A: records folded, B: milliseconds it took
 	CoordinatorFailed                  // Topic, Partition, A: offset of what cannot be read; Text: why
+	DirFenced                          // A: number of the directory, B: partitions in it; Text: why. The others go on
 )
 
 // Effects is what is to be done. The caller owns it, resets it and reuses it; a Step only appends.
