@@ -93,10 +93,11 @@ type Broker struct {
 	trimmed  []*partition            // with files below their log's start
 	sweep    sweep                   // of retention
 	frames   int64                   // bytes of client frames in memory
-	lent     map[seam.File]int       // ranges of answers that wait in their slots
-	awaited  map[seam.File]*removal  // deletions that wait for a file to leave lent
-	unlent   []*removal              // theirs has
-	removals map[seam.Op]*removal    // by the renames and unlinks under way
+	long     longFrames
+	lent     map[seam.File]int      // ranges of answers that wait in their slots
+	awaited  map[seam.File]*removal // deletions that wait for a file to leave lent
+	unlent   []*removal             // theirs has
+	removals map[seam.Op]*removal   // by the renames and unlinks under way
 	starved  ordered.Ring[*connection]
 	heads    [][]byte
 	bodies   [][]seam.Range
@@ -174,6 +175,8 @@ func (b *Broker) Step(now seam.Now, in seam.Input, fx *seam.Effects) {
 		b.onOpened(now, in, fx)
 	case *seam.Request:
 		b.onRequest(now, in, fx)
+	case *seam.Wanting:
+		b.onWanting(now, in, fx)
 	case *seam.Hangup:
 		b.onHangup(in)
 	case *seam.Wrote:
@@ -350,7 +353,7 @@ func (b *Broker) fail(dir int32, fault seam.Fault, fx *seam.Effects) {
 
 // due says whether ring would find anything.
 func (b *Broker) due(now seam.Now) bool {
-	return b.wakes.Len() > 0 || b.turns.later.Len() > 0 || min(b.timers.Next(), b.muted.Next(), b.limits.silence.Next(), b.parkedAt, b.checkpointAt, b.sweep.at) <= now.Mono
+	return b.wakes.Len() > 0 || b.turns.later.Len() > 0 || min(b.timers.Next(), b.muted.Next(), b.limits.silence.Next(), b.long.late.Next(), b.parkedAt, b.checkpointAt, b.sweep.at) <= now.Mono
 }
 
 // ring works off what is due: woken fetches, deadlines, checkpoints.
@@ -370,6 +373,7 @@ func (b *Broker) ring(now seam.Now, fx *seam.Effects) {
 	}
 	b.unmuteDue(now, fx)
 	b.cutSilent(now, fx)
+	b.cutLate(now, fx)
 	b.turns.work(now, fx)
 	b.sweepProduces(now, fx)
 	b.expireLogs(now, fx)
@@ -380,7 +384,7 @@ func (b *Broker) alarm(now seam.Now, fx *seam.Effects) {
 	if b.wakes.Len() > 0 || b.turns.later.Len() > 0 || b.boot.more || len(b.unlent) > 0 {
 		fx.Wake(now.Mono)
 	}
-	at := min(b.timers.Next(), b.muted.Next(), b.limits.silence.Next(), b.parkedAt)
+	at := min(b.timers.Next(), b.muted.Next(), b.limits.silence.Next(), b.long.late.Next(), b.parkedAt)
 	if b.phase == phaseReady {
 		at = min(at, b.checkpointAt, b.sweep.wish(now))
 	}
