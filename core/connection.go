@@ -21,6 +21,7 @@ type connection struct {
 	out      ordered.Ring[outgoing]
 	sending  int64 // bytes of answers under way
 	window   int64 // how far it is read ahead of its answers
+	usual    int64 // bytes of its longer frames of late
 	long     longFrame
 	owed     int64  // credit held back; below zero: it was given more, for a long frame
 	kept     int64  // what of that is not paid: a client with a quota is read one frame after the other
@@ -65,7 +66,7 @@ type outgoing struct {
 func (b *Broker) onOpened(now seam.Now, in *seam.Opened, fx *seam.Effects) {
 	c := &connection{id: in.Conn, host: in.Host, port: in.Port, remote: in.Remote, address: addressOf(in.Remote)}
 	b.conns.Put(in.Conn, c)
-	c.window = b.share()
+	c.window = b.share(windowFirst)
 	b.long.windows += c.window
 	c.owed = c.window
 	if b.image.QuotaChanges() > 0 {
@@ -174,7 +175,7 @@ func (b *Broker) release(c *connection, lease seam.Lease, size int64, fx *seam.E
 	fx.Frees = append(fx.Frees, lease)
 	b.frames -= size
 	if c != nil && !c.closing && !c.gone {
-		b.maybeWiden(c)
+		b.resize(c, size-seam.FrameCost)
 		if c.muted == 0 && c.owed == 0 && c.kept == 0 && b.starved.Len() == 0 && b.roomy() && !b.full(c) {
 			fx.Reading = append(fx.Reading, seam.Credit{Conn: c.id, Bytes: size})
 			return
@@ -194,7 +195,7 @@ func (b *Broker) starve(c *connection) {
 }
 
 // roomy: there is room in memory for more frames, and the disks keep up.
-func (b *Broker) roomy() bool { return b.frames+b.long.ahead < b.config.FrameBytes && !b.flooded() }
+func (b *Broker) roomy() bool { return b.frames < b.config.FrameBytes && !b.flooded() }
 
 // full: the connection is owed so much that it is read no further.
 func (b *Broker) full(c *connection) bool {
@@ -217,7 +218,7 @@ func (b *Broker) feed(fx *seam.Effects) {
 		c.starving = false
 		switch {
 		case c.gone || c.closing || c.muted > 0:
-		case b.full(c):
+		case b.full(c) || c.long.lacks > 0 && !b.roomyFor(c.long.lacks):
 			b.starve(c)
 		default:
 			b.pay(c, fx)

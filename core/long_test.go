@@ -33,14 +33,20 @@ func TestWindowsAreBounded(t *testing.T) {
 	}
 	require.Equal(t, total, w.broker.long.windows)
 	require.LessOrEqual(t, total, config.FrameBytes/2+many*windowMin)
-	require.EqualValues(t, config.ConnectionBytes, w.broker.conns.At(1).window, "who comes first has all it can use")
+	require.EqualValues(t, windowFirst, w.broker.conns.At(1).window)
 	require.EqualValues(t, windowMin, w.broker.conns.At(many).window)
 	w.createTopic("t")
 	for id := seam.Conn(2); id < 2+many-2; id++ {
 		w.step(&seam.Hangup{Conn: id})
 	}
 	w.stepOn(many, fetchRequest("t", 0, 0))
+	require.EqualValues(t, windowFirst, w.broker.conns.At(many).window, "short frames need no more")
+	w.stepOn(many, produceRequest(-1, oneBatch(1, 50_000, -1, 0)))
 	require.EqualValues(t, config.ConnectionBytes, w.broker.conns.At(many).window)
+	for range 2000 {
+		w.stepOn(many, fetchRequest("t", 0, 0))
+	}
+	require.Less(t, w.broker.conns.At(many).window, int64(4*windowFirst), "nor those that come after long ones")
 	for _, id := range []seam.Conn{1, many, many + 1} {
 		w.step(&seam.Hangup{Conn: id})
 	}
@@ -69,20 +75,21 @@ func TestLongFramesWaitForRoom(t *testing.T) {
 	w.step(&seam.Alarm{})
 	_, cut := w.creditOf(2)
 	require.False(t, cut, "it harms nobody")
-	require.EqualValues(t, size, want(3), "there is a byte of room")
+	require.Zero(t, want(3), "half of it is taken, which is all that the longest have")
 	require.Zero(t, want(4))
-	require.Zero(t, want(5))
+	w.step(&seam.Wanting{Conn: 5, Bytes: config.FrameBytes / longest})
+	require.EqualValues(t, config.FrameBytes/longest, w.paidTo(5), "shorter ones have the rest")
 	w.now.Mono += 60 * seam.Second
 	w.step(&seam.Alarm{})
 	_, cut = w.creditOf(2)
 	require.True(t, cut)
-	_, cut = w.creditOf(3)
-	require.False(t, cut, "it was paid for a moment ago, as far as is known")
+	_, cut = w.creditOf(5)
+	require.False(t, cut, "there is room for as much again")
 	w.step(&seam.Hangup{Conn: 2})
+	require.EqualValues(t, size, w.paidTo(3))
+	require.Zero(t, w.paidTo(4))
+	w.step(&seam.Hangup{Conn: 3})
 	require.EqualValues(t, size, w.paidTo(4))
-	require.Zero(t, w.paidTo(5))
-	w.step(&seam.Hangup{Conn: 4})
-	require.EqualValues(t, size, w.paidTo(5))
 }
 
 // Whatever connections do, what is counted for them is what they have, and nothing when they are gone.
