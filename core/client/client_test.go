@@ -248,7 +248,7 @@ func TestRequestsThatOutliveTheirLink(t *testing.T) {
 		require.Len(t, held, 2)
 		require.Len(t, p.batches, 1)
 		w.faults.refuse = 1
-		w.cut(w.links[w.brokers[p.leader].Host])
+		w.cut(w.links[w.brokers[p.leader]])
 		w.run(w.now + 500*seam.Millisecond)
 		w.faults.refuse = 0
 		require.Equal(t, TimedOut, w.deliveries[1].Fault)
@@ -513,7 +513,7 @@ func TestCalls(t *testing.T) {
 	w.tell(&Call{Tag: 1, Request: kmsg.NewPtrDescribeClusterRequest(), To: AnyBroker})
 	w.tell(&Call{Tag: 2, Request: kmsg.NewPtrCreateTopicsRequest(), To: Controller})
 	w.tell(&Call{Tag: 3, Request: kmsg.NewPtrListOffsetsRequest(), To: Leader, Topic: "t"})
-	w.tell(&Call{Tag: 4, Request: kmsg.NewPtrHeartbeatRequest(), To: 1})
+	w.tell(&Call{Tag: 4, Request: kmsg.NewPtrControlledShutdownRequest(), To: 1})
 	w.tell(&Call{Tag: 5, Request: kmsg.NewPtrMetadataRequest(), To: 77, Timeout: 500})
 	w.run(w.now + 5*seam.Second)
 	require.Len(t, w.answers, 5)
