@@ -368,13 +368,15 @@ func (b *Broker) deleteGroups(now seam.Now, c *connection, slot conn.Slot, r *co
 	i, judged := 0, false
 	b.inTurns(now, c, func(now seam.Now, fx *seam.Effects) bool {
 		for ; i < len(answer.Groups); i, judged = i+1, false {
-			if !b.turns.take() {
-				return false
-			}
 			out := &answer.Groups[i]
 			at, code := b.coordinatorFor(out.Group)
-			if code == wire.None && !judged {
-				code, judged = at.groups.JudgeDelete(out.Group), true
+			if !judged {
+				if !b.turns.take() {
+					return false
+				}
+				if judged = true; code == wire.None {
+					code = at.groups.JudgeDelete(out.Group)
+				}
 			}
 			if code != wire.None {
 				out.ErrorCode = int16(code)

@@ -173,7 +173,8 @@ type offsetsOf struct {
 	names   []string // instead of those asked for: all that anything was committed of
 	begun   bool
 	topic   int
-	next    int // partition
+	opened  bool // the topic stands in the answer
+	next    int  // partition
 }
 
 func (b *Broker) fetchOffsets(f *offsetsOf, g *gathering, fx *seam.Effects) (done bool) {
@@ -194,13 +195,10 @@ func (b *Broker) fetchOffsets(f *offsetsOf, g *gathering, fx *seam.Effects) (don
 		}
 	}
 	for f.topic < len(f.asked.Topics)+len(f.names) {
-		if !b.turns.take() {
+		if !f.opened && !b.turns.take() || !b.fetchTopicOffsets(f, at.groups) {
 			return false
 		}
-		if !b.fetchTopicOffsets(f, at.groups) {
-			return false
-		}
-		f.topic, f.next = f.topic+1, 0
+		f.topic, f.next, f.opened = f.topic+1, 0, false
 	}
 	b.gather(at, g, fail, fx)
 	return true
@@ -227,7 +225,8 @@ func (b *Broker) fetchTopicOffsets(f *offsetsOf, groups *group.Coordinator) (don
 			return true // it has no id to be told by
 		}
 	}
-	if f.next == 0 {
+	if !f.opened {
+		f.opened = true
 		out := kmsg.NewOffsetFetchResponseGroupTopic()
 		out.Topic, out.TopicID, out.Partitions = name, id, []kmsg.OffsetFetchResponseGroupTopicPartition{}
 		f.out.Topics = append(f.out.Topics, out)
@@ -299,7 +298,11 @@ func (b *Broker) offsetDelete(now seam.Now, c *connection, slot conn.Slot, r *co
 		}
 		for ; i < len(request.Topics); i, j = i+1, 0 {
 			t := &request.Topics[i]
-			if j == 0 {
+			if len(answer.Topics) == i {
+				if !b.turns.take() {
+					b.groupsDecided(now, at, fx)
+					return false
+				}
 				out := kmsg.NewOffsetDeleteResponseTopic()
 				out.Topic, out.Partitions = t.Topic, []kmsg.OffsetDeleteResponseTopicPartition{}
 				answer.Topics = append(answer.Topics, out)

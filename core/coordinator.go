@@ -52,6 +52,7 @@ type loading struct {
 	queued  bool // in Broker.loads
 	began   seam.Mono
 	at, to  int64 // the next offset to be folded, and where the log ends
+	from    int64 // at, when the piece came
 	op      seam.Op
 	next    log.Next
 	cursor  log.Cursor
@@ -173,7 +174,7 @@ func (b *Broker) loadLoaded(now seam.Now, in *seam.Loaded, fx *seam.Effects) boo
 		b.loadFailed(c, c.load.at, in.Fault.String(), fx)
 		return true
 	}
-	c.load.data = append(c.load.data[:0], in.Data...)
+	c.load.data, c.load.from = append(c.load.data[:0], in.Data...), c.load.at
 	rest := c.load.data
 	b.turns.put(func(now seam.Now, fx *seam.Effects) bool {
 		if c.state != coordinatorLoading || b.phase >= phaseStopping {
@@ -188,7 +189,6 @@ func (b *Broker) loadLoaded(now seam.Now, in *seam.Loaded, fx *seam.Effects) boo
 
 // loadFold folds a piece, a record an item. What is left of it begins with a batch that is cut off, or none.
 func (b *Broker) loadFold(now seam.Now, c *coordinator, rest []byte, fx *seam.Effects) ([]byte, bool) {
-	at := c.load.at
 	for {
 		if !c.load.inside {
 			view, behind, whole := batch.Next(rest)
@@ -209,16 +209,15 @@ func (b *Broker) loadFold(now seam.Now, c *coordinator, rest []byte, fx *seam.Ef
 			}
 			c.load.inside, c.load.view, c.load.records = true, view, batch.Read(view, batch.Limits{}, &c.load.scratch)
 		}
-		done, code := b.loadRecords(now, c, fx)
-		if code {
+		switch done, failed := b.loadRecords(now, c, fx); {
+		case failed:
 			return nil, true
-		}
-		if !done {
+		case !done:
 			return rest, false
 		}
 		c.load.inside = false
 	}
-	if c.load.at == at {
+	if at := c.load.from; c.load.at == at {
 		b.loadFailed(c, at, "no batch where one should be", fx)
 		return nil, true
 	}

@@ -38,6 +38,7 @@ type PartitionView struct {
 	// Filled in a deep view only.
 	Producers seam.Digest // of what was committed
 	Newest    seam.Digest // the same of each producer's newest batch only: what outlives a crash for certain
+	Folded    seam.Digest // of what a coordinator has folded from it; zero: it has none, or is not done
 }
 
 // WaitingFetch is a parked fetch as one of its partitions sees it.
@@ -108,5 +109,8 @@ func (b *Broker) viewPartition(p *partition, deep bool, v *PartitionView) {
 	}
 	if deep {
 		v.Producers, v.Newest = r.Producers.Digest(true), r.Producers.Digest(false)
+		if c := p.coordinator; c != nil && c.state == coordinatorReady {
+			v.Folded = c.groups.Digest()
+		}
 	}
 }

@@ -229,6 +229,7 @@ func (c *Coordinator) Delete(group string, take func() bool) (done bool) {
 // sweep is how far the search for offsets that nobody has wanted for too long has come.
 type sweep struct {
 	on        bool
+	gone      bool // it is after deleted topics only
 	group     string
 	inside    bool // topic and partition are where it goes on within the group
 	topic     string
@@ -245,16 +246,16 @@ func (c *Coordinator) sweepOn(now seam.Now, take func() bool) {
 			c.sweep = sweep{}
 			return
 		}
-		if !take() {
-			return
-		}
 		if id != c.sweep.group || !c.sweep.inside {
-			c.sweep = sweep{on: true, group: id, inside: true, partition: -1 << 31}
+			if !take() {
+				return
+			}
+			c.sweep = sweep{on: true, gone: c.sweep.gone, group: id, inside: true, partition: -1 << 31}
 		}
 		if !c.expire(now, c.find(id), take) {
 			return
 		}
-		c.sweep = sweep{on: true, group: id + "\x00"}
+		c.sweep = sweep{on: true, gone: c.sweep.gone, group: id + "\x00"}
 	}
 }
 
@@ -264,6 +265,7 @@ const batchMax = 1000
 // expire takes back what has expired of a group, and the group when it is empty and nothing is left. False: there is more.
 func (c *Coordinator) expire(now seam.Now, g *group, take func() bool) (done bool) {
 	since, expires := g.expiry()
+	expires = expires && !c.sweep.gone
 	for {
 		topic, more := g.topics.Ceiling(c.sweep.topic)
 		if !more {
@@ -329,7 +331,7 @@ func (c *Coordinator) deleted(topic string, v *OffsetCommit) bool {
 }
 
 // TopicsGone begins a sweep that takes back what was committed of topics that are gone.
-func (c *Coordinator) TopicsGone() { c.sweep = sweep{on: true} }
+func (c *Coordinator) TopicsGone() { c.sweep = sweep{on: true, gone: !c.sweep.on || c.sweep.gone} }
 
 // subscribedTopics reads the topics off what a consumer says about itself: version, then an array of names. False: it
 // cannot be read.

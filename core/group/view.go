@@ -1,29 +1,29 @@
 package group
 
-// GroupView is what is replicated of a group, as a plain value, for whoever holds one fold against another. It shares nothing
-// with the Coordinator but what never changes.
-type GroupView struct {
-	Stored  *ClassicGroup
-	Offsets map[string]map[int32]OffsetCommit
-}
+import "rookery/core/seam"
 
-// Replicated is what the records so far come to.
-func Replicated(c *Coordinator) map[string]GroupView {
-	all := map[string]GroupView{}
+// Digest hashes what is replicated: what any fold of the same records comes to. A group of which there is no record, and no
+// offset, is the coordinator's own business.
+func (c *Coordinator) Digest() (d seam.Digest) {
 	for id, g := range c.groups.All() {
-		v := GroupView{Stored: g.stored}
-		for topic, partitions := range g.topics.All() {
-			if v.Offsets == nil {
-				v.Offsets = map[string]map[int32]OffsetCommit{}
-			}
-			v.Offsets[topic] = map[int32]OffsetCommit{}
-			for partition, commit := range partitions.All() {
-				v.Offsets[topic][partition] = *commit
-			}
+		if g.stored == nil && g.topics.Len() == 0 {
+			continue
 		}
-		if v.Stored != nil || len(v.Offsets) > 0 {
-			all[id] = v
+		d.Text(id)
+		if g.stored != nil {
+			digest(&d, &ClassicGroupRecord{Group: id, Value: g.stored})
+		}
+		for topic, partitions := range g.topics.All() {
+			for partition, commit := range partitions.All() {
+				digest(&d, &OffsetCommitRecord{Group: id, Topic: topic, Partition: partition, Value: commit})
+			}
 		}
 	}
-	return all
+	return d
+}
+
+func digest(d *seam.Digest, r Record) {
+	key, value := Append(nil, nil, r)
+	d.Bytes(key)
+	d.Bytes(value)
 }

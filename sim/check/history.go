@@ -96,6 +96,9 @@ type History struct {
 	Skips     []*Skip
 	Deletions []*Deletion
 	Outs      []*OutOfRange
+	Claims    []*Claim
+	Commits   []*Commit
+	Committed []*Committed
 	Searches  []*Search
 }
 

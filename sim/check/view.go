@@ -33,6 +33,7 @@ type PartitionView struct {
 	LeaderEpoch   int32
 	Producers     uint64 // a digest of what is known of its producers; 0: not asked for
 	Newest        uint64 // a digest of the newest batch of each of them; 0: not asked for
+	Folded        uint64 // a digest of what a coordinator has made of it; 0: there is none
 	Parked        int    // batches that somebody waits for
 	Fetches       []ParkedFetch
 }
@@ -217,7 +218,7 @@ func SameState(before, after *View, clean bool) error {
 		if b.Topic == metadataTopic {
 			continue // each start writes to it
 		}
-		same := b.Topic == a.Topic && b.Number == a.Number && b.LogStart <= a.LogStart && b.End == a.End && a.Next == a.End && b.Newest == a.Newest && (!clean || b.Producers == a.Producers)
+		same := b.Topic == a.Topic && b.Number == a.Number && b.LogStart <= a.LogStart && b.End == a.End && a.Next == a.End && b.Newest == a.Newest && b.Folded == a.Folded && (!clean || b.Producers == a.Producers)
 		if !same {
 			return Fail(StateRebuilt, "before %s, after %s", brief(&b), brief(&a))
 		}
@@ -236,5 +237,5 @@ func names(v *View) string {
 const metadataTopic = "__cluster_metadata"
 
 func brief(p *PartitionView) string {
-	return fmt.Sprintf("%s-%d %d..%d (durable %d, hw %d) producers %x newest %x", p.Topic, p.Number, p.LogStart, p.End, p.Durable, p.HighWatermark, p.Producers, p.Newest)
+	return fmt.Sprintf("%s-%d %d..%d (durable %d, hw %d) producers %x newest %x folded %x", p.Topic, p.Number, p.LogStart, p.End, p.Durable, p.HighWatermark, p.Producers, p.Newest, p.Folded)
 }

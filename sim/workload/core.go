@@ -64,6 +64,8 @@ func coreConfig(p *Plan, seeds *world.Stream, life int) core.Config {
 	}
 	c.Seed[8], c.Seed[9] = byte(life>>8), byte(life) // two lives differ even on a quiet tape
 	c.AutoCreateTopics = false
+	c.Controller.Offsets.NumPartitions, c.Controller.Offsets.SegmentBytes = 2, 1<<20
+	c.Groups.SessionMinMillis, c.Groups.InitialRebalanceDelay, c.Groups.RetentionMillis = 100, 100*seam.Millisecond, 1<<50
 	c.Controller.ProducerIDBlockSize = [2]int64{2, 1000}[min(p.SegmentBytes, 1)]
 	set(&c.ConnectionBytes, p.ConnectionBytes)
 	set(&c.FrameBytes, p.FrameBytes)
@@ -105,7 +107,7 @@ func coreView() func(m seam.Machine, deep bool, v *check.View) {
 
 func viewPartition(p *core.PartitionView, v *check.PartitionView) {
 	*v = check.PartitionView{Topic: p.Topic, Number: p.Index, LogStart: p.LogStart, Durable: p.DurableEnd, HighWatermark: p.High,
-		End: p.End, Next: p.Next, LeaderEpoch: p.Epoch, Parked: p.Parked, Producers: uint64(p.Producers), Newest: uint64(p.Newest), Fetches: v.Fetches[:0]}
+		End: p.End, Next: p.Next, LeaderEpoch: p.Epoch, Parked: p.Parked, Producers: uint64(p.Producers), Newest: uint64(p.Newest), Folded: uint64(p.Folded), Fetches: v.Fetches[:0]}
 	for _, f := range p.Waiting {
 		v.Fetches = append(v.Fetches, check.ParkedFetch{From: f.Offset, MinBytes: f.MinBytes, Alone: f.Parts == 1, Deadline: f.Deadline})
 	}

@@ -77,6 +77,7 @@ type Run struct {
 	topicIDs   map[string][16]byte
 	there      map[string]seam.Mono // since when a topic that stays is known to be there
 	ids        []knownID
+	commits    int64 // of members: no two the same
 	clients    []*session
 	programs   []*program
 	calm       bool // the faults are over
@@ -141,6 +142,7 @@ func Do(tape *world.Tape, broker Broker, options Options) *Result {
 	for _, topic := range r.plan.Fleeting {
 		r.facts.Durable[topic], r.facts.Deleted[topic] = true, true
 	}
+	r.facts.Durable[offsetsTopic] = true
 	r.facts.Durable[crowdTopic], r.facts.Deleted[crowdTopic] = true, true
 	for _, topic := range r.plan.stable() {
 		if r.plan.prunes(topic) {
@@ -165,7 +167,7 @@ const (
 func (r *Run) observe() {
 	w := r.World
 	w.OnEvent = func(n *world.Node, e *seam.Event) {
-		if e.Kind == seam.SegmentUnreadable || e.Kind == seam.DirFenced {
+		if e.Kind == seam.SegmentUnreadable || e.Kind == seam.DirFenced || e.Kind == seam.CoordinatorFailed {
 			r.unreadable = n.Life
 		}
 		if r.broker.Fatal != nil && r.broker.Fatal(e) {
@@ -341,6 +343,7 @@ func (r *Run) enterAll() {
 		r.enter(s.session, s)
 	}
 	r.enterTuner()
+	r.enterMembers()
 }
 
 func (r *Run) enterProducer(name string, idempotent bool, acks int16, window int, topics ...string) {
@@ -488,6 +491,9 @@ func (r *Run) judge() {
 		}
 	}
 	w.Fail(check.Judge(r.History, r.facts, w.Laws))
+	if w.Failure() == nil && !r.offsetsRotted() {
+		w.Fail(check.Groups(r.History, w.Laws))
+	}
 	if w.Failure() == nil {
 		w.Fail(check.Models(r.History, r.facts, w.Laws))
 	}
