@@ -148,7 +148,7 @@ func (c *consuming) inRange(from []client.Assign) error {
 	if c.from.kind != atOffset || len(from) == 0 {
 		return nil
 	}
-	leaders, err := c.leaders(c.topic, false)
+	leaders, err := c.leaders(c.topic, false, c.partitions)
 	if err != nil {
 		return err
 	}
