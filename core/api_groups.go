@@ -10,6 +10,7 @@ import (
 	"rookery/core/conn"
 	"rookery/core/controller"
 	"rookery/core/group"
+	"rookery/core/meta"
 	"rookery/core/seam"
 	"rookery/core/wire"
 )
@@ -66,7 +67,12 @@ func (b *Broker) coordinatorOf(now seam.Now, c *connection, kind int8, key strin
 		out.ErrorCode = int16(wire.CoordinatorNotAvailable)
 		return out
 	}
-	out.NodeID = t.Partitions[group.PartitionOf(key, int32(len(t.Partitions)))].Leader
+	leader := t.Partitions[group.PartitionOf(key, int32(len(t.Partitions)))].Leader
+	if leader == meta.NoLeader { // its directory has failed
+		out.ErrorCode = int16(wire.CoordinatorNotAvailable)
+		return out
+	}
+	out.NodeID = leader
 	out.Host, out.Port = b.address(c)
 	return out
 }

@@ -105,6 +105,9 @@ func (b *Broker) failPartition(p *partition, fx *seam.Effects) {
 	}
 	p.state = partitionFailed
 	b.refuseDeletions(p, wire.KafkaStorageError, fx)
+	if p.coordinator != nil {
+		b.coordinatorGone(p.coordinator, fx)
+	}
 	b.made(p, fx)
 	b.wake(p)
 }
