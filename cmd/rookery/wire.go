@@ -244,13 +244,15 @@ func (n *node) config() (core.Config, error) {
 }
 
 // makeMachine makes what the broker writes to: a Recovery for each partition that it opens, a Search for each question
-// that records must be read for.
+// that records must be read for, a Copier for what moves between log directories.
 func makeMachine(address seam.Address) seam.Machine {
 	switch address.Kind {
 	case seam.ToRecovery:
 		return log.NewRecovery()
 	case seam.ToSearch:
 		return log.NewSearch()
+	case seam.ToCopier:
+		return log.NewCopier()
 	default:
 		return nil
 	}
