@@ -356,7 +356,7 @@ func (b *Broker) refresh(f *fetchSlot) (stale bool) {
 		}
 		target := b.partitions[p.Partition]
 		if target == nil || target.state != partitionOpen {
-			p.Partition, p.Code = 0, gone(target)
+			p.Partition, p.Code = 0, b.gone(p)
 			continue
 		}
 		high := target.replica.High().Offset
@@ -429,10 +429,14 @@ func (b *Broker) wake(p *partition) {
 	p.waiters = p.waiters[:0]
 }
 
-// gone is what a fetch is told of a partition that is not served any more; nil: it was deleted.
-func gone(p *partition) wire.Code {
-	if p != nil && p.state == partitionFailed {
-		return wire.KafkaStorageError
+// gone is what a fetch is told of a partition that is not served any more, or is elsewhere now.
+func (b *Broker) gone(p *fetch.Part) wire.Code {
+	switch _, _, code := b.find(p.Topic, p.TopicID, p.Index, len(p.Topic) == 0); code {
+	case wire.None:
+		return wire.NotLeaderOrFollower
+	case wire.UnknownTopicID:
+		return wire.UnknownTopicOrPartition
+	default:
+		return code
 	}
-	return wire.UnknownTopicOrPartition
 }

@@ -67,7 +67,7 @@ func (b *Broker) coordinatorOf(now seam.Now, c *connection, kind int8, key strin
 		return out
 	}
 	leader := t.Partitions[group.PartitionOf(key, int32(len(t.Partitions)))].Leader
-	if leader == meta.NoLeader {
+	if leader == meta.NoLeader { // its directory has failed
 		out.ErrorCode = int16(wire.CoordinatorNotAvailable)
 		return out
 	}

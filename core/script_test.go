@@ -342,6 +342,12 @@ func (s *script) ask(command string, things []string) {
 		r := kmsg.NewPtrDescribeLogDirsRequest()
 		r.Version = 4
 		s.send(c, r)
+	case "move":
+		r := kmsg.NewPtrAlterReplicaLogDirsRequest()
+		r.Version = 2
+		topic, index, _ := parseFolder(first)
+		r.Dirs = []kmsg.AlterReplicaLogDirsRequestDir{{Dir: "/d" + s.arg("to", "1"), Topics: []kmsg.AlterReplicaLogDirsRequestDirTopic{{Topic: topic, Partitions: []int32{index}}}}}
+		s.send(c, r)
 	case "produce":
 		s.send(c, s.produce(things))
 	case "fetch":

@@ -34,6 +34,8 @@ func coreParts(p *Plan, tape *world.Tape) world.Parts {
 				return log.NewRecovery()
 			case seam.ToSearch:
 				return log.NewSearch()
+			case seam.ToCopier:
+				return log.NewCopier()
 			}
 			return nil
 		},
