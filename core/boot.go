@@ -309,7 +309,7 @@ func (b *Broker) recovered(now seam.Now, from seam.Address, out *log.Recovered, 
 	if p.state != partitionRecovering { // it was deleted meanwhile, or its directory has failed
 		return
 	}
-	if p.topic != nil && out.Fault == seam.OK && out.Epochs.Latest() > b.epochOf(p) { // no checksum covers a batch's epoch
+	if p.topic != nil && out.Fault == seam.OK && out.Epochs.Latest() >= b.epochOf(p) { // no checksum covers a batch's epoch
 		out.Fault, out.Reason = seam.IOError, "a batch of leader epoch "+decimal(int64(out.Epochs.Latest()))+", which nobody was ever granted"
 	}
 	switch {
