@@ -93,7 +93,9 @@ func coreView() func(m seam.Machine, deep bool, v *check.View) {
 	from := core.View{}
 	return func(m seam.Machine, deep bool, v *check.View) {
 		m.(*core.Broker).View(deep, &from)
-		*v = check.View{Ready: from.Ready, Parked: from.Produces + from.Fetches + from.Proposals, Making: from.Making, Waits: from.Waits, Frames: from.Frames, Asked: from.Running + from.Held, Partitions: v.Partitions[:0]}
+		*v = check.View{Ready: from.Ready, Making: from.Making, Waits: from.Waits, Frames: from.Frames, Asked: from.Running + from.Held, Partitions: v.Partitions[:0]}
+		v.Sleepers = check.Sleepers{Produces: from.Produces, Fetches: from.Fetches, Proposals: from.Proposals, Searches: from.Searches,
+			Deletions: from.Deletions, Measures: from.Measures, Frozen: from.Frozen, Running: from.Running}
 		for i := range from.Partitions {
 			if from.Partitions[i].Open {
 				v.Partitions = slices.Grow(v.Partitions, 1)[:len(v.Partitions)+1]
