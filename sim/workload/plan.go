@@ -47,6 +47,7 @@ type Plan struct {
 	Pressed  pressing
 	Sessions fetchSessions
 	Limits   limiting
+	Numbers  numbering
 }
 
 // haste is how much shorter a brief life is.
@@ -85,8 +86,10 @@ func drawPlan(tape *world.Tape, quiet, brief bool) *Plan {
 	p.Sessions = drawFetchSessions(tape, quiet)
 	p.Limits = drawLimiting(tape)
 	p.drawDirs(tape)
+	p.Numbers = drawNumbering(tape)
 	if !quiet {
 		p.drawFaults(s)
+		p.drawSloth(tape)
 	}
 	for i := range p.Programs {
 		if p.Programs[i] = s.Choose(3) == 1; p.Programs[i] {
@@ -138,6 +141,12 @@ func (p *Plan) drawDirs(tape *world.Tape) {
 	if p.Dirs > 1 && !p.Quiet {
 		p.Rates.Disk = [4]int{0, 2, 4, 8}[s.Choose(4)]
 	}
+}
+
+// drawSloth: in half of the seeds some clients treat their links oddly.
+func (p *Plan) drawSloth(tape *world.Tape) {
+	s, r := tape.Stream("odd clients"), &p.Rates
+	r.Deaf, r.HalfClose, r.Drip = [4]int{0, 0, 5, 30}[s.Choose(4)], [4]int{0, 0, 10, 40}[s.Choose(4)], [4]int{0, 0, 5, 20}[s.Choose(4)]
 }
 
 func (p *Plan) isFleeting(topic string) bool { return slices.Contains(p.Fleeting, topic) }
