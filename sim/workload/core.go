@@ -68,6 +68,7 @@ func coreConfig(p *Plan, seeds *world.Stream, life int) core.Config {
 	set(&c.ConnectionBytes, p.ConnectionBytes)
 	set(&c.FrameBytes, p.FrameBytes)
 	set(&c.ReplyBytes, p.ReplyBytes)
+	set(&c.UnsyncedBytes, p.UnsyncedBytes)
 	set(&c.FetchBytesMax, p.FetchBytesMax)
 	set(&c.FetchSessionsMax, p.Sessions.Slots)
 	set(&c.FetchSessionEviction, seam.Mono(p.Sessions.EvictMillis)*seam.Millisecond)

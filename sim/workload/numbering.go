@@ -61,6 +61,9 @@ func (p *producer) mayBump() bool {
 // batch (KIP-360).
 func (p *producer) bump() {
 	p.epoch, p.shaken = p.epoch+1, p.shaken-1
+	if p.run.World.Counts[world.EpochBumped]++; p.epoch == lastEpoch {
+		p.run.World.Counts[world.EpochLast]++
+	}
 	for _, l := range p.lanes {
 		l.sequence = 0
 	}
@@ -102,6 +105,7 @@ func (r *Run) moveLogsOf(dir int32, base int64) {
 		disk.Put(log.SegmentPath(folder, base, ".log"), nil)
 		begins = append(begins, log.PartitionOffset{Topic: p.Topic, Partition: p.Number, Offset: base})
 		r.facts.Origins[p] = base
+		r.World.Counts[world.BegunFarUp]++
 	}
 	for _, name := range []string{"log-start-offset-checkpoint", "recovery-point-offset-checkpoint", "replication-offset-checkpoint"} {
 		path := seam.Path{Dir: dir, Name: name}

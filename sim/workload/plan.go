@@ -24,6 +24,7 @@ type Plan struct {
 
 	// Knobs of the broker, 0 being its default.
 	ConnectionBytes, FrameBytes, ReplyBytes int64
+	UnsyncedBytes                           int64
 	FetchBytesMax                           int32
 	SyncsMax, RecoveriesMax                 int
 	CheckpointMillis                        int
@@ -79,6 +80,7 @@ func drawPlan(tape *world.Tape, quiet, brief bool) *Plan {
 	load := tape.Stream("load")
 	p.StepItems = [4]int{0, 40, 5, 1}[load.Choose(4)]
 	p.Crowd = [8]int{7: 120}[load.Choose(8)]
+	p.UnsyncedBytes = [4]int64{0, 0, 1000, 20_000}[tape.Choose("unsynced", 4)]
 	p.Chaos = 4000 + 2000*s.Choose(4)
 	p.Pruning = drawPruning(tape)
 	p.OddTimes = tape.Choose("times", 2) == 1

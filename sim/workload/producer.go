@@ -167,7 +167,9 @@ func (p *producer) begin(now seam.Mono, l *lane) {
 	if p.idempotent {
 		a.Producer, a.Epoch = p.pid, p.epoch
 		spec.producer, spec.epoch, spec.sequence = p.pid, p.epoch, l.sequence
-		l.sequence = batch.AddSequence(l.sequence, a.Count)
+		if l.sequence = batch.AddSequence(l.sequence, a.Count); l.sequence < spec.sequence {
+			p.run.World.Counts[world.SequenceWrapped]++
+		}
 	}
 	l.made++
 	l.queue = append(l.queue, &parcel{append: a, data: spec.encode(), life: p.run.World.Node.Life, number: l.made})

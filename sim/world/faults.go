@@ -46,6 +46,10 @@ const (
 	NeverRead
 	HalfClosed
 	Dripped
+	SequenceWrapped
+	EpochBumped
+	EpochLast
+	BegunFarUp
 	faults
 )
 
