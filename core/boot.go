@@ -327,7 +327,7 @@ func (b *Broker) recovered(now seam.Now, from seam.Address, out *log.Recovered, 
 	if p.state != partitionRecovering { // it was deleted meanwhile, or its directory has failed
 		return
 	}
-	if p.topic != nil && out.Fault == seam.OK && out.Epochs.Latest() > b.epochOf(p) { // no checksum covers a batch's epoch
+	if p.topic != nil && out.Fault == seam.OK && rotten(out, b.epochOf(p)) {
 		out.Fault, out.Reason = seam.IOError, "a batch of leader epoch "+decimal(int64(out.Epochs.Latest()))+", which nobody was ever granted"
 	}
 	switch {
@@ -338,6 +338,13 @@ func (b *Broker) recovered(now seam.Now, from seam.Address, out *log.Recovered, 
 	default:
 		b.restore(now, p, out, fx)
 	}
+}
+
+// rotten: no checksum covers a batch's leader epoch, and this one nobody has written in. What the checkpoint knows too was
+// written by a broker: that its epoch was granted again is for a law to find (R2).
+func rotten(out *log.Recovered, granted int32) bool {
+	latest := out.Epochs.Latest()
+	return latest > granted || latest == granted && out.Noted < latest
 }
 
 func (b *Broker) restore(now seam.Now, p *partition, out *log.Recovered, fx *seam.Effects) {
