@@ -84,8 +84,12 @@ func start(port int, within time.Duration, arguments ...string) (*node, error) {
 }
 
 func (n *node) stop() {
-	if n != nil && n.process.ProcessState == nil {
-		_ = n.process.Process.Kill()
-		_ = n.process.Wait()
+	if n == nil || n.process.ProcessState != nil {
+		return
+	}
+	_ = n.process.Process.Kill()
+	_ = n.process.Wait()
+	if status := n.process.ProcessState; !status.Sys().(syscall.WaitStatus).Signaled() {
+		fmt.Printf("%s ended by itself (%v):\n%s", n.process.Args[0], status, n.output.String())
 	}
 }

@@ -18,18 +18,21 @@ func Merge(request Message) {
 // mergedMetadata: where one topic is asked for by its id, those that are not are passed over (KIP-516). Versions 10 and
 // 11 are refused for ids, entry by entry.
 func mergedMetadata(topics []kmsg.MetadataRequestTopic, version int16) []kmsg.MetadataRequestTopic {
-	if len(topics) < 2 || version == 10 || version == 11 {
-		return topics
-	}
 	type place struct {
 		name string
 		null bool
 		id   [16]byte
 	}
-	seen, byID, kept := map[place]bool{}, false, topics[:0]
+	byID := false
 	for i := range topics {
-		byID = byID || topics[i].TopicID != [16]byte{}
+		if topics[i].TopicID != [16]byte{} || topics[i].Topic == nil {
+			if version == 10 || version == 11 {
+				return topics
+			}
+			byID = byID || topics[i].TopicID != [16]byte{}
+		}
 	}
+	seen, kept := map[place]bool{}, topics[:0]
 	for _, t := range topics {
 		at := place{id: t.TopicID}
 		switch {
