@@ -1,6 +1,10 @@
 package wire
 
-import "github.com/twmb/franz-go/pkg/kmsg"
+import (
+	"slices"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
 
 // Merge brings together what a request says of one topic or partition in several places. Kafka keeps these requests in
 // maps; its answers, and so ours, name each thing once, and nothing that has no partitions.
@@ -12,6 +16,10 @@ func Merge(request Message) {
 		r.Topics = mergedListOffsets(r.Topics)
 	case *kmsg.DeleteRecordsRequest:
 		r.Topics = mergedDeleteRecords(r.Topics)
+	case *kmsg.OffsetCommitRequest:
+		r.Topics = slices.DeleteFunc(r.Topics, func(t kmsg.OffsetCommitRequestTopic) bool { return len(t.Partitions) == 0 })
+	case *kmsg.OffsetDeleteRequest:
+		r.Topics = slices.DeleteFunc(r.Topics, func(t kmsg.OffsetDeleteRequestTopic) bool { return len(t.Partitions) == 0 })
 	}
 }
 
