@@ -310,7 +310,7 @@ func (b *Broker) answerFetch(now seam.Now, i uint32, total int64, fx *seam.Effec
 	b.endFetch(i)
 }
 
-// nameLeaders says who leads what was asked of the wrong broker, or in a past epoch (KIP-951).
+// nameLeaders says who leads what was asked of the wrong broker, or in a past epoch (KIP-951). Brokers know where.
 func (b *Broker) nameLeaders(f *fetchSlot) {
 	if f.Nodes = nil; f.Version < 16 || f.owner == nil {
 		return
@@ -318,7 +318,9 @@ func (b *Broker) nameLeaders(f *fetchSlot) {
 	for i := range f.Parts {
 		if p := &f.Parts[i]; p.Code == wire.NotLeaderOrFollower || p.Code == wire.FencedLeaderEpoch {
 			p.Leader = b.leader(string(p.Topic), p.Index)
-			f.Nodes = b.withNode(f.Nodes, f.owner, p.Leader)
+			if f.Replica < 0 {
+				f.Nodes = b.withNode(f.Nodes, f.owner, p.Leader)
+			}
 		}
 	}
 }

@@ -33,7 +33,10 @@ func (b *Broker) findCoordinator(now seam.Now, c *connection, r *kmsg.FindCoordi
 		return answer
 	}
 	for _, key := range r.CoordinatorKeys {
-		answer.Coordinators = append(answer.Coordinators, b.coordinatorOf(now, c, r.CoordinatorType, key, fx))
+		found := b.coordinatorOf(now, c, r.CoordinatorType, key, fx)
+		message := wire.Code(found.ErrorCode).String()
+		found.ErrorMessage = &message
+		answer.Coordinators = append(answer.Coordinators, found)
 	}
 	return answer
 }
