@@ -106,6 +106,7 @@ func (b *Broker) failPartition(p *partition, fx *seam.Effects) {
 	}
 	p.state = partitionFailed
 	b.stay(p, fx)
+	b.refuseDeletions(p, wire.KafkaStorageError, fx)
 	if p.coordinator != nil {
 		b.coordinatorGone(p.coordinator, fx)
 	}
