@@ -41,7 +41,8 @@ type Plan struct {
 	Rot   bool
 	Quiet bool // no faults at all
 
-	Dirs int // log directories
+	Dirs      int   // log directories
+	MoveBytes int64 // copied at once of what moves between them
 
 	Pruning  pruning
 	OddTimes bool // the records' timestamps do not only rise
@@ -140,6 +141,7 @@ func (p *Plan) drawFaults(s *world.Stream) {
 func (p *Plan) drawDirs(tape *world.Tape) {
 	s := tape.Stream("dirs")
 	p.Dirs = [8]int{1, 1, 1, 2, 2, 2, 3, 3}[s.Choose(8)]
+	p.MoveBytes = [4]int64{0, 500, 3000, 20_000}[s.Choose(4)]
 	if p.Dirs > 1 && !p.Quiet {
 		p.Rates.Disk = [4]int{0, 2, 4, 8}[s.Choose(4)]
 	}
