@@ -168,9 +168,6 @@ func (p *program) configure(spec programSpec) {
 	if spec.acks != client.AcksNone {
 		c.FetchWaitMax = min(c.FetchWaitMax, c.DeliveryTimeout/p.rounds())
 	}
-	if idle := seam.Mono(p.run.plan.Limits.IdleMillis) * seam.Millisecond; idle > 0 {
-		c.FetchWaitMax = min(c.FetchWaitMax, idle/2) // who waits for longer is cut each time, and never comes to an end
-	}
 	c.FetchMinBytes = pick[int32](s, 1, 300, 2000)
 	c.FetchMaxBytes = pick[int32](s, 50<<20, 2000, 20_000)
 	c.PartitionFetchBytes = pick[int32](s, 1<<20, 3000, 9000, 30_000)
