@@ -46,6 +46,7 @@ type Plan struct {
 
 	Pruning  pruning
 	OddTimes bool // the records' timestamps do not only rise
+	Falling  bool // on the whole they fall
 	Pressed  pressing
 	Sessions fetchSessions
 	Limits   limiting
@@ -85,6 +86,7 @@ func drawPlan(tape *world.Tape, quiet, brief bool) *Plan {
 	p.Chaos = 4000 + 2000*s.Choose(4)
 	p.Pruning = drawPruning(tape)
 	p.OddTimes = tape.Choose("times", 2) == 1
+	p.Falling = p.OddTimes && tape.Choose("falling times", 2) == 1
 	p.drawPressing(tape)
 	p.Sessions = drawFetchSessions(tape, quiet)
 	p.Limits = drawLimiting(tape)
