@@ -91,6 +91,7 @@ type Broker struct {
 	touched  []*partition            // by this Step
 	trimmed  []*partition            // with files below their log's start
 	sweep    sweep                   // of retention
+	cleaning cleanings               // of compacted logs
 	frames   int64                   // bytes of client frames in memory
 	lent     map[seam.File]int       // ranges of answers that wait in their slots
 	awaited  map[seam.File]*removal  // deletions that wait for a file to leave lent
@@ -146,6 +147,7 @@ func NewBroker(config Config) *Broker {
 		partitions: make([]*partition, 1, 16), produces: make([]produce, 1, 16),
 	}
 	b.take = b.turns.take
+	b.cleaning = cleanings{config: config.Cleaner, running: map[uint64]*partition{}, at: seam.Never}
 	b.numbers = log.Numbers{Owner: ownerBroker, Files: &b.files}
 	b.sessions = fetch.NewSessions(config.FetchSessionsMax, config.FetchSessionEviction, config.FetchSessionBytes, b.random)
 	for i := range config.DirectoryIDs {
@@ -284,6 +286,9 @@ func (b *Broker) settle(now seam.Now, fx *seam.Effects) {
 	if len(b.trimmed) > 0 {
 		b.unlinkTrimmed(now, fx)
 	}
+	if len(b.cleaning.leaving) > 0 && b.phase == phaseReady {
+		b.unlinkReplaced(fx)
+	}
 	b.alarm(now, fx)
 }
 
@@ -334,6 +339,7 @@ func (b *Broker) drainReplica(now seam.Now, p *partition, fx *seam.Effects) {
 	b.countUnsynced(p, fx)
 	b.wantSync(now, p, fx)
 	b.noteTrimmed(p, fx)
+	b.noteReplaced(now, p, fx)
 	if p.state == partitionDoomed {
 		b.maybeRemoved(p, fx)
 	}
@@ -347,7 +353,7 @@ func (b *Broker) fail(dir int32, fault seam.Fault, fx *seam.Effects) {
 
 // due says whether ring would find anything.
 func (b *Broker) due(now seam.Now) bool {
-	return b.wakes.Len() > 0 || b.turns.later.Len() > 0 || min(b.timers.Next(), b.muted.Next(), b.parkedAt, b.checkpointAt, b.sweep.at) <= now.Mono
+	return b.wakes.Len() > 0 || b.turns.later.Len() > 0 || min(b.timers.Next(), b.muted.Next(), b.parkedAt, b.checkpointAt, b.sweep.at, b.cleaning.wish(now)) <= now.Mono
 }
 
 // ring works off what is due: woken fetches, deadlines, checkpoints.
@@ -369,6 +375,7 @@ func (b *Broker) ring(now seam.Now, fx *seam.Effects) {
 	b.turns.work(now, fx)
 	b.sweepProduces(now, fx)
 	b.expireLogs(now, fx)
+	b.lookOver(now, fx)
 	b.checkpoints(now, fx)
 }
 
@@ -378,7 +385,7 @@ func (b *Broker) alarm(now seam.Now, fx *seam.Effects) {
 	}
 	at := min(b.timers.Next(), b.muted.Next(), b.parkedAt)
 	if b.phase == phaseReady {
-		at = min(at, b.checkpointAt, b.sweep.wish(now))
+		at = min(at, b.checkpointAt, b.sweep.wish(now), b.cleaning.wish(now))
 	}
 	fx.Wake(at)
 }

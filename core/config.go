@@ -39,6 +39,8 @@ type Config struct {
 	CheckpointEvery seam.Mono // recovery points and high watermarks
 	StepItems       int       // partitions, topics, requests that one Step works off
 
+	Cleaner CleanerConfig
+
 	RetentionCheckEvery seam.Mono // log.retention.check.interval.ms
 	InitialTaskDelay    seam.Mono // log.initial.task.delay.ms: of the first of those
 }
@@ -52,6 +54,7 @@ func DefaultConfig() Config {
 		ConnectionBytes: 4 << 20, FrameBytes: 256 << 20, ReplyBytes: 64 << 20, UnsyncedBytes: 16 << 20,
 		SyncsMax: 8, RecoveriesMax: 4, CheckpointEvery: 5 * seam.Second,
 		StepItems:           1000,
+		Cleaner:             defaultCleanerConfig(),
 		RetentionCheckEvery: 300 * seam.Second, InitialTaskDelay: 30 * seam.Second,
 	}
 }

@@ -123,6 +123,7 @@ func (b *Broker) inherit() {
 	if _, set := layers.Own("producer.id.expiration.ms"); set {
 		b.producerExpiry = seam.Mono(layers.Number("producer.id.expiration.ms")) * seam.Millisecond
 	}
+	b.inheritCleaner(&layers)
 }
 
 // resolve takes a topic's configuration out of the Image.

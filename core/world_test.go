@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"rookery/core/batch"
+	"rookery/core/compact"
 	"rookery/core/conn"
 	"rookery/core/log"
 	"rookery/core/meta"
@@ -411,6 +412,9 @@ func (w *world) letterTask(s seam.Send) *task {
 	label, machine := "search", seam.Machine(log.NewSearch())
 	if body, ok := s.Body.(*log.RecoveryRequest); ok {
 		label, machine = "recover "+body.Folder.Name, log.NewRecovery()
+	}
+	if body, ok := s.Body.(*compact.Request); ok {
+		label, machine = "compact "+body.Folder.Name, compact.New()
 	}
 	return &task{kind: "letter", label: label, run: func(seam.Fault, int64) seam.Input {
 		mine := &world{t: w.t, root: w.root, files: w.files, ops: map[seam.Op]bool{}}

@@ -42,6 +42,12 @@ func eventName(kind seam.EventKind) string {
 		return "segment_unreadable"
 	case seam.EpochStarted:
 		return "epoch_started"
+	case seam.SegmentsCompacted:
+		return "segments_compacted"
+	case seam.Compacted:
+		return "compacted"
+	case seam.CompactionFailed:
+		return "compaction_failed"
 	case seam.ProducersExpired:
 		return "producers_expired"
 	}

@@ -357,6 +357,9 @@ const (
 	SegmentsDeleted                    // Topic, Partition, A: how many, B: log start offset
 	PartitionAdded                     // Topic, Partition
 	ConfigAltered                      // Topic: the resource's name, A: its type; Text: the key
+	SegmentsCompacted                  // Topic, Partition, A: base offset of the new segment, B: bytes that it saves
+	Compacted                          // Topic, Partition, A: offset up to which it is compacted, B: records that were dropped
+	CompactionFailed                   // Topic, Partition; Text: why
 )
 
 // Effects is what is to be done. The caller owns it, resets it and reuses it; a Step only appends.

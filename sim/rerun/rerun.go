@@ -20,6 +20,7 @@ import (
 	"fmt"
 
 	"rookery/core"
+	"rookery/core/compact"
 	"rookery/core/conn"
 	"rookery/core/log"
 	"rookery/core/seam"
@@ -152,6 +153,8 @@ func (f *family) machine(to seam.Address) seam.Machine {
 		f.machines[to] = log.NewRecovery()
 	case seam.ToSearch:
 		f.machines[to] = log.NewSearch()
+	case seam.ToCleaner:
+		f.machines[to] = compact.New()
 	default:
 		panic("there is no machine at " + machineName(to))
 	}
@@ -166,6 +169,8 @@ func machineName(a seam.Address) string {
 		return fmt.Sprintf("Recovery %d", a.ID)
 	case seam.ToSearch:
 		return fmt.Sprintf("Search %d", a.ID)
+	case seam.ToCleaner:
+		return fmt.Sprintf("Cleaner %d", a.ID)
 	}
 	return fmt.Sprintf("machine %d of kind %d", a.ID, a.Kind)
 }

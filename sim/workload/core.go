@@ -5,6 +5,7 @@ import (
 
 	"rookery/core"
 	"rookery/core/batch"
+	"rookery/core/compact"
 	"rookery/core/conn"
 	"rookery/core/log"
 	"rookery/core/meta"
@@ -33,6 +34,8 @@ func coreParts(p *Plan, tape *world.Tape) world.Parts {
 				return log.NewRecovery()
 			case seam.ToSearch:
 				return log.NewSearch()
+			case seam.ToCleaner:
+				return compact.New()
 			}
 			return nil
 		},
