@@ -252,6 +252,8 @@ func (s *settings) apply(name, value string) (bool, error) {
 		err = number(value, 1, math.MaxInt32, &s.CheckpointEvery)
 	case "num.recovery.threads.per.data.dir":
 		err = number(value, 1, math.MaxInt32, &s.Recoveries)
+	case "log.cleaner.enable", "log.cleaner.threads", "log.cleaner.backoff.ms", "log.cleaner.dedupe.buffer.size",
+		"log.cleaner.io.buffer.load.factor", "log.cleaner.io.max.bytes.per.second": // Static carries them to core/cleaning.go
 	default:
 		return controller.IsTopicDefault(name), nil
 	}
