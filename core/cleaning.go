@@ -232,6 +232,11 @@ func (b *Broker) clean(now seam.Now, p *partition, fx *seam.Effects) bool {
 	p.replica.Producers.Each(func(a producer.Active) {
 		request.Producers = append(request.Producers, compact.Producer{ID: a.ID, Epoch: a.Epoch, LastOffset: a.LastOffset})
 	})
+	bytes := int64(0)
+	for i := range sources {
+		bytes += sources[i].Size
+	}
+	fx.Events = append(fx.Events, seam.Event{Kind: seam.CompactionBegun, Topic: p.name(), Partition: p.index, A: request.Dirty, B: bytes})
 	fx.Sends = append(fx.Sends, seam.Send{To: seam.Address{Kind: seam.ToCleaner, ID: c.last}, Body: request})
 	return true
 }
@@ -290,13 +295,16 @@ func (b *Broker) noteReplaced(now seam.Now, p *partition, fx *seam.Effects) {
 	b.cleaning.at = min(b.cleaning.at, now.Mono)
 }
 
-// unlinkReplaced removes the files that readers have left.
+// unlinkReplaced removes the files that readers have left, and gives the new ones their names.
 func (b *Broker) unlinkReplaced(fx *seam.Effects) {
 	lent := func(file seam.File) bool { return b.lent[file] > 0 || named(file, fx) }
 	kept := b.cleaning.leaving[:0]
 	for _, p := range b.cleaning.leaving {
 		if p.cleaned.leaving = p.state == partitionOpen; p.cleaned.leaving && b.turns.take() {
 			p.replica.Log.UnlinkReplaced(lent, fx)
+			if p.reads == 0 {
+				p.replica.Log.NameReplaced(lent, fx)
+			}
 			p.cleaned.leaving = p.replica.Log.Leaving()
 		}
 		if p.cleaned.leaving {

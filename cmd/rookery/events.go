@@ -44,6 +44,8 @@ func (n *node) event(e seam.Event) {
 		log.Debug("leader epoch started", "epoch", e.A, "offset", e.B)
 	case seam.SegmentsDeleted:
 		log.Info("segments deleted", "count", e.A, "start", e.B)
+	case seam.CompactionBegun:
+		log.Debug("compaction begun", "offset", e.A, "bytes", e.B)
 	case seam.SegmentsCompacted:
 		log.Debug("segments compacted", "base", e.A, "saved", e.B)
 	case seam.Compacted:

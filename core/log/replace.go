@@ -25,7 +25,7 @@ type Compacted struct {
 // crash at any effect leaves the old ones or the new one (Kafka's .swap; Recovery finishes what it finds):
 //
 //	open, rename .cleaned to .swap ─▶ folder synced ─▶ readers go over ─▶ old files unlinked, when nobody reads them
-//	─▶ folder synced ─▶ rename .swap to its name ─▶ folder synced ─▶ the next one
+//	─▶ folder synced ─▶ rename .swap to its name, when nobody reads it ─▶ folder synced ─▶ the next one
 //
 // What is found missing or other than it was (retention has been there) is not replaced, and its files are removed.
 type replacing struct {
@@ -50,6 +50,7 @@ const (
 	replaceOver   // readers have gone over; the old files wait for the last answer that names them
 	replaceUnlinking
 	replaceUnlinked // the folder's Sync
+	replaceSafe     // nothing old can come back; the names wait until nobody reads the new files
 	replaceEnding   // .swap becomes the name
 	replaceEnded    // the folder's Sync
 	replaceLeaving  // it failed before readers went over: what was made is removed
@@ -251,11 +252,7 @@ func (l *Log) replaceOn(fx *seam.Effects) {
 		}
 		l.replaceSync(replaceUnlinked, fx)
 	case replaceUnlinked:
-		r.stage = replaceEnding
-		l.generation++
-		for _, suffix := range replaceSuffixes() {
-			l.replaceOp(seam.FileOp{Deed: seam.Rename, Path: l.path(c.Base, suffix+swapSuffix), To: l.path(c.Base, suffix)}, fx)
-		}
+		r.stage, r.old = replaceSafe, nil
 	case replaceEnding:
 		if r.fault != seam.OK {
 			l.stick(fx)
@@ -274,7 +271,7 @@ func (l *Log) replaceOn(fx *seam.Effects) {
 		l.replaced(fx)
 	case replaceLeft:
 		l.replaced(fx)
-	case replaceIdle, replaceOver, replaceStuck:
+	case replaceIdle, replaceOver, replaceSafe, replaceStuck:
 		must.Be(false, "L18: a replacement that rests waits for nothing")
 	}
 }
@@ -371,5 +368,25 @@ func (l *Log) UnlinkReplaced(lent func(seam.File) bool, fx *seam.Effects) {
 	}
 }
 
-// Leaving says whether files that readers have left wait for UnlinkReplaced.
-func (l *Log) Leaving() bool { return l.replacing.stage == replaceOver }
+// NameReplaced gives a compacted segment its name, when nothing reads it and no answer that is still to go out names it.
+// Searches must be at rest: they open files by their names.
+func (l *Log) NameReplaced(lent func(seam.File) bool, fx *seam.Effects) {
+	r := &l.replacing
+	if r.stage != replaceSafe || l.dead != seam.OK {
+		return
+	}
+	base := r.queue[0].Base
+	if s := l.segmentAt(base); !l.atRest(s) || lent(s.file) {
+		return
+	}
+	r.stage = replaceEnding
+	l.generation++
+	for _, suffix := range replaceSuffixes() {
+		l.replaceOp(seam.FileOp{Deed: seam.Rename, Path: l.path(base, suffix+swapSuffix), To: l.path(base, suffix)}, fx)
+	}
+}
+
+// Leaving says whether UnlinkReplaced or NameReplaced is waited for.
+func (l *Log) Leaving() bool {
+	return l.replacing.stage == replaceOver || l.replacing.stage == replaceSafe
+}

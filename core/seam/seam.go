@@ -357,6 +357,7 @@ const (
 	SegmentsDeleted                    // Topic, Partition, A: how many, B: log start offset
 	PartitionAdded                     // Topic, Partition
 	ConfigAltered                      // Topic: the resource's name, A: its type; Text: the key
+	CompactionBegun                    // Topic, Partition, A: offset from which it is not compacted, B: bytes
 	SegmentsCompacted                  // Topic, Partition, A: base offset of the new segment, B: bytes that it saves
 	Compacted                          // Topic, Partition, A: offset up to which it is compacted, B: records that were dropped
 	CompactionFailed                   // Topic, Partition; Text: why

@@ -78,6 +78,12 @@ const (
 	BelowStartIsOut
 	StartHasReason
 	SearchFindsFirst
+
+	LastValueKept
+	DeleteSeen
+	KeptAsWritten
+	ActiveUntouched
+	ProducerKept
 	laws
 )
 

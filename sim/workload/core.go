@@ -72,6 +72,7 @@ func coreConfig(p *Plan, seeds *world.Stream, life int) core.Config {
 	set(&c.RecoveriesMax, p.RecoveriesMax)
 	set(&c.StepItems, p.StepItems)
 	set(&c.CheckpointEvery, seam.Mono(p.CheckpointMillis)*seam.Millisecond)
+	p.Tidying.configure(&c)
 	set(&c.RetentionCheckEvery, seam.Mono(p.Pruning.CheckMillis)*seam.Millisecond)
 	return c
 }

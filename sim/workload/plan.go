@@ -44,6 +44,7 @@ type Plan struct {
 	OddTimes bool // the records' timestamps do not only rise
 	Pressed  pressing
 	Sessions fetchSessions
+	Tidying  tidying
 }
 
 // haste is how much shorter a brief life is.
@@ -52,6 +53,7 @@ const haste = 4
 // shorten makes a life brief: the same faults, clients and laws, in less time.
 func (p *Plan) shorten() {
 	p.Budget /= haste
+	p.Tidying.Budget /= 2
 	p.Chaos /= haste
 	p.Rates.NemesisPause /= haste
 	p.Rates.Haste = haste
@@ -80,6 +82,7 @@ func drawPlan(tape *world.Tape, quiet, brief bool) *Plan {
 	p.OddTimes = tape.Choose("times", 2) == 1
 	p.drawPressing(tape)
 	p.Sessions = drawFetchSessions(tape, quiet)
+	p.Tidying = drawTidying(tape)
 	if !quiet {
 		p.drawFaults(s)
 	}
@@ -154,6 +157,9 @@ func (p *Plan) partitionsOf(topics ...string) []check.Partition {
 
 // config is what a topic is created with. Where records are not to be deleted none may be by age, because the clock jumps.
 func (p *Plan) config(topic string) map[string]string {
+	if topic == tidyTopic {
+		return p.Tidying.config()
+	}
 	config := map[string]string{"retention.ms": "-1", "message.timestamp.after.max.ms": "9223372036854775807"}
 	if p.SegmentBytes > 0 {
 		config["internal.segment.bytes"] = strconv.Itoa(p.SegmentBytes)

@@ -74,6 +74,7 @@ type Run struct {
 	watch      *check.Watch
 	result     *Result
 	draining   bool
+	tidied     tidied
 	topicIDs   map[string][16]byte
 	there      map[string]seam.Mono // since when a topic that stays is known to be there
 	ids        []knownID
@@ -141,6 +142,7 @@ func Do(tape *world.Tape, broker Broker, options Options) *Result {
 	for _, topic := range r.plan.Fleeting {
 		r.facts.Durable[topic], r.facts.Deleted[topic] = true, true
 	}
+	r.facts.Durable[tidyTopic], r.facts.Compacted = true, map[string]bool{tidyTopic: true}
 	r.facts.Durable[crowdTopic], r.facts.Deleted[crowdTopic] = true, true
 	for _, topic := range r.plan.stable() {
 		if r.plan.prunes(topic) {
@@ -165,6 +167,7 @@ const (
 func (r *Run) observe() {
 	w := r.World
 	w.OnEvent = func(n *world.Node, e *seam.Event) {
+		r.onTidied(e)
 		if e.Kind == seam.SegmentUnreadable {
 			r.unreadable = n.Life
 		}
@@ -174,6 +177,7 @@ func (r *Run) observe() {
 	}
 	w.OnStart = func(n *world.Node) { r.facts.Starts = append(r.facts.Starts, w.Now()) }
 	w.OnEnd = func(n *world.Node, powerLost bool) {
+		r.tidied.begun = 0
 		failed := w.Counts[world.SyncFailed] + w.Counts[world.FolderSyncFailed] + w.Counts[world.AnsweredLate]
 		r.unclean = r.unclean || powerLost || !n.Stopped
 		if powerLost || failed > 0 {
@@ -222,6 +226,9 @@ func (r *Run) live() {
 	w := r.World
 	w.Node.Start()
 	operator := &operator{session: r.client("operator"), topics: r.plan.stable()}
+	if r.plan.Tidying.On {
+		operator.topics = append(operator.topics, tidyTopic)
+	}
 	r.enter(operator.session, operator)
 	chaos := seam.Mono(r.plan.Chaos) * seam.Millisecond
 	w.After(20*seam.Millisecond, r.enterAll)
@@ -334,6 +341,7 @@ func (r *Run) enterAll() {
 		r.enter(s.session, s)
 	}
 	r.enterTuner()
+	r.enterTidy()
 }
 
 func (r *Run) enterProducer(name string, idempotent bool, acks int16, window int, topics ...string) {
@@ -472,6 +480,7 @@ func (r *Run) judge() {
 		}
 	}
 	w.Fail(check.Judge(r.History, r.facts, w.Laws))
+	r.judgeTidy()
 	if w.Failure() == nil {
 		w.Fail(check.Models(r.History, r.facts, w.Laws))
 	}
