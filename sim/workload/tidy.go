@@ -49,7 +49,7 @@ func drawTidying(tape *world.Tape) tidying {
 	t.BytesPerSecond = [4]int64{0, 0, 3000, 30_000}[s.Choose(4)]
 	t.Threads = [2]int{1, 3}[s.Choose(2)]
 	t.SegmentBytes = [4]int{300, 700, 2000, 300}[s.Choose(4)]
-	t.RetentionMillis = [4]int64{300, 100, 1500, 0}[s.Choose(4)]
+	t.RetentionMillis = [4]int64{2000, 500, 6000, 0}[s.Choose(4)]
 	t.Ratio = [3]string{"0", "0.3", "0.01"}[s.Choose(3)]
 	t.MinLagMillis = [4]int64{0, 0, 0, 150}[s.Choose(4)]
 	t.MaxLagMillis = [4]int64{0, 0, 200, 1000}[s.Choose(4)]
@@ -83,6 +83,7 @@ func (t *tidying) configure(c *core.Config) {
 type tidied struct {
 	check.Compacted
 	begun   seam.Mono // when the Cleaner at work began; 0: there is none
+	jumps   int       // of the node's clock, when it began
 	longest seam.Mono // from a Cleaner's beginning until all that it has written was in its place
 }
 
@@ -94,7 +95,7 @@ func (r *Run) onTidied(e *seam.Event) {
 	now := r.World.Now()
 	switch e.Kind {
 	case seam.CompactionBegun:
-		r.tidied.begun = now
+		r.tidied.begun, r.tidied.jumps = now, r.World.Counts[world.ClockJumped]
 	case seam.Compacted, seam.CompactionFailed:
 		r.tidied.longest = max(r.tidied.longest, now-r.tidied.begun)
 		r.tidied.begun = 0
@@ -251,6 +252,7 @@ type passer struct {
 	pass     check.Pass
 	begun    seam.Mono
 	life     int
+	jumps    int // of the node's clock, before anything that may be compacted under its eyes
 	next     seam.Mono
 	budget   int
 	passes   int // of late, since the faults are over
@@ -274,7 +276,10 @@ func (p *passer) turn(now seam.Mono, fx *seam.Effects) {
 		return
 	}
 	if p.position == 0 {
-		p.pass, p.begun, p.life = check.Pass{}, now, p.run.World.Node.Life
+		p.pass, p.begun, p.life, p.jumps = check.Pass{}, now, p.run.World.Node.Life, p.run.World.Counts[world.ClockJumped]
+		if p.run.tidied.begun > 0 {
+			p.jumps = p.run.tidied.jumps
+		}
 		p.budget = max(0, p.budget-1)
 	}
 	p.next = now + p.think()/4
@@ -326,7 +331,7 @@ func (p *passer) onPart(now seam.Mono, part *kmsg.FetchResponseTopicPartition) {
 		return
 	}
 	w, took := p.run.World, now-p.begun
-	whole := w.Node.Life == p.life && w.Counts[world.ClockJumped] == 0
+	whole := w.Node.Life == p.life && w.Counts[world.ClockJumped] == p.jumps
 	p.pass.End = part.HighWatermark
 	p.pass.Short = whole && took+p.run.slack(now) < seam.Mono(p.run.plan.Tidying.RetentionMillis)*seam.Millisecond
 	p.run.tidied.Passes = append(p.run.tidied.Passes, p.pass)
