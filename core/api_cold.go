@@ -66,6 +66,8 @@ func (b *Broker) onCold(now seam.Now, c *connection, r *conn.Request, fx *seam.E
 		b.cold(c.id, slot, r.Correlation, b.describeCluster(c, request), fx)
 	case *kmsg.OffsetForLeaderEpochRequest:
 		b.cold(c.id, slot, r.Correlation, b.offsetForLeaderEpoch(request), fx)
+	case *kmsg.AlterReplicaLogDirsRequest:
+		b.cold(c.id, slot, r.Correlation, b.alterReplicaLogDirs(request, fx), fx)
 	case *kmsg.DescribeLogDirsRequest:
 		b.describeLogDirs(c, slot, r, request, fx)
 	case *kmsg.DescribeProducersRequest:
@@ -79,6 +81,28 @@ func (b *Broker) onCold(now seam.Now, c *connection, r *conn.Request, fx *seam.E
 		b.proposeFor(now, c, slot, r, records, answer, fx)
 	case *kmsg.DescribeClientQuotasRequest:
 		b.cold(c.id, slot, r.Correlation, controller.DescribeQuotas(b.image, request), fx)
+	case *kmsg.FindCoordinatorRequest:
+		b.cold(c.id, slot, r.Correlation, b.findCoordinator(now, c, request, fx), fx)
+	case *kmsg.JoinGroupRequest:
+		b.joinGroup(now, c, slot, r, request, fx)
+	case *kmsg.SyncGroupRequest:
+		b.syncGroup(now, c, slot, r, request, fx)
+	case *kmsg.HeartbeatRequest:
+		b.heartbeat(now, c, slot, r, request, fx)
+	case *kmsg.LeaveGroupRequest:
+		b.leaveGroup(now, c, slot, r, request, fx)
+	case *kmsg.OffsetCommitRequest:
+		b.offsetCommit(now, c, slot, r, request, fx)
+	case *kmsg.OffsetFetchRequest:
+		b.offsetFetch(now, c, slot, r, request, fx)
+	case *kmsg.OffsetDeleteRequest:
+		b.offsetDelete(now, c, slot, r, request, fx)
+	case *kmsg.DescribeGroupsRequest:
+		b.describeGroups(now, c, slot, r, request, fx)
+	case *kmsg.ListGroupsRequest:
+		b.listGroups(now, c, slot, r, request, fx)
+	case *kmsg.DeleteGroupsRequest:
+		b.deleteGroups(now, c, slot, r, request, fx)
 	case *kmsg.DescribeACLsRequest:
 		b.cold(c.id, slot, r.Correlation, describeACLs(request), fx)
 	case *kmsg.CreateACLsRequest:
@@ -189,7 +213,7 @@ func (b *Broker) describing(n int, answer *kmsg.MetadataResponse, operations int
 					if !b.turns.take() {
 						return false
 					}
-					out.Partitions = append(out.Partitions, describePartition(&of.Partitions[len(out.Partitions)]))
+					out.Partitions = append(out.Partitions, b.describePartition(&of.Partitions[len(out.Partitions)]))
 				}
 				of = nil
 			}
@@ -256,10 +280,10 @@ func describeTopic(t *meta.Topic) kmsg.MetadataResponseTopic {
 	return out
 }
 
-func describePartition(p *meta.Partition) kmsg.MetadataResponseTopicPartition {
+func (b *Broker) describePartition(p *meta.Partition) kmsg.MetadataResponseTopicPartition {
 	x := kmsg.NewMetadataResponseTopicPartition()
 	x.Partition, x.Leader, x.LeaderEpoch = p.ID, p.Leader, p.LeaderEpoch
-	x.Replicas, x.ISR, x.OfflineReplicas = p.Replicas, p.ISR, []int32{}
+	x.Replicas, x.ISR, x.OfflineReplicas = p.Replicas, p.ISR, b.offlineReplicas(p)
 	if p.Leader == meta.NoLeader {
 		x.ErrorCode = int16(wire.LeaderNotAvailable)
 	}

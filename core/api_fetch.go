@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"rookery/core/conn"
+	"rookery/core/fetch"
 	"rookery/core/log"
 	"rookery/core/seam"
 	"rookery/core/wire"
@@ -163,7 +164,7 @@ func (b *Broker) evaluate(now seam.Now, i uint32, fx *seam.Effects) {
 func (b *Broker) look(i uint32, j int, fx *seam.Effects) {
 	f := &b.fetches[i]
 	p := &f.Parts[j]
-	p.Partition = 0
+	p.Partition, p.Diverging, p.Leader = 0, wire.EpochEnd{}, wire.Leader{}
 	byID := f.Version >= 13
 	t, target, code := b.find(p.Topic, p.TopicID, p.Index, byID)
 	if p.Code = code; code == wire.UnknownTopicID && len(p.Topic) > 0 { // deleted under the fetch, or its session
@@ -180,13 +181,13 @@ func (b *Broker) look(i uint32, j int, fx *seam.Effects) {
 	p.Partition = target.number
 	r := target.replica
 	p.High, p.Start = r.High().Offset, r.Log.Start()
-	if p.Code = b.fetchable(target, p.Offset, p.Epoch, p.LastEpoch); f.Replica >= 0 && p.Code != wire.UnknownLeaderEpoch && p.Code != wire.FencedLeaderEpoch {
+	if p.Code = fetchable(target, p); f.Replica >= 0 && p.Code != wire.UnknownLeaderEpoch && p.Code != wire.FencedLeaderEpoch {
 		p.Code = wire.NotLeaderOrFollower // nobody else has a replica of it
 	}
 	if p.Code != wire.None {
 		return
 	}
-	if p.Next = log.AtEnd; p.Offset < p.High {
+	if p.Next = log.AtEnd; p.Offset < p.High && !p.Diverging.Known {
 		var want log.Want
 		p.Cursor, p.Next, want = r.Log.Find(p.Offset)
 		if p.Next == log.Unreadable {
@@ -196,13 +197,28 @@ func (b *Broker) look(i uint32, j int, fx *seam.Effects) {
 	}
 }
 
-// fetchable judges epoch and offset (KIP-320; LocalLog.read).
-func (b *Broker) fetchable(p *partition, offset int64, epoch, lastEpoch int32) wire.Code {
+// fetchable judges epochs and offset (KIP-320, KIP-595). A reader who says the epoch of his last batch is told where the
+// log has parted from his, if it has; beyond the end he may well be then.
+func fetchable(p *partition, asked *fetch.Part) wire.Code {
 	r := p.replica
-	if code := currentEpoch(p, max(-1, epoch)); code != wire.None { // here any negative one is none
+	if code := currentEpoch(p, max(-1, asked.Epoch)); code != wire.None { // here any negative one is none
 		return code
 	}
-	if offset < r.Log.Start() || offset > r.Log.End().Offset || lastEpoch > r.Epoch() {
+	start, end := r.Log.Start(), r.Log.End().Offset
+	if asked.Offset < start {
+		return wire.OffsetOutOfRange
+	}
+	if asked.LastEpoch >= 0 {
+		epoch, ends := r.Log.Epochs.EndOffsetFor(asked.LastEpoch, end)
+		if epoch < 0 {
+			return wire.OffsetOutOfRange
+		}
+		if epoch < asked.LastEpoch || ends < asked.Offset {
+			asked.Diverging = wire.EpochEnd{Known: true, Epoch: epoch, Offset: ends}
+			return wire.None
+		}
+	}
+	if asked.Offset > end {
 		return wire.OffsetOutOfRange
 	}
 	return wire.None
@@ -286,11 +302,51 @@ func (b *Broker) answerFetch(now seam.Now, i uint32, total int64, fx *seam.Effec
 		b.use(now, c, c.known(quotaFetch), total)
 		f.Throttle = c.throttled(now)
 	}
+	b.nameLeaders(f)
 	session := b.sessions.Told(now, &f.Fetch)
 	b.countFetch(f)
 	head, body := f.Head(b.head(), &b.fetchOut, session, b.body())
 	b.answer(f.Conn, f.slot, conn.Answer{Head: head, Body: body}, fx)
 	b.endFetch(i)
+}
+
+// nameLeaders says who leads what was asked of the wrong broker, or in a past epoch (KIP-951). Brokers know where.
+func (b *Broker) nameLeaders(f *fetchSlot) {
+	if f.Nodes = nil; f.Version < 16 || f.owner == nil {
+		return
+	}
+	for i := range f.Parts {
+		if p := &f.Parts[i]; p.Code == wire.NotLeaderOrFollower || p.Code == wire.FencedLeaderEpoch {
+			p.Leader = b.leader(string(p.Topic), p.Index)
+			if f.Replica < 0 {
+				f.Nodes = b.withNode(f.Nodes, f.owner, p.Leader)
+			}
+		}
+	}
+}
+
+// leader is who leads a partition.
+func (b *Broker) leader(topic string, index int32) wire.Leader {
+	if t := b.image.Topic(topic); t != nil && int(index) < len(t.Partitions) {
+		p := t.Partition(index)
+		return wire.Leader{Known: true, ID: p.Leader, Epoch: p.LeaderEpoch}
+	}
+	return wire.Leader{}
+}
+
+// withNode adds where a leader is reached by a client, once.
+func (b *Broker) withNode(nodes []wire.Node, c *connection, leader wire.Leader) []wire.Node {
+	if slices.ContainsFunc(nodes, func(n wire.Node) bool { return n.ID == leader.ID }) {
+		return nodes
+	}
+	for id, broker := range b.image.Brokers() {
+		if id == leader.ID && leader.Known {
+			node := wire.Node{ID: id, Rack: broker.Rack}
+			node.Host, node.Port = b.address(c)
+			nodes = append(nodes, node)
+		}
+	}
+	return nodes
 }
 
 // refresh notes what has become of the partitions since they were looked at. stale: one that had nothing has something.
@@ -302,7 +358,7 @@ func (b *Broker) refresh(f *fetchSlot) (stale bool) {
 		}
 		target := b.partitions[p.Partition]
 		if target == nil || target.state != partitionOpen {
-			p.Partition, p.Code = 0, wire.UnknownTopicOrPartition
+			p.Partition, p.Code = 0, b.gone(p)
 			continue
 		}
 		high := target.replica.High().Offset
@@ -373,4 +429,16 @@ func (b *Broker) wake(p *partition) {
 		}
 	}
 	p.waiters = p.waiters[:0]
+}
+
+// gone is what a fetch is told of a partition that is not served any more, or is elsewhere now.
+func (b *Broker) gone(p *fetch.Part) wire.Code {
+	switch _, _, code := b.find(p.Topic, p.TopicID, p.Index, len(p.Topic) == 0); code {
+	case wire.None:
+		return wire.NotLeaderOrFollower
+	case wire.UnknownTopicID:
+		return wire.UnknownTopicOrPartition
+	default:
+		return code
+	}
 }

@@ -67,10 +67,14 @@ func (b *Broker) describeLogDirs(c *connection, slot conn.Slot, r *conn.Request,
 		b.cold(c.id, slot, r.Correlation, answer, fx)
 		return
 	}
-	d := &measuring{conn: c.id, slot: slot, corr: r.Correlation, answer: answer, wanted: len(b.dirs)}
+	d := &measuring{conn: c.id, slot: slot, corr: r.Correlation, answer: answer, ops: make([]seam.Op, len(b.dirs))}
 	for i := range b.dirs {
+		if b.dirs[i].failed != seam.OK {
+			continue
+		}
 		op := b.numbers.Op()
-		d.ops = append(d.ops, op)
+		d.ops[i] = op
+		d.wanted++
 		fx.Files = append(fx.Files, seam.FileOp{Op: op, Deed: seam.Measure, Path: seam.Path{Dir: b.dirs[i].number}})
 	}
 	b.measuring = append(b.measuring, d)
@@ -103,15 +107,26 @@ func (b *Broker) logDirs(r *kmsg.DescribeLogDirsRequest) *kmsg.DescribeLogDirsRe
 		if i < len(b.config.Directories) {
 			dir.Dir = b.config.Directories[i]
 		}
+		if b.dirs[i].failed != seam.OK {
+			dir.ErrorCode = int16(wire.KafkaStorageError)
+			answer.Dirs = append(answer.Dirs, dir)
+			continue
+		}
 		for _, asked := range b.askedOf(r) {
 			topic := kmsg.NewDescribeLogDirsResponseDirTopic()
 			topic.Topic = asked.topic.name
 			for _, p := range asked.partitions {
-				if int(p.folder.Dir) != i || p.replica == nil || p.state != partitionOpen {
+				if p.replica == nil || p.state != partitionOpen {
 					continue
 				}
 				one := kmsg.NewDescribeLogDirsResponseDirTopicPartition()
-				one.Partition, one.Size = p.index, p.replica.Log.Size()
+				if one.Partition = p.index; int(p.folder.Dir) == i {
+					one.Size = p.replica.Log.Size()
+				} else if m := p.moveTo(int32(i)); m != nil {
+					one.IsFuture, one.Size, one.OffsetLag = true, m.copying.Bytes, p.replica.Log.End().Offset-m.copying.Upto
+				} else {
+					continue
+				}
 				topic.Partitions = append(topic.Partitions, one)
 			}
 			if len(topic.Partitions) > 0 {
@@ -275,7 +290,7 @@ func (b *Broker) describePartitions(name string, from, room int) (out kmsg.Descr
 	out.TopicID = t.ID
 	i := from
 	for ; i < len(t.Partitions) && i < from+room; i++ {
-		out.Partitions = append(out.Partitions, describedPartition(&t.Partitions[i]))
+		out.Partitions = append(out.Partitions, b.describedPartition(&t.Partitions[i]))
 	}
 	if i < len(t.Partitions) {
 		return out, i
@@ -283,11 +298,11 @@ func (b *Broker) describePartitions(name string, from, room int) (out kmsg.Descr
 	return out, -1
 }
 
-func describedPartition(p *meta.Partition) kmsg.DescribeTopicPartitionsResponseTopicPartition {
+func (b *Broker) describedPartition(p *meta.Partition) kmsg.DescribeTopicPartitionsResponseTopicPartition {
 	x := kmsg.NewDescribeTopicPartitionsResponseTopicPartition()
 	x.Partition, x.LeaderID, x.LeaderEpoch = p.ID, p.Leader, p.LeaderEpoch
 	x.Replicas, x.ISR = p.Replicas, p.ISR
-	x.EligibleLeaderReplicas, x.LastKnownELR, x.OfflineReplicas = []int32{}, []int32{}, []int32{}
+	x.EligibleLeaderReplicas, x.LastKnownELR, x.OfflineReplicas = []int32{}, []int32{}, b.offlineReplicas(p)
 	if p.Leader == meta.NoLeader {
 		x.ErrorCode = int16(wire.LeaderNotAvailable)
 	}

@@ -282,7 +282,11 @@ func (b *Broker) listRecords(now seam.Now, t *topic, data []byte, facts *batch.F
 	case t.config.LogAppendTime:
 		asked.TimestampFrom, asked.TimestampTo = -1<<63, 1<<63-1
 	}
-	for _, x := range batch.Refusals(batch.View(data), asked, batch.Limits{}, nil, nil) {
+	refusals := batch.Refusals(batch.View(data), asked, batch.Limits{}, nil, nil)
+	if len(refusals) > 0 {
+		result.Code = wire.InvalidRecord // a record without a key is not asked for its time
+	}
+	for _, x := range refusals {
 		message := "Record has no key."
 		if x.Code == int16(wire.InvalidTimestamp) {
 			message, result.Code = "Timestamp is out of range.", wire.InvalidTimestamp
@@ -315,6 +319,9 @@ func (b *Broker) decided(now seam.Now, from *partition, d replica.Done, fx *seam
 	if d.Ticket.Request == 0 {
 		if from.number == metadataNumber && d.Code != wire.None {
 			b.proposalLost(fx)
+		}
+		if from.coordinator != nil && d.Code != wire.None {
+			b.coordinatorLost(from.coordinator, fx)
 		}
 		return
 	}
@@ -349,7 +356,8 @@ func (b *Broker) answerProduce(now seam.Now, p *produce, fx *seam.Effects) {
 		b.countRefusal(wire.KeyProduce, p.results[i].Code)
 	}
 	if p.acks != 0 {
-		b.answerTo(p.owner, p.slot, conn.Answer{Head: wire.AppendProduceResponse(b.head(), p.version, p.correlation, p.owner.throttled(now), p.results)}, fx)
+		nodes := b.leaders(p)
+		b.answerTo(p.owner, p.slot, conn.Answer{Head: wire.AppendProduceResponse(b.head(), p.version, p.correlation, p.owner.throttled(now), p.results, nodes...)}, fx)
 		return
 	}
 	for i := range p.results {
@@ -358,6 +366,17 @@ func (b *Broker) answerProduce(now seam.Now, p *produce, fx *seam.Effects) {
 			return
 		}
 	}
+}
+
+// leaders says who leads what was sent to the wrong broker (KIP-951).
+func (b *Broker) leaders(p *produce) (nodes []wire.Node) {
+	for i := range p.results {
+		if result := &p.results[i]; result.Code == wire.NotLeaderOrFollower && p.version >= 10 {
+			result.Leader = b.leader(string(result.Topic), result.Index)
+			nodes = b.withNode(nodes, p.owner, result.Leader)
+		}
+	}
+	return nodes
 }
 
 func (b *Broker) maybeEnd(id uint32) {

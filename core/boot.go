@@ -36,7 +36,9 @@ type boot struct {
 	nextID    uint64
 	recovers  map[uint64]*partition
 	unfencing bool
-	inhabited bool // there are folders of partitions, which only the metadata log can name
+	futures   []seam.Path  // where the last life was moving partitions to
+	found     []*partition // where the metadata did not say
+	inhabited bool         // there are folders of partitions, which only the metadata log can name
 }
 
 type bootOp struct {
@@ -54,8 +56,13 @@ func (b *Broker) onStarted(now seam.Now, in *seam.Started, fx *seam.Effects) {
 	b.boot.state = quorum.None()
 	b.boot.pending, b.boot.recovers = map[seam.Op]bootOp{}, map[uint64]*partition{}
 	for i, fault := range in.Dirs {
-		if fault != seam.OK {
-			b.fail(int32(i), fault, fx)
+		if fault == seam.OK && b.config.DirectoryIDs[i] == (meta.UUID{}) {
+			fault = seam.NotFound // whose it is could not be read
+		}
+		if fault == seam.OK {
+			continue
+		}
+		if b.fail(int32(i), fault, fx); b.phase == phaseDead {
 			return
 		}
 	}
@@ -67,7 +74,9 @@ func (b *Broker) onStarted(now seam.Now, in *seam.Started, fx *seam.Effects) {
 		b.sortEntry(e, fx)
 	}
 	for i := range b.dirs[1:] {
-		b.syncRoot(int32(i+1), fx)
+		if b.dirs[i+1].failed == seam.OK {
+			b.syncRoot(int32(i+1), fx)
+		}
 	}
 	b.maybeLoadedAll(now, fx)
 }
@@ -94,7 +103,7 @@ func (b *Broker) failWithoutMetadata(fx *seam.Effects) {
 func inhabited(files []seam.Entry) bool {
 	return slices.ContainsFunc(files, func(e seam.Entry) bool {
 		_, _, ok := parseFolder(e.Path.Name)
-		return e.Folder && !strings.Contains(e.Path.Name, "/") && e.Path.Name != folderOf(metadataTopic, 0).Name && (ok || strings.HasSuffix(e.Path.Name, "-delete"))
+		return e.Folder && !strings.Contains(e.Path.Name, "/") && e.Path.Name != metadataFolder().Name && (ok || strings.HasSuffix(e.Path.Name, "-delete"))
 	})
 }
 
@@ -107,6 +116,9 @@ func hasMetadataLog(files []seam.Entry) bool {
 // sortEntry takes one entry of a directory.
 func (b *Broker) sortEntry(e seam.Entry, fx *seam.Effects) {
 	d := &b.dirs[e.Path.Dir]
+	if d.failed != seam.OK {
+		return
+	}
 	folder, name, inside := strings.Cut(e.Path.Name, "/")
 	switch {
 	case inside:
@@ -115,6 +127,17 @@ func (b *Broker) sortEntry(e seam.Entry, fx *seam.Effects) {
 			b.load("state", e, fx)
 		}
 	case e.Folder && strings.HasSuffix(folder, "-delete"):
+		b.turns.put(func(_ seam.Now, fx *seam.Effects) bool {
+			if !b.turns.take() {
+				return false
+			}
+			b.await("remove", e.Path, fx)
+			return true
+		})
+	case e.Folder && strings.HasSuffix(folder, futureSuffix):
+		if name, ok := parseFuture(folder); ok {
+			b.boot.futures = append(b.boot.futures, seam.Path{Dir: e.Path.Dir, Name: name})
+		}
 		b.turns.put(func(_ seam.Now, fx *seam.Effects) bool {
 			if !b.turns.take() {
 				return false
@@ -240,7 +263,7 @@ func (b *Broker) maybeLoadedAll(now seam.Now, fx *seam.Effects) {
 		return
 	}
 	b.phase = phaseQuorum
-	p := b.newPartition(nil, 0, folderOf(metadataTopic, 0))
+	p := b.newPartition(nil, 0, metadataFolder())
 	b.boot.partition = p
 	b.quorumFile = log.Replacement{Path: seam.Path{Name: stateFile}, Durable: true, Numbers: &b.numbers}
 	b.quorum = new(quorum.Quorum)
@@ -297,6 +320,8 @@ func (b *Broker) onMail(now seam.Now, in *seam.Mail, fx *seam.Effects) {
 		b.searched(now, body, fx)
 	case *compact.Cleaned:
 		b.onCleaned(now, body, fx)
+	case *log.Copied:
+		b.copied(body, fx)
 	}
 }
 
@@ -304,16 +329,20 @@ func (b *Broker) recovered(now seam.Now, from seam.Address, out *log.Recovered, 
 	p := b.boot.recovers[from.ID]
 	delete(b.boot.recovers, from.ID)
 	b.boot.running--
+	if b.moving(p) {
+		b.moveRecovered(out, fx)
+		return
+	}
 	if b.phase == phaseStopping {
 		return
 	}
 	if out.Cut > 0 {
 		fx.Events = append(fx.Events, seam.Event{Kind: seam.Truncated, Topic: p.name(), Partition: p.index, A: out.End.Offset, B: out.Cut, Text: out.Reason})
 	}
-	if p.state == partitionDoomed || p.state == partitionRenaming {
+	if p.state != partitionRecovering { // it was deleted meanwhile, or its directory has failed
 		return
 	}
-	if p.topic != nil && out.Fault == seam.OK && out.Epochs.Latest() > b.epochOf(p) { // no checksum covers a batch's epoch
+	if p.topic != nil && out.Fault == seam.OK && rotten(out, b.epochOf(p)) {
 		out.Fault, out.Reason = seam.IOError, "a batch of leader epoch "+decimal(int64(out.Epochs.Latest()))+", which nobody was ever granted"
 	}
 	switch {
@@ -324,6 +353,13 @@ func (b *Broker) recovered(now seam.Now, from seam.Address, out *log.Recovered, 
 	default:
 		b.restore(now, p, out, fx)
 	}
+}
+
+// rotten: no checksum covers a batch's leader epoch, and this one nobody has written in. What the checkpoint knows too was
+// written by a broker: that its epoch was granted again is for a law to find (R2).
+func rotten(out *log.Recovered, granted int32) bool {
+	latest := out.Epochs.Latest()
+	return latest > granted || latest == granted && out.Noted < latest
 }
 
 func (b *Broker) restore(now seam.Now, p *partition, out *log.Recovered, fx *seam.Effects) {
@@ -338,9 +374,14 @@ func (b *Broker) restore(now seam.Now, p *partition, out *log.Recovered, fx *sea
 	}
 	if p.topic != nil {
 		b.serve(p, l, out.Producers, b.epochOf(p), fx)
-		b.boot.opening = append(b.boot.opening, p)
+		if b.phase < phaseReady {
+			b.boot.opening = append(b.boot.opening, p)
+		}
 	}
 	b.turns.put(func(_ seam.Now, fx *seam.Effects) bool {
+		if b.dead(p) {
+			return true
+		}
 		done := l.Reopen(b.turns.take, fx)
 		if done && p.topic == nil {
 			b.metadataOpened(p, l, fx)
@@ -362,7 +403,7 @@ func (b *Broker) unrecovered(p *partition, out *log.Recovered, fx *seam.Effects)
 // removeForeign: the folder belongs to a topic of the same name that was deleted; its deletion was cut short.
 func (b *Broker) removeForeign(p *partition, fx *seam.Effects) {
 	gone := &partition{topic: p.topic, index: p.index, folder: p.folder, state: partitionRenaming, deletion: &proposal{kind: proposedBySelf, open: 1}}
-	b.doomed[p.folder.Name]++
+	b.doomed[p.folder]++
 	p.point, p.startGoal, p.startWish, p.safePoint, p.cleaned = 0, 0, 0, 0, cleaned{upTo: -1}
 	b.doomedRename(gone, fx)
 }

@@ -11,13 +11,15 @@
 //     order of the requests of each connection. What the controller decides, and the fold of the batch of records that it
 //     comes to (Kafka's limit: 10,000), is one item: nobody may see half of it.
 //   - a request is answered once, in the order of its connection.
-//   - after a directory has failed to sync, nothing is answered any more: the process ends.
+//   - after a directory has failed, nothing of it is answered any more but errors (fence.go). If it is the first, which has
+//     the metadata log, the process ends.
 package core
 
 import (
 	"rookery/core/conn"
 	"rookery/core/controller"
 	"rookery/core/fetch"
+	"rookery/core/group"
 	"rookery/core/log"
 	"rookery/core/meta"
 	"rookery/core/ordered"
@@ -48,11 +50,12 @@ type Broker struct {
 	replies uint32 // the last reply's number
 
 	dirs       []directory
+	moves      moves
 	partitions []*partition // by number; 0 is nobody, 1 the metadata log
 	topics     map[string]*topic
 	topicIDs   map[meta.UUID]*topic
 	measuring  []*measuring
-	doomed     map[string]int // folders of deleted partitions that still have their name
+	doomed     map[seam.Path]int // folders of deleted partitions that still have their name
 
 	quorum     *quorum.Quorum
 	quorumFile log.Replacement
@@ -63,6 +66,11 @@ type Broker struct {
 	brokerAt   int64                   // this registration's broker epoch
 	settling   int                     // proposals that are committed, their folders not made or not gone yet
 	ids        producerIDs
+
+	loads      loads                     // of coordinators
+	alarms     timer.Queue[*coordinator] // of what they wish
+	tickets    map[group.Ticket]asker    // joins and syncs that wait
+	lastTicket group.Ticket
 
 	defaults       controller.Defaults // of topics
 	producerExpiry seam.Mono
@@ -87,16 +95,18 @@ type Broker struct {
 	timers   timer.Queue[uint32]    // of parked fetches
 	muted    timer.Queue[seam.Conn] // connections that are not read for a time
 	quotas   throttles
+	limits   limits
 	early    ordered.Ring[seam.Conn] // whose requests came before the broker was ready
 	touched  []*partition            // by this Step
 	trimmed  []*partition            // with files below their log's start
 	sweep    sweep                   // of retention
 	cleaning cleanings               // of compacted logs
 	frames   int64                   // bytes of client frames in memory
-	lent     map[seam.File]int       // ranges of answers that wait in their slots
-	awaited  map[seam.File]*removal  // deletions that wait for a file to leave lent
-	unlent   []*removal              // theirs has
-	removals map[seam.Op]*removal    // by the renames and unlinks under way
+	long     longFrames
+	lent     map[seam.File]int      // ranges of answers that wait in their slots
+	awaited  map[seam.File]*removal // deletions that wait for a file to leave lent
+	unlent   []*removal             // theirs has
+	removals map[seam.Op]*removal   // by the renames and unlinks under way
 	starved  ordered.Ring[*connection]
 	heads    [][]byte
 	bodies   [][]seam.Range
@@ -143,11 +153,13 @@ func NewBroker(config Config) *Broker {
 	config.Controller.ClusterID, config.Controller.NodeID = config.ClusterID, config.NodeID
 	b := &Broker{
 		config: config, random: rng.New(config.Seed), topics: map[string]*topic{}, topicIDs: map[meta.UUID]*topic{},
-		doomed: map[string]int{}, searching: map[uint64]searchFor{}, lent: map[seam.File]int{}, awaited: map[seam.File]*removal{}, removals: map[seam.Op]*removal{}, rewrites: rewrites{underWay: map[seam.Op]rewriting{}}, image: meta.New(), parkedAt: seam.Never,
+		doomed: map[seam.Path]int{}, searching: map[uint64]searchFor{}, lent: map[seam.File]int{}, awaited: map[seam.File]*removal{}, removals: map[seam.Op]*removal{}, rewrites: rewrites{underWay: map[seam.Op]rewriting{}}, image: meta.New(), parkedAt: seam.Never,
 		partitions: make([]*partition, 1, 16), produces: make([]produce, 1, 16),
 	}
 	b.take = b.turns.take
 	b.cleaning = cleanings{config: config.Cleaner, running: map[uint64]*partition{}, at: seam.Never}
+	layers := config.Controller.Layers(b.image)
+	b.limits.inherit(&layers) // until what was altered is read
 	b.numbers = log.Numbers{Owner: ownerBroker, Files: &b.files}
 	b.sessions = fetch.NewSessions(config.FetchSessionsMax, config.FetchSessionEviction, config.FetchSessionBytes, b.random)
 	for i := range config.DirectoryIDs {
@@ -173,6 +185,8 @@ func (b *Broker) Step(now seam.Now, in seam.Input, fx *seam.Effects) {
 		b.onOpened(now, in, fx)
 	case *seam.Request:
 		b.onRequest(now, in, fx)
+	case *seam.Wanting:
+		b.onWanting(now, in, fx)
 	case *seam.Hangup:
 		b.onHangup(in)
 	case *seam.Wrote:
@@ -185,7 +199,7 @@ func (b *Broker) Step(now seam.Now, in seam.Input, fx *seam.Effects) {
 		b.outstanding--
 		b.onLoaded(now, in, fx)
 	case *seam.Sent:
-		b.onSent(in, fx)
+		b.onSent(now, in, fx)
 	case *seam.Rewritten:
 		b.onRewritten(now, in, fx)
 	case *seam.Mail:
@@ -209,20 +223,26 @@ func owner(op seam.Op) uint32 { return uint32(op >> 32) }
 func (b *Broker) onWrote(now seam.Now, in *seam.Wrote, fx *seam.Effects) {
 	if o := owner(in.Op); o != ownerBroker {
 		if p := b.partitions[o]; p != nil {
+			b.maybeFail(p.folder.Dir, in.Fault, fx)
+			if b.dead(p) {
+				b.failPartition(p, fx)
+			}
 			b.touch(p)
 			b.wrote(p, in, fx)
 			b.maybeIdentified(now, p, fx)
 		}
 		return
 	}
+	b.maybeFail(b.directoryOf(in.Op), in.Fault, fx)
 	b.ownWrote(now, in, fx)
 }
 
 func (b *Broker) onSynced(now seam.Now, in *seam.Synced, fx *seam.Effects) {
 	o := owner(in.Op)
 	if in.Fault != seam.OK { // whatever it was to cover, the kernel may call clean now
-		b.failSync(o, in.Fault, fx)
-		return
+		if b.failSync(o, in, fx); b.phase == phaseDead {
+			return
+		}
 	}
 	if o == ownerBroker {
 		b.ownSynced(now, in, fx)
@@ -230,6 +250,9 @@ func (b *Broker) onSynced(now seam.Now, in *seam.Synced, fx *seam.Effects) {
 	}
 	p := b.partitions[o]
 	b.touch(p)
+	if b.dead(p) {
+		b.failPartition(p, fx)
+	}
 	if log.SideOp(in.Op) {
 		_ = p.epochs.Synced(in, fx) || p.identity.Synced(in, fx)
 		b.maybeIdentified(now, p, fx)
@@ -240,13 +263,13 @@ func (b *Broker) onSynced(now seam.Now, in *seam.Synced, fx *seam.Effects) {
 	}
 }
 
-// failSync ends the broker for the directory of whoever asked for the Sync.
-func (b *Broker) failSync(owner uint32, fault seam.Fault, fx *seam.Effects) {
-	dir := int32(0)
+// failSync: the directory of whoever asked for the Sync has failed.
+func (b *Broker) failSync(owner uint32, in *seam.Synced, fx *seam.Effects) {
+	dir := b.directoryOf(in.Op)
 	if owner != ownerBroker {
 		dir = b.partitions[owner].folder.Dir
 	}
-	b.fail(dir, fault, fx)
+	b.fail(dir, in.Fault, fx)
 }
 
 func (b *Broker) onLoaded(now seam.Now, in *seam.Loaded, fx *seam.Effects) {
@@ -260,7 +283,9 @@ func (b *Broker) onLoaded(now seam.Now, in *seam.Loaded, fx *seam.Effects) {
 		b.expire(now, b.partitions[o], fx)
 		return
 	}
-	b.bootLoaded(now, in, fx)
+	if !b.loadLoaded(now, in, fx) {
+		b.bootLoaded(now, in, fx)
+	}
 }
 
 // settle ends every Step: what the touched partitions decided is answered, syncs are started, the woken are worked off,
@@ -318,9 +343,14 @@ func (b *Broker) drain(now seam.Now, fx *seam.Effects) {
 
 func (b *Broker) drainReplica(now seam.Now, p *partition, fx *seam.Effects) {
 	r := p.replica
-	if fault := r.Log.Dead(); fault != seam.OK {
-		b.fail(p.folder.Dir, fault, fx)
-		return
+	if p.opening {
+		b.maybeOpened(p)
+	}
+	if fault := r.Log.Dead(); fault != seam.OK && (p.state == partitionOpen || !b.dead(p)) {
+		if b.fail(p.folder.Dir, fault, fx); b.phase == phaseDead {
+			return
+		}
+		b.failPartition(p, fx)
 	}
 	for _, t := range r.Freed {
 		b.freed(t, fx)
@@ -336,24 +366,30 @@ func (b *Broker) drainReplica(now seam.Now, p *partition, fx *seam.Effects) {
 			b.committed(now, high.Offset, fx)
 		}
 	}
+	if c := p.coordinator; c != nil {
+		b.releaseCommitted(c)
+		b.maybeLoad(c)
+	}
 	b.countUnsynced(p, fx)
 	b.wantSync(now, p, fx)
 	b.noteTrimmed(p, fx)
 	b.noteReplaced(now, p, fx)
+	if r.Frozen() {
+		b.maybeFrozen(p, fx)
+	}
 	if p.state == partitionDoomed {
 		b.maybeRemoved(p, fx)
 	}
 }
 
-// fail ends the broker: a directory that could not sync has lost pages that the kernel calls clean.
-func (b *Broker) fail(dir int32, fault seam.Fault, fx *seam.Effects) {
-	b.phase = phaseDead
-	fx.Events = append(fx.Events, seam.Event{Kind: seam.DirFailed, A: int64(dir), Text: fault.String()})
+// deadline is the earliest that a client, a connection or a group waits for.
+func (b *Broker) deadline() seam.Mono {
+	return min(b.timers.Next(), b.muted.Next(), b.limits.silence.Next(), b.long.late.Next(), b.alarms.Next(), b.parkedAt)
 }
 
 // due says whether ring would find anything.
 func (b *Broker) due(now seam.Now) bool {
-	return b.wakes.Len() > 0 || b.turns.later.Len() > 0 || min(b.timers.Next(), b.muted.Next(), b.parkedAt, b.checkpointAt, b.sweep.at, b.cleaning.wish(now)) <= now.Mono
+	return b.wakes.Len() > 0 || b.turns.later.Len() > 0 || min(b.deadline(), b.checkpointAt, b.sweep.at, b.cleaning.wish(now)) <= now.Mono
 }
 
 // ring works off what is due: woken fetches, deadlines, checkpoints.
@@ -371,7 +407,10 @@ func (b *Broker) ring(now seam.Now, fx *seam.Effects) {
 		b.unpark(i)
 		b.evaluate(now, i, fx)
 	}
+	b.ringCoordinators(now, half, fx)
 	b.unmuteDue(now, fx)
+	b.cutSilent(now, fx)
+	b.cutLate(now, fx)
 	b.turns.work(now, fx)
 	b.sweepProduces(now, fx)
 	b.expireLogs(now, fx)
@@ -383,7 +422,7 @@ func (b *Broker) alarm(now seam.Now, fx *seam.Effects) {
 	if b.wakes.Len() > 0 || b.turns.later.Len() > 0 || b.boot.more || len(b.unlent) > 0 {
 		fx.Wake(now.Mono)
 	}
-	at := min(b.timers.Next(), b.muted.Next(), b.parkedAt)
+	at := b.deadline()
 	if b.phase == phaseReady {
 		at = min(at, b.checkpointAt, b.sweep.wish(now), b.cleaning.wish(now))
 	}

@@ -130,8 +130,11 @@ func (c *cleanings) wish(now seam.Now) seam.Mono {
 
 // cleanable says whether a partition may be compacted at all.
 func (p *partition) cleanable() bool {
-	return p.state == partitionOpen && p.topic != nil && p.topic.config.Compact && p.cleaned.cleaner == 0 && !p.cleaned.replacing && !p.cleaned.unclean
+	return p.state == partitionOpen && p.topic != nil && p.topic.config.Compact && !p.cleaned.busy() && !p.cleaned.unclean && p.move == nil
 }
+
+// busy says whether a Cleaner is at work on the log, or what it has written is being put in place.
+func (c *cleaned) busy() bool { return c.cleaner != 0 || c.replacing }
 
 // dirtyFrom is where what was never compacted begins. A line that lies outside of the log is not believed.
 func (p *partition) dirtyFrom() int64 {
@@ -260,6 +263,7 @@ func (b *Broker) onCleaned(now seam.Now, out *compact.Cleaned, fx *seam.Effects)
 	delete(b.cleaning.running, out.ID)
 	p.cleaned.cleaner = 0
 	b.touch(p)
+	b.nextMove()
 	b.cleaning.at = min(b.cleaning.at, now.Mono)
 	switch {
 	case p.state != partitionOpen || b.phase != phaseReady:
@@ -284,6 +288,7 @@ func (b *Broker) noteReplaced(now seam.Now, p *partition, fx *seam.Effects) {
 		return
 	}
 	p.cleaned.replacing = false
+	b.nextMove()
 	if !l.Replaced() {
 		fx.Events = append(fx.Events, seam.Event{Kind: seam.CompactionFailed, Topic: p.name(), Partition: p.index, Text: "the log has changed meanwhile, or its disk failed"})
 		b.cleaning.at = now.Mono + b.cleaning.config.BackOff
@@ -320,13 +325,20 @@ func (b *Broker) offerCleaned(d *directory, fx *seam.Effects) uint64 {
 	c := &d.cleaned
 	c.written = c.written[:0]
 	for _, p := range b.partitions[1:] {
-		if p == nil || p.topic == nil || p.folder.Dir != d.number || p.cleaned.upTo < 0 || p.state == partitionDoomed || p.state == partitionRenaming {
+		if p == nil || p.topic == nil || p.folder.Dir != d.number && !b.notedIn(d.number, p) || p.cleaned.upTo < 0 || p.state == partitionDoomed || p.state == partitionRenaming {
 			continue
 		}
 		c.written = append(c.written, log.PartitionOffset{Topic: p.name(), Partition: p.index, Offset: p.cleaned.upTo})
 	}
 	d.point(c.written)
 	return c.file.Offer(log.EncodeOffsets(c.written), fx)
+}
+
+// unlineCleaned writes it anew, if it may say something of an earlier folder of a name.
+func (b *Broker) unlineCleaned(d *directory, fx *seam.Effects) {
+	if len(d.cleaned.written) > 0 {
+		b.offerCleaned(d, fx)
+	}
 }
 
 // cleanedWritten: a checkpoint has come to its end.

@@ -2,6 +2,7 @@ package core
 
 import (
 	"rookery/core/controller"
+	"rookery/core/group"
 	"rookery/core/meta"
 	"rookery/core/seam"
 )
@@ -37,8 +38,10 @@ type Config struct {
 	SyncsMax        int       // under way in one log directory
 	RecoveriesMax   int       // under way at once
 	CheckpointEvery seam.Mono // recovery points and high watermarks
+	MoveBytes       int64     // of a partition that moves to another log directory, copied at once
 	StepItems       int       // partitions, topics, requests that one Step works off
 
+	Groups  group.Config
 	Cleaner CleanerConfig
 
 	RetentionCheckEvery seam.Mono // log.retention.check.interval.ms
@@ -53,8 +56,23 @@ func DefaultConfig() Config {
 		ProducerExpiry: 86400 * seam.Second, ProducerExpiryEvery: 600 * seam.Second,
 		ConnectionBytes: 4 << 20, FrameBytes: 256 << 20, ReplyBytes: 64 << 20, UnsyncedBytes: 16 << 20,
 		SyncsMax: 8, RecoveriesMax: 4, CheckpointEvery: 5 * seam.Second,
-		StepItems:           1000,
-		Cleaner:             defaultCleanerConfig(),
+		MoveBytes: 64 << 20, StepItems: 1000, Groups: group.DefaultConfig(), Cleaner: defaultCleanerConfig(),
 		RetentionCheckEvery: 300 * seam.Second, InitialTaskDelay: 30 * seam.Second,
 	}
+}
+
+// ConfigureGroups takes what a broker was started with that is about groups.
+func (c *Config) ConfigureGroups(static *controller.Static) {
+	layers := static.Layers()
+	millis := func(name string) seam.Mono {
+		return seam.Mono(min(layers.Number(name), int64(seam.Never/seam.Millisecond)/2)) * seam.Millisecond
+	}
+	g := &c.Groups
+	g.InitialRebalanceDelay, g.CheckEvery = millis("group.initial.rebalance.delay.ms"), millis("offsets.retention.check.interval.ms")
+	g.SessionMinMillis, g.SessionMaxMillis = int32(layers.Number("group.min.session.timeout.ms")), int32(layers.Number("group.max.session.timeout.ms"))
+	g.SizeMax, g.MetadataBytesMax = int32(layers.Number("group.max.size")), int32(layers.Number("offset.metadata.max.bytes"))
+	g.RetentionMillis = 60_000 * layers.Number("offsets.retention.minutes")
+	topic := &c.Controller.Offsets
+	topic.NumPartitions, topic.SegmentBytes = int32(layers.Number("offsets.topic.num.partitions")), int32(layers.Number("offsets.topic.segment.bytes"))
+	topic.ReplicationFactor = int16(layers.Number("offsets.topic.replication.factor"))
 }

@@ -123,6 +123,9 @@ func (b *Broker) configurePartition(now seam.Now, p *partition) {
 func (b *Broker) inherit() {
 	layers := b.config.Controller.Layers(b.image)
 	b.defaults, _ = controller.NewDefaults(&layers) // what it was started with was judged when it was read
+	if b.limits.inherit(&layers); b.limits.seated < b.limits.connections {
+		b.seat()
+	}
 	b.producerExpiry = b.config.ProducerExpiry
 	if _, set := layers.Own("producer.id.expiration.ms"); set {
 		b.producerExpiry = seam.Mono(layers.Number("producer.id.expiration.ms")) * seam.Millisecond

@@ -16,19 +16,28 @@ type connection struct {
 	host     string // the address that the client reached us at
 	port     int32
 	remote   string
+	address  string // of remote
 	slots    conn.Slots
 	out      ordered.Ring[outgoing]
-	sending  int64  // bytes of answers under way
-	owed     int64  // credit held back
+	sending  int64 // bytes of answers under way
+	window   int64 // how far it is read ahead of its answers
+	usual    int64 // bytes of its longer frames of late
+	long     longFrame
+	owed     int64  // credit held back; below zero: it was given more, for a long frame
 	kept     int64  // what of that is not paid: a client with a quota is read one frame after the other
 	starving bool   // it stands in Broker.starved
 	closing  bool   // nothing more is taken from it
 	gone     bool   // it has hung up
+	standing bool   // it waits for another to leave (max.connections)
+	seated   bool   // it is one of those that are read
 	fetches  uint32 // the newest of those not answered, 0: none; else their index and one
 
 	starting  bool                  // a request of it is being started in turns
 	rewriting int                   // batches of a request of it are being rewritten
 	queue     ordered.Ring[arrived] // what came meanwhile, or before the broker was ready
+
+	acted   seam.Mono // when a frame of it became whole, or it had taken an answer, last
+	silence timer.Handle
 
 	muted  seam.Mono // until when it is not read, because a quota is used up; 0: it is read
 	unmute timer.Handle
@@ -55,15 +64,15 @@ type outgoing struct {
 }
 
 func (b *Broker) onOpened(now seam.Now, in *seam.Opened, fx *seam.Effects) {
-	c := &connection{id: in.Conn, host: in.Host, port: in.Port, remote: in.Remote}
+	c := &connection{id: in.Conn, host: in.Host, port: in.Port, remote: in.Remote, address: addressOf(in.Remote)}
 	b.conns.Put(in.Conn, c)
-	c.owed = b.config.ConnectionBytes
+	c.window = b.share(windowFirst)
+	b.long.windows += c.window
+	c.owed = c.window
 	if b.image.QuotaChanges() > 0 {
-		c.kept = c.owed - 1 // until it is known who it is
+		c.kept = c.window - 1 // until it is known who it is
 	}
-	if b.greet(now, c); c.muted == 0 {
-		b.pay(c, fx)
-	}
+	b.admit(now, c, fx)
 }
 
 // onHangup: nothing of the connection is outstanding. Its parked fetches go, and so do answers that waited for them and
@@ -73,6 +82,9 @@ func (b *Broker) onHangup(in *seam.Hangup) {
 	b.conns.Delete(in.Conn)
 	c.gone = true
 	b.muted.Cancel(c.unmute)
+	b.leave(c)
+	b.forgoLong(c)
+	b.long.windows -= c.window
 	b.turns.put(func(now seam.Now, fx *seam.Effects) bool {
 		for c.fetches != 0 {
 			if !b.turns.take() {
@@ -88,6 +100,7 @@ func (b *Broker) onHangup(in *seam.Hangup) {
 			b.takeBack(a.Body)
 			b.recycle(a.Head, a.Body)
 		}
+		b.feed(fx)
 		return c.starting || b.startQueued(now, c, fx)
 	})
 }
@@ -136,6 +149,10 @@ func (b *Broker) onRequest(now seam.Now, in *seam.Request, fx *seam.Effects) {
 	b.frames += size
 	c := b.conns.At(in.Conn)
 	body := in.Body.(*conn.Request)
+	if c != nil {
+		c.acted = now.Mono
+		b.longArrived(c)
+	}
 	switch {
 	case c == nil || c.closing || b.phase >= phaseStopping:
 		b.release(c, in.Lease, size, fx)
@@ -158,6 +175,7 @@ func (b *Broker) release(c *connection, lease seam.Lease, size int64, fx *seam.E
 	fx.Frees = append(fx.Frees, lease)
 	b.frames -= size
 	if c != nil && !c.closing && !c.gone {
+		b.resize(c, size-seam.FrameCost)
 		if c.muted == 0 && c.owed == 0 && c.kept == 0 && b.starved.Len() == 0 && b.roomy() && !b.full(c) {
 			fx.Reading = append(fx.Reading, seam.Credit{Conn: c.id, Bytes: size})
 			return
@@ -170,7 +188,7 @@ func (b *Broker) release(c *connection, lease seam.Lease, size int64, fx *seam.E
 
 // starve puts a connection among those that are owed credit, unless it is muted.
 func (b *Broker) starve(c *connection) {
-	if c.owed > c.kept && !c.starving && c.muted == 0 {
+	if (c.owed > c.kept || c.long.lacks > 0) && !c.starving && c.muted == 0 && !c.standing {
 		c.starving = true
 		b.starved.Push(c)
 	}
@@ -200,7 +218,7 @@ func (b *Broker) feed(fx *seam.Effects) {
 		c.starving = false
 		switch {
 		case c.gone || c.closing || c.muted > 0:
-		case b.full(c):
+		case b.full(c) || c.long.lacks > 0 && !b.roomyFor(c.long.lacks):
 			b.starve(c)
 		default:
 			b.pay(c, fx)
@@ -209,9 +227,10 @@ func (b *Broker) feed(fx *seam.Effects) {
 }
 
 func (b *Broker) pay(c *connection, fx *seam.Effects) {
-	if n := c.owed - c.kept; n > 0 {
+	if n := max(c.owed-c.kept, c.long.lacks); n > 0 {
 		fx.Reading = append(fx.Reading, seam.Credit{Conn: c.id, Bytes: n})
-		c.owed = c.kept
+		c.owed -= n
+		b.longPaid(c)
 	}
 }
 
@@ -303,8 +322,9 @@ func (b *Broker) reply(c *connection, head []byte, body []seam.Range, then seam.
 	fx.Replies = append(fx.Replies, seam.Reply{Op: op, Conn: c.id, Head: head, Body: body, Then: then})
 }
 
-func (b *Broker) onSent(in *seam.Sent, fx *seam.Effects) {
+func (b *Broker) onSent(now seam.Now, in *seam.Sent, fx *seam.Effects) {
 	c := b.conns.At(in.Conn)
+	c.acted = now.Mono
 	behind := b.behind(c) // the sum of what is owed and under way falls nowhere else
 	for i := range c.out.Len() {
 		if o := c.out.At(i); o.op == in.Op {

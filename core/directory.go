@@ -9,6 +9,8 @@ import (
 // directory is one log directory.
 type directory struct {
 	number                  int32
+	failed                  seam.Fault                        // not OK: fenced
+	resigning               bool                              // the controller has still to hear of that
 	folders                 ordered.Map[string, []seam.Entry] // what each folder held at the start
 	clean                   bool                              // it was marked clean
 	points                  map[string]map[int32]int64        // recovery points at the start
@@ -68,7 +70,7 @@ func (b *Broker) countUnsynced(p *partition, fx *seam.Effects) {
 // wantSync gives a partition the Syncs that it wants, or queues it for when it is its turn. The metadata log has no turn:
 // every administrator's answer waits for it, and behind ten thousand new partitions that is seconds.
 func (b *Broker) wantSync(now seam.Now, p *partition, fx *seam.Effects) {
-	if p.queued || p.replica == nil {
+	if p.queued || p.replica == nil || b.dead(p) {
 		return
 	}
 	if d := &b.dirs[p.folder.Dir]; p.number == metadataNumber || d.queue.Len() == 0 && d.syncing < b.config.SyncsMax {
@@ -134,7 +136,16 @@ func (b *Broker) checkpoints(now seam.Now, fx *seam.Effects) {
 		}
 	}
 	for i := range b.dirs {
-		b.checkpoint(&b.dirs[i], fx)
+		if d := &b.dirs[i]; d.failed == seam.OK {
+			b.checkpoint(d, fx)
+		} else if d.resigning {
+			d.resigning = false
+			b.resign(d)
+		}
+	}
+	b.maybeName(fx)
+	if m := b.moves.now; m != nil {
+		b.maybeAssign(now, &b.dirs[m.to], fx) // what it waited for may have failed
 	}
 	b.expireProducers(now, fx)
 }
@@ -142,7 +153,7 @@ func (b *Broker) checkpoints(now seam.Now, fx *seam.Effects) {
 func (b *Broker) checkpoint(d *directory, fx *seam.Effects) {
 	b.checkpointPoints(d, (len(d.blocked) > 0 || d.recovery.Fault() != seam.OK) && !d.recovery.Busy(), fx)
 	d.starts.due = d.starts.due || len(d.blocked) > 0 && d.starts.file.Fault() != seam.OK
-	if !d.cleaned.file.Busy() && d.cleaned.file.Fault() != seam.OK {
+	if d.failed == seam.OK && !d.cleaned.file.Busy() && d.cleaned.file.Fault() != seam.OK {
 		b.offerCleaned(d, fx)
 	}
 	_, high := b.offsetsIn(d.number)
@@ -167,17 +178,18 @@ func (b *Broker) checkpointPoints(d *directory, anyway bool, fx *seam.Effects) {
 // point notes that the checkpoint on the disk may speak of these, beside what it spoke of before.
 func (d *directory) point(lines []log.PartitionOffset) {
 	for _, x := range lines {
-		d.pointed[folderOf(x.Topic, x.Partition).Name] = true
+		d.pointed[folderName(x.Topic, x.Partition)] = true
 	}
 }
 
 // pointsWritten: the newest recovery points and log starts are on the disk, and nothing else is. New partitions that an older
 // checkpoint spoke of can be made.
 func (b *Broker) pointsWritten(now seam.Now, d *directory, fx *seam.Effects) {
-	if !d.recovery.Busy() && d.recovery.Fault() == seam.OK {
+	b.maybeAssign(now, d, fx)
+	if d.failed == seam.OK && !d.recovery.Busy() && d.recovery.Fault() == seam.OK {
 		b.noteSafePoints(d)
 	}
-	if d.recovery.Busy() || d.recovery.Fault() != seam.OK || d.cleaned.file.Busy() || d.cleaned.file.Fault() != seam.OK || d.starts.due || d.starts.file.Busy() || d.starts.file.Fault() != seam.OK {
+	if d.failed != seam.OK || d.recovery.Busy() || d.recovery.Fault() != seam.OK || d.cleaned.file.Busy() || d.cleaned.file.Fault() != seam.OK || d.starts.due || d.starts.file.Busy() || d.starts.file.Fault() != seam.OK {
 		return
 	}
 	clear(d.pointed)
@@ -185,6 +197,7 @@ func (b *Broker) pointsWritten(now seam.Now, d *directory, fx *seam.Effects) {
 	d.point(d.cleaned.written)
 	lines, _ := log.ParsePartitionOffsets([]byte(d.lastPoints))
 	d.point(lines)
+	b.maybeName(fx)
 	blocked := d.blocked
 	d.blocked = nil
 	b.turns.put(b.turns.each(len(blocked), func(i int, _ seam.Now, fx *seam.Effects) {
@@ -208,6 +221,9 @@ func (b *Broker) offsetsIn(dir int32) (points, high []log.PartitionOffset) {
 		points = append(points, log.PartitionOffset{Topic: p.name(), Partition: p.index, Offset: p.replica.Log.Point()})
 		high = append(high, log.PartitionOffset{Topic: p.name(), Partition: p.index, Offset: p.replica.High().Offset})
 	}
+	if m := b.noted(dir); m != nil {
+		points = append(points, log.PartitionOffset{Topic: m.partition.name(), Partition: m.partition.index, Offset: m.recovered.End.Offset})
+	}
 	return points, high
 }
 
@@ -228,7 +244,7 @@ func (b *Broker) expireProducers(now seam.Now, fx *seam.Effects) {
 
 // ownWrote takes the completion of an operation that belongs to no partition.
 func (b *Broker) ownWrote(now seam.Now, in *seam.Wrote, fx *seam.Effects) {
-	if b.bootWrote(now, in, fx) || b.removalWrote(in, fx) || b.quorumFile.Wrote(in, fx) || b.measured(in, fx) {
+	if b.bootWrote(now, in, fx) || b.removalWrote(in, fx) || b.moveWrote(in, fx) || b.quorumFile.Wrote(in, fx) || b.measured(in, fx) {
 		return
 	}
 	for i := range b.dirs {
@@ -248,7 +264,7 @@ func (b *Broker) ownWrote(now seam.Now, in *seam.Wrote, fx *seam.Effects) {
 }
 
 func (b *Broker) ownSynced(now seam.Now, in *seam.Synced, fx *seam.Effects) {
-	if b.bootSynced(now, in, fx) || b.quorumFile.Synced(in, fx) {
+	if b.bootSynced(now, in, fx) || b.moveSynced(now, in, fx) || b.quorumFile.Synced(in, fx) {
 		return
 	}
 	for i := range b.dirs {

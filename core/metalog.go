@@ -41,6 +41,7 @@ const (
 	proposedRegistration
 	proposedUnfencing
 	proposedIDs
+	proposedMove
 	proposedBySelf // nothing of it is in the log
 )
 
@@ -124,6 +125,8 @@ func (b *Broker) enacted(now seam.Now, q *proposal, fx *seam.Effects) {
 		b.ready(now, fx)
 	case proposedIDs:
 		b.gotIDs(now, q.ids[0], q.ids[1], fx)
+	case proposedMove:
+		b.swap(now, fx)
 	case proposedBySelf:
 	}
 }
@@ -205,7 +208,7 @@ func (b *Broker) answerProposal(q *proposal, fx *seam.Effects) {
 		b.cold(q.conn, q.slot, q.corr, q.answer, fx)
 	case proposedAlteration:
 		q.part.of.settled(b, fx)
-	case proposedQuietly, proposedRegistration, proposedUnfencing, proposedIDs, proposedBySelf:
+	case proposedQuietly, proposedRegistration, proposedUnfencing, proposedIDs, proposedMove, proposedBySelf:
 	}
 }
 
@@ -241,6 +244,8 @@ func (b *Broker) refuseProposal(q *proposal, fx *seam.Effects) {
 		b.cold(q.conn, q.slot, q.corr, q.answer, fx)
 	case proposedAlteration:
 		q.part.refused(b, fx)
+	case proposedMove:
+		b.endMove(fx)
 	case proposedIDs:
 		b.idsRefused(wire.KafkaStorageError, fx)
 	case proposedRegistration, proposedUnfencing:
@@ -284,8 +289,10 @@ func (b *Broker) register(now seam.Now, fx *seam.Effects) {
 	}
 	request := kmsg.NewPtrBrokerRegistrationRequest()
 	request.BrokerID, request.ClusterID, request.IncarnationID = b.config.NodeID, b.config.ClusterID, b.config.Incarnation
-	for _, id := range b.config.DirectoryIDs {
-		request.LogDirs = append(request.LogDirs, id)
+	for i, id := range b.config.DirectoryIDs {
+		if b.dirs[i].failed == seam.OK {
+			request.LogDirs = append(request.LogDirs, id)
+		}
 	}
 	request.Rack = b.config.Rack
 	listener := kmsg.NewBrokerRegistrationRequestListener()
@@ -307,8 +314,15 @@ func (b *Broker) register(now seam.Now, fx *seam.Effects) {
 func (b *Broker) openAll(now seam.Now, fx *seam.Effects) {
 	for _, image := range b.image.Topics() {
 		t := b.enrol(image)
-		b.turns.put(b.turns.each(len(image.Partitions), func(i int, _ seam.Now, _ *seam.Effects) {
+		b.turns.put(b.turns.each(len(image.Partitions), func(i int, _ seam.Now, fx *seam.Effects) {
 			p := b.makePartition(t, image, i)
+			if b.dead(p) {
+				fx.Events = append(fx.Events, seam.Event{Kind: seam.SegmentUnreadable, Topic: t.name, Partition: p.index, Text: b.whyDead(p, &image.Partitions[i])})
+				return
+			}
+			if image.Partitions[i].Directory(b.config.NodeID) != b.config.DirectoryIDs[p.folder.Dir] {
+				b.boot.found = append(b.boot.found, p)
+			}
 			p.point = b.dirs[p.folder.Dir].points[p.name()][p.index]
 			p.startGoal = b.dirs[p.folder.Dir].startsAt[p.name()][p.index]
 			if line, lined := b.dirs[p.folder.Dir].cleaned.at[p.name()][p.index]; lined {
@@ -328,9 +342,15 @@ func (b *Broker) openAll(now seam.Now, fx *seam.Effects) {
 // maybeRemoveStray: a folder of a partition that the Image does not have belongs to a topic whose deletion was cut short.
 func (b *Broker) maybeRemoveStray(folder seam.Path, fx *seam.Effects) {
 	name, index, ok := parseFolder(folder.Name)
-	if t := b.topics[name]; ok && folder.Name != folderOf(metadataTopic, 0).Name && (t == nil || int(index) >= len(t.partitions)) {
-		b.await("remove", folder, fx)
+	if !ok || folder == metadataFolder() || b.dirs[folder.Dir].failed != seam.OK {
+		return
 	}
+	if t := b.topics[name]; t != nil && int(index) < len(t.partitions) {
+		if p := t.partitions[index]; p.folder == folder || b.dead(p) {
+			return
+		}
+	}
+	b.await("remove", folder, fx)
 }
 
 // openMore opens partitions, a few at a time; when all are open the broker asks to be unfenced.
@@ -340,7 +360,9 @@ func (b *Broker) openMore(now seam.Now, fx *seam.Effects) {
 	}
 	for len(b.boot.queue) > 0 && b.boot.running < b.config.RecoveriesMax && b.turns.take() {
 		p := b.boot.queue[0]
-		b.boot.queue = b.boot.queue[1:]
+		if b.boot.queue = b.boot.queue[1:]; b.dead(p) {
+			continue
+		}
 		if _, there := b.dirs[p.folder.Dir].folders.Find(p.folder.Name); there {
 			b.recover(p, fx)
 		} else {
@@ -348,7 +370,7 @@ func (b *Broker) openMore(now seam.Now, fx *seam.Effects) {
 		}
 	}
 	b.boot.more = len(b.boot.queue) > 0 && b.boot.running < b.config.RecoveriesMax
-	for len(b.boot.opening) > 0 && !b.boot.opening[0].replica.Log.Opening() {
+	for len(b.boot.opening) > 0 && (b.dead(b.boot.opening[0]) || !b.boot.opening[0].replica.Log.Opening()) {
 		b.boot.opening = b.boot.opening[1:]
 	}
 	if len(b.boot.pending) > 0 || len(b.boot.opening) > 0 || len(b.boot.queue) > 0 || b.boot.running > 0 || b.brokerAt > b.image.Offset() || b.boot.unfencing || b.proposals.Len() > 0 {
@@ -358,6 +380,10 @@ func (b *Broker) openMore(now seam.Now, fx *seam.Effects) {
 	heartbeat := kmsg.NewPtrBrokerHeartbeatRequest()
 	heartbeat.BrokerID, heartbeat.BrokerEpoch, heartbeat.CurrentMetadataOffset = b.config.NodeID, b.brokerAt, b.image.Offset()
 	records, _, code := b.controller.BrokerHeartbeat(heartbeat)
+	for _, p := range b.boot.found {
+		records = append(records, b.controller.AssignReplica(b.config.NodeID, p.id, p.index, b.config.DirectoryIDs[p.folder.Dir], false)...)
+	}
+	b.boot.found = nil
 	if code != wire.None || !b.propose(now, &proposal{records: records, kind: proposedUnfencing}, fx) {
 		b.fail(0, seam.IOError, fx)
 	}
@@ -373,6 +399,7 @@ func (b *Broker) ready(now seam.Now, fx *seam.Effects) {
 		b.dirs[i].folders, b.dirs[i].points, b.dirs[i].startsAt, b.dirs[i].cleaned.at = emptyFolders(), nil, nil, nil
 	}
 	fx.Events = append(fx.Events, seam.Event{Kind: seam.Ready, A: int64(len(b.partitions) - 2), B: int64((now.Mono - b.boot.startedAt) / seam.Millisecond)})
+	b.resumeMoves(fx)
 	b.turns.put(b.turns.each(b.early.Len(), func(int, seam.Now, *seam.Effects) {
 		if c := b.conns.At(b.early.Pop()); c != nil {
 			b.putQueued(c)

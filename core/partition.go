@@ -1,7 +1,6 @@
 package core
 
 import (
-	"fmt"
 	"strconv"
 
 	"rookery/core/controller"
@@ -69,6 +68,10 @@ type partition struct {
 	closing   bool      // more segments are full than one Step may close
 	aging     bool      // a search for a segment's age is under way
 	trimmed   bool      // in Broker.trimmed
+	move      *move     // to another log directory
+	opening   bool      // it has moved, and its files are not open yet
+
+	coordinator *coordinator // nil: it is none of an internal topic
 }
 
 func (p *partition) name() string {
@@ -95,10 +98,11 @@ func (b *Broker) logNumbers(p *partition) log.Numbers {
 	return log.Numbers{Owner: p.number, Files: &b.files}
 }
 
-// folderOf is where a partition lives: its name in the first log directory.
-func folderOf(name string, index int32) seam.Path {
-	return seam.Path{Name: fmt.Sprintf("%s-%d", name, index)}
-}
+// folderName is what a partition's folder is called.
+func folderName(topic string, index int32) string { return topic + "-" + decimal(int64(index)) }
+
+// metadataFolder is where the metadata log lies: in the first log directory.
+func metadataFolder() seam.Path { return seam.Path{Name: folderName(metadataTopic, 0)} }
 
 // find is the partition that a request names, or why it cannot be served.
 func (b *Broker) find(name []byte, id [16]byte, index int32, byID bool) (*topic, *partition, wire.Code) {
@@ -115,6 +119,9 @@ func (b *Broker) find(name []byte, id [16]byte, index int32, byID bool) (*topic,
 		return t, nil, wire.UnknownTopicOrPartition
 	}
 	p := t.partitions[index]
+	if b.dead(p) && p.state != partitionDoomed && p.state != partitionRenaming {
+		return t, p, wire.KafkaStorageError
+	}
 	switch p.state {
 	case partitionOpen:
 		return t, p, wire.None
@@ -149,8 +156,10 @@ func (b *Broker) makePartition(t *topic, image *meta.Topic, i int) *partition {
 	if i == 0 {
 		b.resolve(t, image)
 	}
-	p := b.newPartition(t, image.Partitions[i].ID, folderOf(t.name, image.Partitions[i].ID))
-	p.id = t.id
+	p := b.newPartition(t, image.Partitions[i].ID, b.home(t.name, &image.Partitions[i]))
+	if p.id = t.id; b.dead(p) {
+		p.state = partitionFailed
+	}
 	t.partitions = append(t.partitions, p)
 	return p
 }
@@ -158,18 +167,18 @@ func (b *Broker) makePartition(t *topic, image *meta.Topic, i int) *partition {
 // openNew makes a partition that has no folder. It waits while a deleted one still has its name, or while the checkpoint
 // may still have that one's recovery point: after a crash the new folder would be held to it.
 func (b *Broker) openNew(p *partition, fx *seam.Effects) {
-	if b.phase >= phaseStopping || p.topic.gone { // the Image has it: the next start makes it; or it does not any more
+	if b.phase >= phaseStopping || p.topic.gone || p.state == partitionFailed { // the Image has it: the next start makes it; or it does not any more
 		b.made(p, fx)
 		return
 	}
 	p.point, p.startGoal, p.startWish, p.safePoint, p.cleaned = 0, 0, 0, 0, cleaned{upTo: -1}
-	if b.doomed[p.folder.Name] > 0 {
+	if b.doomed[p.folder] > 0 {
 		return
 	}
 	if d := &b.dirs[p.folder.Dir]; d.pointed[p.folder.Name] {
 		if d.blocked = append(d.blocked, p); len(d.blocked) == 1 {
 			d.starts.due = true
-			b.offerCleaned(d, fx)
+			b.unlineCleaned(d, fx)
 			b.checkpointPoints(d, true, fx)
 		}
 		return
@@ -210,6 +219,7 @@ func (b *Broker) serve(p *partition, l *log.Log, producers *producer.State, epoc
 	}
 	p.replica.BecomeLeader(epoch)
 	p.state, p.seen = partitionOpen, p.replica.High().Offset
+	b.coordinate(p)
 	p.startGoal = max(p.startGoal, l.Start())
 	p.epochs.Offer(l.Epochs.Encode(), fx)
 	fx.Events = append(fx.Events,
@@ -258,6 +268,7 @@ func (b *Broker) doom(t *topic, why *proposal) {
 			b.doomPartition(t.partitions[i], why, fx)
 		}
 		fx.Events = append(fx.Events, seam.Event{Kind: seam.TopicDeleted, Topic: t.name})
+		b.forgetOffsets()
 		b.settled(why, fx)
 		return true
 	})
@@ -265,12 +276,13 @@ func (b *Broker) doom(t *topic, why *proposal) {
 
 func (b *Broker) doomPartition(p *partition, why *proposal, fx *seam.Effects) {
 	b.made(p, fx)
-	if p.state == partitionRecovering && !p.begun { // it still waited for its name: there is no folder of its own
+	b.stay(p, fx)
+	if p.folder.Dir == nowhere || p.state == partitionRecovering && !p.begun && !p.opening { // its folder is who knows where, or it still waited for its name: there is no folder of its own
 		p.state = partitionDoomed
 		b.partitions[p.number] = nil
 		return
 	}
-	b.doomed[p.folder.Name]++
+	b.doomed[p.folder]++
 	p.deletion = why
 	why.open++
 	p.state = partitionDoomed
@@ -278,6 +290,9 @@ func (b *Broker) doomPartition(p *partition, why *proposal, fx *seam.Effects) {
 	if p.replica != nil {
 		p.replica.Abandon(wire.UnknownTopicOrPartition)
 		b.refuseDeletions(p, wire.UnknownTopicOrPartition, fx)
+	}
+	if p.coordinator != nil {
+		b.coordinatorGone(p.coordinator, fx)
 	}
 	b.wake(p)
 	b.touch(p)
@@ -289,14 +304,20 @@ func (b *Broker) doomPartition(p *partition, why *proposal, fx *seam.Effects) {
 // maybeRemoved moves a doomed partition on: when nothing of it is under way its folder is renamed, and when that is
 // durable the folder is removed and the deletion is answered.
 func (b *Broker) maybeRemoved(p *partition, fx *seam.Effects) {
-	if p.state == partitionDoomed && !b.busy(p) {
-		p.state = partitionRenaming
-		b.doomedRename(p, fx)
+	if p.state != partitionDoomed || b.busy(p) {
+		return
 	}
+	p.state = partitionRenaming
+	if b.dead(p) {
+		b.vacated(p, fx)
+		b.forsake(p, fx)
+		return
+	}
+	b.doomedRename(p, fx)
 }
 
 func (b *Broker) busy(p *partition) bool {
-	return p.reads > 0 || p.closing || p.cleaned.cleaner != 0 || p.epochs.Busy() || p.identity.Busy() || p.replica != nil && p.replica.Log.Busy()
+	return b.moving(p) || p.reads > 0 || p.closing || p.cleaned.cleaner != 0 || p.epochs.Busy() || p.identity.Busy() || p.replica != nil && p.replica.Log.Busy()
 }
 
 // doomedPath is Kafka's name of a folder that is being deleted.
@@ -336,22 +357,27 @@ func (b *Broker) removalWrote(in *seam.Wrote, fx *seam.Effects) bool {
 	}
 	d := &b.dirs[r.partition.folder.Dir]
 	if in.Fault != seam.OK && in.Fault != seam.NotFound {
-		b.fail(d.number, in.Fault, fx)
-		return true
+		if b.fail(d.number, in.Fault, fx); b.phase == phaseDead {
+			return true
+		}
 	}
-	b.renamed(d, r, fx)
-	return true
-}
-
-// renamed: the folder has its new name. Its old one is free, and the name's next owner can be made.
-func (b *Broker) renamed(d *directory, r *removal, fx *seam.Effects) {
-	p := r.partition
-	if b.doomed[p.folder.Name]--; b.doomed[p.folder.Name] == 0 {
-		delete(b.doomed, p.folder.Name)
-		b.openWaiting(p, fx)
+	b.vacated(r.partition, fx)
+	if d.failed != seam.OK {
+		b.forsake(r.partition, fx)
+		return true
 	}
 	d.renamed = append(d.renamed, r)
 	b.syncRenames(d, fx)
+	return true
+}
+
+// vacated: the folder has its new name. Its old one is free, and the name's next owner can be made.
+func (b *Broker) vacated(p *partition, fx *seam.Effects) {
+	if b.doomed[p.folder]--; b.doomed[p.folder] == 0 {
+		delete(b.doomed, p.folder)
+		b.openWaiting(p, fx)
+		b.maybeName(fx)
+	}
 }
 
 // openWaiting makes the partition that waited for the name of a deleted one.
@@ -360,7 +386,7 @@ func (b *Broker) openWaiting(gone *partition, fx *seam.Effects) {
 	if t == nil || int(gone.index) >= len(t.partitions) {
 		return
 	}
-	if p := t.partitions[gone.index]; p.state == partitionRecovering && !p.begun {
+	if p := t.partitions[gone.index]; p.state == partitionRecovering && !p.begun && p.folder == gone.folder {
 		b.openNew(p, fx)
 	}
 }

@@ -32,8 +32,9 @@ var rewrite = flag.Bool("rewrite", false, "write what the scripts say now into t
 // What goes into the Broker stands four spaces in, what comes of it six. The commands:
 //
 //	config key=value ...             before start: connection-bytes, frame-bytes, reply-bytes, unsynced-bytes, syncs, recoveries,
-//	                                 retention-check, first-check
-//	start [step]                     begin a life over what the disk holds, and let it come to rest (or not)
+//	                                 retention-check, first-check; dirs=2 log directories, the second being d1
+//	start [step]                     begin a life over what the disk holds, and let it come to rest (or not);
+//	                                 lost=1: without the directory d1
 //	stop                             hand in Stop
 //	crash [power]                    the process dies; with the power goes what no Sync has covered
 //	crash [PART] bytes=30 zeroes=0   it dies when so much of the oldest such write has reached the file, its end as zeroes
@@ -42,6 +43,7 @@ var rewrite = flag.Bool("rewrite", false, "write what the scripts say now into t
 //	grow T partitions=2              CreatePartitions
 //	delete T                         DeleteTopics
 //	metadata T create=no             Metadata
+//	dirs, move T-0 to=1              DescribeLogDirs, AlterReplicaLogDirs
 //	produce T-0 T-1 ...              acks=all|1|0 records=1 size=10 pid= epoch=0 seq=0 timeout=30s
 //	fetch T-0 T-1 ...                offset=0 wait=0s min=1 max= partition-max= session=new|next|close|EPOCH of=CLIENT forget=T-0
 //	                                 next: the epoch after the last one; of whose session, if it is not the client's own
@@ -61,6 +63,7 @@ var rewrite = flag.Bool("rewrite", false, "write what the scripts say now into t
 //	slow, fast                       the client stops reading answers (sent lets one go out), and reads on
 //	hangup                           the client goes away
 //	show credit                      from now on credit and freed frames are told too
+//	rot FILE at=0 bit=0              a bit turns where nobody looks
 //	pending, state [T-0], files PART what is under way; the View; what lies on the disk
 //
 // A request takes as=NAME: another client than the nameless one.
@@ -211,6 +214,8 @@ func (s *script) command(words []string) {
 		s.configure()
 	case "start":
 		s.quiet = first != "step"
+		s.lost = map[int]bool{int(s.number("lost", "0")): true}
+		delete(s.lost, 0)
 		s.start()
 		if s.quiet {
 			s.stabilize()
@@ -234,7 +239,7 @@ func (s *script) command(words []string) {
 	case "write", "sync", "file", "read", "sent", "rewrite", "letter":
 		s.comeBack(s.pick(words[0], things), seam.OK, 0)
 	case "fail-write", "fail-sync", "fail-file", "fail-read":
-		fault := map[string]seam.Fault{"io": seam.IOError, "space": seam.NoSpace}[s.arg("fault", "io")]
+		fault := map[string]seam.Fault{"io": seam.IOError, "space": seam.NoSpace, "late": seam.Late}[s.arg("fault", "io")]
 		s.comeBack(s.pick(words[0][len("fail-"):], things), fault, s.number("bytes", "0"))
 	case "hold":
 		s.held = strings.Join(things, " ")
@@ -242,6 +247,8 @@ func (s *script) command(words []string) {
 		s.held = ""
 	case "show":
 		s.credit = true
+	case "rot":
+		s.rot(first, s.number("at", "0"), s.number("bit", "0"))
 	case "pending", "state", "files":
 		s.look(words[0], first)
 	default:
@@ -255,6 +262,7 @@ func (s *script) configure() {
 	c.FrameBytes = s.number("frame-bytes", decimal(c.FrameBytes))
 	c.ReplyBytes = s.number("reply-bytes", decimal(c.ReplyBytes))
 	c.UnsyncedBytes = s.number("unsynced-bytes", decimal(c.UnsyncedBytes))
+	s.addDirs(int(s.number("dirs", "1")))
 	c.SyncsMax = int(s.number("syncs", strconv.Itoa(c.SyncsMax)))
 	c.RecoveriesMax = int(s.number("recoveries", strconv.Itoa(c.RecoveriesMax)))
 	c.RetentionCheckEvery = s.duration(s.arg("retention-check", time.Duration(c.RetentionCheckEvery).String()))
@@ -272,6 +280,17 @@ func (s *script) pick(kind string, parts []string) *task {
 	}
 	require.Failf(s.t, "nothing of the kind is under way", "%s %v", kind, parts)
 	return nil
+}
+
+// rot turns one bit of a file, in the page cache and on the platter.
+func (s *script) rot(name string, at, bit int64) {
+	n, _ := s.at(name)
+	n.content, n.synced = slices.Clone(n.content), slices.Clone(n.synced)
+	for _, copied := range [][]byte{n.content, n.synced} {
+		if at < int64(len(copied)) {
+			copied[at] ^= 1 << bit
+		}
+	}
 }
 
 func (s *script) look(what, part string) {
@@ -292,8 +311,9 @@ func (s *script) look(what, part string) {
 		}
 	case "files":
 		for _, e := range s.root.list("") {
-			if n, _ := s.at(e.Path.Name); strings.Contains(short(e.Path.Name), part) && !n.folder {
-				s.say("%s", fileLabel(short(e.Path.Name), n.content, n.synced))
+			path := name(e.Path)
+			if n, _ := s.at(path); strings.Contains(short(path), part) && !n.folder {
+				s.say("%s", fileLabel(short(path), n.content, n.synced))
 			}
 		}
 	}
@@ -333,6 +353,16 @@ func (s *script) ask(command string, things []string) {
 			t.Topic = &name
 			r.Topics = append(r.Topics, t)
 		}
+		s.send(c, r)
+	case "dirs":
+		r := kmsg.NewPtrDescribeLogDirsRequest()
+		r.Version = 4
+		s.send(c, r)
+	case "move":
+		r := kmsg.NewPtrAlterReplicaLogDirsRequest()
+		r.Version = 2
+		topic, index, _ := parseFolder(first)
+		r.Dirs = []kmsg.AlterReplicaLogDirsRequestDir{{Dir: "/d" + s.arg("to", "1"), Topics: []kmsg.AlterReplicaLogDirsRequestDirTopic{{Topic: topic, Partitions: []int32{index}}}}}
 		s.send(c, r)
 	case "produce":
 		s.send(c, s.produce(things))

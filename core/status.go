@@ -28,6 +28,9 @@ type Status struct {
 	Ready      bool
 	Stopping   bool
 	Conns      int
+	Standing   int   // connections that wait for another to leave
+	Refused    int64 // connections that were cut when they opened: too many, or too fast
+	Silent     int64 // connections that were cut because they did nothing
 	Topics     int
 	Partitions int // that have a number, the metadata log among them
 	Produces   int // not answered
@@ -58,6 +61,7 @@ type FetchSessions struct {
 func (b *Broker) Status(into *Status) {
 	s := Status{
 		Ready: b.phase == phaseReady, Stopping: b.phase >= phaseStopping, Conns: b.conns.Len(), Topics: len(b.topics),
+		Standing: b.limits.standing.Len(), Refused: b.limits.refused, Silent: b.limits.silent,
 		Produces: b.waiting, Proposals: b.proposals.Len(), Frames: b.frames, FramesMax: b.config.FrameBytes, Replies: b.sending,
 		UnsyncedMax: b.config.UnsyncedBytes, SyncsMax: int64(b.config.SyncsMax), Traffic: b.traffic, Partitions: b.living(),
 		Sessions: FetchSessions{b.sessions.Len(), b.sessions.Partitions(), b.sessions.Evictions()},

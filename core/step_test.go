@@ -22,7 +22,8 @@ type bench struct {
 	inputs   []seam.Input
 	sizes    map[seam.File]int64
 	data     map[seam.File][]byte
-	heads    [][]byte // of the replies of this turn
+	heads    [][]byte      // of the replies of this turn
+	reading  []seam.Credit // of this turn
 	unlinked int
 	most     int // effects of one Step
 	steps    int
@@ -45,13 +46,14 @@ func newBenchOf(t testing.TB, config Config) *bench {
 
 // step hands in an input, and whatever comes of it, until nothing is left to do.
 func (w *bench) step(in seam.Input) {
-	w.heads = w.heads[:0]
+	w.heads, w.reading = w.heads[:0], w.reading[:0]
 	w.inputs = append(w.inputs, in)
 	for len(w.inputs) > 0 {
 		in, w.inputs = w.inputs[0], w.inputs[1:]
 		w.now.Mono += 1000
 		w.fx.Reset()
 		w.broker.Step(w.now, in, &w.fx)
+		w.reading = append(w.reading, w.fx.Reading...)
 		w.steps++
 		w.most = max(w.most, diskEffects(&w.fx)+len(w.fx.Replies)+len(w.fx.Sends)+len(w.fx.Frees)+len(w.fx.Reading)+len(w.fx.Events))
 		w.act()

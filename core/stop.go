@@ -73,6 +73,10 @@ func (b *Broker) stopStep(fx *seam.Effects) {
 		if b.turns.later.Len() == 0 && b.allClosed() {
 			for i := range b.dirs {
 				d := &b.dirs[i]
+				if d.failed != seam.OK {
+					b.stop.goals = append(b.stop.goals, 0, 0)
+					continue
+				}
 				points, high := b.offsetsIn(d.number)
 				b.stop.goals = append(b.stop.goals, d.recovery.Offer(log.EncodeOffsets(points), fx), d.high.Offer(log.EncodeOffsets(high), fx))
 			}
@@ -99,7 +103,7 @@ func (b *Broker) stopStep(fx *seam.Effects) {
 
 // maybeStopped: the disk owes nothing any more, nor does any connection.
 func (b *Broker) maybeStopped(fx *seam.Effects) {
-	if b.phase == phaseStopping && b.stop.stage == stopDraining && b.outstanding == 0 && b.boot.running == 0 && len(b.cleaning.running) == 0 && b.turns.later.Len() == 0 && len(b.rewrites.underWay) == 0 && b.rewrites.waiting.Len() == 0 {
+	if b.phase == phaseStopping && b.stop.stage == stopDraining && b.outstanding == 0 && b.boot.running == 0 && len(b.cleaning.running) == 0 && b.moves.copies == 0 && b.turns.later.Len() == 0 && len(b.rewrites.underWay) == 0 && b.rewrites.waiting.Len() == 0 {
 		b.phase = phaseStopped
 		fx.Events = append(fx.Events, seam.Event{Kind: seam.Stopped})
 	}
@@ -161,6 +165,9 @@ func (b *Broker) checkpointsIdle() bool {
 
 // markClean leaves the marker out where the disk was too full for what it vouches for: the next start recovers then.
 func (b *Broker) markClean(i int, fx *seam.Effects) {
+	if b.dirs[i].failed != seam.OK {
+		return
+	}
 	for _, p := range b.partitions[1:] {
 		if p != nil && int(p.folder.Dir) == i && p.state == partitionFailed {
 			return // what could not be recovered is to be looked at again

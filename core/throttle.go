@@ -83,7 +83,7 @@ func (b *Broker) meter(now seam.Now, c *connection, kind quotaKind, client []byt
 		}
 		c.kept = 0
 		if slices.ContainsFunc(c.meters[:], func(m metered) bool { return m.bucket != nil }) {
-			c.kept = b.config.ConnectionBytes - 1
+			c.kept = c.window - 1
 		}
 	}
 	if m.bucket == nil {
@@ -181,7 +181,7 @@ func (b *Broker) unmuteDue(now seam.Now, fx *seam.Effects) {
 	for b.muted.Next() <= now.Mono && b.turns.take() {
 		id, _ := b.muted.Due(now.Mono)
 		c := b.conns.At(id)
-		c.muted = 0
+		c.muted, c.acted = 0, now.Mono
 		b.starve(c)
 		b.putQueued(c)
 	}
@@ -193,29 +193,19 @@ func (b *Broker) held(c *connection) bool {
 	return c.muted > 0 && !c.gone && !c.closing && b.phase < phaseStopping
 }
 
-// greet charges the address of a new connection for it (KIP-612).
-func (b *Broker) greet(now seam.Now, c *connection) {
+// greet charges the address of a new connection for it (KIP-612), and says whether that is paid soon enough.
+func (b *Broker) greet(now seam.Now, c *connection) bool {
 	if b.image.QuotaChanges() == 0 {
-		return
+		return true
 	}
-	address := c.remote
-	for i := len(address) - 1; i >= 0; i-- {
-		if address[i] == ':' {
-			address = address[:i]
-			break
-		}
-	}
-	if n := len(address); n > 1 && address[0] == '[' {
-		address = address[1 : n-1]
-	}
-	for _, name := range [...]*string{&address, nil} {
+	for _, name := range [...]*string{&c.address, nil} {
 		if q := b.image.QuotaOf(meta.EntityPart{Type: meta.EntityIP, Name: name}); q != nil {
 			if bits, set := q.Values.Find(controller.ConnectionCreationRate); set {
-				b.mute(now, c, b.quotas.bucket(now, bucketKey{quota: quotaConnect, client: address}).Use(now.Mono, 1, meta.Rate(bits)))
-				return
+				return b.arrive(now, c, b.quotas.bucket(now, bucketKey{quota: quotaConnect, client: c.address}), meta.Rate(bits))
 			}
 		}
 	}
+	return true
 }
 
 // mutation judges a request that makes or deletes partitions (KIP-599): a client that is beyond its quota is refused where

@@ -163,11 +163,11 @@ func TestFullSegmentsAreClosedInTurns(t *testing.T) {
 
 // What came while the broker opened may still wait for its turn when the start is over: the start asks for no more Steps.
 func TestAStartThatIsOverAsksForNothing(t *testing.T) {
-	b := newBench(t).broker
+	w := newBench(t)
+	b, now := w.broker, w.now
 	b.phase, b.boot.more = phaseOpening, true
 	var fx seam.Effects
 	fx.Reset()
-	now := seam.Now{Mono: 1 << 40}
 	b.ready(now, &fx)
 	b.turns.later = ordered.Ring[turn]{}
 	b.alarm(now, &fx)

@@ -126,7 +126,7 @@ func (s *script) judge(t *rapid.T, safe map[string]int64, counts map[string]int)
 // leave them: dense from 0 on.
 func (s *script) written(name string, synced bool) (end int64) {
 	if name == metadataTopic+"-0" {
-		name = folderOf(metadataTopic, 0).Name
+		name = metadataFolder().Name
 	}
 	folder := s.root.entries[name]
 	if synced {

@@ -19,7 +19,7 @@ import (
 
 var (
 	zeroes    = regexp.MustCompile(`/0{1,19}(\d+)\.`)
-	doomedID  = regexp.MustCompile(`\.[\w-]{22}-delete`)
+	doomedID  = regexp.MustCompile(`\.(?:[\w-]{22}|[0-9a-f]{32})(-delete|-future)`)
 	inWords   = strings.NewReplacer("__cluster_metadata-0", "metadata")
 	eventWord = map[seam.EventKind]string{
 		seam.Ready: "ready", seam.Stopped: "stopped", seam.TopicCreated: "topic created", seam.TopicDeleted: "topic deleted",
@@ -28,12 +28,13 @@ var (
 		seam.SegmentUnreadable: "segment unreadable", seam.EpochStarted: "leads", seam.ProducersExpired: "producers expired",
 		seam.SegmentsDeleted: "segments deleted", seam.PartitionAdded: "partition added", seam.ConfigAltered: "configuration altered",
 		seam.CompactionBegun: "compaction begun", seam.SegmentsCompacted: "segments compacted", seam.Compacted: "compacted", seam.CompactionFailed: "compaction failed",
+		seam.DirFenced: "directory fenced", seam.CoordinatorLoaded: "coordinator loaded", seam.CoordinatorFailed: "coordinator failed", seam.ReplicaMoved: "moved",
 	}
 )
 
 // short leaves out of a path what says nothing: the zeroes of a segment's name, the id in a doomed folder's.
 func short(text string) string {
-	return inWords.Replace(doomedID.ReplaceAllString(zeroes.ReplaceAllString(text, "/$1."), "-delete"))
+	return inWords.Replace(doomedID.ReplaceAllString(zeroes.ReplaceAllString(text, "/$1."), "$1"))
 }
 
 // contents says what a write holds: batches by their offsets, metadata records by their names.
@@ -82,12 +83,16 @@ func eventLabel(e *seam.Event) string {
 	switch e.Kind {
 	case seam.TopicCreated, seam.TopicDeleted, seam.ConfigAltered:
 		out += " " + e.Topic
-	case seam.PartitionOpened, seam.Truncated, seam.SegmentRolled, seam.WriteRefused, seam.IndexRebuilt, seam.SegmentUnreadable, seam.EpochStarted, seam.ProducersExpired, seam.SegmentsDeleted, seam.PartitionAdded,
+	case seam.PartitionOpened, seam.Truncated, seam.SegmentRolled, seam.WriteRefused, seam.IndexRebuilt, seam.SegmentUnreadable, seam.EpochStarted, seam.ProducersExpired, seam.SegmentsDeleted, seam.PartitionAdded, seam.CoordinatorLoaded, seam.CoordinatorFailed,
 		seam.CompactionBegun, seam.SegmentsCompacted, seam.Compacted, seam.CompactionFailed:
 		if e.Topic != "" {
 			out += fmt.Sprintf(" %s-%d", e.Topic, e.Partition)
 		}
 	case seam.Ready, seam.Stopped, seam.DirFailed, seam.ConnRefused:
+	case seam.ReplicaMoved:
+		out += fmt.Sprintf(" %s-%d from d%d to d%d", e.Topic, e.Partition, e.A, e.B)
+	case seam.DirFenced:
+		out += fmt.Sprintf(" d%d n=%d", e.A, e.B)
 	}
 	switch e.Kind {
 	case seam.PartitionOpened:
@@ -96,7 +101,9 @@ func eventLabel(e *seam.Event) string {
 		out += fmt.Sprintf(" epoch=%d from=%d", e.A, e.B)
 	case seam.Truncated:
 		out += fmt.Sprintf(" end=%d cut=%d bytes", e.A, e.B)
-	case seam.SegmentRolled, seam.IndexRebuilt, seam.SegmentUnreadable:
+	case seam.CoordinatorLoaded:
+		out += fmt.Sprintf(" records=%d", e.A)
+	case seam.SegmentRolled, seam.IndexRebuilt, seam.SegmentUnreadable, seam.CoordinatorFailed:
 		out += fmt.Sprintf(" at=%d", e.A)
 	case seam.CompactionBegun:
 		out += fmt.Sprintf(" from=%d bytes=%d", e.A, e.B)
@@ -106,7 +113,7 @@ func eventLabel(e *seam.Event) string {
 		out += fmt.Sprintf(" to=%d dropped=%d", e.A, e.B)
 	case seam.SegmentsDeleted:
 		out += fmt.Sprintf(" n=%d start=%d", e.A, e.B)
-	case seam.Ready, seam.Stopped, seam.TopicCreated, seam.TopicDeleted, seam.WriteRefused, seam.DirFailed, seam.ConnRefused, seam.ProducersExpired, seam.PartitionAdded, seam.ConfigAltered:
+	case seam.Ready, seam.Stopped, seam.TopicCreated, seam.TopicDeleted, seam.WriteRefused, seam.DirFailed, seam.ConnRefused, seam.ProducersExpired, seam.PartitionAdded, seam.ConfigAltered, seam.DirFenced, seam.ReplicaMoved:
 	}
 	if e.Text != "" {
 		out += " (" + e.Text + ")"
@@ -230,10 +237,31 @@ func answerLabel(a answered) string {
 			out += " " + nameOr(t.Topic) + code(t.ErrorCode)
 			for _, p := range t.Partitions {
 				out += fmt.Sprintf(" %d:leader=%d,epoch=%d", p.Partition, p.Leader, p.LeaderEpoch)
+				if len(p.OfflineReplicas) > 0 {
+					out += fmt.Sprintf(",offline=%v", p.OfflineReplicas)
+				}
 			}
 		}
 		if len(r.Topics) == 0 {
 			out += " no topics"
+		}
+	case *kmsg.DescribeLogDirsResponse:
+		for _, d := range r.Dirs {
+			out += " " + d.Dir + code(d.ErrorCode)
+			for _, t := range d.Topics {
+				for _, p := range t.Partitions {
+					out += fmt.Sprintf(" %s-%d:%d", t.Topic, p.Partition, p.Size)
+					if p.IsFuture || p.OffsetLag != 0 {
+						out += fmt.Sprintf(",future=%t,lag=%d", p.IsFuture, p.OffsetLag)
+					}
+				}
+			}
+		}
+	case *kmsg.AlterReplicaLogDirsResponse:
+		for _, t := range r.Topics {
+			for _, p := range t.Partitions {
+				out += fmt.Sprintf(" %s-%d%s", t.Topic, p.Partition, code(p.ErrorCode))
+			}
 		}
 	case *kmsg.InitProducerIDResponse:
 		out += fmt.Sprintf(" producer id=%d epoch=%d%s", r.ProducerID, r.ProducerEpoch, code(r.ErrorCode))

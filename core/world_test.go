@@ -3,6 +3,7 @@ package core
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"hash/crc32"
 	"maps"
 	"slices"
@@ -44,6 +45,7 @@ type world struct {
 	correlation,
 	starts int32
 
+	lost map[int]bool  // log directories that the next start does not find
 	held string        // what stabilize leaves alone: effects whose words hold this
 	told func(t *told) // after each Step
 }
@@ -90,6 +92,7 @@ type client struct {
 	owed   []int32 // requests not answered, in order
 	got    []answered
 	gone   bool
+	asking bool // for the first of queue, which is long
 }
 
 // answered is an answer that went out.
@@ -122,7 +125,16 @@ func (w *world) start() {
 	w.config.Seed[0] = byte(w.starts)
 	w.broker = NewBroker(w.config)
 	w.asked, w.files, w.ops, w.frames = nil, map[seam.File]*handle{}, map[seam.Op]bool{}, map[seam.Lease]*seam.Request{}
-	w.step("start", &seam.Started{Files: w.root.list(""), Dirs: []seam.Fault{seam.OK}})
+	started := &seam.Started{Files: w.root.list("")}
+	for i := range w.config.DirectoryIDs {
+		fault := seam.OK
+		if w.lost[i] {
+			fault = seam.IOError
+			started.Files = slices.DeleteFunc(started.Files, func(e seam.Entry) bool { return e.Path.Dir == int32(i) })
+		}
+		started.Dirs = append(started.Dirs, fault)
+	}
+	w.step("start", started)
 }
 
 // crash ends the process between two Steps; a power cut takes with it what no Sync has covered.
@@ -144,13 +156,42 @@ func (n *node) cut() {
 	}
 }
 
+// addDirs gives the process log directories beside the first: folders in its root, which it does not see as such.
+func (w *world) addDirs(n int) {
+	for i := 1; i < n; i++ {
+		w.config.DirectoryIDs = append(w.config.DirectoryIDs, meta.UUID{0: 1, 14: byte(i), 15: 7})
+		dir := newFolder()
+		w.root.entries["d"+decimal(int64(i))], w.root.safe["d"+decimal(int64(i))] = dir, dir
+	}
+	for i := range n {
+		w.config.Directories = append(w.config.Directories, "/d"+decimal(int64(i)))
+	}
+}
+
+// name is a path as this world has it.
+func name(p seam.Path) string {
+	if p.Dir == 0 {
+		return p.Name
+	}
+	return strings.TrimSuffix("d"+decimal(int64(p.Dir))+"/"+p.Name, "/")
+}
+
+// list is what the log directories hold.
 func (n *node) list(above string) (out []seam.Entry) {
+	var others []seam.Entry
 	for _, name := range slices.Sorted(maps.Keys(n.entries)) {
 		child := n.entries[name]
+		if number, is := strings.CutPrefix(name, "d"); is && above == "" && len(number) == 1 {
+			for _, e := range child.list("/") {
+				e.Path = seam.Path{Dir: int32(number[0] - '0'), Name: e.Path.Name[1:]}
+				others = append(others, e)
+			}
+			continue
+		}
 		out = append(out, seam.Entry{Path: seam.Path{Name: above + name}, Size: int64(len(child.content)), Folder: child.folder})
 		out = append(out, child.list(above+name+"/")...)
 	}
-	return out
+	return append(out, others...)
 }
 
 // at is the node of a path, and the folder that it lies in; either may be nil.
@@ -243,22 +284,22 @@ func (w *world) fileTask(f seam.FileOp) *task {
 	switch f.Deed {
 	case seam.Create, seam.Open:
 		require.Nil(w.t, w.files[f.File], "a file id is used once")
-		w.files[f.File] = &handle{path: f.Path.Name}
+		w.files[f.File] = &handle{path: name(f.Path)}
 	case seam.Rename, seam.Unlink, seam.Remove:
 		for _, t := range w.asked {
-			if h := w.files[t.file]; h != nil && (t.file == f.File || h.path == f.Path.Name) {
+			if h := w.files[t.file]; h != nil && (t.file == f.File || h.path == name(f.Path)) {
 				require.Failf(w.t, "not at rest", "%s while %s", f.Deed, t.label)
 			}
 		}
 	case seam.Truncate, seam.Close, seam.List, seam.Measure:
 	}
-	label := f.Deed.String() + " " + f.Path.Name
+	label := f.Deed.String() + " " + name(f.Path)
 	if h := w.files[f.File]; f.File != 0 {
 		label = f.Deed.String() + " " + h.path
 	}
 	switch f.Deed {
 	case seam.Rename:
-		label += " to " + f.To.Name
+		label += " to " + name(f.To)
 	case seam.Truncate:
 		label += " to " + decimal(f.Size)
 	case seam.Create, seam.Open, seam.Close, seam.Unlink, seam.Remove, seam.List, seam.Measure:
@@ -277,20 +318,23 @@ func (w *world) fileTask(f seam.FileOp) *task {
 // change carries out an operation on names and lengths.
 func (w *world) change(f seam.FileOp) *seam.Wrote {
 	out := &seam.Wrote{Op: f.Op}
-	n, parent := w.at(f.Path.Name)
+	path := name(f.Path)
+	n, parent := w.at(path)
 	h := w.files[f.File]
 	switch f.Deed {
 	case seam.Create:
 		if parent == nil {
 			parent = newFolder()
-			w.root.entries[strings.TrimSuffix(f.Path.Name, "/"+leaf(f.Path.Name))] = parent
+			above := strings.TrimSuffix(path, "/"+leaf(path))
+			_, top := w.at(above)
+			top.entries[leaf(above)] = parent
 		}
 		if h.failed = n != nil; h.failed {
 			out.Fault = seam.Exists
 			break
 		}
 		h.node = &node{}
-		parent.entries[leaf(f.Path.Name)] = h.node
+		parent.entries[leaf(path)] = h.node
 	case seam.Open:
 		if h.failed = n == nil; h.failed {
 			out.Fault = seam.NotFound
@@ -312,12 +356,12 @@ func (w *world) change(f seam.FileOp) *seam.Wrote {
 			out.Fault = seam.NotFound
 			break
 		}
-		_, to := w.at(f.To.Name)
-		delete(parent.entries, leaf(f.Path.Name))
-		to.entries[leaf(f.To.Name)] = n
+		_, to := w.at(name(f.To))
+		delete(parent.entries, leaf(path))
+		to.entries[leaf(name(f.To))] = n
 		for _, h := range w.files { // open ids follow
-			if h.path == f.Path.Name || strings.HasPrefix(h.path, f.Path.Name+"/") {
-				h.path = f.To.Name + h.path[len(f.Path.Name):]
+			if h.path == path || strings.HasPrefix(h.path, path+"/") {
+				h.path = name(f.To) + h.path[len(path):]
 			}
 		}
 	case seam.Measure:
@@ -327,7 +371,7 @@ func (w *world) change(f seam.FileOp) *seam.Wrote {
 			out.Fault = seam.NotFound
 			break
 		}
-		delete(parent.entries, leaf(f.Path.Name))
+		delete(parent.entries, leaf(path))
 	case seam.List:
 		require.Fail(w.t, "nobody lists a folder")
 	}
@@ -359,9 +403,9 @@ func (w *world) writeTask(x seam.Write) *task {
 // syncTask: a Sync covers what had come back when it was emitted, and nothing later.
 func (w *world) syncTask(x seam.Sync) *task {
 	if x.File == 0 {
-		n, _ := w.at(x.Folder.Name)
+		n, _ := w.at(name(x.Folder))
 		entries := maps.Clone(n.entries)
-		return &task{kind: "sync", label: "sync " + x.Folder.Name + "/", op: x.Op, run: func(fault seam.Fault, _ int64) seam.Input {
+		return &task{kind: "sync", label: "sync " + name(x.Folder) + "/", op: x.Op, run: func(fault seam.Fault, _ int64) seam.Input {
 			if fault == seam.OK {
 				n.safe = entries
 			}
@@ -411,7 +455,13 @@ func (w *world) rewriteTask(x seam.Rewrite) *task {
 func (w *world) letterTask(s seam.Send) *task {
 	label, machine := "search", seam.Machine(log.NewSearch())
 	if body, ok := s.Body.(*log.RecoveryRequest); ok {
-		label, machine = "recover "+body.Folder.Name, log.NewRecovery()
+		label, machine = "recover "+name(body.Folder), log.NewRecovery()
+	}
+	if body, ok := s.Body.(*log.CopyRequest); ok {
+		label, machine = "copy "+name(body.Folder), log.NewCopier()
+		for _, p := range body.Pieces {
+			label += fmt.Sprintf(" %s:%d..%d", p.Name, p.At, max(p.Size, int64(len(p.Content))))
+		}
 	}
 	if body, ok := s.Body.(*compact.Request); ok {
 		label, machine = "compact "+body.Folder.Name, compact.New()
@@ -464,7 +514,7 @@ func faultOf(in seam.Input) seam.Fault {
 		return in.Fault
 	case *seam.Loaded:
 		return in.Fault
-	case *seam.Started, *seam.Opened, *seam.Request, *seam.Hangup, *seam.Sent, *seam.Rewritten, *seam.Mail, *seam.Alarm, *seam.Stop:
+	case *seam.Started, *seam.Opened, *seam.Request, *seam.Hangup, *seam.Sent, *seam.Rewritten, *seam.Wanting, *seam.Mail, *seam.Alarm, *seam.Stop:
 	}
 	return seam.OK
 }
@@ -544,7 +594,9 @@ func (w *world) dial(name string) *client {
 	return c
 }
 
-func (c *client) hungUp() { c.conn, c.credit, c.queue, c.owed, c.gone = 0, 0, nil, nil, false }
+func (c *client) hungUp() {
+	c.conn, c.credit, c.queue, c.owed, c.gone, c.asking = 0, 0, nil, nil, false, false
+}
 
 // hangup: the client is gone. What it was to be sent comes back, then the hangup itself.
 func (w *world) hangup(c *client) {
@@ -576,8 +628,17 @@ func (w *world) feed() {
 	for _, c := range w.clients {
 		for c.conn != 0 && c.credit > 0 && len(c.queue) > 0 && w.broker != nil {
 			frame := c.queue[0]
-			c.queue = c.queue[1:]
-			c.credit -= int64(len(frame)) + 4 + seam.FrameCost
+			cost := int64(len(frame)) + 4 + seam.FrameCost
+			if len(frame)+4 > seam.FrameFree && cost > c.credit {
+				if !c.asking {
+					c.asking = true
+					w.step("", &seam.Wanting{Conn: c.conn, Bytes: cost - c.credit})
+					continue
+				}
+				break
+			}
+			c.queue, c.asking = c.queue[1:], false
+			c.credit -= cost
 			w.leases++
 			body := new(conn.Request)
 			conn.Intake(frame, conn.Limits{}, body)

@@ -113,7 +113,7 @@ func TestFilledFrames(t *testing.T) {
 }
 
 // emptyOnPurpose are the fields that no version spoken has.
-var emptyOnPurpose = []string{"ApiVersions.ClusterID", "ListOffsets.Topics.Partitions.MaxNumOffsets"}
+var emptyOnPurpose = []string{"ApiVersions.ClusterID", "ListOffsets.Topics.Partitions.MaxNumOffsets", "OffsetCommit.Topics.Partitions.Timestamp"}
 
 // emptyFields are the paths of fields that hold nothing in any element.
 func emptyFields(v reflect.Value, path string) map[string]bool {
@@ -162,6 +162,9 @@ func kindOf(key int16) conn.Kind {
 // filled is a request with something in every field.
 func filled(key int16) kmsg.Request {
 	name, id := kmsg.StringPtr("packages"), [16]byte{1, 2, 3, 15: 16}
+	if r := filledOfGroups(kmsg.RequestForKey(key), name, id); r != nil {
+		return r
+	}
 	switch r := kmsg.RequestForKey(key).(type) {
 	case *kmsg.ProduceRequest:
 		r.TransactionID, r.Acks, r.TimeoutMillis = kmsg.StringPtr("tx"), -1, 30000
@@ -250,6 +253,10 @@ func filled(key int16) kmsg.Request {
 	case *kmsg.OffsetForLeaderEpochRequest:
 		partition := kmsg.OffsetForLeaderEpochRequestTopicPartition{Partition: 1, CurrentLeaderEpoch: 2, LeaderEpoch: 3}
 		r.ReplicaID, r.Topics = -1, []kmsg.OffsetForLeaderEpochRequestTopic{{Topic: *name, Partitions: []kmsg.OffsetForLeaderEpochRequestTopicPartition{partition, partition}}}
+		return r
+	case *kmsg.AlterReplicaLogDirsRequest:
+		topics := []kmsg.AlterReplicaLogDirsRequestDirTopic{{Topic: *name, Partitions: []int32{1, 2}}, {Topic: "other", Partitions: []int32{3}}}
+		r.Dirs = []kmsg.AlterReplicaLogDirsRequestDir{{Dir: "/data/one", Topics: topics}, {Dir: "/data/two", Topics: topics[:1]}}
 		return r
 	case *kmsg.DescribeLogDirsRequest:
 		r.Topics = []kmsg.DescribeLogDirsRequestTopic{{Topic: *name, Partitions: []int32{1, 2}}, {Topic: "other", Partitions: []int32{3}}}

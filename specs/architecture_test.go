@@ -35,11 +35,14 @@ core/log           : PURE core/must core/seam core/ordered core/timer core/wire 
 core/compact       : PURE core/must core/seam core/ordered core/batch core/log crypto/sha256
 core/replica       : PURE core/must core/seam core/ordered core/timer core/wire core/batch core/producer core/log
 core/fetch         : PURE core/must core/seam core/ordered core/timer core/rng core/wire core/batch core/log core/replica
-core/meta          : PURE core/must core/seam core/ordered core/wire core/batch github.com/twmb/franz-go/
+core/schema        : PURE core/must
+core/meta          : PURE core/must core/seam core/ordered core/wire core/batch core/schema github.com/twmb/franz-go/
 core/controller    : PURE core/must core/seam core/ordered core/timer core/rng core/wire core/batch core/meta github.com/twmb/franz-go/ regexp
+core/group         : PURE core/must core/seam core/ordered core/timer core/rng core/wire core/batch core/schema core/meta github.com/twmb/franz-go/ regexp unicode/utf16
 core/quorum        : PURE core/must core/seam core/ordered core/timer core/rng core/wire core/batch core/log core/meta github.com/twmb/franz-go/
 core/conn          : PURE core/must core/seam core/ordered core/wire core/batch github.com/twmb/franz-go/
-core/client        : PURE core/must core/seam core/ordered core/timer core/rng core/wire core/batch github.com/twmb/franz-go/
+core/client/assignor : PURE core/must core/ordered
+core/client        : PURE core/must core/seam core/ordered core/timer core/rng core/wire core/batch core/client/assignor github.com/twmb/franz-go/ regexp
 core               : PURE core/... github.com/twmb/franz-go/
 core/seam/tape     : PURE core/must core/seam
 core/seam/contract : STD core/must core/seam pgregory.net/rapid
@@ -49,7 +52,7 @@ io/loop            : STD core/must core/seam core/seam/tape
 net/server         : STD core/must core/seam golang.org/x/sys/
 net/dial           : STD core/must core/seam
 net/courier        : STD core/must core/seam core/client
-net/kafka          : STD core/seam core/client net/courier net/dial
+net/kafka          : STD core/seam core/client core/client/assignor net/courier net/dial
 
 sim/world          : STD core/... sim/...
 sim/workload       : STD core/... sim/... github.com/twmb/franz-go/ github.com/klauspost/compress/ github.com/pierrec/lz4/v4/ github.com/golang/snappy/

@@ -15,7 +15,7 @@ type ledger struct {
 }
 
 // accepted is one row: patterns (of path.Match, a * goes over everything but nothing is special about /) for the
-// case and request, the field, Kafka's value and ours, and why that is so.
+// case and request, the field (with indexes or without), Kafka's value and ours, and why that is so.
 type accepted struct {
 	where, field, kafka, ours, reason string
 	times                             int
@@ -49,7 +49,7 @@ func (l *ledger) reason(d difference) string {
 	defer l.mutex.Unlock()
 	for i := range l.rows {
 		row := &l.rows[i]
-		if like(row.where, d.where) && like(row.field, d.field) && like(row.kafka, d.a) && like(row.ours, d.b) {
+		if like(row.where, d.where) && (like(row.field, d.field) || like(row.field, d.path)) && like(row.kafka, d.a) && like(row.ours, d.b) {
 			row.times++
 			return row.reason
 		}

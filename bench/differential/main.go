@@ -15,7 +15,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -25,6 +28,7 @@ type options struct {
 	seed                                               uint64
 	tables, verbose                                    bool
 	kafka, other                                       string // addresses of running brokers
+	shared                                             [2]*shared
 }
 
 // process tells a run's names from those of an earlier one on the same brokers.
@@ -33,23 +37,24 @@ var process string
 func main() {
 	var o options
 	cache, _ := os.UserCacheDir()
-	flag.StringVar(&o.jars, "jars", filepath.Join(cache, "rookery-interop", "java"), "Kafka's jars, as bench/interop/install.sh leaves them")
-	flag.StringVar(&o.binary, "binary", "bin/rookery", "our broker")
-	flag.StringVar(&o.dir, "dir", "", "where both brokers keep their data (default: a temporary folder, deleted at the end)")
-	flag.StringVar(&o.against, "against", "rookery", "the other side: rookery, or kafka to test the comparison itself")
-	flag.StringVar(&o.accepted, "accepted", "bench/differential/accepted.tsv", "the table of accepted differences")
-	flag.StringVar(&o.only, "only", "", "tables: only cases whose name contains this")
-	flag.StringVar(&o.result, "result", "", "leave the counts in this file")
-	flag.IntVar(&o.port, "port", 28100, "the first of four ports")
-	flag.BoolVar(&o.tables, "tables", true, "run the tables")
-	flag.IntVar(&o.sequences, "sequences", 2000, "how many drawn sequences to run")
-	flag.IntVar(&o.steps, "steps", 50, "the fewest requests of a sequence")
-	flag.Uint64Var(&o.seed, "seed", 0, "where sequences begin (0: anywhere)")
-	flag.IntVar(&o.workers, "workers", 12, "how many sequences run side by side")
-	flag.BoolVar(&o.verbose, "v", false, "show accepted differences too")
-	flag.StringVar(&o.kafka, "kafka-address", "", "a Kafka that runs already")
-	flag.StringVar(&o.other, "other-address", "", "another side that runs already")
-	flag.Parse()
+	flags := flag.NewFlagSet("differential", flag.ExitOnError) // of its own: rapid puts its own into the common one
+	flags.StringVar(&o.jars, "jars", filepath.Join(cache, "rookery-interop", "java"), "Kafka's jars, as bench/interop/install.sh leaves them")
+	flags.StringVar(&o.binary, "binary", "bin/rookery", "our broker")
+	flags.StringVar(&o.dir, "dir", "", "where both brokers keep their data (default: a temporary folder, deleted at the end)")
+	flags.StringVar(&o.against, "against", "rookery", "the other side: rookery, or kafka to test the comparison itself")
+	flags.StringVar(&o.accepted, "accepted", "bench/differential/accepted.tsv", "the table of accepted differences")
+	flags.StringVar(&o.only, "only", "", "tables: only cases whose name this regular expression matches")
+	flags.StringVar(&o.result, "result", "", "leave the counts in this file")
+	flags.IntVar(&o.port, "port", 28100, "the first of four ports")
+	flags.BoolVar(&o.tables, "tables", true, "run the tables")
+	flags.IntVar(&o.sequences, "sequences", 2000, "how many drawn sequences to run")
+	flags.IntVar(&o.steps, "steps", 50, "the fewest requests of a sequence")
+	flags.Uint64Var(&o.seed, "seed", 0, "where sequences begin (0: anywhere)")
+	flags.IntVar(&o.workers, "workers", 12, "how many sequences run side by side")
+	flags.BoolVar(&o.verbose, "v", false, "show accepted differences too")
+	flags.StringVar(&o.kafka, "kafka-address", "", "a Kafka that runs already")
+	flags.StringVar(&o.other, "other-address", "", "another side that runs already")
+	_ = flags.Parse(os.Args[1:])
 	process = fmt.Sprintf("%03d", time.Now().UnixMilli()/100%1000)
 	if err := run(&o); err != nil {
 		fmt.Fprintln(os.Stderr, "differential:", err)
@@ -76,6 +81,7 @@ func run(o *options) error {
 	if err != nil {
 		return err
 	}
+	o.shared = [2]*shared{newShared("kafka", o.kafka, "a99"+process, true), newShared(o.against, o.other, "b99"+process, o.against == "kafka")}
 	accepted, err := readLedger(o.accepted)
 	if err != nil {
 		return err
@@ -83,6 +89,10 @@ func run(o *options) error {
 	t := &tally{started: time.Now(), verbose: o.verbose, accepted: accepted}
 	if o.against == "kafka" {
 		t.accepted = nil
+	}
+	a, b := o.sides(99)
+	if err := both(a, b, "warm-", (*side).warm); err != nil {
+		return fmt.Errorf("warming up: %w", err)
 	}
 	if o.tables {
 		runTables(o, t)
@@ -126,16 +136,16 @@ func startBoth(o *options) (stop func(), err error) {
 }
 
 // sides are the two brokers as one worker talks to them.
-func sides(o *options, worker int) (a, b *side) {
+func (o *options) sides(worker int) (a, b *side) {
 	tag := fmt.Sprintf("%02d%s", worker, process)
-	return newSide("kafka", o.kafka, "a"+tag, true), newSide(o.against, o.other, "b"+tag, o.against == "kafka")
+	return newSide(o.shared[0], "a"+tag), newSide(o.shared[1], "b"+tag)
 }
 
 // both runs a case on both sides at once. What a case cannot go on without is an error.
 func both(a, b *side, prefix string, run func(s *side)) error {
 	failed := make(chan error, 2)
 	for _, s := range []*side{a, b} {
-		s.begin(s.tag + prefix)
+		s.begin(prefix)
 		go func() {
 			defer func() {
 				if r := recover(); r != nil {
@@ -152,37 +162,61 @@ func both(a, b *side, prefix string, run func(s *side)) error {
 		}()
 	}
 	first, second := <-failed, <-failed
-	a.clear()
-	b.clear()
 	if first != nil {
 		return first
 	}
 	return second
 }
 
+// runTables runs the cases side by side, and then, one by one, those that alter the broker itself.
 func runTables(o *options, t *tally) {
-	a, b := sides(o, 99)
-	if err := both(a, b, "warm-", (*side).warm); err != nil {
-		t.broke("warming up", err)
-	}
+	var together, alone []job
+	only := regexp.MustCompile(o.only)
 	n := 0
 	for _, c := range tables {
 		for version := c.from; version <= c.to; version++ {
 			name := fmt.Sprintf("%s/%s v%d", c.api, c.name, version)
-			if o.only != "" && !strings.Contains(name, o.only) {
+			if !only.MatchString(name) {
 				continue
 			}
 			n++
-			err := both(a, b, fmt.Sprintf("t%d-", n), func(s *side) { c.run(s, version) })
-			if err != nil {
-				t.broke(name, err)
-				continue
+			if j := (job{name, fmt.Sprintf("t%d-", n), version, c}); c.alone() {
+				alone = append(alone, j)
+			} else {
+				together = append(together, j)
 			}
-			t.cases++
-			t.requests += len(a.told)
-			t.add(compare(name, a, b, t.accepted))
 		}
 	}
+	runJobs(o, t, together, o.workers)
+	runJobs(o, t, alone, 1)
+}
+
+// job is a table case in one version.
+type job struct {
+	name, prefix string
+	version      int16
+	tableCase
+}
+
+func runJobs(o *options, t *tally, jobs []job, workers int) {
+	var next atomic.Int64
+	var all sync.WaitGroup
+	for w := range workers {
+		all.Go(func() {
+			a, b := o.sides(50 + w)
+			for n := next.Add(1) - 1; n < int64(len(jobs)); n = next.Add(1) - 1 {
+				j := jobs[n]
+				if err := both(a, b, j.prefix, func(s *side) { j.run(s, j.version) }); err != nil {
+					t.broke(j.name, err)
+				} else {
+					t.table(len(a.told), compare(j.name, a, b, t.accepted))
+				}
+				a.clear()
+				b.clear()
+			}
+		})
+	}
+	all.Wait()
 }
 
 // commit is what the results are of.

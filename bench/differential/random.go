@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // runSequences runs as many sequences as are asked for, on a few connections to each broker at once. The first sequence
@@ -19,26 +21,51 @@ func runSequences(o *options, t *tally) {
 	var all sync.WaitGroup
 	for w := range o.workers {
 		all.Go(func() {
-			a, b := sides(o, w)
-			if err := both(a, b, "warm-", (*side).warm); err != nil {
-				t.broke("warming up", err)
-				return
-			}
-			for n := count.Add(1) - 1; n < int64(o.sequences); n = count.Add(1) - 1 {
-				runSequence(t, a, b, o.seed+uint64(n), o.steps)
+			a, b := o.sides(w)
+			for n := count.Add(dozen) - dozen; n < int64(o.sequences); n = count.Add(dozen) - dozen {
+				runDozen(o, t, a, b, o.seed+uint64(n), min(dozen, o.sequences-int(n)))
 			}
 		})
 	}
 	all.Wait()
 }
 
-func runSequence(t *tally, a, b *side, seed uint64, steps int) {
+// dozen is how many sequences have their first topics made together.
+const dozen = 12
+
+func runDozen(o *options, t *tally, a, b *side, seed uint64, n int) {
+	sequences := make([][]act, n)
+	for i := range sequences {
+		sequences[i] = draw(seed+uint64(i), o.steps)
+	}
+	err := both(a, b, "", func(s *side) {
+		var topics []kmsg.CreateTopicsRequestTopic
+		for i, acts := range sequences {
+			s.begin(prefix(seed+uint64(i), 0))
+			topics = append(topics, acts[0].newTopic(s))
+		}
+		s.ahead(topics)
+	})
+	if err != nil {
+		t.broke(fmt.Sprintf("the topics of sequence %d and those after it", seed), err)
+		return
+	}
+	for i, acts := range sequences {
+		runSequence(t, a, b, seed+uint64(i), acts)
+	}
+	a.clear()
+	b.clear()
+}
+
+// prefix begins the names of one run of a sequence.
+func prefix(seed uint64, run int) string { return fmt.Sprintf("s%d-%d-", seed%1_000_000, run) }
+
+func runSequence(t *tally, a, b *side, seed uint64, acts []act) {
 	name := fmt.Sprintf("sequence %d", seed)
-	acts := draw(seed, steps)
 	runs := 0
 	try := func(acts []act) []difference {
-		runs++
-		if err := both(a, b, fmt.Sprintf("s%d-%d-", seed%1_000_000, runs), func(s *side) { play(s, acts) }); err != nil {
+		err := both(a, b, prefix(seed, runs), func(s *side) { play(s, acts) })
+		if runs++; err != nil {
 			t.broke(name, err)
 			return nil
 		}

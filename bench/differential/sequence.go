@@ -4,10 +4,10 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"pgregory.net/rapid"
 
 	"rookery/specs/outside"
 )
@@ -30,12 +30,7 @@ func (a act) String() string {
 }
 
 // kinds are the acts, each as often as its weight.
-var kinds = []struct {
-	kind     string
-	weight   int
-	from, to int16 // versions
-	run      func(m *memory, a act)
-}{
+var kinds = []kind{
 	{"create topic", 3, 2, 7, (*memory).create},
 	{"delete topic", 2, 1, 6, (*memory).remove},
 	{"create partitions", 2, 0, 3, (*memory).grow},
@@ -56,28 +51,64 @@ var kinds = []struct {
 	{"log dirs", 2, 1, 4, (*memory).dirs},
 }
 
-// draw is a sequence from a seed: a topic to begin with, then anything.
-func draw(seed uint64, steps int) []act {
-	r := rand.New(rand.NewPCG(seed, 0))
-	acts := []act{{kind: "create topic", topic: "p", version: 7, n: 1}}
-	total := 0
-	for _, k := range kinds {
-		total += k.weight
-	}
-	for range steps + r.IntN(11) {
-		at, i := r.IntN(total), 0
-		for at >= kinds[i].weight {
-			at -= kinds[i].weight
-			i++
-		}
-		topics := "pppppqqqr"
-		partition := int32([]int{0, 0, 0, 0, 1, 1, 2, 3}[r.IntN(8)])
-		at = r.IntN(len(topics))
-		acts = append(acts, act{kinds[i].kind, topics[at : at+1], partition, r.IntN(3),
-			kinds[i].from + int16(r.IntN(int(kinds[i].to-kinds[i].from)+1)), r.IntN(8), int64(r.IntN(1201)), r.Uint32()})
-	}
-	return acts
+type kind struct {
+	kind     string
+	weight   int
+	from, to int16 // versions
+	run      func(m *memory, a act)
 }
+
+// dice has a side for each unit of weight.
+var dice = func() (sides []kind) {
+	for _, k := range kinds {
+		for range k.weight {
+			sides = append(sides, k)
+		}
+	}
+	return sides
+}()
+
+// draw is a sequence from a seed: a topic to begin with, then anything.
+//
+// rapid's generators draw it, by Example, and not rapid.Check: that would have a run's sequences one after another in
+// one test, and shrink by what it calls bits, hundreds of runs for what a dozen tell (random.go: shrunk), each of which
+// is a talk with two brokers.
+func draw(seed uint64, steps int) []act {
+	return rapid.Custom(func(t *rapid.T) []act {
+		acts := []act{{kind: "create topic", topic: "p", version: 7, n: int(uniform(t, 3)), choice: uniform(t, 32)}}
+		for range steps + int(uniform(t, 16)%11) {
+			acts = append(acts, drawn.Draw(t, "step"))
+		}
+		return acts
+	}).Example(int(seed))
+}
+
+var drawn = rapid.Custom(func(t *rapid.T) act {
+	k := dice[uniform(t, 16)%uint32(len(dice))]
+	topic := uniform(t, 16) % 9
+	return act{
+		kind: k.kind, topic: "pppppqqqr"[topic : topic+1],
+		partition: []int32{0, 0, 0, 0, 1, 1, 2, 3}[uniform(t, 3)],
+		producer:  int(uniform(t, 16) % 3),
+		version:   k.from + int16(uniform(t, 16)%uint32(k.to-k.from+1)),
+		n:         int(uniform(t, 3)),
+		far:       int64(uniform(t, 16) % 1201),
+		choice:    uniform(t, 32),
+	}
+})
+
+// uniform is a number of so many bits: rapid's own numbers are small more often than not, and these are shares of
+// something, or stand for several choices at once.
+func uniform(t *rapid.T, bits int) (n uint32) {
+	for range bits {
+		if n <<= 1; bit.Draw(t, "bit") {
+			n++
+		}
+	}
+	return n
+}
+
+var bit = rapid.Bool()
 
 // memory is what one side's client remembers, so that most requests make sense.
 type memory struct {
@@ -113,9 +144,18 @@ func (a act) place() string { return fmt.Sprintf("%s-%d", a.topic, a.partition) 
 var topicSettings = [][]string{nil, nil, nil, {"cleanup.policy", "compact"}, {"cleanup.policy", "compact,delete"},
 	{"max.message.bytes", "400"}, {"message.timestamp.after.max.ms", "1000", "message.timestamp.before.max.ms", "3600000"}, {"segment.bytes", "1048576"}}
 
+func (a act) newTopic(s *side) kmsg.CreateTopicsRequestTopic {
+	return newTopic(s.called(a.topic), int32(a.choice%3+1), topicSettings[a.n]...)
+}
+
 func (m *memory) create(a act) {
-	r := createTopics(newTopic(m.called(a.topic), int32(a.choice%3+1), topicSettings[a.n]...))
-	answer := m.ask("", r, a.version)
+	topic := a.newTopic(m.side)
+	if id, made := m.made[topic.Topic]; made {
+		delete(m.made, topic.Topic)
+		m.topics[a.topic] = id
+		return
+	}
+	answer := m.ask("", createTopics(topic), a.version)
 	if answer == nil || answer.(*kmsg.CreateTopicsResponse).Topics[0].ErrorCode != 0 {
 		return
 	}

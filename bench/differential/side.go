@@ -2,9 +2,9 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -19,9 +19,12 @@ type side struct {
 	link      link
 	ids       symbols[[16]byte]
 	producers symbols[int64]
+	members   symbols[string]
 	topics    map[string][16]byte
 	told      []step
-	rounds    int // of settle
+	shared    *shared
+	names     map[string]bool     // that this case has used
+	made      map[string][16]byte // topics made ahead, by their whole names
 }
 
 // step is one request and its answer, in a form that both sides can have in common.
@@ -42,18 +45,23 @@ func (s symbols[T]) of(thing T) int {
 	return s[thing]
 }
 
-func newSide(name, address, tag string, kafka bool) *side {
-	return &side{name: name, kafka: kafka, tag: tag, link: link{address: address}}
+func newSide(shared *shared, tag string) *side {
+	of := shared.side
+	return &side{name: of.name, kafka: of.kafka, tag: tag, link: link{address: of.link.address}, shared: shared,
+		names: map[string]bool{}, made: map[string][16]byte{}}
 }
 
-// begin forgets the case before.
-func (s *side) begin(prefix string) {
-	s.prefix, s.told = prefix, nil
-	s.ids, s.producers, s.topics = symbols[[16]byte]{}, symbols[int64]{}, map[string][16]byte{}
+// begin forgets the case before. Its names begin with what is between.
+func (s *side) begin(between string) {
+	s.prefix, s.told = s.tag+between, nil
+	s.ids, s.producers, s.members, s.topics = symbols[[16]byte]{}, symbols[int64]{}, symbols[string]{}, map[string][16]byte{}
 }
 
 // called is a name that only this case has on this side.
-func (s *side) called(name string) string { return s.prefix + name }
+func (s *side) called(name string) string {
+	s.names[s.prefix+name] = true
+	return s.prefix + name
+}
 
 // id is a topic's id, which topic has noted, or one that nothing has.
 func (s *side) id(name string) [16]byte {
@@ -66,6 +74,30 @@ func (s *side) id(name string) [16]byte {
 // ask sends a request and notes the answer.
 func (s *side) ask(what string, request kmsg.Request, version int16) kmsg.Response {
 	answer, exact, err := s.link.ask(request, version)
+	return s.note(what, request, version, answer, exact, err)
+}
+
+// later asks on a connection of its own something whose answer comes after that to a later request; wait notes it.
+func (s *side) later(what string, request kmsg.Request, version int16) (wait func() kmsg.Response) {
+	type outcome struct {
+		answer kmsg.Response
+		exact  bool
+		err    error
+	}
+	came := make(chan outcome, 1)
+	go func() {
+		own := link{address: s.link.address}
+		answer, exact, err := own.ask(request, version)
+		own.close()
+		came <- outcome{answer, exact, err}
+	}()
+	return func() kmsg.Response {
+		o := <-came
+		return s.note(what, request, version, o.answer, o.exact, o.err)
+	}
+}
+
+func (s *side) note(what string, request kmsg.Request, version int16, answer kmsg.Response, exact bool, err error) kmsg.Response {
 	noted := step{request: fmt.Sprintf("%s v%d %s", kmsg.NameForKey(request.Key()), version, what)}
 	if err != nil {
 		noted.fields = []field{{"", err.Error()}}
@@ -110,17 +142,25 @@ func (s *side) topic(name string, partitions int32, configs ...string) string {
 	return made.Topic
 }
 
-// settle waits until what the controller has answered holds in the whole broker. Kafka's broker follows the metadata
-// log batch by batch, and shows an alteration when it begins with its batch. So what was written before the first mark
-// holds when a second, written after that was seen, can be seen.
+// settle waits until what the controller has answered holds in the whole broker.
 func (s *side) settle() {
 	if !s.kafka {
 		return
 	}
-	for range 2 {
-		s.rounds++
-		s.mark(fmt.Sprint(100 + s.rounds%3_000_000))
+	if err := s.shared.settle(); err != nil {
+		panic(err)
 	}
+}
+
+// ahead makes topics of cases to come, all at once.
+func (s *side) ahead(topics []kmsg.CreateTopicsRequestTopic) {
+	for _, made := range s.must(createTopics(topics...), 7).(*kmsg.CreateTopicsResponse).Topics {
+		if made.ErrorCode != 0 {
+			panic(fmt.Errorf("%s: %s is not made: %d", s.name, made.Topic, made.ErrorCode))
+		}
+		s.made[made.Topic] = made.TopicID
+	}
+	s.settle()
 }
 
 // opened waits until a topic that was made, or that has more partitions, can be read.
@@ -130,40 +170,10 @@ func (s *side) opened(name string, partitions int32) {
 		request.Topics[0].Partitions = append(request.Topics[0].Partitions, s.listOffsets(name, p, -1).Topics[0].Partitions...)
 	}
 	bad := func(p kmsg.ListOffsetsResponseTopicPartition) bool { return p.ErrorCode != 0 }
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(200 * time.Microsecond) {
-		answer := s.must(request, 7).(*kmsg.ListOffsetsResponse)
-		if !slices.ContainsFunc(answer.Topics[0].Partitions, bad) {
-			return
-		}
-	}
-	panic(fmt.Errorf("%s: %s is never there", s.name, name))
+	s.until(func() bool {
+		return !slices.ContainsFunc(s.must(request, 7).(*kmsg.ListOffsetsResponse).Topics[0].Partitions, bad)
+	}, name+" is never there")
 }
-
-// mark sets a configuration of a resource of this side's own and waits until it is described.
-func (s *side) mark(value string) {
-	name := "mark-" + s.tag
-	alter := kmsg.NewPtrIncrementalAlterConfigsRequest()
-	resource := kmsg.NewIncrementalAlterConfigsRequestResource()
-	resource.ResourceType, resource.ResourceName = kmsg.ConfigResourceTypeClientMetrics, name
-	resource.Configs = []kmsg.IncrementalAlterConfigsRequestResourceConfig{{Name: markKey, Value: &value}}
-	alter.Resources = append(alter.Resources, resource)
-	if code := s.must(alter, 1).(*kmsg.IncrementalAlterConfigsResponse).Resources[0].ErrorCode; code != 0 {
-		panic(fmt.Errorf("%s: no mark can be set: %d", s.name, code))
-	}
-	describe := kmsg.NewPtrDescribeConfigsRequest()
-	describe.Resources = []kmsg.DescribeConfigsRequestResource{{
-		ResourceType: kmsg.ConfigResourceTypeClientMetrics, ResourceName: name, ConfigNames: []string{markKey}}}
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(200 * time.Microsecond) {
-		found := s.must(describe, 4).(*kmsg.DescribeConfigsResponse).Resources[0].Configs
-		if len(found) == 1 && found[0].Value != nil && *found[0].Value == value {
-			return
-		}
-	}
-	panic(fmt.Errorf("%s: a mark is never seen", s.name))
-}
-
-// markKey is how often clients push their metrics, which nothing here does.
-const markKey = "interval.ms"
 
 // mine says whether a name may be shown to the comparison: it is this case's, or not one of another case.
 func (s *side) mine(name string) bool {
@@ -172,39 +182,38 @@ func (s *side) mine(name string) bool {
 
 // await waits until a topic has partitions, or has none.
 func (s *side) await(name string, enough func(partitions int) bool) {
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
-		if enough(len(s.must(metadata(s.called(name)), 12).(*kmsg.MetadataResponse).Topics[0].Partitions)) {
-			return
-		}
-	}
-	panic(fmt.Errorf("%s: %s never changes", s.name, name))
+	s.until(func() bool {
+		return enough(len(s.must(metadata(s.called(name)), 12).(*kmsg.MetadataResponse).Topics[0].Partitions))
+	}, name+" never changes")
 }
 
-// clear deletes the case's topics: a broker serves thousands of cases. What cannot be deleted stays.
+func (s *side) until(so func() bool, never string) {
+	if err := poll(so, s.name+": "+never); err != nil {
+		panic(err)
+	}
+}
+
+// clear gives whatever the case has named away to be deleted: a broker serves thousands of cases.
 func (s *side) clear() {
-	answer, _, err := s.link.ask(&kmsg.MetadataRequest{}, 1)
-	if err != nil {
-		return
-	}
-	var names []string
-	for _, t := range answer.(*kmsg.MetadataResponse).Topics {
-		if strings.HasPrefix(*t.Topic, s.prefix) {
-			names = append(names, *t.Topic)
-		}
-	}
-	if len(names) > 0 {
-		_, _, _ = s.link.ask(deleteTopics(names...), 5)
-	}
+	s.shared.discard(slices.Sorted(maps.Keys(s.names)))
+	s.names = map[string]bool{}
 }
 
-// warm waits until producer ids are given: Kafka has none in its first moments.
+// warm waits until producer ids are given, and groups have coordinators: Kafka has neither in its first moments.
 func (s *side) warm() {
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		r := kmsg.NewPtrInitProducerIDRequest()
-		r.ProducerID, r.ProducerEpoch = -1, -1
-		if s.must(r, 4).(*kmsg.InitProducerIDResponse).ErrorCode == 0 {
-			return
-		}
+	r := kmsg.NewPtrInitProducerIDRequest()
+	r.ProducerID, r.ProducerEpoch = -1, -1
+	s.until(func() bool { return s.must(r, 4).(*kmsg.InitProducerIDResponse).ErrorCode == 0 }, "no producer ids")
+	for i := range 100 { // each of fifty coordinators by chance
+		group := s.called(fmt.Sprint("warm-", i))
+		s.until(func() bool {
+			return s.must(findCoordinator(0, group), 2).(*kmsg.FindCoordinatorResponse).ErrorCode == 0
+		}, "no coordinators")
+		s.until(func() bool { return s.must(s.committed(group, ""), 7).(*kmsg.OffsetFetchResponse).ErrorCode == 0 }, "no offsets")
 	}
-	panic(fmt.Errorf("%s: no producer ids", s.name))
+	s.topic("t", 1)
+	unnamed := s.commit(member{"", "", -1}, "t", 0, 1, "") // a group that cases meet, if any has made it
+	s.until(func() bool {
+		return s.must(unnamed, 8).(*kmsg.OffsetCommitResponse).Topics[0].Partitions[0].ErrorCode == 0
+	}, "no group without a name")
 }

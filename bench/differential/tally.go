@@ -20,6 +20,15 @@ type tally struct {
 	seen                        map[string]bool
 }
 
+// table counts a table case.
+func (t *tally) table(requests int, found []difference) {
+	t.mutex.Lock()
+	defer t.mutex.Unlock()
+	t.cases++
+	t.requests += requests
+	t.add(found)
+}
+
 // sequence counts a sequence; what was shrunk is told with its steps.
 func (t *tally) sequence(requests int, found []difference, text string) {
 	t.mutex.Lock()

@@ -41,7 +41,11 @@ func sayWhatIsMissing(c *cobra.Command) {
 			if len(args) < len(required) {
 				return advise(usage, "%s: %s is missing", belowRoot(c), required[len(args)])
 			}
-			return advise(usage, "%s does not take %q", belowRoot(c), args[len(required)])
+			tooMany := len(required)
+			for tooMany < len(args)-1 && check(c, args[:tooMany+1]) == nil {
+				tooMany++
+			}
+			return advise(usage, "%s does not take %q", belowRoot(c), args[tooMany])
 		}
 	}
 	for _, sub := range c.Commands() {

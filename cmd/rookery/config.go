@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"iter"
@@ -42,6 +43,7 @@ type settings struct {
 	DeleteTopics      bool
 	Rack              string
 	QueuedBytes       int64 // -1: the broker's own bound
+	Backlog           int32 // 0: the system's
 	Recoveries        int32 // 0: the broker's own number
 	Static            controller.Static
 
@@ -183,7 +185,7 @@ func (s *settings) take(name, value string) error {
 		return advise("take it out: since Kafka 4.0 there is no ZooKeeper, and a node here is its own controller", "unknown configuration key %s", name)
 	}
 	if !known {
-		return advise("did you mean "+controller.NearestBrokerKey(name)+"?", "unknown configuration key %s", name)
+		return advise(cmp.Or(controller.MeantBrokerKey(name), "all keys: rookery config describe broker 1 --all --docs, against a broker that runs"), "unknown configuration key %s", name)
 	}
 	if err := key.Check(value); err != nil {
 		return err
@@ -254,10 +256,23 @@ func (s *settings) apply(name, value string) (bool, error) {
 		err = number(value, 1, math.MaxInt32, &s.Recoveries)
 	case "log.cleaner.enable", "log.cleaner.threads", "log.cleaner.backoff.ms", "log.cleaner.dedupe.buffer.size",
 		"log.cleaner.io.buffer.load.factor", "log.cleaner.io.max.bytes.per.second": // Static carries them to core/cleaning.go
+	case "socket.listen.backlog.size":
+		err = number(value, 1, math.MaxInt32, &s.Backlog)
+	case "connections.max.idle.ms", "max.connections", "max.connections.per.ip", "max.connections.per.ip.overrides", "max.connection.creation.rate":
+		// the core reads them out of what is described: most may be altered
 	default:
-		return controller.IsTopicDefault(name), nil
+		return controller.IsTopicDefault(name) || slices.Contains(groupKeys(), name), nil
 	}
 	return true, err
+}
+
+// groupKeys are those of the group coordinator, which the core reads off what the broker was started with.
+func groupKeys() []string {
+	return []string{
+		"group.initial.rebalance.delay.ms", "group.min.session.timeout.ms", "group.max.session.timeout.ms", "group.max.size",
+		"offset.metadata.max.bytes", "offsets.retention.minutes", "offsets.retention.check.interval.ms",
+		"offsets.topic.num.partitions", "offsets.topic.replication.factor", "offsets.topic.segment.bytes",
+	}
 }
 
 // list is a value of several, apart by commas.

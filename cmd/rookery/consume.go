@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 // consuming is what consume was asked to do.
 type consuming struct {
 	session
+	grouping
 	topic      string
 	partitions []int32
 	from       place
@@ -54,26 +56,40 @@ func (f placesFlag) Set(s string) error {
 func consumeCommand() *cobra.Command {
 	var c consuming
 	command := &cobra.Command{
-		Use:   "consume TOPIC",
+		Use:   "consume TOPIC...",
 		Short: "read records",
-		Long:  "Read records of a topic and print each by a format, or as JSON.\n\n" + placeHelp + "\n\n" + formatHelp,
+		Long:  "Read records of a topic, or of several as a member of a group, and print each by a format, or as JSON.\n\n" + placeHelp + "\n\n" + groupHelp + "\n\n" + formatHelp,
 		Example: `  rookery consume greetings -o start -e
+  rookery consume orders refunds --group billing        share them with the others of the group
   rookery consume users -o -5 -f '%k = %v\n'            the last five of each partition
   rookery consume users -o @-1h:end -o json             the last hour, and stop
   rookery consume users -o 100:200 -p 0 -f '%d{strftime[%F %T]} %v\n'`,
-		Args: cobra.ExactArgs(1),
+		Args: cobra.MinimumNArgs(1),
 		RunE: func(command *cobra.Command, args []string) error {
 			defer c.close()
+			switch {
+			case command.Flags().Changed("number") && c.max < 0:
+				return advise("leave it out to read on for ever, or stop at the end: -e", "--number %d: there are no fewer records than none", c.max)
+			case c.bytesMax < 1:
+				return fmt.Errorf("--fetch-bytes %d: an answer has at least one byte", c.bytesMax)
+			}
 			c.topic = args[0]
 			out := command.OutOrStdout()
 			if !onTerminal(out) {
 				c.progress = newProgress(command.ErrOrStderr())
 			}
 			defer c.progress.end()
+			if c.group != "" {
+				return c.runGroup(out, command.ErrOrStderr(), args)
+			}
+			if err := c.isAlone(command, args); err != nil {
+				return err
+			}
 			return c.run(out)
 		},
 	}
-	c.flags(command)
+	c.session.flags(command)
+	c.grouping.flags(command)
 	f := command.Flags()
 	f.Int32SliceVarP(&c.partitions, "partition", "p", nil, "partitions to read (default: all)")
 	c.from = place{kind: atEnd}
@@ -97,6 +113,9 @@ func (c *consuming) run(to io.Writer) (err error) {
 	c.config.OffsetReset = kafka.ResetNone
 	c.config.FetchMaxBytes, c.config.PartitionFetchBytes = c.bytesMax, c.bytesMax
 	from, err := c.begin()
+	if err == nil {
+		err = c.inRange(from)
+	}
 	if err != nil || c.max == 0 || len(from) == 0 {
 		return err
 	}
@@ -130,6 +149,44 @@ func (c *consuming) run(to io.Writer) (err error) {
 		}
 	}
 	return nil
+}
+
+// inRange asks for what there is, where an offset was named: one that is not there yet would be waited for, and the broker
+// says only that it has it not.
+func (c *consuming) inRange(from []client.Assign) error {
+	if c.from.kind != atOffset || len(from) == 0 {
+		return nil
+	}
+	leaders, err := c.leaders(c.topic, false, c.partitions)
+	if err != nil {
+		return err
+	}
+	var wanted []int32
+	for _, a := range from {
+		wanted = append(wanted, a.Partition)
+	}
+	starts, errStart := offsetsAt(&c.session, c.topic, leaders, wanted, client.Earliest).whole()
+	ends, errEnd := offsetsAt(&c.session, c.topic, leaders, wanted, client.Latest).whole()
+	if err := cmp.Or(errStart, errEnd); err != nil {
+		return err
+	}
+	for _, a := range from {
+		if start, end := starts[a.Partition].offset, ends[a.Partition].offset; a.Offset < start || a.Offset > end {
+			return advise("begin at the start (-o start) or at the end (-o end), or read one partition (-p)", "partition %d has no offset %d: %s", a.Partition, a.Offset, offsetsText(start, end))
+		}
+	}
+	return nil
+}
+
+// offsetsText says which offsets there are from start to end.
+func offsetsText(start, end int64) string {
+	switch end - start {
+	case 0:
+		return fmt.Sprintf("it is empty, and the next will be %d", end)
+	case 1:
+		return fmt.Sprintf("it has %d, and the next will be %d", start, end)
+	}
+	return fmt.Sprintf("it has %d to %d, and the next will be %d", start, end-1, end)
 }
 
 // isOver says whether no more is wanted of a partition.
@@ -167,7 +224,7 @@ func (c *consuming) print(out *bufio.Writer, f *kafka.Fetched, show show) (enoug
 
 // begin says which partitions are read, each from where. One whose end is not behind its beginning is not read at all.
 func (c *consuming) begin() ([]client.Assign, error) {
-	leaders, err := c.leaders(c.topic, false)
+	leaders, err := c.leaders(c.topic, false, c.partitions)
 	if err != nil {
 		return nil, err
 	}

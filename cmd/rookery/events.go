@@ -11,7 +11,7 @@ import (
 func (n *node) event(e seam.Event) {
 	n.monitor.see(e)
 	log := n.logger.With()
-	if e.Topic != "" {
+	if e.Topic != "" && e.Kind != seam.ConnRefused {
 		log = log.With("topic", e.Topic, "partition", e.Partition)
 	}
 	switch e.Kind {
@@ -34,8 +34,11 @@ func (n *node) event(e seam.Event) {
 		log.Error("write refused", "why", e.Text)
 	case seam.DirFailed:
 		n.dirFailed(e)
+	case seam.DirFenced:
+		n.logger.Error("log directory failed: its partitions are out of service, the others go on", "directory", n.dirName(e.A), "why", e.Text, "partitions", e.B,
+			"next", "look at the disk (dmesg), and start again when it is well: what acks=all acknowledged is on it")
 	case seam.ConnRefused:
-		n.logger.Warn("connection closed", "connection", e.A, "why", e.Text)
+		n.refusals.tell(n.logger, "connection closed", "remote", e.Topic, "connection", e.A, "why", e.Text)
 	case seam.IndexRebuilt:
 		log.Info("index rebuilt", "segment", e.A)
 	case seam.SegmentUnreadable:
@@ -58,6 +61,10 @@ func (n *node) event(e seam.Event) {
 		log.Info("partition added")
 	case seam.ConfigAltered:
 		n.logger.Info("configuration altered", "type", resourceKind(int8(e.A)), "name", e.Topic, "key", e.Text)
+	case seam.CoordinatorLoaded:
+		log.Debug("coordinator loaded", "records", e.A, "ms", e.B)
+	case seam.CoordinatorFailed:
+		log.Error("coordinator not loaded: its groups are not served", "offset", e.A, "why", e.Text)
 	default:
 		log.Info(fmt.Sprintf("event %d", e.Kind), "a", e.A, "b", e.B, "text", e.Text)
 	}
@@ -65,10 +72,7 @@ func (n *node) event(e seam.Event) {
 
 // dirFailed ends the process: the broker acknowledges nothing any more once a directory could not sync.
 func (n *node) dirFailed(e seam.Event) {
-	dir := fmt.Sprint(e.A)
-	if e.A >= 0 && int(e.A) < len(n.settings.Dirs) {
-		dir = n.settings.Dirs[e.A]
-	}
+	dir := n.dirName(e.A)
 	next := "look at the disk (dmesg), then start again: what acks=all acknowledged is on it"
 	switch e.Text {
 	case core.MetadataMissing:
@@ -77,6 +81,14 @@ func (n *node) dirFailed(e seam.Event) {
 		next = "make room on it, then start again: what acks=all acknowledged is on it"
 	}
 	n.fail(advise(next, "log directory %s failed: %s", dir, e.Text))
+}
+
+// dirName is what the configuration calls a log directory.
+func (n *node) dirName(number int64) string {
+	if number >= 0 && int(number) < len(n.settings.Dirs) {
+		return n.settings.Dirs[number]
+	}
+	return fmt.Sprint(number)
 }
 
 // fail makes run return; the first reason stays.

@@ -56,6 +56,14 @@ func produceCommand() *cobra.Command {
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(command *cobra.Command, args []string) error {
 			defer p.close()
+			switch {
+			case !(p.rate >= 0): // not a number is none either
+				return advise("0 is as fast as they come", "--rate %v: records a second are not fewer than none", p.rate)
+			case p.partition < -1:
+				return advise("leave it out, or -1: by the key's hash", "there is no partition %d", p.partition)
+			case p.bytesMax < 1:
+				return fmt.Errorf("--batch-bytes %d: a batch has at least one byte", p.bytesMax)
+			}
 			p.topic, p.hasKey = args[0], command.Flags().Changed("key")
 			p.progress = newProgress(command.ErrOrStderr())
 			defer p.progress.end()
@@ -220,7 +228,11 @@ func (p *producing) start() (*sender, error) {
 		s.headers = append(s.headers, kafka.Header{Key: []byte(name), Value: []byte(value)})
 	}
 	s.config.BatchBytes, s.config.RequestBytesMax = p.bytesMax, requestBytesMax
-	leaders, err := p.leaders(p.topic, true)
+	var wanted []int32
+	if p.partition >= 0 {
+		wanted = []int32{p.partition}
+	}
+	leaders, err := p.leaders(p.topic, true, wanted)
 	if err == nil && int(p.partition) >= len(leaders) {
 		err = fmt.Errorf("topic %s has partitions 0 to %d", p.topic, len(leaders)-1)
 	}

@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 )
 
 // serving is what dev and server have in common.
@@ -51,7 +52,7 @@ func devCommand() *cobra.Command {
 			if err := settings.absolute(); err != nil {
 				return err
 			}
-			listeners, err := bind(settings.Listeners, newLogger(c.ErrOrStderr())) // first: a refused start leaves nothing behind
+			listeners, err := bind(settings.Listeners, settings.Backlog, newLogger(c.ErrOrStderr())) // first: a refused start leaves nothing behind
 			if err != nil {
 				return err
 			}
@@ -76,8 +77,9 @@ const devNode = 1
 func devLayer(port uint16, dir string) layer {
 	return layer{from: fromDev, values: map[string]string{
 		"node.id": strconv.Itoa(devNode), "log.dirs": dir,
-		"listeners":                      fmt.Sprintf("PLAINTEXT://127.0.0.1:%d,LOCAL6://[::1]:%d", port, port),
-		"listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,LOCAL6:PLAINTEXT",
+		"listeners":                        fmt.Sprintf("PLAINTEXT://127.0.0.1:%d,LOCAL6://[::1]:%d", port, port),
+		"listener.security.protocol.map":   "PLAINTEXT:PLAINTEXT,LOCAL6:PLAINTEXT",
+		"group.initial.rebalance.delay.ms": "0", // nobody waits for more members at a desk
 	}}
 }
 
@@ -91,10 +93,16 @@ func serverCommand() *cobra.Command {
 	var s serving
 	var file string
 	c := &cobra.Command{
-		Use:   "server --config FILE",
+		Use:   "server [FILE]",
 		Short: "start a broker by Kafka's server.properties",
-		Args:  cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
+		Example: `  rookery server server.properties
+  rookery server --config server.properties --set num.partitions=3`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			file, err := theFile(file, args)
+			if err != nil {
+				return err
+			}
 			settings, err := loadServer(file, s.sets)
 			if err != nil {
 				return err
@@ -105,6 +113,17 @@ func serverCommand() *cobra.Command {
 	s.flags(c)
 	c.Flags().StringVarP(&file, "config", "c", "", "the properties file")
 	return c
+}
+
+// theFile is the properties file, as a flag or, as Kafka's own scripts have it, as the one argument.
+func theFile(flag string, args []string) (string, error) {
+	if len(args) == 0 || flag == args[0] {
+		return flag, nil
+	}
+	if flag != "" {
+		return "", fmt.Errorf("two configurations are named: %s and %s", flag, args[0])
+	}
+	return args[0], nil
 }
 
 func loadServer(file string, sets []string) (*settings, error) {
@@ -127,10 +146,14 @@ func formatCommand() *cobra.Command {
 	var file, cluster string
 	var ignore bool
 	c := &cobra.Command{
-		Use:   "format --config FILE",
+		Use:   "format [FILE]",
 		Short: "make log directories ready for a server, as kafka-storage format does",
-		Args:  cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			file, err := theFile(file, args)
+			if err != nil {
+				return err
+			}
 			settings, err := loadServer(file, sets)
 			if err != nil {
 				return err
@@ -193,13 +216,16 @@ func (s *serving) serve(settings *settings, listeners []net.Listener, c *cobra.C
 
 // bind opens every listener. One that names no address of this machine (dev's ::1 where there is no IPv6) is skipped
 // if another works.
-func bind(endpoints []endpoint, logger *slog.Logger) ([]net.Listener, error) {
+func bind(endpoints []endpoint, backlog int32, logger *slog.Logger) ([]net.Listener, error) {
 	var all []net.Listener
 	for i, e := range endpoints {
 		if e.Port == 0 && i > 0 { // all of them share the port that the first was given
 			e.Port = int32(all[0].Addr().(*net.TCPAddr).Port)
 		}
 		l, err := net.Listen("tcp", e.address())
+		if err == nil && backlog > 0 {
+			err = shorten(l.(*net.TCPListener), int(backlog))
+		}
 		if err == nil {
 			all = append(all, l)
 			continue
@@ -215,6 +241,18 @@ func bind(endpoints []endpoint, logger *slog.Logger) ([]net.Listener, error) {
 		return nil, err
 	}
 	return all, nil
+}
+
+// shorten lets fewer connections wait to be accepted than Go asks for, which is as many as the system allows:
+// listen(2) on a socket that listens sets that anew.
+func shorten(l *net.TCPListener, backlog int) error {
+	raw, err := l.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var failed error
+	err = raw.Control(func(fd uintptr) { failed = unix.Listen(int(fd), backlog) })
+	return errors.Join(err, failed)
 }
 
 func closeAll(listeners []net.Listener) {

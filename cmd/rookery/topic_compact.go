@@ -59,7 +59,7 @@ func topicCompactCommand() *cobra.Command {
 			return table(command.OutOrStdout(), "TOPIC PARTITION RECORDS KEYS OVERTAKEN BYTES FREE", lines)
 		},
 	}
-	c.flags(command)
+	c.session.flags(command)
 	form.flag(command)
 	command.Flags().BoolVar(&now, "now", false, "begin, and do not wait for the end")
 	return command

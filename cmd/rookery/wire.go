@@ -40,6 +40,7 @@ type node struct {
 	listeners []net.Listener // those that were opened before it was made
 	monitor   *monitor
 	slow      *slowLog // nil: nothing is slow
+	refusals  rationed // lines about connections that were closed
 
 	metricsAt string // where the HTTP port is open; empty: nowhere
 
@@ -57,14 +58,14 @@ type node struct {
 
 // run takes the directories, opens the doors and serves until a signal comes.
 func (n *node) run(signals <-chan os.Signal) error {
-	locks, err := lockAll(n.settings.Dirs)
+	locks, err := n.lockAll()
 	if err != nil {
 		return err
 	}
 	defer unlockAll(locks)
 	listeners := n.listeners
 	if listeners == nil {
-		if listeners, err = bind(n.settings.Listeners, n.logger); err != nil {
+		if listeners, err = bind(n.settings.Listeners, n.settings.Backlog, n.logger); err != nil {
 			return err
 		}
 	}
@@ -124,10 +125,18 @@ func (n *node) wait(signals <-chan os.Signal) error {
 	}
 }
 
-func lockAll(dirs []string) ([]*disk.Locked, error) {
+// lockAll takes the directories for this process. One that cannot be written to, but the first, has none of us.
+func (n *node) lockAll() ([]*disk.Locked, error) {
 	var locks []*disk.Locked
-	for _, dir := range dirs {
+	for i, dir := range n.settings.Dirs {
+		if n.ids[i] == (identity{}) {
+			continue
+		}
 		l, err := disk.Lock(dir)
+		if i > 0 && unreachable(dir, err) {
+			n.ids[i] = identity{}
+			continue
+		}
 		if err != nil {
 			unlockAll(locks)
 			return nil, advise("stop that process, or name another directory (dev: --data-dir DIR, server: --set log.dirs=DIR)", "%w", err)
@@ -163,7 +172,7 @@ func (n *node) assemble() error {
 		FrameBytesMax: int(n.settings.RequestBytesMax),
 		ConnsMax:      connsMax,
 		Refused: func(remote, why string) {
-			n.logger.Warn("connection closed", "remote", remote, "why", why)
+			n.refusals.tell(n.logger, "connection closed", "remote", remote, "why", why)
 		},
 	}
 	tape, err := n.startTape(mind)
@@ -195,6 +204,10 @@ func (n *node) config() (core.Config, error) {
 	s, c := n.settings, core.DefaultConfig()
 	c.NodeID, c.ClusterID = n.ids[0].NodeID, n.ids[0].ClusterID
 	for _, id := range n.ids {
+		if id == (identity{}) {
+			c.DirectoryIDs = append(c.DirectoryIDs, [16]byte{})
+			continue
+		}
 		directory, err := parseID(id.DirectoryID)
 		if err != nil {
 			return c, err
@@ -207,6 +220,7 @@ func (n *node) config() (core.Config, error) {
 	c.Controller.ClusterID = c.ClusterID
 	c.Controller.NumPartitions, c.Controller.DefaultReplicationFactor = s.NumPartitions, s.ReplicationFactor
 	c.Controller.DeleteTopicEnable, c.Controller.Static = s.DeleteTopics, s.Static
+	c.ConfigureGroups(&s.Static)
 	if s.Rack != "" {
 		c.Rack = &s.Rack
 	}
@@ -231,7 +245,7 @@ func (n *node) config() (core.Config, error) {
 }
 
 // makeMachine makes what the broker writes to: a Recovery for each partition that it opens, a Search for each question
-// that records must be read for, a Cleaner for each log that it compacts.
+// that records must be read for, a Cleaner for each log that it compacts, a Copier for what moves between log directories.
 func makeMachine(address seam.Address) seam.Machine {
 	switch address.Kind {
 	case seam.ToRecovery:
@@ -240,6 +254,8 @@ func makeMachine(address seam.Address) seam.Machine {
 		return log.NewSearch()
 	case seam.ToCleaner:
 		return compact.New()
+	case seam.ToCopier:
+		return log.NewCopier()
 	default:
 		return nil
 	}

@@ -6,6 +6,9 @@
 //	  ◀── Deliveries ◀────────────────────────────────────────── answer  ◀──────
 //	  Assign, Pause, Poll ──▶ position ──▶ ListOffsets, Fetch ──────────────────▶
 //	  ◀── Fetched ◀──── whole batches ◀───────────────────────── answer  ◀──────
+//	  Subscribe, Polled, Released ──▶ member ──▶ JoinGroup, SyncGroup, Heartbeat ▶
+//	  ◀── Assigned, Revoked ◀─────────────────────────────────── answer  ◀──────
+//	  Commit ───────▶ group ──▶ OffsetCommit ───────────────────────────────────▶
 //	  Call ─────────▶ any broker, the controller, a leader, one by id ──────────▶
 //	  ◀── Answer
 //
@@ -27,6 +30,17 @@
 //     at once: holding it back is for the application.
 //   - A record goes where its Produce says, or its Partitioner. One that this sends nowhere fails alone.
 //   - What is Fetched bears the Tag of the Assign that it comes of: who moves a position can tell what was under way.
+//   - A member of a group is told what it gets (Assigned) and reads none of it before it Assigns it: from where the group
+//     has come to, or from wherever it keeps its own account. What it must let go (Revoked) is fetched no more at once; the
+//     group hears of it when the application has Released it and what it has processed is committed.
+//   - The client commits by itself no more than the application says it has processed (Polled), and never what another
+//     member may own by now: a Commit goes with the generation in which its partition is held, and fails with that hold.
+//     Commits go out one after another, so that none that is tried again overtakes a later one.
+//   - Membership lasts as long as heartbeats are answered well and the application comes back within PollIntervalMax.
+//     Whatever ends it, all that was held is told to be lost before anything of it is assigned anew.
+//   - A coordinator has a link of its own: a JoinGroup may be held back for minutes.
+//   - Where PollIntervalMax or a heartbeat is missed the broker decides, not the client's clock: until it hears of it a
+//     member that is cut off may process what somebody else has begun to (Kafka's clients do so, too).
 //   - A long Fetch holds up what is asked over the same link after it (a broker answers in order). A program that reads
 //     and writes much takes two clients, as Java's does.
 //   - A broker is trusted further than a client is: answers are decoded by kmsg, which checks lengths against the bytes
@@ -66,6 +80,8 @@ type Client struct {
 	willing     []*assignment // memory of maybeFetch
 	credit      int64
 
+	group group
+
 	calls   []*pendingCall
 	flushes []flush
 	closing bool
@@ -84,6 +100,7 @@ var _ seam.Machine = (*Client)(nil)
 func New(config Config) *Client {
 	c := &Client{config: config.mended(), random: rng.New(config.Seed), controller: -1}
 	c.identity.id = batch.NoProducerID
+	c.group.generation = -1
 	for _, address := range c.config.Bootstrap {
 		c.nodeFor(address.Host, address.Port).bootstrap = true
 	}
@@ -106,7 +123,7 @@ func (c *Client) Step(now seam.Now, in seam.Input, fx *seam.Effects) {
 		c.beginFlush(flush{stop: true})
 		c.close(now, fx)
 	case *seam.Started, *seam.Alarm:
-	case *seam.Opened, *seam.Request, *seam.Hangup, *seam.Wrote, *seam.Synced, *seam.Loaded, *seam.Sent, *seam.Rewritten:
+	case *seam.Opened, *seam.Request, *seam.Hangup, *seam.Wrote, *seam.Synced, *seam.Loaded, *seam.Sent, *seam.Rewritten, *seam.Wanting:
 		return
 	}
 	c.work(now, fx)
@@ -118,13 +135,21 @@ func (c *Client) onOperator(now seam.Now, body any, fx *seam.Effects) {
 	case *Produce:
 		c.onProduce(now, in, fx)
 	case *Assign:
-		c.onAssign(in)
+		c.onAssign(in, fx)
 	case *Unassign:
 		c.onUnassign(in)
 	case *Pause:
 		c.onPause(in)
 	case *Poll:
 		c.credit += in.Bytes
+	case *Subscribe:
+		c.onSubscribe(now, in, fx)
+	case *Polled:
+		c.onPolled(now, in)
+	case *Released:
+		c.onReleased(in)
+	case *Commit:
+		c.onCommit(now, in, fx)
 	case *Call:
 		c.onCall(now, in, fx)
 	case *Flush:
@@ -138,6 +163,7 @@ func (c *Client) onOperator(now seam.Now, body any, fx *seam.Effects) {
 func (c *Client) close(now seam.Now, fx *seam.Effects) {
 	c.closing = true
 	c.closeSessions(now, fx)
+	c.closeGroup(now, fx)
 }
 
 func (c *Client) beginFlush(f flush) {
@@ -153,6 +179,7 @@ func (c *Client) work(now seam.Now, fx *seam.Effects) {
 	c.maybeExpire(now, fx)
 	c.maybeIdentify(now, fx)
 	c.maybeProduce(now, fx)
+	c.maybeGroup(now, fx)
 	c.maybeFetch(now, fx)
 	c.maybeCall(now, fx)
 	c.maybeAskMetadata(now, fx)
@@ -163,7 +190,7 @@ func (c *Client) work(now seam.Now, fx *seam.Effects) {
 
 // maybeFlushed answers the flushes before which nothing is left.
 func (c *Client) maybeFlushed(fx *seam.Effects) {
-	for len(c.flushes) > 0 && !c.hasOlder(c.flushes[0].order) {
+	for len(c.flushes) > 0 && !c.hasOlder(c.flushes[0].order) && (!c.closing || c.isOut()) {
 		if f := c.flushes[0]; f.stop {
 			fx.Events = append(fx.Events, seam.Event{Kind: seam.Stopped})
 		} else {
@@ -197,7 +224,7 @@ func (c *Client) wakeForDeadlines(now seam.Now, fx *seam.Effects) {
 	for i := range c.calls {
 		fx.Wake(c.calls[i].deadline)
 	}
-	if c.metadata.known && c.topics.Len() > 0 && !c.closing && c.metadata.staleAt > now.Mono {
+	if c.metadata.known && c.isInterested() && !c.closing && c.metadata.staleAt > now.Mono {
 		fx.Wake(c.metadata.staleAt)
 	}
 }

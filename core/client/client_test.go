@@ -248,7 +248,7 @@ func TestRequestsThatOutliveTheirLink(t *testing.T) {
 		require.Len(t, held, 2)
 		require.Len(t, p.batches, 1)
 		w.faults.refuse = 1
-		w.cut(w.links[w.brokers[p.leader].Host])
+		w.cut(w.links[w.brokers[p.leader]])
 		w.run(w.now + 500*seam.Millisecond)
 		w.faults.refuse = 0
 		require.Equal(t, TimedOut, w.deliveries[1].Fault)
@@ -268,6 +268,40 @@ func TestRequestsThatOutliveTheirLink(t *testing.T) {
 		}
 	}
 	require.NotZero(t, late)
+}
+
+// A time-out tells why the batch was not taken: by the last refusal, also if its link was lost after that. Of a batch that no
+// broker refused there is nothing to tell.
+func TestATimeOutTellsTheLastRefusal(t *testing.T) {
+	config := DefaultConfig()
+	config.Linger, config.DeliveryTimeout = 0, 2*seam.Second
+	for _, refused := range []bool{true, false} {
+		w := newWorld(1, config, faults{})
+		p := w.topic("t", 1).parts[0]
+		produce := func(tag uint64) {
+			w.tell(&Produce{Tag: tag, Topic: "t", Records: []Record{{Value: fmt.Append(nil, tag)}}})
+			w.run(w.now + seam.Second)
+		}
+		produce(0)
+		require.Len(t, w.deliveries, 1)
+		if refused {
+			w.faults.refuse = 1
+		}
+		w.faults.loseAnswer = map[bool]int{false: 1}[refused]
+		produce(1)
+		require.Len(t, w.deliveries, 1)
+		if refused { // else each answer is lost with its link
+			w.cut(w.links[w.brokers[p.leader]])
+		}
+		w.run(w.now + 2*seam.Second)
+		require.Len(t, w.deliveries, 2)
+		require.Equal(t, TimedOut, w.deliveries[1].Fault)
+		if refused {
+			require.Contains(t, []wire.Code{wire.NotEnoughReplicas, wire.CorruptMessage, wire.UnknownTopicOrPartition}, w.deliveries[1].Code)
+		} else {
+			require.Equal(t, wire.None, w.deliveries[1].Code)
+		}
+	}
 }
 
 func TestPlainIsAtLeastOnce(t *testing.T) {
@@ -513,7 +547,7 @@ func TestCalls(t *testing.T) {
 	w.tell(&Call{Tag: 1, Request: kmsg.NewPtrDescribeClusterRequest(), To: AnyBroker})
 	w.tell(&Call{Tag: 2, Request: kmsg.NewPtrCreateTopicsRequest(), To: Controller})
 	w.tell(&Call{Tag: 3, Request: kmsg.NewPtrListOffsetsRequest(), To: Leader, Topic: "t"})
-	w.tell(&Call{Tag: 4, Request: kmsg.NewPtrHeartbeatRequest(), To: 1})
+	w.tell(&Call{Tag: 4, Request: kmsg.NewPtrControlledShutdownRequest(), To: 1})
 	w.tell(&Call{Tag: 5, Request: kmsg.NewPtrMetadataRequest(), To: 77, Timeout: 500})
 	w.run(w.now + 5*seam.Second)
 	require.Len(t, w.answers, 5)

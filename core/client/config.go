@@ -2,6 +2,7 @@ package client
 
 import (
 	"rookery/core/batch"
+	"rookery/core/client/assignor"
 	"rookery/core/seam"
 )
 
@@ -54,13 +55,23 @@ type Config struct {
 	Partitioner     Partitioner // nil: ByKey, as Java's clients do
 	RoundRobin      bool        // records that the Partitioner leaves open take the partitions in turn; else see KIP-480
 
-	FetchWaitMax        seam.Mono // fetch.max.wait.ms
-	FetchMinBytes       int32     // fetch.min.bytes
-	FetchMaxBytes       int32     // fetch.max.bytes
-	PartitionFetchBytes int32     // max.partition.fetch.bytes
-	ReadCommitted       bool      // isolation.level
-	OffsetReset         Reset     // auto.offset.reset
-	InflatedMax         int       // bytes that one fetched batch may inflate to
+	FetchWaitMax        seam.Mono           // fetch.max.wait.ms
+	FetchMinBytes       int32               // fetch.min.bytes
+	FetchMaxBytes       int32               // fetch.max.bytes
+	PartitionFetchBytes int32               // max.partition.fetch.bytes
+	ReadCommitted       bool                // isolation.level
+	OffsetReset         Reset               // auto.offset.reset
+	GroupID             string              // group.id; "": none
+	InstanceID          string              // group.instance.id: of a static member (KIP-345); "": a dynamic one
+	Rack                string              // client.rack
+	Modern              bool                // group.protocol=consumer (KIP-848): the coordinator assigns
+	RemoteAssignor      string              // group.remote.assignor, with that; "": the coordinator's choice
+	Assignors           []assignor.Assignor // partition.assignment.strategy, without that; the first that all members have
+	SessionTimeout      seam.Mono           // session.timeout.ms: without a heartbeat for so long a member is out
+	HeartbeatInterval   seam.Mono           // heartbeat.interval.ms
+	PollIntervalMax     seam.Mono           // max.poll.interval.ms: how long an application may take between two Polled
+	AutoCommitInterval  seam.Mono           // auto.commit.interval.ms; 0: enable.auto.commit=false
+	InflatedMax         int                 // bytes that one fetched batch may inflate to
 }
 
 // windowSize is how many batches of a producer a broker remembers (KIP-98): no more of one partition may be under way.
@@ -90,6 +101,11 @@ func DefaultConfig(bootstrap ...seam.Address) Config {
 		FetchMinBytes:       1,
 		FetchMaxBytes:       50 << 20,
 		PartitionFetchBytes: 1 << 20,
+		Assignors:           []assignor.Assignor{assignor.Range, assignor.CooperativeSticky},
+		SessionTimeout:      45 * seam.Second,
+		HeartbeatInterval:   3 * seam.Second,
+		PollIntervalMax:     300 * seam.Second,
+		AutoCommitInterval:  5 * seam.Second,
 	}
 }
 
@@ -103,6 +119,10 @@ func (config Config) mended() Config {
 	config.ReconnectBackoffMax = max(config.ReconnectBackoffMax, config.ReconnectBackoff)
 	config.RequestTimeout = max(config.RequestTimeout, seam.Millisecond)
 	config.MetadataAgeMax = max(config.MetadataAgeMax, config.RetryBackoff)
+	config.HeartbeatInterval = max(config.HeartbeatInterval, seam.Millisecond)
+	if len(config.Assignors) == 0 {
+		config.Assignors = []assignor.Assignor{assignor.Range}
+	}
 	if config.Partitioner == nil {
 		config.Partitioner = ByKey
 	}

@@ -17,6 +17,7 @@ type assignment struct {
 	order     uint64 // tells it from an earlier one of the same partition
 	position  int64  // the offset that is read next
 	tag       uint64 // of the Assign
+	resuming  bool   // the position is the group's, which is to be asked for
 	seeking   bool   // the position is to be asked for
 	target    int64  // and this is what is asked: Earliest, Latest or a timestamp
 	paused    bool
@@ -47,15 +48,19 @@ func (c *Client) assigned(name string, number int32) int {
 	return slices.IndexFunc(c.assignments, func(a *assignment) bool { return a.topic.name == name && a.number == number })
 }
 
-func (c *Client) onAssign(in *Assign) {
+func (c *Client) onAssign(in *Assign, fx *seam.Effects) {
 	c.onUnassign(&Unassign{in.Topic, in.Partition})
-	if in.Partition < 0 || c.closing {
+	if in.Partition < 0 || c.closing || !c.mayAssign(Partition{Topic: in.Topic, Number: in.Partition}) {
 		return
 	}
 	c.order++
 	a := &assignment{topic: c.topicNamed(in.Topic), number: in.Partition, order: c.order, tag: in.Tag, paused: in.Paused,
 		position: in.Offset, endToldAt: -1}
 	switch {
+	case in.Offset == AsCommitted && c.config.GroupID != "":
+		a.position, a.resuming = -1, true
+	case in.Offset == AsCommitted:
+		c.resume(a, -1, fx)
 	case in.Offset == Earliest:
 		a.seek(Earliest)
 	case in.Offset == AtTimestamp:
@@ -84,7 +89,7 @@ func (c *Client) onPause(in *Pause) {
 
 // isWilling says whether a request about a can be made now.
 func (c *Client) isWilling(now seam.Now, a *assignment, fx *seam.Effects) bool {
-	if a.busy || a.stopped {
+	if a.busy || a.stopped || a.resuming {
 		return false
 	}
 	if now.Mono < a.retryAt {

@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"rookery/core/batch"
+	"rookery/core/client/assignor"
 	"rookery/core/wire"
 )
 
@@ -45,6 +46,32 @@ type (
 
 	// Poll lets the client fetch so many bytes of batches more. It begins with none.
 	Poll struct{ Bytes int64 }
+
+	// Subscribe has the client be a member of Config.GroupID, and share what it subscribes to with the others: some topics,
+	// or all whose whole names match a pattern (Go's regexp; with Config.Modern the broker's RE2). Neither: it leaves. What
+	// it gets is told in Assigned.
+	Subscribe struct {
+		Topics  []string
+		Pattern string
+	}
+
+	// Polled tells that the application has come back for more: it has processed everything before these places, and if
+	// Idle it waits. A member whose application is busy for longer than PollIntervalMax is out of its group.
+	Polled struct {
+		Processed []Place
+		Idle      bool
+	}
+
+	// Released answers a Revoked: the application has let go.
+	Released struct{ Tag uint64 }
+
+	// Commit puts down where the group has come to; nil: where this member has, by what was Polled. It is answered by
+	// Committed, and tried again until then.
+	Commit struct {
+		Tag     uint64
+		Places  []Place
+		Timeout int64 // milliseconds; 0: RequestTimeout
+	}
 
 	// Call asks one request, once. Its version is the newest that both sides speak, unless Pinned.
 	Call struct {
@@ -99,6 +126,36 @@ type (
 		Stopped       bool      // nothing more comes until the partition is assigned anew
 	}
 
+	// Assigned is what the group has given this member beside what it has. None of it is read before it is Assigned by the
+	// application: AsCommitted, where the group has come to, or elsewhere.
+	Assigned struct {
+		Partitions []Partition
+		Generation int32
+	}
+
+	// Revoked is what this member has to let go: nothing more of it is fetched. The application says when it has let go
+	// (Released), and may commit before. Lost: somebody else may have it already; no answer is waited for.
+	Revoked struct {
+		Tag        uint64
+		Partitions []Partition
+		Lost       bool
+	}
+
+	// Committed answers a Commit. Code is the first failure, and each place has its own.
+	Committed struct {
+		Tag    uint64
+		Places []CommittedPlace
+		Code   wire.Code
+		Fault  Fault // not all of Places, of which some may have been put down
+	}
+
+	// GroupTrouble is what keeps this member from its place in the group. It is tried again unless Stopped: then it is a
+	// member no more until it subscribes anew.
+	GroupTrouble struct {
+		Code    wire.Code
+		Stopped bool
+	}
+
 	// Answer is what became of a Call.
 	Answer struct {
 		Tag      uint64
@@ -123,10 +180,30 @@ const (
 	// AtTimestamp of Assign: the first record that is no older than Timestamp; the end, if there is none.
 	AtTimestamp int64 = -100
 
+	// AsCommitted of Assign: where the group has come to; if it has not come to anywhere, as OffsetReset says.
+	AsCommitted int64 = -1000
+
 	AnyBroker  int32 = -1
 	Controller int32 = -2
 	Leader     int32 = -3
 )
+
+// Partition is one partition of a topic.
+type Partition = assignor.Partition
+
+// Place is a position in a partition: of the record that is next.
+type Place struct {
+	Partition
+	Offset      int64
+	LeaderEpoch int32  // of the record before it; 0: unknown
+	Metadata    string // whatever the application wants to put down with it
+}
+
+// CommittedPlace is what became of one place.
+type CommittedPlace struct {
+	Place
+	Code wire.Code
+}
 
 // Codec is how batches are compressed.
 type Codec = batch.Codec
@@ -205,3 +282,51 @@ func (f *Fetched) Damaged() bool { return f.Code == wire.CorruptMessage }
 
 // Failed says whether the records were not, or not surely, written.
 func (d *Delivered) Failed() bool { return d.Code.Failed() || d.Fault != NoFault }
+
+// String says what is wrong, and of what is known to be at fault.
+func (t *GroupTrouble) String() string {
+	text := t.Code.String()
+	switch t.Code {
+	case wire.FencedInstanceID:
+		return text + ": another consumer with the same instance id has taken its place"
+	case wire.UnreleasedInstanceID:
+		return text + ": a consumer with the same instance id is still a member, until it is closed or its session ends"
+	case wire.InconsistentGroupProtocol:
+		return text + ": the other members have none of this one's assignors, or are of the other group protocol"
+	case wire.GroupMaxSizeReached:
+		return text + ": the group has as many members as it may have"
+	case wire.InvalidSessionTimeout:
+		return text + ": the broker's group.min.session.timeout.ms and group.max.session.timeout.ms do not allow this session timeout"
+	case wire.UnsupportedVersion:
+		return text + ": the broker does not speak this group protocol"
+	case wire.UnsupportedAssignor:
+		return text + ": the broker has no assignor of that name"
+	case wire.InvalidRegularExpression:
+		return text + ": the pattern cannot be read"
+	case wire.InvalidGroupID:
+		return text + ": a group's name is not empty"
+	}
+	return text
+}
+
+// Failed says whether not all places were put down.
+func (c *Committed) Failed() bool { return c.Code.Failed() || c.Fault != NoFault }
+
+// String tells of the first place that was not put down.
+func (c *Committed) String() string {
+	for i := range c.Places {
+		p := &c.Places[i]
+		if !p.Code.Failed() {
+			continue
+		}
+		text := p.Topic + "-" + strconv.Itoa(int(p.Number)) + " at " + strconv.FormatInt(p.Offset, 10) + ": " + p.Code.String()
+		if p.Code == wire.IllegalGeneration || p.Code == wire.UnknownMemberID {
+			text += ": the partition is this member's no more"
+		}
+		return text
+	}
+	if c.Fault != NoFault {
+		return c.Fault.String()
+	}
+	return c.Code.String()
+}

@@ -84,7 +84,7 @@ func (c *Client) maybeAskMetadata(now seam.Now, fx *seam.Effects) {
 	if m.asking {
 		return
 	}
-	if m.known && now.Mono >= m.staleAt && c.topics.Len() > 0 {
+	if m.known && now.Mono >= m.staleAt && c.isInterested() {
 		m.wanted = true
 	}
 	if m.known && c.topics.Len() != m.askedFor {
@@ -102,6 +102,9 @@ func (c *Client) maybeAskMetadata(now seam.Now, fx *seam.Effects) {
 	}
 }
 
+// isInterested says whether there is anything that metadata are asked for.
+func (c *Client) isInterested() bool { return c.topics.Len() > 0 || c.group.pattern != nil }
+
 func (c *Client) askMetadata(now seam.Now, n *node, fx *seam.Effects) {
 	ask := kmsg.NewPtrMetadataRequest()
 	version, ok := c.version(n, ask)
@@ -116,11 +119,27 @@ func (c *Client) askMetadata(now seam.Now, n *node, fx *seam.Effects) {
 		t.Topic = &name
 		ask.Topics = append(ask.Topics, t)
 	}
-	c.metadata.asking, c.metadata.wanted, c.metadata.askedFor = true, false, len(ask.Topics)
-	c.send(now, n, ask, c.config.RequestTimeout, fx, c.onMetadata)
+	for _, id := range c.group.modern.unknown {
+		t := kmsg.NewMetadataRequestTopic()
+		t.TopicID = id
+		if version >= 12 {
+			ask.Topics = append(ask.Topics, t)
+		}
+	}
+	all := c.group.pattern != nil
+	if all && version > 0 {
+		ask.Topics = nil // every topic (of version 0 an empty list says so)
+	} else if all {
+		ask.Topics = ask.Topics[:0]
+	}
+	c.metadata.asking, c.metadata.wanted, c.metadata.askedFor = true, false, c.topics.Len()
+	c.send(now, n, ask, c.config.RequestTimeout, fx, func(now seam.Now, answer wire.Answer, _ Fault, fx *seam.Effects) {
+		c.onMetadata(now, answer, all, fx)
+	})
 }
 
-func (c *Client) onMetadata(now seam.Now, answer wire.Answer, _ Fault, fx *seam.Effects) {
+// onMetadata takes an answer. all: it names every topic that there is.
+func (c *Client) onMetadata(now seam.Now, answer wire.Answer, all bool, fx *seam.Effects) {
 	m := &c.metadata
 	m.asking = false
 	if now.Mono > m.calmAt {
@@ -140,11 +159,37 @@ func (c *Client) onMetadata(now seam.Now, answer wire.Answer, _ Fault, fx *seam.
 	}
 	m.known, m.staleAt = true, now.Mono+c.config.MetadataAgeMax
 	c.adoptBrokers(r)
+	if all {
+		c.adoptNames(r)
+	}
 	for i := range r.Topics {
 		c.adoptTopic(&r.Topics[i])
 	}
 	c.forgetNodes()
 	c.place(now, fx)
+	c.notice()
+}
+
+// adoptNames takes an answer that names every topic: what is not in it is not there.
+func (c *Client) adoptNames(r *kmsg.MetadataResponse) {
+	var names []string
+	there := map[string]bool{}
+	for i := range r.Topics {
+		if t := &r.Topics[i]; t.Topic != nil {
+			there[*t.Topic] = true
+			if !t.IsInternal && !wire.Code(t.ErrorCode).Failed() {
+				names = append(names, *t.Topic)
+			}
+		}
+	}
+	c.search(names)
+	for name, t := range c.topics.All() {
+		if !there[name] {
+			t.code = wire.UnknownTopicOrPartition
+			c.withoutLeaders(t)
+		}
+	}
+	c.metadata.askedFor = c.topics.Len()
 }
 
 func (c *Client) adoptBrokers(r *kmsg.MetadataResponse) {
@@ -161,7 +206,7 @@ func (c *Client) adoptBrokers(r *kmsg.MetadataResponse) {
 // forgetNodes drops addresses that nobody names any more.
 func (c *Client) forgetNodes() {
 	for _, n := range c.nodes {
-		n.named = n.bootstrap || len(n.requests) > 0
+		n.named = n.bootstrap || len(n.requests) > 0 || n == c.group.coordinator.node
 	}
 	for _, n := range c.brokers.All() {
 		n.named = true
@@ -181,6 +226,9 @@ func (c *Client) adoptTopic(r *kmsg.MetadataResponseTopic) {
 		return
 	}
 	t, ok := c.topics.Find(*r.Topic)
+	if !ok && slices.Contains(c.group.modern.unknown, r.TopicID) {
+		t, ok = c.topicNamed(*r.Topic), true
+	}
 	if !ok {
 		return
 	}

@@ -52,7 +52,7 @@ type request struct {
 
 func (c *Client) nodeAt(address seam.Address) *node {
 	for _, n := range c.nodes {
-		if n.address.Host == address.Host && n.address.Port == address.Port {
+		if n.address.Host == address.Host && n.address.Port == address.Port && n.address.ID == address.ID {
 			return n
 		}
 	}
@@ -60,7 +60,11 @@ func (c *Client) nodeAt(address seam.Address) *node {
 }
 
 func (c *Client) nodeFor(host string, port int32) *node {
-	address := seam.Address{Kind: seam.ToPeer, Host: host, Port: port}
+	return c.nodeOf(seam.Address{Kind: seam.ToPeer, Host: host, Port: port})
+}
+
+// nodeOf is the broker at an address over the link of its ID.
+func (c *Client) nodeOf(address seam.Address) *node {
 	if n := c.nodeAt(address); n != nil {
 		return n
 	}
@@ -84,7 +88,7 @@ func (c *Client) maybeReady(now seam.Now, n *node, fx *seam.Effects) bool {
 func (c *Client) maybeAny(now seam.Now, fx *seam.Effects) *node {
 	var best *node
 	for _, n := range c.nodes {
-		if n.state == ready && (best == nil || len(n.requests) < len(best.requests)) {
+		if n.isCommon() && n.state == ready && (best == nil || len(n.requests) < len(best.requests)) {
 			best = n
 		}
 	}
@@ -93,7 +97,11 @@ func (c *Client) maybeAny(now seam.Now, fx *seam.Effects) *node {
 	}
 	for range c.nodes {
 		c.turn = (c.turn + 1) % len(c.nodes)
-		if n := c.nodes[c.turn]; now.Mono >= n.retryAt {
+		n := c.nodes[c.turn]
+		if !n.isCommon() {
+			continue
+		}
+		if now.Mono >= n.retryAt {
 			c.maybeReady(now, n, fx)
 			return nil
 		}
@@ -102,9 +110,12 @@ func (c *Client) maybeAny(now seam.Now, fx *seam.Effects) *node {
 	return nil
 }
 
+// isCommon says whether the link is for whatever there is to ask, not the one to a coordinator.
+func (n *node) isCommon() bool { return n.address.ID == 0 }
+
 func (c *Client) isAsking() bool {
 	for _, n := range c.nodes {
-		if n.state == asked {
+		if n.isCommon() && n.state == asked {
 			return true
 		}
 	}
@@ -280,6 +291,9 @@ func (c *Client) lose(now seam.Now, n *node, fx *seam.Effects) {
 	n.retryAt = now.Mono + c.pause(c.config.ReconnectBackoff, c.config.ReconnectBackoffMax, n.failures)
 	n.failures++
 	c.wantMetadata()
+	if n == c.group.coordinator.node {
+		c.misled(now)
+	}
 	for _, r := range lost {
 		r.then(now, nil, Lost, fx)
 	}

@@ -30,7 +30,7 @@ type world struct {
 	fx     seam.Effects
 	alarm  seam.Mono
 	events []event
-	links  map[string]*testLink
+	links  map[seam.Address]*testLink
 	lives  map[string]int // power cuts of each broker
 	made   uint64
 	nextID int64
@@ -46,6 +46,10 @@ type world struct {
 	refused int // batches that were answered OUT_OF_ORDER_SEQUENCE_NUMBER
 	bad     int // each so many-th record is refused with INVALID_RECORD; 0: none is
 	tooBig  int // a batch of more bytes is refused with MESSAGE_TOO_LARGE; 0: none is
+
+	group   *toyGroup           // nil: the brokers have none
+	letters func(body any) bool // of the group's, and whatever else it takes
+	dead    bool                // the client's process is gone
 
 	deliveries []Delivered
 	at         []seam.Mono // when they came
@@ -95,7 +99,7 @@ type testBatch struct {
 }
 
 func newWorld(seed uint64, config Config, f faults) *world {
-	w := &world{random: rng.FromInt(seed), faults: f, now: seam.Second, alarm: seam.Never, links: map[string]*testLink{}, lives: map[string]int{},
+	w := &world{random: rng.FromInt(seed), faults: f, now: seam.Second, alarm: seam.Never, links: map[seam.Address]*testLink{}, lives: map[string]int{},
 		topics: map[string]*testTopic{}, nextID: 1000, auto: 3, keys: map[int16]int{}, held: map[int32]*testSession{}}
 	w.brokers = []seam.Address{{Kind: seam.ToPeer, Host: "a", Port: 1}, {Kind: seam.ToPeer, Host: "b", Port: 2}}
 	config.Bootstrap = w.brokers[:1]
@@ -143,6 +147,9 @@ func (w *world) tell(body any) {
 }
 
 func (w *world) step(in seam.Input) {
+	if w.dead {
+		return
+	}
 	if w.steps++; w.steps > 3_000_000 {
 		panic("the client spins")
 	}
@@ -155,9 +162,9 @@ func (w *world) step(in seam.Input) {
 		w.perform(&sends[i])
 	}
 	for _, cut := range cuts {
-		for host, l := range w.links {
+		for to, l := range w.links {
 			if l.number == uint64(cut.Conn) {
-				delete(w.links, host) // what is sent from now on goes to another link
+				delete(w.links, to) // what is sent from now on goes to another link
 				w.cut(l)
 			}
 		}
@@ -167,6 +174,9 @@ func (w *world) step(in seam.Input) {
 func (w *world) perform(s *seam.Send) {
 	if s.To.Kind == seam.ToPeer {
 		w.upload(s)
+		return
+	}
+	if w.letters != nil && w.letters(s.Body) {
 		return
 	}
 	switch body := s.Body.(type) {
@@ -196,11 +206,11 @@ func (w *world) pause() seam.Mono {
 }
 
 func (w *world) upload(s *seam.Send) {
-	l := w.links[s.To.Host]
+	l := w.links[s.To]
 	if l == nil {
 		w.made++
 		l = &testLink{number: w.made, to: s.To, life: w.lives[s.To.Host]}
-		w.links[s.To.Host] = l
+		w.links[s.To] = l
 		w.after(seam.Millisecond, func() {
 			if !l.cut {
 				w.step(&seam.Mail{From: l.to, Link: l.number})
@@ -228,8 +238,8 @@ func (w *world) cut(l *testLink) {
 	}
 	l.cut = true
 	w.after(w.pause(), func() {
-		if w.links[l.to.Host] == l {
-			delete(w.links, l.to.Host)
+		if w.links[l.to] == l {
+			delete(w.links, l.to)
 		}
 		w.step(&seam.Mail{From: l.to, Link: l.number, Fault: seam.Gone})
 	})
@@ -272,10 +282,27 @@ func (w *world) serve(l *testLink, frame []byte) {
 	w.keys[h.Key]++
 	ask := kmsg.RequestForKey(h.Key)
 	ask.SetVersion(h.Version)
+	if _, _, spoken := wire.Range(h.Key); !spoken && ask.IsFlexible() {
+		body, _ = tagsOff(body) // our broker does not know this API, nor its header
+	}
 	if err := ask.ReadFrom(body); err != nil {
 		panic(err)
 	}
 	node := slices.IndexFunc(w.brokers, func(a seam.Address) bool { return a.Host == l.to.Host })
+	if w.group != nil && w.group.serve(w, node, ask, func(r kmsg.Response) {
+		if r != nil {
+			r.SetVersion(h.Version)
+			frame := binary.BigEndian.AppendUint32(make([]byte, 4), uint32(h.Correlation))
+			if r.IsFlexible() {
+				frame = append(frame, 0)
+			}
+			frame = r.AppendTo(frame)
+			binary.BigEndian.PutUint32(frame, uint32(len(frame)-4))
+			w.reply(l, frame, 0)
+		}
+	}) {
+		return
+	}
 	answer := w.answer(node, ask)
 	if answer == nil {
 		return
@@ -324,7 +351,7 @@ func isEmpty(f *kmsg.FetchResponse) bool {
 func (w *world) answer(node int, ask kmsg.Request) kmsg.Response {
 	switch ask := ask.(type) {
 	case *kmsg.ApiVersionsRequest:
-		return wire.ApiVersions(ask.Version)
+		return w.versions(ask.Version)
 	case *kmsg.MetadataRequest:
 		return w.metadata(ask)
 	case *kmsg.InitProducerIDRequest:
@@ -339,6 +366,20 @@ func (w *world) answer(node int, ask kmsg.Request) kmsg.Response {
 	answer := ask.ResponseKind()
 	answer.SetVersion(ask.GetVersion())
 	return answer
+}
+
+// versions are those that our broker speaks, and those of the group's APIs.
+func (w *world) versions(version int16) kmsg.Response {
+	r := wire.ApiVersions(version)
+	for _, key := range []int16{8, 9, 10, 11, 12, 13, 14, 68} {
+		if w.group == nil || slices.ContainsFunc(r.ApiKeys, func(row kmsg.ApiVersionsResponseApiKey) bool { return row.ApiKey == key }) {
+			continue
+		}
+		row := kmsg.NewApiVersionsResponseApiKey()
+		row.ApiKey, row.MaxVersion = key, kmsg.RequestForKey(key).MaxVersion()
+		r.ApiKeys = append(r.ApiKeys, row)
+	}
+	return r
 }
 
 func (w *world) topic(name string, partitions int) *testTopic {
@@ -362,7 +403,18 @@ func (w *world) metadata(ask *kmsg.MetadataRequest) kmsg.Response {
 		row.NodeID, row.Host, row.Port = int32(i), b.Host, b.Port
 		r.Brokers = append(r.Brokers, row)
 	}
-	for _, asked := range ask.Topics {
+	asking := ask.Topics
+	if asking == nil {
+		for name := range w.topics {
+			asking = append(asking, kmsg.MetadataRequestTopic{Topic: &name})
+		}
+	}
+	for _, asked := range asking {
+		for _, t := range w.topics {
+			if asked.Topic == nil && t.id == asked.TopicID {
+				asked.Topic = &t.name
+			}
+		}
 		row := kmsg.NewMetadataResponseTopic()
 		row.Topic = asked.Topic
 		t := w.topics[*asked.Topic]

@@ -53,6 +53,7 @@ func (r *Request) takeCold(body []byte) {
 		r.malformed("body", flaw)
 		return
 	}
+	wire.Merge(cold)
 	r.Kind, r.Cold = Cold, cold
 	if asked, ok := cold.(*kmsg.ApiVersionsRequest); ok && r.Version >= 3 {
 		if !isSoftware(asked.ClientSoftwareName) || !isSoftware(asked.ClientSoftwareVersion) {

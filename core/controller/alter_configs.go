@@ -322,7 +322,7 @@ func (c *Controller) checkBroker(ch *Change, values *ordered.Map[string, string]
 		}
 		switch {
 		case !known:
-			return refuse(wire.InvalidConfig, "Unknown broker config name: %s; did you mean %s?", name, NearestBrokerKey(name))
+			return refuse(wire.InvalidConfig, "Unknown broker config name: %s", asking(name))
 		case !key.Mode.Dynamic():
 			fixed = append(fixed, name)
 		case key.Name == name && perListener(name):

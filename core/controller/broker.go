@@ -35,7 +35,7 @@ func (c *Controller) RegisterBroker(req *kmsg.BrokerRegistrationRequest, nextOff
 		r.BrokerEpoch, r.Fenced, r.InControlledShutdown = before.Epoch, before.Fenced, before.InControlledShutdown
 		return []meta.Record{r}, r.BrokerEpoch, wire.None
 	}
-	return append([]meta.Record{r}, c.newLeaderEpochs(req.BrokerID)...), r.BrokerEpoch, wire.None
+	return append([]meta.Record{r}, c.newLeaderEpochs(r)...), r.BrokerEpoch, wire.None
 }
 
 func registration(req *kmsg.BrokerRegistrationRequest, epoch int64) *meta.RegisterBrokerRecord {
@@ -91,8 +91,10 @@ func (c *Controller) runsHere(req *kmsg.BrokerRegistrationRequest) bool {
 	return true
 }
 
-func (c *Controller) newLeaderEpochs(broker int32) []meta.Record {
+// newLeaderEpochs: what lies in a directory that the broker comes without has no leader.
+func (c *Controller) newLeaderEpochs(by *meta.RegisterBrokerRecord) []meta.Record {
 	var rs []meta.Record
+	broker := by.BrokerID
 	for _, t := range c.image.Topics() {
 		for i := range t.Partitions {
 			p := &t.Partitions[i]
@@ -100,8 +102,12 @@ func (c *Controller) newLeaderEpochs(broker int32) []meta.Record {
 				continue
 			}
 			change := meta.NewPartitionChange(t.ID, p.ID)
-			change.Leader = broker
-			rs = append(rs, change)
+			if change.Leader = broker; !meta.Online(by.LogDirs, p.Directory(broker)) {
+				change.Leader = meta.NoLeader
+			}
+			if change.Leader != p.Leader || p.Leader == broker {
+				rs = append(rs, change)
+			}
 		}
 	}
 	return rs

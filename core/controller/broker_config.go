@@ -3,6 +3,8 @@ package controller
 import (
 	"strconv"
 	"strings"
+
+	"rookery/core/ordered"
 )
 
 // BrokerKey is one configuration of a broker.
@@ -36,7 +38,34 @@ func (k *BrokerKey) Sensitive() bool { return k.Kind == KindPassword }
 // Check says what is wrong with a value, in Kafka's words.
 func (k *BrokerKey) Check(text string) error {
 	_, err := k.parse(k.Name, text)
+	if k.Name == connectionOverrides && err == nil {
+		_, err = AddressLimits(text)
+	}
 	return err
+}
+
+const connectionOverrides = "max.connections.per.ip.overrides"
+
+// AddressLimits reads max.connections.per.ip.overrides: address:number, separated by commas. Kafka takes names of hosts
+// too, and asks for their addresses once; here they would be a name server's word for who may come.
+func AddressLimits(text string) (ordered.Map[string, int64], error) {
+	var limits ordered.Map[string, int64]
+	for _, entry := range elements(strings.TrimSpace(text)) {
+		at := strings.LastIndexByte(entry, ':')
+		if at < 0 {
+			return limits, wrong(connectionOverrides, text, entry+" is not address:number")
+		}
+		address := strings.Trim(strings.TrimSpace(entry[:at]), "[]")
+		if !isAddress(address) {
+			return limits, wrong(connectionOverrides, text, entry[:at]+" is no address")
+		}
+		n, err := strconv.ParseInt(strings.TrimSpace(entry[at+1:]), 10, 32)
+		if err != nil || n < 0 {
+			return limits, wrong(connectionOverrides, text, entry[at+1:]+" is no number of connections")
+		}
+		limits.Put(address, n)
+	}
+	return limits, nil
 }
 
 // FindBrokerKey is the broker configuration of a name, and whether Kafka 4.2 knows it. A listener's own prefix
@@ -73,6 +102,7 @@ func findListenerKey(rest string) (BrokerKey, bool) {
 		}
 		rest = after
 		if key, known := FindBrokerKey(rest); known {
+			key.Idle = true // no listener has limits or stores of its own here
 			return key, true
 		}
 	}
@@ -179,10 +209,18 @@ func (d *domain) bound(text string, none int64) int64 {
 	return n
 }
 
-// NearestBrokerKey is the known key that takes the fewest changed, added or dropped letters to reach: a suggestion for
-// whoever mistyped one. The first by name wins a tie.
-func NearestBrokerKey(name string) string {
-	nearest, least := "", int(^uint(0)>>1)
+// MeantBrokerKey is a question after the known key that takes the fewest changed, added or dropped letters to reach, for
+// whoever mistyped one: "did you mean ...?"; or nothing, where so many letters differ that no key can be meant. The first
+// by name wins a tie.
+func MeantBrokerKey(name string) string {
+	if nearest := nearestBrokerKey(name); nearest != "" {
+		return "did you mean " + nearest + "?"
+	}
+	return ""
+}
+
+func nearestBrokerKey(name string) string {
+	nearest, least := "", 2+min(len(name), comparedMax)/5 // one letter in five, and one more
 	for line := range strings.Lines(brokerKeys) {
 		key, _, _ := strings.Cut(line, " ")
 		if d := editDistance(name, key); d < least {

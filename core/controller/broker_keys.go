@@ -30,7 +30,7 @@ compression.type string cluster works uncompressed|zstd|lz4|snappy|gzip|producer
 compression.zstd.level int cluster works -131072..22 3 The level where batches are compressed anew with zstd.
 config.providers list cluster idle - "" Names of Java classes that values of configurations are looked up with.
 connection.failed.authentication.delay.ms int fixed idle 0.. 100 How long a connection stays open after its authentication failed.
-connections.max.idle.ms long fixed idle - 600000 How long a connection may say nothing before it is closed.
+connections.max.idle.ms long fixed works - 600000 How long a connection may do nothing before it is closed: have no request become whole, and take no answer. Below zero: for ever.
 connections.max.reauth.ms long fixed idle - 0 How long a client may go on before it has to authenticate again; 0 is for ever.
 controlled.shutdown.enable boolean fixed idle - true Whether a broker gives its leaderships away before it stops.
 controller.listener.names list fixed works - - Which listeners are the controller's.
@@ -73,10 +73,10 @@ group.consumer.session.timeout.ms int fixed idle 1.. 45000 How long a member of 
 group.coordinator.append.linger.ms int fixed idle -1.. -1 How long the group coordinator gathers records before it writes them; -1 fits it to the load.
 group.coordinator.rebalance.protocols list fixed idle consumer|classic|share|streams classic,consumer,streams Which group protocols are on.
 group.coordinator.threads int fixed idle 1.. 4 How many threads coordinate groups.
-group.initial.rebalance.delay.ms int fixed idle - 3000 How long a new classic group waits for more members before its first rebalance.
-group.max.session.timeout.ms int fixed idle - 1800000 The longest session timeout that a member of a classic group may ask for.
-group.max.size int fixed idle 1.. 2147483647 How many members a classic group may have.
-group.min.session.timeout.ms int fixed idle - 6000 The shortest session timeout that a member of a classic group may ask for.
+group.initial.rebalance.delay.ms int fixed works - 3000 How long a new classic group waits for more members before its first rebalance.
+group.max.session.timeout.ms int fixed works - 1800000 The longest session timeout that a member of a classic group may ask for.
+group.max.size int fixed works 1.. 2147483647 How many members a classic group may have.
+group.min.session.timeout.ms int fixed works - 6000 The shortest session timeout that a member of a classic group may ask for.
 group.share.assignors list fixed idle - simple The assignor of share groups that the broker runs.
 group.share.delivery.count.limit int fixed idle 2..10 5 How often one record is handed to a share group before it is given up.
 group.share.enable boolean hidden idle - false Whether share groups are on.
@@ -156,10 +156,10 @@ log.roll.jitter.ms long cluster idle 0.. - By how many milliseconds at most a ro
 log.roll.ms long cluster works 1.. - After how many milliseconds a new segment begins, for topics that do not say.
 log.segment.bytes int cluster works 1048576.. 1073741824 How large a segment becomes before the next one begins, for topics that do not say.
 log.segment.delete.delay.ms long cluster idle 0.. 60000 How long files of a deleted segment stay. Here they are unlinked at once: readers keep their own reference.
-max.connection.creation.rate int cluster idle 0.. 2147483647 How many connections may be made in a second.
-max.connections int cluster idle 0.. 2147483647 How many connections there may be.
-max.connections.per.ip int cluster idle 0.. 2147483647 How many connections there may be from one address.
-max.connections.per.ip.overrides string cluster idle - "" Other limits than max.connections.per.ip for single addresses, address:number.
+max.connection.creation.rate int cluster works 0.. 2147483647 How many connections may be made in a second; those that would have to wait longer than a second for it are closed.
+max.connections int cluster works 0.. 2147483647 How many connections there may be; those beyond it wait, unread, until another leaves.
+max.connections.per.ip int cluster works 0.. 2147483647 How many connections there may be from one address; those beyond it are closed.
+max.connections.per.ip.overrides string cluster works - "" Other limits than max.connections.per.ip for single addresses, address:number.
 max.incremental.fetch.session.cache.slots int fixed works 0.. 1000 How many fetch sessions are kept.
 max.request.partition.size.limit int fixed idle 1.. 2000 How many partitions one DescribeTopicPartitions is answered with.
 message.max.bytes int cluster works 0.. 1048588 The largest batch that is taken, as it is sent, for topics that do not say.
@@ -183,22 +183,22 @@ num.partitions int fixed works 1.. 1 How many partitions a topic gets that is ma
 num.recovery.threads.per.data.dir int cluster works 1.. 2 How many partitions are recovered side by side at a start.
 num.replica.alter.log.dirs.threads int fixed idle - - How many threads move partitions between log directories.
 num.replica.fetchers int cluster idle 1.. 1 How many threads fetch from each other broker.
-offset.metadata.max.bytes int fixed idle - 4096 How much text may come with a committed offset.
+offset.metadata.max.bytes int fixed works - 4096 How much text may come with a committed offset.
 offsets.commit.timeout.ms int fixed idle 1.. 5000 How long the commit of an offset may take.
 offsets.load.buffer.size int fixed idle 1.. 5242880 How much of the offsets topic is read at a time when a group is loaded.
-offsets.retention.check.interval.ms long fixed idle 1.. 600000 How often committed offsets are looked over for old ones.
-offsets.retention.minutes int fixed idle 1.. 10080 How long an offset stays committed when its group is gone.
+offsets.retention.check.interval.ms long fixed works 1.. 600000 How often committed offsets are looked over for old ones.
+offsets.retention.minutes int fixed works 1.. 10080 How long an offset stays committed when its group is gone.
 offsets.topic.compression.codec int fixed idle - 0 The codec of the offsets topic, by its number.
-offsets.topic.num.partitions int fixed idle 1.. 50 How many partitions the offsets topic is made with.
-offsets.topic.replication.factor short fixed idle 1.. 3 How many replicas the offsets topic is made with, as far as there are brokers.
-offsets.topic.segment.bytes int fixed idle 1.. 104857600 How large a segment of the offsets topic becomes.
+offsets.topic.num.partitions int fixed works 1.. 50 How many partitions the offsets topic is made with.
+offsets.topic.replication.factor short fixed works 1.. 3 How many replicas the offsets topic is made with, as far as there are brokers.
+offsets.topic.segment.bytes int fixed works 1.. 104857600 How large a segment of the offsets topic becomes.
 principal.builder.class class broker idle - org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder The Java class that makes a principal of a connection.
 process.roles list fixed works broker|controller - What this node is: broker, controller or both.
 producer.id.expiration.check.interval.ms int hidden works 1.. 600000 How often idle producers are looked for.
 producer.id.expiration.ms int cluster works 1.. 86400000 How long an idle producer's sequences are remembered.
 producer.purgatory.purge.interval.requests int fixed idle - 1000 How many requests go by before produces that were answered are forgotten.
 queued.max.request.bytes long fixed works - -1 How many bytes of requests may be in memory before nothing more is read; -1 leaves it to the broker.
-queued.max.requests int fixed idle 1.. 500 How many requests may wait for a thread.
+queued.max.requests int fixed idle 1.. 500 How many requests may wait for a thread. There is no such queue here: see queued.max.request.bytes.
 quota.window.num int fixed idle 1.. 11 How many samples a client's quota is averaged over.
 quota.window.size.seconds int fixed idle 1.. 1 How long one sample of a client's quota lasts.
 remote.fetch.max.wait.ms int cluster idle 1.. 500 How long a Fetch waits for tiered data.
@@ -310,7 +310,7 @@ share.coordinator.write.timeout.ms int fixed idle 1.. 5000 How long a write to t
 share.fetch.purgatory.purge.interval.requests int fixed idle - 1000 How many requests go by before share fetches that were answered are forgotten.
 socket.connection.setup.timeout.max.ms long fixed idle - 30000 The longest that the broker's own connections may take to be made.
 socket.connection.setup.timeout.ms long fixed idle - 10000 How long the broker's own connections may take to be made at first.
-socket.listen.backlog.size int fixed idle 1.. 50 How many connections may wait to be accepted.
+socket.listen.backlog.size int fixed works 1.. 50 How many connections may wait to be accepted. Unless it is set, as many as the system allows.
 socket.receive.buffer.bytes int fixed idle - 102400 The receive buffer of clients' sockets; -1 is the system's.
 socket.request.max.bytes int fixed works 1.. 104857600 The largest request that is read.
 socket.send.buffer.bytes int fixed idle - 102400 The send buffer of clients' sockets; -1 is the system's.

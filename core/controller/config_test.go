@@ -269,10 +269,13 @@ func TestBrokerKeysAreFoundAndSuggested(t *testing.T) {
 		_, ok := FindBrokerKey(unknown)
 		require.False(t, ok, unknown)
 	}
-	require.Equal(t, "listeners", NearestBrokerKey("listners"))
-	require.Equal(t, "num.partitions", NearestBrokerKey("num.partition"))
-	require.Equal(t, "log.retention.hours", NearestBrokerKey("log.retension.hours"))
-	require.NotEmpty(t, NearestBrokerKey(strings.Repeat("x", 1<<16)))
+	for name, question := range map[string]string{
+		"listners": "did you mean listeners?", "num.partition": "did you mean num.partitions?",
+		"log.retension.hours": "did you mean log.retention.hours?", "nodeid": "did you mean node.id?",
+		"x": "", "foo": "", "": "", "my.own.key": "", "bootstrap.controllers": "", strings.Repeat("x", 1<<16): "",
+	} {
+		require.Equal(t, question, MeantBrokerKey(name), "%.20s", name)
+	}
 }
 
 func TestEditDistance(t *testing.T) {
@@ -307,4 +310,18 @@ func TestWhatABrokerWasStartedWithIsWrittenDownAndTaken(t *testing.T) {
 	for _, wrong := range []string{"no.such.key=\"1\"\n", "log.segment.bytes", "log.segment.bytes=\"many\"\n", "log.segment.bytes=1\n"} {
 		require.Error(t, again.UnmarshalText([]byte(wrong)), wrong)
 	}
+}
+
+// Java's Double.toString, and lists of choices without repetition (KIP-1161).
+func TestValuesAreShownAsTheyWereUnderstood(t *testing.T) {
+	ratio, policy := findTopicKey(TopicKeys(), "min.cleanable.dirty.ratio"), findTopicKey(TopicKeys(), "cleanup.policy")
+	for given, shown := range map[string]string{
+		"0": "0.0", "-0": "-0.0", "1": "1.0", "0.5": "0.5", ".5": "0.5", " 0.50 ": "0.5", "1e-3": "0.001", "5E-4": "5.0E-4", "12e-5": "1.2E-4",
+		"0.0010": "0.001", "10e-1": "1.0", "0.123456789012345": "0.123456789012345",
+	} {
+		require.Equal(t, shown, ratio.show(ratio.Name, given), given)
+	}
+	require.Equal(t, "delete,compact", policy.show(policy.Name, "delete, compact,delete"))
+	require.Equal(t, "12345.5", shownDouble("1.23455e4"))
+	require.Equal(t, "1.5E7", shownDouble("1.5e7"))
 }

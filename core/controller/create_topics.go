@@ -344,11 +344,14 @@ func (c *Controller) topicRecords(name string, id meta.UUID, configs *ordered.Ma
 // partitionRecords makes partitions from a number on.
 func (c *Controller) partitionRecords(id meta.UUID, first int32, replicas [][]int32) []meta.Record {
 	var rs []meta.Record
-	turn := c.random.Intn(1 << 30) // which log directory the first partition gets, where a broker has several
-	for p, on := range replicas {
-		r := &meta.PartitionRecord{PartitionID: first + int32(p), TopicID: id, Replicas: on}
-		for _, broker := range on {
-			r.Directories = append(r.Directories, directory(c.image.Broker(broker), turn+p))
+	var on ordered.Map[int32, *vacancies]
+	for p, brokers := range replicas {
+		r := &meta.PartitionRecord{PartitionID: first + int32(p), TopicID: id, Replicas: brokers}
+		for _, broker := range brokers {
+			if on.At(broker) == nil {
+				on.Put(broker, c.vacancies(broker))
+			}
+			r.Directories = append(r.Directories, on.At(broker).take())
 			if c.active(broker) {
 				r.ISR = append(r.ISR, broker)
 			}
@@ -359,19 +362,15 @@ func (c *Controller) partitionRecords(id meta.UUID, first int32, replicas [][]in
 	return rs
 }
 
-func directory(b *meta.Broker, turn int) meta.UUID {
-	if len(b.LogDirs) == 0 {
-		return meta.UUID{}
-	}
-	return b.LogDirs[turn%len(b.LogDirs)]
-}
-
 func (c *Controller) created(name string, id meta.UUID, configs *ordered.Map[string, string], replicas [][]int32) kmsg.CreateTopicsResponseTopic {
 	answer := kmsg.NewCreateTopicsResponseTopic()
 	answer.Topic, answer.TopicID = name, id
 	answer.NumPartitions, answer.ReplicationFactor = int32(len(replicas)), int16(len(replicas[0]))
 	layers := c.config.Layers(c.image)
 	for _, e := range DescribeTopic(&layers, configs, nil, false) {
+		if given, set := configs.Find(e.Name); set {
+			e.Value = given // as it came: only DescribeConfigs shows it as it was understood
+		}
 		answer.Configs = append(answer.Configs, kmsg.CreateTopicsResponseTopicConfig{Name: e.Name, Value: &e.Value, Source: e.Source})
 	}
 	return answer

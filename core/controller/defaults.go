@@ -25,7 +25,7 @@ func NewStatic(pairs iter.Seq2[string, string]) (Static, error) {
 	for name, text := range s.values.All() {
 		key, known := FindBrokerKey(name)
 		if !known {
-			return s, fmt.Errorf("unknown configuration key %s; did you mean %s?", name, NearestBrokerKey(name))
+			return s, fmt.Errorf("unknown configuration key %s", asking(name))
 		}
 		if err := key.Check(text); err != nil {
 			return s, err
@@ -36,6 +36,14 @@ func NewStatic(pairs iter.Seq2[string, string]) (Static, error) {
 	}
 	_, err := NewDefaults(&Layers{Static: &s.values})
 	return s, err
+}
+
+// asking is an unknown key with the one that may be meant.
+func asking(name string) string {
+	if question := MeantBrokerKey(name); question != "" {
+		return name + "; " + question
+	}
+	return name
 }
 
 // Layers are those of a broker of which nothing was altered.

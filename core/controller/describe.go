@@ -52,10 +52,51 @@ func (d *domain) show(name, text string) string {
 		return strconv.FormatBool(v.truth)
 	case d.Kind == KindInt || d.Kind == KindLong || d.Kind == KindShort:
 		return strconv.FormatInt(v.number, 10)
+	case d.Kind == KindDouble:
+		return shownDouble(strings.TrimSpace(text))
 	case d.Kind == KindList:
-		return strings.Join(elements(strings.TrimSpace(text)), ",")
+		return strings.Join(d.once(elements(strings.TrimSpace(text))), ",")
 	}
 	return strings.TrimSpace(text)
+}
+
+// once drops the later ones of elements that are alike, where a list is one of choices (KIP-1161).
+func (d *domain) once(all []string) (kept []string) {
+	for _, element := range all {
+		if d.choices == "" && d.rule != noEmptyValues || !slices.Contains(kept, element) {
+			kept = append(kept, element)
+		}
+	}
+	return kept
+}
+
+// shownDouble writes a decimal number as Java does: with a point, and with an exponent where it is small or large. More
+// digits than a double is sure to hold are left as they are.
+func shownDouble(text string) string {
+	sign := ""
+	if unsigned := strings.TrimLeft(text, "+-"); strings.HasPrefix(text, "-") {
+		sign, text = "-", unsigned
+	} else {
+		text = unsigned
+	}
+	mantissa, exponent, ok := splitExponent(text)
+	whole, part, _ := strings.Cut(mantissa, ".")
+	all := strings.TrimLeft(whole+part, "0")
+	point := len(whole) + exponent - (len(whole+part) - len(all)) // how many digits of all stand before it
+	all = strings.TrimRight(all, "0")
+	switch {
+	case !ok || len(all) > 15:
+		return sign + text
+	case all == "":
+		return sign + "0.0"
+	case point < -2 || point > 7:
+		return sign + all[:1] + "." + max(all[1:], "0") + "E" + strconv.Itoa(point-1)
+	case point <= 0:
+		return sign + "0." + strings.Repeat("0", -point) + all
+	case point >= len(all):
+		return sign + all + strings.Repeat("0", point-len(all)) + ".0"
+	}
+	return sign + all[:point] + "." + all[point:]
 }
 
 // Selection is the keys that a request names; of none, all.
@@ -90,7 +131,7 @@ func DescribeTopic(layers *Layers, overrides *ordered.Map[string, string], asked
 		e.Value = key.show(key.Name, e.Value)
 		if withSynonyms {
 			if own {
-				e.Synonyms = append(e.Synonyms, Synonym{Name: key.Name, Value: text, Source: SourceTopic})
+				e.Synonyms = append(e.Synonyms, Synonym{Name: key.Name, Value: e.Value, Source: SourceTopic})
 			}
 			for _, s := range synonyms(key.Name) {
 				e.Synonyms = append(e.Synonyms, layers.synonymsOf(s.key)...)
@@ -236,12 +277,13 @@ func DescribeGroup(layers *Layers, image *meta.Image, group string, asked Select
 			continue
 		}
 		e := Entry{Name: key.name, Kind: key.Kind, documentation: key.documentation, idle: true}
-		if text, set := own.Find(key.name); set {
-			e.Synonyms = append(e.Synonyms, Synonym{Name: key.name, Value: text, Source: SourceGroup})
+		text, set := own.Find(key.name)
+		if set {
+			e.Synonyms = append(e.Synonyms, Synonym{Name: key.name, Value: key.show(key.name, text), Source: SourceGroup})
 		}
 		if broker := "group." + key.name; layers.Sets(broker) {
 			e.Synonyms = append(e.Synonyms, layers.synonymsOf(broker)...)
-		} else {
+		} else if !set {
 			e.Synonyms = append(e.Synonyms, Synonym{Name: key.name, Value: key.def, Source: SourceDefault})
 		}
 		e.Source, e.Value = e.Synonyms[0].Source, key.show(key.name, e.Synonyms[0].Value)

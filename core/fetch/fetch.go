@@ -6,7 +6,8 @@
 // Rules:
 //   - partitions are served in the order asked, under the request's and their own limits; the first batch of the first
 //     partition that has any goes out whole whatever the limits say (KIP-74), so that a consumer always gets on.
-//   - min bytes counts what lies below the high watermark. An error anywhere answers at once.
+//   - min bytes counts what lies below the high watermark. An error anywhere answers at once, and so does a log that has
+//     parted from its reader's (KIP-595).
 //   - a parked fetch keeps no frame: what it needs of the request is copied.
 //   - what a client need not say again, and need not be told again, is kept in its session (Sessions).
 package fetch
@@ -36,6 +37,9 @@ type Part struct {
 	Range  seam.Range
 	High   int64
 	Start  int64
+
+	Diverging wire.EpochEnd // where the log has parted from the reader's, who has to cut back before he reads on
+	Leader    wire.Leader
 }
 
 // Fetch is one request under way. It is reused.
@@ -54,9 +58,10 @@ type Fetch struct {
 	Reads       int  // under way
 	Parked      bool // waits for a high watermark or the deadline
 	session     *Session
-	epoch       int32 // of the session, from when the fetch joined it on
-	fresh       bool  // its answer may begin a session
-	full        bool  // there is more to be read than the ranges hold
+	epoch       int32       // of the session, from when the fetch joined it on
+	fresh       bool        // its answer may begin a session
+	full        bool        // there is more to be read than the ranges hold
+	Nodes       []wire.Node // where the parts' leaders are
 	names       []byte
 }
 
@@ -106,7 +111,7 @@ func (f *Fetch) Plan(source Source) (total int64, failed bool) {
 	for i := range f.Parts {
 		p := &f.Parts[i]
 		p.Range = seam.Range{}
-		failed = failed || p.Code != wire.None
+		failed = failed || p.Code != wire.None || p.Diverging.Known
 		if p.Code != wire.None || p.Next != log.Found {
 			continue
 		}
@@ -146,17 +151,17 @@ func (f *Fetch) Head(dst []byte, head *wire.FetchHead, session int32, body []sea
 			body = append(body, span)
 		}
 	}
-	return head.End(), body
+	return head.End(f.Nodes...), body
 }
 
 // answer: AbortedTransactions is null under read_uncommitted. On errors it is null too, but empty for those that Kafka
 // finds before it looks into a log: no such partition, a bad request.
 func (f *Fetch) answer(p *Part) wire.FetchedPartition {
-	out := wire.FetchedPartition{Index: p.Index, Code: p.Code, HighWatermark: -1, LastStableOffset: -1, LogStartOffset: -1}
+	out := wire.FetchedPartition{Index: p.Index, Code: p.Code, HighWatermark: -1, LastStableOffset: -1, LogStartOffset: -1, Diverging: p.Diverging, Leader: p.Leader}
 	switch p.Code {
 	case wire.None:
 		out.HighWatermark, out.LastStableOffset, out.LogStartOffset = p.High, p.High, p.Start
-		out.AbortedNull, out.RecordsSize = !f.Committed, p.Range.Len
+		out.AbortedNull, out.RecordsSize = !f.Committed || p.Diverging.Known, p.Range.Len
 	case wire.UnknownTopicOrPartition, wire.UnknownTopicID, wire.InvalidRequest:
 	default:
 		out.AbortedNull = true

@@ -417,7 +417,7 @@ func (h *held) news(p *Part) bool {
 		h.high, h.start = -1, -1
 		return true
 	}
-	news := p.Range.Len > 0 || p.High != h.high || p.Start != h.start
+	news := p.Range.Len > 0 || p.Diverging.Known || p.High != h.high || p.Start != h.start
 	h.high, h.start = p.High, p.Start
 	return news
 }
@@ -439,7 +439,7 @@ func (f *Fetch) MaybeUnload() bool {
 	last := len(f.Parts) - 1
 	p := &f.Parts[last]
 	h := &f.session.parts[f.session.order[p.place]]
-	if p.Code != wire.None || p.Next != log.AtEnd || p.High != h.high || p.Start != h.start {
+	if p.Code != wire.None || p.Diverging.Known || p.Next != log.AtEnd || p.High != h.high || p.Start != h.start {
 		return false
 	}
 	f.Parts = f.Parts[:last]

@@ -62,6 +62,9 @@ func (r *Replacement) Settled() uint64 { return r.settled }
 // Busy says whether a replacement is under way.
 func (r *Replacement) Busy() bool { return r.phase != idle }
 
+// Awaits says whether an operation of this one is under way that is called so.
+func (r *Replacement) Awaits(op seam.Op) bool { return r.phase != idle && r.op == op }
+
 // Fault is what stopped the last replacement, or OK.
 func (r *Replacement) Fault() seam.Fault { return r.fault }
 

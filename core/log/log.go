@@ -241,6 +241,13 @@ func (l *Log) Broken() bool { return l.broken || l.dead != seam.OK }
 // Dead is the fault of the disk that ended this log, or OK.
 func (l *Log) Dead() seam.Fault { return l.dead }
 
+// Condemn ends the log: its disk has failed. Nothing is asked of it any more, and durable stays where it is.
+func (l *Log) Condemn(fault seam.Fault) {
+	if l.dead == seam.OK {
+		l.dead = fault
+	}
+}
+
 // Outstanding says whether any batch is planned and not yet written.
 func (l *Log) Outstanding() bool { return l.planned.Len() > 0 }
 
@@ -423,6 +430,9 @@ func (l *Log) segmentAt(base int64) *segment {
 // The log takes batches again when all of that has come back.
 func (l *Log) repair(fx *seam.Effects) {
 	must.Be(l.planned.Len() == 0, "L8: a repair starts when no write is under way")
+	if l.dead != seam.OK {
+		return
+	}
 	l.next = l.end.Offset
 	l.Epochs.TruncateFromEnd(l.next + 1) // the leader's own epoch may begin here
 	l.recent.truncate(l.next)

@@ -35,6 +35,7 @@ type Recovered struct {
 	Foreign   bool // partition.metadata names another topic, or is not there: nothing was touched
 	Producers *producer.State
 	Epochs    Epochs
+	Noted     int32 // the newest epoch that their checkpoint knows, -1: none
 	Start     int64
 	End       Mark
 	Safe      int64 // everything below is durable
@@ -168,7 +169,7 @@ func (r *Recovery) Step(now seam.Now, in seam.Input, fx *seam.Effects) {
 		r.onLoaded(in, fx)
 	case *seam.Synced:
 		r.onSynced(in, fx)
-	case *seam.Started, *seam.Opened, *seam.Request, *seam.Hangup, *seam.Sent, *seam.Rewritten, *seam.Alarm, *seam.Stop:
+	case *seam.Started, *seam.Opened, *seam.Request, *seam.Hangup, *seam.Sent, *seam.Rewritten, *seam.Wanting, *seam.Alarm, *seam.Stop:
 	}
 }
 
@@ -176,7 +177,7 @@ func (r *Recovery) begin(now seam.Now, request *RecoveryRequest, fx *seam.Effect
 	r.request = *request
 	r.files = request.First
 	r.numbers = Numbers{Owner: 1, Files: &r.files}
-	r.out = &Recovered{Topic: request.Topic, Partition: request.Partition}
+	r.out = &Recovered{Topic: request.Topic, Partition: request.Partition, Noted: -1}
 	r.loaded.firstTime = -1
 	r.swaps.begun = now
 	r.sortSwaps()
@@ -477,6 +478,7 @@ func (r *Recovery) keep(f *smallFile, data []byte) {
 		r.identify(data)
 	case epochsFile:
 		r.loaded.epochs, r.loaded.epochsOK = ParseEpochs(data)
+		r.out.Noted = r.loaded.epochs.Latest()
 	case snapshotSuffix:
 		at := r.takenAt(f.offset)
 		at.offset, at.snapshot = f.offset, slices.Clone(data)

@@ -138,7 +138,7 @@ func (l *Log) Synced(in *seam.Synced) (moved bool) {
 	default:
 		l.fileSynced(in)
 	}
-	return l.dead == seam.OK && l.settle()
+	return l.settle()
 }
 
 func (l *Log) fileSynced(in *seam.Synced) {
@@ -173,7 +173,7 @@ func (l *Log) fileSynced(in *seam.Synced) {
 // settle moves durable as far as segments are whole on the disk, one behind the other, names included. Not past what a
 // repair has cut off or unlinked: until that is on the disk a power cut may bring it back, between the log's batches.
 func (l *Log) settle() (moved bool) {
-	if !l.rootSafe || l.namesSafe < l.unmade {
+	if l.dead != seam.OK || !l.rootSafe || l.namesSafe < l.unmade {
 		return false
 	}
 	for i := l.segmentOf(l.durable.Segment); i < len(l.segments); i++ {
@@ -319,10 +319,10 @@ func (l *Log) indexWritten(side sideOp, in *seam.Wrote) {
 	}
 }
 
-// Settled says whether Closable and RewriteIndexes would find nothing. A Restored log is reopened by its owner, in turns.
+// Settled says whether Closable and RewriteIndexes would find nothing, or nothing is to be written any more. A Restored log is reopened by its owner, in turns.
 func (l *Log) Settled() bool {
 	n := len(l.segments)
-	return !l.reopened || l.remade == 0 && (n < 2 || l.segments[n-2].indexed)
+	return !l.reopened || l.dead != seam.OK || l.remade == 0 && (n < 2 || l.segments[n-2].indexed)
 }
 
 // Closable is the oldest closed segment whose batches are all written and whose derived files are not. The owner asks

@@ -44,6 +44,13 @@ type Broker struct {
 // Active says whether a broker may be given partitions to lead.
 func (b *Broker) Active() bool { return !b.Fenced && !b.InControlledShutdown }
 
+// HasDirectory says whether a replica in that directory can be served.
+func (b *Broker) HasDirectory(id UUID) bool { return Online(b.LogDirs, id) }
+
+// Online says whether a replica in a directory can be served where these are. The zero UUID stands for any: that the replica
+// has been given none (KIP-858).
+func Online(dirs []UUID, id UUID) bool { return id == UUID{} || slices.Contains(dirs, id) }
+
 // Topic is one topic. It belongs to its Image and changes with the next Replay.
 type Topic struct {
 	Name       string

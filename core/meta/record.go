@@ -1,6 +1,10 @@
 package meta
 
-import "fmt"
+import (
+	"fmt"
+
+	"rookery/core/schema"
+)
 
 const (
 	NoLeader        int32 = -1 // the partition has no leader
@@ -55,7 +59,7 @@ const (
 type Record interface {
 	key() uint32
 	writes() int16 // the version that Append writes
-	fields(*coder)
+	fields(*schema.Coder)
 }
 
 type (
@@ -208,23 +212,23 @@ func NewPartitionChange(topicID UUID, partitionID int32) *PartitionChangeRecord 
 
 // Append writes a record's value behind dst.
 func Append(dst []byte, r Record) []byte {
-	c := coder{out: dst, version: r.writes()}
-	c.uvarint(frameVersion)
-	c.uvarint(r.key())
-	c.uvarint(uint32(c.version))
+	c := schema.Writer(dst, r.writes(), true)
+	c.Uvarint(frameVersion)
+	c.Uvarint(r.key())
+	c.Uvarint(uint32(c.Version))
 	r.fields(&c)
-	return c.out
+	return c.Written()
 }
 
 // Parse reads a record's value: every version of it that Kafka 4.2 knows. The record keeps nothing of b.
 func Parse(b []byte) (Record, error) {
-	c := coder{reading: true, in: b}
-	if frame := c.readUvarint(); c.err == nil && frame != frameVersion {
+	c := schema.Reader(b, 0, true)
+	if frame := c.ReadUvarint(); c.Err() == nil && frame != frameVersion {
 		return nil, fmt.Errorf("metadata record of frame version %d", frame)
 	}
-	key, version := c.readUvarint(), c.readUvarint()
-	if c.err != nil {
-		return nil, fmt.Errorf("metadata record: %w", c.err)
+	key, version := c.ReadUvarint(), c.ReadUvarint()
+	if c.Err() != nil {
+		return nil, fmt.Errorf("metadata record: %w", c.Err())
 	}
 	r, highest := blank(key)
 	if r == nil {
@@ -233,10 +237,10 @@ func Parse(b []byte) (Record, error) {
 	if version > highest {
 		return nil, fmt.Errorf("metadata record of kind %d and unknown version %d", key, version)
 	}
-	c.version = int16(version)
+	c.Version = int16(version)
 	r.fields(&c)
-	if c.end(); c.err != nil {
-		return nil, fmt.Errorf("metadata record of kind %d: %w", key, c.err)
+	if c.End() != nil {
+		return nil, fmt.Errorf("metadata record of kind %d: %w", key, c.Err())
 	}
 	return r, nil
 }
@@ -332,157 +336,157 @@ func partitionVersion(elr, lastKnownELR []int32) int16 {
 	return 1
 }
 
-func (r *RegisterBrokerRecord) fields(c *coder) {
-	c.int32(&r.BrokerID)
-	if c.version >= 2 {
+func (r *RegisterBrokerRecord) fields(c *schema.Coder) {
+	c.Int32(&r.BrokerID)
+	if c.Version >= 2 {
 		migrating := false // a ZooKeeper broker on its way to KRaft: there are none any more
-		c.bool(&migrating)
+		c.Bool(&migrating)
 	}
-	c.uuid(&r.IncarnationID)
-	c.int64(&r.BrokerEpoch)
-	array(c, &r.EndPoints, 7, endPoint)
-	array(c, &r.Features, 6, supportedFeature)
-	c.nullableString(&r.Rack)
-	c.bool(&r.Fenced)
-	if c.version >= 1 {
-		c.bool(&r.InControlledShutdown)
+	schema.UUID(c, &r.IncarnationID)
+	c.Int64(&r.BrokerEpoch)
+	schema.Array(c, &r.EndPoints, 7, endPoint)
+	schema.Array(c, &r.Features, 6, supportedFeature)
+	c.NullableString(&r.Rack)
+	c.Bool(&r.Fenced)
+	if c.Version >= 1 {
+		c.Bool(&r.InControlledShutdown)
 	}
-	c.tags(tag{0, len(r.LogDirs) > 0, func(c *coder) { c.uuids(&r.LogDirs) }})
+	c.Tags(schema.Tagged(0, len(r.LogDirs) > 0, func(c *schema.Coder) { schema.UUIDs(c, &r.LogDirs) }))
 }
 
-func endPoint(c *coder, e *EndPoint) {
-	c.string(&e.Name)
-	c.string(&e.Host)
-	c.uint16(&e.Port)
-	c.int16(&e.SecurityProtocol)
-	c.tags()
+func endPoint(c *schema.Coder, e *EndPoint) {
+	c.String(&e.Name)
+	c.String(&e.Host)
+	c.Uint16(&e.Port)
+	c.Int16(&e.SecurityProtocol)
+	c.Tags()
 }
 
-func supportedFeature(c *coder, f *SupportedFeature) {
-	c.string(&f.Name)
-	c.int16(&f.Min)
-	c.int16(&f.Max)
-	c.tags()
+func supportedFeature(c *schema.Coder, f *SupportedFeature) {
+	c.String(&f.Name)
+	c.Int16(&f.Min)
+	c.Int16(&f.Max)
+	c.Tags()
 }
 
-func (r *UnregisterBrokerRecord) fields(c *coder) {
-	c.int32(&r.BrokerID)
-	c.int64(&r.BrokerEpoch)
-	c.tags()
+func (r *UnregisterBrokerRecord) fields(c *schema.Coder) {
+	c.Int32(&r.BrokerID)
+	c.Int64(&r.BrokerEpoch)
+	c.Tags()
 }
 
-func (r *TopicRecord) fields(c *coder) {
-	c.string(&r.Name)
-	c.uuid(&r.TopicID)
-	c.tags()
+func (r *TopicRecord) fields(c *schema.Coder) {
+	c.String(&r.Name)
+	schema.UUID(c, &r.TopicID)
+	c.Tags()
 }
 
-func (r *PartitionRecord) fields(c *coder) {
-	c.int32(&r.PartitionID)
-	c.uuid(&r.TopicID)
-	c.int32s(&r.Replicas)
-	c.int32s(&r.ISR)
-	c.int32s(&r.RemovingReplicas)
-	c.int32s(&r.AddingReplicas)
-	c.int32(&r.Leader)
-	c.int32(&r.LeaderEpoch)
-	c.int32(&r.PartitionEpoch)
-	if c.version >= 1 {
-		c.uuids(&r.Directories)
+func (r *PartitionRecord) fields(c *schema.Coder) {
+	c.Int32(&r.PartitionID)
+	schema.UUID(c, &r.TopicID)
+	c.Int32s(&r.Replicas)
+	c.Int32s(&r.ISR)
+	c.Int32s(&r.RemovingReplicas)
+	c.Int32s(&r.AddingReplicas)
+	c.Int32(&r.Leader)
+	c.Int32(&r.LeaderEpoch)
+	c.Int32(&r.PartitionEpoch)
+	if c.Version >= 1 {
+		schema.UUIDs(c, &r.Directories)
 	}
-	c.tags(
-		tag{0, r.LeaderRecoveryState != Recovered, func(c *coder) { c.int8(&r.LeaderRecoveryState) }},
-		tag{1, r.EligibleLeaderReplicas != nil, func(c *coder) { c.nullableInt32s(&r.EligibleLeaderReplicas) }},
-		tag{2, r.LastKnownELR != nil, func(c *coder) { c.nullableInt32s(&r.LastKnownELR) }},
+	c.Tags(
+		schema.Tagged(0, r.LeaderRecoveryState != Recovered, func(c *schema.Coder) { c.Int8(&r.LeaderRecoveryState) }),
+		schema.Tagged(1, r.EligibleLeaderReplicas != nil, func(c *schema.Coder) { c.NullableInt32s(&r.EligibleLeaderReplicas) }),
+		schema.Tagged(2, r.LastKnownELR != nil, func(c *schema.Coder) { c.NullableInt32s(&r.LastKnownELR) }),
 	)
 }
 
-func (r *ConfigRecord) fields(c *coder) {
-	c.int8(&r.ResourceType)
-	c.string(&r.ResourceName)
-	c.string(&r.Name)
-	c.nullableString(&r.Value)
-	c.tags()
+func (r *ConfigRecord) fields(c *schema.Coder) {
+	c.Int8(&r.ResourceType)
+	c.String(&r.ResourceName)
+	c.String(&r.Name)
+	c.NullableString(&r.Value)
+	c.Tags()
 }
 
-func (r *PartitionChangeRecord) fields(c *coder) {
-	c.int32(&r.PartitionID)
-	c.uuid(&r.TopicID)
-	c.tags(
-		tag{0, r.ISR != nil, func(c *coder) { c.nullableInt32s(&r.ISR) }},
-		tag{1, r.Leader != LeaderUnchanged, func(c *coder) { c.int32(&r.Leader) }},
-		tag{2, r.Replicas != nil, func(c *coder) { c.nullableInt32s(&r.Replicas) }},
-		tag{3, r.RemovingReplicas != nil, func(c *coder) { c.nullableInt32s(&r.RemovingReplicas) }},
-		tag{4, r.AddingReplicas != nil, func(c *coder) { c.nullableInt32s(&r.AddingReplicas) }},
-		tag{5, r.LeaderRecoveryState != RecoveryStateUnchanged, func(c *coder) { c.int8(&r.LeaderRecoveryState) }},
-		tag{6, r.EligibleLeaderReplicas != nil, func(c *coder) { c.nullableInt32s(&r.EligibleLeaderReplicas) }},
-		tag{7, r.LastKnownELR != nil, func(c *coder) { c.nullableInt32s(&r.LastKnownELR) }},
-		tag{8, r.Directories != nil, func(c *coder) { c.nullableUUIDs(&r.Directories) }},
+func (r *PartitionChangeRecord) fields(c *schema.Coder) {
+	c.Int32(&r.PartitionID)
+	schema.UUID(c, &r.TopicID)
+	c.Tags(
+		schema.Tagged(0, r.ISR != nil, func(c *schema.Coder) { c.NullableInt32s(&r.ISR) }),
+		schema.Tagged(1, r.Leader != LeaderUnchanged, func(c *schema.Coder) { c.Int32(&r.Leader) }),
+		schema.Tagged(2, r.Replicas != nil, func(c *schema.Coder) { c.NullableInt32s(&r.Replicas) }),
+		schema.Tagged(3, r.RemovingReplicas != nil, func(c *schema.Coder) { c.NullableInt32s(&r.RemovingReplicas) }),
+		schema.Tagged(4, r.AddingReplicas != nil, func(c *schema.Coder) { c.NullableInt32s(&r.AddingReplicas) }),
+		schema.Tagged(5, r.LeaderRecoveryState != RecoveryStateUnchanged, func(c *schema.Coder) { c.Int8(&r.LeaderRecoveryState) }),
+		schema.Tagged(6, r.EligibleLeaderReplicas != nil, func(c *schema.Coder) { c.NullableInt32s(&r.EligibleLeaderReplicas) }),
+		schema.Tagged(7, r.LastKnownELR != nil, func(c *schema.Coder) { c.NullableInt32s(&r.LastKnownELR) }),
+		schema.Tagged(8, r.Directories != nil, func(c *schema.Coder) { schema.NullableUUIDs(c, &r.Directories) }),
 	)
 }
 
-func (r *FenceBrokerRecord) fields(c *coder) {
-	c.int32(&r.ID)
-	c.int64(&r.Epoch)
-	c.tags()
+func (r *FenceBrokerRecord) fields(c *schema.Coder) {
+	c.Int32(&r.ID)
+	c.Int64(&r.Epoch)
+	c.Tags()
 }
 
-func (r *UnfenceBrokerRecord) fields(c *coder) {
-	c.int32(&r.ID)
-	c.int64(&r.Epoch)
-	c.tags()
+func (r *UnfenceBrokerRecord) fields(c *schema.Coder) {
+	c.Int32(&r.ID)
+	c.Int64(&r.Epoch)
+	c.Tags()
 }
 
-func (r *RemoveTopicRecord) fields(c *coder) {
-	c.uuid(&r.TopicID)
-	c.tags()
+func (r *RemoveTopicRecord) fields(c *schema.Coder) {
+	schema.UUID(c, &r.TopicID)
+	c.Tags()
 }
 
-func (r *FeatureLevelRecord) fields(c *coder) {
-	c.string(&r.Name)
-	c.int16(&r.FeatureLevel)
-	c.tags()
+func (r *FeatureLevelRecord) fields(c *schema.Coder) {
+	c.String(&r.Name)
+	c.Int16(&r.FeatureLevel)
+	c.Tags()
 }
 
-func (r *ClientQuotaRecord) fields(c *coder) {
-	array(c, &r.Entity, 3, (*coder).entityPart)
-	c.string(&r.Key)
-	c.uint64(&r.Value)
-	c.bool(&r.Remove)
-	c.tags()
+func (r *ClientQuotaRecord) fields(c *schema.Coder) {
+	schema.Array(c, &r.Entity, 3, entityPart)
+	c.String(&r.Key)
+	c.Uint64(&r.Value)
+	c.Bool(&r.Remove)
+	c.Tags()
 }
 
-func (c *coder) entityPart(p *EntityPart) {
-	c.string(&p.Type)
-	c.nullableString(&p.Name)
-	c.tags()
+func entityPart(c *schema.Coder, p *EntityPart) {
+	c.String(&p.Type)
+	c.NullableString(&p.Name)
+	c.Tags()
 }
 
-func (r *ProducerIDsRecord) fields(c *coder) {
-	c.int32(&r.BrokerID)
-	c.int64(&r.BrokerEpoch)
-	c.int64(&r.NextProducerID)
-	c.tags()
+func (r *ProducerIDsRecord) fields(c *schema.Coder) {
+	c.Int32(&r.BrokerID)
+	c.Int64(&r.BrokerEpoch)
+	c.Int64(&r.NextProducerID)
+	c.Tags()
 }
 
-func (r *BrokerRegistrationChangeRecord) fields(c *coder) {
-	c.int32(&r.BrokerID)
-	c.int64(&r.BrokerEpoch)
-	c.tags(
-		tag{0, r.Fenced != FencingUnchanged, func(c *coder) { c.int8(&r.Fenced) }},
-		tag{1, r.InControlledShutdown != 0, func(c *coder) { c.int8(&r.InControlledShutdown) }},
-		tag{2, len(r.LogDirs) > 0, func(c *coder) { c.uuids(&r.LogDirs) }},
+func (r *BrokerRegistrationChangeRecord) fields(c *schema.Coder) {
+	c.Int32(&r.BrokerID)
+	c.Int64(&r.BrokerEpoch)
+	c.Tags(
+		schema.Tagged(0, r.Fenced != FencingUnchanged, func(c *schema.Coder) { c.Int8(&r.Fenced) }),
+		schema.Tagged(1, r.InControlledShutdown != 0, func(c *schema.Coder) { c.Int8(&r.InControlledShutdown) }),
+		schema.Tagged(2, len(r.LogDirs) > 0, func(c *schema.Coder) { schema.UUIDs(c, &r.LogDirs) }),
 	)
 }
 
-func (r *NoOpRecord) fields(c *coder) { c.tags() }
+func (r *NoOpRecord) fields(c *schema.Coder) { c.Tags() }
 
-func (r *BeginTransactionRecord) fields(c *coder) {
-	c.tags(tag{0, r.Name != nil, func(c *coder) { c.nullableString(&r.Name) }})
+func (r *BeginTransactionRecord) fields(c *schema.Coder) {
+	c.Tags(schema.Tagged(0, r.Name != nil, func(c *schema.Coder) { c.NullableString(&r.Name) }))
 }
 
-func (r *EndTransactionRecord) fields(c *coder) { c.tags() }
+func (r *EndTransactionRecord) fields(c *schema.Coder) { c.Tags() }
 
-func (r *AbortTransactionRecord) fields(c *coder) {
-	c.tags(tag{0, r.Reason != nil, func(c *coder) { c.nullableString(&r.Reason) }})
+func (r *AbortTransactionRecord) fields(c *schema.Coder) {
+	c.Tags(schema.Tagged(0, r.Reason != nil, func(c *schema.Coder) { c.NullableString(&r.Reason) }))
 }

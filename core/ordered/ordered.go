@@ -69,6 +69,16 @@ func (m *Map[K, V]) All() iter.Seq2[K, V] {
 	}
 }
 
+// Ceiling is the least key that is not below k.
+func (m *Map[K, V]) Ceiling(k K) (K, bool) {
+	i, _ := slices.BinarySearch(m.keys, k)
+	if i == len(m.keys) {
+		var none K
+		return none, false
+	}
+	return m.keys[i], true
+}
+
 // Floor is the greatest key that is not above k.
 func (m *Map[K, V]) Floor(k K) (K, bool) {
 	i, ok := slices.BinarySearch(m.keys, k)

@@ -48,6 +48,17 @@ func TestMapIsASortedBuiltinMap(t *testing.T) {
 				if ok {
 					require.Equal(t, want[below-1], floor)
 				}
+				ceiling, ok := m.Ceiling(k)
+				above := 0
+				for _, x := range want {
+					if x >= k {
+						above++
+					}
+				}
+				require.Equal(t, above > 0, ok)
+				if ok {
+					require.Equal(t, want[len(want)-above], ceiling)
+				}
 				_, found := m.Find(k)
 				_, want2 := twin[k]
 				require.Equal(t, want2, found)

@@ -105,6 +105,7 @@ const (
 	ToSearch                      // a Search by time: likewise
 	ToPeer                        // another process, over the network
 	ToOperator                    // whoever runs this process: signals, the command line
+	ToCopier                      // a Copier of a partition that moves: a new ID makes a new machine
 )
 
 // Address names a mailbox.
@@ -140,6 +141,13 @@ type (
 		Lease Lease
 		Frame []byte // without the four bytes of length
 		Body  any
+	}
+
+	// Wanting: a frame has begun that is longer than FrameFree, and its connection lacks so many bytes of credit for it. It
+	// is said once a frame.
+	Wanting struct {
+		Conn  Conn
+		Bytes int64
 	}
 
 	// Hangup: the connection is gone and nothing of it is outstanding.
@@ -201,6 +209,7 @@ type (
 func (*Started) input()   {}
 func (*Opened) input()    {}
 func (*Request) input()   {}
+func (*Wanting) input()   {}
 func (*Hangup) input()    {}
 func (*Wrote) input()     {}
 func (*Synced) input()    {}
@@ -315,10 +324,15 @@ type Send struct {
 // answers, than for what they are.
 const FrameCost = 1 << 10
 
+// FrameFree is the longest frame that may overdraw a credit. Beyond it memory is a matter of those who ask for it: a
+// hundred connections that each begin a frame of a hundred MiB would have ten GiB.
+const FrameFree = 4 << 10
+
 // Credit says how many bytes more a connection may be read: frames are counted with their four bytes and FrameCost, the
 // latter as soon as the frame is whole. A connection
-// begins with none. A frame is begun only while there is credit, and then read to its end whatever that overdraws, so
-// that no frame is too long for a small credit; grants add up. Cut closes it at once, after what was already replied.
+// begins with none. A frame is begun only while there is credit. One of at most FrameFree bytes, its length counted, is
+// then read to its end whatever that overdraws; of a longer one nothing but the length is read beyond the credit, and
+// what it lacks is said once: Wanting. Grants add up. Cut closes it at once, after what was already replied.
 // Of a machine that has no connections (a Client) Conn with Cut is the number of a link: it is cut, and may still bring
 // what was on its way before it says that it is gone.
 type Credit struct {
@@ -348,7 +362,7 @@ const (
 	Truncated                          // Topic, Partition, A: new end offset, B: bytes cut; Text: why
 	SegmentRolled                      // Topic, Partition, A: base offset of the new segment
 	WriteRefused                       // Topic, Partition; Text: why
-	DirFailed                          // A: number of the directory; Text: why
+	DirFailed                          // A: number of the directory; Text: why. The broker ends
 	ConnRefused                        // A: connection; Text: why it is closed
 	IndexRebuilt                       // Topic, Partition, A: base offset of the segment
 	SegmentUnreadable                  // Topic, Partition, A: offset; Text: file and fault
@@ -357,6 +371,10 @@ const (
 	SegmentsDeleted                    // Topic, Partition, A: how many, B: log start offset
 	PartitionAdded                     // Topic, Partition
 	ConfigAltered                      // Topic: the resource's name, A: its type; Text: the key
+	CoordinatorLoaded                  // Topic, Partition, A: records folded, B: milliseconds it took
+	CoordinatorFailed                  // Topic, Partition, A: offset of what cannot be read; Text: why
+	DirFenced                          // A: number of the directory, B: partitions in it; Text: why. The others go on
+	ReplicaMoved                       // Topic, Partition, A: number of the directory that it has left, B: of the one where it is
 	CompactionBegun                    // Topic, Partition, A: offset from which it is not compacted, B: bytes
 	SegmentsCompacted                  // Topic, Partition, A: base offset of the new segment, B: bytes that it saves
 	Compacted                          // Topic, Partition, A: offset up to which it is compacted, B: records that were dropped

@@ -40,7 +40,7 @@ func (w *writer) length(n int) {
 	w.bytes = binary.AppendUvarint(w.bytes, uint64(n)+1)
 }
 
-// noTags ends a struct: no tag is ever written.
+// noTags ends a struct that has none of its tags.
 func (w *writer) noTags() {
 	if w.flexible {
 		w.int8(0)
@@ -88,4 +88,52 @@ func (w *writer) message(v string) {
 		w.int16(int16(len(v)))
 	}
 	w.bytes = append(w.bytes, v...)
+}
+
+// Leader is who leads a partition, told to a client that asked another or the same one too late or too early (KIP-951).
+type Leader struct {
+	Known     bool
+	ID, Epoch int32
+}
+
+// Node is where a Leader is reached.
+type Node struct {
+	ID   int32
+	Host string
+	Port int32
+	Rack *string
+}
+
+// leader is a tag.
+func (w *writer) leader(tag byte, l Leader) {
+	w.bytes = append(w.bytes, tag, 4+4+1)
+	w.int32(l.ID)
+	w.int32(l.Epoch)
+	w.noTags()
+}
+
+// nodes ends an answer with a tag of where its leaders are, or with none.
+func (w *writer) nodes(nodes []Node) {
+	if len(nodes) == 0 || !w.flexible {
+		w.noTags()
+		return
+	}
+	inner := writer{flexible: true}
+	inner.count(len(nodes))
+	for i := range nodes {
+		inner.int32(nodes[i].ID)
+		inner.length(len(nodes[i].Host))
+		inner.bytes = append(inner.bytes, nodes[i].Host...)
+		inner.int32(nodes[i].Port)
+		if rack := nodes[i].Rack; rack == nil {
+			inner.int8(0)
+		} else {
+			inner.length(len(*rack))
+			inner.bytes = append(inner.bytes, *rack...)
+		}
+		inner.noTags()
+	}
+	w.bytes = append(w.bytes, 1, 0)
+	w.bytes = binary.AppendUvarint(w.bytes, uint64(len(inner.bytes)))
+	w.bytes = append(w.bytes, inner.bytes...)
 }

@@ -28,6 +28,28 @@ func ReadCold(key, version int16, body []byte) (Message, Flaw) {
 // may not be, and that the elements are not too many.
 func (c *cursor) walk(key, version int16) {
 	switch key {
+	case KeyOffsetCommit:
+		c.walkOffsetCommit(version)
+	case KeyOffsetFetch:
+		c.walkOffsetFetch(version)
+	case KeyFindCoordinator:
+		c.walkFindCoordinator(version)
+	case KeyJoinGroup:
+		c.walkJoinGroup(version)
+	case KeyHeartbeat:
+		c.walkHeartbeat(version)
+	case KeyLeaveGroup:
+		c.walkLeaveGroup(version)
+	case KeySyncGroup:
+		c.walkSyncGroup(version)
+	case KeyDescribeGroups:
+		c.walkDescribeGroups(version)
+	case KeyListGroups:
+		c.walkListGroups(version)
+	case KeyDeleteGroups:
+		c.walkDeleteGroups()
+	case KeyOffsetDelete:
+		c.walkOffsetDelete()
 	case KeyListOffsets:
 		c.walkListOffsets(version)
 	case KeyMetadata:
@@ -66,6 +88,8 @@ func (c *cursor) walk(key, version int16) {
 		c.walkDescribeCluster(version)
 	case KeyOffsetForLeaderEpoch:
 		c.walkOffsetForLeaderEpoch(version)
+	case KeyAlterReplicaLogDirs:
+		c.walkAlterReplicaLogDirs()
 	case KeyDescribeLogDirs:
 		c.walkDescribeLogDirs()
 	case KeyDescribeProducers:

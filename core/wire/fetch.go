@@ -165,6 +165,16 @@ type FetchedPartition struct {
 	AbortedNull      bool // the list of aborted transactions is null, as read_uncommitted has it
 	Aborted          []AbortedTransaction
 	RecordsSize      int32
+	Diverging        EpochEnd // written from version 12
+	Leader           Leader   // likewise
+}
+
+// EpochEnd is where a log has parted from its reader's: Epoch is the last that they can have in common, and ends at Offset
+// (KIP-595).
+type EpochEnd struct {
+	Known  bool
+	Epoch  int32
+	Offset int64
 }
 
 // AbortedTransaction is a transaction whose records a read_committed consumer drops.
@@ -209,7 +219,7 @@ func (h *FetchHead) Partition(p *FetchedPartition) (before int32) {
 	h.records += int(p.RecordsSize)
 	h.w.fetchedPartition(h.version, p)
 	before = int32(len(h.w.bytes) - h.w.start)
-	h.w.noTags()
+	h.w.fetchedTags(p)
 	if h.partitions == 0 {
 		h.w.noTags()
 	}
@@ -231,6 +241,26 @@ func (w *writer) fetchedPartition(version int16, p *FetchedPartition) {
 	w.count(int(p.RecordsSize))
 }
 
+func (w *writer) fetchedTags(p *FetchedPartition) {
+	if !w.flexible || !p.Diverging.Known && !p.Leader.Known {
+		w.noTags()
+		return
+	}
+	at := len(w.bytes)
+	w.int8(0)
+	if p.Diverging.Known {
+		w.bytes[at]++
+		w.bytes = append(w.bytes, 0, 4+8+1)
+		w.int32(p.Diverging.Epoch)
+		w.int64(p.Diverging.Offset)
+		w.noTags()
+	}
+	if p.Leader.Known {
+		w.bytes[at]++
+		w.leader(1, p.Leader)
+	}
+}
+
 func (w *writer) aborted(p *FetchedPartition) {
 	if p.AbortedNull {
 		w.noArray()
@@ -244,10 +274,15 @@ func (w *writer) aborted(p *FetchedPartition) {
 	}
 }
 
-// End patches the frame's length, the ranges included, and returns the head.
-func (h *FetchHead) End() []byte {
+// End patches the frame's length, the ranges included, and returns the head. Nodes, from version 16 on, are where the
+// partitions' leaders are.
+func (h *FetchHead) End(nodes ...Node) []byte {
 	must.Be(h.topics == 0 && h.partitions == 0, "W4: a Fetch answer ends when all that it announced is written")
-	h.w.noTags()
+	if h.version >= 16 {
+		h.w.nodes(nodes)
+	} else {
+		h.w.noTags()
+	}
 	head := h.w.end(h.records)
 	h.w = writer{}
 	return head

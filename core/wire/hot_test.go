@@ -112,10 +112,30 @@ func drawResults(t *rapid.T) []wire.ProduceResult {
 			for range rapid.IntRange(0, 2).Draw(t, "bad records") {
 				result.ErrorRecords = append(result.ErrorRecords, wire.ErrorRecord{Index: rapid.Int32().Draw(t, "record"), Message: rapid.StringN(0, 9, 90).Draw(t, "why")})
 			}
+			result.Leader = drawLeader(t)
 			results = append(results, result)
 		}
 	}
 	return results
+}
+
+// drawLeader leaves out what kmsg takes for none.
+func drawLeader(t *rapid.T) wire.Leader {
+	if !rapid.Bool().Draw(t, "leader known") {
+		return wire.Leader{}
+	}
+	return wire.Leader{Known: true, ID: rapid.Int32Min(0).Draw(t, "leader"), Epoch: rapid.Int32().Draw(t, "leader epoch")}
+}
+
+func drawNodes(t *rapid.T) (nodes []wire.Node) {
+	for range rapid.IntRange(0, 2).Draw(t, "nodes") {
+		node := wire.Node{ID: rapid.Int32().Draw(t, "node"), Host: drawName(t, "host"), Port: rapid.Int32().Draw(t, "port")}
+		if rapid.Bool().Draw(t, "with a rack") {
+			node.Rack = kmsg.StringPtr(drawName(t, "rack"))
+		}
+		nodes = append(nodes, node)
+	}
+	return nodes
 }
 
 func message(v string) *string {
@@ -125,9 +145,14 @@ func message(v string) *string {
 	return &v
 }
 
-func kmsgProduceResponse(version int16, throttle int32, results []wire.ProduceResult) *kmsg.ProduceResponse {
+func kmsgProduceResponse(version int16, throttle int32, results []wire.ProduceResult, nodes []wire.Node) *kmsg.ProduceResponse {
 	r := kmsg.NewPtrProduceResponse()
 	r.Version, r.ThrottleMillis = version, throttle
+	if version >= 10 {
+		for _, node := range nodes {
+			r.Brokers = append(r.Brokers, kmsg.ProduceResponseBroker{NodeID: node.ID, Host: node.Host, Port: node.Port, Rack: node.Rack})
+		}
+	}
 	for i, result := range results {
 		if i == 0 || results[i-1].Group != result.Group {
 			topic := kmsg.NewProduceResponseTopic()
@@ -143,6 +168,9 @@ func kmsgProduceResponse(version int16, throttle int32, results []wire.ProduceRe
 			record.RelativeOffset, record.ErrorMessage = bad.Index, message(bad.Message)
 			partition.ErrorRecords = append(partition.ErrorRecords, record)
 		}
+		if version >= 10 && result.Leader.Known {
+			partition.CurrentLeader.LeaderID, partition.CurrentLeader.LeaderEpoch = result.Leader.ID, result.Leader.Epoch
+		}
 		topic := &r.Topics[len(r.Topics)-1]
 		topic.Partitions = append(topic.Partitions, partition)
 	}
@@ -154,8 +182,9 @@ func TestProduceResponseIsWhatKmsgWrites(t *testing.T) {
 		version, throttle := rapid.Int16Range(3, 13).Draw(t, "version"), rapid.Int32().Draw(t, "throttle")
 		correlation, results := rapid.Int32().Draw(t, "correlation"), drawResults(t)
 		before := rapid.SliceOfN(rapid.Byte(), 0, 5).Draw(t, "before")
-		got := wire.AppendProduceResponse(append([]byte{}, before...), version, correlation, throttle, results)
-		want := wire.AppendResponse(append([]byte{}, before...), correlation, kmsgProduceResponse(version, throttle, results))
+		nodes := drawNodes(t)
+		got := wire.AppendProduceResponse(append([]byte{}, before...), version, correlation, throttle, results, nodes...)
+		want := wire.AppendResponse(append([]byte{}, before...), correlation, kmsgProduceResponse(version, throttle, results, nodes))
 		require.Equal(t, want, got)
 		require.EqualValues(t, len(got)-len(before)-4, binary.BigEndian.Uint32(got[len(before):]))
 	})
@@ -319,13 +348,29 @@ func TestFetchHeadWithItsRecordsIsWhatKmsgWrites(t *testing.T) {
 						fetched.Aborted = append(fetched.Aborted, wire.AbortedTransaction{ProducerID: aborted.ProducerID, FirstOffset: aborted.FirstOffset})
 					}
 				}
+				if version >= 12 {
+					fetched.Leader, fetched.Diverging.Known = drawLeader(t), rapid.Bool().Draw(t, "diverging")
+				}
+				if fetched.Leader.Known {
+					p.CurrentLeader.LeaderID, p.CurrentLeader.LeaderEpoch = fetched.Leader.ID, fetched.Leader.Epoch
+				}
+				if fetched.Diverging.Known {
+					fetched.Diverging.Epoch, fetched.Diverging.Offset = rapid.Int32Min(0).Draw(t, "epoch"), rapid.Int64().Draw(t, "end")
+					p.DivergingEpoch.Epoch, p.DivergingEpoch.EndOffset = fetched.Diverging.Epoch, fetched.Diverging.Offset
+				}
 				befores = append(befores, head.Partition(&fetched))
 				records = append(records, p.RecordBatches)
 				topic.Partitions = append(topic.Partitions, p)
 			}
 			r.Topics = append(r.Topics, topic)
 		}
-		got := lay(head.End()[start:], befores, records)
+		nodes := drawNodes(t)
+		if version >= 16 {
+			for _, node := range nodes {
+				r.Brokers = append(r.Brokers, kmsg.FetchResponseBroker{NodeID: node.ID, Host: node.Host, Port: node.Port, Rack: node.Rack})
+			}
+		}
+		got := lay(head.End(nodes...)[start:], befores, records)
 		require.Equal(t, wire.AppendResponse(nil, correlation, r), got)
 	})
 }

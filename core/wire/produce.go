@@ -67,6 +67,7 @@ type ProduceResult struct {
 	LogStartOffset int64 // written from version 5
 	ErrorRecords   []ErrorRecord
 	ErrorMessage   string // "" is null; written from version 8, as ErrorRecords are (KIP-467)
+	Leader         Leader // written from version 10
 }
 
 // ErrorRecord names a record that is why its batch was refused.
@@ -75,9 +76,8 @@ type ErrorRecord struct {
 	Message string
 }
 
-// AppendProduceResponse appends the whole frame, its length first. Neither CurrentLeader nor NodeEndpoints (KIP-951) is
-// written: they are tags, and a client that misses them asks for the metadata.
-func AppendProduceResponse(dst []byte, version int16, correlation, throttleMillis int32, results []ProduceResult) []byte {
+// AppendProduceResponse appends the whole frame, its length first. Nodes are where the results' leaders are.
+func AppendProduceResponse(dst []byte, version int16, correlation, throttleMillis int32, results []ProduceResult, nodes ...Node) []byte {
 	var w writer
 	w.begin(dst, KeyProduce, version, correlation)
 	w.count(groups(results))
@@ -87,7 +87,11 @@ func AppendProduceResponse(dst []byte, version int16, correlation, throttleMilli
 		results = results[n:]
 	}
 	w.int32(throttleMillis)
-	w.noTags()
+	if version >= 10 {
+		w.nodes(nodes)
+	} else {
+		w.noTags()
+	}
 	return w.end(0)
 }
 
@@ -138,12 +142,17 @@ func (w *writer) produceResult(version int16, result *ProduceResult) {
 	switch {
 	case version < 8:
 		w.noTags()
-	case w.flexible && len(result.ErrorRecords) == 0 && result.ErrorMessage == "":
+	case w.flexible && len(result.ErrorRecords) == 0 && result.ErrorMessage == "" && !result.Leader.Known:
 		w.bytes = append(w.bytes, 1, 0, 0) // no records, null, no tags
 	default:
 		w.errorRecords(result.ErrorRecords)
 		w.message(result.ErrorMessage)
-		w.noTags()
+		if version >= 10 && result.Leader.Known {
+			w.int8(1)
+			w.leader(0, result.Leader)
+		} else {
+			w.noTags()
+		}
 	}
 }
 

@@ -58,7 +58,60 @@ func Refusals(answer Answer, see func(Code)) {
 	case *kmsg.CreatePartitionsResponse:
 		each(s, a.Topics, func(t *kmsg.CreatePartitionsResponseTopic) int16 { return t.ErrorCode })
 	default:
-		s.later(answer)
+		if !s.ofGroups(answer) {
+			s.later(answer)
+		}
+	}
+}
+
+// ofGroups are the APIs of groups and their offsets.
+func (s seen) ofGroups(answer Answer) bool {
+	switch a := answer.(type) {
+	case *kmsg.OffsetCommitResponse:
+		for i := range a.Topics {
+			each(s, a.Topics[i].Partitions, func(p *kmsg.OffsetCommitResponseTopicPartition) int16 { return p.ErrorCode })
+		}
+	case *kmsg.OffsetFetchResponse:
+		s.fetched(a)
+	case *kmsg.FindCoordinatorResponse:
+		s.code(a.ErrorCode)
+		each(s, a.Coordinators, func(c *kmsg.FindCoordinatorResponseCoordinator) int16 { return c.ErrorCode })
+	case *kmsg.JoinGroupResponse:
+		s.code(a.ErrorCode)
+	case *kmsg.HeartbeatResponse:
+		s.code(a.ErrorCode)
+	case *kmsg.LeaveGroupResponse:
+		s.code(a.ErrorCode)
+		each(s, a.Members, func(m *kmsg.LeaveGroupResponseMember) int16 { return m.ErrorCode })
+	case *kmsg.SyncGroupResponse:
+		s.code(a.ErrorCode)
+	case *kmsg.DescribeGroupsResponse:
+		each(s, a.Groups, func(g *kmsg.DescribeGroupsResponseGroup) int16 { return g.ErrorCode })
+	case *kmsg.ListGroupsResponse:
+		s.code(a.ErrorCode)
+	case *kmsg.DeleteGroupsResponse:
+		each(s, a.Groups, func(g *kmsg.DeleteGroupsResponseGroup) int16 { return g.ErrorCode })
+	case *kmsg.OffsetDeleteResponse:
+		s.code(a.ErrorCode)
+		for i := range a.Topics {
+			each(s, a.Topics[i].Partitions, func(p *kmsg.OffsetDeleteResponseTopicPartition) int16 { return p.ErrorCode })
+		}
+	default:
+		return false
+	}
+	return true
+}
+
+func (s seen) fetched(a *kmsg.OffsetFetchResponse) {
+	s.code(a.ErrorCode)
+	for i := range a.Topics {
+		each(s, a.Topics[i].Partitions, func(p *kmsg.OffsetFetchResponseTopicPartition) int16 { return p.ErrorCode })
+	}
+	for i := range a.Groups {
+		s.code(a.Groups[i].ErrorCode)
+		for j := range a.Groups[i].Topics {
+			each(s, a.Groups[i].Topics[j].Partitions, func(p *kmsg.OffsetFetchResponseGroupTopicPartition) int16 { return p.ErrorCode })
+		}
 	}
 }
 

@@ -12,6 +12,15 @@ const (
 	KeyFetch                   int16 = 1
 	KeyListOffsets             int16 = 2
 	KeyMetadata                int16 = 3
+	KeyOffsetCommit            int16 = 8
+	KeyOffsetFetch             int16 = 9
+	KeyFindCoordinator         int16 = 10
+	KeyJoinGroup               int16 = 11
+	KeyHeartbeat               int16 = 12
+	KeyLeaveGroup              int16 = 13
+	KeySyncGroup               int16 = 14
+	KeyDescribeGroups          int16 = 15
+	KeyListGroups              int16 = 16
 	KeyApiVersions             int16 = 18
 	KeyCreateTopics            int16 = 19
 	KeyDeleteTopics            int16 = 20
@@ -23,9 +32,12 @@ const (
 	KeyDeleteACLs              int16 = 31
 	KeyDescribeConfigs         int16 = 32
 	KeyAlterConfigs            int16 = 33
+	KeyAlterReplicaLogDirs     int16 = 34
 	KeyDescribeLogDirs         int16 = 35
 	KeyCreatePartitions        int16 = 37
+	KeyDeleteGroups            int16 = 42
 	KeyIncrementalAlterConfigs int16 = 44
+	KeyOffsetDelete            int16 = 47
 	KeyDescribeClientQuotas    int16 = 48
 	KeyAlterClientQuotas       int16 = 49
 	KeyDescribeUserScram       int16 = 50
@@ -49,6 +61,22 @@ func Range(key int16) (oldest, newest int16, ok bool) {
 		return 1, 11, true
 	case KeyMetadata:
 		return 0, 13, true
+	case KeyOffsetCommit:
+		return 2, 10, true
+	case KeyOffsetFetch:
+		return 1, 10, true
+	case KeyFindCoordinator:
+		return 0, 6, true
+	case KeyJoinGroup:
+		return 0, 9, true
+	case KeyHeartbeat:
+		return 0, 4, true
+	case KeyLeaveGroup, KeySyncGroup, KeyListGroups:
+		return 0, 5, true
+	case KeyDescribeGroups:
+		return 0, 6, true
+	case KeyDeleteGroups:
+		return 0, 2, true
 	case KeyApiVersions:
 		return 0, 4, true
 	case KeyCreateTopics:
@@ -67,6 +95,8 @@ func Range(key int16) (oldest, newest int16, ok bool) {
 		return 1, 4, true
 	case KeyAlterConfigs:
 		return 0, 2, true
+	case KeyAlterReplicaLogDirs:
+		return 1, 2, true
 	case KeyDescribeLogDirs:
 		return 1, 4, true
 	case KeyCreatePartitions:
@@ -75,7 +105,7 @@ func Range(key int16) (oldest, newest int16, ok bool) {
 		return 0, 1, true
 	case KeyDescribeCluster:
 		return 0, 2, true
-	case KeyDescribeUserScram, KeyDescribeProducers, KeyDescribeTopicPartitions:
+	case KeyOffsetDelete, KeyDescribeUserScram, KeyDescribeProducers, KeyDescribeTopicPartitions:
 		return 0, 0, true
 	}
 	return 0, 0, false
@@ -104,16 +134,18 @@ func FirstFlexible(key int16) int16 {
 		return 9
 	case KeyFetch:
 		return 12
-	case KeyListOffsets:
+	case KeyOffsetCommit:
+		return 8
+	case KeyListOffsets, KeyOffsetFetch, KeyJoinGroup:
 		return 6
-	case KeyApiVersions:
+	case KeyApiVersions, KeyFindCoordinator, KeyListGroups:
 		return 3
-	case KeyCreateTopics:
+	case KeyCreateTopics, KeyDescribeGroups:
 		return 5
-	case KeyDeleteTopics, KeyOffsetForLeaderEpoch, KeyDescribeConfigs:
+	case KeyDeleteTopics, KeyOffsetForLeaderEpoch, KeyDescribeConfigs, KeyHeartbeat, KeyLeaveGroup, KeySyncGroup:
 		return 4
-	case KeyInitProducerID, KeyDeleteRecords, KeyDescribeLogDirs, KeyAlterConfigs, KeyCreatePartitions,
-		KeyDescribeACLs, KeyCreateACLs, KeyDeleteACLs:
+	case KeyInitProducerID, KeyDeleteRecords, KeyAlterReplicaLogDirs, KeyDescribeLogDirs, KeyAlterConfigs, KeyCreatePartitions,
+		KeyDescribeACLs, KeyCreateACLs, KeyDeleteACLs, KeyDeleteGroups:
 		return 2
 	case KeyIncrementalAlterConfigs, KeyDescribeClientQuotas, KeyAlterClientQuotas:
 		return 1
@@ -143,6 +175,28 @@ func Name(key int16) string {
 		return "ListOffsets"
 	case KeyMetadata:
 		return "Metadata"
+	case KeyOffsetCommit:
+		return "OffsetCommit"
+	case KeyOffsetFetch:
+		return "OffsetFetch"
+	case KeyFindCoordinator:
+		return "FindCoordinator"
+	case KeyJoinGroup:
+		return "JoinGroup"
+	case KeyHeartbeat:
+		return "Heartbeat"
+	case KeyLeaveGroup:
+		return "LeaveGroup"
+	case KeySyncGroup:
+		return "SyncGroup"
+	case KeyDescribeGroups:
+		return "DescribeGroups"
+	case KeyListGroups:
+		return "ListGroups"
+	case KeyDeleteGroups:
+		return "DeleteGroups"
+	case KeyOffsetDelete:
+		return "OffsetDelete"
 	case KeyApiVersions:
 		return "ApiVersions"
 	case KeyCreateTopics:
@@ -165,6 +219,8 @@ func Name(key int16) string {
 		return "DescribeConfigs"
 	case KeyAlterConfigs:
 		return "AlterConfigs"
+	case KeyAlterReplicaLogDirs:
+		return "AlterReplicaLogDirs"
 	case KeyDescribeLogDirs:
 		return "DescribeLogDirs"
 	case KeyCreatePartitions:
@@ -196,6 +252,28 @@ func newCold(key int16) Message {
 		return kmsg.NewPtrListOffsetsRequest()
 	case KeyMetadata:
 		return kmsg.NewPtrMetadataRequest()
+	case KeyOffsetCommit:
+		return kmsg.NewPtrOffsetCommitRequest()
+	case KeyOffsetFetch:
+		return kmsg.NewPtrOffsetFetchRequest()
+	case KeyFindCoordinator:
+		return kmsg.NewPtrFindCoordinatorRequest()
+	case KeyJoinGroup:
+		return kmsg.NewPtrJoinGroupRequest()
+	case KeyHeartbeat:
+		return kmsg.NewPtrHeartbeatRequest()
+	case KeyLeaveGroup:
+		return kmsg.NewPtrLeaveGroupRequest()
+	case KeySyncGroup:
+		return kmsg.NewPtrSyncGroupRequest()
+	case KeyDescribeGroups:
+		return kmsg.NewPtrDescribeGroupsRequest()
+	case KeyListGroups:
+		return kmsg.NewPtrListGroupsRequest()
+	case KeyDeleteGroups:
+		return kmsg.NewPtrDeleteGroupsRequest()
+	case KeyOffsetDelete:
+		return kmsg.NewPtrOffsetDeleteRequest()
 	case KeyApiVersions:
 		return kmsg.NewPtrApiVersionsRequest()
 	case KeyCreateTopics:
@@ -218,6 +296,8 @@ func newCold(key int16) Message {
 		return kmsg.NewPtrDescribeConfigsRequest()
 	case KeyAlterConfigs:
 		return kmsg.NewPtrAlterConfigsRequest()
+	case KeyAlterReplicaLogDirs:
+		return kmsg.NewPtrAlterReplicaLogDirsRequest()
 	case KeyDescribeLogDirs:
 		return kmsg.NewPtrDescribeLogDirsRequest()
 	case KeyCreatePartitions:

@@ -44,6 +44,7 @@ type Config struct {
 
 	Delivered func(client.Delivered) // hears of records; nil: none are produced
 	Fetched   func(*client.Fetched)  // is given what was read; nil: nothing is
+	Group     func(letter any)       // hears *Assigned, *Revoked and *GroupTrouble; nil: there is no group
 }
 
 // Courier is a client in use. Its methods may be called from any goroutine.
@@ -205,6 +206,12 @@ func (c *Courier) open(letter any) {
 		}
 	case *client.Fetched:
 		c.config.Fetched(letter)
+	case *client.Assigned, *client.Revoked, *client.GroupTrouble:
+		if c.config.Group != nil {
+			c.config.Group(letter)
+		}
+	case *client.Committed:
+		c.onAnswer(letter.Tag, letter)
 	case *client.Answer:
 		c.onAnswer(letter.Tag, letter)
 	case *client.Flushed:
@@ -273,6 +280,31 @@ func (c *Courier) Call(ctx context.Context, call client.Call) (*client.Answer, e
 		return answer, &CallError{Answer: *answer}
 	}
 	return answer, nil
+}
+
+// Commit puts places down, and waits until that is done or has failed.
+func (c *Courier) Commit(ctx context.Context, places []client.Place) (*client.Committed, error) {
+	letter, err := c.ask(ctx, func(tag uint64) any { return &client.Commit{Tag: tag, Places: places} })
+	if err != nil {
+		return nil, err
+	}
+	return letter.(*client.Committed), nil
+}
+
+// CommitAsync does not wait: then hears what became of it.
+func (c *Courier) CommitAsync(places []client.Place, then func(*client.Committed)) error {
+	c.mu.Lock()
+	if c.shut {
+		c.mu.Unlock()
+		return ErrClosed
+	}
+	c.tag++
+	tag := c.tag
+	c.answers[tag] = func(letter any) { then(letter.(*client.Committed)) }
+	c.mu.Unlock()
+	c.Tell(&client.Commit{Tag: tag, Places: places})
+	c.Run()
+	return nil
 }
 
 // CallError says that a call was not answered.

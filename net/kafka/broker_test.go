@@ -92,6 +92,8 @@ func serve(dir string) (address string, stop func()) {
 				return log.NewSearch()
 			case seam.ToCleaner:
 				return compact.New()
+			case seam.ToCopier:
+				return log.NewCopier()
 			default:
 				return nil
 			}

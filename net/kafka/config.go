@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"rookery/core/client"
+	"rookery/core/client/assignor"
 	"rookery/core/seam"
 	"rookery/net/courier"
 	"rookery/net/dial"
@@ -77,7 +78,51 @@ type Config struct {
 	PartitionFetchBytes int32 // of one partition in one answer
 	ReadCommitted       bool  // records of transactions that were not committed are left out
 	OffsetReset         Reset
+
+	GroupID            string // of the Consumers that share what they Subscribe to; "": none
+	InstanceID         string // a static member's: it keeps its partitions through a restart that takes less than SessionTimeout
+	Rack               string // where this consumer stands
+	Protocol           GroupProtocol
+	Assignors          []Assignor    // of Classic: the first that all members have; Range and CooperativeSticky by default
+	RemoteAssignor     string        // of Modern: uniform, range, or "": the broker's choice
+	SessionTimeout     time.Duration // of Classic: a member that is not heard of for so long is out
+	HeartbeatInterval  time.Duration // of Classic
+	PollIntervalMax    time.Duration // so is one that does not come back to Poll or Records for so long
+	AutoCommitInterval time.Duration // what was processed is committed every so often; 0: only by Commit
+
+	OnAssigned func(added []Partition)              // in Poll or Records, before anything of them is handed out
+	OnRevoked  func(removed []Partition, lost bool) // likewise; lost: somebody else may have them already
+	OnTrouble  func(*GroupError)                    // of the kind that passes
 }
+
+// GroupProtocol is how a group shares its partitions.
+type GroupProtocol bool
+
+// The protocols of groups.
+const (
+	Classic GroupProtocol = false // one of the members assigns, and all join a round when anything changes
+	Modern  GroupProtocol = true  // the broker assigns, and members change one by one (KIP-848); needs Kafka 4.0 or its like
+)
+
+// Assignor says who of a group of the Classic protocol gets which partitions.
+type Assignor = assignor.Assignor
+
+// The assignors.
+const (
+	Range             = assignor.Range             // of each topic consecutive partitions, the same ones of topics that are alike
+	RoundRobin        = assignor.RoundRobin        // all partitions one after another
+	Sticky            = assignor.Sticky            // balanced, and as before as far as that goes
+	CooperativeSticky = assignor.CooperativeSticky // likewise; if it is the only one, members go on with what they keep
+)
+
+// AssignorNamed is the assignor that Kafka calls so; false: there is none.
+func AssignorNamed(name string) (Assignor, bool) { return assignor.Named(name) }
+
+// Partition is one partition of a topic.
+type Partition = client.Partition
+
+// Place is a position in a partition: of the record that is processed next.
+type Place = client.Place
 
 // Default has the defaults of Kafka's Java clients: idempotent, acks of all in-sync replicas, 5 ms of linger, no compression.
 func Default(brokers ...string) Config {
@@ -89,6 +134,8 @@ func Default(brokers ...string) Config {
 		BufferBytes: c.BufferBytes, InFlightMax: c.InFlightMax,
 		FetchWaitMax: time.Duration(c.FetchWaitMax), FetchMinBytes: c.FetchMinBytes, FetchMaxBytes: c.FetchMaxBytes,
 		PartitionFetchBytes: c.PartitionFetchBytes, OffsetReset: c.OffsetReset,
+		Assignors: c.Assignors, SessionTimeout: time.Duration(c.SessionTimeout), HeartbeatInterval: time.Duration(c.HeartbeatInterval),
+		PollIntervalMax: time.Duration(c.PollIntervalMax), AutoCommitInterval: time.Duration(c.AutoCommitInterval),
 	}
 }
 
@@ -130,6 +177,19 @@ func (c *Config) machine() (client.Config, error) {
 	m.BufferBytes, m.InFlightMax, m.Partitioner, m.RoundRobin = c.BufferBytes, c.InFlightMax, c.Partitioner, c.RoundRobin
 	m.FetchWaitMax, m.FetchMinBytes, m.FetchMaxBytes = seam.Mono(c.FetchWaitMax), c.FetchMinBytes, c.FetchMaxBytes
 	m.PartitionFetchBytes, m.ReadCommitted, m.OffsetReset = c.PartitionFetchBytes, c.ReadCommitted, c.OffsetReset
+	m.GroupID, m.InstanceID, m.Rack, m.Modern = c.GroupID, c.InstanceID, c.Rack, bool(c.Protocol)
+	m.Assignors, m.RemoteAssignor = c.Assignors, c.RemoteAssignor
+	m.SessionTimeout, m.HeartbeatInterval = seam.Mono(c.SessionTimeout), seam.Mono(c.HeartbeatInterval)
+	m.PollIntervalMax, m.AutoCommitInterval = seam.Mono(c.PollIntervalMax), seam.Mono(c.AutoCommitInterval)
+	if c.GroupID == "" {
+		return m, nil
+	}
+	switch {
+	case c.Protocol == Classic && c.HeartbeatInterval >= c.SessionTimeout:
+		return m, fmt.Errorf("a heartbeat each %v keeps no session of %v alive: a third of it is usual", c.HeartbeatInterval, c.SessionTimeout)
+	case c.PollIntervalMax <= 0:
+		return m, errors.New("PollIntervalMax is not positive: every member would be late")
+	}
 	return m, nil
 }
 

@@ -19,7 +19,8 @@ type Consumer struct {
 	readings map[place]*reading
 	tag      uint64
 	queue    []*Fetched
-	arrived  chan struct{} // holds one if there is something new in queue
+	arrived  chan struct{} // holds one if there is something new in queue or news
+	member   *member       // nil: it is in no group
 }
 
 // place is one partition.
@@ -36,6 +37,9 @@ type place struct {
 type reading struct {
 	tag      uint64
 	position int64 // of the record that is handed out next; -1: not known yet
+	done     int64 // everything before it was processed; -1: nobody has said
+	told     int64 // done, as the machine knows it
+	epoch    int32 // leader epoch of the record before position
 	paused   bool
 	behind   bool // something was passed over while it was paused: it is fetched again
 }
@@ -43,8 +47,13 @@ type reading struct {
 // NewConsumer makes a Consumer that reads nothing yet. The error is of the Config.
 func NewConsumer(config Config) (*Consumer, error) {
 	c := &Consumer{readings: map[place]*reading{}, arrived: make(chan struct{}, 1)}
+	ears := courier.Config{Fetched: c.onFetched}
+	if config.GroupID != "" {
+		c.member = &member{config: config}
+		ears.Group = c.onNews
+	}
 	var err error
-	if c.courier, err = config.dial(courier.Config{Fetched: c.onFetched}); err != nil {
+	if c.courier, err = config.dial(ears); err != nil {
 		return nil, err
 	}
 	c.courier.Tell(&client.Poll{Bytes: max(int64(config.FetchMaxBytes), 1)})
@@ -65,7 +74,8 @@ func (c *Consumer) Partitions(ctx context.Context, topic string) (int32, error) 
 	return int32(len(leaders)), nil
 }
 
-// Assign has a partition read from an offset, which may be Earliest or Latest, beside those that are read already.
+// Assign has a partition read from an offset, which may be Earliest, Latest or AsCommitted, beside those that are read
+// already. It is not for a Consumer that has subscribed: that reads what its group gives it.
 func (c *Consumer) Assign(topic string, partition int32, offset int64) {
 	c.mu.Lock()
 	r := &reading{}
@@ -119,6 +129,7 @@ func (c *Consumer) with(topic string, partition int32, do func(*reading)) error 
 func (c *Consumer) move(topic string, partition int32, r *reading, to client.Assign) {
 	c.tag++
 	r.tag, r.position, r.behind = c.tag, max(to.Offset, -1), false
+	r.done, r.told = r.position, -1
 	to.Tag, to.Topic, to.Partition, to.Paused = r.tag, topic, partition, r.paused
 	c.courier.Tell(&to)
 }
@@ -161,13 +172,19 @@ func (c *Consumer) Poll(ctx context.Context) (*Fetched, error) {
 
 // next is Poll; unless all of it is handed out with that, the position is before it.
 func (c *Consumer) next(ctx context.Context, whole bool) (*Fetched, error) {
+	c.comeBack()
 	for {
+		if err := c.hear(); err != nil {
+			return nil, err
+		}
 		if f := c.pop(whole); f != nil {
+			c.member.isBusy(c)
 			if f.Code.Failed() {
 				return f, &FetchError{*f}
 			}
 			return f, nil
 		}
+		c.member.isIdle(c)
 		select {
 		case <-c.arrived:
 		case <-c.courier.Done():
@@ -195,6 +212,10 @@ func (c *Consumer) Records(ctx context.Context) iter.Seq2[ConsumerRecord, error]
 					c.putBack(f, n)
 					return
 				}
+				if c.member.isCalled(c) {
+					c.putBack(f, n)
+					break
+				}
 			}
 			if len(f.Records) == 0 {
 				c.handOut(f, 0)
@@ -218,7 +239,10 @@ func (c *Consumer) handOut(f *Fetched, n int) bool {
 		r.behind = true
 		return false
 	}
-	r.position = after(f, n)
+	r.done = r.position // the loop has come back for more
+	if r.position = after(f, n); n > 0 {
+		r.epoch = f.Records[n-1].LeaderEpoch
+	}
 	return true
 }
 
@@ -256,8 +280,14 @@ func (c *Consumer) pop(whole bool) (f *Fetched) {
 			}
 			r.behind = r.position >= 0
 		default:
-			if f, r.position = head, head.From; whole {
-				r.position = head.Position
+			f, r.position = head, head.From
+			if r.done < 0 {
+				r.done = head.From
+			}
+			if n := len(head.Records); whole {
+				if r.position = head.Position; n > 0 {
+					r.epoch = head.Records[n-1].LeaderEpoch
+				}
 			}
 		}
 	}
@@ -273,11 +303,30 @@ func (c *Consumer) onFetched(f *Fetched) {
 	c.mu.Lock()
 	c.queue = append(c.queue, f)
 	c.mu.Unlock()
+	c.ring()
+}
+
+func (c *Consumer) ring() {
 	select {
 	case c.arrived <- struct{}{}:
 	default:
 	}
 }
 
-// Close ends the reading and the links. ctx bounds how long the brokers are waited for.
-func (c *Consumer) Close(ctx context.Context) error { return c.courier.Close(ctx) }
+// Close ends the reading and the links. A member of a group commits what it has processed (unless AutoCommitInterval is
+// 0), lets go of its partitions, and leaves, unless it is static. ctx bounds how long the brokers are waited for.
+func (c *Consumer) Close(ctx context.Context) error {
+	if c.member == nil {
+		return c.courier.Close(ctx)
+	}
+	closed := make(chan error, 1)
+	go func() { closed <- c.courier.Close(ctx) }()
+	for {
+		select {
+		case err := <-closed:
+			return err
+		case <-c.arrived:
+			_ = c.hear() // it is over anyhow
+		}
+	}
+}

@@ -8,6 +8,12 @@
 //	consumer.Assign("greetings", 0, kafka.Earliest)
 //	for record, err := range consumer.Records(ctx) { ... }
 //
+// Consumers with the same GroupID share what they subscribe to, and go on where the group has come to (group.go):
+//
+//	config.GroupID = "billing"
+//	consumer.Subscribe("orders")
+//	for record, err := range consumer.Records(ctx) { ... } // what came back to the loop is committed by and by
+//
 // Offsets count the records of one partition from 0. Timestamps are milliseconds since 1970. Sizes are bytes.
 //
 // Rules:
@@ -32,6 +38,7 @@ const (
 	AnyPartition = client.AnyPartition // where the Partitioner says
 	Earliest     = client.Earliest     // as an offset: the log's start
 	Latest       = client.Latest       // its end
+	AsCommitted  = client.AsCommitted  // where Config.GroupID has come to; if nowhere, as OffsetReset says
 )
 
 // What goes in and comes out.

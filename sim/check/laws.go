@@ -67,6 +67,9 @@ const (
 	StoredAsAsked
 	TimesOfTheBroker
 	LeftOutUnchanged
+	OneOwner
+	CommitsKept
+	NoZombie
 
 	TopicRegister
 	ProducerIDs

@@ -79,16 +79,33 @@ var violations = []violation{
 	{"V5", watched(look{p: fetching(at(5), 4, 1), quiet: true}), watched(look{p: fetching(at(5), 5, 1), quiet: true})},
 	{"V5", watched(look{p: fetching(at(5), 0, 0), quiet: true}), watched(look{p: fetching(at(5), 4, 100), quiet: true})},
 	{"V5", watched(look{p: fetching(at(5), 5, 1), unknown: 1, quiet: true}), nil},
+	{"V5", watched(look{p: at(5), s: Sleepers{Produces: 1}, quiet: true}), watched(look{p: cached(waiting(at(5), 1)), s: Sleepers{Produces: 1}, quiet: true})},
+	{"V5", watched(look{p: at(5), s: Sleepers{Running: 2, Fetches: 1}, quiet: true}), watched(look{p: at(5), s: Sleepers{Running: 2, Fetches: 2}, quiet: true})},
+	{"V5", watched(look{p: at(5), s: Sleepers{Proposals: 1}, quiet: true}), watched(look{p: at(5), s: Sleepers{Proposals: 1}})},
+	{"V5", watched(look{p: at(5), s: Sleepers{Searches: 1}, quiet: true}), watched(look{p: at(5), s: Sleepers{Searches: 1}})},
+	{"V5", watched(look{p: at(5), s: Sleepers{Deletions: 1}, quiet: true}), watched(look{p: at(5), s: Sleepers{Deletions: 1}})},
+	{"V5", watched(look{p: at(5), s: Sleepers{Measures: 1}, quiet: true}), watched(look{p: at(5), s: Sleepers{Measures: 1}})},
+	{"V5", watched(look{p: at(5), s: Sleepers{Frozen: 1}, quiet: true}), watched(look{p: at(5), s: Sleepers{Frozen: 1}})},
 	{"V6", rebuilt(true, at(5), at(4)), rebuilt(true, at(5), led(at(5), 1))},
 	{"V6", rebuilt(true, at(5)), nil},
 	{"V6", rebuilt(true, at(5), PartitionView{Durable: 5, HighWatermark: 5, End: 5, Next: 6}), nil},
 	{"V6", rebuilt(true, PartitionView{LogStart: 3, End: 5, Next: 5}, PartitionView{LogStart: 2, End: 5, Next: 5}), rebuilt(true, at(5), PartitionView{LogStart: 2, End: 5, Next: 5})},
 	{"V6", rebuilt(false, PartitionView{Newest: 7}, PartitionView{Newest: 8}), rebuilt(false, PartitionView{Topic: metadataTopic}, PartitionView{Topic: metadataTopic, End: 9})},
 	{"V6", rebuilt(true, PartitionView{Producers: 7}, PartitionView{Producers: 8}), rebuilt(false, PartitionView{Producers: 7}, PartitionView{Producers: 8})},
+	{"V6", rebuilt(false, PartitionView{Folded: 7}, PartitionView{Folded: 8}), rebuilt(false, PartitionView{Folded: 7}, PartitionView{Folded: 7})},
 	{"V8", left(0, 1, View{Frames: 100}), left(1, 1, View{Frames: 100})},
 	{"V8", left(1, 0, View{Asked: 1}), left(1, 1, View{Asked: 1})},
 	{"S2", watched(look{p: PartitionView{LogStart: 3, Durable: 5, HighWatermark: 5, End: 5, Next: 5}}, look{p: at(5), life: 1}),
 		watched(look{p: at(5)}, look{p: PartitionView{LogStart: 3, Durable: 5, HighWatermark: 5, End: 5, Next: 5, LeaderEpoch: 1}, life: 1})},
+
+	// Members of a group.
+	{"H24", grouped(func(h *History) { h.Claims[1].Shares = []int32{1} }), grouped(func(h *History) { h.Claims[1].Shares = []int32{2} })},
+	{"H24", grouped(func(h *History) { h.Claims[1].Owner, h.Claims[1].Shares = "c", []int32{0} }), grouped(func(h *History) { h.Claims[1].Owner, h.Claims[1].Shares = "a", []int32{0} })},
+	{"H25", grouped(func(h *History) { h.Committed[0].Offset = 10 }), grouped(func(h *History) { h.Committed[0].Offset, h.Committed[0].Call = 10, 250 })},
+	{"H25", grouped(func(h *History) { h.Committed[0].Offset = -1 }), grouped(func(h *History) { h.Committed[0].Offset, h.Committed[0].Call = -1, 105 })},
+	{"H25", grouped(func(h *History) { h.Committed[0].Offset = 99 }), nil},
+	{"H25", grouped(func(h *History) { h.Commits[1].Outcome, h.Commits[1].Return = Refused, Unfinished }), grouped(func(h *History) { h.Commits[1].Outcome, h.Commits[1].Return = Unknown, Unfinished })},
+	{"H26", grouped(func(h *History) { h.Commits[1].Generation = 0 }), grouped(func(h *History) { h.Commits[1].Generation, h.Commits[1].Call = 0, 90 })},
 
 	// At the end: what clients were told.
 	{"H1", judged(func(h *History, f *Facts) { h.Appends[9].Acks = 1; cut(f, 9) }), judged(func(h *History, f *Facts) {
@@ -279,6 +296,7 @@ type look struct {
 	quiet   bool
 	unknown int // fetches that are parked at the partition, which does not know of them
 	p       PartitionView
+	s       Sleepers
 }
 
 func watched(looks ...look) trial {
@@ -293,7 +311,7 @@ func watch(laws *Counts, f *Facts, looks ...look) error {
 				if l.p.Topic == "" {
 					l.p.Topic = "t"
 				}
-				*v = View{Ready: true, Waits: len(l.p.Fetches) + l.unknown, Partitions: []PartitionView{l.p}}
+				*v = View{Ready: true, Waits: len(l.p.Fetches) + l.unknown, Sleepers: l.s, Partitions: []PartitionView{l.p}}
 			})
 			if err != nil {
 				return err
@@ -352,6 +370,12 @@ func at(end int64) PartitionView {
 
 func led(p PartitionView, epoch int32) PartitionView { p.LeaderEpoch = epoch; return p }
 
+// cached is the same of a topic without a promise, where the high watermark has still to come.
+func cached(p PartitionView) PartitionView {
+	p.Topic, p.End, p.Next = "u", p.End+1, p.Next+1
+	return p
+}
+
 func waiting(p PartitionView, batches int) PartitionView { p.Parked = batches; return p }
 
 func fetching(p PartitionView, from int64, min int32) PartitionView {
@@ -395,6 +419,17 @@ func history() (*History, *Facts) {
 	h.Reads = append(h.Reads, &Read{Partition: here, Call: 2000, Return: 2001, Entries: log.Entries[2:5:5], From: 2, HighWatermark: 10})
 	h.Searches = append(h.Searches, &Search{here, 2100, 2101, 5, 1, 10})
 	return h, f
+}
+
+// grouped judges a legal history of two members, spoilt.
+func grouped(spoil func(h *History)) trial {
+	h := &History{
+		Claims:    []*Claim{{"g", 1, "a", "a", []int32{0, 1}, 90}, {"g", 1, "b", "b", []int32{2}, 95}},
+		Commits:   []*Commit{{"g", 0, 10, 1, "a", "a", 100, 110, Done}, {"g", 0, 11, 1, "a", "a", 200, 300, Done}},
+		Committed: []*Committed{{"g", 0, 11, 400, 410}},
+	}
+	spoil(h)
+	return func(laws *Counts) error { return Groups(h, laws) }
 }
 
 // cut leaves so many records.

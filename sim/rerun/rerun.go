@@ -117,7 +117,7 @@ func (f *family) step(e *tape.Entry) *Difference {
 			return &Difference{Entry: *e, NoLetter: true}
 		}
 		in.Body, f.letters[way] = f.letters[way][0], f.letters[way][1:]
-	case *seam.Started, *seam.Opened, *seam.Hangup, *seam.Wrote, *seam.Synced, *seam.Loaded, *seam.Sent, *seam.Rewritten, *seam.Alarm, *seam.Stop:
+	case *seam.Started, *seam.Opened, *seam.Hangup, *seam.Wrote, *seam.Synced, *seam.Loaded, *seam.Sent, *seam.Rewritten, *seam.Wanting, *seam.Alarm, *seam.Stop:
 	}
 	d := &Difference{Entry: *e}
 	d.Effects.Reset()
@@ -155,6 +155,8 @@ func (f *family) machine(to seam.Address) seam.Machine {
 		f.machines[to] = log.NewSearch()
 	case seam.ToCleaner:
 		f.machines[to] = compact.New()
+	case seam.ToCopier:
+		f.machines[to] = log.NewCopier()
 	default:
 		panic("there is no machine at " + machineName(to))
 	}
@@ -171,6 +173,8 @@ func machineName(a seam.Address) string {
 		return fmt.Sprintf("Search %d", a.ID)
 	case seam.ToCleaner:
 		return fmt.Sprintf("Cleaner %d", a.ID)
+	case seam.ToCopier:
+		return fmt.Sprintf("Copier %d", a.ID)
 	}
 	return fmt.Sprintf("machine %d of kind %d", a.ID, a.Kind)
 }

@@ -2,6 +2,7 @@ package workload
 
 import (
 	"slices"
+	"strconv"
 
 	"rookery/core"
 	"rookery/core/batch"
@@ -36,6 +37,8 @@ func coreParts(p *Plan, tape *world.Tape) world.Parts {
 				return log.NewSearch()
 			case seam.ToCleaner:
 				return compact.New()
+			case seam.ToCopier:
+				return log.NewCopier()
 			}
 			return nil
 		},
@@ -50,24 +53,34 @@ func coreParts(p *Plan, tape *world.Tape) world.Parts {
 	}
 }
 
+// DirName is what a simulated log directory is called.
+func DirName(i int) string { return "/disk" + strconv.Itoa(i) }
+
 func coreConfig(p *Plan, seeds *world.Stream, life int) core.Config {
 	c := core.DefaultConfig()
 	c.ClusterID, c.Controller.ClusterID, c.AdvertisedPort = "sim", "sim", 9092
-	c.DirectoryIDs = []meta.UUID{{1}}
+	for i := range p.Dirs {
+		c.DirectoryIDs = append(c.DirectoryIDs, meta.UUID{1, byte(i)})
+		c.Directories = append(c.Directories, DirName(i))
+	}
 	c.Incarnation = meta.UUID{2, byte(life >> 8), byte(life)}
 	for i := range c.Seed[:8] {
 		c.Seed[i] = byte(seeds.Choose(256))
 	}
 	c.Seed[8], c.Seed[9] = byte(life>>8), byte(life) // two lives differ even on a quiet tape
 	c.AutoCreateTopics = false
+	c.Controller.Offsets.NumPartitions, c.Controller.Offsets.SegmentBytes = 2, 1<<20
+	c.Groups.SessionMinMillis, c.Groups.InitialRebalanceDelay, c.Groups.RetentionMillis = 100, 100*seam.Millisecond, 1<<50
 	c.Controller.ProducerIDBlockSize = [2]int64{2, 1000}[min(p.SegmentBytes, 1)]
 	set(&c.ConnectionBytes, p.ConnectionBytes)
 	set(&c.FrameBytes, p.FrameBytes)
 	set(&c.ReplyBytes, p.ReplyBytes)
+	set(&c.UnsyncedBytes, p.UnsyncedBytes)
 	set(&c.FetchBytesMax, p.FetchBytesMax)
 	set(&c.FetchSessionsMax, p.Sessions.Slots)
 	set(&c.FetchSessionEviction, seam.Mono(p.Sessions.EvictMillis)*seam.Millisecond)
 	set(&c.FetchSessionBytes, p.Sessions.Bytes)
+	c.Controller.Static = p.Limits.static()
 	set(&c.SyncsMax, p.SyncsMax)
 	set(&c.RecoveriesMax, p.RecoveriesMax)
 	set(&c.StepItems, p.StepItems)
@@ -89,7 +102,9 @@ func coreView() func(m seam.Machine, deep bool, v *check.View) {
 	from := core.View{}
 	return func(m seam.Machine, deep bool, v *check.View) {
 		m.(*core.Broker).View(deep, &from)
-		*v = check.View{Ready: from.Ready, Parked: from.Produces + from.Fetches + from.Proposals, Making: from.Making, Waits: from.Waits, Frames: from.Frames, Asked: from.Running + from.Held, Partitions: v.Partitions[:0]}
+		*v = check.View{Ready: from.Ready, Making: from.Making, Waits: from.Waits, Frames: from.Frames, Asked: from.Running + from.Held, Partitions: v.Partitions[:0]}
+		v.Sleepers = check.Sleepers{Produces: from.Produces, Fetches: from.Fetches, Proposals: from.Proposals, Searches: from.Searches,
+			Deletions: from.Deletions, Measures: from.Measures, Frozen: from.Frozen, Running: from.Running}
 		for i := range from.Partitions {
 			if from.Partitions[i].Open {
 				v.Partitions = slices.Grow(v.Partitions, 1)[:len(v.Partitions)+1]
@@ -101,7 +116,7 @@ func coreView() func(m seam.Machine, deep bool, v *check.View) {
 
 func viewPartition(p *core.PartitionView, v *check.PartitionView) {
 	*v = check.PartitionView{Topic: p.Topic, Number: p.Index, LogStart: p.LogStart, Durable: p.DurableEnd, HighWatermark: p.High,
-		End: p.End, Next: p.Next, LeaderEpoch: p.Epoch, Parked: p.Parked, Producers: uint64(p.Producers), Newest: uint64(p.Newest), Fetches: v.Fetches[:0]}
+		End: p.End, Next: p.Next, LeaderEpoch: p.Epoch, Parked: p.Parked, Producers: uint64(p.Producers), Newest: uint64(p.Newest), Folded: uint64(p.Folded), Fetches: v.Fetches[:0]}
 	for _, f := range p.Waiting {
 		v.Fetches = append(v.Fetches, check.ParkedFetch{From: f.Offset, MinBytes: f.MinBytes, Alone: f.Parts == 1, Deadline: f.Deadline})
 	}

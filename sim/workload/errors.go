@@ -32,7 +32,27 @@ var accepted = map[int16][]int16{
 	wire.KeyAlterClientQuotas:       {storageError},
 	wire.KeyDescribeConfigs:         {unknownTopic},
 	wire.KeyIncrementalAlterConfigs: {unknownTopic, storageError},
+	wire.KeyFindCoordinator:         {coordinatorNotAvailable},
+	wire.KeyJoinGroup:               {loadInProgress, notCoordinator, inconsistentProtocol, unknownMember, rebalanceInProgress, memberIDRequired, fencedInstance},
+	wire.KeySyncGroup:               {loadInProgress, notCoordinator, illegalGeneration, unknownMember, rebalanceInProgress, fencedInstance},
+	wire.KeyHeartbeat:               {notCoordinator, illegalGeneration, unknownMember, rebalanceInProgress, fencedInstance},
+	wire.KeyLeaveGroup:              {loadInProgress, notCoordinator, unknownMember, fencedInstance},
+	wire.KeyOffsetCommit:            {unknownTopic, loadInProgress, notCoordinator, illegalGeneration, unknownMember, rebalanceInProgress, fencedInstance},
+	wire.KeyOffsetFetch:             {loadInProgress, notCoordinator},
 }
+
+// What groups are answered with.
+const (
+	loadInProgress          = 14
+	coordinatorNotAvailable = 15
+	notCoordinator          = 16
+	illegalGeneration       = 22
+	inconsistentProtocol    = 23
+	unknownMember           = 25
+	rebalanceInProgress     = 27
+	memberIDRequired        = 79
+	fencedInstance          = 82
+)
 
 // told counts an answer's code. An error must be one that can be so, and beside it nothing may be told: each number that
 // the answer has is -1.
@@ -70,6 +90,8 @@ func (r *Run) mayBe(q *question, code int16, at seam.Mono) bool {
 		return at-q.sent >= q.patience
 	case storageError:
 		return r.diskFailed()
+	case loadInProgress: // after a start, or a write that failed
+		return r.World.Node.Life > 1 || r.diskFailed() || q.key != wire.KeyHeartbeat
 	}
 	return true // of what the models and H16 know more, and of a partition that is being opened
 }
@@ -77,7 +99,7 @@ func (r *Run) mayBe(q *question, code int16, at seam.Mono) bool {
 // diskFailed says whether anything was ever wrong with the disk that a broker could notice.
 func (r *Run) diskFailed() bool {
 	for _, fault := range []world.Fault{world.WriteFailed, world.WriteCutShort, world.SyncFailed, world.FolderSyncFailed, world.ReadFailed, world.FileOpFailed,
-		world.DiskFull, world.AnsweredLate, world.BitRotted} {
+		world.DiskFull, world.AnsweredLate, world.BitRotted, world.DirMissing} {
 		if r.World.Counts[fault] > 0 {
 			return true
 		}

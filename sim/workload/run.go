@@ -78,6 +78,7 @@ type Run struct {
 	topicIDs   map[string][16]byte
 	there      map[string]seam.Mono // since when a topic that stays is known to be there
 	ids        []knownID
+	commits    int64 // of members: no two the same
 	clients    []*session
 	programs   []*program
 	calm       bool // the faults are over
@@ -119,20 +120,20 @@ func (r *Run) mayRot() bool { return r.plan.Rot }
 
 // rotted says whether a bit of the partition's files has turned.
 func (r *Run) rotted(p check.Partition) bool {
-	return r.World.Node.Disk.Rotted(folderOf(p))
+	return r.World.Node.Disk.Rotted(folderName(p))
 }
 
 // Do makes one run from a tape.
 func Do(tape *world.Tape, broker Broker, options Options) *Result {
 	r := &Run{noRestart: options.NoRestart, tape: tape, broker: broker, History: &check.History{}, topicIDs: map[string][16]byte{}, there: map[string]seam.Mono{}, result: &Result{Codes: map[int16]int{}}}
 	r.plan = drawPlan(tape, options.Quiet, options.Brief)
-	r.World = world.New(tape, r.plan.Rates, broker.Parts(r.plan, tape), 1)
+	r.World = world.New(tape, r.plan.Rates, broker.Parts(r.plan, tape), r.plan.Dirs)
 	r.World.Log = options.Log
 	set(&r.World.Patience, seam.Mono(r.plan.PatienceMillis)*seam.Millisecond)
 	if r.plan.StepItems > 0 {
 		r.World.StepEffects = effectsPerItem*r.plan.StepItems + effectsAnyway
 	}
-	r.facts = &check.Facts{Durable: map[string]bool{}, Deleted: map[string]bool{}, Rotted: map[check.Partition]bool{}, Promised: map[string][]check.Span{}, Logs: map[check.Partition]check.Log{}, Keeps: map[string]check.Keep{}, Stored: map[string]check.Stored{}}
+	r.facts = &check.Facts{Durable: map[string]bool{}, Deleted: map[string]bool{}, Rotted: map[check.Partition]bool{}, Promised: map[string][]check.Span{}, Logs: map[check.Partition]check.Log{}, Keeps: map[string]check.Keep{}, Stored: map[string]check.Stored{}, Origins: map[check.Partition]int64{}}
 	for _, topic := range r.plan.names() {
 		r.facts.Stored[topic] = r.plan.Pressed.stored(topic)
 	}
@@ -143,6 +144,7 @@ func Do(tape *world.Tape, broker Broker, options Options) *Result {
 		r.facts.Durable[topic], r.facts.Deleted[topic] = true, true
 	}
 	r.facts.Durable[tidyTopic], r.facts.Compacted = true, map[string]bool{tidyTopic: true}
+	r.facts.Durable[offsetsTopic] = true
 	r.facts.Durable[crowdTopic], r.facts.Deleted[crowdTopic] = true, true
 	for _, topic := range r.plan.stable() {
 		if r.plan.prunes(topic) {
@@ -168,17 +170,23 @@ func (r *Run) observe() {
 	w := r.World
 	w.OnEvent = func(n *world.Node, e *seam.Event) {
 		r.onTidied(e)
-		if e.Kind == seam.SegmentUnreadable {
+		if e.Kind == seam.SegmentUnreadable || e.Kind == seam.DirFenced || e.Kind == seam.CoordinatorFailed {
 			r.unreadable = n.Life
 		}
 		if r.broker.Fatal != nil && r.broker.Fatal(e) {
 			w.After(0, func() { r.die() })
 		}
 	}
+	w.OnDark = func(n *world.Node, dir int32) {
+		r.facts.Losses = append(r.facts.Losses, w.Now())
+		if r.watch != nil {
+			w.Fail(r.watch.Lost(r.begins(), r.rotted, r.files))
+		}
+	}
 	w.OnStart = func(n *world.Node) { r.facts.Starts = append(r.facts.Starts, w.Now()) }
 	w.OnEnd = func(n *world.Node, powerLost bool) {
 		r.tidied.begun = 0
-		failed := w.Counts[world.SyncFailed] + w.Counts[world.FolderSyncFailed] + w.Counts[world.AnsweredLate]
+		failed := w.Counts[world.SyncFailed] + w.Counts[world.FolderSyncFailed] + w.Counts[world.AnsweredLate] + w.Counts[world.DirPowerLost]
 		r.unclean = r.unclean || powerLost || !n.Stopped
 		if powerLost || failed > 0 {
 			r.facts.Losses = append(r.facts.Losses, w.Now())
@@ -230,7 +238,8 @@ func (r *Run) live() {
 		operator.topics = append(operator.topics, tidyTopic)
 	}
 	r.enter(operator.session, operator)
-	chaos := seam.Mono(r.plan.Chaos) * seam.Millisecond
+	r.moveLogs()
+	chaos := w.Now() + seam.Mono(r.plan.Chaos)*seam.Millisecond
 	w.After(20*seam.Millisecond, r.enterAll)
 	if !r.plan.Quiet {
 		w.Unleash(chaos)
@@ -240,6 +249,7 @@ func (r *Run) live() {
 	w.Calm()
 	r.changeDisk()
 	w.Run(w.Now()+10*seam.Second, r.idle)
+	r.changeDisk() // what was given up only now
 	r.draining = true
 	w.Run(w.Now()+drainPatience, r.idle)
 	if w.Failure() != nil || !r.require(r.idle(), check.EveryoneFinishes, "%v after the faults ended: %s", drainPatience/seam.Second, r.whoWaits()) {
@@ -326,7 +336,7 @@ func (r *Run) enterAll() {
 	r.enterReader("reader.3", true, p.partitionsOf("ledger")...)
 	r.enterReader("reader.4", false, check.Partition{Topic: p.Fleeting[0]})
 	patient := r.enterReader("reader.5", true, check.Partition{Topic: p.Fleeting[0]}, check.Partition{Topic: p.Fleeting[1]})
-	patient.behind = &poll{partition: check.Partition{Topic: p.Durable[0], Number: 2}}
+	patient.behind = &poll{partition: check.Partition{Topic: p.Durable[0], Number: 2}, from: r.facts.Origins[check.Partition{Topic: p.Durable[0], Number: 2}]}
 	if p.Crowd > 0 {
 		s := r.client("crowd")
 		r.enter(s, &crowd{steward: &steward{session: s}, left: 3})
@@ -342,11 +352,12 @@ func (r *Run) enterAll() {
 	}
 	r.enterTuner()
 	r.enterTidy()
+	r.enterMembers()
 }
 
 func (r *Run) enterProducer(name string, idempotent bool, acks int16, window int, topics ...string) {
 	s := r.client(name)
-	p := &producer{session: s, idempotent: idempotent, acks: acks, window: window, pid: -1, budget: r.plan.Budget, version: int16(3 + s.stream.Choose(11)), clock: r.tape.Stream(name + ".clock")}
+	p := &producer{session: s, idempotent: idempotent, acks: acks, window: window, pid: -1, budget: r.plan.Budget, version: int16(3 + s.stream.Choose(11)), clock: r.tape.Stream(name + ".clock"), numbers: r.tape.Stream(name + ".numbers")}
 	if topics[0] == r.plan.Ledger {
 		p.budget = min(p.budget, 60)
 	}
@@ -436,18 +447,27 @@ func (r *Run) restartEqual() {
 
 // begins is where logs begin, as the disk has it.
 func (r *Run) begins() map[check.Partition]int64 {
-	return check.ReadBegins(r.World.Node.Disk.Contents(seam.Path{Name: "log-start-offset-checkpoint"}))
+	begins := map[check.Partition]int64{}
+	for i := range r.plan.Dirs {
+		dir := int32(i)
+		for p, start := range check.ReadBegins(r.World.Node.Disk.Contents(seam.Path{Dir: dir, Name: "log-start-offset-checkpoint"})) {
+			if len(r.World.Node.Disk.List(seam.Path{Dir: dir, Name: folderName(p)})) > 0 {
+				begins[p] = start
+			}
+		}
+	}
+	return begins
 }
 
-func folderOf(p check.Partition) seam.Path {
-	return seam.Path{Name: fmt.Sprintf("%s-%d", p.Topic, p.Number)}
-}
+func folderName(p check.Partition) string { return fmt.Sprintf("%s-%d", p.Topic, p.Number) }
 
 // files are those of a partition's folder, as the disk has them.
 func (r *Run) files(p check.Partition) (files []check.File) {
-	for _, e := range r.World.Node.Disk.List(folderOf(p)) {
-		if !e.Folder {
-			files = append(files, check.File{Name: path.Base(e.Path.Name), Data: r.World.Node.Disk.Contents(e.Path)})
+	for i := range r.plan.Dirs {
+		for _, e := range r.World.Node.Disk.List(seam.Path{Dir: int32(i), Name: folderName(p)}) {
+			if !e.Folder {
+				files = append(files, check.File{Name: path.Base(e.Path.Name), Data: r.World.Node.Disk.Contents(e.Path)})
+			}
 		}
 	}
 	return files
@@ -480,6 +500,9 @@ func (r *Run) judge() {
 		}
 	}
 	w.Fail(check.Judge(r.History, r.facts, w.Laws))
+	if w.Failure() == nil && !r.offsetsRotted() {
+		w.Fail(check.Groups(r.History, w.Laws))
+	}
 	r.judgeTidy()
 	if w.Failure() == nil {
 		w.Fail(check.Models(r.History, r.facts, w.Laws))

@@ -8,11 +8,14 @@ import (
 
 func sortedPages[V any](m map[int64]V) []int64 { return slices.Sorted(maps.Keys(m)) }
 
-// cutPower leaves what a disk may hold after the power failed: everything synced, and of the rest what the stream
-// decides. Choice 0 keeps things, so that a quiet tape loses nothing.
-func (d *Disk) cutPower(s *Stream, counts *Counts) {
-	d.cutNames(s, counts)
-	for _, n := range d.reachable() {
+// cutPower leaves what the disks of some log directories may hold after their power failed: everything synced, and of the
+// rest what the stream decides. Choice 0 keeps things, so that a quiet tape loses nothing.
+func (d *Disk) cutPower(s *Stream, counts *Counts, is func(dir int32) bool) {
+	d.cutNames(s, counts, is)
+	for _, n := range d.reachable(is) {
+		if !is(n.dir) {
+			continue
+		}
 		if n.folder {
 			n.entries = maps.Clone(n.durableEntries)
 			for name, child := range n.entries { //tidy:unordered each child is told its own place
@@ -31,24 +34,34 @@ const (
 )
 
 // cutNames decides which changes of folders had reached the platter: all, those before some moment, or any.
-func (d *Disk) cutNames(s *Stream, counts *Counts) {
-	if len(d.names) == 0 {
+func (d *Disk) cutNames(s *Stream, counts *Counts, is func(dir int32) bool) {
+	var names, others []nameOp
+	for _, op := range d.names {
+		if is(op.folder.dir) {
+			names = append(names, op)
+		} else {
+			others = append(others, op)
+		}
+	}
+	if len(names) == 0 {
 		return
 	}
-	mode, prefix := s.Pick(1, 2, 2), len(d.names)
+	mode, prefix := s.Pick(1, 2, 2), len(names)
 	if mode == keepPrefix {
-		prefix = len(d.names) - s.Choose(len(d.names)+1)
+		prefix = len(names) - s.Choose(len(names)+1)
 	}
-	for i := range d.names {
+	for i := range names {
 		if i >= prefix || mode == keepSome && s.Chance(5000) {
 			counts[NameLost]++
 		} else {
-			d.names[i].settle()
+			names[i].settle()
 		}
 	}
-	d.names = nil
+	d.names = others
 	for _, n := range d.sorted() {
-		n.parent = nil
+		if is(n.dir) {
+			n.parent = nil
+		}
 	}
 }
 
@@ -58,9 +71,14 @@ func (d *Disk) sorted() []*inode {
 	return all
 }
 
-// reachable lists what the platter's folders lead to, and forgets everything else.
-func (d *Disk) reachable() []*inode {
+// reachable lists what the platters' folders lead to, and all that lies on other disks, and forgets everything else.
+func (d *Disk) reachable(is func(dir int32) bool) []*inode {
 	found := map[int]*inode{}
+	for _, n := range d.sorted() {
+		if !is(n.dir) {
+			found[n.id] = n
+		}
+	}
 	var visit func(n *inode)
 	visit = func(n *inode) {
 		if found[n.id] != nil {
@@ -72,7 +90,9 @@ func (d *Disk) reachable() []*inode {
 		}
 	}
 	for _, root := range d.roots {
-		visit(root)
+		if is(root.dir) {
+			visit(root)
+		}
 	}
 	d.ids = found
 	return d.sorted()

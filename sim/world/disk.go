@@ -22,6 +22,7 @@ type Disk struct {
 // inode is a file or a folder.
 type inode struct {
 	id     int
+	dir    int32 // the log directory that it is in
 	folder bool
 
 	// A folder.
@@ -67,27 +68,27 @@ const (
 // NewDisk makes empty log directories.
 func NewDisk(dirs int) *Disk {
 	d := &Disk{ids: map[int]*inode{}}
-	for range dirs {
-		d.roots = append(d.roots, d.newFolder())
+	for i := range dirs {
+		d.roots = append(d.roots, d.newFolder(int32(i)))
 	}
 	return d
 }
 
-func (d *Disk) newFolder() *inode {
-	n := d.newNode()
+func (d *Disk) newFolder(dir int32) *inode {
+	n := d.newNode(dir)
 	n.folder, n.entries, n.durableEntries = true, map[string]*inode{}, map[string]*inode{}
 	return n
 }
 
-func (d *Disk) newFile() *inode {
-	n := d.newNode()
+func (d *Disk) newFile(dir int32) *inode {
+	n := d.newNode(dir)
 	n.pages, n.durable, n.dirty = map[int64]*page{}, map[int64]*page{}, map[int64]bool{}
 	return n
 }
 
-func (d *Disk) newNode() *inode {
+func (d *Disk) newNode(dir int32) *inode {
 	d.nextID++
-	n := &inode{id: d.nextID}
+	n := &inode{id: d.nextID, dir: dir}
 	d.ids[n.id] = n
 	return n
 }
@@ -133,7 +134,7 @@ func (d *Disk) makeFolder(p seam.Path) (*inode, seam.Fault) {
 	if fault != seam.OK {
 		return nil, fault
 	}
-	n := d.newFolder()
+	n := d.newFolder(p.Dir)
 	d.add(parent, name, n)
 	return n, seam.OK
 }
@@ -147,7 +148,7 @@ func (d *Disk) create(p seam.Path) (*inode, seam.Fault) {
 	if fault != seam.OK {
 		return nil, fault
 	}
-	n := d.newFile()
+	n := d.newFile(p.Dir)
 	d.add(parent, name, n)
 	return n, seam.OK
 }
@@ -344,4 +345,34 @@ func (op *nameOp) settle() {
 		n.platter, n.platterName = op.to, op.toName
 	}
 	n.platter.durableEntries[n.platterName] = n
+}
+
+// Keep is what an operator does to a folder while no process runs: everything goes but one file.
+func (d *Disk) Keep(folder seam.Path, name string) {
+	for _, e := range d.List(folder) {
+		if n := d.find(e.Path); n.name != name {
+			d.unlink(n)
+		}
+	}
+	d.settleAll()
+}
+
+// Put is the same for a file: it is written anew.
+func (d *Disk) Put(p seam.Path, content []byte) {
+	if n := d.find(p); n != nil {
+		d.unlink(n)
+	}
+	if n, fault := d.create(p); fault == seam.OK {
+		n.write(0, content)
+		n.synced(n.beginSync())
+	}
+	d.settleAll()
+}
+
+// settleAll puts every name on the platter.
+func (d *Disk) settleAll() {
+	for i := range d.names {
+		d.names[i].settle()
+	}
+	d.names = nil
 }

@@ -44,6 +44,7 @@ type handle struct {
 	home   *Node
 	id     seam.File
 	node   *inode // nil until created or opened
+	dir    int32
 	queue  []task
 	lost   bool // it is not open at all
 	failed bool // law 3 of seam: writes answer Planned until a truncate succeeds
@@ -156,7 +157,7 @@ func (a *actor) fileOp(f *seam.FileOp) bool {
 			return a.world.broken(check.FileIDOnce, "%s: file %d again", a.name, f.File)
 		}
 		n.usedFiles[f.File] = true
-		n.files[f.File] = &handle{home: n, id: f.File}
+		n.files[f.File] = &handle{home: n, id: f.File, dir: f.Path.Dir}
 		kind := createTask
 		if f.Deed == seam.Open {
 			kind = openTask
@@ -218,9 +219,12 @@ func (a *actor) byPath(f seam.FileOp) bool {
 	}
 	w, n := a.world, a.node
 	o := n.outstand(func() { n.carryOutPath(&f, 1+w.disk.Choose(4)) })
-	n.whenAnswered(w.delay(&callTimes, w.Rates.SlowDisk), o, func(late bool) {
+	n.whenAnswered(f.Path.Dir, w.delay(&callTimes, w.Rates.SlowDisk), o, func(late bool) {
 		in := &seam.Wrote{Op: f.Op}
 		switch {
+		case n.breaks[f.Path.Dir].writes:
+			w.Counts[FileOpFailed]++
+			in.Fault = seam.IOError
 		case w.disk.Chance(w.Rates.FileError):
 			w.Counts[FileOpFailed]++
 			in.Fault = seam.IOError
@@ -280,7 +284,7 @@ func (h *handle) startNext() {
 	if h.next == nil {
 		h.next = h.onAnswer
 	}
-	n.whenAnswered(delay, nil, h.next)
+	n.whenAnswered(h.dir, delay, nil, h.next)
 }
 
 func (h *handle) onAnswer(late bool) {
@@ -319,6 +323,9 @@ func (h *handle) carryOutWrite(t *task, late bool) {
 	case late:
 		in.Bytes, in.Fault = 0, seam.Late
 		h.writePart(t, w.disk.Choose(len(t.data)+1))
+	case a.node.breaks[h.dir].writes:
+		w.Counts[WriteFailed]++
+		in.Bytes, in.Fault = 0, seam.IOError
 	case a.node.full():
 		w.Counts[WriteCutShort]++
 		in.Bytes, in.Fault = int64(w.disk.Choose(len(t.data))), seam.NoSpace
@@ -348,7 +355,7 @@ func (h *handle) carryOutRead(t *task, late bool) {
 		in.Fault = seam.NotFound
 	case late:
 		in.Fault = seam.Late
-	case w.disk.Chance(w.Rates.ReadError):
+	case a.node.breaks[h.dir].dark || w.disk.Chance(w.Rates.ReadError):
 		w.Counts[ReadFailed]++
 		in.Fault = seam.IOError
 	default:
@@ -367,7 +374,7 @@ func (h *handle) carryOutOther(t *task, late bool) {
 		delete(h.home.files, h.id)
 	case late:
 		in.Fault = seam.Late
-	case w.disk.Chance(w.Rates.FileError):
+	case h.home.breaks[h.dir].writes || w.disk.Chance(w.Rates.FileError):
 		w.Counts[FileOpFailed]++
 		in.Fault = seam.IOError
 	default:
@@ -430,7 +437,7 @@ func (a *actor) sync(s *seam.Sync) bool {
 	}
 	h.syncs++
 	o := n.outstand(nil)
-	n.whenAnswered(w.delay(&syncTimes, w.Rates.SlowDisk), o, func(late bool) {
+	n.whenAnswered(h.dir, w.delay(&syncTimes, w.Rates.SlowDisk), o, func(late bool) {
 		h.syncs--
 		in := &seam.Synced{Op: op}
 		switch {
@@ -439,7 +446,7 @@ func (a *actor) sync(s *seam.Sync) bool {
 		case late:
 			in.Fault = seam.Late
 			node.syncFailed(covered)
-		case w.disk.Chance(w.Rates.SyncError):
+		case n.breaks[h.dir].syncs || w.disk.Chance(w.Rates.SyncError):
 			w.Counts[SyncFailed]++
 			in.Fault = seam.IOError
 			node.syncFailed(covered)
@@ -458,14 +465,14 @@ func (a *actor) syncFolder(s *seam.Sync) bool {
 	w, n, op := a.world, a.node, s.Op
 	folder, mark := n.Disk.find(s.Folder), n.Disk.nextOp
 	o := n.outstand(nil)
-	n.whenAnswered(w.delay(&syncTimes, w.Rates.SlowDisk), o, func(late bool) {
+	n.whenAnswered(s.Folder.Dir, w.delay(&syncTimes, w.Rates.SlowDisk), o, func(late bool) {
 		in := &seam.Synced{Op: op}
 		switch {
 		case folder == nil || !folder.folder:
 			in.Fault = seam.NotFound
 		case late:
 			in.Fault = seam.Late
-		case w.disk.Chance(w.Rates.SyncError):
+		case n.breaks[folder.dir].syncs || w.disk.Chance(w.Rates.SyncError):
 			w.Counts[FolderSyncFailed]++
 			in.Fault = seam.IOError // the names stay unsynced: a journal that cannot commit lets no later commit pass it
 		default:

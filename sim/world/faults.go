@@ -37,6 +37,19 @@ const (
 	BitRotted
 	Muted
 	LeftWhileRewriting
+	DirSyncsFail
+	DirWritesFail
+	DirHung
+	DirPowerLost
+	DirMissing
+	DirFenced
+	NeverRead
+	HalfClosed
+	Dripped
+	SequenceWrapped
+	EpochBumped
+	EpochLast
+	BegunFarUp
 	faults
 )
 
@@ -68,10 +81,11 @@ type Rates struct {
 	KillAtEffect                                int // of steps
 	CutOnFrame, LoseResponse                    int // of frames
 	SlowDisk, SlowLink                          int // of operations and frames: a delay far beyond the usual
+	Deaf, HalfClose, Drip                       int // of answers, frames and frames: what odd clients do to their links
 
 	Haste int // how much shorter than usual what lasts is; 0: not at all
 
 	// The nemesis wakes about every NemesisPause and does one of these, by weight.
-	NemesisPause                                                int // milliseconds; 0: never
-	Kill, Power, Stop, Pause, Clock, Hang, Full, Cut, Rot, Dull int
+	NemesisPause                                                      int // milliseconds; 0: never
+	Kill, Power, Stop, Pause, Clock, Hang, Full, Cut, Rot, Disk, Dull int
 }

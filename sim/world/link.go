@@ -32,6 +32,8 @@ type link struct {
 	told    bool // so does the client
 	hungUp  bool // the machine has been told
 	closing bool // by the machine's wish
+	shut    bool // the client sends nothing more
+	drained bool // and the node knows: what it answers may still arrive
 
 	unsent         [][]byte // by the client, before the link was made
 	lastUp, lastDn seam.Mono
@@ -39,6 +41,7 @@ type link struct {
 
 	inbound [][]byte // arrived, and waiting for credit
 	credit  int64
+	asked   bool // the machine was told what the first of inbound lacks
 	replies []*outgoing
 	sending bool
 	telling int // Sents that the machine has not stepped yet
@@ -117,10 +120,11 @@ func (l *link) dial() {
 // upload carries a client's bytes to the node, in order.
 func (l *link) upload(data []byte) {
 	w := l.world
-	if l.cut {
+	if l.cut || l.shut {
 		return
 	}
 	l.maybeStall()
+	l.maybeDrip()
 	if w.network.Chance(w.Rates.CutOnFrame) {
 		if w.network.Choose(2) == 1 {
 			l.Cut() // the bytes never arrive
@@ -136,6 +140,33 @@ func (l *link) upload(data []byte) {
 		l.inbound = append(l.inbound, data)
 		l.pump()
 	})
+	if w.sloth.Chance(w.Rates.HalfClose) {
+		l.shutDown()
+	}
+}
+
+// maybeDrip: the client sends a frame byte by byte, and is alive all the while.
+func (l *link) maybeDrip() {
+	w := l.world
+	if w.sloth.Chance(w.Rates.Drip) {
+		w.Counts[Dripped]++
+		l.lastUp = max(l.lastUp, w.now) + seam.Mono(1+w.sloth.Choose(20))*500*seam.Millisecond
+	}
+}
+
+// shutDown: the client sends nothing more and reads on. The node hears of it behind what was sent.
+func (l *link) shutDown() {
+	w := l.world
+	w.Counts[HalfClosed]++
+	l.shut = true
+	w.queue.call(l.lastUp+w.delay(&linkTimes, 0), func() {
+		if !l.cut && l.node.Up && l.node.Life == l.life && len(l.inbound) == 0 {
+			l.noticed, l.drained = true, true
+			l.maybeHangUp()
+		} else {
+			l.Cut() // a driver that leaves frames unread does not see their end
+		}
+	})
 }
 
 func (l *link) maybeStall() {
@@ -146,12 +177,19 @@ func (l *link) maybeStall() {
 	}
 }
 
-// pump hands frames to the machine as far as its credit goes; the last one may overdraw it.
+// pump hands frames to the machine as far as its credit goes; a short one may overdraw it, a long one is asked for.
 func (l *link) pump() {
 	n := l.node
 	for len(l.inbound) > 0 && l.credit > 0 && !l.cut && !l.noticed {
 		data := l.inbound[0]
-		l.inbound = l.inbound[1:]
+		if lacks := int64(len(data)) + seam.FrameCost - l.credit; len(data) > seam.FrameFree && lacks > 0 {
+			if !l.asked {
+				l.asked = true
+				n.actors[0].push(&seam.Wanting{Conn: l.conn, Bytes: lacks})
+			}
+			return
+		}
+		l.inbound, l.asked = l.inbound[1:], false
 		l.credit -= int64(len(data)) + seam.FrameCost
 		frame := data[4:]
 		n.nextLease++
@@ -194,7 +232,7 @@ func (n *Node) checkCredit() {
 			if n.world.Muted != nil {
 				until = n.world.Muted(n.actors[0].machine, l.conn)
 			}
-			if !n.world.holds(l.credit > 0 || until > 0 && n.actors[0].alarmAt <= until, check.CreditGiven) {
+			if !n.world.holds(l.credit > 0 && !l.asked || until > 0 && n.actors[0].alarmAt <= until, check.CreditGiven) {
 				n.world.broken(check.CreditGiven, "connection %d waits with %d frames and credit %d, and is muted until %v", l.conn, len(l.inbound), l.credit, until)
 			}
 		}
@@ -205,7 +243,7 @@ func (n *Node) checkCredit() {
 // closeAfterReplies closes the link once what was replied is out.
 func (l *link) closeAfterReplies() {
 	l.inbound, l.closing = nil, true
-	l.credit = -1 << 40
+	l.credit, l.asked = -1<<40, false
 	if len(l.replies) == 0 {
 		l.close()
 		return
@@ -286,10 +324,18 @@ func (l *link) sendNext() {
 	}
 	w := l.world
 	l.sending = true
-	life := l.life
-	w.queue.call(max(w.now+w.delay(&linkTimes, w.Rates.SlowLink)/4, l.stalledUntil), func() {
+	life, deaf := l.life, w.sloth.Chance(w.Rates.Deaf)
+	at := max(w.now+w.delay(&linkTimes, w.Rates.SlowLink)/4, l.stalledUntil)
+	if deaf {
+		w.Counts[NeverRead]++
+		at += seam.Mono(1+w.sloth.Choose(20)) * 500 * seam.Millisecond
+	}
+	w.queue.call(at, func() {
 		if !l.node.Up || l.node.Life != life {
 			return
+		}
+		if deaf { // the client goes without having read any of it
+			l.Cut()
 		}
 		out := l.replies[0]
 		l.replies = l.replies[1:]
@@ -307,7 +353,7 @@ func (l *link) finish(out *outgoing) {
 		w.broken(check.HeadUntouched, "the head of reply %d changed before it was sent", r.Op)
 	}
 	in := &seam.Sent{Op: r.Op, Conn: r.Conn}
-	if l.cut || l.noticed {
+	if l.cut || l.noticed && !l.drained {
 		in.Fault = seam.Gone
 	} else if frame, whole := l.assemble(out); whole {
 		l.download(frame)
@@ -337,7 +383,7 @@ func (l *link) assemble(out *outgoing) ([]byte, bool) {
 	for _, g := range out.ranges {
 		frame = append(frame, out.reply.Head[done:g.before]...)
 		done = g.before
-		if w.disk.Chance(w.Rates.ReadError) {
+		if l.node.breaks[g.node.dir].dark || w.disk.Chance(w.Rates.ReadError) {
 			w.Counts[RangeFailed]++
 			return nil, false
 		}
@@ -467,5 +513,8 @@ func (n *Node) mayHangUp(conn seam.Conn) bool {
 	}
 	l.hungUp = true
 	delete(n.conns, conn)
+	if l.drained {
+		l.close()
+	}
 	return true
 }

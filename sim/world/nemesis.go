@@ -51,7 +51,7 @@ func (w *World) strike() {
 		return
 	}
 	lull := w.lull(w.nemesis)
-	switch w.nemesis.Pick(r.Dull, r.Kill, r.Power, r.Stop, r.Pause, r.Clock, r.Hang, r.Full, r.Cut, r.Rot) {
+	switch w.nemesis.Pick(r.Dull, r.Kill, r.Power, r.Stop, r.Pause, r.Clock, r.Hang, r.Full, r.Cut, r.Rot, r.Disk) {
 	case 1:
 		n.Kill()
 		w.startAfterKill(lull)
@@ -72,6 +72,8 @@ func (w *World) strike() {
 		w.cutSome()
 	case 9:
 		n.Rot()
+	case 10:
+		n.breakSome(lull)
 	}
 }
 
@@ -111,6 +113,9 @@ func (w *World) cutSome() {
 func (w *World) Calm() {
 	w.Rates = Rates{}
 	w.Node.Heal()
+	if w.Node.broken() {
+		w.Node.Kill()
+	}
 	w.Node.Start()
 }
 
@@ -149,7 +154,7 @@ func (n *Node) Rot() {
 
 // isOldSegment says whether a file is a segment that lies wholly below its partition's recovery point: above it a start
 // cannot tell a rotten batch from one that the power cut off.
-func isOldSegment(all []seam.Entry, i int, points map[string]int64) bool {
+func isOldSegment(all []seam.Entry, i int, points map[seam.Path]int64) bool {
 	name := all[i].Path.Name
 	if all[i].Folder || !hasSuffix(name, ".log") {
 		return false
@@ -161,21 +166,23 @@ func isOldSegment(all []seam.Entry, i int, points map[string]int64) bool {
 			continue
 		}
 		base, err := strconv.ParseInt(file[:len(file)-len(".log")], 10, 64)
-		return err == nil && base <= points[folder.Name]
+		return err == nil && base <= points[folder]
 	}
 	return false
 }
 
 // pointsOnPlatter are the recovery points, by folder, that a start would find whatever the page cache holds.
-func (d *Disk) pointsOnPlatter() map[string]int64 {
-	points := map[string]int64{}
-	n := d.find(seam.Path{})
-	if n = n.durableEntries["recovery-point-offset-checkpoint"]; n == nil || n.durable[0] == nil {
-		return points
-	}
-	for _, line := range strings.Split(string(n.durable[0].data[:min(n.durableSize, int64(len(n.durable[0].data)))]), "\n") {
-		if f := strings.Fields(line); len(f) == 3 {
-			points[f[0]+"-"+f[1]], _ = strconv.ParseInt(f[2], 10, 64)
+func (d *Disk) pointsOnPlatter() map[seam.Path]int64 {
+	points := map[seam.Path]int64{}
+	for i, root := range d.roots {
+		n := root.durableEntries["recovery-point-offset-checkpoint"]
+		if n == nil || n.durable[0] == nil {
+			continue
+		}
+		for _, line := range strings.Split(string(n.durable[0].data[:min(n.durableSize, int64(len(n.durable[0].data)))]), "\n") {
+			if f := strings.Fields(line); len(f) == 3 {
+				points[seam.Path{Dir: int32(i), Name: f[0] + "-" + f[1]}], _ = strconv.ParseInt(f[2], 10, 64)
+			}
 		}
 	}
 	return points
@@ -185,15 +192,17 @@ func hasSuffix(s, suffix string) bool {
 	return len(s) >= len(suffix) && s[len(s)-len(suffix):] == suffix
 }
 
-// Rotted says whether a bit of a file in that folder was turned.
-func (d *Disk) Rotted(folder seam.Path) bool {
-	n := d.find(folder)
-	if n == nil || !n.folder {
-		return false
-	}
-	for _, child := range n.entries { //tidy:unordered any of them
-		if child.rotted {
-			return true
+// Rotted says whether a bit of a file in a folder of that name was turned, in any log directory.
+func (d *Disk) Rotted(folder string) bool {
+	for i := range d.roots {
+		n := d.find(seam.Path{Dir: int32(i), Name: folder})
+		if n == nil || !n.folder {
+			continue
+		}
+		for _, child := range n.entries { //tidy:unordered any of them
+			if child.rotted {
+				return true
+			}
 		}
 	}
 	return false

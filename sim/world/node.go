@@ -39,6 +39,7 @@ type Node struct {
 	monoOrigin  seam.Mono
 	pausedUntil seam.Mono
 	hungUntil   seam.Mono
+	breaks      []breakage // of each log directory
 	fullUntil   seam.Mono
 }
 
@@ -87,7 +88,7 @@ func (n *Node) Start() {
 	if w.OnStart != nil {
 		w.OnStart(n)
 	}
-	broker.push(&seam.Started{Files: n.Disk.Walk(), Dirs: make([]seam.Fault, len(n.Disk.roots))})
+	broker.push(n.started())
 }
 
 // Stop asks the process to end in order; then is called once it has, or once it was killed because it did not.
@@ -179,7 +180,7 @@ func (n *Node) CutPower() {
 	w := n.world
 	w.Counts[PowerLost]++
 	n.kill("power lost")
-	n.Disk.cutPower(w.power, &w.Counts)
+	n.Disk.cutPower(w.power, &w.Counts, func(int32) bool { return true })
 	if w.OnEnd != nil {
 		w.OnEnd(n, true)
 	}
@@ -229,6 +230,9 @@ func (n *Node) Heal() {
 	now := n.world.now
 	n.hungUntil, n.fullUntil = min(n.hungUntil, now), min(n.fullUntil, now)
 	n.pausedUntil = min(n.pausedUntil, now)
+	for i := range n.breaks {
+		n.breaks[i].hungUntil = min(n.breaks[i].hungUntil, now)
+	}
 	n.goOn()
 	n.world.queue.hasten(func(what happening) seam.Mono {
 		if x, is := what.(*answer); is && x.node == n {
@@ -249,12 +253,12 @@ func (n *Node) outstand(carry func()) *pending {
 }
 
 // whenAnswered runs something when the disk has answered, which a hung disk does late or not at all.
-func (n *Node) whenAnswered(delay seam.Mono, p *pending, run func(late bool)) {
+func (n *Node) whenAnswered(dir int32, delay seam.Mono, p *pending, run func(late bool)) {
 	x := &answer{}
 	if last := len(n.answers) - 1; last >= 0 {
 		x, n.answers = n.answers[last], n.answers[:last]
 	}
-	*x = answer{n, n.Life, n.world.now, delay, p, run}
+	*x = answer{n, n.Life, dir, n.world.now, delay, p, run}
 	n.world.queue.push(n.world.now+delay, x)
 }
 
@@ -262,6 +266,7 @@ func (n *Node) whenAnswered(delay seam.Mono, p *pending, run func(late bool)) {
 type answer struct {
 	node  *Node
 	life  int
+	dir   int32
 	born  seam.Mono
 	delay seam.Mono
 	of    *pending // nil: it is counted in a file's queue
@@ -270,12 +275,13 @@ type answer struct {
 
 func (x *answer) happen() {
 	n, w := x.node, x.node.world
-	late := n.hungUntil > w.now
+	until := max(n.hungUntil, n.breaks[x.dir].hungUntil)
+	late := until > w.now
 	switch {
 	case !n.Up || n.Life != x.life:
 		return
 	case late && w.now-x.born < w.Patience:
-		w.queue.push(min(n.hungUntil+x.delay, x.born+w.Patience), x)
+		w.queue.push(min(until+x.delay, x.born+w.Patience), x)
 		return
 	case late:
 		w.Counts[AnsweredLate]++
@@ -332,7 +338,7 @@ func (n *Node) actorAt(from *actor, to seam.Address) *actor {
 			return a
 		}
 	}
-	if n.parts.Actor == nil || to.Kind != seam.ToRecovery && to.Kind != seam.ToCleaner && to.Kind != seam.ToSearch {
+	if n.parts.Actor == nil || to.Kind != seam.ToRecovery && to.Kind != seam.ToCleaner && to.Kind != seam.ToSearch && to.Kind != seam.ToCopier {
 		return nil
 	}
 	a := n.world.newActor(n, to, fmt.Sprintf("machine %d/%d", to.Kind, to.ID), n.parts.Actor(to))
@@ -354,6 +360,8 @@ func (n *Node) onEvent(a *actor, e *seam.Event) {
 	switch e.Kind {
 	case seam.Ready:
 		n.Ready = true
+	case seam.DirFenced:
+		w.Counts[DirFenced]++
 	case seam.Stopped:
 		if stopped := n.stopped; stopped != nil {
 			n.stopped = nil

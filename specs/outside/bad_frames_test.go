@@ -57,6 +57,8 @@ func requests(t *testing.T, c *Client, id [16]byte) map[string][]byte {
 	pieces.Topics = append(pieces.Topics, kmsg.DescribeTopicPartitionsRequestTopic{Topic: "topic"})
 	folders := kmsg.NewPtrDescribeLogDirsRequest()
 	folders.Topics = append(folders.Topics, kmsg.DescribeLogDirsRequestTopic{Topic: "topic", Partitions: []int32{0}})
+	moved := kmsg.NewPtrAlterReplicaLogDirsRequest()
+	moved.Dirs = append(moved.Dirs, kmsg.AlterReplicaLogDirsRequestDir{Dir: "/nowhere", Topics: []kmsg.AlterReplicaLogDirsRequestDirTopic{{Topic: "topic", Partitions: []int32{0}}}})
 	more := kmsg.NewPtrCreatePartitionsRequest()
 	more.Topics = append(more.Topics, kmsg.CreatePartitionsRequestTopic{Topic: "topic", Count: 2})
 	described := kmsg.NewPtrDescribeConfigsRequest()
@@ -71,8 +73,31 @@ func requests(t *testing.T, c *Client, id [16]byte) map[string][]byte {
 	for _, r := range ranges() {
 		versions += int(r[1]-r[0]) + 1
 	}
+	join := kmsg.NewPtrJoinGroupRequest()
+	join.Group, join.SessionTimeoutMillis, join.MemberID, join.ProtocolType = "group", 10_000, "nobody", "consumer"
+	join.Protocols = append(join.Protocols, kmsg.JoinGroupRequestProtocol{Name: "range", Metadata: []byte{0, 0}})
+	sync := kmsg.NewPtrSyncGroupRequest()
+	sync.Group, sync.MemberID, sync.GroupAssignment = "group", "nobody", []kmsg.SyncGroupRequestGroupAssignment{{MemberID: "nobody", MemberAssignment: []byte{0}}}
+	beat := kmsg.NewPtrHeartbeatRequest()
+	beat.Group, beat.MemberID = "group", "nobody"
+	leave := kmsg.NewPtrLeaveGroupRequest()
+	leave.Group, leave.MemberID, leave.Members = "group", "nobody", []kmsg.LeaveGroupRequestMember{{MemberID: "nobody"}}
+	commit := kmsg.NewPtrOffsetCommitRequest()
+	commit.Group, commit.Generation, commit.Topics = "group", -1, []kmsg.OffsetCommitRequestTopic{{Topic: "topic", TopicID: id, Partitions: []kmsg.OffsetCommitRequestTopicPartition{{Offset: 1, LeaderEpoch: -1}}}}
+	fetched := kmsg.NewPtrOffsetFetchRequest()
+	fetched.Group, fetched.Topics = "group", []kmsg.OffsetFetchRequestTopic{{Topic: "topic", Partitions: []int32{0}}}
+	fetched.Groups = []kmsg.OffsetFetchRequestGroup{{Group: "group", MemberEpoch: -1, Topics: []kmsg.OffsetFetchRequestGroupTopic{{Topic: "topic", TopicID: id, Partitions: []int32{0}}}}}
+	find := kmsg.NewPtrFindCoordinatorRequest()
+	find.CoordinatorKey, find.CoordinatorKeys = "group", []string{"group"}
+	groups := kmsg.NewPtrDescribeGroupsRequest()
+	groups.Groups = []string{"group"}
+	deletion := kmsg.NewPtrDeleteGroupsRequest()
+	deletion.Groups = []string{"group"}
+	forget := kmsg.NewPtrOffsetDeleteRequest()
+	forget.Group, forget.Topics = "group", []kmsg.OffsetDeleteRequestTopic{{Topic: "topic", Partitions: []kmsg.OffsetDeleteRequestTopicPartition{{}}}}
 	for _, request := range []kmsg.Request{
-		Delete("topic", 0, 0), EndOf("topic", 0, -1, 0), producers, pieces, folders, more, described, altered, step, kmsg.NewPtrListConfigResourcesRequest(),
+		join, sync, beat, leave, commit, fetched, find, groups, deletion, forget, kmsg.NewPtrListGroupsRequest(),
+		Delete("topic", 0, 0), EndOf("topic", 0, -1, 0), producers, pieces, folders, moved, more, described, altered, step, kmsg.NewPtrListConfigResourcesRequest(),
 		produce, Fetch("topic", id, 0, 0), Offsets("topic", 0, -1), metadata, NewTopics(NewTopic("made", 1, "retention.ms", "1")), gone,
 		DescribeACLs(), CreateACLs(1), DeleteACLs(1), DescribeScram("me"), DescribeQuotas(false, Match("user", "me")), AlterQuotas(Set("producer_byte_rate", 1000), "user", "me"),
 		kmsg.NewPtrInitProducerIDRequest(), kmsg.NewPtrDescribeClusterRequest(), kmsg.NewPtrApiVersionsRequest(),
@@ -89,8 +114,8 @@ func requests(t *testing.T, c *Client, id [16]byte) map[string][]byte {
 
 // ranges is the table of wire.md.
 func ranges() map[int16][2]int16 {
-	return map[int16][2]int16{0: {3, 13}, 1: {4, 18}, 2: {1, 11}, 3: {0, 13}, 18: {0, 4}, 19: {2, 7}, 20: {1, 6}, 21: {0, 2}, 22: {0, 5}, 23: {2, 4},
-		29: {1, 3}, 30: {1, 3}, 31: {1, 3}, 32: {1, 4}, 33: {0, 2}, 35: {1, 4}, 37: {0, 3}, 44: {0, 1}, 48: {0, 1}, 49: {0, 1}, 50: {0, 0}, 60: {0, 2}, 61: {0, 0}, 74: {0, 1}, 75: {0, 0}}
+	return map[int16][2]int16{0: {3, 13}, 1: {4, 18}, 2: {1, 11}, 3: {0, 13}, 8: {2, 10}, 9: {1, 10}, 10: {0, 6}, 11: {0, 9}, 12: {0, 4}, 13: {0, 5}, 14: {0, 5}, 15: {0, 6}, 16: {0, 5}, 18: {0, 4}, 19: {2, 7}, 20: {1, 6}, 21: {0, 2}, 22: {0, 5}, 23: {2, 4},
+		29: {1, 3}, 30: {1, 3}, 31: {1, 3}, 32: {1, 4}, 33: {0, 2}, 34: {1, 2}, 35: {1, 4}, 37: {0, 3}, 42: {0, 2}, 44: {0, 1}, 47: {0, 0}, 48: {0, 1}, 49: {0, 1}, 50: {0, 0}, 60: {0, 2}, 61: {0, 0}, 74: {0, 1}, 75: {0, 0}}
 }
 
 func served(key, version int16) bool {

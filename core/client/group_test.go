@@ -1,0 +1,324 @@
+package client
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"rookery/core/client/assignor"
+	"rookery/core/seam"
+	"rookery/core/wire"
+)
+
+// memberConfig is one whose times are short.
+func memberConfig(assignors ...assignor.Assignor) Config {
+	config := DefaultConfig()
+	config.OffsetReset = ResetEarliest
+	config.SessionTimeout, config.HeartbeatInterval = 6*seam.Second, seam.Second
+	config.PollIntervalMax, config.AutoCommitInterval = 20*seam.Second, seam.Second
+	config.RequestTimeout = 10 * seam.Second
+	config.MetadataAgeMax = 5 * seam.Second
+	if config.Assignors = assignors; len(assignors) == 0 {
+		config.Modern = true
+	}
+	return config
+}
+
+func TestMembersShare(t *testing.T) {
+	for name, assignors := range map[string][]assignor.Assignor{"range": {assignor.Range}, "round robin": {assignor.RoundRobin}, "sticky": {assignor.Sticky},
+		"cooperative": {assignor.CooperativeSticky}, "either": {assignor.Range, assignor.CooperativeSticky}, "modern": nil} {
+		t.Run(name, func(t *testing.T) {
+			c := newCrowd(1, "a", "b")
+			c.fill("a", 20)
+			config := memberConfig(assignors...)
+			one := c.enter(t, config, faults{}, Subscribe{Topics: []string{"a", "b"}})
+			c.run(c.now + 5*seam.Second)
+			c.shared(t, 6)
+			require.Empty(t, c.unread())
+			before := one.owns()
+			two := c.enter(t, config, faults{}, Subscribe{Topics: []string{"a", "b"}})
+			c.run(c.now + 8*seam.Second)
+			c.shared(t, 6)
+			require.Less(t, len(one.owns()), 5)
+			c.fill("b", 20)
+			c.run(c.now + 3*seam.Second)
+			require.Empty(t, c.unread())
+			for p, offset := range c.group.offsets {
+				require.EqualValues(t, 20, offset, "%v", p)
+			}
+			for p, reads := range c.group.read {
+				for offset, times := range reads {
+					require.Equal(t, 1, times, "%v %d was processed twice, though nobody failed", p, offset)
+				}
+			}
+			if one.revoked == 3 { // it kept the others all the time
+				for _, p := range one.owns() {
+					require.Contains(t, before, p)
+				}
+			} else {
+				require.Contains(t, []string{"range", "round robin", "sticky", "either"}, name)
+			}
+			two.world.tell(&Close{Tag: 1})
+			c.run(c.now + 5*seam.Second)
+			require.Len(t, two.world.closed, 1)
+			require.Empty(t, two.owns())
+			require.Len(t, one.owns(), 6, "who leaves says so")
+			require.Empty(t, c.group.beyond)
+			require.Empty(t, c.group.twice)
+			require.Empty(t, one.troubles)
+			require.Empty(t, two.troubles)
+		})
+	}
+}
+
+// TestMembersComeAndGo: through lost links, coordinators that move and forget, members that die, leave, hang and come,
+// each generation gives a partition once, nobody commits what nobody has processed, and when all is well again the
+// living share everything, and everything has been processed.
+func TestMembersComeAndGo(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		c := newCrowd(rapid.Uint64().Draw(t, "seed of the world"), "a", "b")
+		c.group.lapse = rapid.SampledFrom([]int{0, 10, 40}).Draw(t, "lapse")
+		c.slow = rapid.SampledFrom([]int{0, 0, 300, 3000}).Draw(t, "slow")
+		assignors := rapid.SampledFrom([][]assignor.Assignor{nil, {assignor.Range}, {assignor.Sticky}, {assignor.CooperativeSticky},
+			{assignor.CooperativeSticky, assignor.RoundRobin}}).Draw(t, "assignors")
+		f := drawnFaults(t)
+		f.moveLeader, f.loseTail, f.refuseWritten = 0, 0, 0
+		enter := func() {
+			config := memberConfig(assignors...)
+			config.Seed[1] = byte(len(c.members))
+			if rapid.IntRange(0, 3).Draw(t, "static") == 0 && assignors != nil {
+				config.InstanceID = "i" + string(rune('0'+len(c.members)))
+			}
+			if rapid.IntRange(0, 3).Draw(t, "old") == 0 && assignors != nil {
+				config.Ceilings = []Ceiling{{8, 7}, {9, 5}, {10, 2}, {11, 5}, {12, 3}, {13, 1}, {14, 3}}
+			}
+			in := Subscribe{Topics: []string{"a", "b"}}
+			if rapid.IntRange(0, 3).Draw(t, "pattern") == 0 && assignors != nil {
+				in = Subscribe{Pattern: "[ab]"}
+			}
+			c.enter(t, config, f, in)
+		}
+		enter()
+		for range rapid.IntRange(1, 12).Draw(t, "deeds") {
+			var living []*app
+			for _, a := range c.members {
+				if !a.dead {
+					living = append(living, a)
+				}
+			}
+			one := living[rapid.IntRange(0, len(living)-1).Draw(t, "who")]
+			switch rapid.IntRange(0, 6).Draw(t, "deed") {
+			case 0, 1:
+				if len(living) < 4 {
+					enter()
+				}
+			case 2:
+				c.fill("a", 3)
+			case 3:
+				if len(living) > 1 {
+					one.die()
+				}
+			case 4:
+				one.stuck = !one.stuck
+			case 5:
+				if len(living) > 1 {
+					one.world.tell(&Close{Tag: 1})
+				}
+			case 6:
+				one.world.tell(&Subscribe{Topics: rapid.SampledFrom([][]string{{"a"}, {"b"}, {"a", "b"}, nil}).Draw(t, "topics")})
+			}
+			c.run(c.now + seam.Mono(rapid.SampledFrom([]int{10, 300, 3000, 8000}).Draw(t, "pause"))*seam.Millisecond)
+		}
+		c.group.lapse = 0
+		for _, a := range c.members {
+			a.world.faults = faults{}
+			if a.stuck = false; !a.dead && len(a.world.closed) == 0 {
+				a.world.tell(&Subscribe{Topics: []string{"a", "b"}})
+			}
+		}
+		enter() // at least somebody is there
+		c.members[len(c.members)-1].world.faults = faults{}
+		c.run(c.now + 60*seam.Second)
+		require.Empty(t, c.group.beyond)
+		require.Empty(t, c.group.twice)
+		c.shared(t, 6)
+		require.Empty(t, c.unread())
+		for _, a := range c.members {
+			for _, trouble := range a.troubles {
+				require.False(t, trouble.Stopped, "%s: %v", a.name, trouble.Code)
+			}
+		}
+	})
+}
+
+func (c *crowd) alone(t require.TestingT, config Config, in Subscribe) *app {
+	a := c.enter(t, config, faults{}, in)
+	c.run(c.now + 3*seam.Second)
+	return a
+}
+
+// TestLateApplication: who does not come back in time is out, is told so when it does, and is let in again.
+func TestLateApplication(t *testing.T) {
+	for _, config := range []Config{memberConfig(assignor.Range), memberConfig()} {
+		c := newCrowd(1, "a")
+		c.fill("a", 5)
+		one := c.alone(t, config, Subscribe{Topics: []string{"a"}})
+		require.Len(t, one.owns(), 3)
+		c.fill("a", 1)
+		one.stuck = true
+		one.world.tell(&Polled{})
+		c.run(c.now + 19*seam.Second)
+		require.Len(t, c.group.members, 1, "its heartbeats speak for it")
+		c.run(c.now + 3*seam.Second)
+		require.Empty(t, c.group.members)
+		require.Equal(t, 1, one.losses)
+		require.Empty(t, one.owns())
+		one.stuck = false
+		c.run(c.now + 3*seam.Second)
+		require.Len(t, one.owns(), 3)
+	}
+}
+
+// TestWaitingApplication is never late.
+func TestWaitingApplication(t *testing.T) {
+	c := newCrowd(1, "a")
+	one := c.alone(t, memberConfig(assignor.Range), Subscribe{Topics: []string{"a"}})
+	one.world.tell(&Polled{Idle: true})
+	one.stuck = true
+	c.run(c.now + 100*seam.Second)
+	require.Len(t, one.owns(), 3)
+	require.Zero(t, one.losses)
+}
+
+// TestStaticMember: it comes back as whoever it was, and nobody is disturbed; the old one is fenced.
+func TestStaticMember(t *testing.T) {
+	c := newCrowd(1, "a")
+	config := memberConfig(assignor.Range)
+	config.InstanceID = "i"
+	one := c.alone(t, config, Subscribe{Topics: []string{"a"}})
+	one.world.tell(&Close{Tag: 1})
+	c.run(c.now + seam.Second)
+	require.Len(t, one.world.closed, 1)
+	require.Len(t, c.group.members, 1, "it does not say good-bye")
+	two := c.alone(t, config, Subscribe{Topics: []string{"a"}})
+	require.Len(t, two.owns(), 3)
+	three := c.alone(t, config, Subscribe{Topics: []string{"a"}})
+	require.Len(t, three.owns(), 3)
+	require.Equal(t, []GroupTrouble{{Code: wire.FencedInstanceID, Stopped: true}}, two.troubles)
+	require.Empty(t, two.owns())
+}
+
+// TestPattern: topics that appear and vanish come and go.
+func TestPattern(t *testing.T) {
+	c := newCrowd(1, "a", "b", "xa")
+	one := c.alone(t, memberConfig(assignor.CooperativeSticky), Subscribe{Pattern: "[ab]|c.*"})
+	require.Len(t, one.owns(), 6)
+	c.worlds[0].topic("cc", 2)
+	c.run(c.now + 10*seam.Second)
+	require.Len(t, one.owns(), 8)
+	delete(c.worlds[0].topics, "b")
+	c.run(c.now + 10*seam.Second)
+	require.Len(t, one.owns(), 5)
+	c.worlds[0].topics["a"].parts = append(c.worlds[0].topics["a"].parts, &testPartition{epoch: 1})
+	c.run(c.now + 10*seam.Second)
+	require.Len(t, one.owns(), 6, "partitions that are added")
+	one.world.tell(&Subscribe{Pattern: "("})
+	require.Equal(t, []GroupTrouble{{Code: wire.InvalidRegularExpression, Stopped: true}}, one.troubles)
+}
+
+// TestPatternOfTheBroker: with the consumer protocol the broker names topics by their ids.
+func TestPatternOfTheBroker(t *testing.T) {
+	c := newCrowd(1, "aq", "bq")
+	one := c.alone(t, memberConfig(), Subscribe{Pattern: ".q"})
+	require.Len(t, one.owns(), 6)
+}
+
+// TestCommits: one's own, in order; what is not ours is not committed.
+func TestCommits(t *testing.T) {
+	for _, config := range []Config{memberConfig(assignor.Range), memberConfig()} {
+		config.AutoCommitInterval = 0
+		c := newCrowd(1, "a")
+		c.fill("a", 5)
+		one := c.alone(t, config, Subscribe{Topics: []string{"a"}})
+		require.Empty(t, c.group.offsets)
+		p := Partition{Topic: "a", Number: 1}
+		one.world.tell(&Commit{Tag: 1, Places: []Place{{Partition: p, Offset: 2, Metadata: "m"}}})
+		one.world.tell(&Commit{Tag: 2})
+		c.run(c.now + seam.Second)
+		require.Len(t, one.committed, 2)
+		require.Equal(t, Committed{Tag: 1, Places: []CommittedPlace{{Place{p, 2, 0, "m"}, wire.None}}}, *one.committed[0])
+		require.Len(t, one.committed[1].Places, 3)
+		require.EqualValues(t, 5, c.group.offsets[p])
+		c.group.node = 1 - c.group.node // nobody says so
+		one.world.tell(&Commit{Tag: 3, Places: []Place{{Partition: p, Offset: 4}}})
+		c.run(c.now + seam.Second)
+		require.Equal(t, wire.None, one.committed[2].Code)
+		require.EqualValues(t, 4, c.group.offsets[p])
+		c.group.remove(c.group.members[0]) // it is forgotten
+		one.world.tell(&Commit{Tag: 4, Places: []Place{{Partition: p, Offset: 5}}})
+		c.run(c.now + 3*seam.Second)
+		require.True(t, one.committed[3].Code.Failed())
+		require.EqualValues(t, 4, c.group.offsets[p])
+		require.Equal(t, 1, one.losses)
+		require.Len(t, one.owns(), 3, "and it has joined again")
+		one.world.faults.silence = 1
+		one.world.tell(&Commit{Tag: 5, Timeout: 500})
+		c.run(c.now + 11*seam.Second)
+		require.Equal(t, TimedOut, one.committed[4].Fault)
+	}
+}
+
+// TestCommitIsNotTakenBack: what the application has committed stays, though it has not said that it processed as much.
+func TestCommitIsNotTakenBack(t *testing.T) {
+	c := newCrowd(1, "a")
+	c.fill("a", 5)
+	one := c.alone(t, memberConfig(assignor.Range), Subscribe{Topics: []string{"a"}})
+	p := Partition{Topic: "a", Number: 1}
+	one.world.tell(&Polled{Processed: []Place{{Partition: p, Offset: 2}}, Idle: true})
+	one.world.tell(&Commit{Tag: 1, Places: []Place{{Partition: p, Offset: 4}}})
+	one.stuck = true
+	c.run(c.now + 5*seam.Second)
+	require.EqualValues(t, 4, c.group.offsets[p])
+}
+
+// TestStandalone: who assigns itself may put its places down in a group, too, and go on from there.
+func TestStandalone(t *testing.T) {
+	c := newCrowd(1, "a")
+	c.fill("a", 5)
+	config := memberConfig(assignor.Range)
+	one := c.enter(t, config, faults{}, Subscribe{})
+	one.stuck = true
+	p := Partition{Topic: "a", Number: 1}
+	one.world.tell(&Assign{Topic: "a", Partition: 1, Offset: AsCommitted})
+	c.run(c.now + seam.Second)
+	require.Len(t, one.queue, 1)
+	one.process(one.queue[0])
+	c.group.read[p] = map[int64]int{0: 1, 1: 1, 2: 1}
+	one.world.tell(&Polled{Processed: []Place{{Partition: p, Offset: 3}}})
+	c.run(c.now + 3*seam.Second)
+	require.EqualValues(t, 3, c.group.offsets[p])
+	one.world.tell(&Assign{Topic: "a", Partition: 1, Offset: AsCommitted})
+	c.run(c.now + 3*seam.Second)
+	require.EqualValues(t, 3, one.queue[1].From)
+	require.Empty(t, c.group.members)
+	c.group.read[p][3] = 1
+	one.world.tell(&Polled{Processed: []Place{{Partition: p, Offset: 4}}})
+	one.world.tell(&Close{Tag: 1})
+	c.run(c.now + seam.Second)
+	require.Len(t, one.world.closed, 1)
+	require.EqualValues(t, 4, c.group.offsets[p])
+}
+
+func TestNoOffsetAndNoReset(t *testing.T) {
+	c := newCrowd(1, "a")
+	config := memberConfig(assignor.Range)
+	config.OffsetReset = ResetNone
+	one := c.enter(t, config, faults{}, Subscribe{})
+	one.stuck = true
+	one.world.tell(&Assign{Topic: "a", Offset: AsCommitted})
+	c.run(c.now + seam.Second)
+	require.Len(t, one.queue, 1)
+	f := one.queue[0]
+	require.Equal(t, []any{wire.OffsetOutOfRange, true, int64(-1)}, []any{f.Code, f.Stopped, f.Position})
+}

@@ -1,0 +1,626 @@
+package group
+
+import (
+	"bytes"
+	"slices"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"rookery/core/ordered"
+	"rookery/core/seam"
+	"rookery/core/timer"
+	"rookery/core/wire"
+)
+
+// state of a group of the classic protocol:
+//
+//	         a member joins              all have joined, or it is too late
+//	Empty ───────────────────▶ Preparing ──────────────────────────────────▶ Completing
+//	  ▲                         │  ▲   ▲                                         │
+//	  └─── nobody has joined ───┘  │   └── somebody joins, leaves or is lost ────┤ the leader assigns
+//	                               └────────────────────────────────────── Stable ◀┘
+type state uint8
+
+const (
+	empty state = iota
+	preparing
+	completing
+	stable
+)
+
+func (s state) String() string {
+	switch s {
+	case empty:
+		return "Empty"
+	case preparing:
+		return "PreparingRebalance"
+	case completing:
+		return "CompletingRebalance"
+	case stable:
+		return "Stable"
+	}
+	return "Dead"
+}
+
+// classic is the coordinator's own knowledge of a group of the classic protocol.
+type classic struct {
+	state        state
+	previous     state
+	since        seam.Mono // of this state
+	stateAt      int64     // the same, by the wall clock
+	protocolType *string
+	protocol     *string // the one that was chosen for this generation
+	generation   int32
+	leader       string
+	members      []*member // in the order in which they came
+	byID         map[string]*member
+	static       map[string]string // instance id: member id
+	pending      ordered.Map[string, timer.Handle]
+	supported    map[string]int // protocols: by how many members
+	waiting      int            // members whose join is parked
+	unsynced     int            // members that have not asked for their assignment
+	joined       bool           // somebody new has come since the initial delay began
+	remaining    seam.Mono      // by how much that may still be prolonged
+	round        seam.Mono      // how long it is this time
+	joinAlarm    timer.Handle
+	syncAlarm    timer.Handle
+	subscribed   subscription
+}
+
+// subscription is the topics that a group's members read, as far as the coordinator can tell.
+type subscription struct {
+	known bool
+	names map[string]bool
+}
+
+// member is one member of a group.
+type member struct {
+	id         string
+	instance   *string
+	client     Client
+	rebalance  int32 // timeout, in milliseconds
+	session    int32
+	protocols  []kmsg.JoinGroupRequestProtocol // in the order of its choice
+	assignment []byte
+	fresh      bool // its first join was not answered yet
+	unsynced   bool // it has not asked for this generation's assignment
+	join       parked
+	sync       parked
+	alarm      timer.Handle
+	heard      seam.Mono // when its session began anew
+	bytes      int64
+}
+
+// parked is a request that waits for its answer.
+type parked struct {
+	ticket  Ticket
+	version int16
+}
+
+func (p parked) waits() bool { return p.ticket != 0 }
+
+func (g *group) member(id string) *member { return g.byID[id] }
+
+func (g *group) enter(now seam.Now, s state) {
+	g.previous, g.state, g.since, g.stateAt = g.state, s, now.Mono, int64(now.Wall)
+}
+
+// allJoined: nobody is missing, and nobody has been given an id that he has not come back with.
+func (g *group) allJoined() bool { return len(g.members) == g.waiting && g.pending.Len() == 0 }
+
+func (g *group) rebalanceTimeout() seam.Mono {
+	longest := int32(0)
+	for _, m := range g.members {
+		longest = max(longest, m.rebalance)
+	}
+	return seam.Mono(longest) * seam.Millisecond
+}
+
+// supports says whether a member with these protocols could take part.
+func (g *group) supports(protocolType string, protocols []kmsg.JoinGroupRequestProtocol) bool {
+	if g.state == empty {
+		return protocolType != "" && len(protocols) > 0
+	}
+	if g.protocolType == nil || *g.protocolType != protocolType {
+		return false
+	}
+	return slices.ContainsFunc(protocols, func(p kmsg.JoinGroupRequestProtocol) bool {
+		return g.supported[p.Name] == len(g.members)
+	})
+}
+
+// elect is the protocol that most members like best of those that all of them know.
+func (g *group) elect() string {
+	var names []string
+	var votes []int
+	for _, m := range g.members {
+		for i := range m.protocols {
+			name := m.protocols[i].Name
+			if g.supported[name] < len(g.members) {
+				continue
+			}
+			if at := slices.Index(names, name); at >= 0 {
+				votes[at]++
+			} else {
+				names, votes = append(names, name), append(votes, 1)
+			}
+			break
+		}
+	}
+	best := 0
+	for i := range votes {
+		if votes[i] > votes[best] {
+			best = i
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return names[best]
+}
+
+func (m *member) metadata(protocol string) []byte {
+	for i := range m.protocols {
+		if m.protocols[i].Name == protocol {
+			return m.protocols[i].Metadata
+		}
+	}
+	return nil
+}
+
+// matches says whether a join brings what is known already.
+func (m *member) matches(protocols []kmsg.JoinGroupRequestProtocol) bool {
+	return slices.EqualFunc(m.protocols, protocols, func(a, b kmsg.JoinGroupRequestProtocol) bool {
+		return a.Name == b.Name && bytes.Equal(a.Metadata, b.Metadata)
+	})
+}
+
+// ownProtocols copies a request's protocols, which lie in its frame; of a name that stands twice the first counts.
+func ownProtocols(asked []kmsg.JoinGroupRequestProtocol) (own []kmsg.JoinGroupRequestProtocol) {
+	seen := make(map[string]bool, len(asked))
+	for i := range asked {
+		if seen[asked[i].Name] {
+			continue
+		}
+		seen[asked[i].Name] = true
+		p := kmsg.NewJoinGroupRequestProtocol()
+		p.Name, p.Metadata = asked[i].Name, append([]byte{}, asked[i].Metadata...)
+		own = append(own, p)
+	}
+	return own
+}
+
+// count adds a member's protocols to those that are supported, or takes them away.
+func (g *group) count(m *member, by int) {
+	if g.supported == nil {
+		g.supported = map[string]int{}
+	}
+	for i := range m.protocols {
+		name := m.protocols[i].Name
+		if g.supported[name] += by; g.supported[name] == 0 {
+			delete(g.supported, name)
+		}
+	}
+}
+
+// memberCost and pendingCost are about what one costs beside what it has brought.
+const memberCost = 512
+
+func pendingCost(id string) int64 { return memberCost + int64(len(id)) }
+
+// weigh counts anew what a member costs.
+func (c *Coordinator) weigh(m *member) {
+	c.bytes -= m.bytes
+	m.bytes = memberCost + int64(len(m.id)+len(m.client.ID)+len(m.assignment))
+	for i := range m.protocols {
+		m.bytes += int64(len(m.protocols[i].Name) + len(m.protocols[i].Metadata))
+	}
+	c.bytes += m.bytes
+}
+
+// add makes somebody a member.
+func (c *Coordinator) add(g *group, m *member) {
+	if g.byID == nil {
+		g.byID, g.static = map[string]*member{}, map[string]string{}
+	}
+	if g.leader == "" {
+		g.leader = m.id
+	}
+	g.members = append(g.members, m)
+	g.byID[m.id] = m
+	if m.instance != nil {
+		g.static[*m.instance] = m.id
+	}
+	g.count(m, 1)
+	if m.join.waits() {
+		g.waiting++
+	}
+	c.unpend(g, m.id)
+	c.weigh(m)
+}
+
+// unpend forgets an id that was given.
+func (c *Coordinator) unpend(g *group, id string) bool {
+	h, ok := g.pending.Find(id)
+	if ok {
+		c.timers.Cancel(h)
+		c.bytes -= pendingCost(id)
+		g.pending.Delete(id)
+	}
+	return ok
+}
+
+// remove ends a membership; whoever waits in its name has been told.
+func (c *Coordinator) remove(g *group, m *member) {
+	c.forget(g, m)
+	g.members = slices.DeleteFunc(g.members, func(x *member) bool { return x == m })
+	delete(g.byID, m.id)
+	if m.instance != nil && g.static[*m.instance] == m.id {
+		delete(g.static, *m.instance)
+	}
+	g.count(m, -1)
+	if m.unsynced {
+		m.unsynced = false
+		g.unsynced--
+	}
+	if g.leader == m.id {
+		if g.leader = ""; len(g.members) > 0 {
+			g.leader = g.members[0].id
+		}
+	}
+}
+
+// forget ends what the coordinator keeps for a member.
+func (c *Coordinator) forget(g *group, m *member) {
+	c.timers.Cancel(m.alarm)
+	m.alarm = 0
+	c.bytes -= m.bytes
+	m.bytes = 0
+	if m.join.waits() {
+		m.join = parked{}
+		g.waiting--
+	}
+	m.sync = parked{}
+}
+
+// hear begins a member's session anew.
+func (c *Coordinator) hear(now seam.Now, g *group, m *member) {
+	c.hearFor(now, g, m, seam.Mono(m.session)*seam.Millisecond)
+}
+
+func (c *Coordinator) hearFor(now seam.Now, g *group, m *member, session seam.Mono) {
+	c.timers.Cancel(m.alarm)
+	m.heard = now.Mono
+	m.alarm = c.timers.Set(now.Mono+session, alarm{kind: alarmSession, group: g, member: m})
+}
+
+// validate says whether a request may speak for a member.
+func (g *group) validate(id string, instance *string) wire.Code {
+	if instance != nil {
+		switch owner, ok := g.static[*instance]; {
+		case !ok:
+			return wire.UnknownMemberID
+		case owner != id:
+			return wire.FencedInstanceID
+		}
+	}
+	if g.member(id) == nil {
+		return wire.UnknownMemberID
+	}
+	return wire.None
+}
+
+// prepare begins a rebalance: whoever waits for an assignment joins again.
+func (c *Coordinator) prepare(now seam.Now, g *group) {
+	if g.state == completing {
+		for _, m := range g.members {
+			m.assignment = nil
+			c.weigh(m)
+			c.answerSync(g, m, failedSync(wire.RebalanceInProgress))
+		}
+	}
+	c.endSync(g)
+	initial := g.state == empty
+	g.enter(now, preparing)
+	if initial {
+		g.round = c.config.InitialRebalanceDelay
+		g.remaining = max(g.rebalanceTimeout()-g.round, 0)
+		g.joined = false
+		g.joinAlarm = c.timers.Set(now.Mono+g.round, alarm{kind: alarmInitial, group: g})
+		return
+	}
+	if g.allJoined() {
+		c.completeJoin(now, g)
+		return
+	}
+	c.timers.Cancel(g.joinAlarm)
+	g.joinAlarm = c.timers.Set(now.Mono+g.rebalanceTimeout(), alarm{kind: alarmJoin, group: g})
+}
+
+// endSync: nobody is awaited any more to ask for its assignment.
+func (c *Coordinator) endSync(g *group) {
+	for _, m := range g.members {
+		m.unsynced = false
+	}
+	g.unsynced = 0
+	c.timers.Cancel(g.syncAlarm)
+	g.syncAlarm = 0
+}
+
+// prepareOrComplete goes on after somebody has joined, left or changed.
+func (c *Coordinator) prepareOrComplete(now seam.Now, g *group) {
+	if g.state != preparing {
+		c.prepare(now, g)
+		return
+	}
+	c.maybeCompleteJoin(now, g)
+}
+
+// maybeCompleteJoin: the first rebalance of a group waits its delay out, whoever has come.
+func (c *Coordinator) maybeCompleteJoin(now seam.Now, g *group) {
+	if g.state == preparing && g.previous != empty && g.allJoined() {
+		c.completeJoin(now, g)
+	}
+}
+
+func (c *Coordinator) initialDelayOver(now seam.Now, g *group) {
+	g.joinAlarm = 0
+	if !g.joined || g.remaining == 0 {
+		c.completeJoin(now, g)
+		return
+	}
+	g.joined = false
+	last := g.round
+	g.round = min(c.config.InitialRebalanceDelay, g.remaining)
+	g.remaining = max(g.remaining-last, 0)
+	g.joinAlarm = c.timers.Set(now.Mono+g.round, alarm{kind: alarmInitial, group: g})
+}
+
+// completeJoin begins the next generation with those who have joined.
+func (c *Coordinator) completeJoin(now seam.Now, g *group) {
+	c.timers.Cancel(g.joinAlarm)
+	g.joinAlarm = 0
+	for _, m := range slices.Clone(g.members) {
+		if !m.join.waits() && m.instance == nil {
+			c.remove(g, m)
+		}
+	}
+	if len(g.members) > 0 && !c.electLeader(g) {
+		// only static members are left, and none of them has joined: their sessions decide
+		g.joinAlarm = c.timers.Set(now.Mono+g.rebalanceTimeout(), alarm{kind: alarmJoin, group: g})
+		return
+	}
+	g.generation++
+	if len(g.members) == 0 {
+		g.protocol = nil
+		g.subscribe()
+		g.enter(now, empty)
+		c.store(g)
+		return
+	}
+	protocol := g.elect()
+	g.protocol = &protocol
+	g.subscribe()
+	g.enter(now, completing)
+	for _, m := range g.members {
+		c.answerJoin(g, m, g.welcome(m))
+		c.hear(now, g, m)
+		m.fresh = false
+		m.unsynced = true
+	}
+	g.unsynced = len(g.members)
+	g.syncAlarm = c.timers.Set(now.Mono+g.rebalanceTimeout(), alarm{kind: alarmSync, group: g})
+}
+
+// electLeader keeps the leader if it has joined, else takes the first who has.
+func (c *Coordinator) electLeader(g *group) bool {
+	if m := g.member(g.leader); m != nil && m.join.waits() {
+		return true
+	}
+	for _, m := range g.members {
+		if m.join.waits() {
+			g.leader = m.id
+			return true
+		}
+	}
+	return false
+}
+
+// welcome is the answer to a join of this generation.
+func (g *group) welcome(m *member) *kmsg.JoinGroupResponse {
+	answer := g.current(m.id)
+	if m.id == g.leader {
+		answer.Members = g.roll()
+	}
+	return answer
+}
+
+// current is the answer of a group to a member that is no leader.
+func (g *group) current(id string) *kmsg.JoinGroupResponse {
+	answer := kmsg.NewPtrJoinGroupResponse()
+	answer.Generation, answer.Protocol, answer.ProtocolType = g.generation, g.protocol, g.protocolType
+	answer.LeaderID, answer.MemberID = g.leader, id
+	answer.Members = []kmsg.JoinGroupResponseMember{}
+	return answer
+}
+
+// roll is what the leader needs to assign: the members and what each of them says about the protocol chosen.
+func (g *group) roll() []kmsg.JoinGroupResponseMember {
+	all := make([]kmsg.JoinGroupResponseMember, 0, len(g.members))
+	for _, m := range g.members {
+		one := kmsg.NewJoinGroupResponseMember()
+		one.MemberID, one.InstanceID, one.ProtocolMetadata = m.id, m.instance, m.metadata(*g.protocol)
+		all = append(all, one)
+	}
+	return all
+}
+
+// store puts the group as it is into a record.
+func (c *Coordinator) store(g *group) {
+	c.Records = append(c.Records, g.record())
+}
+
+func (g *group) record() *ClassicGroupRecord {
+	r := &ClassicGroup{Generation: g.generation, Protocol: g.protocol, StateTimestamp: g.stateAt, Members: []ClassicMember{}}
+	if g.protocolType != nil {
+		r.ProtocolType = *g.protocolType
+	}
+	if len(g.members) == 0 || g.protocol == nil {
+		return &ClassicGroupRecord{Group: g.id, Value: r}
+	}
+	leader := g.leader
+	r.Leader = &leader
+	for _, m := range g.members {
+		r.Members = append(r.Members, ClassicMember{
+			MemberID: m.id, InstanceID: m.instance, ClientID: m.client.ID, ClientHost: m.client.Host,
+			RebalanceTimeoutMs: m.rebalance, SessionTimeoutMs: m.session,
+			Subscription: m.metadata(*g.protocol), Assignment: m.assignment,
+		})
+	}
+	return &ClassicGroupRecord{Group: g.id, Value: r}
+}
+
+// restore begins a group as its last record says.
+func (c *Coordinator) restore(now seam.Now, g *group) {
+	r := g.stored
+	if r == nil {
+		return
+	}
+	g.generation, g.protocol, g.stateAt = r.Generation, r.Protocol, r.StateTimestamp
+	g.protocolType = nil
+	if r.ProtocolType != "" {
+		g.protocolType = &r.ProtocolType
+	}
+	for i := range r.Members {
+		stored := &r.Members[i]
+		m := &member{
+			id: stored.MemberID, instance: stored.InstanceID, client: Client{stored.ClientID, stored.ClientHost},
+			rebalance: stored.RebalanceTimeoutMs, session: stored.SessionTimeoutMs, assignment: stored.Assignment,
+		}
+		if m.rebalance < 0 { // a record of version 0
+			m.rebalance = m.session
+		}
+		if r.Protocol != nil {
+			p := kmsg.NewJoinGroupRequestProtocol()
+			p.Name, p.Metadata = *r.Protocol, stored.Subscription
+			m.protocols = append(m.protocols, p)
+		}
+		c.add(g, m)
+		c.hear(now, g, m)
+	}
+	if g.leader = ""; r.Leader != nil {
+		g.leader = *r.Leader
+	}
+	g.since = now.Mono
+	if g.subscribe(); len(g.members) > 0 {
+		g.state = stable
+	}
+}
+
+// subscribe learns which topics the members read: what a consumer says about itself begins, in every version, with its
+// topics.
+func (g *group) subscribe() {
+	g.subscribed = subscription{}
+	if g.protocolType == nil || *g.protocolType != consumerProtocol {
+		return
+	}
+	names := map[string]bool{}
+	if len(g.members) > 0 {
+		if g.protocol == nil {
+			return
+		}
+		for _, m := range g.members {
+			if !subscribedTopics(m.metadata(*g.protocol), names) {
+				return
+			}
+		}
+	}
+	g.subscribed = subscription{true, names}
+}
+
+const consumerProtocol = "consumer"
+
+func (g *group) consumes() bool { return g.protocolType != nil && *g.protocolType == consumerProtocol }
+
+// reads says whether a member may be reading a topic.
+func (g *group) reads(topic string) bool {
+	if g.subscribed.known {
+		return g.subscribed.names[topic]
+	}
+	return g.consumes()
+}
+
+func (c *Coordinator) answerJoin(g *group, m *member, answer *kmsg.JoinGroupResponse) {
+	if m.join.waits() {
+		answer.Version = m.join.version
+		c.answer(m.join.ticket, answer)
+		m.join = parked{}
+		g.waiting--
+	}
+}
+
+func (c *Coordinator) answerSync(g *group, m *member, answer *kmsg.SyncGroupResponse) bool {
+	if !m.sync.waits() {
+		return false
+	}
+	answer.Version = m.sync.version
+	c.answer(m.sync.ticket, answer)
+	m.sync = parked{}
+	return true
+}
+
+func failedJoin(id string, code wire.Code) *kmsg.JoinGroupResponse {
+	answer := kmsg.NewPtrJoinGroupResponse()
+	answer.ErrorCode, answer.MemberID, answer.Generation = int16(code), id, -1
+	answer.Members = []kmsg.JoinGroupResponseMember{}
+	return answer
+}
+
+func failedSync(code wire.Code) *kmsg.SyncGroupResponse {
+	answer := kmsg.NewPtrSyncGroupResponse()
+	answer.ErrorCode, answer.MemberAssignment = int16(code), []byte{}
+	return answer
+}
+
+func (c *Coordinator) sessionOver(now seam.Now, g *group, m *member) {
+	if m.alarm = 0; !m.fresh && (m.join.waits() || m.sync.waits()) {
+		return // it is the coordinator who keeps it waiting; what it is told begins its session anew
+	}
+	c.answerJoin(g, m, failedJoin("", wire.UnknownMemberID))
+	c.remove(g, m)
+	c.goneOn(now, g)
+}
+
+// goneOn goes on after a member is gone.
+func (c *Coordinator) goneOn(now seam.Now, g *group) {
+	switch g.state {
+	case stable, completing:
+		c.prepareOrComplete(now, g)
+	case preparing:
+		if g.allJoined() {
+			c.completeJoin(now, g)
+		}
+	case empty:
+	}
+}
+
+func (c *Coordinator) pendingOver(now seam.Now, g *group, id string) {
+	c.unpend(g, id)
+	if g.state == preparing && g.allJoined() {
+		c.completeJoin(now, g)
+	}
+}
+
+// syncOver: who has not asked for its assignment within the rebalance timeout is out.
+func (c *Coordinator) syncOver(now seam.Now, g *group) {
+	g.syncAlarm = 0
+	if g.unsynced == 0 {
+		return
+	}
+	for _, m := range slices.Clone(g.members) {
+		if m.unsynced {
+			c.remove(g, m)
+		}
+	}
+	c.prepare(now, g)
+}

@@ -1,0 +1,96 @@
+package group
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"rookery/core/seam"
+	"rookery/core/wire"
+)
+
+// Describe (15) fills what is known of a group.
+func (c *Coordinator) Describe(id string, version int16) kmsg.DescribeGroupsResponseGroup {
+	out := kmsg.NewDescribeGroupsResponseGroup()
+	out.Group, out.Members = id, []kmsg.DescribeGroupsResponseGroupMember{}
+	g := c.find(id)
+	if g == nil {
+		if out.State = "Dead"; version >= 6 { // KIP-1043
+			message := "Group " + id + " not found."
+			out.ErrorCode, out.ErrorMessage = int16(wire.GroupIDNotFound), &message
+		}
+		return out
+	}
+	out.State = g.state.String()
+	if g.protocolType != nil {
+		out.ProtocolType = *g.protocolType
+	}
+	protocol := ""
+	if g.state == stable && g.protocol != nil {
+		protocol = *g.protocol
+		out.Protocol = protocol
+	}
+	for _, m := range g.members {
+		one := kmsg.NewDescribeGroupsResponseGroupMember()
+		one.MemberID, one.InstanceID, one.ClientID, one.ClientHost = m.id, m.instance, m.client.ID, m.client.Host
+		one.ProtocolMetadata, one.MemberAssignment = []byte{}, orEmpty(m.assignment)
+		if g.state == stable {
+			one.ProtocolMetadata = orEmpty(m.metadata(protocol))
+		}
+		out.Members = append(out.Members, one)
+	}
+	return out
+}
+
+func orEmpty(b []byte) []byte {
+	if b == nil {
+		return []byte{}
+	}
+	return b
+}
+
+// NextGroup is the first group by id from one on.
+func (c *Coordinator) NextGroup(from string) (id string, more bool) { return c.groups.Ceiling(from) }
+
+// List (16) is what is listed of a group; false: the filters do not want it. They ignore case.
+func (c *Coordinator) List(id string, states, types []string) (out kmsg.ListGroupsResponseGroup, wanted bool) {
+	out = kmsg.NewListGroupsResponseGroup()
+	g := c.find(id)
+	if g == nil {
+		return out, false
+	}
+	if out.Group = id; g.protocolType != nil {
+		out.ProtocolType = *g.protocolType
+	}
+	out.GroupState, out.GroupType = g.state.String(), "classic"
+	return out, among(states, out.GroupState) && among(types, out.GroupType)
+}
+
+func among(filter []string, value string) bool {
+	return len(filter) == 0 || slices.ContainsFunc(filter, func(f string) bool { return strings.EqualFold(f, value) })
+}
+
+// Awaited is who keeps a group from its next state, for whoever looks at it.
+type Awaited struct {
+	Members []string  // that have not joined, or not asked for their assignment, or the leader, who has not assigned
+	Since   seam.Mono // when the group came into its state
+}
+
+// Awaited says who is awaited, and since when.
+func (c *Coordinator) Awaited(id string) (out Awaited) {
+	g := c.find(id)
+	if g == nil {
+		return out
+	}
+	out.Since = g.since
+	for _, m := range g.members {
+		if g.state == preparing && !m.join.waits() || g.state == completing && m.unsynced {
+			out.Members = append(out.Members, m.id)
+		}
+	}
+	if g.state == preparing {
+		out.Members = append(out.Members, g.pending.Keys()...)
+	}
+	return out
+}

@@ -1,0 +1,117 @@
+package check
+
+import "rookery/core/seam"
+
+// Claim is what a member of a group was assigned in a generation: the numbers of shares.
+type Claim struct {
+	Group      string
+	Generation int32
+	Owner      string // an instance that is static, else the member
+	Member     string
+	Shares     []int32
+	At         seam.Mono // when it was told
+}
+
+// Commit is an offset that a client committed for a share. No two commits have the same offset.
+type Commit struct {
+	Group      string
+	Share      int32
+	Offset     int64
+	Generation int32 // -1: of nobody
+	Owner      string
+	Member     string
+	Call       seam.Mono
+	Return     seam.Mono
+	Outcome    Outcome
+}
+
+// Committed is an answer about what was committed for a share; -1: nothing.
+type Committed struct {
+	Group        string
+	Share        int32
+	Offset       int64
+	Call, Return seam.Mono
+}
+
+// Groups holds what members of groups were told against each other.
+func Groups(h *History, laws *Counts) error {
+	for _, pass := range []func(*History, *Counts) error{claims, zombies, committed} {
+		if err := pass(h, laws); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// claims: within a generation a share has one owner.
+func claims(h *History, laws *Counts) error {
+	type place struct {
+		group      string
+		generation int32
+		share      int32
+	}
+	owners := map[place]string{}
+	for _, c := range h.Claims {
+		for _, share := range c.Shares {
+			at := place{c.Group, c.Generation, share}
+			laws[OneOwner]++
+			if owner, known := owners[at]; known && owner != c.Owner {
+				return Fail(OneOwner, "share %d of %s is %s's and %s's in generation %d", share, c.Group, owner, c.Owner, c.Generation)
+			}
+			owners[at] = c.Owner
+		}
+	}
+	return nil
+}
+
+// zombies: who commits in the name of a generation after a later one was told to anybody, or of a member id that its instance
+// has since got another for, is refused.
+func zombies(h *History, laws *Counts) error {
+	for _, c := range h.Commits {
+		if c.Outcome != Done || c.Generation < 0 {
+			continue
+		}
+		for _, claim := range h.Claims {
+			if claim.Group != c.Group || claim.At >= c.Call {
+				continue
+			}
+			laws[NoZombie]++
+			if claim.Generation > c.Generation {
+				return Fail(NoZombie, "offset %d of generation %d of %s, sent at %v, was taken; generation %d was told at %v", c.Offset, c.Generation, c.Group, c.Call, claim.Generation, claim.At)
+			}
+		}
+	}
+	return nil
+}
+
+// committed: what is read is what was committed last, or what somebody is just committing, and nothing that was refused.
+func committed(h *History, laws *Counts) error {
+	type place struct {
+		group string
+		share int32
+	}
+	all := map[place][]*Commit{}
+	for _, c := range h.Commits {
+		at := place{c.Group, c.Share}
+		all[at] = append(all[at], c)
+	}
+	for _, r := range h.Committed {
+		laws[CommitsKept]++
+		var found *Commit
+		commits := all[place{r.Group, r.Share}]
+		for _, c := range commits {
+			if c.Offset == r.Offset {
+				found = c
+			}
+		}
+		if r.Offset >= 0 && (found == nil || found.Outcome == Refused || found.Call > r.Return) {
+			return Fail(CommitsKept, "share %d of %s was read at %v as %d, which nobody had committed", r.Share, r.Group, r.Return, r.Offset)
+		}
+		for _, c := range commits {
+			if c.Outcome == Done && c.Return < r.Call && (found == nil || found.Return < c.Call) {
+				return Fail(CommitsKept, "share %d of %s was read at %v as %d; %d had been committed at %v", r.Share, r.Group, r.Return, r.Offset, c.Offset, c.Return)
+			}
+		}
+	}
+	return nil
+}

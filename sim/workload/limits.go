@@ -1,0 +1,44 @@
+package workload
+
+import (
+	"maps"
+	"strconv"
+
+	"rookery/core/controller"
+	"rookery/sim/world"
+)
+
+// limiting is how few connections a broker takes, and how soon it closes those that do nothing: 0 is its default. A client
+// here is an address of its own, and comes back whenever it was cut.
+type limiting struct {
+	IdleMillis int
+	Rate       int // connections a second
+	PerAddress int
+	Seats      int
+}
+
+func drawLimiting(tape *world.Tape) (l limiting) {
+	s := tape.Stream("limits")
+	l.IdleMillis = [4]int{0, 0, 2500, 4000}[s.Choose(4)] // above what any client lets a fetch wait: who waits is silent (seed 220)
+	l.Rate = [4]int{0, 0, 20, 2}[s.Choose(4)]
+	l.PerAddress = [4]int{0, 0, 2, 1}[s.Choose(4)]
+	if l.IdleMillis > 0 { // or who came first would keep its place for ever
+		l.Seats = [3]int{0, 20, 8}[s.Choose(3)]
+	}
+	return l
+}
+
+// static is what the broker is started with.
+func (l *limiting) static() controller.Static {
+	keys := map[string]string{}
+	for key, n := range map[string]int{"connections.max.idle.ms": l.IdleMillis, "max.connection.creation.rate": l.Rate, "max.connections.per.ip": l.PerAddress, "max.connections": l.Seats} { //tidy:unordered into a map
+		if n > 0 {
+			keys[key] = strconv.Itoa(n)
+		}
+	}
+	static, err := controller.NewStatic(maps.All(keys))
+	if err != nil {
+		panic(err)
+	}
+	return static
+}
