@@ -187,7 +187,7 @@ func (c *Cleaner) Step(now seam.Now, in seam.Input, fx *seam.Effects) {
 			c.loaded(in.Data)
 		}
 	case *seam.Alarm:
-	case *seam.Started, *seam.Opened, *seam.Request, *seam.Hangup, *seam.Sent, *seam.Rewritten, *seam.Stop:
+	case *seam.Started, *seam.Opened, *seam.Request, *seam.Hangup, *seam.Sent, *seam.Rewritten, *seam.Wanting, *seam.Stop:
 	}
 	c.proceed(fx)
 }
