@@ -272,7 +272,7 @@ func (l *Log) replaceOn(fx *seam.Effects) {
 	case replaceLeft:
 		l.replaced(fx)
 	case replaceIdle, replaceOver, replaceSafe, replaceStuck:
-		must.Be(false, "L18: a replacement that rests waits for nothing")
+		must.Be(false, "L20: a replacement that rests waits for nothing")
 	}
 }
 

@@ -90,6 +90,9 @@ func drawPlan(tape *world.Tape, quiet, brief bool) *Plan {
 	p.Sessions = drawFetchSessions(tape, quiet)
 	p.Tidying = drawTidying(tape)
 	p.Limits = drawLimiting(tape)
+	if p.Tidying.On && p.Limits.Seats > 0 {
+		p.Limits.Seats += tidyClients // they are never idle, and the others' patience goes by how many seats there were without them
+	}
 	p.drawDirs(tape)
 	p.Numbers = drawNumbering(tape)
 	if !quiet {

@@ -34,9 +34,10 @@ type tidying struct {
 }
 
 const (
-	tidyTopic = "tidy"
-	tidyKeys  = 12
-	tidyMap   = 8
+	tidyTopic   = "tidy"
+	tidyKeys    = 12
+	tidyMap     = 8
+	tidyClients = 3
 )
 
 func drawTidying(tape *world.Tape) tidying {
