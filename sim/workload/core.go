@@ -6,6 +6,7 @@ import (
 
 	"rookery/core"
 	"rookery/core/batch"
+	"rookery/core/compact"
 	"rookery/core/conn"
 	"rookery/core/log"
 	"rookery/core/meta"
@@ -34,6 +35,8 @@ func coreParts(p *Plan, tape *world.Tape) world.Parts {
 				return log.NewRecovery()
 			case seam.ToSearch:
 				return log.NewSearch()
+			case seam.ToCleaner:
+				return compact.New()
 			case seam.ToCopier:
 				return log.NewCopier()
 			}
@@ -83,6 +86,7 @@ func coreConfig(p *Plan, seeds *world.Stream, life int) core.Config {
 	set(&c.StepItems, p.StepItems)
 	set(&c.MoveBytes, p.MoveBytes)
 	set(&c.CheckpointEvery, seam.Mono(p.CheckpointMillis)*seam.Millisecond)
+	p.Tidying.configure(&c)
 	set(&c.RetentionCheckEvery, seam.Mono(p.Pruning.CheckMillis)*seam.Millisecond)
 	return c
 }

@@ -49,6 +49,7 @@ type Plan struct {
 	Falling  bool // on the whole they fall
 	Pressed  pressing
 	Sessions fetchSessions
+	Tidying  tidying
 	Limits   limiting
 	Numbers  numbering
 }
@@ -59,6 +60,7 @@ const haste = 4
 // shorten makes a life brief: the same faults, clients and laws, in less time.
 func (p *Plan) shorten() {
 	p.Budget /= haste
+	p.Tidying.Budget /= 2
 	p.Chaos /= haste
 	p.Rates.NemesisPause /= haste
 	p.Rates.Haste = haste
@@ -89,7 +91,11 @@ func drawPlan(tape *world.Tape, quiet, brief bool) *Plan {
 	p.Falling = p.OddTimes && tape.Choose("falling times", 2) == 1
 	p.drawPressing(tape)
 	p.Sessions = drawFetchSessions(tape, quiet)
+	p.Tidying = drawTidying(tape)
 	p.Limits = drawLimiting(tape)
+	if p.Tidying.On && p.Limits.Seats > 0 {
+		p.Limits.Seats += tidyClients // they are never idle, and the others' patience goes by how many seats there were without them
+	}
 	p.drawDirs(tape)
 	p.Numbers = drawNumbering(tape)
 	if !quiet {
@@ -183,6 +189,9 @@ func (p *Plan) partitionsOf(topics ...string) []check.Partition {
 
 // config is what a topic is created with. Where records are not to be deleted none may be by age, because the clock jumps.
 func (p *Plan) config(topic string) map[string]string {
+	if topic == tidyTopic {
+		return p.Tidying.config()
+	}
 	config := map[string]string{"retention.ms": "-1", "message.timestamp.after.max.ms": "9223372036854775807"}
 	if p.SegmentBytes > 0 {
 		config["internal.segment.bytes"] = strconv.Itoa(p.SegmentBytes)

@@ -74,6 +74,7 @@ type Run struct {
 	watch      *check.Watch
 	result     *Result
 	draining   bool
+	tidied     tidied
 	topicIDs   map[string][16]byte
 	there      map[string]seam.Mono // since when a topic that stays is known to be there
 	ids        []knownID
@@ -143,6 +144,7 @@ func Do(tape *world.Tape, broker Broker, options Options) *Result {
 	for _, topic := range r.plan.Fleeting {
 		r.facts.Durable[topic], r.facts.Deleted[topic] = true, true
 	}
+	r.facts.Durable[tidyTopic], r.facts.Compacted = true, map[string]bool{tidyTopic: true}
 	r.facts.Durable[offsetsTopic] = true
 	r.facts.Durable[crowdTopic], r.facts.Deleted[crowdTopic] = true, true
 	for _, topic := range r.plan.stable() {
@@ -168,6 +170,7 @@ const (
 func (r *Run) observe() {
 	w := r.World
 	w.OnEvent = func(n *world.Node, e *seam.Event) {
+		r.onTidied(e)
 		if e.Kind == seam.SegmentUnreadable || e.Kind == seam.DirFenced || e.Kind == seam.CoordinatorFailed {
 			r.unreadable = n.Life
 		}
@@ -186,6 +189,7 @@ func (r *Run) observe() {
 	}
 	w.OnStart = func(n *world.Node) { r.facts.Starts = append(r.facts.Starts, w.Now()) }
 	w.OnEnd = func(n *world.Node, powerLost bool) {
+		r.tidied.begun = 0
 		failed := w.Counts[world.SyncFailed] + w.Counts[world.FolderSyncFailed] + w.Counts[world.AnsweredLate] + w.Counts[world.DirPowerLost]
 		r.unclean = r.unclean || powerLost || !n.Stopped
 		if powerLost || failed > 0 {
@@ -234,6 +238,9 @@ func (r *Run) live() {
 	w := r.World
 	w.Node.Start()
 	operator := &operator{session: r.client("operator"), topics: r.plan.stable()}
+	if r.plan.Tidying.On {
+		operator.topics = append(operator.topics, tidyTopic)
+	}
 	r.enter(operator.session, operator)
 	r.moveLogs()
 	chaos := w.Now() + seam.Mono(r.plan.Chaos)*seam.Millisecond
@@ -352,6 +359,7 @@ func (r *Run) enterAll() {
 		r.enter(s.session, s)
 	}
 	r.enterTuner()
+	r.enterTidy()
 	r.enterMembers()
 }
 
@@ -539,6 +547,7 @@ func (r *Run) judge() {
 	if w.Failure() == nil && !r.offsetsRotted() {
 		w.Fail(check.Groups(r.History, w.Laws))
 	}
+	r.judgeTidy()
 	if w.Failure() == nil {
 		w.Fail(check.Models(r.History, r.facts, w.Laws))
 	}
