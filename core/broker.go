@@ -100,10 +100,11 @@ type Broker struct {
 	trimmed  []*partition            // with files below their log's start
 	sweep    sweep                   // of retention
 	frames   int64                   // bytes of client frames in memory
-	lent     map[seam.File]int       // ranges of answers that wait in their slots
-	awaited  map[seam.File]*removal  // deletions that wait for a file to leave lent
-	unlent   []*removal              // theirs has
-	removals map[seam.Op]*removal    // by the renames and unlinks under way
+	long     longFrames
+	lent     map[seam.File]int      // ranges of answers that wait in their slots
+	awaited  map[seam.File]*removal // deletions that wait for a file to leave lent
+	unlent   []*removal             // theirs has
+	removals map[seam.Op]*removal   // by the renames and unlinks under way
 	starved  ordered.Ring[*connection]
 	heads    [][]byte
 	bodies   [][]seam.Range
@@ -181,6 +182,8 @@ func (b *Broker) Step(now seam.Now, in seam.Input, fx *seam.Effects) {
 		b.onOpened(now, in, fx)
 	case *seam.Request:
 		b.onRequest(now, in, fx)
+	case *seam.Wanting:
+		b.onWanting(now, in, fx)
 	case *seam.Hangup:
 		b.onHangup(in)
 	case *seam.Wrote:
@@ -366,9 +369,14 @@ func (b *Broker) drainReplica(now seam.Now, p *partition, fx *seam.Effects) {
 	}
 }
 
+// deadline is the earliest that a client, a connection or a group waits for.
+func (b *Broker) deadline() seam.Mono {
+	return min(b.timers.Next(), b.muted.Next(), b.limits.silence.Next(), b.long.late.Next(), b.alarms.Next(), b.parkedAt)
+}
+
 // due says whether ring would find anything.
 func (b *Broker) due(now seam.Now) bool {
-	return b.wakes.Len() > 0 || b.turns.later.Len() > 0 || min(b.timers.Next(), b.muted.Next(), b.limits.silence.Next(), b.alarms.Next(), b.parkedAt, b.checkpointAt, b.sweep.at) <= now.Mono
+	return b.wakes.Len() > 0 || b.turns.later.Len() > 0 || min(b.deadline(), b.checkpointAt, b.sweep.at) <= now.Mono
 }
 
 // ring works off what is due: woken fetches, deadlines, checkpoints.
@@ -389,6 +397,7 @@ func (b *Broker) ring(now seam.Now, fx *seam.Effects) {
 	b.ringCoordinators(now, half, fx)
 	b.unmuteDue(now, fx)
 	b.cutSilent(now, fx)
+	b.cutLate(now, fx)
 	b.turns.work(now, fx)
 	b.sweepProduces(now, fx)
 	b.expireLogs(now, fx)
@@ -399,7 +408,7 @@ func (b *Broker) alarm(now seam.Now, fx *seam.Effects) {
 	if b.wakes.Len() > 0 || b.turns.later.Len() > 0 || b.boot.more || len(b.unlent) > 0 {
 		fx.Wake(now.Mono)
 	}
-	at := min(b.timers.Next(), b.muted.Next(), b.limits.silence.Next(), b.alarms.Next(), b.parkedAt)
+	at := b.deadline()
 	if b.phase == phaseReady {
 		at = min(at, b.checkpointAt, b.sweep.wish(now))
 	}

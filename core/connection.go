@@ -19,8 +19,11 @@ type connection struct {
 	address  string // of remote
 	slots    conn.Slots
 	out      ordered.Ring[outgoing]
-	sending  int64  // bytes of answers under way
-	owed     int64  // credit held back
+	sending  int64 // bytes of answers under way
+	window   int64 // how far it is read ahead of its answers
+	usual    int64 // bytes of its longer frames of late
+	long     longFrame
+	owed     int64  // credit held back; below zero: it was given more, for a long frame
 	kept     int64  // what of that is not paid: a client with a quota is read one frame after the other
 	starving bool   // it stands in Broker.starved
 	closing  bool   // nothing more is taken from it
@@ -63,9 +66,11 @@ type outgoing struct {
 func (b *Broker) onOpened(now seam.Now, in *seam.Opened, fx *seam.Effects) {
 	c := &connection{id: in.Conn, host: in.Host, port: in.Port, remote: in.Remote, address: addressOf(in.Remote)}
 	b.conns.Put(in.Conn, c)
-	c.owed = b.config.ConnectionBytes
+	c.window = b.share(windowFirst)
+	b.long.windows += c.window
+	c.owed = c.window
 	if b.image.QuotaChanges() > 0 {
-		c.kept = c.owed - 1 // until it is known who it is
+		c.kept = c.window - 1 // until it is known who it is
 	}
 	b.admit(now, c, fx)
 }
@@ -78,6 +83,8 @@ func (b *Broker) onHangup(in *seam.Hangup) {
 	c.gone = true
 	b.muted.Cancel(c.unmute)
 	b.leave(c)
+	b.forgoLong(c)
+	b.long.windows -= c.window
 	b.turns.put(func(now seam.Now, fx *seam.Effects) bool {
 		for c.fetches != 0 {
 			if !b.turns.take() {
@@ -93,6 +100,7 @@ func (b *Broker) onHangup(in *seam.Hangup) {
 			b.takeBack(a.Body)
 			b.recycle(a.Head, a.Body)
 		}
+		b.feed(fx)
 		return c.starting || b.startQueued(now, c, fx)
 	})
 }
@@ -143,6 +151,7 @@ func (b *Broker) onRequest(now seam.Now, in *seam.Request, fx *seam.Effects) {
 	body := in.Body.(*conn.Request)
 	if c != nil {
 		c.acted = now.Mono
+		b.longArrived(c)
 	}
 	switch {
 	case c == nil || c.closing || b.phase >= phaseStopping:
@@ -166,6 +175,7 @@ func (b *Broker) release(c *connection, lease seam.Lease, size int64, fx *seam.E
 	fx.Frees = append(fx.Frees, lease)
 	b.frames -= size
 	if c != nil && !c.closing && !c.gone {
+		b.resize(c, size-seam.FrameCost)
 		if c.muted == 0 && c.owed == 0 && c.kept == 0 && b.starved.Len() == 0 && b.roomy() && !b.full(c) {
 			fx.Reading = append(fx.Reading, seam.Credit{Conn: c.id, Bytes: size})
 			return
@@ -178,7 +188,7 @@ func (b *Broker) release(c *connection, lease seam.Lease, size int64, fx *seam.E
 
 // starve puts a connection among those that are owed credit, unless it is muted.
 func (b *Broker) starve(c *connection) {
-	if c.owed > c.kept && !c.starving && c.muted == 0 && !c.standing {
+	if (c.owed > c.kept || c.long.lacks > 0) && !c.starving && c.muted == 0 && !c.standing {
 		c.starving = true
 		b.starved.Push(c)
 	}
@@ -208,7 +218,7 @@ func (b *Broker) feed(fx *seam.Effects) {
 		c.starving = false
 		switch {
 		case c.gone || c.closing || c.muted > 0:
-		case b.full(c):
+		case b.full(c) || c.long.lacks > 0 && !b.roomyFor(c.long.lacks):
 			b.starve(c)
 		default:
 			b.pay(c, fx)
@@ -217,9 +227,10 @@ func (b *Broker) feed(fx *seam.Effects) {
 }
 
 func (b *Broker) pay(c *connection, fx *seam.Effects) {
-	if n := c.owed - c.kept; n > 0 {
+	if n := max(c.owed-c.kept, c.long.lacks); n > 0 {
 		fx.Reading = append(fx.Reading, seam.Credit{Conn: c.id, Bytes: n})
-		c.owed = c.kept
+		c.owed -= n
+		b.longPaid(c)
 	}
 }
 

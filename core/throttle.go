@@ -83,7 +83,7 @@ func (b *Broker) meter(now seam.Now, c *connection, kind quotaKind, client []byt
 		}
 		c.kept = 0
 		if slices.ContainsFunc(c.meters[:], func(m metered) bool { return m.bucket != nil }) {
-			c.kept = b.config.ConnectionBytes - 1
+			c.kept = c.window - 1
 		}
 	}
 	if m.bucket == nil {

@@ -90,6 +90,7 @@ type client struct {
 	owed   []int32 // requests not answered, in order
 	got    []answered
 	gone   bool
+	asking bool // for the first of queue, which is long
 }
 
 // answered is an answer that went out.
@@ -502,7 +503,7 @@ func faultOf(in seam.Input) seam.Fault {
 		return in.Fault
 	case *seam.Loaded:
 		return in.Fault
-	case *seam.Started, *seam.Opened, *seam.Request, *seam.Hangup, *seam.Sent, *seam.Rewritten, *seam.Mail, *seam.Alarm, *seam.Stop:
+	case *seam.Started, *seam.Opened, *seam.Request, *seam.Hangup, *seam.Sent, *seam.Rewritten, *seam.Wanting, *seam.Mail, *seam.Alarm, *seam.Stop:
 	}
 	return seam.OK
 }
@@ -582,7 +583,9 @@ func (w *world) dial(name string) *client {
 	return c
 }
 
-func (c *client) hungUp() { c.conn, c.credit, c.queue, c.owed, c.gone = 0, 0, nil, nil, false }
+func (c *client) hungUp() {
+	c.conn, c.credit, c.queue, c.owed, c.gone, c.asking = 0, 0, nil, nil, false, false
+}
 
 // hangup: the client is gone. What it was to be sent comes back, then the hangup itself.
 func (w *world) hangup(c *client) {
@@ -614,8 +617,17 @@ func (w *world) feed() {
 	for _, c := range w.clients {
 		for c.conn != 0 && c.credit > 0 && len(c.queue) > 0 && w.broker != nil {
 			frame := c.queue[0]
-			c.queue = c.queue[1:]
-			c.credit -= int64(len(frame)) + 4 + seam.FrameCost
+			cost := int64(len(frame)) + 4 + seam.FrameCost
+			if len(frame)+4 > seam.FrameFree && cost > c.credit {
+				if !c.asking {
+					c.asking = true
+					w.step("", &seam.Wanting{Conn: c.conn, Bytes: cost - c.credit})
+					continue
+				}
+				break
+			}
+			c.queue, c.asking = c.queue[1:], false
+			c.credit -= cost
 			w.leases++
 			body := new(conn.Request)
 			conn.Intake(frame, conn.Limits{}, body)

@@ -14,6 +14,7 @@ func FuzzTape(f *testing.F) {
 		&seam.Started{Files: []seam.Entry{{Path: seam.Path{Dir: 1, Name: "t-0/00.log"}, Size: 9}}, Dirs: []seam.Fault{seam.OK, seam.IOError}},
 		&seam.Opened{Conn: 7, Host: "127.0.0.1", Port: 9092, Remote: "127.0.0.1:5"},
 		&seam.Request{Conn: 7, Lease: 3, Frame: []byte("frame")},
+		&seam.Wanting{Conn: 7, Bytes: 1 << 20},
 		&seam.Hangup{Conn: 7},
 		&seam.Wrote{Op: 1, Bytes: 2, Fault: seam.NoSpace, Entries: []seam.Entry{{Folder: true}}},
 		&seam.Synced{Op: 1},

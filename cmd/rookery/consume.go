@@ -19,6 +19,7 @@ import (
 // consuming is what consume was asked to do.
 type consuming struct {
 	session
+	grouping
 	topic      string
 	partitions []int32
 	from       place
@@ -55,14 +56,15 @@ func (f placesFlag) Set(s string) error {
 func consumeCommand() *cobra.Command {
 	var c consuming
 	command := &cobra.Command{
-		Use:   "consume TOPIC",
+		Use:   "consume TOPIC...",
 		Short: "read records",
-		Long:  "Read records of a topic and print each by a format, or as JSON.\n\n" + placeHelp + "\n\n" + formatHelp,
+		Long:  "Read records of a topic, or of several as a member of a group, and print each by a format, or as JSON.\n\n" + placeHelp + "\n\n" + groupHelp + "\n\n" + formatHelp,
 		Example: `  rookery consume greetings -o start -e
+  rookery consume orders refunds --group billing        share them with the others of the group
   rookery consume users -o -5 -f '%k = %v\n'            the last five of each partition
   rookery consume users -o @-1h:end -o json             the last hour, and stop
   rookery consume users -o 100:200 -p 0 -f '%d{strftime[%F %T]} %v\n'`,
-		Args: cobra.ExactArgs(1),
+		Args: cobra.MinimumNArgs(1),
 		RunE: func(command *cobra.Command, args []string) error {
 			defer c.close()
 			switch {
@@ -77,10 +79,17 @@ func consumeCommand() *cobra.Command {
 				c.progress = newProgress(command.ErrOrStderr())
 			}
 			defer c.progress.end()
+			if c.group != "" {
+				return c.runGroup(out, command.ErrOrStderr(), args)
+			}
+			if err := c.isAlone(command, args); err != nil {
+				return err
+			}
 			return c.run(out)
 		},
 	}
-	c.flags(command)
+	c.session.flags(command)
+	c.grouping.flags(command)
 	f := command.Flags()
 	f.Int32SliceVarP(&c.partitions, "partition", "p", nil, "partitions to read (default: all)")
 	c.from = place{kind: atEnd}

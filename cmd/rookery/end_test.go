@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -204,6 +205,52 @@ func TestTopicCommands(t *testing.T) {
 		{[]string{"consume", "nowhere"}, "there is no topic nowhere"},
 		{[]string{"consume", "b", "-p", "9", "-o", "start"}, "has partitions 0 to 1"},
 		{[]string{"consume", "b", "-p", "0", "-o", "77"}, "has no offset 77"},
+	} {
+		_, _, err := runCommand(append(test.args, "-b", r.address)...)
+		require.ErrorContains(t, err, test.why, "%v", test.args)
+	}
+}
+
+// TestConsumeInAGroup: what was printed is committed, so that the next member goes on behind it, to the record.
+func TestConsumeInAGroup(t *testing.T) {
+	r := begin(t, t.TempDir())
+	r.ask(t, "", "topic", "create", "left", "-p", "2")
+	r.ask(t, "", "topic", "create", "right", "-p", "1")
+	for _, topic := range []string{"left", "right"} {
+		var lines strings.Builder
+		for i := range 20 {
+			fmt.Fprintf(&lines, "%d:%s %d\n", i, topic, i)
+		}
+		r.ask(t, lines.String(), "produce", topic, "-K", ":")
+	}
+	group := func(more ...string) []string {
+		text := r.ask(t, "", append([]string{"consume", "left", "right", "--group", "g", "-o", "start", "-f", `%t %p %o\n`}, more...)...)
+		return strings.Split(strings.TrimSpace(text), "\n")
+	}
+	seen := group("-n", "7")
+	require.Len(t, seen, 7)
+	seen = append(seen, group("-n", "5", "--assignor", "cooperative-sticky")...)
+	seen = append(seen, group("-e", "--instance-id", "i")...)
+	require.Len(t, seen, 40)
+	slices.Sort(seen)
+	require.Len(t, slices.Compact(seen), 40, "each once")
+	require.Equal(t, []string{""}, group("-e", "--instance-id", "i"))
+	require.Len(t, strings.Split(r.ask(t, "", "consume", "le.*|none", "--pattern", "-g", "h", "-o", "start", "-e", "--commit-interval", "0"), "\n"), 21)
+	require.Len(t, strings.Split(r.ask(t, "", "consume", "left", "-g", "h", "-o", "start", "-e"), "\n"), 21, "nothing was committed")
+
+	for _, test := range []struct {
+		args []string
+		why  string
+	}{
+		{[]string{"consume", "left", "right"}, "one topic at a time"},
+		{[]string{"consume", "left", "--pattern"}, "--pattern is for members of a group"},
+		{[]string{"consume", "left", "-g", "g", "-p", "0"}, "the group says which partitions"},
+		{[]string{"consume", "left", "-g", "g", "-o", "5"}, "goes on where it has come to"},
+		{[]string{"consume", "left", "-g", "g", "-o", ":end"}, "does not stop at an offset"},
+		{[]string{"consume", "left", "-g", "g", "--protocol", "new"}, "no group protocol"},
+		{[]string{"consume", "left", "-g", "g", "--assignor", "fair"}, "no assignor"},
+		{[]string{"consume", "nowhere", "-g", "g"}, "there is no topic nowhere"},
+		{[]string{"consume", "(", "--pattern", "-g", "g"}, "INVALID_REGULAR_EXPRESSION"},
 	} {
 		_, _, err := runCommand(append(test.args, "-b", r.address)...)
 		require.ErrorContains(t, err, test.why, "%v", test.args)

@@ -95,7 +95,7 @@ func (m *meter) Step(now seam.Now, in seam.Input, fx *seam.Effects) {
 	case *seam.Sent:
 		m.sent(now, in)
 		m.machine.Step(now, in, fx)
-	case *seam.Started, *seam.Wrote, *seam.Synced, *seam.Loaded, *seam.Rewritten, *seam.Mail, *seam.Alarm, *seam.Stop:
+	case *seam.Started, *seam.Wrote, *seam.Synced, *seam.Loaded, *seam.Rewritten, *seam.Wanting, *seam.Mail, *seam.Alarm, *seam.Stop:
 		m.machine.Step(now, in, fx)
 	}
 	for i := before; i < len(fx.Replies); i++ {

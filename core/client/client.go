@@ -123,7 +123,7 @@ func (c *Client) Step(now seam.Now, in seam.Input, fx *seam.Effects) {
 		c.beginFlush(flush{stop: true})
 		c.close(now, fx)
 	case *seam.Started, *seam.Alarm:
-	case *seam.Opened, *seam.Request, *seam.Hangup, *seam.Wrote, *seam.Synced, *seam.Loaded, *seam.Sent, *seam.Rewritten:
+	case *seam.Opened, *seam.Request, *seam.Hangup, *seam.Wrote, *seam.Synced, *seam.Loaded, *seam.Sent, *seam.Rewritten, *seam.Wanting:
 		return
 	}
 	c.work(now, fx)

@@ -460,7 +460,7 @@ func (c *crowd) enter(t require.TestingT, config Config, f faults, in Subscribe)
 	config.GroupID, config.Seed[2] = "g", byte(len(c.worlds))
 	w := newWorld(uint64(1000+len(c.worlds)), config, f)
 	w.topics, w.group, w.now = c.worlds[0].topics, c.group, c.now
-	a := &app{t: t, crowd: c, world: w, name: fmt.Sprint("app ", len(c.members)), holds: map[Partition]*share{}}
+	a := &app{t: t, crowd: c, world: w, name: fmt.Sprint("app ", len(c.members)), config: config, holds: map[Partition]*share{}}
 	w.letters = a.receive
 	c.worlds, c.members = append(c.worlds, w), append(c.members, a)
 	w.tell(&Poll{Bytes: 1 << 30})
@@ -474,6 +474,7 @@ type app struct {
 	crowd  *crowd
 	world  *world
 	name   string
+	config Config
 	holds  map[Partition]*share
 	tag    uint64
 	queue  []*Fetched
@@ -693,7 +694,8 @@ func (g *toyGroup) onModernBeat(ask *kmsg.ConsumerGroupHeartbeatRequest, code wi
 			}
 		}
 	}
-	g.answerModern(m, ask.MemberEpoch == 0, r)
+	// Who says everything has not heard the last answer, perhaps.
+	g.answerModern(m, ask.RebalanceTimeoutMillis > 0 && ask.Topics != nil, r)
 	return r
 }
 

@@ -269,6 +269,19 @@ func TestCommits(t *testing.T) {
 	}
 }
 
+// TestCommitIsNotTakenBack: what the application has committed stays, though it has not said that it processed as much.
+func TestCommitIsNotTakenBack(t *testing.T) {
+	c := newCrowd(1, "a")
+	c.fill("a", 5)
+	one := c.alone(t, memberConfig(assignor.Range), Subscribe{Topics: []string{"a"}})
+	p := Partition{Topic: "a", Number: 1}
+	one.world.tell(&Polled{Processed: []Place{{Partition: p, Offset: 2}}, Idle: true})
+	one.world.tell(&Commit{Tag: 1, Places: []Place{{Partition: p, Offset: 4}}})
+	one.stuck = true
+	c.run(c.now + 5*seam.Second)
+	require.EqualValues(t, 4, c.group.offsets[p])
+}
+
 // TestStandalone: who assigns itself may put its places down in a group, too, and go on from there.
 func TestStandalone(t *testing.T) {
 	c := newCrowd(1, "a")

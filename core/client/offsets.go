@@ -44,6 +44,9 @@ func (c *Client) onCommit(now seam.Now, in *Commit, fx *seam.Effects) {
 		p := pledge{Place: place}
 		if h := c.holdOf(place.Partition); h != nil {
 			p.hold = h.order
+			if place.Offset > h.processed.Offset {
+				h.processed = place // or what is committed by itself would go back behind it
+			}
 		}
 		one.left = append(one.left, p)
 	}

@@ -162,7 +162,7 @@ func (r *Recovery) Step(now seam.Now, in seam.Input, fx *seam.Effects) {
 		r.onLoaded(in, fx)
 	case *seam.Synced:
 		r.onSynced(in, fx)
-	case *seam.Started, *seam.Opened, *seam.Request, *seam.Hangup, *seam.Sent, *seam.Rewritten, *seam.Alarm, *seam.Stop:
+	case *seam.Started, *seam.Opened, *seam.Request, *seam.Hangup, *seam.Sent, *seam.Rewritten, *seam.Wanting, *seam.Alarm, *seam.Stop:
 	}
 }
 

@@ -145,7 +145,7 @@ func (s *Search) Step(_ seam.Now, in seam.Input, fx *seam.Effects) {
 		s.proceed(fx)
 	case *seam.Loaded:
 		s.onLoaded(in, fx)
-	case *seam.Synced, *seam.Started, *seam.Opened, *seam.Request, *seam.Hangup, *seam.Sent, *seam.Rewritten, *seam.Alarm, *seam.Stop:
+	case *seam.Synced, *seam.Started, *seam.Opened, *seam.Request, *seam.Hangup, *seam.Sent, *seam.Rewritten, *seam.Wanting, *seam.Alarm, *seam.Stop:
 	}
 }
 

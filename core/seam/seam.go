@@ -142,6 +142,13 @@ type (
 		Body  any
 	}
 
+	// Wanting: a frame has begun that is longer than FrameFree, and its connection lacks so many bytes of credit for it. It
+	// is said once a frame.
+	Wanting struct {
+		Conn  Conn
+		Bytes int64
+	}
+
 	// Hangup: the connection is gone and nothing of it is outstanding.
 	Hangup struct{ Conn Conn }
 
@@ -201,6 +208,7 @@ type (
 func (*Started) input()   {}
 func (*Opened) input()    {}
 func (*Request) input()   {}
+func (*Wanting) input()   {}
 func (*Hangup) input()    {}
 func (*Wrote) input()     {}
 func (*Synced) input()    {}
@@ -315,10 +323,15 @@ type Send struct {
 // answers, than for what they are.
 const FrameCost = 1 << 10
 
+// FrameFree is the longest frame that may overdraw a credit. Beyond it memory is a matter of those who ask for it: a
+// hundred connections that each begin a frame of a hundred MiB would have ten GiB.
+const FrameFree = 4 << 10
+
 // Credit says how many bytes more a connection may be read: frames are counted with their four bytes and FrameCost, the
 // latter as soon as the frame is whole. A connection
-// begins with none. A frame is begun only while there is credit, and then read to its end whatever that overdraws, so
-// that no frame is too long for a small credit; grants add up. Cut closes it at once, after what was already replied.
+// begins with none. A frame is begun only while there is credit. One of at most FrameFree bytes, its length counted, is
+// then read to its end whatever that overdraws; of a longer one nothing but the length is read beyond the credit, and
+// what it lacks is said once: Wanting. Grants add up. Cut closes it at once, after what was already replied.
 // Of a machine that has no connections (a Client) Conn with Cut is the number of a link: it is cut, and may still bring
 // what was on its way before it says that it is gone.
 type Credit struct {

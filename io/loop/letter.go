@@ -56,6 +56,9 @@ func (l *letter) seal(in seam.Input) {
 		l.kind, l.op, l.data, l.fault = loaded, in.Op, in.Data, in.Fault
 	case *seam.Sent:
 		l.kind, l.op, l.conn, l.fault = sent, in.Op, in.Conn, in.Fault
+	case *seam.Wanting:
+		whole := *in
+		l.kind, l.whole = rare, &whole
 	case *seam.Rewritten:
 		whole := *in
 		l.kind, l.whole = rare, &whole

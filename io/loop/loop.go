@@ -265,7 +265,7 @@ func (l *Loop) stepLetter(from *letter, ready []Chore) []Chore {
 		if l.config.Peers != nil && in.Frame == nil {
 			l.config.Peers.Told(in)
 		}
-	case *seam.Started, *seam.Opened, *seam.Request, *seam.Sent, *seam.Rewritten, *seam.Stop:
+	case *seam.Started, *seam.Opened, *seam.Request, *seam.Sent, *seam.Rewritten, *seam.Wanting, *seam.Stop:
 	}
 	l.step(in)
 	if loaded, is := in.(*seam.Loaded); is && l.disk != nil && loaded.Data != nil {

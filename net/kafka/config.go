@@ -115,6 +115,9 @@ const (
 	CooperativeSticky = assignor.CooperativeSticky // likewise; if it is the only one, members go on with what they keep
 )
 
+// AssignorNamed is the assignor that Kafka calls so; false: there is none.
+func AssignorNamed(name string) (Assignor, bool) { return assignor.Named(name) }
+
 // Partition is one partition of a topic.
 type Partition = client.Partition
 

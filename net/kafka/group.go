@@ -131,15 +131,21 @@ func failure(told *client.Committed) error {
 	return nil
 }
 
-// places are those that were named; else everything that was handed out.
+// places are those that were named; else everything that was handed out. They count as processed.
 func (c *Consumer) places(named []Place) []Place {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, p := range named {
+		if r := c.readings[place{p.Topic, p.Number}]; r != nil {
+			r.done, r.told = p.Offset, p.Offset
+		}
+	}
 	if len(named) > 0 {
 		return slices.Clone(named)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	for p, r := range c.readings {
 		if r.position >= 0 {
+			r.done, r.told = r.position, r.position
 			named = append(named, Place{Partition: Partition{Topic: p.topic, Number: p.partition}, Offset: r.position, LeaderEpoch: r.epoch})
 		}
 	}

@@ -32,6 +32,7 @@ type conn struct {
 	// The reader's own.
 	consumed   int64
 	begun      bool // the frame at hand was begun on credit
+	asked      bool // the machine was told what it lacks
 	chunk      *chunk
 	start, end int // what is in chunk and not yet parsed
 	size       int // of the next chunk
@@ -96,9 +97,9 @@ func (c *conn) serve() {
 	c.finishReading()
 }
 
-// allowed is how many bytes may be read now: the rest of the credit, always the four bytes of a length, and the rest of
-// a frame that was begun on credit, whatever that overdraws. What was read and not parsed is off the credit; the cost of
-// its frames is not.
+// allowed is how many bytes may be read now: the rest of the credit, always the four bytes of a length, the rest of a short
+// frame that was begun on credit, whatever that overdraws, and nothing more of a long one that is not covered. What was
+// read and not parsed is off the credit; the cost of its frames is not.
 func (c *conn) allowed() int64 {
 	allowed := c.granted.Load() - c.consumed
 	have := c.end - c.start
@@ -108,13 +109,34 @@ func (c *conn) allowed() int64 {
 	if c.begin() {
 		return max(allowed, int64(c.frameBytes()-have))
 	}
-	return allowed
+	return min(allowed, 0)
 }
 
-// begin says whether there was credit at the first byte of the frame at hand.
+// begin says whether there is credit for the frame at hand, whose length is known.
 func (c *conn) begin() bool {
-	c.begun = c.begun || c.granted.Load()-c.consumed+int64(c.end-c.start) > 0
+	c.begun = c.begun || c.lacks() <= 0
 	return c.begun
+}
+
+// lacks is how much credit the frame at hand lacks: a short one needs any, a long one as much as it takes.
+func (c *conn) lacks() int64 {
+	left := c.granted.Load() - c.consumed + int64(c.end-c.start)
+	if size := int64(c.frameBytes()); size > seam.FrameFree {
+		return size + seam.FrameCost - left
+	}
+	return 1 - left
+}
+
+// ask tells the machine, once, what a long frame lacks.
+func (c *conn) ask() {
+	if c.asked || c.begun || c.frameBytes() <= seam.FrameFree {
+		return
+	}
+	if lacks := c.lacks(); lacks > 0 {
+		c.asked = true
+		c.server.mail.Post(&seam.Wanting{Conn: c.id, Bytes: lacks})
+		c.server.mail.Run()
+	}
 }
 
 // whole says whether there is a frame to be parsed without reading on: it came with others, and waited for credit.
@@ -127,6 +149,7 @@ const lengthSize = 4
 
 // awaitCredit waits until something may be read, and reports whether anything ever will.
 func (c *conn) awaitCredit() bool {
+	c.ask()
 	for c.allowed() <= 0 && !c.whole() {
 		if c.cutting.Load() || c.draining.Load() {
 			return false
@@ -265,7 +288,7 @@ func (c *conn) parse() bool {
 			break
 		}
 		c.post(c.chunk.data[begin : begin+length : begin+length])
-		c.start, c.begun = begin+length, false
+		c.start, c.begun, c.asked = begin+length, false, false
 		c.consumed += seam.FrameCost
 	}
 	if c.start == c.end && c.chunk.refs.Load() == 1 {

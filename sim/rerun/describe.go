@@ -16,6 +16,8 @@ func Describe(in seam.Input) string {
 		return fmt.Sprintf("Opened: connection %d from %s", in.Conn, in.Remote)
 	case *seam.Request:
 		return fmt.Sprintf("Request: connection %d, %d bytes%s", in.Conn, len(in.Frame), asked(in.Body))
+	case *seam.Wanting:
+		return fmt.Sprintf("Wanting: connection %d lacks %d bytes for a frame", in.Conn, in.Bytes)
 	case *seam.Hangup:
 		return fmt.Sprintf("Hangup: connection %d", in.Conn)
 	case *seam.Wrote:

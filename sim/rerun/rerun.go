@@ -116,7 +116,7 @@ func (f *family) step(e *tape.Entry) *Difference {
 			return &Difference{Entry: *e, NoLetter: true}
 		}
 		in.Body, f.letters[way] = f.letters[way][0], f.letters[way][1:]
-	case *seam.Started, *seam.Opened, *seam.Hangup, *seam.Wrote, *seam.Synced, *seam.Loaded, *seam.Sent, *seam.Rewritten, *seam.Alarm, *seam.Stop:
+	case *seam.Started, *seam.Opened, *seam.Hangup, *seam.Wrote, *seam.Synced, *seam.Loaded, *seam.Sent, *seam.Rewritten, *seam.Wanting, *seam.Alarm, *seam.Stop:
 	}
 	d := &Difference{Entry: *e}
 	d.Effects.Reset()

@@ -53,7 +53,7 @@ func (d *deputy) Step(now seam.Now, in seam.Input, fx *seam.Effects) {
 		d.alarm = seam.Never
 	case *seam.Mail:
 		d.onMail(in)
-	case *seam.Started, *seam.Opened, *seam.Request, *seam.Hangup, *seam.Wrote, *seam.Synced, *seam.Loaded, *seam.Sent, *seam.Rewritten, *seam.Stop:
+	case *seam.Started, *seam.Opened, *seam.Request, *seam.Hangup, *seam.Wrote, *seam.Synced, *seam.Loaded, *seam.Sent, *seam.Rewritten, *seam.Wanting, *seam.Stop:
 	}
 	asked := d.asked
 	d.Machine.Step(now, in, fx)

@@ -61,7 +61,7 @@ func (s *session) Step(now seam.Now, in seam.Input, fx *seam.Effects) {
 	case *seam.Mail:
 		s.onMail(now.Mono, in, fx)
 	case *seam.Started, *seam.Alarm:
-	case *seam.Opened, *seam.Request, *seam.Hangup, *seam.Wrote, *seam.Synced, *seam.Loaded, *seam.Sent, *seam.Rewritten, *seam.Stop:
+	case *seam.Opened, *seam.Request, *seam.Hangup, *seam.Wrote, *seam.Synced, *seam.Loaded, *seam.Sent, *seam.Rewritten, *seam.Wanting, *seam.Stop:
 		panic("a client is told nothing of this kind")
 	}
 	if now.Mono < s.resting {

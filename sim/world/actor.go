@@ -108,7 +108,7 @@ func (a *actor) isDue(in seam.Input) bool {
 		if a.node == nil && in.Fault != seam.OK {
 			a.forget(in.Link)
 		}
-	case *seam.Started, *seam.Opened, *seam.Request, *seam.Wrote, *seam.Synced, *seam.Loaded, *seam.Stop:
+	case *seam.Started, *seam.Opened, *seam.Request, *seam.Wrote, *seam.Synced, *seam.Loaded, *seam.Wanting, *seam.Stop:
 	}
 	a.spins = 0
 	return true
@@ -208,6 +208,8 @@ func describe(in seam.Input) string {
 		return fmt.Sprintf("opened(%d)", in.Conn)
 	case *seam.Request:
 		return fmt.Sprintf("request(conn %d lease %d, %d bytes)", in.Conn, in.Lease, len(in.Frame))
+	case *seam.Wanting:
+		return fmt.Sprintf("wanting(conn %d, %d bytes)", in.Conn, in.Bytes)
 	case *seam.Hangup:
 		return fmt.Sprintf("hangup(%d)", in.Conn)
 	case *seam.Wrote:

@@ -39,6 +39,7 @@ type link struct {
 
 	inbound [][]byte // arrived, and waiting for credit
 	credit  int64
+	asked   bool // the machine was told what the first of inbound lacks
 	replies []*outgoing
 	sending bool
 	telling int // Sents that the machine has not stepped yet
@@ -146,12 +147,19 @@ func (l *link) maybeStall() {
 	}
 }
 
-// pump hands frames to the machine as far as its credit goes; the last one may overdraw it.
+// pump hands frames to the machine as far as its credit goes; a short one may overdraw it, a long one is asked for.
 func (l *link) pump() {
 	n := l.node
 	for len(l.inbound) > 0 && l.credit > 0 && !l.cut && !l.noticed {
 		data := l.inbound[0]
-		l.inbound = l.inbound[1:]
+		if lacks := int64(len(data)) + seam.FrameCost - l.credit; len(data) > seam.FrameFree && lacks > 0 {
+			if !l.asked {
+				l.asked = true
+				n.actors[0].push(&seam.Wanting{Conn: l.conn, Bytes: lacks})
+			}
+			return
+		}
+		l.inbound, l.asked = l.inbound[1:], false
 		l.credit -= int64(len(data)) + seam.FrameCost
 		frame := data[4:]
 		n.nextLease++
@@ -194,7 +202,7 @@ func (n *Node) checkCredit() {
 			if n.world.Muted != nil {
 				until = n.world.Muted(n.actors[0].machine, l.conn)
 			}
-			if !n.world.holds(l.credit > 0 || until > 0 && n.actors[0].alarmAt <= until, check.CreditGiven) {
+			if !n.world.holds(l.credit > 0 && !l.asked || until > 0 && n.actors[0].alarmAt <= until, check.CreditGiven) {
 				n.world.broken(check.CreditGiven, "connection %d waits with %d frames and credit %d, and is muted until %v", l.conn, len(l.inbound), l.credit, until)
 			}
 		}
@@ -205,7 +213,7 @@ func (n *Node) checkCredit() {
 // closeAfterReplies closes the link once what was replied is out.
 func (l *link) closeAfterReplies() {
 	l.inbound, l.closing = nil, true
-	l.credit = -1 << 40
+	l.credit, l.asked = -1<<40, false
 	if len(l.replies) == 0 {
 		l.close()
 		return

@@ -68,7 +68,7 @@ func (t *toy) Step(now seam.Now, in seam.Input, fx *seam.Effects) {
 		delete(t.sending, in.Op)
 	case *seam.Hangup:
 		delete(t.conns, in.Conn)
-	case *seam.Alarm, *seam.Loaded, *seam.Mail, *seam.Rewritten:
+	case *seam.Alarm, *seam.Loaded, *seam.Mail, *seam.Rewritten, *seam.Wanting:
 	case *seam.Stop:
 		fx.Events = append(fx.Events, seam.Event{Kind: seam.Stopped})
 	}
@@ -180,7 +180,7 @@ func (c *toyClient) Step(now seam.Now, in seam.Input, fx *seam.Effects) {
 		}
 	case *seam.Alarm:
 		c.send(fx)
-	case *seam.Opened, *seam.Request, *seam.Hangup, *seam.Wrote, *seam.Synced, *seam.Loaded, *seam.Sent, *seam.Rewritten, *seam.Stop:
+	case *seam.Opened, *seam.Request, *seam.Hangup, *seam.Wrote, *seam.Synced, *seam.Loaded, *seam.Sent, *seam.Rewritten, *seam.Wanting, *seam.Stop:
 	}
 }
 

@@ -191,12 +191,15 @@ func (m *connModel) mute(t *rapid.T) {
 	if rapid.Bool().Draw(t, "small") { // many at one read: it is FrameCost that uses the credit up
 		sizes = rapid.IntRange(1, 20)
 	}
+	covered := true
 	for cost := 0; cost <= AllowanceOfConns; cost = len(stream) + frames*seam.FrameCost {
 		echo := bytes.Repeat([]byte{'m'}, sizes.Draw(t, "size"))
 		c.answers = append(c.answers, echo)
 		stream = append(stream, frameOf('m', echo)...)
 		frames++
-		expected++ // the last one is begun on credit and overdraws it
+		if covered = covered && (lengthSize+1+len(echo) <= seam.FrameFree || len(stream)+frames*seam.FrameCost <= AllowanceOfConns); covered {
+			expected++ // a short one is begun on credit and overdraws it
+		}
 	}
 	echo := []byte("m, and no credit left")
 	c.answers = append(c.answers, echo)

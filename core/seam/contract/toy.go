@@ -52,6 +52,7 @@ type toyConn struct {
 	credit    int64      // granted and not used
 	owed      int64      // to be granted at the next 'u'
 	open      int        // replies that have not come back
+	wanting   bool       // a long frame was asked for
 	rewriting int        // rewrites that have not come back
 	gone      bool
 }
@@ -110,6 +111,8 @@ func (t *Toy) Step(now seam.Now, in seam.Input, fx *seam.Effects) {
 		t.conns[in.Conn] = &toyConn{credit: t.Allowance}
 		t.order = append(t.order, in.Conn)
 		fx.Reading = append(fx.Reading, seam.Credit{Conn: in.Conn, Bytes: t.Allowance})
+	case *seam.Wanting:
+		t.wanting(in, fx)
 	case *seam.Request:
 		t.request(in, fx)
 	case *seam.Wrote:
@@ -181,12 +184,26 @@ func (t *Toy) request(in *seam.Request, fx *seam.Effects) {
 	t.answer(slot, fx)
 }
 
+// wanting grants what a long frame lacks, unless the connection is muted.
+func (t *Toy) wanting(in *seam.Wanting, fx *seam.Effects) {
+	c := t.conns[in.Conn]
+	if c == nil || c.gone || c.wanting || in.Bytes <= 0 {
+		panic("broken law T7: Wanting is said once a frame, between Opened and Hangup")
+	}
+	if c.wanting = true; c.owed > 0 {
+		c.owed += in.Bytes
+		return
+	}
+	t.grant(in.Conn, c, in.Bytes, fx)
+}
+
 // account takes a frame off its connection's credit and grants as much again.
 func (t *Toy) account(id seam.Conn, c *toyConn, frame []byte, fx *seam.Effects) {
 	size := int64(len(frame) + lengthSize + seam.FrameCost)
-	if c.credit <= 0 {
-		panic("broken law T6: a frame is begun only while its connection has credit")
+	if c.credit <= 0 || len(frame)+lengthSize > seam.FrameFree && c.credit < size {
+		panic("broken law T6: a frame is begun only while its connection has credit, and a long one is covered by it")
 	}
+	c.wanting = false
 	c.credit -= size
 	if frame[0] == 'm' {
 		c.owed += size

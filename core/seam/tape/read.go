@@ -65,6 +65,8 @@ func (r *reader) input(e *Entry) seam.Input {
 		return in
 	case kindRequest:
 		return &seam.Request{Conn: seam.Conn(r.number()), Lease: seam.Lease(r.number()), Frame: r.bytes()}
+	case kindWanting:
+		return &seam.Wanting{Conn: seam.Conn(r.number()), Bytes: int64(r.number())}
 	case kindHangup:
 		return &seam.Hangup{Conn: seam.Conn(r.number())}
 	case kindWrote:

@@ -56,6 +56,7 @@ const (
 	kindAlarm
 	kindStop
 	kindRewritten
+	kindWanting
 )
 
 const lengthSize = 4
@@ -87,6 +88,8 @@ func AppendInput(b []byte, to seam.Address, now seam.Now, in seam.Input) []byte 
 	case *seam.Request:
 		b = appendNumbers(append(b, kindRequest), uint64(in.Conn), uint64(in.Lease))
 		b = appendBytes(b, in.Frame)
+	case *seam.Wanting:
+		b = appendNumbers(append(b, kindWanting), uint64(in.Conn), uint64(in.Bytes))
 	case *seam.Hangup:
 		b = appendNumbers(append(b, kindHangup), uint64(in.Conn))
 	case *seam.Wrote:

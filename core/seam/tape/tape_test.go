@@ -30,7 +30,7 @@ func drawInput(t *rapid.T) seam.Input {
 	data := func(name string) []byte { return rapid.SliceOfN(rapid.Byte(), 0, 40).Draw(t, name) }
 	fault := rapid.Custom(func(t *rapid.T) seam.Fault { return seam.Fault(rapid.IntRange(0, int(seam.Late)).Draw(t, "fault")) })
 	number := func(name string) uint64 { return rapid.Uint64().Draw(t, name) }
-	switch rapid.IntRange(0, 11).Draw(t, "input") {
+	switch rapid.IntRange(0, 12).Draw(t, "input") {
 	case 0:
 		return &seam.Started{Files: drawEntries(t), Dirs: rapid.SliceOfN(fault, 1, 3).Draw(t, "dirs")}
 	case 1:
@@ -55,6 +55,8 @@ func drawInput(t *rapid.T) seam.Input {
 		return in
 	case 9:
 		return &seam.Alarm{}
+	case 11:
+		return &seam.Wanting{Conn: seam.Conn(number("conn")), Bytes: rapid.Int64().Draw(t, "bytes")}
 	case 10:
 		return &seam.Rewritten{Op: seam.Op(number("op")), Lease: seam.Lease(number("lease")), Data: data("data")}
 	}

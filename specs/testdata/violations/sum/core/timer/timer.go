@@ -6,7 +6,7 @@ import "rookery/core/seam"
 // Missing forgets Stop, Hides hides everything, Whole is right.
 func Missing(in seam.Input) {
 	switch in.(type) { // want sum
-	case *seam.Started, *seam.Opened, *seam.Request, *seam.Hangup, *seam.Wrote, *seam.Synced, *seam.Loaded, *seam.Sent, *seam.Rewritten,
+	case *seam.Started, *seam.Opened, *seam.Request, *seam.Hangup, *seam.Wrote, *seam.Synced, *seam.Loaded, *seam.Sent, *seam.Rewritten, *seam.Wanting,
 		*seam.Mail, *seam.Alarm:
 	}
 }
@@ -14,7 +14,7 @@ func Missing(in seam.Input) {
 // Hides has a default for the rest.
 func Hides(in seam.Input) string {
 	switch in := in.(type) {
-	case *seam.Started, *seam.Opened, *seam.Request, *seam.Hangup, *seam.Wrote, *seam.Synced, *seam.Loaded, *seam.Sent, *seam.Rewritten,
+	case *seam.Started, *seam.Opened, *seam.Request, *seam.Hangup, *seam.Wrote, *seam.Synced, *seam.Loaded, *seam.Sent, *seam.Rewritten, *seam.Wanting,
 		*seam.Mail, *seam.Alarm, *seam.Stop:
 		_ = in
 	default: // want sum
@@ -25,7 +25,7 @@ func Hides(in seam.Input) string {
 // Whole lists every kind.
 func Whole(in seam.Input) {
 	switch in.(type) {
-	case *seam.Started, *seam.Opened, *seam.Request, *seam.Hangup, *seam.Wrote, *seam.Synced, *seam.Loaded, *seam.Sent, *seam.Rewritten,
+	case *seam.Started, *seam.Opened, *seam.Request, *seam.Hangup, *seam.Wrote, *seam.Synced, *seam.Loaded, *seam.Sent, *seam.Rewritten, *seam.Wanting,
 		*seam.Mail, *seam.Alarm, *seam.Stop:
 	}
 }
