@@ -121,3 +121,46 @@ func ParseAwaited(b []byte) (sinceMillis int64, members []string) {
 	}
 	return sinceMillis, members
 }
+
+// Place names one committed offset, in the order in which they are walked.
+type Place struct {
+	Group     string
+	Topic     string
+	Partition int32
+}
+
+// CommittedFrom is the first place from one on at which something is committed, and what. False: there is none.
+func (c *Coordinator) CommittedFrom(from Place) (at Place, offset int64, more bool) {
+	for {
+		id, more := c.groups.Ceiling(from.Group)
+		if !more {
+			return at, -1, false
+		}
+		if id != from.Group {
+			from = Place{Group: id, Partition: -1 << 31}
+		}
+		topics := &c.find(id).topics
+		topic, more := topics.Ceiling(from.Topic)
+		if !more {
+			from = Place{Group: id + "\x00", Partition: -1 << 31}
+			continue
+		}
+		if topic != from.Topic {
+			from.Topic, from.Partition = topic, -1<<31
+		}
+		partition, more := topics.At(topic).Ceiling(from.Partition)
+		if !more {
+			from.Topic, from.Partition = topic+"\x00", -1<<31
+			continue
+		}
+		return Place{id, topic, partition}, topics.At(topic).At(partition).Offset, true
+	}
+}
+
+// Members is how many members a group has.
+func (c *Coordinator) Members(id string) int {
+	if g := c.find(id); g != nil {
+		return len(g.members)
+	}
+	return 0
+}

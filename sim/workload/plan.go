@@ -47,6 +47,7 @@ type Plan struct {
 	Pressed  pressing
 	Sessions fetchSessions
 	Limits   limiting
+	Members  int // of groups
 }
 
 // haste is how much shorter a brief life is.
@@ -84,6 +85,9 @@ func drawPlan(tape *world.Tape, quiet, brief bool) *Plan {
 	p.drawPressing(tape)
 	p.Sessions = drawFetchSessions(tape, quiet)
 	p.Limits = drawLimiting(tape)
+	if p.Members = [4]int{0, 3, 4, 6}[tape.Choose("members", 4)]; p.Limits.Seats > 0 {
+		p.Limits.Seats += p.Members // or others would stand longer than they may
+	}
 	p.drawDirs(tape)
 	if !quiet {
 		p.drawFaults(s)
