@@ -310,7 +310,7 @@ func (b *Broker) answerFetch(now seam.Now, i uint32, total int64, fx *seam.Effec
 	b.endFetch(i)
 }
 
-// nameLeaders says who leads what was asked of the wrong broker, or in a past epoch (KIP-951).
+// nameLeaders says who leads what was asked of the wrong broker, or in a past epoch (KIP-951). Brokers know where.
 func (b *Broker) nameLeaders(f *fetchSlot) {
 	if f.Nodes = nil; f.Version < 16 || f.owner == nil {
 		return
@@ -318,7 +318,9 @@ func (b *Broker) nameLeaders(f *fetchSlot) {
 	for i := range f.Parts {
 		if p := &f.Parts[i]; p.Code == wire.NotLeaderOrFollower || p.Code == wire.FencedLeaderEpoch {
 			p.Leader = b.leader(string(p.Topic), p.Index)
-			f.Nodes = b.withNode(f.Nodes, f.owner, p.Leader)
+			if f.Replica < 0 {
+				f.Nodes = b.withNode(f.Nodes, f.owner, p.Leader)
+			}
 		}
 	}
 }
@@ -356,7 +358,7 @@ func (b *Broker) refresh(f *fetchSlot) (stale bool) {
 		}
 		target := b.partitions[p.Partition]
 		if target == nil || target.state != partitionOpen {
-			p.Partition, p.Code = 0, gone(target)
+			p.Partition, p.Code = 0, b.gone(p)
 			continue
 		}
 		high := target.replica.High().Offset
@@ -429,10 +431,14 @@ func (b *Broker) wake(p *partition) {
 	p.waiters = p.waiters[:0]
 }
 
-// gone is what a fetch is told of a partition that is not served any more; nil: it was deleted.
-func gone(p *partition) wire.Code {
-	if p != nil && p.state == partitionFailed {
-		return wire.KafkaStorageError
+// gone is what a fetch is told of a partition that is not served any more, or is elsewhere now.
+func (b *Broker) gone(p *fetch.Part) wire.Code {
+	switch _, _, code := b.find(p.Topic, p.TopicID, p.Index, len(p.Topic) == 0); code {
+	case wire.None:
+		return wire.NotLeaderOrFollower
+	case wire.UnknownTopicID:
+		return wire.UnknownTopicOrPartition
+	default:
+		return code
 	}
-	return wire.UnknownTopicOrPartition
 }

@@ -33,7 +33,10 @@ func (b *Broker) findCoordinator(now seam.Now, c *connection, r *kmsg.FindCoordi
 		return answer
 	}
 	for _, key := range r.CoordinatorKeys {
-		answer.Coordinators = append(answer.Coordinators, b.coordinatorOf(now, c, r.CoordinatorType, key, fx))
+		found := b.coordinatorOf(now, c, r.CoordinatorType, key, fx)
+		message := wire.Code(found.ErrorCode).String()
+		found.ErrorMessage = &message
+		answer.Coordinators = append(answer.Coordinators, found)
 	}
 	return answer
 }
@@ -67,7 +70,7 @@ func (b *Broker) coordinatorOf(now seam.Now, c *connection, kind int8, key strin
 		return out
 	}
 	leader := t.Partitions[group.PartitionOf(key, int32(len(t.Partitions)))].Leader
-	if leader == meta.NoLeader {
+	if leader == meta.NoLeader { // its directory has failed
 		out.ErrorCode = int16(wire.CoordinatorNotAvailable)
 		return out
 	}

@@ -116,11 +116,17 @@ func (b *Broker) logDirs(r *kmsg.DescribeLogDirsRequest) *kmsg.DescribeLogDirsRe
 			topic := kmsg.NewDescribeLogDirsResponseDirTopic()
 			topic.Topic = asked.topic.name
 			for _, p := range asked.partitions {
-				if int(p.folder.Dir) != i || p.replica == nil || p.state != partitionOpen {
+				if p.replica == nil || p.state != partitionOpen {
 					continue
 				}
 				one := kmsg.NewDescribeLogDirsResponseDirTopicPartition()
-				one.Partition, one.Size = p.index, p.replica.Log.Size()
+				if one.Partition = p.index; int(p.folder.Dir) == i {
+					one.Size = p.replica.Log.Size()
+				} else if m := p.moveTo(int32(i)); m != nil {
+					one.IsFuture, one.Size, one.OffsetLag = true, m.copying.Bytes, p.replica.Log.End().Offset-m.copying.Upto
+				} else {
+					continue
+				}
 				topic.Partitions = append(topic.Partitions, one)
 			}
 			if len(topic.Partitions) > 0 {

@@ -35,6 +35,7 @@ type boot struct {
 	nextID    uint64
 	recovers  map[uint64]*partition
 	unfencing bool
+	futures   []seam.Path  // where the last life was moving partitions to
 	found     []*partition // where the metadata did not say
 	inhabited bool         // there are folders of partitions, which only the metadata log can name
 }
@@ -125,6 +126,17 @@ func (b *Broker) sortEntry(e seam.Entry, fx *seam.Effects) {
 			b.load("state", e, fx)
 		}
 	case e.Folder && strings.HasSuffix(folder, "-delete"):
+		b.turns.put(func(_ seam.Now, fx *seam.Effects) bool {
+			if !b.turns.take() {
+				return false
+			}
+			b.await("remove", e.Path, fx)
+			return true
+		})
+	case e.Folder && strings.HasSuffix(folder, futureSuffix):
+		if name, ok := parseFuture(folder); ok {
+			b.boot.futures = append(b.boot.futures, seam.Path{Dir: e.Path.Dir, Name: name})
+		}
 		b.turns.put(func(_ seam.Now, fx *seam.Effects) bool {
 			if !b.turns.take() {
 				return false
@@ -293,6 +305,8 @@ func (b *Broker) onMail(now seam.Now, in *seam.Mail, fx *seam.Effects) {
 		b.recovered(now, in.From, body, fx)
 	case *log.Searched:
 		b.searched(now, body, fx)
+	case *log.Copied:
+		b.copied(body, fx)
 	}
 }
 
@@ -300,6 +314,10 @@ func (b *Broker) recovered(now seam.Now, from seam.Address, out *log.Recovered, 
 	p := b.boot.recovers[from.ID]
 	delete(b.boot.recovers, from.ID)
 	b.boot.running--
+	if b.moving(p) {
+		b.moveRecovered(out, fx)
+		return
+	}
 	if b.phase == phaseStopping {
 		return
 	}
@@ -309,7 +327,7 @@ func (b *Broker) recovered(now seam.Now, from seam.Address, out *log.Recovered, 
 	if p.state != partitionRecovering { // it was deleted meanwhile, or its directory has failed
 		return
 	}
-	if p.topic != nil && out.Fault == seam.OK && out.Epochs.Latest() > b.epochOf(p) { // no checksum covers a batch's epoch
+	if p.topic != nil && out.Fault == seam.OK && rotten(out, b.epochOf(p)) {
 		out.Fault, out.Reason = seam.IOError, "a batch of leader epoch "+decimal(int64(out.Epochs.Latest()))+", which nobody was ever granted"
 	}
 	switch {
@@ -320,6 +338,13 @@ func (b *Broker) recovered(now seam.Now, from seam.Address, out *log.Recovered, 
 	default:
 		b.restore(now, p, out, fx)
 	}
+}
+
+// rotten: no checksum covers a batch's leader epoch, and this one nobody has written in. What the checkpoint knows too was
+// written by a broker: that its epoch was granted again is for a law to find (R2).
+func rotten(out *log.Recovered, granted int32) bool {
+	latest := out.Epochs.Latest()
+	return latest > granted || latest == granted && out.Noted < latest
 }
 
 func (b *Broker) restore(now seam.Now, p *partition, out *log.Recovered, fx *seam.Effects) {
@@ -334,7 +359,9 @@ func (b *Broker) restore(now seam.Now, p *partition, out *log.Recovered, fx *sea
 	}
 	if p.topic != nil {
 		b.serve(p, l, out.Producers, b.epochOf(p), fx)
-		b.boot.opening = append(b.boot.opening, p)
+		if b.phase < phaseReady {
+			b.boot.opening = append(b.boot.opening, p)
+		}
 	}
 	b.turns.put(func(_ seam.Now, fx *seam.Effects) bool {
 		if b.dead(p) {

@@ -50,6 +50,7 @@ type Broker struct {
 	replies uint32 // the last reply's number
 
 	dirs       []directory
+	moves      moves
 	partitions []*partition // by number; 0 is nobody, 1 the metadata log
 	topics     map[string]*topic
 	topicIDs   map[meta.UUID]*topic
@@ -337,6 +338,9 @@ func (b *Broker) drain(now seam.Now, fx *seam.Effects) {
 
 func (b *Broker) drainReplica(now seam.Now, p *partition, fx *seam.Effects) {
 	r := p.replica
+	if p.opening {
+		b.maybeOpened(p)
+	}
 	if fault := r.Log.Dead(); fault != seam.OK && (p.state == partitionOpen || !b.dead(p)) {
 		if b.fail(p.folder.Dir, fault, fx); b.phase == phaseDead {
 			return
@@ -364,6 +368,9 @@ func (b *Broker) drainReplica(now seam.Now, p *partition, fx *seam.Effects) {
 	b.countUnsynced(p, fx)
 	b.wantSync(now, p, fx)
 	b.noteTrimmed(p, fx)
+	if r.Frozen() {
+		b.maybeFrozen(p, fx)
+	}
 	if p.state == partitionDoomed {
 		b.maybeRemoved(p, fx)
 	}

@@ -38,6 +38,7 @@ type Config struct {
 	SyncsMax        int       // under way in one log directory
 	RecoveriesMax   int       // under way at once
 	CheckpointEvery seam.Mono // recovery points and high watermarks
+	MoveBytes       int64     // of a partition that moves to another log directory, copied at once
 	StepItems       int       // partitions, topics, requests that one Step works off
 
 	Groups group.Config
@@ -54,7 +55,7 @@ func DefaultConfig() Config {
 		ProducerExpiry: 86400 * seam.Second, ProducerExpiryEvery: 600 * seam.Second,
 		ConnectionBytes: 4 << 20, FrameBytes: 256 << 20, ReplyBytes: 64 << 20, UnsyncedBytes: 16 << 20,
 		SyncsMax: 8, RecoveriesMax: 4, CheckpointEvery: 5 * seam.Second,
-		StepItems: 1000, Groups: group.DefaultConfig(),
+		MoveBytes: 64 << 20, StepItems: 1000, Groups: group.DefaultConfig(),
 		RetentionCheckEvery: 300 * seam.Second, InitialTaskDelay: 30 * seam.Second,
 	}
 }

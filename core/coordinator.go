@@ -319,7 +319,7 @@ func (b *Broker) coordinatorLost(c *coordinator, fx *seam.Effects) {
 	}
 }
 
-// coordinatorGone: the partition is deleted, or its disk has failed.
+// coordinatorGone: the partition is deleted, or its directory has failed.
 func (b *Broker) coordinatorGone(c *coordinator, fx *seam.Effects) {
 	if c.state == coordinatorGone {
 		return

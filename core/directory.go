@@ -141,6 +141,10 @@ func (b *Broker) checkpoints(now seam.Now, fx *seam.Effects) {
 			b.resign(d)
 		}
 	}
+	b.maybeName(fx)
+	if m := b.moves.now; m != nil {
+		b.maybeAssign(now, &b.dirs[m.to], fx) // what it waited for may have failed
+	}
 	b.expireProducers(now, fx)
 }
 
@@ -176,6 +180,7 @@ func (d *directory) point(lines []log.PartitionOffset) {
 // pointsWritten: the newest recovery points and log starts are on the disk, and nothing else is. New partitions that an older
 // checkpoint spoke of can be made.
 func (b *Broker) pointsWritten(now seam.Now, d *directory, fx *seam.Effects) {
+	b.maybeAssign(now, d, fx)
 	if d.failed != seam.OK || d.recovery.Busy() || d.recovery.Fault() != seam.OK || d.starts.due || d.starts.file.Busy() || d.starts.file.Fault() != seam.OK {
 		return
 	}
@@ -183,6 +188,7 @@ func (b *Broker) pointsWritten(now seam.Now, d *directory, fx *seam.Effects) {
 	d.point(d.starts.written)
 	lines, _ := log.ParsePartitionOffsets([]byte(d.lastPoints))
 	d.point(lines)
+	b.maybeName(fx)
 	blocked := d.blocked
 	d.blocked = nil
 	b.turns.put(b.turns.each(len(blocked), func(i int, _ seam.Now, fx *seam.Effects) {
@@ -206,6 +212,9 @@ func (b *Broker) offsetsIn(dir int32) (points, high []log.PartitionOffset) {
 		points = append(points, log.PartitionOffset{Topic: p.name(), Partition: p.index, Offset: p.replica.Log.Point()})
 		high = append(high, log.PartitionOffset{Topic: p.name(), Partition: p.index, Offset: p.replica.High().Offset})
 	}
+	if m := b.noted(dir); m != nil {
+		points = append(points, log.PartitionOffset{Topic: m.partition.name(), Partition: m.partition.index, Offset: m.recovered.End.Offset})
+	}
 	return points, high
 }
 
@@ -226,7 +235,7 @@ func (b *Broker) expireProducers(now seam.Now, fx *seam.Effects) {
 
 // ownWrote takes the completion of an operation that belongs to no partition.
 func (b *Broker) ownWrote(now seam.Now, in *seam.Wrote, fx *seam.Effects) {
-	if b.bootWrote(now, in, fx) || b.removalWrote(in, fx) || b.quorumFile.Wrote(in, fx) || b.measured(in, fx) {
+	if b.bootWrote(now, in, fx) || b.removalWrote(in, fx) || b.moveWrote(in, fx) || b.quorumFile.Wrote(in, fx) || b.measured(in, fx) {
 		return
 	}
 	for i := range b.dirs {
@@ -242,7 +251,7 @@ func (b *Broker) ownWrote(now seam.Now, in *seam.Wrote, fx *seam.Effects) {
 }
 
 func (b *Broker) ownSynced(now seam.Now, in *seam.Synced, fx *seam.Effects) {
-	if b.bootSynced(now, in, fx) || b.quorumFile.Synced(in, fx) {
+	if b.bootSynced(now, in, fx) || b.moveSynced(now, in, fx) || b.quorumFile.Synced(in, fx) {
 		return
 	}
 	for i := range b.dirs {

@@ -61,6 +61,7 @@ func (b *Broker) fence(d *directory, fault seam.Fault, fx *seam.Effects) {
 	gone := slices.Concat(d.syncingRenames, d.renamed)
 	d.syncingRenames, d.renamed = nil, nil
 	b.turns.put(b.turns.each(len(gone), func(i int, _ seam.Now, fx *seam.Effects) { b.forsake(gone[i].partition, fx) }))
+	b.callOffTo(d.number, fx)
 	b.resign(d)
 }
 
@@ -104,10 +105,11 @@ func (b *Broker) failPartition(p *partition, fx *seam.Effects) {
 		return
 	}
 	p.state = partitionFailed
+	b.stay(p, fx)
+	b.refuseDeletions(p, wire.KafkaStorageError, fx)
 	if p.coordinator != nil {
 		b.coordinatorGone(p.coordinator, fx)
 	}
-	b.refuseDeletions(p, wire.KafkaStorageError, fx)
 	b.made(p, fx)
 	b.wake(p)
 }
@@ -134,6 +136,9 @@ func (b *Broker) directoryOf(op seam.Op) int32 {
 		if d.opRenames == op {
 			return d.number
 		}
+	}
+	if m := b.moves.now; m != nil && m.op == op {
+		return m.to
 	}
 	if r := b.removals[op]; r != nil {
 		return r.partition.folder.Dir

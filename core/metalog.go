@@ -41,6 +41,7 @@ const (
 	proposedRegistration
 	proposedUnfencing
 	proposedIDs
+	proposedMove
 	proposedBySelf // nothing of it is in the log
 )
 
@@ -124,6 +125,8 @@ func (b *Broker) enacted(now seam.Now, q *proposal, fx *seam.Effects) {
 		b.ready(now, fx)
 	case proposedIDs:
 		b.gotIDs(now, q.ids[0], q.ids[1], fx)
+	case proposedMove:
+		b.swap(now, fx)
 	case proposedBySelf:
 	}
 }
@@ -205,7 +208,7 @@ func (b *Broker) answerProposal(q *proposal, fx *seam.Effects) {
 		b.cold(q.conn, q.slot, q.corr, q.answer, fx)
 	case proposedAlteration:
 		q.part.of.settled(b, fx)
-	case proposedQuietly, proposedRegistration, proposedUnfencing, proposedIDs, proposedBySelf:
+	case proposedQuietly, proposedRegistration, proposedUnfencing, proposedIDs, proposedMove, proposedBySelf:
 	}
 }
 
@@ -241,6 +244,8 @@ func (b *Broker) refuseProposal(q *proposal, fx *seam.Effects) {
 		b.cold(q.conn, q.slot, q.corr, q.answer, fx)
 	case proposedAlteration:
 		q.part.refused(b, fx)
+	case proposedMove:
+		b.endMove(fx)
 	case proposedIDs:
 		b.idsRefused(wire.KafkaStorageError, fx)
 	case proposedRegistration, proposedUnfencing:
@@ -390,6 +395,7 @@ func (b *Broker) ready(now seam.Now, fx *seam.Effects) {
 		b.dirs[i].folders, b.dirs[i].points, b.dirs[i].startsAt = emptyFolders(), nil, nil
 	}
 	fx.Events = append(fx.Events, seam.Event{Kind: seam.Ready, A: int64(len(b.partitions) - 2), B: int64((now.Mono - b.boot.startedAt) / seam.Millisecond)})
+	b.resumeMoves(fx)
 	b.turns.put(b.turns.each(b.early.Len(), func(int, seam.Now, *seam.Effects) {
 		if c := b.conns.At(b.early.Pop()); c != nil {
 			b.putQueued(c)

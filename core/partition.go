@@ -66,6 +66,8 @@ type partition struct {
 	closing   bool      // more segments are full than one Step may close
 	aging     bool      // a search for a segment's age is under way
 	trimmed   bool      // in Broker.trimmed
+	move      *move     // to another log directory
+	opening   bool      // it has moved, and its files are not open yet
 
 	coordinator *coordinator // nil: it is none of an internal topic
 }
@@ -266,7 +268,8 @@ func (b *Broker) doom(t *topic, why *proposal) {
 
 func (b *Broker) doomPartition(p *partition, why *proposal, fx *seam.Effects) {
 	b.made(p, fx)
-	if p.folder.Dir == nowhere || p.state == partitionRecovering && !p.begun { // its folder is who knows where, or it still waited for its name: there is no folder of its own
+	b.stay(p, fx)
+	if p.folder.Dir == nowhere || p.state == partitionRecovering && !p.begun && !p.opening { // its folder is who knows where, or it still waited for its name: there is no folder of its own
 		p.state = partitionDoomed
 		b.partitions[p.number] = nil
 		return
@@ -305,7 +308,7 @@ func (b *Broker) maybeRemoved(p *partition, fx *seam.Effects) {
 }
 
 func (b *Broker) busy(p *partition) bool {
-	return p.reads > 0 || p.closing || p.epochs.Busy() || p.identity.Busy() || p.replica != nil && p.replica.Log.Busy()
+	return b.moving(p) || p.reads > 0 || p.closing || p.epochs.Busy() || p.identity.Busy() || p.replica != nil && p.replica.Log.Busy()
 }
 
 // doomedPath is Kafka's name of a folder that is being deleted.
@@ -364,6 +367,7 @@ func (b *Broker) vacated(p *partition, fx *seam.Effects) {
 	if b.doomed[p.folder]--; b.doomed[p.folder] == 0 {
 		delete(b.doomed, p.folder)
 		b.openWaiting(p, fx)
+		b.maybeName(fx)
 	}
 }
 

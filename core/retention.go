@@ -37,7 +37,7 @@ func (b *Broker) wantStart(p *partition, offset int64, fx *seam.Effects) {
 
 // remember makes a goal of a wish when the producers whose batches would go are known from elsewhere.
 func (b *Broker) remember(p *partition, fx *seam.Effects) {
-	if p.state == partitionOpen && p.replica.Remember(p.startWish, fx) {
+	if p.state == partitionOpen && !b.frozen(p) && p.replica.Remember(p.startWish, fx) {
 		p.startGoal = p.startWish
 		b.dirs[p.folder.Dir].starts.due = true
 	}
@@ -57,7 +57,7 @@ func (b *Broker) writeStarts(d *directory, fx *seam.Effects) {
 	s.due = false
 	s.written = s.written[:0]
 	for _, p := range b.partitions[1:] {
-		if p == nil || p.topic == nil || p.folder.Dir != d.number || p.startGoal == 0 || p.state == partitionDoomed || p.state == partitionRenaming {
+		if p == nil || p.topic == nil || p.folder.Dir != d.number && !b.notedIn(d.number, p) || p.startGoal == 0 || p.state == partitionDoomed || p.state == partitionRenaming {
 			continue
 		}
 		s.underWay = append(s.underWay, startLine{p, p.startGoal})
@@ -140,7 +140,7 @@ func (b *Broker) unlinkTrimmed(now seam.Now, fx *seam.Effects) {
 	lent := func(file seam.File) bool { return b.lent[file] > 0 || named(file, fx) }
 	kept := b.trimmed[:0]
 	for _, p := range b.trimmed {
-		if p.trimmed = p.state == partitionOpen; p.trimmed && b.turns.room > 0 {
+		if p.trimmed = p.state == partitionOpen; p.trimmed && b.turns.room > 0 && !b.moving(p) {
 			p.replica.Unlink(b.turns.take, lent, fx)
 			p.trimmed = p.needsUnlink()
 		}
@@ -199,7 +199,7 @@ func (b *Broker) expireLogs(now seam.Now, fx *seam.Effects) {
 
 // expire looks over one log.
 func (b *Broker) expire(now seam.Now, p *partition, fx *seam.Effects) {
-	if p.state != partitionOpen || p.topic == nil || b.phase != phaseReady {
+	if p.state != partitionOpen || p.topic == nil || b.phase != phaseReady || b.frozen(p) {
 		return
 	}
 	c := &p.topic.config

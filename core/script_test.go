@@ -63,6 +63,7 @@ var rewrite = flag.Bool("rewrite", false, "write what the scripts say now into t
 //	slow, fast                       the client stops reading answers (sent lets one go out), and reads on
 //	hangup                           the client goes away
 //	show credit                      from now on credit and freed frames are told too
+//	rot FILE at=0 bit=0              a bit turns where nobody looks
 //	pending, state [T-0], files PART what is under way; the View; what lies on the disk
 //
 // A request takes as=NAME: another client than the nameless one.
@@ -246,6 +247,8 @@ func (s *script) command(words []string) {
 		s.held = ""
 	case "show":
 		s.credit = true
+	case "rot":
+		s.rot(first, s.number("at", "0"), s.number("bit", "0"))
 	case "pending", "state", "files":
 		s.look(words[0], first)
 	default:
@@ -275,6 +278,17 @@ func (s *script) pick(kind string, parts []string) *task {
 	}
 	require.Failf(s.t, "nothing of the kind is under way", "%s %v", kind, parts)
 	return nil
+}
+
+// rot turns one bit of a file, in the page cache and on the platter.
+func (s *script) rot(name string, at, bit int64) {
+	n, _ := s.at(name)
+	n.content, n.synced = slices.Clone(n.content), slices.Clone(n.synced)
+	for _, copied := range [][]byte{n.content, n.synced} {
+		if at < int64(len(copied)) {
+			copied[at] ^= 1 << bit
+		}
+	}
 }
 
 func (s *script) look(what, part string) {
@@ -341,6 +355,12 @@ func (s *script) ask(command string, things []string) {
 	case "dirs":
 		r := kmsg.NewPtrDescribeLogDirsRequest()
 		r.Version = 4
+		s.send(c, r)
+	case "move":
+		r := kmsg.NewPtrAlterReplicaLogDirsRequest()
+		r.Version = 2
+		topic, index, _ := parseFolder(first)
+		r.Dirs = []kmsg.AlterReplicaLogDirsRequestDir{{Dir: "/d" + s.arg("to", "1"), Topics: []kmsg.AlterReplicaLogDirsRequestDirTopic{{Topic: topic, Partitions: []int32{index}}}}}
 		s.send(c, r)
 	case "produce":
 		s.send(c, s.produce(things))

@@ -18,6 +18,10 @@ type View struct {
 	Frames     int64           // bytes of client frames in memory
 	Held       int             // files that answers name which wait in their slots
 	Running    int             // fetches not answered, parked or not
+	Searches   int             // of ListOffsets by time, under way or waiting for their turn
+	Deletions  int             // of records of a partition, not answered
+	Measures   int             // DescribeLogDirs that wait for the sizes of volumes
+	Frozen     int             // connections of which something waits for what came before it to begin, or to be rewritten
 }
 
 // PartitionView is one partition.
@@ -73,7 +77,13 @@ func (b *Broker) Muted(id seam.Conn) (until seam.Mono) {
 // View describes the Broker, as it is between two Steps, into v, whose slices serve again: it is taken after every few
 // Steps. A deep view digests what is known of producers too.
 func (b *Broker) View(deep bool, v *View) {
-	*v = View{Ready: b.phase == phaseReady, Produces: b.waiting, Proposals: b.proposals.Len(), Frames: b.frames, Held: len(b.lent), Partitions: v.Partitions[:0]}
+	*v = View{Ready: b.phase == phaseReady, Produces: b.waiting, Proposals: b.proposals.Len(), Frames: b.frames, Held: len(b.lent), Partitions: v.Partitions[:0],
+		Searches: len(b.searching) + b.asked.Len(), Measures: len(b.measuring)}
+	for _, c := range b.conns.All() {
+		if c.frozen() || c.queue.Len() > 0 && !b.held(c) && !b.behind(c) {
+			v.Frozen++
+		}
+	}
 	for i := range b.fetches {
 		if !b.fetches[i].live {
 			continue
@@ -85,6 +95,9 @@ func (b *Broker) View(deep bool, v *View) {
 		}
 	}
 	for _, p := range b.partitions[1:] {
+		if p != nil {
+			v.Deletions += len(p.deletions)
+		}
 		if p != nil && p.replica == nil && p.state == partitionRecovering {
 			v.Making++
 		}

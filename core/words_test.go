@@ -19,7 +19,7 @@ import (
 
 var (
 	zeroes    = regexp.MustCompile(`/0{1,19}(\d+)\.`)
-	doomedID  = regexp.MustCompile(`\.[\w-]{22}-delete`)
+	doomedID  = regexp.MustCompile(`\.(?:[\w-]{22}|[0-9a-f]{32})(-delete|-future)`)
 	inWords   = strings.NewReplacer("__cluster_metadata-0", "metadata")
 	eventWord = map[seam.EventKind]string{
 		seam.Ready: "ready", seam.Stopped: "stopped", seam.TopicCreated: "topic created", seam.TopicDeleted: "topic deleted",
@@ -27,13 +27,13 @@ var (
 		seam.DirFailed: "directory failed", seam.ConnRefused: "connection refused", seam.IndexRebuilt: "index rebuilt",
 		seam.SegmentUnreadable: "segment unreadable", seam.EpochStarted: "leads", seam.ProducersExpired: "producers expired",
 		seam.SegmentsDeleted: "segments deleted", seam.PartitionAdded: "partition added", seam.ConfigAltered: "configuration altered",
-		seam.DirFenced: "directory fenced", seam.CoordinatorLoaded: "coordinator loaded", seam.CoordinatorFailed: "coordinator failed",
+		seam.DirFenced: "directory fenced", seam.CoordinatorLoaded: "coordinator loaded", seam.CoordinatorFailed: "coordinator failed", seam.ReplicaMoved: "moved",
 	}
 )
 
 // short leaves out of a path what says nothing: the zeroes of a segment's name, the id in a doomed folder's.
 func short(text string) string {
-	return inWords.Replace(doomedID.ReplaceAllString(zeroes.ReplaceAllString(text, "/$1."), "-delete"))
+	return inWords.Replace(doomedID.ReplaceAllString(zeroes.ReplaceAllString(text, "/$1."), "$1"))
 }
 
 // contents says what a write holds: batches by their offsets, metadata records by their names.
@@ -87,6 +87,8 @@ func eventLabel(e *seam.Event) string {
 			out += fmt.Sprintf(" %s-%d", e.Topic, e.Partition)
 		}
 	case seam.Ready, seam.Stopped, seam.DirFailed, seam.ConnRefused:
+	case seam.ReplicaMoved:
+		out += fmt.Sprintf(" %s-%d from d%d to d%d", e.Topic, e.Partition, e.A, e.B)
 	case seam.DirFenced:
 		out += fmt.Sprintf(" d%d n=%d", e.A, e.B)
 	}
@@ -103,7 +105,7 @@ func eventLabel(e *seam.Event) string {
 		out += fmt.Sprintf(" at=%d", e.A)
 	case seam.SegmentsDeleted:
 		out += fmt.Sprintf(" n=%d start=%d", e.A, e.B)
-	case seam.Ready, seam.Stopped, seam.TopicCreated, seam.TopicDeleted, seam.WriteRefused, seam.DirFailed, seam.ConnRefused, seam.ProducersExpired, seam.PartitionAdded, seam.ConfigAltered, seam.DirFenced:
+	case seam.Ready, seam.Stopped, seam.TopicCreated, seam.TopicDeleted, seam.WriteRefused, seam.DirFailed, seam.ConnRefused, seam.ProducersExpired, seam.PartitionAdded, seam.ConfigAltered, seam.DirFenced, seam.ReplicaMoved:
 	}
 	if e.Text != "" {
 		out += " (" + e.Text + ")"

@@ -3,6 +3,7 @@ package core
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"hash/crc32"
 	"maps"
 	"slices"
@@ -454,6 +455,12 @@ func (w *world) letterTask(s seam.Send) *task {
 	label, machine := "search", seam.Machine(log.NewSearch())
 	if body, ok := s.Body.(*log.RecoveryRequest); ok {
 		label, machine = "recover "+name(body.Folder), log.NewRecovery()
+	}
+	if body, ok := s.Body.(*log.CopyRequest); ok {
+		label, machine = "copy "+name(body.Folder), log.NewCopier()
+		for _, p := range body.Pieces {
+			label += fmt.Sprintf(" %s:%d..%d", p.Name, p.At, max(p.Size, int64(len(p.Content))))
+		}
 	}
 	return &task{kind: "letter", label: label, run: func(seam.Fault, int64) seam.Input {
 		mine := &world{t: w.t, root: w.root, files: w.files, ops: map[seam.Op]bool{}}

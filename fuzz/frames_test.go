@@ -254,6 +254,10 @@ func filled(key int16) kmsg.Request {
 		partition := kmsg.OffsetForLeaderEpochRequestTopicPartition{Partition: 1, CurrentLeaderEpoch: 2, LeaderEpoch: 3}
 		r.ReplicaID, r.Topics = -1, []kmsg.OffsetForLeaderEpochRequestTopic{{Topic: *name, Partitions: []kmsg.OffsetForLeaderEpochRequestTopicPartition{partition, partition}}}
 		return r
+	case *kmsg.AlterReplicaLogDirsRequest:
+		topics := []kmsg.AlterReplicaLogDirsRequestDirTopic{{Topic: *name, Partitions: []int32{1, 2}}, {Topic: "other", Partitions: []int32{3}}}
+		r.Dirs = []kmsg.AlterReplicaLogDirsRequestDir{{Dir: "/data/one", Topics: topics}, {Dir: "/data/two", Topics: topics[:1]}}
+		return r
 	case *kmsg.DescribeLogDirsRequest:
 		r.Topics = []kmsg.DescribeLogDirsRequestTopic{{Topic: *name, Partitions: []int32{1, 2}}, {Topic: "other", Partitions: []int32{3}}}
 		return r

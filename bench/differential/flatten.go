@@ -57,7 +57,11 @@ func (f *flattener) walk(path string, v reflect.Value) {
 	case [16]byte:
 		f.note(path, f.id(value))
 	case []byte:
-		f.bytes(path, value)
+		if strings.HasSuffix(path, ".RecordBatches") {
+			f.bytes(path, value)
+		} else {
+			f.note(path, fmt.Sprintf("%q", strings.ReplaceAll(string(value), f.side.prefix, "")))
+		}
 	default:
 		f.kind(path, v)
 	}
@@ -80,7 +84,7 @@ func (f *flattener) kind(path string, v reflect.Value) {
 	case reflect.Slice:
 		f.slice(path, v)
 	case reflect.String:
-		f.note(path, fmt.Sprintf("%q", strings.ReplaceAll(v.String(), f.side.prefix, "")))
+		f.note(path, f.text(v.String()))
 	case reflect.Int64:
 		f.note(path, f.number(path, v.Int()))
 	default:
@@ -134,7 +138,11 @@ var unordered = map[string]bool{
 	"ListOffsetsResponseTopic": true, "ListOffsetsResponseTopicPartition": true,
 	"OffsetForLeaderEpochResponseTopic": true, "OffsetForLeaderEpochResponseTopicPartition": true,
 	"DescribeProducersResponseTopicPartitionActiveProducer": true,
-	"DescribeUserSCRAMCredentialsResponseResult":            true, "FetchResponseTopic": true, "FetchResponseTopicPartition": true,
+	"JoinGroupResponseMember":                               true, "DescribeGroupsResponseGroupMember": true,
+	"DescribeGroupsResponseGroup": true, "ListGroupsResponseGroup": true, "DeleteGroupsResponseGroup": true, "OffsetFetchResponseTopic": true,
+	"OffsetFetchResponseTopicPartition": true, "OffsetFetchResponseGroupTopic": true, "OffsetFetchResponseGroupTopicPartition": true,
+	"OffsetDeleteResponseTopic": true, "OffsetDeleteResponseTopicPartition": true,
+	"DescribeUserSCRAMCredentialsResponseResult": true, "FetchResponseTopic": true, "FetchResponseTopicPartition": true,
 }
 
 func (f *flattener) sortKey(v reflect.Value) string {
@@ -145,7 +153,8 @@ func (f *flattener) sortKey(v reflect.Value) string {
 	if id := v.FieldByName("ProducerID"); id.IsValid() {
 		key = append(key, f.producer(id.Int()))
 	}
-	for _, name := range []string{"Topic", "Name", "ResourceType", "ResourceName", "Type", "User", "Partition", "ApiKey", "LastSequence"} {
+	for _, name := range []string{"Topic", "Name", "ResourceType", "ResourceName", "Type", "User", "Partition", "ApiKey", "LastSequence",
+		"Group", "Key", "InstanceID", "ProtocolMetadata", "MemberAssignment"} {
 		switch field := v.FieldByName(name); {
 		case !field.IsValid() || field.Kind() == reflect.Pointer && field.IsNil():
 		case field.CanInt():
@@ -153,6 +162,9 @@ func (f *flattener) sortKey(v reflect.Value) string {
 		default:
 			key = append(key, fmt.Sprint(reflect.Indirect(field).Interface()))
 		}
+	}
+	if id := v.FieldByName("MemberID"); id.IsValid() && id.Kind() == reflect.String && f.side.members[id.String()] > 0 {
+		key = append(key, f.text(id.String()))
 	}
 	return strings.Join(key, " ")
 }
@@ -166,6 +178,9 @@ func (f *flattener) shown(v reflect.Value) bool {
 		_, _, served := wire.Range(api.ApiKey)
 		return served
 	}
+	if group, ok := v.Interface().(kmsg.ListGroupsResponseGroup); ok {
+		return strings.HasPrefix(group.Group, f.side.prefix)
+	}
 	for _, name := range []string{"Topic", "Name"} {
 		if field := v.FieldByName(name); field.IsValid() && (field.Kind() != reflect.Pointer || !field.IsNil()) {
 			text := reflect.Indirect(field).String()
@@ -173,6 +188,16 @@ func (f *flattener) shown(v reflect.Value) bool {
 		}
 	}
 	return true
+}
+
+// given is how a broker names a member of a group: at least one of its parts is drawn.
+var given = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+
+func (f *flattener) text(text string) string {
+	if given.MatchString(text) {
+		return fmt.Sprintf("member %d", f.side.members.of(text))
+	}
+	return fmt.Sprintf("%q", strings.ReplaceAll(text, f.side.prefix, ""))
 }
 
 func (f *flattener) id(id [16]byte) string {

@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -42,7 +43,7 @@ func main() {
 	flags.StringVar(&o.dir, "dir", "", "where both brokers keep their data (default: a temporary folder, deleted at the end)")
 	flags.StringVar(&o.against, "against", "rookery", "the other side: rookery, or kafka to test the comparison itself")
 	flags.StringVar(&o.accepted, "accepted", "bench/differential/accepted.tsv", "the table of accepted differences")
-	flags.StringVar(&o.only, "only", "", "tables: only cases whose name contains this")
+	flags.StringVar(&o.only, "only", "", "tables: only cases whose name this regular expression matches")
 	flags.StringVar(&o.result, "result", "", "leave the counts in this file")
 	flags.IntVar(&o.port, "port", 28100, "the first of four ports")
 	flags.BoolVar(&o.tables, "tables", true, "run the tables")
@@ -88,6 +89,10 @@ func run(o *options) error {
 	t := &tally{started: time.Now(), verbose: o.verbose, accepted: accepted}
 	if o.against == "kafka" {
 		t.accepted = nil
+	}
+	a, b := o.sides(99)
+	if err := both(a, b, "warm-", (*side).warm); err != nil {
+		return fmt.Errorf("warming up: %w", err)
 	}
 	if o.tables {
 		runTables(o, t)
@@ -166,11 +171,12 @@ func both(a, b *side, prefix string, run func(s *side)) error {
 // runTables runs the cases side by side, and then, one by one, those that alter the broker itself.
 func runTables(o *options, t *tally) {
 	var together, alone []job
+	only := regexp.MustCompile(o.only)
 	n := 0
 	for _, c := range tables {
 		for version := c.from; version <= c.to; version++ {
 			name := fmt.Sprintf("%s/%s v%d", c.api, c.name, version)
-			if o.only != "" && !strings.Contains(name, o.only) {
+			if !only.MatchString(name) {
 				continue
 			}
 			n++
@@ -198,9 +204,6 @@ func runJobs(o *options, t *tally, jobs []job, workers int) {
 	for w := range workers {
 		all.Go(func() {
 			a, b := o.sides(50 + w)
-			if err := both(a, b, "warm-", (*side).warm); err != nil {
-				t.broke("warming up", err)
-			}
 			for n := next.Add(1) - 1; n < int64(len(jobs)); n = next.Add(1) - 1 {
 				j := jobs[n]
 				if err := both(a, b, j.prefix, func(s *side) { j.run(s, j.version) }); err != nil {

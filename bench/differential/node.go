@@ -18,6 +18,7 @@ type node struct {
 	address string
 	process *exec.Cmd
 	output  bytes.Buffer
+	log     string // a file for the output, at the end
 }
 
 // settings are what both brokers are started with: a log that is not synced at every batch, as Kafka's is not.
@@ -52,7 +53,7 @@ func startKafka(jars, dir string, port int) (*node, error) {
 		return nil, fmt.Errorf("kafka format: %w\n%s", err, out)
 	}
 	// The first tier of compilation only would be slower after a minute, and a run takes several.
-	return start(port, time.Minute, "java", "-Xms512m", "-Xmx512m", "-XX:+UseSerialGC",
+	return start(port, 3*time.Minute, filepath.Join(dir, "log"), "java", "-Xms512m", "-Xmx512m", "-XX:+UseSerialGC",
 		"-cp", classpath, "kafka.Kafka", file)
 }
 
@@ -61,11 +62,11 @@ func startRookery(binary, dir string, port int) (*node, error) {
 	for _, each := range settings {
 		arguments = append(arguments, "--set", each)
 	}
-	return start(port, 10*time.Second, arguments...)
+	return start(port, time.Minute, filepath.Join(dir, "log"), arguments...)
 }
 
-func start(port int, within time.Duration, arguments ...string) (*node, error) {
-	n := &node{address: fmt.Sprintf("127.0.0.1:%d", port), process: exec.Command(arguments[0], arguments[1:]...)}
+func start(port int, within time.Duration, log string, arguments ...string) (*node, error) {
+	n := &node{log: log, address: fmt.Sprintf("127.0.0.1:%d", port), process: exec.Command(arguments[0], arguments[1:]...)}
 	n.process.Stdout, n.process.Stderr = &n.output, &n.output
 	n.process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := n.process.Start(); err != nil {
@@ -84,8 +85,13 @@ func start(port int, within time.Duration, arguments ...string) (*node, error) {
 }
 
 func (n *node) stop() {
-	if n != nil && n.process.ProcessState == nil {
-		_ = n.process.Process.Kill()
-		_ = n.process.Wait()
+	if n == nil || n.process.ProcessState != nil {
+		return
+	}
+	_ = n.process.Process.Kill()
+	_ = n.process.Wait()
+	_ = os.WriteFile(n.log, n.output.Bytes(), 0o644)
+	if status := n.process.ProcessState; !status.Sys().(syscall.WaitStatus).Signaled() {
+		fmt.Printf("%s ended by itself (%v):\n%s", n.process.Args[0], status, n.output.String())
 	}
 }

@@ -22,10 +22,6 @@ func runSequences(o *options, t *tally) {
 	for w := range o.workers {
 		all.Go(func() {
 			a, b := o.sides(w)
-			if err := both(a, b, "warm-", (*side).warm); err != nil {
-				t.broke("warming up", err)
-				return
-			}
 			for n := count.Add(dozen) - dozen; n < int64(o.sequences); n = count.Add(dozen) - dozen {
 				runDozen(o, t, a, b, o.seed+uint64(n), min(dozen, o.sequences-int(n)))
 			}

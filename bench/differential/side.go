@@ -5,7 +5,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -20,6 +19,7 @@ type side struct {
 	link      link
 	ids       symbols[[16]byte]
 	producers symbols[int64]
+	members   symbols[string]
 	topics    map[string][16]byte
 	told      []step
 	shared    *shared
@@ -54,7 +54,7 @@ func newSide(shared *shared, tag string) *side {
 // begin forgets the case before. Its names begin with what is between.
 func (s *side) begin(between string) {
 	s.prefix, s.told = s.tag+between, nil
-	s.ids, s.producers, s.topics = symbols[[16]byte]{}, symbols[int64]{}, map[string][16]byte{}
+	s.ids, s.producers, s.members, s.topics = symbols[[16]byte]{}, symbols[int64]{}, symbols[string]{}, map[string][16]byte{}
 }
 
 // called is a name that only this case has on this side.
@@ -74,6 +74,30 @@ func (s *side) id(name string) [16]byte {
 // ask sends a request and notes the answer.
 func (s *side) ask(what string, request kmsg.Request, version int16) kmsg.Response {
 	answer, exact, err := s.link.ask(request, version)
+	return s.note(what, request, version, answer, exact, err)
+}
+
+// later asks on a connection of its own something whose answer comes after that to a later request; wait notes it.
+func (s *side) later(what string, request kmsg.Request, version int16) (wait func() kmsg.Response) {
+	type outcome struct {
+		answer kmsg.Response
+		exact  bool
+		err    error
+	}
+	came := make(chan outcome, 1)
+	go func() {
+		own := link{address: s.link.address}
+		answer, exact, err := own.ask(request, version)
+		own.close()
+		came <- outcome{answer, exact, err}
+	}()
+	return func() kmsg.Response {
+		o := <-came
+		return s.note(what, request, version, o.answer, o.exact, o.err)
+	}
+}
+
+func (s *side) note(what string, request kmsg.Request, version int16, answer kmsg.Response, exact bool, err error) kmsg.Response {
 	noted := step{request: fmt.Sprintf("%s v%d %s", kmsg.NameForKey(request.Key()), version, what)}
 	if err != nil {
 		noted.fields = []field{{"", err.Error()}}
@@ -175,14 +199,21 @@ func (s *side) clear() {
 	s.names = map[string]bool{}
 }
 
-// warm waits until producer ids are given: Kafka has none in its first moments.
+// warm waits until producer ids are given, and groups have coordinators: Kafka has neither in its first moments.
 func (s *side) warm() {
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		r := kmsg.NewPtrInitProducerIDRequest()
-		r.ProducerID, r.ProducerEpoch = -1, -1
-		if s.must(r, 4).(*kmsg.InitProducerIDResponse).ErrorCode == 0 {
-			return
-		}
+	r := kmsg.NewPtrInitProducerIDRequest()
+	r.ProducerID, r.ProducerEpoch = -1, -1
+	s.until(func() bool { return s.must(r, 4).(*kmsg.InitProducerIDResponse).ErrorCode == 0 }, "no producer ids")
+	for i := range 100 { // each of fifty coordinators by chance
+		group := s.called(fmt.Sprint("warm-", i))
+		s.until(func() bool {
+			return s.must(findCoordinator(0, group), 2).(*kmsg.FindCoordinatorResponse).ErrorCode == 0
+		}, "no coordinators")
+		s.until(func() bool { return s.must(s.committed(group, ""), 7).(*kmsg.OffsetFetchResponse).ErrorCode == 0 }, "no offsets")
 	}
-	panic(fmt.Errorf("%s: no producer ids", s.name))
+	s.topic("t", 1)
+	unnamed := s.commit(member{"", "", -1}, "t", 0, 1, "") // a group that cases meet, if any has made it
+	s.until(func() bool {
+		return s.must(unnamed, 8).(*kmsg.OffsetCommitResponse).Topics[0].Partitions[0].ErrorCode == 0
+	}, "no group without a name")
 }

@@ -211,7 +211,7 @@ func (b *benching) dropTopic() error {
 
 // locate notes where each partition ends now.
 func (b *benching) locate() error {
-	leaders, err := b.leaders(b.topic, false)
+	leaders, err := b.leaders(b.topic, false, nil)
 	if err != nil {
 		return err
 	}

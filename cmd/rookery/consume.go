@@ -157,7 +157,7 @@ func (c *consuming) inRange(from []client.Assign) error {
 	if c.from.kind != atOffset || len(from) == 0 {
 		return nil
 	}
-	leaders, err := c.leaders(c.topic, false)
+	leaders, err := c.leaders(c.topic, false, c.partitions)
 	if err != nil {
 		return err
 	}
@@ -224,7 +224,7 @@ func (c *consuming) print(out *bufio.Writer, f *kafka.Fetched, show show) (enoug
 
 // begin says which partitions are read, each from where. One whose end is not behind its beginning is not read at all.
 func (c *consuming) begin() ([]client.Assign, error) {
-	leaders, err := c.leaders(c.topic, false)
+	leaders, err := c.leaders(c.topic, false, c.partitions)
 	if err != nil {
 		return nil, err
 	}

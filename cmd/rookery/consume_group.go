@@ -112,7 +112,7 @@ func (c *consuming) runGroup(to, log io.Writer, topics []string) (err error) {
 	}
 	if !c.pattern {
 		for _, topic := range topics {
-			if _, err := c.leaders(topic, false); err != nil {
+			if _, err := c.leaders(topic, false, []int32{}); err != nil {
 				return err
 			}
 		}

@@ -180,13 +180,29 @@ func refuseForeign(dir string) error {
 	return nil
 }
 
-// identify reads who we are from the directories, and refuses to run on anybody else's. The line that formats what is
-// bare is the caller's to print: it differs between dev and server.
+// unreachable says whether a directory is not there, or does not let itself be read: the others serve without it. One that is
+// there and has no identity is a mistake of whoever named it.
+func unreachable(dir string, err error) bool {
+	var at *fs.PathError
+	if !errors.As(err, &at) {
+		return false // it was read, and is not what it should be
+	}
+	_, missing := os.Stat(dir)
+	return missing != nil || !errors.Is(err, fs.ErrNotExist)
+}
+
+// identify reads who we are from the directories, and refuses to run on anybody else's. A directory that cannot be reached,
+// but the first, has no identity. The line that formats what is bare is the caller's to print: it differs between dev and
+// server.
 func identify(s *settings, formatLine func(clusterID string) string) ([]identity, error) {
 	var ids []identity
 	var bare string
-	for _, dir := range s.Dirs {
+	for i, dir := range s.Dirs {
 		id, err := readIdentity(dir)
+		if i > 0 && unreachable(dir, err) {
+			ids = append(ids, identity{})
+			continue
+		}
 		if errors.Is(err, fs.ErrNotExist) {
 			bare = dir
 			continue

@@ -63,6 +63,12 @@ func begin(t *testing.T, dir string, sets ...string) *running {
 	require.NoError(t, formatBare(s))
 	ids, err := identify(s, never)
 	require.NoError(t, err)
+	return beginOver(t, s, ids)
+}
+
+// beginOver starts a broker over directories as they are.
+func beginOver(t *testing.T, s *settings, ids []identity) *running {
+	t.Helper()
 	r := &running{signals: make(chan os.Signal, 2), ended: make(chan error, 1), log: &lines{}, notes: &lines{}}
 	n := &node{settings: s, ids: ids, logger: slog.New(slog.NewJSONHandler(r.log, nil)), notes: r.notes}
 	r.node = n

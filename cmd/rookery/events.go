@@ -34,6 +34,9 @@ func (n *node) event(e seam.Event) {
 		log.Error("write refused", "why", e.Text)
 	case seam.DirFailed:
 		n.dirFailed(e)
+	case seam.DirFenced:
+		n.logger.Error("log directory failed: its partitions are out of service, the others go on", "directory", n.dirName(e.A), "why", e.Text, "partitions", e.B,
+			"next", "look at the disk (dmesg), and start again when it is well: what acks=all acknowledged is on it")
 	case seam.ConnRefused:
 		n.refusals.tell(n.logger, "connection closed", "remote", e.Topic, "connection", e.A, "why", e.Text)
 	case seam.IndexRebuilt:
@@ -61,10 +64,7 @@ func (n *node) event(e seam.Event) {
 
 // dirFailed ends the process: the broker acknowledges nothing any more once a directory could not sync.
 func (n *node) dirFailed(e seam.Event) {
-	dir := fmt.Sprint(e.A)
-	if e.A >= 0 && int(e.A) < len(n.settings.Dirs) {
-		dir = n.settings.Dirs[e.A]
-	}
+	dir := n.dirName(e.A)
 	next := "look at the disk (dmesg), then start again: what acks=all acknowledged is on it"
 	switch e.Text {
 	case core.MetadataMissing:
@@ -73,6 +73,14 @@ func (n *node) dirFailed(e seam.Event) {
 		next = "make room on it, then start again: what acks=all acknowledged is on it"
 	}
 	n.fail(advise(next, "log directory %s failed: %s", dir, e.Text))
+}
+
+// dirName is what the configuration calls a log directory.
+func (n *node) dirName(number int64) string {
+	if number >= 0 && int(number) < len(n.settings.Dirs) {
+		return n.settings.Dirs[number]
+	}
+	return fmt.Sprint(number)
 }
 
 // fail makes run return; the first reason stays.

@@ -34,6 +34,8 @@ func eventName(kind seam.EventKind) string {
 		return "write_refused"
 	case seam.DirFailed:
 		return "directory_failed"
+	case seam.DirFenced:
+		return "directory_fenced"
 	case seam.ConnRefused:
 		return "connection_refused"
 	case seam.IndexRebuilt:

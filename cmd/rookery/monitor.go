@@ -50,6 +50,7 @@ type monitor struct {
 	ready    bool
 	stopping bool
 	dead     map[string]string // log directories, and why
+	ended    bool              // with the first of them
 	past     []moment          // the oldest first
 
 	scraping sync.Mutex
@@ -116,11 +117,10 @@ func (m *monitor) see(e seam.Event) {
 	case seam.Ready:
 		m.ready = true
 	case seam.DirFailed:
-		dir := fmt.Sprint(e.A)
-		if e.A >= 0 && int(e.A) < len(m.node.settings.Dirs) {
-			dir = m.node.settings.Dirs[e.A]
-		}
-		m.dead[dir] = e.Text
+		m.dead[m.node.dirName(e.A)] = e.Text
+		m.ended = true
+	case seam.DirFenced:
+		m.dead[m.node.dirName(e.A)] = e.Text
 	default:
 	}
 }
@@ -206,19 +206,26 @@ func (m *monitor) readiness() error {
 	if m.stopping {
 		why = append(why, errors.New("the broker is stopping"))
 	}
+	if m.ended {
+		for _, text := range m.deadDirs() {
+			why = append(why, errors.New(text))
+		}
+	}
+	return errors.Join(why...)
+}
+
+// deadDirs says what is out of service. m.mu is held.
+func (m *monitor) deadDirs() []string {
 	dead := make([]string, 0, len(m.dead))
 	for dir, fault := range m.dead {
 		dead = append(dead, fmt.Sprintf("log directory %s has failed: %s", dir, fault))
 	}
 	slices.Sort(dead)
-	for _, text := range dead {
-		why = append(why, errors.New(text))
-	}
-	return errors.Join(why...)
+	return dead
 }
 
-// answered is 200 and ok, or 503 and why.
-func answered(check func() error) http.HandlerFunc {
+// answered is 200 and ok, and beside that which log directories are out of service while the others serve; or 503 and why.
+func (m *monitor) answered(check func() error) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		if err := check(); err != nil {
@@ -227,6 +234,11 @@ func answered(check func() error) http.HandlerFunc {
 			return
 		}
 		fmt.Fprintln(w, "ok")
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		for _, text := range m.deadDirs() {
+			fmt.Fprintln(w, text)
+		}
 	}
 }
 
@@ -244,8 +256,8 @@ func (m *monitor) handler(profiles bool) http.Handler {
 			http.Error(w, fmt.Sprintf("style=%q is neither native nor jmx", style), http.StatusBadRequest)
 		}
 	})
-	mux.HandleFunc("/healthz", answered(m.health))
-	mux.HandleFunc("/readyz", answered(func() error { return errors.Join(m.readiness(), m.health()) }))
+	mux.HandleFunc("/healthz", m.answered(m.health))
+	mux.HandleFunc("/readyz", m.answered(func() error { return errors.Join(m.readiness(), m.health()) }))
 	pages := "/metrics\n/metrics?style=jmx\n/healthz\n/readyz\n"
 	if profiles {
 		pages += "/debug/pprof/\n"

@@ -228,7 +228,11 @@ func (p *producing) start() (*sender, error) {
 		s.headers = append(s.headers, kafka.Header{Key: []byte(name), Value: []byte(value)})
 	}
 	s.config.BatchBytes, s.config.RequestBytesMax = p.bytesMax, requestBytesMax
-	leaders, err := p.leaders(p.topic, true)
+	var wanted []int32
+	if p.partition >= 0 {
+		wanted = []int32{p.partition}
+	}
+	leaders, err := p.leaders(p.topic, true, wanted)
 	if err == nil && int(p.partition) >= len(leaders) {
 		err = fmt.Errorf("topic %s has partitions 0 to %d", p.topic, len(leaders)-1)
 	}

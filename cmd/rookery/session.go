@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"syscall"
 	"time"
 
@@ -153,12 +154,12 @@ func refusedWith(err error, code wire.Code) bool {
 	return errors.As(err, &r) && r.code == int16(code)
 }
 
-// leaders are the leaders of a topic's partitions, after asking until each has one or patience ends: a topic that was
-// just made takes a moment. create lets the broker make it.
-func (s *session) leaders(topic string, create bool) ([]int32, error) {
+// leaders are the leaders of a topic's partitions, after asking until each that is wanted (nil: all) has one or patience
+// ends: a topic that was just made takes a moment. create lets the broker make it.
+func (s *session) leaders(topic string, create bool, wanted []int32) ([]int32, error) {
 	for deadline := time.Now().Add(s.patience); ; time.Sleep(20 * time.Millisecond) {
 		leaders, err := s.lookUp(topic, create)
-		if err == nil && len(leaders) > 0 && !hasNone(leaders) {
+		if err == nil && len(leaders) > 0 && !hasNone(leaders, wanted) {
 			return leaders, nil
 		}
 		if err == nil {
@@ -188,9 +189,9 @@ func topicAdvice(name string, err error) error {
 	return fmt.Errorf("topic %s: %w", name, err)
 }
 
-func hasNone(leaders []int32) bool {
-	for _, l := range leaders {
-		if l < 0 {
+func hasNone(leaders, wanted []int32) bool {
+	for i, l := range leaders {
+		if l < 0 && (wanted == nil || slices.Contains(wanted, int32(i))) {
 			return true
 		}
 	}

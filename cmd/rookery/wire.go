@@ -57,7 +57,7 @@ type node struct {
 
 // run takes the directories, opens the doors and serves until a signal comes.
 func (n *node) run(signals <-chan os.Signal) error {
-	locks, err := lockAll(n.settings.Dirs)
+	locks, err := n.lockAll()
 	if err != nil {
 		return err
 	}
@@ -124,10 +124,18 @@ func (n *node) wait(signals <-chan os.Signal) error {
 	}
 }
 
-func lockAll(dirs []string) ([]*disk.Locked, error) {
+// lockAll takes the directories for this process. One that cannot be written to, but the first, has none of us.
+func (n *node) lockAll() ([]*disk.Locked, error) {
 	var locks []*disk.Locked
-	for _, dir := range dirs {
+	for i, dir := range n.settings.Dirs {
+		if n.ids[i] == (identity{}) {
+			continue
+		}
 		l, err := disk.Lock(dir)
+		if i > 0 && unreachable(dir, err) {
+			n.ids[i] = identity{}
+			continue
+		}
 		if err != nil {
 			unlockAll(locks)
 			return nil, advise("stop that process, or name another directory (dev: --data-dir DIR, server: --set log.dirs=DIR)", "%w", err)
@@ -195,6 +203,10 @@ func (n *node) config() (core.Config, error) {
 	s, c := n.settings, core.DefaultConfig()
 	c.NodeID, c.ClusterID = n.ids[0].NodeID, n.ids[0].ClusterID
 	for _, id := range n.ids {
+		if id == (identity{}) {
+			c.DirectoryIDs = append(c.DirectoryIDs, [16]byte{})
+			continue
+		}
 		directory, err := parseID(id.DirectoryID)
 		if err != nil {
 			return c, err
@@ -232,13 +244,15 @@ func (n *node) config() (core.Config, error) {
 }
 
 // makeMachine makes what the broker writes to: a Recovery for each partition that it opens, a Search for each question
-// that records must be read for.
+// that records must be read for, a Copier for what moves between log directories.
 func makeMachine(address seam.Address) seam.Machine {
 	switch address.Kind {
 	case seam.ToRecovery:
 		return log.NewRecovery()
 	case seam.ToSearch:
 		return log.NewSearch()
+	case seam.ToCopier:
+		return log.NewCopier()
 	default:
 		return nil
 	}

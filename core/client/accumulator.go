@@ -20,6 +20,7 @@ type parcel struct {
 	deadline seam.Mono
 	retryAt  seam.Mono
 	attempts int
+	code     wire.Code // why it was refused last: what a time-out is told with
 
 	flying    bool // an answer is awaited
 	unknown   bool // some attempt may have been written
@@ -228,7 +229,7 @@ func (c *Client) expire(now seam.Now, p *partition, fx *seam.Effects) {
 		}
 		if k.flying {
 			k.unknown = true
-			c.fail(k, wire.None, TimedOut, fx)
+			c.fail(k, k.code, TimedOut, fx)
 			i++
 			continue
 		}
@@ -236,7 +237,7 @@ func (c *Client) expire(now seam.Now, p *partition, fx *seam.Effects) {
 		p.line.leave(k)
 		p.line.unresolved = p.line.unresolved || k.sequenced
 		p.line.astray = p.line.astray || k.sequenced && k.unknown
-		c.fail(k, wire.None, TimedOut, fx)
+		c.fail(k, k.code, TimedOut, fx)
 	}
 }
 

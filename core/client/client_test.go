@@ -270,6 +270,40 @@ func TestRequestsThatOutliveTheirLink(t *testing.T) {
 	require.NotZero(t, late)
 }
 
+// A time-out tells why the batch was not taken: by the last refusal, also if its link was lost after that. Of a batch that no
+// broker refused there is nothing to tell.
+func TestATimeOutTellsTheLastRefusal(t *testing.T) {
+	config := DefaultConfig()
+	config.Linger, config.DeliveryTimeout = 0, 2*seam.Second
+	for _, refused := range []bool{true, false} {
+		w := newWorld(1, config, faults{})
+		p := w.topic("t", 1).parts[0]
+		produce := func(tag uint64) {
+			w.tell(&Produce{Tag: tag, Topic: "t", Records: []Record{{Value: fmt.Append(nil, tag)}}})
+			w.run(w.now + seam.Second)
+		}
+		produce(0)
+		require.Len(t, w.deliveries, 1)
+		if refused {
+			w.faults.refuse = 1
+		}
+		w.faults.loseAnswer = map[bool]int{false: 1}[refused]
+		produce(1)
+		require.Len(t, w.deliveries, 1)
+		if refused { // else each answer is lost with its link
+			w.cut(w.links[w.brokers[p.leader]])
+		}
+		w.run(w.now + 2*seam.Second)
+		require.Len(t, w.deliveries, 2)
+		require.Equal(t, TimedOut, w.deliveries[1].Fault)
+		if refused {
+			require.Contains(t, []wire.Code{wire.NotEnoughReplicas, wire.CorruptMessage, wire.UnknownTopicOrPartition}, w.deliveries[1].Code)
+		} else {
+			require.Equal(t, wire.None, w.deliveries[1].Code)
+		}
+	}
+}
+
 func TestPlainIsAtLeastOnce(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		config := drawn(t)

@@ -259,6 +259,7 @@ func (c *Client) hasten(p *partition) {
 func (c *Client) onOutcome(now seam.Now, one consignment, row *kmsg.ProduceResponseTopicPartition, fx *seam.Effects) {
 	p, k := one.partition, one.parcel
 	code := wire.Code(row.ErrorCode)
+	k.code = code
 	if newsNeeded(code) {
 		c.wantMetadata()
 	}

@@ -131,7 +131,7 @@ func DescribeTopic(layers *Layers, overrides *ordered.Map[string, string], asked
 		e.Value = key.show(key.Name, e.Value)
 		if withSynonyms {
 			if own {
-				e.Synonyms = append(e.Synonyms, Synonym{Name: key.Name, Value: text, Source: SourceTopic})
+				e.Synonyms = append(e.Synonyms, Synonym{Name: key.Name, Value: e.Value, Source: SourceTopic})
 			}
 			for _, s := range synonyms(key.Name) {
 				e.Synonyms = append(e.Synonyms, layers.synonymsOf(s.key)...)
@@ -282,12 +282,13 @@ func DescribeGroup(layers *Layers, image *meta.Image, group string, asked Select
 			continue
 		}
 		e := Entry{Name: key.name, Kind: key.Kind, documentation: key.documentation, idle: true}
-		if text, set := own.Find(key.name); set {
-			e.Synonyms = append(e.Synonyms, Synonym{Name: key.name, Value: text, Source: SourceGroup})
+		text, set := own.Find(key.name)
+		if set {
+			e.Synonyms = append(e.Synonyms, Synonym{Name: key.name, Value: key.show(key.name, text), Source: SourceGroup})
 		}
 		if broker := "group." + key.name; layers.sets(broker) {
 			e.Synonyms = append(e.Synonyms, layers.synonymsOf(broker)...)
-		} else {
+		} else if !set {
 			e.Synonyms = append(e.Synonyms, Synonym{Name: key.name, Value: key.def, Source: SourceDefault})
 		}
 		e.Source, e.Value = e.Synonyms[0].Source, key.show(key.name, e.Synonyms[0].Value)

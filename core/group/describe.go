@@ -35,9 +35,9 @@ func (c *Coordinator) Describe(id string, version int16) kmsg.DescribeGroupsResp
 	for _, m := range g.members {
 		one := kmsg.NewDescribeGroupsResponseGroupMember()
 		one.MemberID, one.InstanceID, one.ClientID, one.ClientHost = m.id, m.instance, m.client.ID, m.client.Host
-		one.ProtocolMetadata, one.MemberAssignment = []byte{}, []byte{}
+		one.ProtocolMetadata, one.MemberAssignment = []byte{}, orEmpty(m.assignment)
 		if g.state == stable {
-			one.ProtocolMetadata, one.MemberAssignment = orEmpty(m.metadata(protocol)), orEmpty(m.assignment)
+			one.ProtocolMetadata = orEmpty(m.metadata(protocol))
 		}
 		out.Members = append(out.Members, one)
 	}

@@ -34,6 +34,7 @@ type Recovered struct {
 	Foreign   bool // partition.metadata names another topic, or is not there: nothing was touched
 	Producers *producer.State
 	Epochs    Epochs
+	Noted     int32 // the newest epoch that their checkpoint knows, -1: none
 	Start     int64
 	End       Mark
 	Safe      int64 // everything below is durable
@@ -170,7 +171,7 @@ func (r *Recovery) begin(now seam.Now, request *RecoveryRequest, fx *seam.Effect
 	r.request = *request
 	r.files = request.First
 	r.numbers = Numbers{Owner: 1, Files: &r.files}
-	r.out = &Recovered{Topic: request.Topic, Partition: request.Partition}
+	r.out = &Recovered{Topic: request.Topic, Partition: request.Partition, Noted: -1}
 	r.loaded.firstTime = -1
 	r.sortFiles(now)
 	for i := range r.small {
@@ -457,6 +458,7 @@ func (r *Recovery) keep(f *smallFile, data []byte) {
 		r.identify(data)
 	case epochsFile:
 		r.loaded.epochs, r.loaded.epochsOK = ParseEpochs(data)
+		r.out.Noted = r.loaded.epochs.Latest()
 	case snapshotSuffix:
 		at := r.takenAt(f.offset)
 		at.offset, at.snapshot = f.offset, slices.Clone(data)

@@ -68,6 +68,7 @@ type Replica struct {
 	planned    ordered.Ring[parked] // beside the log's plan, batch by batch
 	written    ordered.Ring[parked] // acks=all: in the page cache, waiting for the high watermark
 	repeats    []parked             // duplicates that wait with their originals
+	frozen     bool                 // nothing is taken into the log
 }
 
 // New makes the leader's side of a log. It serves nothing before BecomeLeader.
@@ -115,6 +116,9 @@ type Outcome struct {
 func (r *Replica) Produce(now seam.Now, ticket Ticket, acks int16, data []byte, facts *batch.Facts, fx *seam.Effects) Outcome {
 	if r.Log.Broken() {
 		return Outcome{Code: wire.KafkaStorageError, Base: -1, Timestamp: -1}
+	}
+	if r.frozen {
+		return Outcome{Code: wire.NotLeaderOrFollower, Base: -1, Timestamp: -1}
 	}
 	if facts.HasProducer() {
 		verdict := r.Producers.Judge(facts.ProducerID, facts.ProducerEpoch, facts.BaseSequence, facts.LastSequence)
@@ -361,6 +365,12 @@ func (r *Replica) Abandon(code wire.Code) {
 	}
 	r.repeats = r.repeats[:0]
 }
+
+// Freeze has the log take nothing, or take batches again: clients look for the leader meanwhile.
+func (r *Replica) Freeze(frozen bool) { r.frozen = frozen }
+
+// Frozen says whether the log takes nothing.
+func (r *Replica) Frozen() bool { return r.frozen }
 
 // Condemn ends the replica: its disk has failed, and nothing that comes back is believed. Everybody who waits is told.
 func (r *Replica) Condemn(code wire.Code, fault seam.Fault) {

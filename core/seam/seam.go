@@ -105,6 +105,7 @@ const (
 	ToSearch                      // a Search by time: likewise
 	ToPeer                        // another process, over the network
 	ToOperator                    // whoever runs this process: signals, the command line
+	ToCopier                      // a Copier of a partition that moves: a new ID makes a new machine
 )
 
 // Address names a mailbox.
@@ -373,6 +374,7 @@ const (
 	CoordinatorLoaded                  // Topic, Partition, A: records folded, B: milliseconds it took
 	CoordinatorFailed                  // Topic, Partition, A: offset of what cannot be read; Text: why
 	DirFenced                          // A: number of the directory, B: partitions in it; Text: why. The others go on
+	ReplicaMoved                       // Topic, Partition, A: number of the directory that it has left, B: of the one where it is
 )
 
 // Effects is what is to be done. The caller owns it, resets it and reuses it; a Step only appends.

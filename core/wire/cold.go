@@ -88,6 +88,8 @@ func (c *cursor) walk(key, version int16) {
 		c.walkDescribeCluster(version)
 	case KeyOffsetForLeaderEpoch:
 		c.walkOffsetForLeaderEpoch(version)
+	case KeyAlterReplicaLogDirs:
+		c.walkAlterReplicaLogDirs()
 	case KeyDescribeLogDirs:
 		c.walkDescribeLogDirs()
 	case KeyDescribeProducers:

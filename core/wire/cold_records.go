@@ -27,6 +27,13 @@ func (c *cursor) walkOffsetForLeaderEpoch(version int16) {
 	})
 }
 
+func (c *cursor) walkAlterReplicaLogDirs() {
+	c.array(c.count(), func(c *cursor) {
+		c.text() // a directory
+		c.array(c.count(), (*cursor).topicPartitions)
+	})
+}
+
 func (c *cursor) walkDescribeLogDirs() {
 	if topics := c.nullableCount(); topics != null {
 		c.array(topics, (*cursor).topicPartitions)

@@ -15,7 +15,7 @@ import (
 func coldKeys() []int16 {
 	return []int16{wire.KeyListOffsets, wire.KeyMetadata, wire.KeyApiVersions, wire.KeyCreateTopics, wire.KeyDeleteTopics, wire.KeyDeleteRecords, wire.KeyInitProducerID, wire.KeyDescribeCluster,
 		wire.KeyDescribeACLs, wire.KeyCreateACLs, wire.KeyDeleteACLs, wire.KeyDescribeUserScram, wire.KeyDescribeClientQuotas, wire.KeyAlterClientQuotas,
-		wire.KeyOffsetForLeaderEpoch, wire.KeyDescribeLogDirs, wire.KeyDescribeProducers, wire.KeyDescribeTopicPartitions,
+		wire.KeyOffsetForLeaderEpoch, wire.KeyAlterReplicaLogDirs, wire.KeyDescribeLogDirs, wire.KeyDescribeProducers, wire.KeyDescribeTopicPartitions,
 		wire.KeyDescribeConfigs, wire.KeyAlterConfigs, wire.KeyCreatePartitions, wire.KeyIncrementalAlterConfigs, wire.KeyListConfigResources}
 }
 
@@ -106,6 +106,17 @@ func drawCold(t *rapid.T, key, version int16) wire.Message {
 				topic.Partitions = append(topic.Partitions, p)
 			}
 			r.Topics = append(r.Topics, topic)
+		}
+	case *kmsg.AlterReplicaLogDirsRequest:
+		for range count("directories") {
+			dir := kmsg.NewAlterReplicaLogDirsRequestDir()
+			dir.Dir, dir.UnknownTags = drawName(t, "directory"), drawTags(t, flexible)
+			for range count("topics") {
+				topic := kmsg.NewAlterReplicaLogDirsRequestDirTopic()
+				topic.Topic, topic.Partitions, topic.UnknownTags = drawName(t, "topic"), rapid.SliceOfN(rapid.Int32(), 0, 3).Draw(t, "partitions"), drawTags(t, flexible)
+				dir.Topics = append(dir.Topics, topic)
+			}
+			r.Dirs = append(r.Dirs, dir)
 		}
 	case *kmsg.DescribeLogDirsRequest:
 		if rapid.Bool().Draw(t, "all") {

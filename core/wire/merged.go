@@ -1,6 +1,10 @@
 package wire
 
-import "github.com/twmb/franz-go/pkg/kmsg"
+import (
+	"slices"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
 
 // Merge brings together what a request says of one topic or partition in several places. Kafka keeps these requests in
 // maps; its answers, and so ours, name each thing once, and nothing that has no partitions.
@@ -12,24 +16,31 @@ func Merge(request Message) {
 		r.Topics = mergedListOffsets(r.Topics)
 	case *kmsg.DeleteRecordsRequest:
 		r.Topics = mergedDeleteRecords(r.Topics)
+	case *kmsg.OffsetCommitRequest:
+		r.Topics = slices.DeleteFunc(r.Topics, func(t kmsg.OffsetCommitRequestTopic) bool { return len(t.Partitions) == 0 })
+	case *kmsg.OffsetDeleteRequest:
+		r.Topics = slices.DeleteFunc(r.Topics, func(t kmsg.OffsetDeleteRequestTopic) bool { return len(t.Partitions) == 0 })
 	}
 }
 
 // mergedMetadata: where one topic is asked for by its id, those that are not are passed over (KIP-516). Versions 10 and
 // 11 are refused for ids, entry by entry.
 func mergedMetadata(topics []kmsg.MetadataRequestTopic, version int16) []kmsg.MetadataRequestTopic {
-	if len(topics) < 2 || version == 10 || version == 11 {
-		return topics
-	}
 	type place struct {
 		name string
 		null bool
 		id   [16]byte
 	}
-	seen, byID, kept := map[place]bool{}, false, topics[:0]
+	byID := false
 	for i := range topics {
-		byID = byID || topics[i].TopicID != [16]byte{}
+		if topics[i].TopicID != [16]byte{} || topics[i].Topic == nil {
+			if version == 10 || version == 11 {
+				return topics
+			}
+			byID = byID || topics[i].TopicID != [16]byte{}
+		}
 	}
+	seen, kept := map[place]bool{}, topics[:0]
 	for _, t := range topics {
 		at := place{id: t.TopicID}
 		switch {

@@ -40,6 +40,7 @@ func TestMetadataAskedTwice(t *testing.T) {
 		{"ids", 12, []kmsg.MetadataRequestTopic{id(1), id(2), id(1)}, []kmsg.MetadataRequestTopic{id(1), id(2)}},
 		{"ids beside names", 13, []kmsg.MetadataRequestTopic{named("a"), id(2), {}}, []kmsg.MetadataRequestTopic{id(2)}},
 		{"neither", 12, []kmsg.MetadataRequestTopic{{}, {}, named("")}, []kmsg.MetadataRequestTopic{{}, named("")}},
+		{"names where ids are refused", 10, []kmsg.MetadataRequestTopic{named("a"), named("a")}, []kmsg.MetadataRequestTopic{named("a")}},
 		{"refused, entry by entry", 11, []kmsg.MetadataRequestTopic{id(1), id(1)}, []kmsg.MetadataRequestTopic{id(1), id(1)}},
 	} {
 		r := kmsg.NewPtrMetadataRequest()

@@ -32,6 +32,7 @@ const (
 	KeyDeleteACLs              int16 = 31
 	KeyDescribeConfigs         int16 = 32
 	KeyAlterConfigs            int16 = 33
+	KeyAlterReplicaLogDirs     int16 = 34
 	KeyDescribeLogDirs         int16 = 35
 	KeyCreatePartitions        int16 = 37
 	KeyDeleteGroups            int16 = 42
@@ -94,6 +95,8 @@ func Range(key int16) (oldest, newest int16, ok bool) {
 		return 1, 4, true
 	case KeyAlterConfigs:
 		return 0, 2, true
+	case KeyAlterReplicaLogDirs:
+		return 1, 2, true
 	case KeyDescribeLogDirs:
 		return 1, 4, true
 	case KeyCreatePartitions:
@@ -141,7 +144,7 @@ func FirstFlexible(key int16) int16 {
 		return 5
 	case KeyDeleteTopics, KeyOffsetForLeaderEpoch, KeyDescribeConfigs, KeyHeartbeat, KeyLeaveGroup, KeySyncGroup:
 		return 4
-	case KeyInitProducerID, KeyDeleteRecords, KeyDescribeLogDirs, KeyAlterConfigs, KeyCreatePartitions,
+	case KeyInitProducerID, KeyDeleteRecords, KeyAlterReplicaLogDirs, KeyDescribeLogDirs, KeyAlterConfigs, KeyCreatePartitions,
 		KeyDescribeACLs, KeyCreateACLs, KeyDeleteACLs, KeyDeleteGroups:
 		return 2
 	case KeyIncrementalAlterConfigs, KeyDescribeClientQuotas, KeyAlterClientQuotas:
@@ -216,6 +219,8 @@ func Name(key int16) string {
 		return "DescribeConfigs"
 	case KeyAlterConfigs:
 		return "AlterConfigs"
+	case KeyAlterReplicaLogDirs:
+		return "AlterReplicaLogDirs"
 	case KeyDescribeLogDirs:
 		return "DescribeLogDirs"
 	case KeyCreatePartitions:
@@ -291,6 +296,8 @@ func newCold(key int16) Message {
 		return kmsg.NewPtrDescribeConfigsRequest()
 	case KeyAlterConfigs:
 		return kmsg.NewPtrAlterConfigsRequest()
+	case KeyAlterReplicaLogDirs:
+		return kmsg.NewPtrAlterReplicaLogDirsRequest()
 	case KeyDescribeLogDirs:
 		return kmsg.NewPtrDescribeLogDirsRequest()
 	case KeyCreatePartitions:

@@ -7,7 +7,7 @@ import (
 	"rookery/core/seam"
 )
 
-// deliver carries letters between the machines of this process. A new Recovery or Cleaner address makes a machine,
+// deliver carries letters between the machines of this process. A new Recovery, Cleaner, Search or Copier address makes a machine,
 // with a loop and a goroutine of its own.
 func (l *Loop) deliver(sends []seam.Send) {
 	for i := range sends {
@@ -18,7 +18,7 @@ func (l *Loop) deliver(sends []seam.Send) {
 				l.parent.Post(&seam.Mail{From: l.address, Body: s.Body})
 				go l.parent.Run()
 			}
-		case seam.ToRecovery, seam.ToCleaner, seam.ToSearch:
+		case seam.ToRecovery, seam.ToCleaner, seam.ToSearch, seam.ToCopier:
 			l.toChild(s)
 		case seam.ToPeer, seam.ToOperator:
 		}

@@ -41,7 +41,7 @@ type Chore = interface{ Do() (again bool) }
 // Config bounds what links do.
 type Config struct {
 	FrameBytesMax  int           // zero: 100 MiB
-	LentBytesMax   int           // frames of one link that the machine has; zero: 64 MiB
+	LentBytesMax   int           // frames of one link that the machine has or will find in its mail; zero: 64 MiB
 	ConnectWaitMax time.Duration // zero: 10 s
 	BackOffMin     time.Duration // zero: 50 ms, Kafka's reconnect.backoff.ms
 	BackOffMax     time.Duration // zero: 1 s, Kafka's reconnect.backoff.max.ms
@@ -362,10 +362,11 @@ func (k *link) read(conn net.Conn) {
 		if err != nil {
 			return
 		}
-		if !k.lend(len(frame)) {
+		size := len(frame) + seam.FrameCost // or a peer could fill the memory with empty ones
+		if !k.lend(size) {
 			return
 		}
-		k.links.mail.Post(&seam.Mail{From: k.address, Link: k.number, Lease: k.links.lend(k, len(frame)), Frame: frame})
+		k.links.mail.Post(&seam.Mail{From: k.address, Link: k.number, Lease: k.links.lend(k, size), Frame: frame})
 		if in.Buffered() < lengthSize {
 			k.links.mail.Run()
 		}

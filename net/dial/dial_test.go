@@ -143,18 +143,22 @@ func TestAFrameWithABadLengthEndsTheLink(t *testing.T) {
 
 func TestALinkIsNotReadWhileTooMuchOfItIsLent(t *testing.T) {
 	l := listen(t, "127.0.0.1:0")
-	links, mail := newLinks(t, dial.Config{LentBytesMax: 10})
-	send(links, peerAt(l), "hello")
-	c := accept(t, l)
-	mail.next(t)
-	for range 3 {
-		_, err := c.Write(append([]byte{0, 0, 0, 8}, "12345678"...))
+	for _, frame := range []string{"12345678", ""} { // an empty one takes memory too
+		links, mail := newLinks(t, dial.Config{LentBytesMax: seam.FrameCost + 10})
+		send(links, peerAt(l), "hello")
+		c := accept(t, l)
+		mail.next(t)
+		const frames = 200
+		_, err := c.Write(bytes.Repeat(append([]byte{0, 0, 0, byte(len(frame))}, frame...), frames))
 		require.NoError(t, err)
+		before := mail.next(t)
+		for range frames - 1 { // of two frames at a time
+			next := mail.next(t)
+			require.Empty(t, mail)
+			links.Queue(&seam.Effects{Frees: []seam.Lease{before.Lease}}, nil)
+			before = next
+		}
 	}
-	first, second := mail.next(t), mail.next(t)
-	require.Empty(t, mail)
-	links.Queue(&seam.Effects{Frees: []seam.Lease{first.Lease, second.Lease}}, nil)
-	mail.next(t)
 }
 
 // What was sent right before Close goes out, and a peer that takes nothing holds Close up no longer than a moment.

@@ -89,6 +89,8 @@ func serve(dir string) (address string, stop func()) {
 				return log.NewRecovery()
 			case seam.ToSearch:
 				return log.NewSearch()
+			case seam.ToCopier:
+				return log.NewCopier()
 			default:
 				return nil
 			}

@@ -126,7 +126,7 @@ func (j *judge) reasons() {
 	if !kept {
 		keep = Keep{-1, -1}
 	}
-	asked := int64(0)
+	asked := j.f.Origins[j.partition]
 	for _, d := range j.h.Deletions {
 		if d.Partition != j.partition || d.Outcome == Refused {
 			continue

@@ -114,6 +114,7 @@ type Facts struct {
 	Rotted   map[Partition]bool
 	Logs     map[Partition]Log
 	Begins   map[Partition]int64 // where logs begin, as the disk has it
+	Origins  map[Partition]int64 // where logs began that were brought over from elsewhere
 	Keeps    map[string]Keep     // topics with a retention
 	Stored   map[string]Stored   // how a topic's batches have to lie, where that was never altered
 	SetBack  int64               // milliseconds that the node's clock was set back, all told

@@ -259,7 +259,7 @@ func (j *judge) reads() {
 	if j.deleted {
 		return
 	}
-	consumed := map[int64]Value{}
+	consumed, gone := map[int64]Value{}, j.numbered()
 	for _, r := range j.seen {
 		for i, e := range r.Entries {
 			if i > 0 && !j.holds(e.Offset == r.Entries[i-1].Offset+1, ReadsAreSlices) && !j.broken(ReadsAreSlices, "a read from %d has %d after %d", r.From, e.Offset, r.Entries[i-1].Offset) {
@@ -268,7 +268,13 @@ func (j *judge) reads() {
 			if !j.holds(e.Offset < r.HighWatermark, ReadsAreSlices) && !j.broken(ReadsAreSlices, "a read brought %d, the high watermark was %d", e.Offset, r.HighWatermark) {
 				return
 			}
-			if !j.binding(r.Call) || e.Offset < j.log.Start {
+			if !j.binding(r.Call) {
+				continue
+			}
+			if e.Offset < j.start && !j.onlyThere(&e, gone) {
+				return
+			}
+			if e.Offset < j.log.Start {
 				continue
 			}
 			before, any := consumed[e.Offset]
@@ -288,6 +294,38 @@ func (j *judge) reads() {
 			return
 		}
 	}
+}
+
+// onlyThere: what an idempotent producer sent and somebody read before it was deleted was nowhere else, and does not come
+// again.
+func (j *judge) onlyThere(e *Entry, gone map[Value]int64) bool {
+	before, numbered := gone[e.Value]
+	if !numbered {
+		return true
+	}
+	if before < 0 {
+		gone[e.Value], before = e.Offset, e.Offset
+	}
+	return j.holds(before == e.Offset, NoDuplicates) || j.broken(NoDuplicates, "value %#x of an idempotent producer was read at %d, and is or was at %d", e.Value, e.Offset, before)
+}
+
+// numbered is what idempotent producers sent, and where that is now; -1: nowhere. Nobody asks where nothing was deleted.
+func (j *judge) numbered() map[Value]int64 {
+	if j.start == 0 {
+		return nil
+	}
+	all := map[Value]int64{}
+	for _, a := range j.sent {
+		for i := range a.Count {
+			if value := a.First + Value(i); a.Producer >= 0 {
+				all[value] = -1
+				if found := j.at[value]; len(found) > 0 {
+					all[value] = found[0]
+				}
+			}
+		}
+	}
+	return all
 }
 
 // mark gathers what was known of the high watermark, and when.

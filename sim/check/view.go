@@ -13,12 +13,34 @@ import (
 type View struct {
 	Ready      bool
 	Partitions []PartitionView
-	Parked     int // requests that wait for something
+	Sleepers   Sleepers
 	Waits      int // partitions that parked fetches are to be woken by
 	Making     int // partitions that are still to be made
 
 	Frames int64 // bytes of frames that it counts
 	Asked  int   // fetches that it has not answered, and files that answers name which it has not given out
+}
+
+// Sleepers are requests that wait, by what they wait for. With nothing under way only two kinds may: a fetch for records
+// that are not there, and a produce for a batch that a partition still has to show.
+//
+//	kind       waits for                                            lost when quiet if           law
+//	produce    its batches: written, on the disk, visible           no partition has any         V5
+//	fetch      records below the high watermark, or its time        there are some; or nobody    V5
+//	                                                                 will look at it again
+//	proposal   metadata to be committed                             any                          V5
+//	search     a machine that looks for a time, or room for one     any                          V5
+//	deletion   a log's start that is on the disk                    any                          V5
+//	measuring  how large the volumes are                            any                          V5
+//	frozen     the request before it on its connection, or a Rewrite any                         V5
+//	muted      a quota; what of a client waits, to be read          no alarm is set for it       V7
+//	unread     room in its own budget or in that of all frames      there is room                V7
+//	gone       the last of its answers                              anything of it is counted    V8
+//	a client's what it asked                                        it sleeps past its pause     V9
+type Sleepers struct {
+	Produces, Fetches, Proposals, Searches, Deletions, Measures, Frozen int
+
+	Running int // fetches that are not answered, those that wait among them
 }
 
 // PartitionView is one partition.
@@ -88,10 +110,10 @@ func (w *Watch) After(life int, quiet bool, look func(v *View)) error {
 	if life != w.life {
 		w.newLife(life)
 	}
-	waits := 0
+	waits, batches := 0, 0
 	for i := range v.Partitions {
 		p := &v.Partitions[i]
-		waits += len(p.Fetches)
+		waits, batches = waits+len(p.Fetches), batches+p.Parked
 		if err := w.one(p); err != nil {
 			return err
 		}
@@ -100,6 +122,9 @@ func (w *Watch) After(life int, quiet bool, look func(v *View)) error {
 				return err
 			}
 		}
+	}
+	if s := v.Sleepers; quiet && (s.Produces > 0 && batches == 0 || s.Running > s.Fetches || s.Proposals+s.Searches+s.Deletions+s.Measures+s.Frozen > 0) {
+		return Fail(NoLostWakeup, "%+v, and %d batches are waited for", s, batches)
 	}
 	w.laws[NoLostWakeup]++
 	if waits != v.Waits {

@@ -67,6 +67,13 @@ var violations = []violation{
 	{"V5", watched(look{p: fetching(at(5), 4, 1), quiet: true}), watched(look{p: fetching(at(5), 5, 1), quiet: true})},
 	{"V5", watched(look{p: fetching(at(5), 0, 0), quiet: true}), watched(look{p: fetching(at(5), 4, 100), quiet: true})},
 	{"V5", watched(look{p: fetching(at(5), 5, 1), unknown: 1, quiet: true}), nil},
+	{"V5", watched(look{p: at(5), s: Sleepers{Produces: 1}, quiet: true}), watched(look{p: cached(waiting(at(5), 1)), s: Sleepers{Produces: 1}, quiet: true})},
+	{"V5", watched(look{p: at(5), s: Sleepers{Running: 2, Fetches: 1}, quiet: true}), watched(look{p: at(5), s: Sleepers{Running: 2, Fetches: 2}, quiet: true})},
+	{"V5", watched(look{p: at(5), s: Sleepers{Proposals: 1}, quiet: true}), watched(look{p: at(5), s: Sleepers{Proposals: 1}})},
+	{"V5", watched(look{p: at(5), s: Sleepers{Searches: 1}, quiet: true}), watched(look{p: at(5), s: Sleepers{Searches: 1}})},
+	{"V5", watched(look{p: at(5), s: Sleepers{Deletions: 1}, quiet: true}), watched(look{p: at(5), s: Sleepers{Deletions: 1}})},
+	{"V5", watched(look{p: at(5), s: Sleepers{Measures: 1}, quiet: true}), watched(look{p: at(5), s: Sleepers{Measures: 1}})},
+	{"V5", watched(look{p: at(5), s: Sleepers{Frozen: 1}, quiet: true}), watched(look{p: at(5), s: Sleepers{Frozen: 1}})},
 	{"V6", rebuilt(true, at(5), at(4)), rebuilt(true, at(5), led(at(5), 1))},
 	{"V6", rebuilt(true, at(5)), nil},
 	{"V6", rebuilt(true, at(5), PartitionView{Durable: 5, HighWatermark: 5, End: 5, Next: 6}), nil},
@@ -277,6 +284,7 @@ type look struct {
 	quiet   bool
 	unknown int // fetches that are parked at the partition, which does not know of them
 	p       PartitionView
+	s       Sleepers
 }
 
 func watched(looks ...look) trial {
@@ -291,7 +299,7 @@ func watch(laws *Counts, f *Facts, looks ...look) error {
 				if l.p.Topic == "" {
 					l.p.Topic = "t"
 				}
-				*v = View{Ready: true, Waits: len(l.p.Fetches) + l.unknown, Partitions: []PartitionView{l.p}}
+				*v = View{Ready: true, Waits: len(l.p.Fetches) + l.unknown, Sleepers: l.s, Partitions: []PartitionView{l.p}}
 			})
 			if err != nil {
 				return err
@@ -349,6 +357,12 @@ func at(end int64) PartitionView {
 }
 
 func led(p PartitionView, epoch int32) PartitionView { p.LeaderEpoch = epoch; return p }
+
+// cached is the same of a topic without a promise, where the high watermark has still to come.
+func cached(p PartitionView) PartitionView {
+	p.Topic, p.End, p.Next = "u", p.End+1, p.Next+1
+	return p
+}
 
 func waiting(p PartitionView, batches int) PartitionView { p.Parked = batches; return p }
 

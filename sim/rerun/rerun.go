@@ -152,6 +152,8 @@ func (f *family) machine(to seam.Address) seam.Machine {
 		f.machines[to] = log.NewRecovery()
 	case seam.ToSearch:
 		f.machines[to] = log.NewSearch()
+	case seam.ToCopier:
+		f.machines[to] = log.NewCopier()
 	default:
 		panic("there is no machine at " + machineName(to))
 	}
@@ -166,6 +168,8 @@ func machineName(a seam.Address) string {
 		return fmt.Sprintf("Recovery %d", a.ID)
 	case seam.ToSearch:
 		return fmt.Sprintf("Search %d", a.ID)
+	case seam.ToCopier:
+		return fmt.Sprintf("Copier %d", a.ID)
 	}
 	return fmt.Sprintf("machine %d of kind %d", a.ID, a.Kind)
 }

@@ -34,6 +34,8 @@ func coreParts(p *Plan, tape *world.Tape) world.Parts {
 				return log.NewRecovery()
 			case seam.ToSearch:
 				return log.NewSearch()
+			case seam.ToCopier:
+				return log.NewCopier()
 			}
 			return nil
 		},
@@ -70,6 +72,7 @@ func coreConfig(p *Plan, seeds *world.Stream, life int) core.Config {
 	set(&c.ConnectionBytes, p.ConnectionBytes)
 	set(&c.FrameBytes, p.FrameBytes)
 	set(&c.ReplyBytes, p.ReplyBytes)
+	set(&c.UnsyncedBytes, p.UnsyncedBytes)
 	set(&c.FetchBytesMax, p.FetchBytesMax)
 	set(&c.FetchSessionsMax, p.Sessions.Slots)
 	set(&c.FetchSessionEviction, seam.Mono(p.Sessions.EvictMillis)*seam.Millisecond)
@@ -95,7 +98,9 @@ func coreView() func(m seam.Machine, deep bool, v *check.View) {
 	from := core.View{}
 	return func(m seam.Machine, deep bool, v *check.View) {
 		m.(*core.Broker).View(deep, &from)
-		*v = check.View{Ready: from.Ready, Parked: from.Produces + from.Fetches + from.Proposals, Making: from.Making, Waits: from.Waits, Frames: from.Frames, Asked: from.Running + from.Held, Partitions: v.Partitions[:0]}
+		*v = check.View{Ready: from.Ready, Making: from.Making, Waits: from.Waits, Frames: from.Frames, Asked: from.Running + from.Held, Partitions: v.Partitions[:0]}
+		v.Sleepers = check.Sleepers{Produces: from.Produces, Fetches: from.Fetches, Proposals: from.Proposals, Searches: from.Searches,
+			Deletions: from.Deletions, Measures: from.Measures, Frozen: from.Frozen, Running: from.Running}
 		for i := range from.Partitions {
 			if from.Partitions[i].Open {
 				v.Partitions = slices.Grow(v.Partitions, 1)[:len(v.Partitions)+1]

@@ -24,6 +24,7 @@ type Plan struct {
 
 	// Knobs of the broker, 0 being its default.
 	ConnectionBytes, FrameBytes, ReplyBytes int64
+	UnsyncedBytes                           int64
 	FetchBytesMax                           int32
 	SyncsMax, RecoveriesMax                 int
 	CheckpointMillis                        int
@@ -48,6 +49,7 @@ type Plan struct {
 	Sessions fetchSessions
 	Limits   limiting
 	Members  int // of groups
+	Numbers  numbering
 }
 
 // haste is how much shorter a brief life is.
@@ -79,6 +81,7 @@ func drawPlan(tape *world.Tape, quiet, brief bool) *Plan {
 	load := tape.Stream("load")
 	p.StepItems = [4]int{0, 40, 5, 1}[load.Choose(4)]
 	p.Crowd = [8]int{7: 120}[load.Choose(8)]
+	p.UnsyncedBytes = [4]int64{0, 0, 1000, 20_000}[tape.Choose("unsynced", 4)]
 	p.Chaos = 4000 + 2000*s.Choose(4)
 	p.Pruning = drawPruning(tape)
 	p.OddTimes = tape.Choose("times", 2) == 1
@@ -89,8 +92,10 @@ func drawPlan(tape *world.Tape, quiet, brief bool) *Plan {
 		p.Limits.Seats += p.Members // or others would stand longer than they may
 	}
 	p.drawDirs(tape)
+	p.Numbers = drawNumbering(tape)
 	if !quiet {
 		p.drawFaults(s)
+		p.drawSloth(tape)
 	}
 	for i := range p.Programs {
 		if p.Programs[i] = s.Choose(3) == 1; p.Programs[i] {
@@ -142,6 +147,12 @@ func (p *Plan) drawDirs(tape *world.Tape) {
 	if p.Dirs > 1 && !p.Quiet {
 		p.Rates.Disk = [4]int{0, 2, 4, 8}[s.Choose(4)]
 	}
+}
+
+// drawSloth: in half of the seeds some clients treat their links oddly.
+func (p *Plan) drawSloth(tape *world.Tape) {
+	s, r := tape.Stream("odd clients"), &p.Rates
+	r.Deaf, r.HalfClose, r.Drip = [4]int{0, 0, 5, 30}[s.Choose(4)], [4]int{0, 0, 10, 40}[s.Choose(4)], [4]int{0, 0, 5, 20}[s.Choose(4)]
 }
 
 func (p *Plan) isFleeting(topic string) bool { return slices.Contains(p.Fleeting, topic) }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"rookery/core/batch"
 	"rookery/core/seam"
 	"rookery/core/wire"
 	"rookery/sim/check"
@@ -29,6 +30,8 @@ type producer struct {
 	next      seam.Mono
 	count     check.Value
 	clock     *world.Stream
+	numbers   *world.Stream
+	shaken    int // epochs that it may still begin for an answer that was lost
 }
 
 // lane is a partition's batches that have no answer yet: the first sent of them are in flight.
@@ -104,6 +107,11 @@ func (p *producer) prepared(now seam.Mono, fx *seam.Effects) bool {
 	if p.resetting && len(p.inflight) > 0 || p.asking {
 		return false
 	}
+	if p.resetting && p.shaken > 0 && p.mayBump() {
+		p.resetting = false
+		p.bump()
+		return true
+	}
 	p.asking = true
 	p.run.askProducerID(p.session, now, fx, func(now seam.Mono, id int64, epoch int16) {
 		p.asking = false
@@ -111,9 +119,9 @@ func (p *producer) prepared(now seam.Mono, fx *seam.Effects) bool {
 			p.rest(now + 20*seam.Millisecond)
 			return
 		}
-		p.pid, p.epoch, p.resetting = id, epoch, false
+		p.pid, p.epoch, p.resetting = id, p.firstEpoch(epoch), false
 		for _, l := range p.lanes {
-			l.sequence, l.known = 0, false
+			l.sequence, l.known = p.firstSequence(), false
 		}
 	})
 	return false
@@ -134,6 +142,9 @@ func (p *producer) maybeBegin(now seam.Mono, fx *seam.Effects) {
 	}
 	p.next = now + p.think()
 	fx.Wake(max(p.next, now+seam.Microsecond))
+	if p.shaken > 0 && p.mayBump() && p.numbers.Choose(2) == 1 {
+		p.bump()
+	}
 	for range 1 + p.stream.Choose(p.window) {
 		if p.budget > 0 {
 			p.begin(now, p.lanes[p.stream.Choose(len(p.lanes))])
@@ -156,7 +167,9 @@ func (p *producer) begin(now seam.Mono, l *lane) {
 	if p.idempotent {
 		a.Producer, a.Epoch = p.pid, p.epoch
 		spec.producer, spec.epoch, spec.sequence = p.pid, p.epoch, l.sequence
-		l.sequence += a.Count
+		if l.sequence = batch.AddSequence(l.sequence, a.Count); l.sequence < spec.sequence {
+			p.run.World.Counts[world.SequenceWrapped]++
+		}
 	}
 	l.made++
 	l.queue = append(l.queue, &parcel{append: a, data: spec.encode(), life: p.run.World.Node.Life, number: l.made})
@@ -294,6 +307,7 @@ func (p *producer) onAnswer(now seam.Mono, lanes []*lane, batches []*parcel, ans
 
 // onLost: the link broke and nobody knows. An idempotent producer sends it again; a plain one may.
 func (p *producer) onLost(l *lane, b *parcel) {
+	p.shaken = bumpsAfterLoss
 	if p.idempotent || p.stream.Choose(2) == 1 {
 		l.rewind = l.inFlight > 0
 		return
@@ -365,6 +379,10 @@ func (p *producer) onResult(now seam.Mono, l *lane, b *parcel, result *kmsg.Prod
 func (p *producer) onRetriable(now seam.Mono, l *lane, b *parcel, code int16) {
 	if code == unknownTopic || code == unknownTopicID {
 		delete(p.run.topicIDs, l.partition.Topic)
+	}
+	if code == storageError && !p.idempotent && p.numbers.Choose(3) == 2 { // it gives up
+		l.drop(b)
+		return
 	}
 	l.resume = now + seam.Mono(5+p.stream.Choose(8)*10)*seam.Millisecond
 	l.rewind = l.inFlight > 0

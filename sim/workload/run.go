@@ -132,7 +132,7 @@ func Do(tape *world.Tape, broker Broker, options Options) *Result {
 	if r.plan.StepItems > 0 {
 		r.World.StepEffects = effectsPerItem*r.plan.StepItems + effectsAnyway
 	}
-	r.facts = &check.Facts{Durable: map[string]bool{}, Deleted: map[string]bool{}, Rotted: map[check.Partition]bool{}, Promised: map[string][]check.Span{}, Logs: map[check.Partition]check.Log{}, Keeps: map[string]check.Keep{}, Stored: map[string]check.Stored{}}
+	r.facts = &check.Facts{Durable: map[string]bool{}, Deleted: map[string]bool{}, Rotted: map[check.Partition]bool{}, Promised: map[string][]check.Span{}, Logs: map[check.Partition]check.Log{}, Keeps: map[string]check.Keep{}, Stored: map[string]check.Stored{}, Origins: map[check.Partition]int64{}}
 	for _, topic := range r.plan.names() {
 		r.facts.Stored[topic] = r.plan.Pressed.stored(topic)
 	}
@@ -231,7 +231,8 @@ func (r *Run) live() {
 	w.Node.Start()
 	operator := &operator{session: r.client("operator"), topics: r.plan.stable()}
 	r.enter(operator.session, operator)
-	chaos := seam.Mono(r.plan.Chaos) * seam.Millisecond
+	r.moveLogs()
+	chaos := w.Now() + seam.Mono(r.plan.Chaos)*seam.Millisecond
 	w.After(20*seam.Millisecond, r.enterAll)
 	if !r.plan.Quiet {
 		w.Unleash(chaos)
@@ -328,7 +329,7 @@ func (r *Run) enterAll() {
 	r.enterReader("reader.3", true, p.partitionsOf("ledger")...)
 	r.enterReader("reader.4", false, check.Partition{Topic: p.Fleeting[0]})
 	patient := r.enterReader("reader.5", true, check.Partition{Topic: p.Fleeting[0]}, check.Partition{Topic: p.Fleeting[1]})
-	patient.behind = &poll{partition: check.Partition{Topic: p.Durable[0], Number: 2}}
+	patient.behind = &poll{partition: check.Partition{Topic: p.Durable[0], Number: 2}, from: r.facts.Origins[check.Partition{Topic: p.Durable[0], Number: 2}]}
 	if p.Crowd > 0 {
 		s := r.client("crowd")
 		r.enter(s, &crowd{steward: &steward{session: s}, left: 3})
@@ -348,7 +349,7 @@ func (r *Run) enterAll() {
 
 func (r *Run) enterProducer(name string, idempotent bool, acks int16, window int, topics ...string) {
 	s := r.client(name)
-	p := &producer{session: s, idempotent: idempotent, acks: acks, window: window, pid: -1, budget: r.plan.Budget, version: int16(3 + s.stream.Choose(11)), clock: r.tape.Stream(name + ".clock")}
+	p := &producer{session: s, idempotent: idempotent, acks: acks, window: window, pid: -1, budget: r.plan.Budget, version: int16(3 + s.stream.Choose(11)), clock: r.tape.Stream(name + ".clock"), numbers: r.tape.Stream(name + ".numbers")}
 	if topics[0] == r.plan.Ledger {
 		p.budget = min(p.budget, 60)
 	}

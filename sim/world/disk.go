@@ -346,3 +346,33 @@ func (op *nameOp) settle() {
 	}
 	n.platter.durableEntries[n.platterName] = n
 }
+
+// Keep is what an operator does to a folder while no process runs: everything goes but one file.
+func (d *Disk) Keep(folder seam.Path, name string) {
+	for _, e := range d.List(folder) {
+		if n := d.find(e.Path); n.name != name {
+			d.unlink(n)
+		}
+	}
+	d.settleAll()
+}
+
+// Put is the same for a file: it is written anew.
+func (d *Disk) Put(p seam.Path, content []byte) {
+	if n := d.find(p); n != nil {
+		d.unlink(n)
+	}
+	if n, fault := d.create(p); fault == seam.OK {
+		n.write(0, content)
+		n.synced(n.beginSync())
+	}
+	d.settleAll()
+}
+
+// settleAll puts every name on the platter.
+func (d *Disk) settleAll() {
+	for i := range d.names {
+		d.names[i].settle()
+	}
+	d.names = nil
+}

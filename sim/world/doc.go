@@ -21,7 +21,8 @@
 //   - Processes. Killed between any two effects and inside each (the page cache survives), with the power (it does
 //     not), stopped in order, paused for longer than every time-out. The wall clock jumps; the monotonic clock begins
 //     anew in each life.
-//   - Links. Delayed, stalled, cut on either side of a request, refused.
+//   - Links. Delayed, stalled, cut on either side of a request, refused. Clients that never read an answer, that close
+//     their side and read on, and that send a frame byte by byte.
 //   - Memory. A frame's buffer is overwritten when it is freed; a write's bytes are looked at only when the write
 //     completes and must be what they were; a reply's head must not change before Sent; its ranges are read from the
 //     disk when it is sent.

@@ -43,6 +43,13 @@ const (
 	DirPowerLost
 	DirMissing
 	DirFenced
+	NeverRead
+	HalfClosed
+	Dripped
+	SequenceWrapped
+	EpochBumped
+	EpochLast
+	BegunFarUp
 	faults
 )
 
@@ -74,6 +81,7 @@ type Rates struct {
 	KillAtEffect                                int // of steps
 	CutOnFrame, LoseResponse                    int // of frames
 	SlowDisk, SlowLink                          int // of operations and frames: a delay far beyond the usual
+	Deaf, HalfClose, Drip                       int // of answers, frames and frames: what odd clients do to their links
 
 	Haste int // how much shorter than usual what lasts is; 0: not at all
 

@@ -32,6 +32,8 @@ type link struct {
 	told    bool // so does the client
 	hungUp  bool // the machine has been told
 	closing bool // by the machine's wish
+	shut    bool // the client sends nothing more
+	drained bool // and the node knows: what it answers may still arrive
 
 	unsent         [][]byte // by the client, before the link was made
 	lastUp, lastDn seam.Mono
@@ -118,10 +120,11 @@ func (l *link) dial() {
 // upload carries a client's bytes to the node, in order.
 func (l *link) upload(data []byte) {
 	w := l.world
-	if l.cut {
+	if l.cut || l.shut {
 		return
 	}
 	l.maybeStall()
+	l.maybeDrip()
 	if w.network.Chance(w.Rates.CutOnFrame) {
 		if w.network.Choose(2) == 1 {
 			l.Cut() // the bytes never arrive
@@ -136,6 +139,33 @@ func (l *link) upload(data []byte) {
 		}
 		l.inbound = append(l.inbound, data)
 		l.pump()
+	})
+	if w.sloth.Chance(w.Rates.HalfClose) {
+		l.shutDown()
+	}
+}
+
+// maybeDrip: the client sends a frame byte by byte, and is alive all the while.
+func (l *link) maybeDrip() {
+	w := l.world
+	if w.sloth.Chance(w.Rates.Drip) {
+		w.Counts[Dripped]++
+		l.lastUp = max(l.lastUp, w.now) + seam.Mono(1+w.sloth.Choose(20))*500*seam.Millisecond
+	}
+}
+
+// shutDown: the client sends nothing more and reads on. The node hears of it behind what was sent.
+func (l *link) shutDown() {
+	w := l.world
+	w.Counts[HalfClosed]++
+	l.shut = true
+	w.queue.call(l.lastUp+w.delay(&linkTimes, 0), func() {
+		if !l.cut && l.node.Up && l.node.Life == l.life && len(l.inbound) == 0 {
+			l.noticed, l.drained = true, true
+			l.maybeHangUp()
+		} else {
+			l.Cut() // a driver that leaves frames unread does not see their end
+		}
 	})
 }
 
@@ -294,10 +324,18 @@ func (l *link) sendNext() {
 	}
 	w := l.world
 	l.sending = true
-	life := l.life
-	w.queue.call(max(w.now+w.delay(&linkTimes, w.Rates.SlowLink)/4, l.stalledUntil), func() {
+	life, deaf := l.life, w.sloth.Chance(w.Rates.Deaf)
+	at := max(w.now+w.delay(&linkTimes, w.Rates.SlowLink)/4, l.stalledUntil)
+	if deaf {
+		w.Counts[NeverRead]++
+		at += seam.Mono(1+w.sloth.Choose(20)) * 500 * seam.Millisecond
+	}
+	w.queue.call(at, func() {
 		if !l.node.Up || l.node.Life != life {
 			return
+		}
+		if deaf { // the client goes without having read any of it
+			l.Cut()
 		}
 		out := l.replies[0]
 		l.replies = l.replies[1:]
@@ -315,7 +353,7 @@ func (l *link) finish(out *outgoing) {
 		w.broken(check.HeadUntouched, "the head of reply %d changed before it was sent", r.Op)
 	}
 	in := &seam.Sent{Op: r.Op, Conn: r.Conn}
-	if l.cut || l.noticed {
+	if l.cut || l.noticed && !l.drained {
 		in.Fault = seam.Gone
 	} else if frame, whole := l.assemble(out); whole {
 		l.download(frame)
@@ -475,5 +513,8 @@ func (n *Node) mayHangUp(conn seam.Conn) bool {
 	}
 	l.hungUp = true
 	delete(n.conns, conn)
+	if l.drained {
+		l.close()
+	}
 	return true
 }

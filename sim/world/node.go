@@ -338,7 +338,7 @@ func (n *Node) actorAt(from *actor, to seam.Address) *actor {
 			return a
 		}
 	}
-	if n.parts.Actor == nil || to.Kind != seam.ToRecovery && to.Kind != seam.ToCleaner && to.Kind != seam.ToSearch {
+	if n.parts.Actor == nil || to.Kind != seam.ToRecovery && to.Kind != seam.ToCleaner && to.Kind != seam.ToSearch && to.Kind != seam.ToCopier {
 		return nil
 	}
 	a := n.world.newActor(n, to, fmt.Sprintf("machine %d/%d", to.Kind, to.ID), n.parts.Actor(to))

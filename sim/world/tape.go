@@ -193,7 +193,14 @@ func ReadTrace(r io.Reader) ([]Decision, error) {
 			continue
 		}
 		var d Decision
-		if _, err := fmt.Sscanf(line, "%s %d %d %d", &d.Stream, &d.Index, &d.Alternatives, &d.Choice); err != nil {
+		fields := strings.Fields(line) // a stream's name may be of several words
+		if words := len(fields) - 3; words > 0 {
+			d.Stream = strings.Join(fields[:words], " ")
+			if _, err := fmt.Sscan(strings.Join(fields[words:], " "), &d.Index, &d.Alternatives, &d.Choice); err != nil {
+				d.Stream = ""
+			}
+		}
+		if d.Stream == "" {
 			return nil, fmt.Errorf("line %d: %q is not `stream index alternatives choice`", n, line)
 		}
 		if d.Choice <= 0 || d.Choice >= d.Alternatives {

@@ -56,7 +56,7 @@ type World struct {
 	clients  []*actor
 	nextConn seam.Conn
 
-	delays, slow, crashes, network, disk, nemesis, power, clock *Stream
+	delays, slow, crashes, network, disk, nemesis, power, clock, sloth *Stream
 }
 
 // New makes a world with one node that is not running yet.
@@ -65,7 +65,7 @@ func New(tape *Tape, rates Rates, parts Parts, dirs int) *World {
 		Tape: tape, Rates: rates, Laws: &check.Counts{}, Patience: 20 * seam.Second,
 		delays: tape.Stream("delay"), slow: tape.Stream("slow"), crashes: tape.Stream("crash"),
 		network: tape.Stream("network"), disk: tape.Stream("disk"), nemesis: tape.Stream("nemesis"),
-		power: tape.Stream("power"), clock: tape.Stream("clock"),
+		power: tape.Stream("power"), clock: tape.Stream("clock"), sloth: tape.Stream("sloth"),
 	}
 	w.Node = &Node{world: w, parts: parts, Disk: NewDisk(dirs), breaks: make([]breakage, dirs), wallOffset: 1_700_000_000_000}
 	return w

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestADirectoryThatIsMissing: the others serve without it, everybody is told, and nothing is made anew elsewhere.
+func TestADirectoryThatIsMissing(t *testing.T) {
+	first, second := filepath.Join(t.TempDir(), "first"), filepath.Join(t.TempDir(), "second")
+	begun := func() *running {
+		return begin(t, first+","+second, "metrics.listener=http://127.0.0.1:0")
+	}
+	r := begun()
+	r.ask(t, "", "topic", "create", "clicks", "-p", "2")
+	for _, partition := range []string{"0", "1"} {
+		r.ask(t, "of "+partition+"\n", "produce", "clicks", "-p", partition)
+	}
+	require.DirExists(t, filepath.Join(first, "clicks-0"))
+	require.DirExists(t, filepath.Join(second, "clicks-1"))
+	r.stop(t)
+
+	away := second + ".away"
+	require.NoError(t, os.Rename(second, away))
+	s, err := loadSettings("", nil, []string{"node.id=1", "listeners=PLAINTEXT://127.0.0.1:0", "metrics.listener=http://127.0.0.1:0", "log.dirs=" + first + "," + second})
+	require.NoError(t, err)
+	ids, err := identify(s, never)
+	require.NoError(t, err)
+	require.Equal(t, identity{}, ids[1])
+	r = beginOver(t, s, ids)
+	require.Contains(t, r.log.String(), "log directory failed")
+	require.Equal(t, "of 0\n", r.ask(t, "", "consume", "clicks", "-p", "0", "-o", "start", "-e"))
+	require.NoDirExists(t, filepath.Join(first, "clicks-1"))
+	require.NoDirExists(t, second)
+	for _, page := range []string{"/healthz", "/readyz"} {
+		status, text := r.look(t, page)
+		require.Equal(t, http.StatusOK, status, "the others serve")
+		require.Contains(t, text, second+" has failed")
+	}
+	up := map[string]float64{}
+	for _, m := range r.families(t, "/metrics")["rookery_log_directory_up"].Metric {
+		up[m.Label[0].GetValue()] = m.Gauge.GetValue()
+	}
+	require.Equal(t, map[string]float64{first: 1, second: 0}, up)
+	require.Equal(t, 1.0, valueOf(t, r.families(t, "/metrics?style=jmx")["kafka_log_logmanager_offlinelogdirectorycount"]))
+	r.stop(t)
+
+	require.NoError(t, os.Rename(away, second))
+	r = begun()
+	require.Equal(t, "of 1\n", r.ask(t, "", "consume", "clicks", "-p", "1", "-o", "start", "-e"))
+	r.stop(t)
+
+	require.NoError(t, os.Rename(first, first+".away"))
+	_, err = identify(s, never)
+	require.ErrorContains(t, err, "not formatted", "without the first there is no metadata")
+}

@@ -1,0 +1,495 @@
+package core
+
+import (
+	"slices"
+	"strings"
+
+	"rookery/core/log"
+	"rookery/core/seam"
+	"rookery/core/wire"
+)
+
+// A partition moves to another log directory while it is served (KIP-113): its log is copied into a future folder there, and
+// when that has caught up the metadata says that the partition lies there.
+//
+//	copying, in rounds ─▶ freezing ─▶ the last round ─▶ recovering ─▶ naming ─▶ noting ─▶ assigning ─▶ swapped
+//	                                                                                        │
+//	                                          the record that says where it lies is committed
+//
+// Rules:
+//   - what the metadata says decides: before that record the copy is nothing, and a start removes it; behind it the old folder
+//     is nothing, and is removed. There is no moment in which neither is whole.
+//   - from freezing on the log takes nothing, so that the copy is all there is: clients are told to look for the leader again,
+//     and find it here. It is read all the time.
+//   - the copy is on the disk, and so are its name, its log start and its recovery point, before the record is written.
+//   - nothing of the old log is unlinked meanwhile.
+//   - one partition moves at a time; what a round copies is bounded, and a move can be called off after each.
+//   - a move that a start finds half done begins anew; one that fails leaves the partition where it was.
+type move struct {
+	partition *partition
+	to        int32
+	future    seam.Path // until it has its name
+	stage     moveStage
+	off       bool // called off
+	rounds    int
+	near      bool // behind this round the log is frozen
+	copying   log.Copying
+	files     []seam.Entry
+	recovered *log.Recovered
+	op        seam.Op     // under way
+	pointGoal uint64      // of the recovery points of the directory
+	left      []seam.Path // folders to be removed
+}
+
+type moveStage uint8
+
+const (
+	moveQueued moveStage = iota
+	moveCopying
+	moveFreezing // for the log to have nothing under way
+	moveLast     // the last round
+	moveRecovering
+	moveWaiting // for the name to be free, and for no checkpoint to speak of an earlier folder of that name
+	moveNaming
+	moveSyncing
+	moveNoting
+	moveAssigning
+	moveClearing // what was copied is removed
+	moveClearingSync
+)
+
+const (
+	moveNearBytes = 1 << 20 // a round as short as that is followed by the last
+	moveRoundsMax = 10_000  // and so is this one
+	futureSuffix  = "-future"
+)
+
+// moves are those that are asked for.
+type moves struct {
+	waiting []*move
+	now     *move
+	copies  int // Copiers under way
+	nextID  uint64
+}
+
+// futureName is Kafka's name of a folder that a partition is being copied into.
+func (b *Broker) futureName(p *partition) string {
+	const digits = "0123456789abcdef"
+	var id [32]byte
+	b.random.Fill(id[:])
+	for i := range id {
+		id[i] = digits[id[i]&15]
+	}
+	return p.folder.Name + "." + string(id[:]) + futureSuffix
+}
+
+// parseFuture is the partition's folder of a future one.
+func parseFuture(name string) (folder string, ok bool) {
+	name, ok = strings.CutSuffix(name, futureSuffix)
+	at := strings.LastIndexByte(name, '.')
+	return name[:max(at, 0)], ok && at > 0
+}
+
+// move begins to move a partition, or calls a move off: to where it lies it does not have to go.
+func (b *Broker) move(p *partition, to int32, fx *seam.Effects) {
+	if m := p.move; m != nil && m.to == to && !m.off {
+		return
+	} else if m != nil {
+		b.callOff(m, fx)
+	}
+	if p.move = nil; p.folder.Dir == to {
+		return
+	}
+	m := &move{partition: p, to: to, future: seam.Path{Dir: to, Name: b.futureName(p)}}
+	p.move = m
+	b.moves.waiting = append(b.moves.waiting, m)
+	b.nextMove()
+}
+
+// moving says whether a partition is being moved: its files are needed.
+func (b *Broker) moving(p *partition) bool { return b.moves.now != nil && b.moves.now.partition == p }
+
+func (b *Broker) nextMove() {
+	b.turns.put(func(_ seam.Now, fx *seam.Effects) bool {
+		for b.moves.now == nil && len(b.moves.waiting) > 0 && b.phase == phaseReady {
+			m := b.moves.waiting[0]
+			b.moves.waiting = b.moves.waiting[1:]
+			if !m.off {
+				b.moves.now = m
+				b.copyMore(fx)
+			}
+		}
+		return true
+	})
+}
+
+// callOff ends a move as soon as nothing of it is under way. One whose record is written comes to its end.
+func (b *Broker) callOff(m *move, fx *seam.Effects) {
+	m.off = true
+	if m == b.moves.now && (m.stage == moveFreezing || m.stage == moveWaiting || m.stage == moveNoting) {
+		b.endMove(fx)
+	}
+}
+
+// stay calls off whatever moves a partition that is not served any more.
+func (b *Broker) stay(p *partition, fx *seam.Effects) {
+	if p.move != nil {
+		b.callOff(p.move, fx)
+		p.move = nil
+	}
+	if b.moving(p) {
+		b.callOff(b.moves.now, fx)
+	}
+}
+
+// callOffTo calls off what moves into a directory that has failed.
+func (b *Broker) callOffTo(dir int32, fx *seam.Effects) {
+	for _, m := range append(slices.Clone(b.moves.waiting), b.moves.now) {
+		if m != nil && m.to == dir {
+			if m.partition.move == m {
+				m.partition.move = nil
+			}
+			b.callOff(m, fx)
+		}
+	}
+}
+
+// mayMove says whether the move under way goes on.
+func (b *Broker) mayMove() bool {
+	m := b.moves.now
+	return !m.off && b.phase == phaseReady && m.partition.state == partitionOpen && b.dirs[m.to].failed == seam.OK
+}
+
+// copyMore copies another round. The last but one leaves so little that the last is short.
+func (b *Broker) copyMore(fx *seam.Effects) {
+	m := b.moves.now
+	if !b.mayMove() {
+		b.endMove(fx)
+		return
+	}
+	before := m.copying.Bytes
+	pieces, left := m.partition.replica.Log.Pieces(&m.copying, b.config.MoveBytes)
+	m.rounds++
+	m.near = left == 0 && m.copying.Bytes-before <= moveNearBytes || m.rounds == moveRoundsMax
+	if len(pieces) == 0 {
+		b.freeze(m, fx)
+		return
+	}
+	b.copy(m, moveCopying, pieces, fx)
+}
+
+func (b *Broker) copy(m *move, stage moveStage, pieces []log.Piece, fx *seam.Effects) {
+	m.stage = stage
+	first := b.files + 1
+	b.files += seam.File(2*len(pieces) + 2)
+	b.moves.nextID++
+	b.moves.copies++
+	fx.Sends = append(fx.Sends, seam.Send{
+		To:   seam.Address{Kind: seam.ToCopier, ID: b.moves.nextID},
+		Body: &log.CopyRequest{Folder: m.future, Pieces: pieces, First: first},
+	})
+}
+
+// freeze: the log takes nothing any more.
+func (b *Broker) freeze(m *move, fx *seam.Effects) {
+	m.stage = moveFreezing
+	p := m.partition
+	p.replica.Freeze(true)
+	if p.coordinator != nil {
+		b.coordinatorGone(p.coordinator, fx)
+	}
+	b.touch(p)
+}
+
+// frozen says whether the log of a partition is to stay as it is.
+func (b *Broker) frozen(p *partition) bool { return p.replica != nil && p.replica.Frozen() }
+
+// maybeFrozen copies the rest when nothing of the log is under way.
+func (b *Broker) maybeFrozen(p *partition, fx *seam.Effects) {
+	m, r := b.moves.now, p.replica
+	if m == nil || m.partition != p || m.stage != moveFreezing || p.closing || p.startWish > p.startGoal || p.startGoal > r.Log.Start() ||
+		r.Log.Broken() || r.Log.Outstanding() || r.Parked() > 0 || r.High().Offset != r.Log.Next() || !r.Log.Settled() {
+		return
+	}
+	if !b.mayMove() {
+		b.endMove(fx)
+		return
+	}
+	pieces, _ := r.Log.Pieces(&m.copying, 1<<62)
+	pieces = append(pieces, r.Log.Last(&m.copying, encodeIdentity(p.id), r.Snapshot()...)...)
+	b.copy(m, moveLast, pieces, fx)
+}
+
+// copied takes a Copier's answer.
+func (b *Broker) copied(out *log.Copied, fx *seam.Effects) {
+	m := b.moves.now
+	b.moves.copies--
+	if out.Fault != seam.OK && out.Target {
+		if b.maybeFail(m.to, out.Fault, fx); out.Unsynced {
+			b.fail(m.to, out.Fault, fx)
+		}
+		if b.phase == phaseDead {
+			return
+		}
+	}
+	for _, e := range out.Files {
+		if at := slices.IndexFunc(m.files, func(x seam.Entry) bool { return x.Path == e.Path }); at >= 0 {
+			m.files[at] = e
+		} else {
+			m.files = append(m.files, e)
+		}
+	}
+	switch {
+	case out.Fault != seam.OK || !b.mayMove():
+		b.endMove(fx)
+	case m.stage == moveCopying && m.near:
+		b.freeze(m, fx)
+	case m.stage == moveCopying:
+		b.turns.put(func(_ seam.Now, fx *seam.Effects) bool {
+			b.copyMore(fx)
+			return true
+		})
+	default:
+		b.recoverFuture(m, fx)
+	}
+}
+
+// recoverFuture opens the copy as a start would open it after a clean stop.
+func (b *Broker) recoverFuture(m *move, fx *seam.Effects) {
+	p := m.partition
+	m.stage = moveRecovering
+	b.boot.nextID++
+	b.boot.running++
+	b.boot.recovers[b.boot.nextID] = p
+	first := b.files + 1
+	b.files += seam.File(2*len(m.files) + 8)
+	fx.Sends = append(fx.Sends, seam.Send{
+		To: seam.Address{Kind: seam.ToRecovery, ID: b.boot.nextID},
+		Body: &log.RecoveryRequest{
+			Topic: p.name(), Partition: p.index, Folder: m.future, TopicID: p.id.String(), Files: m.files, First: first,
+			Clean: true, RecoveryPoint: p.replica.Log.End().Offset, LogStart: p.startGoal, Config: b.logConfig(&p.topic.config),
+		},
+	})
+}
+
+func (b *Broker) moveRecovered(out *log.Recovered, fx *seam.Effects) {
+	m := b.moves.now
+	if out.Fault != seam.OK || out.Foreign || out.End.Offset != m.partition.replica.Log.End().Offset || !b.mayMove() {
+		if out.Fault != seam.OK {
+			fx.Events = append(fx.Events, seam.Event{Kind: seam.SegmentUnreadable, Topic: m.partition.name(), Partition: m.partition.index, A: out.End.Offset, Text: "its copy: " + out.Reason})
+		}
+		b.endMove(fx)
+		return
+	}
+	m.recovered = out
+	m.stage = moveWaiting
+	b.maybeName(fx)
+}
+
+// home is where the partition is to lie.
+func (m *move) home() seam.Path { return seam.Path{Dir: m.to, Name: m.partition.folder.Name} }
+
+// maybeName gives the copy the partition's name, if that is free.
+func (b *Broker) maybeName(fx *seam.Effects) {
+	m := b.moves.now
+	if m == nil || m.stage != moveWaiting || b.doomed[m.home()] > 0 {
+		return
+	}
+	if !b.mayMove() {
+		b.endMove(fx)
+		return
+	}
+	if d := &b.dirs[m.to]; d.pointed[m.home().Name] {
+		if !d.recovery.Busy() {
+			d.starts.due = true
+			b.checkpointPoints(d, true, fx)
+		}
+		return
+	}
+	m.stage, m.op = moveNaming, b.numbers.Op()
+	fx.Files = append(fx.Files, seam.FileOp{Op: m.op, Deed: seam.Rename, Path: m.future, To: m.home()})
+}
+
+// moveWrote takes the completion of a rename, or of a removal.
+func (b *Broker) moveWrote(in *seam.Wrote, fx *seam.Effects) bool {
+	m := b.moves.now
+	if m == nil || m.op != in.Op {
+		return false
+	}
+	m.op = 0
+	switch {
+	case m.stage == moveClearing:
+		b.clear(fx)
+	case in.Fault != seam.OK || !b.mayMove(): // a rename that failed may have been done all the same
+		b.endMove(fx)
+	default:
+		m.stage, m.op = moveSyncing, b.numbers.Op()
+		fx.Syncs = append(fx.Syncs, seam.Sync{Op: m.op, Folder: seam.Path{Dir: m.to}})
+	}
+	return true
+}
+
+func (b *Broker) moveSynced(now seam.Now, in *seam.Synced, fx *seam.Effects) bool {
+	m := b.moves.now
+	if m == nil || m.op != in.Op {
+		return false
+	}
+	m.op = 0
+	switch {
+	case m.stage == moveClearingSync:
+		b.moveOver(fx)
+	case in.Fault != seam.OK || !b.mayMove():
+		b.endMove(fx)
+	default:
+		m.stage = moveNoting
+		d := &b.dirs[m.to]
+		d.starts.due = true
+		points, _ := b.offsetsIn(d.number)
+		d.lastPoints = string(log.EncodeOffsets(points))
+		d.point(points)
+		m.pointGoal = d.recovery.Offer([]byte(d.lastPoints), fx)
+	}
+	return true
+}
+
+// noted says whether the copy is one that its directory's checkpoints speak of.
+func (b *Broker) noted(d int32) *move {
+	if m := b.moves.now; m != nil && m.to == d && (m.stage == moveNoting || m.stage == moveAssigning) {
+		return m
+	}
+	return nil
+}
+
+func (b *Broker) notedIn(dir int32, p *partition) bool {
+	m := b.noted(dir)
+	return m != nil && m.partition == p
+}
+
+// maybeAssign has the metadata say where the partition lies, when that place's checkpoints know it.
+func (b *Broker) maybeAssign(now seam.Now, d *directory, fx *seam.Effects) {
+	m := b.noted(d.number)
+	if m == nil || m.stage != moveNoting || d.recovery.Busy() || d.starts.due || d.starts.file.Busy() {
+		return
+	}
+	p := m.partition
+	if d.recovery.Settled() < m.pointGoal || d.starts.file.Fault() != seam.OK || !b.mayMove() {
+		b.endMove(fx)
+		return
+	}
+	records := b.controller.AssignReplica(b.config.NodeID, p.id, p.index, b.config.DirectoryIDs[m.to], true)
+	if m.stage = moveAssigning; len(records) == 0 || !b.propose(now, &proposal{records: records, kind: proposedMove}, fx) {
+		b.endMove(fx)
+	}
+}
+
+// swap: the partition lies where it was moved to. The old folder goes, as that of a deleted one.
+func (b *Broker) swap(now seam.Now, fx *seam.Effects) {
+	m := b.moves.now
+	p, t := m.partition, m.partition.topic
+	b.moves.now = nil
+	if p.move == m {
+		p.move = nil
+	}
+	b.nextMove()
+	if b.phase != phaseReady { // the next start finds it
+		return
+	}
+	q := b.newPartition(t, p.index, m.home())
+	q.id, q.traffic, q.startGoal, q.startWish, q.deletions = p.id, p.traffic, p.startGoal, p.startWish, p.deletions
+	t.partitions[p.index], p.deletions, q.move = q, nil, p.move
+	if q.move != nil {
+		q.move.partition = q
+		if q.move.to == m.to {
+			q.move.off, q.move = true, nil
+		}
+	}
+	b.coordinate(q)
+	fx.Events = append(fx.Events, seam.Event{Kind: seam.ReplicaMoved, Topic: p.name(), Partition: p.index, A: int64(p.folder.Dir), B: int64(m.to)})
+	b.doomed[p.folder]++
+	p.deletion = &proposal{kind: proposedBySelf, open: 1}
+	p.replica.Abandon(wire.NotLeaderOrFollower)
+	p.state = partitionDoomed
+	b.wake(p)
+	b.touch(p)
+	if b.dead(q) {
+		q.state = partitionFailed
+		b.refuseDeletions(q, wire.KafkaStorageError, fx)
+		return
+	}
+	b.restore(now, q, m.recovered, fx)
+	q.state, q.opening = partitionRecovering, true
+}
+
+// maybeOpened serves a moved partition once its files are open.
+func (b *Broker) maybeOpened(p *partition) {
+	if p.opening && p.state == partitionRecovering && !p.replica.Log.Opening() {
+		p.opening, p.state = false, partitionOpen
+	}
+}
+
+// endMove leaves a partition where it is, and removes what was copied of it. At a stop the copy stays: the next start makes it
+// anew.
+func (b *Broker) endMove(fx *seam.Effects) {
+	m := b.moves.now
+	p := m.partition
+	if p.replica != nil && p.replica.Frozen() && p.state == partitionOpen {
+		p.replica.Freeze(false)
+		if p.coordinator != nil {
+			p.coordinator.state = coordinatorWaiting
+		}
+		b.touch(p)
+	}
+	if b.phase >= phaseStopping || b.dirs[m.to].failed != seam.OK {
+		b.moveOver(fx)
+		return
+	}
+	m.left = append(m.left, m.future)
+	if m.stage >= moveNaming {
+		m.left = append(m.left, m.home())
+	}
+	b.clear(fx)
+}
+
+// clear removes one folder after the other.
+func (b *Broker) clear(fx *seam.Effects) {
+	m := b.moves.now
+	m.op = b.numbers.Op()
+	if len(m.left) == 0 {
+		m.stage = moveClearingSync
+		fx.Syncs = append(fx.Syncs, seam.Sync{Op: m.op, Folder: seam.Path{Dir: m.to}})
+		return
+	}
+	m.stage = moveClearing
+	fx.Files = append(fx.Files, seam.FileOp{Op: m.op, Deed: seam.Remove, Path: m.left[0]})
+	m.left = m.left[1:]
+}
+
+// moveOver: nothing of the move is left.
+func (b *Broker) moveOver(fx *seam.Effects) {
+	m := b.moves.now
+	b.moves.now = nil
+	if m.partition.move == m {
+		m.partition.move = nil
+	}
+	b.touch(m.partition)
+	b.nextMove()
+}
+
+// resumeMoves begins anew what the last life was moving.
+func (b *Broker) resumeMoves(fx *seam.Effects) {
+	for _, f := range b.boot.futures {
+		name, index, ok := parseFolder(f.Name)
+		if t := b.topics[name]; ok && t != nil && int(index) < len(t.partitions) && t.partitions[index].state == partitionOpen && b.dirs[f.Dir].failed == seam.OK {
+			b.move(t.partitions[index], f.Dir, fx)
+		}
+	}
+	b.boot.futures = nil
+}
+
+// moveTo is the future replica that DescribeLogDirs shows.
+func (p *partition) moveTo(dir int32) *move {
+	if m := p.move; m != nil && m.to == dir && !m.off {
+		return m
+	}
+	return nil
+}
