@@ -272,7 +272,7 @@ func (b *Broker) describeGroups(now seam.Now, c *connection, slot conn.Slot, r *
 	answer := request.ResponseKind().(*kmsg.DescribeGroupsResponse)
 	answer.Groups = make([]kmsg.DescribeGroupsResponseGroup, len(request.Groups))
 	g := &gathering{who: asker{c.id, slot, r.Correlation}, answer: answer, open: 1}
-	b.eachGroup(now, c, g, len(request.Groups), func(i int, _ seam.Now, fx *seam.Effects) {
+	b.eachGroup(now, c, g, len(request.Groups), func(i int, now seam.Now, fx *seam.Effects) {
 		out := &answer.Groups[i]
 		fail := func(code wire.Code) {
 			*out = kmsg.NewDescribeGroupsResponseGroup()
@@ -284,6 +284,9 @@ func (b *Broker) describeGroups(now seam.Now, c *connection, slot conn.Slot, r *
 			return
 		}
 		*out = at.groups.Describe(request.Groups[i], request.Version)
+		if awaited := at.groups.Awaited(request.Groups[i]); len(awaited.Members) > 0 {
+			out.UnknownTags.Set(group.AwaitedTag, group.AppendAwaited(nil, now.Mono, awaited))
+		}
 		if request.IncludeAuthorizedOperations && out.State != "Dead" {
 			out.AuthorizedOperations = groupOperations
 		}

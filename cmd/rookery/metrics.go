@@ -69,6 +69,7 @@ func (m *monitor) tell(p page, s *snapshot) {
 	m.tellDisk(p, s)
 	m.tellMachine(p, s)
 	m.tellTopics(p, s)
+	m.tellGroups(p, s)
 	for kind := range m.events {
 		if n := m.events[kind].Load(); n > 0 {
 			p.counter("rookery_events_total", "What the broker said, by kind.", float64(n), "event", eventName(seam.EventKind(kind)))
@@ -205,6 +206,23 @@ func (m *monitor) tellTopics(p page, s *snapshot) {
 		p.gauge("rookery_partition_high_watermark", "Offset up to which consumers see.", float64(part.High), at...)
 		p.gauge("rookery_partition_size_bytes", "Bytes of its segments.", float64(part.Bytes), at...)
 		p.gauge("rookery_partition_segments", "Its segments.", float64(part.Segments), at...)
+	}
+}
+
+func (m *monitor) tellGroups(p page, s *snapshot) {
+	states := map[string]int{}
+	for i := range s.groups {
+		states[s.groups[i].State]++
+		p.gauge("rookery_group_members", "Members of a group.", float64(s.groups[i].Members), "group", s.groups[i].Group)
+	}
+	for _, state := range []string{"Empty", "PreparingRebalance", "CompletingRebalance", "Stable"} {
+		p.gauge("rookery_groups", "Groups that are listed, by state.", float64(states[state]), "state", state)
+	}
+	for i := range s.offsets {
+		o := &s.offsets[i]
+		at := []string{"group", o.Group, "topic", o.Topic, "partition", strconv.Itoa(int(o.Partition))}
+		p.gauge("rookery_group_committed_offset", "Offset that a group has committed.", float64(o.Offset), at...)
+		p.gauge("rookery_group_lag", "Records from there to the high watermark; -1 where there is no such partition.", float64(o.Lag), at...)
 	}
 }
 

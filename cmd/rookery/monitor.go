@@ -65,6 +65,8 @@ type snapshot struct {
 	busy       int64
 	syncs      histogram
 	partitions []core.PartitionStatus
+	groups     []core.GroupStatus
+	offsets    []core.OffsetStatus
 	loop       loop.Status
 	server     server.Status
 	disk       disk.Status
@@ -145,9 +147,21 @@ func (m *monitor) look() *snapshot {
 			s.partitions, next = m.broker.PartitionStatuses(next, partitionsAPage, s.partitions)
 		})
 	}
+	m.lookAtGroups(s)
 	s.syncs = m.syncsNow()
 	s.server, s.disk = m.node.server.Status(), m.node.disk.Status()
 	return s
+}
+
+// lookAtGroups takes groups and what they have committed, as many as are listed by name.
+func (m *monitor) lookAtGroups(s *snapshot) {
+	s.groups, s.offsets = s.groups[:0], s.offsets[:0]
+	for next, more := (core.GroupPlace{}), true; more && len(s.groups) < partitionsMax; {
+		m.node.loop.Look(func(loop.Status) { s.groups, next, more = m.broker.GroupStatuses(next, partitionsAPage, s.groups) })
+	}
+	for next, more := (core.GroupPlace{}), true; more && len(s.offsets) < partitionsMax; {
+		m.node.loop.Look(func(loop.Status) { s.offsets, next, more = m.broker.OffsetStatuses(next, partitionsAPage, s.offsets) })
+	}
 }
 
 // healthPatience is a second more than a lot: no turn comes near it.

@@ -1,6 +1,7 @@
 package group
 
 import (
+	"encoding/binary"
 	"slices"
 	"strings"
 
@@ -93,4 +94,73 @@ func (c *Coordinator) Awaited(id string) (out Awaited) {
 		out.Members = append(out.Members, g.pending.Keys()...)
 	}
 	return out
+}
+
+// AwaitedTag is a tagged field of our own in a group of a DescribeGroups answer (version 5 and above): who is awaited, and
+// since when. Clients that do not know it pass over it (KIP-482).
+const AwaitedTag uint32 = 20_000
+
+// AppendAwaited writes it: milliseconds, then each name with its length.
+func AppendAwaited(dst []byte, now seam.Mono, a Awaited) []byte {
+	dst = binary.AppendUvarint(dst, uint64((now-a.Since)/seam.Millisecond))
+	for _, name := range a.Members {
+		dst = append(binary.AppendUvarint(dst, uint64(len(name))), name...)
+	}
+	return dst
+}
+
+// ParseAwaited reads what AppendAwaited has written; of bytes that are something else it takes what can be read.
+func ParseAwaited(b []byte) (sinceMillis int64, members []string) {
+	since, n := binary.Uvarint(b)
+	for sinceMillis, b = int64(since), b[max(n, 0):]; n > 0 && len(b) > 0; {
+		var length uint64
+		if length, n = binary.Uvarint(b); n <= 0 || length > uint64(len(b)-n) {
+			break
+		}
+		members, b = append(members, string(b[n:n+int(length)])), b[n+int(length):]
+	}
+	return sinceMillis, members
+}
+
+// Place names one committed offset, in the order in which they are walked.
+type Place struct {
+	Group     string
+	Topic     string
+	Partition int32
+}
+
+// CommittedFrom is the first place from one on at which something is committed, and what. False: there is none.
+func (c *Coordinator) CommittedFrom(from Place) (at Place, offset int64, more bool) {
+	for {
+		id, more := c.groups.Ceiling(from.Group)
+		if !more {
+			return at, -1, false
+		}
+		if id != from.Group {
+			from = Place{Group: id, Partition: -1 << 31}
+		}
+		topics := &c.find(id).topics
+		topic, more := topics.Ceiling(from.Topic)
+		if !more {
+			from = Place{Group: id + "\x00", Partition: -1 << 31}
+			continue
+		}
+		if topic != from.Topic {
+			from.Topic, from.Partition = topic, -1<<31
+		}
+		partition, more := topics.At(topic).Ceiling(from.Partition)
+		if !more {
+			from.Topic, from.Partition = topic+"\x00", -1<<31
+			continue
+		}
+		return Place{id, topic, partition}, topics.At(topic).At(partition).Offset, true
+	}
+}
+
+// Members is how many members a group has.
+func (c *Coordinator) Members(id string) int {
+	if g := c.find(id); g != nil {
+		return len(g.members)
+	}
+	return 0
 }

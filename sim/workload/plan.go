@@ -51,6 +51,7 @@ type Plan struct {
 	Sessions fetchSessions
 	Tidying  tidying
 	Limits   limiting
+	Members  int // of groups
 	Numbers  numbering
 }
 
@@ -93,8 +94,11 @@ func drawPlan(tape *world.Tape, quiet, brief bool) *Plan {
 	p.Sessions = drawFetchSessions(tape, quiet)
 	p.Tidying = drawTidying(tape)
 	p.Limits = drawLimiting(tape)
-	if p.Tidying.On && p.Limits.Seats > 0 {
-		p.Limits.Seats += tidyClients // they are never idle, and the others' patience goes by how many seats there were without them
+	p.Members = [4]int{0, 3, 4, 6}[tape.Choose("members", 4)]
+	if p.Limits.Seats > 0 { // those that are never idle; the others' patience goes by how many seats there were without them
+		if p.Limits.Seats += p.Members; p.Tidying.On {
+			p.Limits.Seats += tidyClients
+		}
 	}
 	p.drawDirs(tape)
 	p.Numbers = drawNumbering(tape)
