@@ -107,6 +107,7 @@ func (b *Broker) startLoads(now seam.Now, fx *seam.Effects) bool {
 		config := b.config.Groups
 		config.RecordBytesMax = int(c.partition.topic.config.MaxMessageBytes)
 		c.groups = group.New(config, b.random.Named(c.partition.folder.Name), b.topicGone)
+		c.groups.Image = b.image
 		l := c.partition.replica.Log
 		c.load = loading{began: now.Mono, at: l.Start(), to: l.Next()}
 		c.last = c.load.to - 1
