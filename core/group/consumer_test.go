@@ -107,6 +107,11 @@ func (w *modernWorld) restart() {
 }
 
 func (w *modernWorld) beat(client string, r *kmsg.ConsumerGroupHeartbeatRequest) *kmsg.ConsumerGroupHeartbeatResponse {
+	if code, why := JudgeHeartbeat(&w.config, r); code != wire.None {
+		answer := r.ResponseKind().(*kmsg.ConsumerGroupHeartbeatResponse)
+		answer.ErrorCode, answer.ErrorMessage = int16(code), &why
+		return answer
+	}
 	answer := w.c.ConsumerGroupHeartbeat(w.now, Client{client, "/127.0.0.1"}, r)
 	if answer.ErrorCode != 0 {
 		require.Empty(w.t, w.c.Records, "who is refused changes nothing")

@@ -19,6 +19,9 @@
 package group
 
 import (
+	"slices"
+	"strings"
+
 	"rookery/core/assign"
 	"rookery/core/meta"
 	"rookery/core/ordered"
@@ -50,6 +53,20 @@ type ConsumerConfig struct {
 	Assignors          []string // group.consumer.assignors: the first is the default
 	Migration          string   // group.consumer.migration.policy
 	RegexRefreshMillis int32    // group.consumer.regex.refresh.interval.ms
+}
+
+// Use makes these assignors, by name and separated by commas, those that members may ask for. Others than there are have
+// been refused, or are classes of Java that nobody can run here: they are left out.
+func (c *ConsumerConfig) Use(assignors string) {
+	var known []string
+	for _, name := range strings.Split(assignors, ",") {
+		if name = strings.TrimSpace(name); assign.Named(name) != nil && !slices.Contains(known, name) {
+			known = append(known, name)
+		}
+	}
+	if len(known) > 0 {
+		c.Assignors = known
+	}
 }
 
 // DefaultConfig is Kafka's, where Kafka has the thing.

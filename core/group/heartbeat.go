@@ -22,9 +22,8 @@ const (
 // ConsumerGroupHeartbeat (68): a member joins, is alive, changes its subscription, says what it owns, or leaves (KIP-848).
 func (c *Coordinator) ConsumerGroupHeartbeat(now seam.Now, client Client, r *kmsg.ConsumerGroupHeartbeatRequest) *kmsg.ConsumerGroupHeartbeatResponse {
 	answer := r.ResponseKind().(*kmsg.ConsumerGroupHeartbeatResponse)
-	refused := c.judgeHeartbeat(r)
+	var refused refusal
 	switch {
-	case refused.refused():
 	case r.MemberEpoch == leaving || r.MemberEpoch == leavingStatic:
 		refused = c.leaveConsumer(now, r, answer)
 	default:
@@ -40,9 +39,9 @@ func (c *Coordinator) ConsumerGroupHeartbeat(now seam.Now, client Client, r *kms
 	return answer
 }
 
-// judgeHeartbeat is what is judged before any group is looked for.
-func (c *Coordinator) judgeHeartbeat(r *kmsg.ConsumerGroupHeartbeatRequest) refusal {
-	invalid := func(why string) refusal { return refusal{wire.InvalidRequest, why} }
+// JudgeHeartbeat is what is judged before a coordinator is looked for.
+func JudgeHeartbeat(config *Config, r *kmsg.ConsumerGroupHeartbeatRequest) (code wire.Code, why string) {
+	invalid := func(why string) (wire.Code, string) { return wire.InvalidRequest, why }
 	blank := func(text *string) bool { return text != nil && strings.TrimSpace(*text) == "" }
 	switch {
 	case (r.Version >= 1 || r.MemberEpoch > 0 || r.MemberEpoch == leaving) && strings.TrimSpace(r.MemberID) == "":
@@ -63,11 +62,11 @@ func (c *Coordinator) judgeHeartbeat(r *kmsg.ConsumerGroupHeartbeatRequest) refu
 		return invalid("InstanceId can't be null.")
 	case r.MemberEpoch < leavingStatic:
 		return invalid("MemberEpoch is invalid.")
-	case r.ServerAssignor != nil && !slices.Contains(c.config.Consumer.Assignors, *r.ServerAssignor):
-		return refusal{wire.UnsupportedAssignor, "ServerAssignor " + *r.ServerAssignor + " is not supported. Supported assignors: " +
-			strings.Join(c.config.Consumer.Assignors, ", ") + "."}
+	case r.ServerAssignor != nil && !slices.Contains(config.Consumer.Assignors, *r.ServerAssignor):
+		return wire.UnsupportedAssignor, "ServerAssignor " + *r.ServerAssignor + " is not supported. Supported assignors: " +
+			strings.Join(config.Consumer.Assignors, ", ") + "."
 	}
-	return refusal{}
+	return wire.None, ""
 }
 
 func (c *Coordinator) beat(now seam.Now, client Client, r *kmsg.ConsumerGroupHeartbeatRequest, answer *kmsg.ConsumerGroupHeartbeatResponse) refusal {
