@@ -39,7 +39,7 @@ core/schema        : PURE core/must
 core/meta          : PURE core/must core/seam core/ordered core/wire core/batch core/schema github.com/twmb/franz-go/
 core/controller    : PURE core/must core/seam core/ordered core/timer core/rng core/wire core/batch core/meta github.com/twmb/franz-go/ regexp
 core/assign        : PURE core/must core/meta
-core/group         : PURE core/must core/seam core/ordered core/timer core/rng core/wire core/batch core/xxh core/schema core/meta core/assign github.com/twmb/franz-go/ regexp unicode/utf16
+core/group         : PURE core/must core/seam core/ordered core/timer core/rng core/wire core/batch core/xxh core/schema core/meta core/assign github.com/twmb/franz-go/ regexp regexp/syntax unicode/utf16
 core/quorum        : PURE core/must core/seam core/ordered core/timer core/rng core/wire core/batch core/log core/meta github.com/twmb/franz-go/
 core/conn          : PURE core/must core/seam core/ordered core/wire core/batch github.com/twmb/franz-go/
 core/client/assignor : PURE core/must core/ordered

@@ -6,6 +6,7 @@ import (
 
 	"rookery/core/assign"
 	"rookery/core/meta"
+	"rookery/core/wire"
 )
 
 // change is what one call does to a consumer group: records, and nothing else until they are folded. The group is looked at
@@ -28,6 +29,20 @@ type person struct {
 func (m *consumerMember) person() person { return person{m.id, m.MemberMetadata, m.CurrentAssignment} }
 
 func (ch *change) add(r Record) { ch.records = append(ch.records, r) }
+
+// large says whether the records would be more than one batch of the log may hold.
+func (ch *change) large() refusal {
+	var key, value []byte
+	size := 0
+	for _, r := range ch.records {
+		key, value = Append(key[:0], value[:0], r)
+		size += len(key) + len(value) + recordOverhead
+	}
+	if size > ch.config.RecordBytesMax {
+		return refusal{code: wire.UnknownServerError}
+	}
+	return refusal{}
+}
 
 // remove takes a member's records back.
 func (ch *change) remove(id string) {

@@ -41,6 +41,7 @@ type consumerMember struct {
 	MemberMetadata
 	CurrentAssignment
 
+	bytes   int64 // what it costs to remember what it says
 	session timer.Handle
 	revoke  timer.Handle // until when it must have given up what it has to
 	rejoin  timer.Handle // classic: until when it must have joined again
@@ -121,6 +122,7 @@ func (c *Coordinator) replayConsumer(now seam.Now, id string, r Record) {
 func (c *Coordinator) endConsumer(g *group) {
 	for _, m := range g.consumer.members.All() {
 		c.silence(m)
+		c.bytes -= m.bytes
 	}
 	if g.consumer = nil; g.stored == nil && g.topics.Len() == 0 && len(g.members) == 0 && g.pending.Len() == 0 {
 		c.drop(g)
@@ -141,6 +143,7 @@ func (c *Coordinator) replayMember(now seam.Now, g *group, r *MemberRecord) {
 	if r.Value == nil {
 		if m != nil {
 			c.silence(m)
+			c.bytes -= m.bytes
 			con.own(m, CurrentAssignment{})
 			con.subscribe(m, -1)
 			if m.InstanceID != nil && con.static[*m.InstanceID] == m.id {
@@ -163,6 +166,9 @@ func (c *Coordinator) replayMember(now seam.Now, g *group, r *MemberRecord) {
 	}
 	m.MemberMetadata = *r.Value
 	con.subscribe(m, 1)
+	c.bytes -= m.bytes
+	m.bytes = m.cost()
+	c.bytes += m.bytes
 	if m.InstanceID != nil {
 		con.static[*m.InstanceID] = m.id
 	}
@@ -172,6 +178,19 @@ func (c *Coordinator) replayMember(now seam.Now, g *group, r *MemberRecord) {
 	if m.session == 0 {
 		c.heard(now, g, m)
 	}
+}
+
+func (m *consumerMember) cost() int64 {
+	n := memberCost + int64(len(m.id)+len(m.ClientID)+len(m.ClientHost)+len(m.expression()))
+	for _, name := range m.Topics {
+		n += int64(len(name))
+	}
+	if m.Classic != nil {
+		for _, p := range m.Classic.Protocols {
+			n += int64(len(p.Name) + len(p.Metadata))
+		}
+	}
+	return n
 }
 
 func (con *consumer) admit(id string) *consumerMember {

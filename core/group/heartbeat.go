@@ -109,6 +109,9 @@ func (c *Coordinator) beat(now seam.Now, client Client, r *kmsg.ConsumerGroupHea
 	if refused := ch.reconcile(&p, targetEpoch, target, names || regex != expressionSame, owned, told); refused.refused() {
 		return refused
 	}
+	if refused := ch.large(); refused.refused() {
+		return refused
+	}
 	c.commit(ch)
 	if m := ch.con.members.At(id); m != nil && ch.ends == nil {
 		c.heard(now, c.find(r.Group), m)
@@ -164,7 +167,7 @@ func (ch *change) seat(id string, r *kmsg.ConsumerGroupHeartbeatRequest, owned [
 	if r.InstanceID == nil {
 		m := ch.con.members.At(id)
 		if m == nil && joins {
-			return newPerson(id), refusal{}
+			return ch.newcomer(id)
 		}
 		if m == nil {
 			return person{}, refusal{wire.UnknownMemberID, "Member " + id + " is not a member of group " + ch.id + "."}
@@ -189,7 +192,7 @@ func (ch *change) seatStatic(m *consumerMember, id, instance string, classic boo
 		if same := ch.con.members.At(id); same != nil {
 			return same.person(), refusal{}
 		}
-		return newPerson(id), refusal{}
+		return ch.newcomer(id)
 	case !classic && m.Classic == nil && m.MemberEpoch != leavingStatic:
 		return person{}, refusal{wire.UnreleasedInstanceID, "Static member " + id + " with instance id " + instance +
 			" cannot join the group because the instance id is owned by " + m.id + " member."}
@@ -198,6 +201,14 @@ func (ch *change) seatStatic(m *consumerMember, id, instance string, classic boo
 	p.id, p.MemberEpoch, p.PreviousMemberEpoch = id, 0, 0
 	ch.replace(m, &p)
 	return p, refusal{}
+}
+
+// newcomer is a member that is new, if there is room to remember what it has to say.
+func (ch *change) newcomer(id string) (person, refusal) {
+	if ch.bytes > ch.config.MembersBytesMax {
+		return person{}, refusal{code: wire.CoordinatorNotAvailable} // the client asks again
+	}
+	return newPerson(id), refusal{}
 }
 
 func newPerson(id string) person {

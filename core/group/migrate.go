@@ -292,6 +292,10 @@ func (c *Coordinator) joinConsumer(now seam.Now, g *group, ticket Ticket, client
 			return
 		}
 	}
+	if refused := ch.large(); refused.refused() {
+		answer(failedJoin(r.MemberID, refused.code))
+		return
+	}
 	welcome := kmsg.NewPtrJoinGroupResponse()
 	protocolType, protocol := consumerProtocol, p.Classic.Protocols[0].Name
 	welcome.MemberID, welcome.Generation, welcome.ProtocolType, welcome.Protocol = p.id, p.MemberEpoch, &protocolType, &protocol
@@ -353,7 +357,8 @@ func (ch *change) seatClassic(id string, unknown bool, instance *string) (p pers
 		if m := ch.con.members.At(id); m != nil {
 			return m.person(), nil, refusal{}
 		}
-		return newPerson(id), nil, refusal{}
+		p, refused = ch.newcomer(id)
+		return p, nil, refused
 	}
 	m := ch.con.members.At(ch.con.static[*instance])
 	if unknown {

@@ -2,6 +2,7 @@ package group
 
 import (
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strings"
 
@@ -31,8 +32,39 @@ type scan struct {
 	compiled    []*regexp.Regexp
 	found       [][]string
 	next        string // topic
+	expression  int    // the next that it is held against
 	version     int64
 	began       int64
+}
+
+// expressionMax bounds what an expression stands for when its repetitions are written out, and with it the time that one
+// topic takes.
+const expressionMax = 1000
+
+// compile makes an expression match from end to end; or it says why not, in the words that RE2 has for it.
+func compile(expression string) (compiled *regexp.Regexp, why string) {
+	parsed, err := syntax.Parse(expression, syntax.Perl)
+	if err != nil {
+		return nil, strings.TrimSuffix(strings.TrimPrefix(err.Error(), "error parsing regexp: "), ": `"+expression+"`")
+	}
+	if len(expression) > expressionMax || written(parsed) > expressionMax {
+		return nil, "expression too large"
+	}
+	if compiled, err = regexp.Compile(`\A(?:` + expression + `)\z`); err != nil {
+		return nil, "expression too large"
+	}
+	return compiled, ""
+}
+
+func written(re *syntax.Regexp) int {
+	n := 1 + len(re.Rune)
+	for _, sub := range re.Sub {
+		n += written(sub)
+	}
+	if re.Op == syntax.OpRepeat {
+		n *= max(re.Min, re.Max, 1)
+	}
+	return n
 }
 
 // express takes a member's new expression over, and has the group's expressions looked up if it is time.
@@ -46,8 +78,7 @@ func (ch *change) express(now seam.Now, before, p *person) (expressionChange, re
 		}
 		switch {
 		case new != "" && ch.con.patterns.At(new) == 0:
-			if _, err := regexp.Compile(new); err != nil {
-				why := strings.TrimSuffix(strings.TrimPrefix(err.Error(), "error parsing regexp: "), ": `"+new+"`")
+			if _, why := compile(new); why != "" {
 				return changed, refusal{wire.InvalidRegularExpression, "SubscribedTopicRegex `" + new + "` is not a valid regular expression: " + why + "."}
 			}
 			first = true
@@ -109,24 +140,21 @@ func (c *Coordinator) scanOn(now seam.Now, take func() bool) bool {
 		if !take() {
 			return false
 		}
-		compiled, err := regexp.Compile(`\A(?:` + s.expressions[len(s.compiled)] + `)\z`)
-		if err != nil {
-			compiled = nil // it was let in by somebody else: it matches nothing
-		}
+		compiled, _ := compile(s.expressions[len(s.compiled)]) // nil: another broker has let it in; it matches nothing
 		s.compiled = append(s.compiled, compiled)
 		s.found = append(s.found, []string{})
 	}
 	names := c.Image.TopicNames()
 	for at, _ := slices.BinarySearch(names, s.next); at < len(names); at++ {
-		if !take() {
-			return false
-		}
-		s.next = names[at] + "\x00"
-		for i, e := range s.compiled {
-			if e != nil && e.MatchString(names[at]) {
-				s.found[i] = append(s.found[i], names[at])
+		for ; s.expression < len(s.compiled); s.expression++ {
+			if !take() {
+				return false
+			}
+			if e := s.compiled[s.expression]; e != nil && e.MatchString(names[at]) {
+				s.found[s.expression] = append(s.found[s.expression], names[at])
 			}
 		}
+		s.next, s.expression = names[at]+"\x00", 0
 	}
 	c.scans.Delete(id)
 	c.scanned(now, id, s)
