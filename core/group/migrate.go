@@ -51,13 +51,13 @@ func (c *Coordinator) upgrade(now seam.Now, g *group) (*change, refusal) {
 	for i := range people {
 		ch.addAssignment(&people[i])
 	}
-	ch.con.preview(now, ch.records)
+	c.preview(now, ch.con, ch.records)
 	return ch, refusal{}
 }
 
 // preview folds records into a group that nobody knows yet, so that the call which makes them can go on from there.
-func (con *consumer) preview(now seam.Now, records []Record) {
-	scratch := Coordinator{Image: nil}
+func (c *Coordinator) preview(now seam.Now, con *consumer, records []Record) {
+	scratch := Coordinator{Image: c.Image, config: c.config}
 	g := &group{consumer: con}
 	scratch.groups.Put("", g)
 	for _, r := range records {
