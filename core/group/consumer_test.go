@@ -25,10 +25,11 @@ type modernWorld struct {
 	now    seam.Now
 	log    []Record
 	ticket Ticket
+	random *rng.Source // goes on over restarts
 }
 
 func newModernWorld(t require.TestingT) *modernWorld {
-	w := &modernWorld{t: t, config: DefaultConfig(), image: meta.New(), now: seam.Now{Mono: seam.Second, Wall: 1_000_000}}
+	w := &modernWorld{t: t, config: DefaultConfig(), image: meta.New(), random: rng.FromInt(7).Named("group"), now: seam.Now{Mono: seam.Second, Wall: 1_000_000}}
 	w.config.InitialRebalanceDelay = 0
 	w.image.Replay(w.image.Offset()+1, 1, &meta.RegisterBrokerRecord{BrokerID: 1, BrokerEpoch: 1})
 	w.c = w.coordinator()
@@ -36,7 +37,7 @@ func newModernWorld(t require.TestingT) *modernWorld {
 }
 
 func (w *modernWorld) coordinator() *Coordinator {
-	c := New(w.config, rng.FromInt(7).Named("group"), nil)
+	c := New(w.config, w.random, nil)
 	c.Image = w.image
 	return c
 }
