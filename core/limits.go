@@ -107,7 +107,7 @@ func (b *Broker) admit(now seam.Now, c *connection, fx *seam.Effects) {
 	l.seated++
 	c.seated = true
 	if c.muted == 0 {
-		b.pay(c, fx)
+		b.pay(c, c.owed-c.kept, fx)
 	}
 }
 

@@ -55,7 +55,7 @@ func (l *Loop) maybeFinish() {
 		return
 	}
 	l.mu.Lock()
-	l.gone = len(l.queue) == 0
+	l.gone = l.at == len(l.batch) && len(l.queue) == 0
 	l.mu.Unlock()
 }
 

@@ -76,10 +76,11 @@ type Loop struct {
 
 	mu      sync.Mutex
 	queue   []letter
-	waiting atomic.Int64 // letters in queue
+	waiting atomic.Int64 // letters in queue, and in batch not yet stepped
 
 	turn        sync.Mutex // guards what follows
 	batch       []letter
+	at          int // the first of batch that is not stepped
 	fx          seam.Effects
 	now         seam.Now // of the step under way
 	struck      inputs
@@ -207,31 +208,38 @@ func (w *work) do() {
 	w.chores, w.next = w.next, w.chores[:0]
 }
 
-// takeTurn steps what waits now. The turn is held.
+// lettersMax bounds a turn: what it decided has to wait for its end, and those who flood us never let the queue be empty.
+const lettersMax = 64
+
+// takeTurn steps what waits now, or the first of it. The turn is held.
 func (l *Loop) takeTurn(ready []Chore) []Chore {
 	if l.config.Broken != nil {
 		defer l.tellBroken()
 	}
-	l.mu.Lock()
-	l.batch, l.queue = l.queue, l.batch[:0]
-	l.waiting.Add(-int64(len(l.batch)))
-	l.mu.Unlock()
+	if l.at == len(l.batch) {
+		l.mu.Lock()
+		l.batch, l.queue, l.at = l.queue, l.batch[:0], 0
+		l.mu.Unlock()
+	}
+	some := l.batch[l.at:min(l.at+lettersMax, len(l.batch))]
+	l.at += len(some)
+	l.waiting.Add(-int64(len(some)))
 	began := seam.Mono(0)
-	for i := range l.batch {
+	for i := range some {
 		if i%clockEvery == 0 {
 			if l.now = l.config.Clock(); i == 0 {
 				began = l.now.Mono
 			}
 		}
-		ready = l.stepLetter(&l.batch[i], ready)
-		l.batch[i] = letter{}
+		ready = l.stepLetter(&some[i], ready)
+		some[i] = letter{}
 	}
 	if l.alarm > l.now.Mono {
 		l.ringer.set(l.alarm) // a time that is past has been posted already
 	}
 	l.maybeFinish()
-	l.steps += int64(len(l.batch))
-	l.tellTurn(began)
+	l.steps += int64(len(some))
+	l.tellTurn(began, len(some))
 	return ready
 }
 
