@@ -119,7 +119,7 @@ func (b *Broker) arrive(now seam.Now, c *connection, bucket *conn.Bucket, rate i
 		return false
 	}
 	*bucket = after
-	b.mute(now, c, wait)
+	b.throttle(now, c, quotaConnect, wait)
 	return true
 }
 

@@ -105,6 +105,13 @@ func (m *monitor) tellNetwork(p page, s *snapshot) {
 	const refused = "Connections that were ended by us."
 	p.counter("rookery_connections_refused_total", refused, float64(s.server.TurnedAway), "why", "too_many")
 	p.counter("rookery_connections_refused_total", refused, float64(s.server.Unreadable), "why", "unreadable")
+	p.counter("rookery_connections_refused_total", refused, float64(s.core.Refused), "why", "limit")
+	p.counter("rookery_connections_refused_total", refused, float64(s.core.Silent), "why", "idle")
+	p.gauge("rookery_connections_standing", "Connections that wait for another to leave (max.connections).", float64(s.core.Standing))
+	for _, t := range s.core.Throttled {
+		p.counter("rookery_throttles_total", "How often a client had to wait for what it had used of a quota.", float64(t.Times), "quota", t.Quota)
+		p.counter("rookery_throttled_seconds_total", "How long they had to wait, all told.", float64(t.Wait)/float64(seam.Second), "quota", t.Quota)
+	}
 }
 
 func (m *monitor) tellBudgets(p page, s *snapshot) {

@@ -29,9 +29,9 @@ const (
 const abusedBytes = 2 * (2*abusedQueue + 2*abusedFrame)
 
 // What an honest client may suffer beside an abusive one, whatever else this machine is at: its median ten times what it
-// was alone, or 50 ms; its 99th percentile twenty-five times, or 500 ms. One try in three has to hold.
+// was alone, or 100 ms; its 99th percentile twenty-five times, or 500 ms. One try in three has to hold.
 const (
-	medianFactor, medianFloor = 10, 50 * time.Millisecond
+	medianFactor, medianFloor = 10, 100 * time.Millisecond
 	tailFactor, tailFloor     = 25, 500 * time.Millisecond
 	abuseTries                = 3
 )
@@ -174,7 +174,7 @@ func abuses() []abuse {
 // TestAbuse: beside every kind of abuse an honest producer and an honest consumer keep their pace, what the broker has in
 // memory stays within its budgets, and afterwards it is as it was.
 func TestAbuse(t *testing.T) {
-	n := start(t, "--set", "queued.max.request.bytes=67108864", "--set", "socket.request.max.bytes=33554432", "--set", "auto.create.topics.enable=false", "--set", "slow.request.ms=100")
+	n := start(t, "--set", "queued.max.request.bytes=67108864", "--set", "socket.request.max.bytes=33554432", "--set", "auto.create.topics.enable=false")
 	admin := Dial(t, n)
 	id := Create(t, admin, "honest", "flush.messages", "1000000")
 	for _, name := range []string{"a", "b", "c", "d"} {
@@ -196,7 +196,7 @@ func TestAbuse(t *testing.T) {
 				}
 				t.Logf("try %d: %s", try+1, said)
 			}
-			t.Errorf("honest clients do not keep their pace: %s\n%s", said, n.Log)
+			t.Errorf("honest clients do not keep their pace: %s", said)
 		})
 	}
 	n.Stop(t)
