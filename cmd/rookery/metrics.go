@@ -46,6 +46,8 @@ func eventName(kind seam.EventKind) string {
 		return "epoch_started"
 	case seam.ProducersExpired:
 		return "producers_expired"
+	case seam.WritesResumed:
+		return "writes_resumed"
 	}
 	return "event_" + strconv.Itoa(int(kind))
 }
@@ -150,6 +152,7 @@ func (m *monitor) tellDisk(p page, s *snapshot) {
 	p.gauge("rookery_disk_open_files_limit", "Handles of log files from which on one is closed for each that is opened.", float64(s.disk.HandlesMax))
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	p.gauge("rookery_partitions_refusing_writes", "Partitions whose last write failed: as a rule, their disk is full.", float64(len(m.refusing)))
 	for _, dir := range m.node.settings.Dirs {
 		_, dead := m.dead[dir]
 		p.gauge("rookery_log_directory_up", "0 if the log directory has failed.", number01(!dead), "directory", dir)

@@ -90,7 +90,7 @@ func (c *Copier) Step(_ seam.Now, in seam.Input, fx *seam.Effects) {
 	case *seam.Loaded:
 		c.arrived(in.Op)
 		c.onLoaded(in, fx)
-	case *seam.Started, *seam.Opened, *seam.Request, *seam.Hangup, *seam.Sent, *seam.Rewritten, *seam.Alarm, *seam.Stop:
+	case *seam.Started, *seam.Opened, *seam.Request, *seam.Hangup, *seam.Sent, *seam.Rewritten, *seam.Wanting, *seam.Alarm, *seam.Stop:
 	}
 }
 

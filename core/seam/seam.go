@@ -361,7 +361,7 @@ const (
 	PartitionOpened                    // Topic, Partition, A: log start offset, B: end offset
 	Truncated                          // Topic, Partition, A: new end offset, B: bytes cut; Text: why
 	SegmentRolled                      // Topic, Partition, A: base offset of the new segment
-	WriteRefused                       // Topic, Partition; Text: why
+	WriteRefused                       // Topic, Partition; Text: why. Once, until WritesResumed
 	DirFailed                          // A: number of the directory; Text: why. The broker ends
 	ConnRefused                        // A: connection; Text: why it is closed
 	IndexRebuilt                       // Topic, Partition, A: base offset of the segment
@@ -375,6 +375,7 @@ const (
 	CoordinatorFailed                  // Topic, Partition, A: offset of what cannot be read; Text: why
 	DirFenced                          // A: number of the directory, B: partitions in it; Text: why. The others go on
 	ReplicaMoved                       // Topic, Partition, A: number of the directory that it has left, B: of the one where it is
+	WritesResumed                      // Topic, Partition, A: how many writes had failed
 )
 
 // Effects is what is to be done. The caller owns it, resets it and reuses it; a Step only appends.
