@@ -14,7 +14,7 @@ import (
 //	frames (FrameBytes) + one long frame + windows (half of FrameBytes, and windowMin for each connection beyond)
 //
 // A connection is read ahead of its answers as far as its window goes, which nobody can take from it; for more it asks, and
-// waits while there is no room. The longest have half of it to themselves, so that a few that are never sent do not
+// waits while there is no room. The longest may have half of it and no more, so that a few that are never sent do not
 // keep the others waiting; and whoever was given memory for a long frame and does not send it is cut once others wait.
 type longFrames struct {
 	ahead   int64 // bytes that were paid for, of frames that are not here yet
