@@ -99,6 +99,7 @@ type History struct {
 	Claims    []*Claim
 	Commits   []*Commit
 	Committed []*Committed
+	Works     []*Work
 	Searches  []*Search
 }
 
@@ -117,6 +118,8 @@ type Facts struct {
 	Origins  map[Partition]int64 // where logs began that were brought over from elsewhere
 	Keeps    map[string]Keep     // topics with a retention
 	Stored   map[string]Stored   // how a topic's batches have to lie, where that was never altered
+	Worked   []Partition         // that the crews had to process whole
+	Crews    []string            // the groups that had to
 	SetBack  int64               // milliseconds that the node's clock was set back, all told
 }
 

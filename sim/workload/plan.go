@@ -49,6 +49,7 @@ type Plan struct {
 	Sessions fetchSessions
 	Limits   limiting
 	Numbers  numbering
+	Workers  working
 }
 
 // haste is how much shorter a brief life is.
@@ -87,6 +88,8 @@ func drawPlan(tape *world.Tape, quiet, brief bool) *Plan {
 	p.drawPressing(tape)
 	p.Sessions = drawFetchSessions(tape, quiet)
 	p.Limits = drawLimiting(tape)
+	p.Workers = drawWorking(tape)
+	p.Limits.admit(p.Workers.Seats)
 	p.drawDirs(tape)
 	p.Numbers = drawNumbering(tape)
 	if !quiet {

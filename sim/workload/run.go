@@ -3,6 +3,7 @@ package workload
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"rookery/core/seam"
@@ -80,6 +81,7 @@ type Run struct {
 	commits    int64 // of members: no two the same
 	clients    []*session
 	programs   []*program
+	workers    []*worker
 	calm       bool // the faults are over
 	quiets     int  // looks at a broker with nothing under way
 	unclean    bool // a life has ended otherwise than by a stop
@@ -263,7 +265,8 @@ func (r *Run) changeDisk() {
 	w.Run(w.Now()+90*seam.Second, func() bool { return !w.Node.Up })
 }
 
-func (r *Run) idle() bool {
+// othersIdle says so of all but workers.
+func (r *Run) othersIdle() bool {
 	for _, s := range r.clients {
 		if !s.agent.idle() {
 			return false
@@ -277,6 +280,11 @@ func (r *Run) idle() bool {
 	return true
 }
 
+// idle says whether every client has come to its end.
+func (r *Run) idle() bool {
+	return r.othersIdle() && !slices.ContainsFunc(r.workers, func(k *worker) bool { return !k.idle() })
+}
+
 func (r *Run) whoWaits() string {
 	var who []string
 	for _, s := range r.clients {
@@ -287,6 +295,11 @@ func (r *Run) whoWaits() string {
 	for _, p := range r.programs {
 		if !p.idle() {
 			who = append(who, p.String())
+		}
+	}
+	for _, k := range r.workers {
+		if !k.idle() {
+			who = append(who, k.String())
 		}
 	}
 	return strings.Join(who, ", ")
@@ -345,6 +358,7 @@ func (r *Run) enterAll() {
 	}
 	r.enterTuner()
 	r.enterMembers()
+	r.enterWorkers()
 }
 
 func (r *Run) enterProducer(name string, idempotent bool, acks int16, window int, topics ...string) {
@@ -494,6 +508,10 @@ func (r *Run) judge() {
 	w.Fail(check.Judge(r.History, r.facts, w.Laws))
 	if w.Failure() == nil && !r.offsetsRotted() {
 		w.Fail(check.Groups(r.History, w.Laws))
+	}
+	if w.Failure() == nil {
+		r.hireFacts()
+		w.Fail(check.Works(r.History, r.facts, w.Laws))
 	}
 	if w.Failure() == nil {
 		w.Fail(check.Models(r.History, r.facts, w.Laws))
