@@ -28,6 +28,20 @@ func drawLimiting(tape *world.Tape) (l limiting) {
 	return l
 }
 
+// admit makes room for so many workers: each has two links, of which neither is ever silent, so that it keeps its places
+// for ever; and one that the broker does not know yet to be gone.
+func (l *limiting) admit(workers int) {
+	if workers == 0 {
+		return
+	}
+	if l.PerAddress > 0 {
+		l.PerAddress = max(l.PerAddress, 3)
+	}
+	if l.Seats > 0 {
+		l.Seats += 3 * workers
+	}
+}
+
 // static is what the broker is started with.
 func (l *limiting) static() controller.Static {
 	keys := map[string]string{}

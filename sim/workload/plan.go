@@ -53,6 +53,7 @@ type Plan struct {
 	Limits   limiting
 	Members  int // of groups
 	Numbers  numbering
+	Workers  working
 }
 
 // haste is how much shorter a brief life is.
@@ -95,10 +96,10 @@ func drawPlan(tape *world.Tape, quiet, brief bool) *Plan {
 	p.Tidying = drawTidying(tape)
 	p.Limits = drawLimiting(tape)
 	p.Members = [4]int{0, 3, 4, 6}[tape.Choose("members", 4)]
-	if p.Limits.Seats > 0 { // those that are never idle; the others' patience goes by how many seats there were without them
-		if p.Limits.Seats += p.Members; p.Tidying.On {
-			p.Limits.Seats += tidyClients
-		}
+	p.Workers = drawWorking(tape)
+	p.Limits.admit(p.Members + p.Workers.Seats)
+	if p.Tidying.On {
+		p.Limits.admit(tidyClients)
 	}
 	p.drawDirs(tape)
 	p.Numbers = drawNumbering(tape)
