@@ -284,7 +284,7 @@ func (b *Broker) describeGroups(now seam.Now, c *connection, slot conn.Slot, r *
 			return
 		}
 		*out = at.groups.Describe(request.Groups[i], request.Version)
-		if request.IncludeAuthorizedOperations && out.State != "Dead" {
+		if request.IncludeAuthorizedOperations && out.ErrorCode == 0 {
 			out.AuthorizedOperations = groupOperations
 		}
 		b.gather(at, g, fail, fx)

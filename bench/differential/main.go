@@ -214,6 +214,7 @@ func runJobs(o *options, t *tally, jobs []job, workers int) {
 				a.clear()
 				b.clear()
 			}
+			t.walk(a.walks)
 		})
 	}
 	all.Wait()
