@@ -167,6 +167,8 @@ func (f *flattener) sortKey(v reflect.Value) string {
 		case !field.IsValid() || field.Kind() == reflect.Pointer && field.IsNil():
 		case field.CanInt():
 			key = append(key, fmt.Sprintf("%d", field.Int()))
+		case field.Kind() == reflect.Slice:
+			key = append(key, fmt.Sprintf("%q", field.Bytes()))
 		default:
 			key = append(key, fmt.Sprint(reflect.Indirect(field).Interface()))
 		}

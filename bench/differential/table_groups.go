@@ -25,7 +25,7 @@ func subscription(note string, topics ...string) []byte {
 func joinGroup(group, id string, metadata ...string) *kmsg.JoinGroupRequest {
 	r := kmsg.NewPtrJoinGroupRequest()
 	r.Group, r.MemberID, r.ProtocolType = group, id, "consumer"
-	r.SessionTimeoutMillis, r.RebalanceTimeoutMillis = 30_000, 30_000
+	r.SessionTimeoutMillis, r.RebalanceTimeoutMillis = 300_000, 300_000 // longer than any case
 	for i, each := range append([]string{"one"}, metadata...) {
 		r.Protocols = append(r.Protocols, kmsg.JoinGroupRequestProtocol{Name: fmt.Sprint("protocol-", i), Metadata: subscription(each)})
 	}
