@@ -606,7 +606,7 @@ func (b *Broker) startSearches(now seam.Now, fx *seam.Effects) {
 			_, limit := b.Readable(s.target.number)
 			request = s.target.replica.Log.SearchRequest(limit)
 			request.Timestamp, request.Latest = s.timestamp, s.timestamp == maxTimestamp
-			s.start = s.target.replica.Log.Start()
+			s.start, s.generation = s.target.replica.Log.Start(), s.target.replica.Log.Generation()
 		}
 		request.ID = b.searches
 		b.searching[request.ID] = s
@@ -620,6 +620,7 @@ type searchFor struct {
 	topic, partition int
 	target           *partition
 	timestamp        int64
+	generation       uint64             // of the log's segments, when it was asked
 	start            int64              // where the log began when it was asked
 	age              *log.SearchRequest // instead: retention asks how old a segment is
 }
@@ -631,12 +632,15 @@ func (b *Broker) searched(now seam.Now, found *log.Searched, fx *seam.Effects) {
 	b.startSearches(now, fx)
 }
 
-// deleted says whether what a search has found, or looked for, was deleted meanwhile: then it is asked again.
+// deleted says whether what a search has found, or looked for, was deleted or compacted meanwhile: then it is asked again.
 func (s *searchFor) deleted(found *log.Searched) bool {
 	if s.age != nil || s.target.state != partitionOpen {
 		return false
 	}
 	start := s.target.replica.Log.Start()
+	if s.target.replica.Log.Generation() != s.generation { // what it read was replaced
+		return true
+	}
 	return start > s.start && (found.Fault != seam.OK || found.Found && found.Offset < start)
 }
 

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"rookery/core/batch"
+	"rookery/core/compact"
 	"rookery/core/log"
 	"rookery/core/meta"
 	"rookery/core/quorum"
@@ -153,6 +154,8 @@ func (b *Broker) sortEntry(e seam.Entry, fx *seam.Effects) {
 		b.load("points", e, fx)
 	case folder == startsFile:
 		b.load("starts", e, fx)
+	case folder == cleanedFile:
+		b.load("cleaned", e, fx)
 	}
 }
 
@@ -235,6 +238,9 @@ func (b *Broker) keepLoaded(p bootOp, data []byte) bool {
 	case "starts":
 		d := &b.dirs[p.dir]
 		d.starts.written = d.keep(data, d.startsAt)
+	case "cleaned":
+		d := &b.dirs[p.dir]
+		d.cleaned.written = d.keep(data, d.cleaned.at)
 	}
 	return true
 }
@@ -285,16 +291,23 @@ func (b *Broker) recover(p *partition, fx *seam.Effects) {
 		config, id = b.logConfig(&p.topic.config), p.id.String()
 	}
 	p.point = d.points[p.name()][p.index]
+	p.safePoint = p.point
+	compacted := int64(0)
+	if p.topic != nil {
+		if p.cleaned.onDisk || p.topic.config.Compact {
+			compacted = max(p.cleaned.upTo, p.point)
+		}
+	}
 	b.boot.nextID++
 	b.boot.running++
 	b.boot.recovers[b.boot.nextID] = p
 	first := b.files + 1
-	b.files += seam.File(2*len(files) + 8)
+	b.files += seam.File(3*len(files) + 8)
 	fx.Sends = append(fx.Sends, seam.Send{
 		To: seam.Address{Kind: seam.ToRecovery, ID: b.boot.nextID},
 		Body: &log.RecoveryRequest{
 			Topic: p.name(), Partition: p.index, Folder: p.folder, TopicID: id, Files: files, First: first,
-			Clean: d.clean, RecoveryPoint: p.point, LogStart: p.startGoal, Config: config,
+			Clean: d.clean, RecoveryPoint: p.point, LogStart: p.startGoal, Compacted: compacted, Config: config,
 		},
 	})
 }
@@ -305,6 +318,8 @@ func (b *Broker) onMail(now seam.Now, in *seam.Mail, fx *seam.Effects) {
 		b.recovered(now, in.From, body, fx)
 	case *log.Searched:
 		b.searched(now, body, fx)
+	case *compact.Cleaned:
+		b.onCleaned(now, body, fx)
 	case *log.Copied:
 		b.copied(body, fx)
 	}
@@ -389,7 +404,7 @@ func (b *Broker) unrecovered(p *partition, out *log.Recovered, fx *seam.Effects)
 func (b *Broker) removeForeign(p *partition, fx *seam.Effects) {
 	gone := &partition{topic: p.topic, index: p.index, folder: p.folder, state: partitionRenaming, deletion: &proposal{kind: proposedBySelf, open: 1}}
 	b.doomed[p.folder]++
-	p.point, p.startGoal, p.startWish = 0, 0, 0
+	p.point, p.startGoal, p.startWish, p.safePoint, p.cleaned = 0, 0, 0, 0, cleaned{upTo: -1}
 	b.doomedRename(gone, fx)
 }
 

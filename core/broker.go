@@ -100,6 +100,7 @@ type Broker struct {
 	touched  []*partition            // by this Step
 	trimmed  []*partition            // with files below their log's start
 	sweep    sweep                   // of retention
+	cleaning cleanings               // of compacted logs
 	frames   int64                   // bytes of client frames in memory
 	long     longFrames
 	lent     map[seam.File]int      // ranges of answers that wait in their slots
@@ -156,6 +157,7 @@ func NewBroker(config Config) *Broker {
 		partitions: make([]*partition, 1, 16), produces: make([]produce, 1, 16),
 	}
 	b.take = b.turns.take
+	b.cleaning = cleanings{config: config.Cleaner, running: map[uint64]*partition{}, at: seam.Never}
 	layers := config.Controller.Layers(b.image)
 	b.limits.inherit(&layers) // until what was altered is read
 	b.numbers = log.Numbers{Owner: ownerBroker, Files: &b.files}
@@ -309,6 +311,9 @@ func (b *Broker) settle(now seam.Now, fx *seam.Effects) {
 	if len(b.trimmed) > 0 {
 		b.unlinkTrimmed(now, fx)
 	}
+	if len(b.cleaning.leaving) > 0 && b.phase == phaseReady {
+		b.unlinkReplaced(fx)
+	}
 	b.alarm(now, fx)
 }
 
@@ -368,6 +373,7 @@ func (b *Broker) drainReplica(now seam.Now, p *partition, fx *seam.Effects) {
 	b.countUnsynced(p, fx)
 	b.wantSync(now, p, fx)
 	b.noteTrimmed(p, fx)
+	b.noteReplaced(now, p, fx)
 	if r.Frozen() {
 		b.maybeFrozen(p, fx)
 	}
@@ -383,7 +389,7 @@ func (b *Broker) deadline() seam.Mono {
 
 // due says whether ring would find anything.
 func (b *Broker) due(now seam.Now) bool {
-	return b.wakes.Len() > 0 || b.turns.later.Len() > 0 || min(b.deadline(), b.checkpointAt, b.sweep.at) <= now.Mono
+	return b.wakes.Len() > 0 || b.turns.later.Len() > 0 || min(b.deadline(), b.checkpointAt, b.sweep.at, b.cleaning.wish(now)) <= now.Mono
 }
 
 // ring works off what is due: woken fetches, deadlines, checkpoints.
@@ -408,6 +414,7 @@ func (b *Broker) ring(now seam.Now, fx *seam.Effects) {
 	b.turns.work(now, fx)
 	b.sweepProduces(now, fx)
 	b.expireLogs(now, fx)
+	b.lookOver(now, fx)
 	b.checkpoints(now, fx)
 }
 
@@ -417,7 +424,7 @@ func (b *Broker) alarm(now seam.Now, fx *seam.Effects) {
 	}
 	at := b.deadline()
 	if b.phase == phaseReady {
-		at = min(at, b.checkpointAt, b.sweep.wish(now))
+		at = min(at, b.checkpointAt, b.sweep.wish(now), b.cleaning.wish(now))
 	}
 	fx.Wake(at)
 }

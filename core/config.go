@@ -41,7 +41,8 @@ type Config struct {
 	MoveBytes       int64     // of a partition that moves to another log directory, copied at once
 	StepItems       int       // partitions, topics, requests that one Step works off
 
-	Groups group.Config
+	Groups  group.Config
+	Cleaner CleanerConfig
 
 	RetentionCheckEvery seam.Mono // log.retention.check.interval.ms
 	InitialTaskDelay    seam.Mono // log.initial.task.delay.ms: of the first of those
@@ -55,7 +56,7 @@ func DefaultConfig() Config {
 		ProducerExpiry: 86400 * seam.Second, ProducerExpiryEvery: 600 * seam.Second,
 		ConnectionBytes: 4 << 20, FrameBytes: 256 << 20, ReplyBytes: 64 << 20, UnsyncedBytes: 16 << 20,
 		SyncsMax: 8, RecoveriesMax: 4, CheckpointEvery: 5 * seam.Second,
-		MoveBytes: 64 << 20, StepItems: 1000, Groups: group.DefaultConfig(),
+		MoveBytes: 64 << 20, StepItems: 1000, Groups: group.DefaultConfig(), Cleaner: defaultCleanerConfig(),
 		RetentionCheckEvery: 300 * seam.Second, InitialTaskDelay: 30 * seam.Second,
 	}
 }

@@ -58,7 +58,7 @@ func (b *Broker) configure(q *proposal, work turn) {
 // yet is made with it.
 func (b *Broker) configureTopic(t *topic) turn {
 	next := -1
-	return func(seam.Now, *seam.Effects) bool {
+	return func(now seam.Now, _ *seam.Effects) bool {
 		image := b.image.TopicByID(t.id)
 		if image == nil || b.topicIDs[t.id] != t {
 			return true // deleted meanwhile
@@ -72,7 +72,7 @@ func (b *Broker) configureTopic(t *topic) turn {
 			if !b.turns.take() {
 				return false
 			}
-			b.configurePartition(t.partitions[next])
+			b.configurePartition(now, t.partitions[next])
 		}
 		return true
 	}
@@ -106,12 +106,16 @@ func (b *Broker) configureEvery() turn {
 	}
 }
 
-func (b *Broker) configurePartition(p *partition) {
+func (b *Broker) configurePartition(now seam.Now, p *partition) {
 	if p.replica == nil || p.state != partitionOpen {
 		return
 	}
 	p.replica.Log.Config = b.logConfig(&p.topic.config)
 	p.replica.Configure(p.topic.config.FlushMessages, p.topic.config.FlushMillis)
+	if c := &p.topic.config; c.Compact && c.MinCleanableDirtyRatioPPM == 0 { // somebody may want it now, and put the ratio back
+		p.cleaned.now = true
+		b.cleaning.at = min(b.cleaning.at, now.Mono)
+	}
 	b.touch(p)
 }
 
@@ -126,6 +130,7 @@ func (b *Broker) inherit() {
 	if _, set := layers.Own("producer.id.expiration.ms"); set {
 		b.producerExpiry = seam.Mono(layers.Number("producer.id.expiration.ms")) * seam.Millisecond
 	}
+	b.inheritCleaner(&layers)
 }
 
 // resolve takes a topic's configuration out of the Image.

@@ -23,6 +23,7 @@ type directory struct {
 	high                    log.Replacement                   // replication-offset-checkpoint
 	starts                  logStarts                         // log-start-offset-checkpoint
 	startsAt                map[string]map[int32]int64        // log starts at the start
+	cleaned                 cleanedLines                      // cleaner-offset-checkpoint
 	marker                  log.Replacement                   // .kafka_cleanshutdown
 	lastPoints, lastHigh    string                            // what the checkpoints say, the former from the start on
 	renamed, syncingRenames []*removal                        // doomed folders: the Sync under way covers the latter
@@ -43,6 +44,7 @@ func newDirectory(number int32, numbers *log.Numbers) directory {
 		points:   map[string]map[int32]int64{},
 		startsAt: map[string]map[int32]int64{},
 		starts:   logStarts{file: log.Replacement{Path: at(startsFile), Durable: true, Numbers: numbers}},
+		cleaned:  cleanedLines{file: log.Replacement{Path: at(cleanedFile), Durable: true, Numbers: numbers}, at: map[string]map[int32]int64{}},
 		recovery: log.Replacement{Path: at(recoveryFile), Durable: true, Numbers: numbers},
 		high:     log.Replacement{Path: at(highFile), Numbers: numbers},
 		marker:   log.Replacement{Path: at(cleanFile), Durable: true, Numbers: numbers},
@@ -151,6 +153,9 @@ func (b *Broker) checkpoints(now seam.Now, fx *seam.Effects) {
 func (b *Broker) checkpoint(d *directory, fx *seam.Effects) {
 	b.checkpointPoints(d, (len(d.blocked) > 0 || d.recovery.Fault() != seam.OK) && !d.recovery.Busy(), fx)
 	d.starts.due = d.starts.due || len(d.blocked) > 0 && d.starts.file.Fault() != seam.OK
+	if d.failed == seam.OK && !d.cleaned.file.Busy() && d.cleaned.file.Fault() != seam.OK {
+		b.offerCleaned(d, fx)
+	}
 	_, high := b.offsetsIn(d.number)
 	if text := log.EncodeOffsets(high); string(text) != d.lastHigh {
 		d.lastHigh = string(text)
@@ -181,11 +186,15 @@ func (d *directory) point(lines []log.PartitionOffset) {
 // checkpoint spoke of can be made.
 func (b *Broker) pointsWritten(now seam.Now, d *directory, fx *seam.Effects) {
 	b.maybeAssign(now, d, fx)
-	if d.failed != seam.OK || d.recovery.Busy() || d.recovery.Fault() != seam.OK || d.starts.due || d.starts.file.Busy() || d.starts.file.Fault() != seam.OK {
+	if d.failed == seam.OK && !d.recovery.Busy() && d.recovery.Fault() == seam.OK {
+		b.noteSafePoints(d)
+	}
+	if d.failed != seam.OK || d.recovery.Busy() || d.recovery.Fault() != seam.OK || d.cleaned.file.Busy() || d.cleaned.file.Fault() != seam.OK || d.starts.due || d.starts.file.Busy() || d.starts.file.Fault() != seam.OK {
 		return
 	}
 	clear(d.pointed)
 	d.point(d.starts.written)
+	d.point(d.cleaned.written)
 	lines, _ := log.ParsePartitionOffsets([]byte(d.lastPoints))
 	d.point(lines)
 	b.maybeName(fx)
@@ -247,6 +256,10 @@ func (b *Broker) ownWrote(now seam.Now, in *seam.Wrote, fx *seam.Effects) {
 			b.startsWritten(now, d, fx)
 			return
 		}
+		if d.cleaned.file.Wrote(in, fx) {
+			b.cleanedWritten(now, d, fx)
+			return
+		}
 	}
 }
 
@@ -261,6 +274,8 @@ func (b *Broker) ownSynced(now seam.Now, in *seam.Synced, fx *seam.Effects) {
 			b.pointsWritten(now, d, fx)
 		case d.starts.file.Synced(in, fx):
 			b.startsWritten(now, d, fx)
+		case d.cleaned.file.Synced(in, fx):
+			b.cleanedWritten(now, d, fx)
 		case d.high.Synced(in, fx) || d.marker.Synced(in, fx):
 		case in.Op == d.opRenames:
 			b.renamesSynced(d, fx)

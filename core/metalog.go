@@ -325,6 +325,9 @@ func (b *Broker) openAll(now seam.Now, fx *seam.Effects) {
 			}
 			p.point = b.dirs[p.folder.Dir].points[p.name()][p.index]
 			p.startGoal = b.dirs[p.folder.Dir].startsAt[p.name()][p.index]
+			if line, lined := b.dirs[p.folder.Dir].cleaned.at[p.name()][p.index]; lined {
+				p.cleaned.upTo, p.cleaned.onDisk = line, true
+			}
 			b.boot.queue = append(b.boot.queue, p)
 		}))
 	}
@@ -391,8 +394,9 @@ func (b *Broker) ready(now seam.Now, fx *seam.Effects) {
 	b.phase, b.boot.more = phaseReady, false // what was put off meanwhile asks for itself
 	b.checkpointAt = now.Mono + b.config.CheckpointEvery
 	b.sweep = sweep{at: now.Mono + min(b.config.InitialTaskDelay, b.config.RetentionCheckEvery)}
+	b.cleaning.at = now.Mono + min(b.config.InitialTaskDelay, b.cleaning.config.BackOff)
 	for i := range b.dirs {
-		b.dirs[i].folders, b.dirs[i].points, b.dirs[i].startsAt = emptyFolders(), nil, nil
+		b.dirs[i].folders, b.dirs[i].points, b.dirs[i].startsAt, b.dirs[i].cleaned.at = emptyFolders(), nil, nil, nil
 	}
 	fx.Events = append(fx.Events, seam.Event{Kind: seam.Ready, A: int64(len(b.partitions) - 2), B: int64((now.Mono - b.boot.startedAt) / seam.Millisecond)})
 	b.resumeMoves(fx)

@@ -113,6 +113,10 @@ func (b *Broker) nextMove() {
 	b.turns.put(func(_ seam.Now, fx *seam.Effects) bool {
 		for b.moves.now == nil && len(b.moves.waiting) > 0 && b.phase == phaseReady {
 			m := b.moves.waiting[0]
+			if p := m.partition; !m.off && p.cleaned.busy() { // its files are about to change; the end of that comes here again
+				b.stopCleaning(p, fx)
+				return true
+			}
 			b.moves.waiting = b.moves.waiting[1:]
 			if !m.off {
 				b.moves.now = m
@@ -258,6 +262,10 @@ func (b *Broker) copied(out *log.Copied, fx *seam.Effects) {
 func (b *Broker) recoverFuture(m *move, fx *seam.Effects) {
 	p := m.partition
 	m.stage = moveRecovering
+	compacted := int64(0)
+	if p.cleaned.onDisk || p.topic.config.Compact {
+		compacted = p.replica.Log.End().Offset
+	}
 	b.boot.nextID++
 	b.boot.running++
 	b.boot.recovers[b.boot.nextID] = p
@@ -267,7 +275,7 @@ func (b *Broker) recoverFuture(m *move, fx *seam.Effects) {
 		To: seam.Address{Kind: seam.ToRecovery, ID: b.boot.nextID},
 		Body: &log.RecoveryRequest{
 			Topic: p.name(), Partition: p.index, Folder: m.future, TopicID: p.id.String(), Files: m.files, First: first,
-			Clean: true, RecoveryPoint: p.replica.Log.End().Offset, LogStart: p.startGoal, Config: b.logConfig(&p.topic.config),
+			Clean: true, RecoveryPoint: p.replica.Log.End().Offset, LogStart: p.startGoal, Compacted: compacted, Config: b.logConfig(&p.topic.config),
 		},
 	})
 }
@@ -302,6 +310,7 @@ func (b *Broker) maybeName(fx *seam.Effects) {
 	if d := &b.dirs[m.to]; d.pointed[m.home().Name] {
 		if !d.recovery.Busy() {
 			d.starts.due = true
+			b.unlineCleaned(d, fx)
 			b.checkpointPoints(d, true, fx)
 		}
 		return
@@ -344,6 +353,9 @@ func (b *Broker) moveSynced(now seam.Now, in *seam.Synced, fx *seam.Effects) boo
 		m.stage = moveNoting
 		d := &b.dirs[m.to]
 		d.starts.due = true
+		if m.partition.cleaned.upTo >= 0 {
+			b.offerCleaned(d, fx)
+		}
 		points, _ := b.offsetsIn(d.number)
 		d.lastPoints = string(log.EncodeOffsets(points))
 		d.point(points)
@@ -368,11 +380,11 @@ func (b *Broker) notedIn(dir int32, p *partition) bool {
 // maybeAssign has the metadata say where the partition lies, when that place's checkpoints know it.
 func (b *Broker) maybeAssign(now seam.Now, d *directory, fx *seam.Effects) {
 	m := b.noted(d.number)
-	if m == nil || m.stage != moveNoting || d.recovery.Busy() || d.starts.due || d.starts.file.Busy() {
+	if m == nil || m.stage != moveNoting || d.recovery.Busy() || d.cleaned.file.Busy() || d.starts.due || d.starts.file.Busy() {
 		return
 	}
 	p := m.partition
-	if d.recovery.Settled() < m.pointGoal || d.starts.file.Fault() != seam.OK || !b.mayMove() {
+	if d.recovery.Settled() < m.pointGoal || d.starts.file.Fault() != seam.OK || d.cleaned.file.Fault() != seam.OK || !b.mayMove() {
 		b.endMove(fx)
 		return
 	}
@@ -396,6 +408,7 @@ func (b *Broker) swap(now seam.Now, fx *seam.Effects) {
 	}
 	q := b.newPartition(t, p.index, m.home())
 	q.id, q.traffic, q.startGoal, q.startWish, q.deletions = p.id, p.traffic, p.startGoal, p.startWish, p.deletions
+	q.cleaned, q.safePoint = cleaned{upTo: p.cleaned.upTo, onDisk: p.cleaned.onDisk, unclean: p.cleaned.unclean}, m.recovered.Safe
 	t.partitions[p.index], p.deletions, q.move = q, nil, p.move
 	if q.move != nil {
 		q.move.partition = q

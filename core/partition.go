@@ -60,6 +60,8 @@ type partition struct {
 	deletion *proposal       // waits for the folder to be gone
 	creation *proposal       // waits for the folder to be made
 
+	cleaned   cleaned
+	safePoint int64     // recovery point on the disk
 	startWish int64     // where the log is to begin, once its producers are safe
 	startGoal int64     // where it is to begin: on the disk already, or on its way there
 	deletions []awaited // of records, that wait for the log to begin there
@@ -83,7 +85,7 @@ const metadataTopic = "__cluster_metadata"
 
 // newPartition gives a partition a number, under which its completions come back.
 func (b *Broker) newPartition(t *topic, index int32, folder seam.Path) *partition {
-	p := &partition{topic: t, index: index, folder: folder}
+	p := &partition{topic: t, index: index, folder: folder, cleaned: cleaned{upTo: -1}}
 	p.number = uint32(len(b.partitions))
 	b.partitions = append(b.partitions, p)
 	p.side = log.Numbers{Owner: p.number, Files: &b.files, Side: true}
@@ -131,6 +133,11 @@ func (b *Broker) find(name []byte, id [16]byte, index int32, byID bool) (*topic,
 }
 
 func (b *Broker) logConfig(c *controller.TopicConfig) log.Config {
+	if c.Compact && c.MaxCompactionLagMillis < c.SegmentMillis { // what is in the active segment is never compacted
+		copied := *c
+		c = &copied
+		c.SegmentMillis = c.MaxCompactionLagMillis
+	}
 	return log.Config{
 		SegmentBytes: int64(c.SegmentBytes), SegmentMillis: c.SegmentMillis,
 		IndexBytes: c.SegmentIndexBytes, IndexIntervalBytes: c.IndexIntervalBytes,
@@ -164,13 +171,14 @@ func (b *Broker) openNew(p *partition, fx *seam.Effects) {
 		b.made(p, fx)
 		return
 	}
-	p.point, p.startGoal, p.startWish = 0, 0, 0
+	p.point, p.startGoal, p.startWish, p.safePoint, p.cleaned = 0, 0, 0, 0, cleaned{upTo: -1}
 	if b.doomed[p.folder] > 0 {
 		return
 	}
 	if d := &b.dirs[p.folder.Dir]; d.pointed[p.folder.Name] {
 		if d.blocked = append(d.blocked, p); len(d.blocked) == 1 {
 			d.starts.due = true
+			b.unlineCleaned(d, fx)
 			b.checkpointPoints(d, true, fx)
 		}
 		return
@@ -278,6 +286,7 @@ func (b *Broker) doomPartition(p *partition, why *proposal, fx *seam.Effects) {
 	p.deletion = why
 	why.open++
 	p.state = partitionDoomed
+	b.stopCleaning(p, fx)
 	if p.replica != nil {
 		p.replica.Abandon(wire.UnknownTopicOrPartition)
 		b.refuseDeletions(p, wire.UnknownTopicOrPartition, fx)
@@ -308,7 +317,7 @@ func (b *Broker) maybeRemoved(p *partition, fx *seam.Effects) {
 }
 
 func (b *Broker) busy(p *partition) bool {
-	return b.moving(p) || p.reads > 0 || p.closing || p.epochs.Busy() || p.identity.Busy() || p.replica != nil && p.replica.Log.Busy()
+	return b.moving(p) || p.reads > 0 || p.closing || p.cleaned.cleaner != 0 || p.epochs.Busy() || p.identity.Busy() || p.replica != nil && p.replica.Log.Busy()
 }
 
 // doomedPath is Kafka's name of a folder that is being deleted.

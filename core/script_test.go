@@ -267,6 +267,8 @@ func (s *script) configure() {
 	c.RecoveriesMax = int(s.number("recoveries", strconv.Itoa(c.RecoveriesMax)))
 	c.RetentionCheckEvery = s.duration(s.arg("retention-check", time.Duration(c.RetentionCheckEvery).String()))
 	c.InitialTaskDelay = s.duration(s.arg("first-check", time.Duration(c.InitialTaskDelay).String()))
+	c.CheckpointEvery = s.duration(s.arg("checkpoint", time.Duration(c.CheckpointEvery).String()))
+	c.Cleaner.BackOff = s.duration(s.arg("cleaner-backoff", time.Duration(c.Cleaner.BackOff).String()))
 }
 
 // pick is the oldest effect of a kind whose words hold all the parts.
@@ -490,8 +492,21 @@ func (s *script) produce(things []string) kmsg.Request {
 	var b batch.Builder
 	b.Begin(spec)
 	size := s.number("size", "10")
-	for range s.number("records", "1") {
-		b.Add(int64(s.now.Wall), nil, make([]byte, size), nil)
+	var keys [][]byte
+	if text := s.arg("keys", ""); text != "" {
+		for _, key := range strings.Split(text, ",") {
+			keys = append(keys, []byte(key))
+		}
+	}
+	for i := range s.number("records", decimal(int64(max(1, len(keys))))) {
+		switch {
+		case keys == nil:
+			b.Add(int64(s.now.Wall), nil, make([]byte, size), nil)
+		case keys[i][0] == '-':
+			b.Add(int64(s.now.Wall), keys[i][1:], nil, nil)
+		default:
+			b.Add(int64(s.now.Wall), keys[i], make([]byte, size), nil)
+		}
 	}
 	data := b.Finish()
 	for _, thing := range things {

@@ -48,6 +48,7 @@ func (b *Broker) onStop(fx *seam.Effects) {
 	b.phase = phaseStopping
 	for _, p := range b.partitions[1:] {
 		if p != nil {
+			b.stopCleaning(p, fx)
 			b.touch(p)
 		}
 	}
@@ -102,7 +103,7 @@ func (b *Broker) stopStep(fx *seam.Effects) {
 
 // maybeStopped: the disk owes nothing any more, nor does any connection.
 func (b *Broker) maybeStopped(fx *seam.Effects) {
-	if b.phase == phaseStopping && b.stop.stage == stopDraining && b.outstanding == 0 && b.boot.running == 0 && b.moves.copies == 0 && b.turns.later.Len() == 0 && len(b.rewrites.underWay) == 0 && b.rewrites.waiting.Len() == 0 {
+	if b.phase == phaseStopping && b.stop.stage == stopDraining && b.outstanding == 0 && b.boot.running == 0 && len(b.cleaning.running) == 0 && b.moves.copies == 0 && b.turns.later.Len() == 0 && len(b.rewrites.underWay) == 0 && b.rewrites.waiting.Len() == 0 {
 		b.phase = phaseStopped
 		fx.Events = append(fx.Events, seam.Event{Kind: seam.Stopped})
 	}

@@ -27,6 +27,7 @@ var (
 		seam.DirFailed: "directory failed", seam.ConnRefused: "connection refused", seam.IndexRebuilt: "index rebuilt",
 		seam.SegmentUnreadable: "segment unreadable", seam.EpochStarted: "leads", seam.ProducersExpired: "producers expired",
 		seam.SegmentsDeleted: "segments deleted", seam.PartitionAdded: "partition added", seam.ConfigAltered: "configuration altered",
+		seam.CompactionBegun: "compaction begun", seam.SegmentsCompacted: "segments compacted", seam.Compacted: "compacted", seam.CompactionFailed: "compaction failed",
 		seam.DirFenced: "directory fenced", seam.CoordinatorLoaded: "coordinator loaded", seam.CoordinatorFailed: "coordinator failed", seam.ReplicaMoved: "moved",
 	}
 )
@@ -82,7 +83,8 @@ func eventLabel(e *seam.Event) string {
 	switch e.Kind {
 	case seam.TopicCreated, seam.TopicDeleted, seam.ConfigAltered:
 		out += " " + e.Topic
-	case seam.PartitionOpened, seam.Truncated, seam.SegmentRolled, seam.WriteRefused, seam.IndexRebuilt, seam.SegmentUnreadable, seam.EpochStarted, seam.ProducersExpired, seam.SegmentsDeleted, seam.PartitionAdded, seam.CoordinatorLoaded, seam.CoordinatorFailed:
+	case seam.PartitionOpened, seam.Truncated, seam.SegmentRolled, seam.WriteRefused, seam.IndexRebuilt, seam.SegmentUnreadable, seam.EpochStarted, seam.ProducersExpired, seam.SegmentsDeleted, seam.PartitionAdded, seam.CoordinatorLoaded, seam.CoordinatorFailed,
+		seam.CompactionBegun, seam.SegmentsCompacted, seam.Compacted, seam.CompactionFailed:
 		if e.Topic != "" {
 			out += fmt.Sprintf(" %s-%d", e.Topic, e.Partition)
 		}
@@ -103,6 +105,12 @@ func eventLabel(e *seam.Event) string {
 		out += fmt.Sprintf(" records=%d", e.A)
 	case seam.SegmentRolled, seam.IndexRebuilt, seam.SegmentUnreadable, seam.CoordinatorFailed:
 		out += fmt.Sprintf(" at=%d", e.A)
+	case seam.CompactionBegun:
+		out += fmt.Sprintf(" from=%d bytes=%d", e.A, e.B)
+	case seam.SegmentsCompacted:
+		out += fmt.Sprintf(" at=%d saved=%d", e.A, e.B)
+	case seam.Compacted:
+		out += fmt.Sprintf(" to=%d dropped=%d", e.A, e.B)
 	case seam.SegmentsDeleted:
 		out += fmt.Sprintf(" n=%d start=%d", e.A, e.B)
 	case seam.Ready, seam.Stopped, seam.TopicCreated, seam.TopicDeleted, seam.WriteRefused, seam.DirFailed, seam.ConnRefused, seam.ProducersExpired, seam.PartitionAdded, seam.ConfigAltered, seam.DirFenced, seam.ReplicaMoved:

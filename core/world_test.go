@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"rookery/core/batch"
+	"rookery/core/compact"
 	"rookery/core/conn"
 	"rookery/core/log"
 	"rookery/core/meta"
@@ -461,6 +462,9 @@ func (w *world) letterTask(s seam.Send) *task {
 		for _, p := range body.Pieces {
 			label += fmt.Sprintf(" %s:%d..%d", p.Name, p.At, max(p.Size, int64(len(p.Content))))
 		}
+	}
+	if body, ok := s.Body.(*compact.Request); ok {
+		label, machine = "compact "+body.Folder.Name, compact.New()
 	}
 	return &task{kind: "letter", label: label, run: func(seam.Fault, int64) seam.Input {
 		mine := &world{t: w.t, root: w.root, files: w.files, ops: map[seam.Op]bool{}}

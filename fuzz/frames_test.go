@@ -101,6 +101,7 @@ func TestFilledFrames(t *testing.T) {
 		for version := oldest; version <= newest; version++ {
 			message := filled(key)
 			message.SetVersion(version)
+			wire.Merge(message) // or Intake would
 			frame := wire.AppendRequest(nil, 7, "golden", message)[4:]
 			var r conn.Request
 			conn.Intake(append([]byte{}, frame...), conn.Limits{}, &r)

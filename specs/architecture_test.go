@@ -32,6 +32,7 @@ core/wire          : PURE core/must core/seam github.com/twmb/franz-go/
 core/batch         : PURE core/must core/seam core/ordered core/wire github.com/klauspost/compress/ github.com/pierrec/lz4/v4/ github.com/golang/snappy/ io compress/gzip
 core/producer      : PURE core/must core/seam core/ordered core/timer core/wire core/batch
 core/log           : PURE core/must core/seam core/ordered core/timer core/wire core/batch core/producer
+core/compact       : PURE core/must core/seam core/ordered core/batch core/log crypto/sha256
 core/replica       : PURE core/must core/seam core/ordered core/timer core/wire core/batch core/producer core/log
 core/fetch         : PURE core/must core/seam core/ordered core/timer core/rng core/wire core/batch core/log core/replica
 core/schema        : PURE core/must

@@ -254,6 +254,8 @@ func (s *settings) apply(name, value string) (bool, error) {
 		err = number(value, 1, math.MaxInt32, &s.CheckpointEvery)
 	case "num.recovery.threads.per.data.dir":
 		err = number(value, 1, math.MaxInt32, &s.Recoveries)
+	case "log.cleaner.enable", "log.cleaner.threads", "log.cleaner.backoff.ms", "log.cleaner.dedupe.buffer.size",
+		"log.cleaner.io.buffer.load.factor", "log.cleaner.io.max.bytes.per.second": // Static carries them to core/cleaning.go
 	case "socket.listen.backlog.size":
 		err = number(value, 1, math.MaxInt32, &s.Backlog)
 	case "connections.max.idle.ms", "max.connections", "max.connections.per.ip", "max.connections.per.ip.overrides", "max.connection.creation.rate":

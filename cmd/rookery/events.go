@@ -47,6 +47,14 @@ func (n *node) event(e seam.Event) {
 		log.Debug("leader epoch started", "epoch", e.A, "offset", e.B)
 	case seam.SegmentsDeleted:
 		log.Info("segments deleted", "count", e.A, "start", e.B)
+	case seam.CompactionBegun:
+		log.Debug("compaction begun", "offset", e.A, "bytes", e.B)
+	case seam.SegmentsCompacted:
+		log.Debug("segments compacted", "base", e.A, "saved", e.B)
+	case seam.Compacted:
+		log.Info("compacted", "offset", e.A, "records", e.B)
+	case seam.CompactionFailed:
+		log.Warn("compaction failed", "why", e.Text)
 	case seam.ProducersExpired:
 		log.Debug("producers expired", "count", e.A)
 	case seam.PartitionAdded:

@@ -44,6 +44,14 @@ func eventName(kind seam.EventKind) string {
 		return "segment_unreadable"
 	case seam.EpochStarted:
 		return "epoch_started"
+	case seam.CompactionBegun:
+		return "compaction_begun"
+	case seam.SegmentsCompacted:
+		return "segments_compacted"
+	case seam.Compacted:
+		return "compacted"
+	case seam.CompactionFailed:
+		return "compaction_failed"
 	case seam.ProducersExpired:
 		return "producers_expired"
 	}

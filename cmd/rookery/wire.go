@@ -14,6 +14,7 @@ import (
 
 	"rookery/core"
 	"rookery/core/batch"
+	"rookery/core/compact"
 	"rookery/core/conn"
 	"rookery/core/log"
 	"rookery/core/seam"
@@ -244,13 +245,15 @@ func (n *node) config() (core.Config, error) {
 }
 
 // makeMachine makes what the broker writes to: a Recovery for each partition that it opens, a Search for each question
-// that records must be read for, a Copier for what moves between log directories.
+// that records must be read for, a Cleaner for each log that it compacts, a Copier for what moves between log directories.
 func makeMachine(address seam.Address) seam.Machine {
 	switch address.Kind {
 	case seam.ToRecovery:
 		return log.NewRecovery()
 	case seam.ToSearch:
 		return log.NewSearch()
+	case seam.ToCleaner:
+		return compact.New()
 	case seam.ToCopier:
 		return log.NewCopier()
 	default:

@@ -116,18 +116,18 @@ leader.imbalance.check.interval.seconds long fixed idle 1.. 300 How often the co
 leader.replication.throttled.rate long rate idle 0.. 9223372036854775807 How many bytes in a second a leader sends to throttled followers.
 listener.security.protocol.map string fixed works nonempty SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT Which security protocol each listener speaks, NAME:PROTOCOL.
 listeners list fixed works - PLAINTEXT://:9092 The addresses that are listened on, NAME://host:port.
-log.cleaner.backoff.ms long cluster idle 0.. 15000 How long the cleaner rests when there is nothing to compact.
-log.cleaner.dedupe.buffer.size long cluster idle - 134217728 The memory in which the cleaner notes the keys it has seen.
-log.cleaner.delete.retention.ms long cluster idle 0.. 86400000 How long a tombstone stays in a compacted topic, for topics that do not say.
-log.cleaner.enable boolean fixed idle - true Whether compacted topics are compacted.
-log.cleaner.io.buffer.load.factor double cluster idle - 0.9 How full the cleaner's memory may become.
+log.cleaner.backoff.ms long cluster works 0.. 15000 How long the cleaner rests when there is nothing to compact.
+log.cleaner.dedupe.buffer.size long cluster works - 134217728 The memory in which the cleaner notes the keys it has seen.
+log.cleaner.delete.retention.ms long cluster works 0.. 86400000 How long a tombstone stays in a compacted topic, for topics that do not say.
+log.cleaner.enable boolean fixed works - true Whether compacted topics are compacted.
+log.cleaner.io.buffer.load.factor double cluster works - 0.9 How full the cleaner's memory may become.
 log.cleaner.io.buffer.size int cluster idle 0.. 524288 The memory that the cleaner reads and writes by.
-log.cleaner.io.max.bytes.per.second double cluster idle - 1.7976931348623157E308 How much the cleaner may read and write in a second.
-log.cleaner.max.compaction.lag.ms long cluster idle 1.. 9223372036854775807 The longest that a record may wait for its compaction, for topics that do not say.
-log.cleaner.min.cleanable.ratio double cluster idle 0..1 0.5 What share of a log has to be uncompacted before it is compacted, for topics that do not say.
-log.cleaner.min.compaction.lag.ms long cluster idle 0.. 0 The shortest that a record stays before it may be compacted away, for topics that do not say.
-log.cleaner.threads int cluster idle 0.. 1 How many logs are compacted side by side.
-log.cleanup.policy list cluster works compact|delete delete What becomes of old records, for topics that do not say: delete them, compact them, or both. Nothing is compacted here yet.
+log.cleaner.io.max.bytes.per.second double cluster works - 1.7976931348623157E308 How much the cleaner may read and write in a second.
+log.cleaner.max.compaction.lag.ms long cluster works 1.. 9223372036854775807 The longest that a record may wait for its compaction, for topics that do not say.
+log.cleaner.min.cleanable.ratio double cluster works 0..1 0.5 What share of a log has to be uncompacted before it is compacted, for topics that do not say.
+log.cleaner.min.compaction.lag.ms long cluster works 0.. 0 The shortest that a record stays before it may be compacted away, for topics that do not say.
+log.cleaner.threads int cluster works 0.. 1 How many logs are compacted side by side.
+log.cleanup.policy list cluster works compact|delete delete What becomes of old records, for topics that do not say: delete them, compact them, or both.
 log.dir list fixed works - /tmp/kafka-logs Where the data lies, if log.dirs does not say.
 log.dir.failure.timeout.ms long fixed idle 1.. 30000 How long a broker with a failed log directory waits for the controller to hear of it.
 log.dirs list fixed works - - Where the data lies: one directory or several, by commas.

@@ -115,13 +115,53 @@ func (l *Layers) Own(name string) (text string, set bool) {
 
 // Number is a key that is an integer: its own value, else its default.
 func (l *Layers) Number(name string) int64 {
+	text := l.text(name)
+	n, _ := strconv.ParseInt(strings.TrimSpace(text), 10, 64)
+	return n
+}
+
+// Sets says whether some layer sets a broker's key.
+func (l *Layers) Sets(name string) bool {
+	_, set := l.Own(name)
+	return set
+}
+
+// Millionths is a key that is a decimal number, in millionths: its own value, else its default. Above one it is a little
+// more than one.
+func (l *Layers) Millionths(name string) int64 {
+	n, _ := partsPerMillion(strings.TrimSpace(l.text(name)))
+	return n
+}
+
+// Whole is the whole part of a key that is a decimal number, as far as an int64 goes.
+func (l *Layers) Whole(name string) int64 {
+	mantissa, exponent, ok := splitExponent(strings.TrimPrefix(strings.TrimSpace(l.text(name)), "+"))
+	whole, part, _ := strings.Cut(mantissa, ".")
+	if !ok || !digits(whole+part) {
+		return 0
+	}
+	const most = 1<<63 - 1
+	n, all := int64(0), whole+part
+	for i := range max(0, len(whole)+exponent) {
+		digit := int64(0)
+		if i < len(all) {
+			digit = int64(all[i] - '0')
+		}
+		if n > (most-digit)/10 {
+			return most
+		}
+		n = n*10 + digit
+	}
+	return n
+}
+
+func (l *Layers) text(name string) string {
 	text, set := l.Own(name)
 	if !set {
 		key, _ := FindBrokerKey(name)
 		text = key.Default
 	}
-	n, _ := strconv.ParseInt(strings.TrimSpace(text), 10, 64)
-	return n
+	return text
 }
 
 // synonym is a broker configuration that sets a topic configuration's default.

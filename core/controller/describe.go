@@ -250,7 +250,7 @@ func (e Entry) settled() Entry {
 func brokerNames(layers *Layers) []string {
 	var names []string
 	for line := range strings.Lines(brokerKeys) {
-		if key := brokerKey(line); key.Mode != Hidden && key.Mode != Rate || layers.sets(key.Name) {
+		if key := brokerKey(line); key.Mode != Hidden && key.Mode != Rate || layers.Sets(key.Name) {
 			names = append(names, key.Name)
 		}
 	}
@@ -268,11 +268,6 @@ func brokerNames(layers *Layers) []string {
 	return slices.Compact(names)
 }
 
-func (l *Layers) sets(name string) bool {
-	_, set := l.Own(name)
-	return set
-}
-
 // DescribeGroup is every configuration of a group by name: its own value, the broker's, or Kafka's.
 func DescribeGroup(layers *Layers, image *meta.Image, group string, asked Selection) []Entry {
 	own := image.Configs(meta.ResourceGroup, group)
@@ -286,7 +281,7 @@ func DescribeGroup(layers *Layers, image *meta.Image, group string, asked Select
 		if set {
 			e.Synonyms = append(e.Synonyms, Synonym{Name: key.name, Value: key.show(key.name, text), Source: SourceGroup})
 		}
-		if broker := "group." + key.name; layers.sets(broker) {
+		if broker := "group." + key.name; layers.Sets(broker) {
 			e.Synonyms = append(e.Synonyms, layers.synonymsOf(broker)...)
 		} else if !set {
 			e.Synonyms = append(e.Synonyms, Synonym{Name: key.name, Value: key.def, Source: SourceDefault})

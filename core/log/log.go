@@ -103,6 +103,7 @@ type segment struct {
 	ageless   bool      // its largest timestamp is not known
 	reads     int32     // of searches, under way
 	snapped   bool      // the producers' snapshot at its start is in its folder, and whole on the disk
+	swapping  bool      // it has been compacted, and its files do not have its name yet
 	created   seam.Wall // wall clock when it was made, for segment.ms
 	firstTime int64     // timestamp of its first batch, -1 if none
 	index     Index     // the whole sparse index while active; of a closed segment, only when it was asked for
@@ -178,6 +179,8 @@ type Log struct {
 	repairs    int         // Truncates and Unlinks that the repair waits for
 	dead       seam.Fault
 	side       []sideOp // operations that no answer waits for
+	replacing  replacing
+	generation uint64 // see Generation
 }
 
 // New makes the log of a partition that has no files yet. Its first segment starts at offset 0.
@@ -205,7 +208,7 @@ func (l *Log) Durable() Mark { return l.durable }
 
 // Files are the open files of the log, for whoever lets go of them.
 func (l *Log) Files() (files []seam.File) {
-	for _, all := range [...][]segment{l.trimmed, l.segments} {
+	for _, all := range [...][]segment{l.trimmed, l.replacing.old, l.segments} {
 		for i := range all {
 			s := &all[i]
 			for _, f := range [...]seam.File{s.file, s.indexFile, s.timeFile} {
@@ -278,7 +281,7 @@ func (l *Log) Append(now seam.Now, data []byte, epoch int32, maxTimestamp int64,
 	if s.size == 0 {
 		s.firstTime = maxTimestamp
 	}
-	l.recent.add(place{base: base, segment: s.base, at: s.size, size: int32(len(data))})
+	l.recent.add(place{base: base, last: last, segment: s.base, at: s.size, size: int32(len(data))})
 	s.size += int64(len(data))
 	s.next = last + 1
 	l.next = last + 1

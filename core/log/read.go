@@ -17,6 +17,7 @@ type recent struct {
 
 type place struct {
 	base    int64
+	last    int64
 	segment int64
 	at      int64
 	size    int32
@@ -43,13 +44,23 @@ func (r *recent) truncate(next int64) {
 	}
 }
 
-// find is the place of the batch that holds offset, if it is among the newest.
+// forget drops the places of batches below next: they lie elsewhere now.
+func (r *recent) forget(next int64) {
+	for r.n > 0 && r.nth(r.n-1).base < next {
+		r.n--
+	}
+}
+
+// find is the place of the batch that holds offset, or of the first one behind it where the log has a gap, if it is among
+// the newest.
 func (r *recent) find(offset int64) (place, bool) {
 	if r.n == 0 || r.nth(r.n-1).base > offset {
 		return place{}, false
 	}
 	for i := range r.n {
-		if p := r.nth(i); p.base <= offset {
+		if p := r.nth(i); p.last < offset && i > 0 {
+			return *r.nth(i - 1), true
+		} else if p.base <= offset {
 			return *p, true
 		}
 	}
@@ -99,9 +110,9 @@ func (l *Log) reading(c Cursor, next Next, n int32) {
 	if next != NeedIndex && next != NeedBytes {
 		return
 	}
-	for _, all := range [...][]segment{l.segments, l.trimmed} {
+	for _, all := range [...][]segment{l.segments, l.trimmed, l.replacing.old} {
 		for i := len(all) - 1; i >= 0; i-- {
-			if all[i].base == c.segment {
+			if all[i].file == c.file {
 				all[i].reads += n
 				return
 			}
@@ -172,7 +183,7 @@ func (l *Log) Loaded(c Cursor, was Next, in *seam.Loaded) (Cursor, Next, Want) {
 
 func (l *Log) loaded(c Cursor, was Next, in *seam.Loaded) (Cursor, Next, Want) {
 	i := l.segmentOf(c.segment)
-	if len(l.segments) == 0 || l.segments[i].base != c.segment {
+	if len(l.segments) == 0 || l.segments[i].base != c.segment || l.segments[i].file != c.file {
 		return l.again(c)
 	}
 	if was == NeedIndex {
@@ -288,7 +299,7 @@ func (l *Log) see(s *segment, view batch.View, at int64) {
 	if !s.suspect || at != s.seen {
 		return
 	}
-	s.index.Add(s.base, view.LastOffset(), at, view.Size(), view.MaxTimestamp(), l.Config.IndexIntervalBytes)
+	s.index.Add(s.base, view.LastOffset(), at, view.Size(), LargestOf(view), l.Config.IndexIntervalBytes)
 	if s.seen += view.Size(); s.seen == s.done {
 		s.suspect, s.rebuilt, s.ageless = false, true, false
 		l.remade++
@@ -301,7 +312,7 @@ func (l *Log) see(s *segment, view batch.View, at int64) {
 // batch's end.
 func (l *Log) Plan(c Cursor, limit Mark, max int64, whole bool) (seam.Range, bool) {
 	i := l.segmentOf(c.segment)
-	if len(l.segments) == 0 || l.segments[i].base != c.segment {
+	if len(l.segments) == 0 || l.segments[i].base != c.segment || l.segments[i].file != c.file {
 		return seam.Range{}, false
 	}
 	s := &l.segments[i]

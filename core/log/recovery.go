@@ -18,10 +18,11 @@ type RecoveryRequest struct {
 	Folder        seam.Path
 	TopicID       string       // what partition.metadata should say; empty: not looked at
 	Files         []seam.Entry // what the folder holds
-	First         seam.File    // ids from here on are the Recovery's: two a file and two more
+	First         seam.File    // ids from here on are the Recovery's: three a file and two more
 	Clean         bool         // the directory was marked clean
 	RecoveryPoint int64        // everything below was durable once
 	LogStart      int64        // where the log begins: what lies below was deleted
+	Compacted     int64        // up to here offsets may be missing between two batches: a Cleaner may have been there
 	Config        Config
 }
 
@@ -65,6 +66,8 @@ type Recovered struct {
 //     its pages clean, and only a page that is dirty again is covered by the next sync.
 //   - what was cut or removed is durable before the answer leaves, so that it cannot come back behind newer batches. So is
 //     the name of partition.metadata: a folder that loses it was never this topic's.
+//   - a .swap is a compacted segment that was durable before anything that it stands for was touched: it is finished first.
+//     A .cleaned is nothing yet. Below the recovery point of a compacted log offsets may be missing, above it never.
 //   - its files are closed when it answers: their ids are its own. Restore gives the log ids of the owner's.
 type Recovery struct {
 	request  RecoveryRequest
@@ -78,6 +81,7 @@ type Recovery struct {
 	junk     []seam.Path // left by an interrupted deletion or cleaning
 	removed  []seam.File // open, of segments that were cut off
 	mustSync bool
+	swaps    swaps
 	now      seam.Mono
 	walk
 }
@@ -85,7 +89,8 @@ type Recovery struct {
 type recoveryPhase uint8
 
 const (
-	loading recoveryPhase = iota
+	swapping recoveryPhase = iota
+	loading
 	walking
 	cutting
 	syncing
@@ -112,6 +117,7 @@ const (
 	forJunk              // removed, and never mind
 	forSync
 	forClose
+	forSwap // a compacted segment: opened, read, renamed; what it replaces, removed
 )
 
 // smallFile is a file to be read whole before the walk.
@@ -173,6 +179,14 @@ func (r *Recovery) begin(now seam.Now, request *RecoveryRequest, fx *seam.Effect
 	r.numbers = Numbers{Owner: 1, Files: &r.files}
 	r.out = &Recovered{Topic: request.Topic, Partition: request.Partition, Noted: -1}
 	r.loaded.firstTime = -1
+	r.swaps.begun = now
+	r.sortSwaps()
+	r.nextSwap(fx)
+}
+
+// load begins when every segment has its name.
+func (r *Recovery) load(now seam.Now, fx *seam.Effects) {
+	r.phase = loading
 	r.sortFiles(now)
 	for i := range r.small {
 		f := &r.small[i]
@@ -270,7 +284,7 @@ func (r *Recovery) sortFile(e seam.Entry, snapshot int64) {
 	n := len(r.out.segments)
 	switch {
 	case e.Folder:
-	case strings.HasSuffix(name, ".deleted") || strings.HasSuffix(name, ".cleaned") || strings.HasSuffix(name, ".tmp"):
+	case strings.HasSuffix(name, ".deleted") || strings.HasSuffix(name, cleanedSuffix) || strings.HasSuffix(name, swapSuffix) || strings.HasSuffix(name, ".tmp"):
 		r.junk = append(r.junk, e.Path)
 	case numbered && isIndex && r.segmentBased(base) == nil:
 		r.junk = append(r.junk, e.Path)
@@ -404,6 +418,10 @@ func (r *Recovery) onWrote(in *seam.Wrote, fx *seam.Effects) {
 		if in.Fault != seam.OK && in.Fault != seam.NotFound {
 			r.fail(in.Fault, "the folder cannot be cut to where the log ends")
 		}
+	case forSwap:
+		if in.Fault != seam.OK && in.Fault != seam.NotFound {
+			r.fail(in.Fault, "a compacted segment cannot be put in its place")
+		}
 	case forSmall, forFirst, forWalk, forJunk, forSync, forClose:
 	}
 	r.proceed(fx)
@@ -439,6 +457,8 @@ func (r *Recovery) onLoaded(in *seam.Loaded, fx *seam.Effects) {
 	case p.what == forWalk:
 		r.onPiece(in, fx)
 		return
+	case p.what == forSwap:
+		r.swapPiece(in)
 	case p.what == forFirst && in.Fault == seam.OK:
 		r.loaded.firstTime = firstTimeOf(in.Data)
 	case p.what == forSmall && in.Fault == seam.OK:
@@ -505,6 +525,8 @@ func (r *Recovery) proceed(fx *seam.Effects) {
 		return
 	}
 	switch r.phase {
+	case swapping:
+		r.swapOn(fx)
 	case loading:
 		r.maybeLoaded(fx)
 	case walking:

@@ -106,7 +106,7 @@ const timeEntrySize = 12
 // searchSegment is the question for the largest timestamp of one segment.
 func (l *Log) searchSegment(s *segment) *SearchRequest {
 	r := &SearchRequest{Latest: true, Limit: Mark{Offset: s.next, Segment: s.base, Position: s.done}, start: s.base, folder: l.Folder,
-		segments: []searchSegment{{base: s.base, size: s.done, whole: true}}}
+		segments: []searchSegment{{base: s.base, size: s.done, whole: true, swap: s.swapping}}}
 	r.first = *l.numbers.Files + 1
 	*l.numbers.Files += filesOfSegment + 1
 	return r
@@ -121,7 +121,7 @@ func (l *Log) AgeLoaded(in *seam.Loaded) bool {
 	s := l.based(l.ageBase)
 	entry, ok := lastTime(in.Data)
 	switch {
-	case s == nil:
+	case s == nil || !s.ageless:
 	case in.Fault != seam.OK || int64(len(in.Data)) != min(s.timeBytes, timeEntrySize) || s.timeBytes%timeEntrySize != 0 || !ok || s.base+int64(entry.Relative) >= s.next:
 		s.timed = false
 	default:
@@ -140,7 +140,7 @@ func lastTime(data []byte) (e TimeEntry, ok bool) {
 
 // Aged takes the answer to the Search that Age handed out. One that failed is asked again by the next Expire.
 func (l *Log) Aged(base int64, found *Searched) {
-	if s := l.based(base); s != nil && found.Fault == seam.OK {
+	if s := l.based(base); s != nil && s.ageless && found.Fault == seam.OK {
 		s.date(found.Timestamp, found.Offset, found.Found && found.Timestamp > batch.NoTimestamp)
 	}
 }
@@ -176,7 +176,7 @@ func (l *Log) markOfStart() Mark {
 // trim takes the segments below the log's start out of it. The next one must have a name first.
 func (l *Log) trim() {
 	n := 0
-	for n+1 < len(l.segments) && l.segments[n].next <= l.start && l.segments[n+1].birth != 0 {
+	for n+1 < len(l.segments) && l.segments[n].next <= l.start && l.segments[n+1].birth != 0 && !l.segments[n].swapping {
 		if l.segments[n].rebuilt {
 			l.remade-- // nobody needs its index any more
 		}

@@ -27,6 +27,7 @@ type searchSegment struct {
 	whole bool // the limit does not cut it
 	known bool // index is from memory
 	files bool // there are index files to be read
+	swap  bool // its files still have their .swap names
 	index Index
 }
 
@@ -53,7 +54,7 @@ func (l *Log) SearchRequest(limit Mark) *SearchRequest {
 			out.whole = out.whole && limit.Position == s.done
 			out.size = limit.Position
 		}
-		out.files = s.onDisk && s.timed && s.timeFile != 0
+		out.files, out.swap = s.onDisk && s.timed && s.timeFile != 0, s.swapping
 		if !s.suspect && !s.onDisk {
 			out.known = true
 			out.index = Index{Offsets: slices.Clone(s.index.Offsets), Times: slices.Clone(s.index.Times), MaxTimestamp: s.index.MaxTimestamp, MaxLast: s.index.MaxLast, dated: s.index.dated}
@@ -118,7 +119,7 @@ type candidate struct {
 }
 
 const (
-	forTimes work = iota + forClose + 1
+	forTimes work = iota + forSwap + 1
 	forOffsets
 	forHeaders
 	forRecords
@@ -239,7 +240,7 @@ func (s *Search) advance(fx *seam.Effects) {
 
 func (s *Search) open(g *searchSegment, fx *seam.Effects) {
 	s.log = s.numbers.File()
-	fx.Files = append(fx.Files, seam.FileOp{Op: s.await(forLog), Deed: seam.Open, File: s.log, Path: SegmentPath(s.request.folder, g.base, ".log")})
+	fx.Files = append(fx.Files, seam.FileOp{Op: s.await(forLog), Deed: seam.Open, File: s.log, Path: s.path(g, ".log")})
 }
 
 func (s *Search) read(what work, length int64, fx *seam.Effects) {
@@ -264,8 +265,15 @@ func (s *Search) closeLog(fx *seam.Effects) {
 }
 
 func (s *Search) readIndexes(g *searchSegment, fx *seam.Effects) {
-	s.readWhole(forTimes, SegmentPath(s.request.folder, g.base, ".timeindex"), fx)
-	s.readWhole(forOffsets, SegmentPath(s.request.folder, g.base, ".index"), fx)
+	s.readWhole(forTimes, s.path(g, ".timeindex"), fx)
+	s.readWhole(forOffsets, s.path(g, ".index"), fx)
+}
+
+func (s *Search) path(g *searchSegment, suffix string) seam.Path {
+	if g.swap {
+		suffix += swapSuffix
+	}
+	return SegmentPath(s.request.folder, g.base, suffix)
 }
 
 func (s *Search) readWhole(what work, path seam.Path, fx *seam.Effects) {
@@ -394,7 +402,7 @@ func (s *Search) scan(data []byte, fx *seam.Effects) {
 // wanted says whether the batch's records are to be read.
 func (s *Search) wanted(view batch.View) bool {
 	switch {
-	case view.LastOffset() < s.request.start:
+	case view.LastOffset() < s.request.start || view.Count() == 0:
 		return false
 	case s.best.chosen:
 		return view.LastOffset() >= s.best.last

@@ -219,11 +219,12 @@ const (
 	sideCreate sideKind = iota // a segment's .log
 	sideDoomed                 // the same, of a segment that was dropped meanwhile
 	sideUnlink
-	sideTrim  // of a file below the log's start
-	sideCut   // the Truncate of a repair
-	sideOpen  // a .log of a Restored log
-	sideTimes // the Write of a .timeindex
-	sideIndex // the last operation that makes a .index or .timeindex
+	sideTrim    // of a file below the log's start
+	sideCut     // the Truncate of a repair
+	sideOpen    // a .log of a Restored log
+	sideTimes   // the Write of a .timeindex
+	sideIndex   // the last operation that makes a .index or .timeindex
+	sideReplace // of a replacement
 	sideOther
 )
 
@@ -279,6 +280,8 @@ func (l *Log) sideDone(side sideOp, in *seam.Wrote, fx *seam.Effects) {
 			s.timed = in.Fault == seam.OK && in.Bytes == s.timeBytes
 		}
 		l.maybeSyncIndex(side, in)
+	case sideReplace:
+		l.replaceDone(side, in.Fault, fx)
 	case sideOther:
 	}
 }
@@ -375,7 +378,7 @@ func (l *Log) derived(file seam.File, path seam.Path, content []byte, base int64
 
 // Busy says whether anything of this log is under way: a folder is removed only when it is not.
 func (l *Log) Busy() bool {
-	if l.planned.Len() > 0 || len(l.side) > 0 || l.opFolder != 0 || l.opRoot != 0 || l.opAge != 0 || len(l.beside) > 0 {
+	if l.planned.Len() > 0 || len(l.side) > 0 || l.opFolder != 0 || l.opRoot != 0 || l.opAge != 0 || len(l.beside) > 0 || l.replacing.op != 0 {
 		return true
 	}
 	for i := range l.trimmed {

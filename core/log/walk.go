@@ -165,6 +165,9 @@ func (r *Recovery) nextSegment(fx *seam.Effects) bool {
 		r.tornAt("the index points behind the segment", fx)
 		return false
 	}
+	if n := r.current + 1; n < len(r.out.segments) && r.continues(r.out.segments[n].base) {
+		r.expected = r.out.segments[n].base
+	}
 	r.out.segments[r.current].next = r.expected
 	r.maybeKeepIndexes(&r.out.segments[r.current])
 	r.current++
@@ -254,7 +257,7 @@ func (r *Recovery) judge(s *segment, view batch.View) string {
 		return "the batch is cut off"
 	case view.Magic() != batch.Magic:
 		return "the batch is not of format 2"
-	case r.expected >= 0 && view.BaseOffset() != r.expected:
+	case r.expected >= 0 && !r.continues(view.BaseOffset()):
 		return "the batch does not continue the log"
 	case r.trusted && r.first && (view.LastOffset() != r.promised || view.MaxTimestamp() > s.index.largest()):
 		return "the index points elsewhere"
@@ -270,6 +273,11 @@ func (r *Recovery) judge(s *segment, view batch.View) string {
 	return ""
 }
 
+// continues says whether a batch or a segment that begins at base may be the next one.
+func (r *Recovery) continues(base int64) bool {
+	return base == r.expected || base > r.expected && base <= r.request.Compacted
+}
+
 // lacksEpoch: the checkpoint of epochs does not know the epoch in which the walk's first batch was written. It is
 // derived and may be old; then the epochs are read from the batches, all of them.
 func (r *Recovery) lacksEpoch(view batch.View) bool {
@@ -278,18 +286,40 @@ func (r *Recovery) lacksEpoch(view batch.View) bool {
 
 func (r *Recovery) accept(s *segment, view batch.View) {
 	last := view.LastOffset()
-	s.index.Add(s.base, last, r.at, view.Size(), view.MaxTimestamp(), r.request.Config.IndexIntervalBytes)
+	s.index.Add(s.base, last, r.at, view.Size(), LargestOf(view), r.request.Config.IndexIntervalBytes)
 	if r.at == 0 {
 		s.firstTime = view.MaxTimestamp()
 	}
 	r.first, r.epoch = false, view.LeaderEpoch()
+	r.assignMissing(view.BaseOffset())
 	r.out.Epochs.Assign(r.epoch, view.BaseOffset())
 	if view.BaseOffset() >= r.replay {
 		r.out.Producers.Replay(r.now, view)
 	}
-	r.out.recent.add(place{base: view.BaseOffset(), segment: s.base, at: r.at, size: int32(view.Size())})
+	r.out.recent.add(place{base: view.BaseOffset(), last: last, segment: s.base, at: r.at, size: int32(view.Size())})
 	r.at += view.Size()
 	r.expected = last + 1
+}
+
+// assignMissing takes from the checkpoint the epochs that begin between the last batch and the one at base: theirs were
+// compacted away.
+func (r *Recovery) assignMissing(base int64) {
+	if r.expected < 0 || r.expected == base || !r.loaded.epochsOK {
+		return
+	}
+	for _, x := range r.loaded.epochs.List {
+		if r.expected <= x.Start && x.Start <= base && x.Epoch <= r.epoch {
+			r.out.Epochs.Assign(x.Epoch, x.Start)
+		}
+	}
+}
+
+// LargestOf is a batch's largest timestamp as an index has it: none, where no record is left.
+func LargestOf(view batch.View) int64 {
+	if view.Count() == 0 {
+		return batch.NoTimestamp
+	}
+	return view.MaxTimestamp()
 }
 
 // tornAt: what is at hand is not the log's next batch or segment. Below the recovery point that is a fault of the disk;

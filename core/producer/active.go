@@ -5,6 +5,7 @@ type Active struct {
 	ID               int64
 	Epoch            int16
 	LastSequence     int32
+	LastOffset       int64 // of its last batch of data
 	Timestamp        int64
 	CoordinatorEpoch int32
 	TxnFirstOffset   int64
@@ -13,9 +14,9 @@ type Active struct {
 // Each visits the producers that have written something, by id.
 func (s *State) Each(visit func(Active)) {
 	s.committed(func(e *entry) {
-		a := Active{ID: e.id, Epoch: e.epoch, LastSequence: none, Timestamp: e.timestamp, CoordinatorEpoch: e.coordinatorEpoch, TxnFirstOffset: e.txnFirstOffset}
+		a := Active{ID: e.id, Epoch: e.epoch, LastSequence: none, LastOffset: none, Timestamp: e.timestamp, CoordinatorEpoch: e.coordinatorEpoch, TxnFirstOffset: e.txnFirstOffset}
 		if e.count > 0 {
-			a.LastSequence = e.window[e.count-1].LastSequence
+			a.LastSequence, a.LastOffset = e.window[e.count-1].LastSequence, e.window[e.count-1].LastOffset
 		}
 		visit(a)
 	})

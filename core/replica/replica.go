@@ -245,7 +245,7 @@ func (r *Replica) Snapshot() []log.Beside {
 
 // Synced takes a Sync's completion of this partition, and says whether it is one that EmitSyncs has counted.
 func (r *Replica) Synced(in *seam.Synced, fx *seam.Effects) (counted bool) {
-	if r.Log.SnapshotSynced(in, fx) {
+	if r.Log.SnapshotSynced(in, fx) || r.Log.ReplaceSynced(in, fx) {
 		return false
 	}
 	r.Log.Synced(in)

@@ -375,6 +375,10 @@ const (
 	CoordinatorFailed                  // Topic, Partition, A: offset of what cannot be read; Text: why
 	DirFenced                          // A: number of the directory, B: partitions in it; Text: why. The others go on
 	ReplicaMoved                       // Topic, Partition, A: number of the directory that it has left, B: of the one where it is
+	CompactionBegun                    // Topic, Partition, A: offset from which it is not compacted, B: bytes
+	SegmentsCompacted                  // Topic, Partition, A: base offset of the new segment, B: bytes that it saves
+	Compacted                          // Topic, Partition, A: offset up to which it is compacted, B: records that were dropped
+	CompactionFailed                   // Topic, Partition; Text: why
 )
 
 // Effects is what is to be done. The caller owns it, resets it and reuses it; a Step only appends.

@@ -9,6 +9,7 @@ import (
 
 	"rookery/core"
 	"rookery/core/batch"
+	"rookery/core/compact"
 	"rookery/core/conn"
 	"rookery/core/log"
 	"rookery/core/seam"
@@ -89,6 +90,8 @@ func serve(dir string) (address string, stop func()) {
 				return log.NewRecovery()
 			case seam.ToSearch:
 				return log.NewSearch()
+			case seam.ToCleaner:
+				return compact.New()
 			case seam.ToCopier:
 				return log.NewCopier()
 			default:

@@ -81,6 +81,12 @@ const (
 	BelowStartIsOut
 	StartHasReason
 	SearchFindsFirst
+
+	LastValueKept
+	DeleteSeen
+	KeptAsWritten
+	ActiveUntouched
+	ProducerKept
 	laws
 )
 

@@ -47,6 +47,7 @@ type Sleepers struct {
 type PartitionView struct {
 	Topic         string
 	Number        int32
+	Dir           int32 // the log directory that it lies in
 	LogStart      int64
 	Durable       int64
 	HighWatermark int64
@@ -70,15 +71,16 @@ type ParkedFetch struct {
 
 // Watch evaluates the V laws after Steps.
 type Watch struct {
-	laws    *Counts
-	durable map[string]bool
-	deleted map[string]bool // topics that come and go: a partition may be a new one under an old name
-	life    int
-	skip    int
-	view    View
-	seen    map[Partition]mark // of this life
-	epochs  map[Partition]int32
-	starts  map[Partition]int64
+	laws      *Counts
+	durable   map[string]bool
+	deleted   map[string]bool // topics that come and go: a partition may be a new one under an old name
+	compacted map[string]bool // topics of which offsets may be missing
+	life      int
+	skip      int
+	view      View
+	seen      map[Partition]mark // of this life
+	epochs    map[Partition]int32
+	starts    map[Partition]int64
 }
 
 type mark struct {
@@ -90,7 +92,7 @@ type mark struct {
 
 // NewWatch makes a Watch that has seen nothing.
 func NewWatch(laws *Counts, f *Facts) *Watch {
-	return &Watch{laws: laws, durable: f.Durable, deleted: f.Deleted, seen: map[Partition]mark{}, epochs: map[Partition]int32{}, starts: map[Partition]int64{}}
+	return &Watch{laws: laws, durable: f.Durable, deleted: f.Deleted, compacted: f.Compacted, seen: map[Partition]mark{}, epochs: map[Partition]int32{}, starts: map[Partition]int64{}}
 }
 
 // every is how many Steps go by between two looks, but for the quiet ones: a look costs as much as several Steps.
@@ -153,7 +155,11 @@ func (w *Watch) Lost(begins map[Partition]int64, rotted func(p Partition) bool, 
 			continue
 		}
 		w.laws[DurableIsDurable]++
-		if end := Held(left(p), max(m.start, begins[p])); end < m.durable {
+		held := Held
+		if w.compacted[p.Topic] {
+			held = heldCompacted
+		}
+		if end := held(left(p), max(m.start, begins[p])); end < m.durable {
 			return Fail(DurableIsDurable, "%s-%d was durable up to %d, and the power has left it up to %d", p.Topic, p.Number, m.durable, end)
 		}
 	}

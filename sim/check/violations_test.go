@@ -44,6 +44,18 @@ func TestTheHistoryThatTheRowsSpoil(t *testing.T) {
 }
 
 var violations = []violation{
+	// Compacted logs.
+	{"K1", compacted(func(c *Compacted) { c.Passes[0].Kept = c.Passes[0].Kept[:3] }), compacted(func(c *Compacted) { c.Passes[0].Kept[2], c.Passes[0].End = Kept{2, "b", 2}, 3 })},
+	{"K1", compacted(func(c *Compacted) { c.Left[2].Kept = c.Left[2].Kept[1:] }), compacted(func(c *Compacted) { c.Left[1].Kept = []Kept{{2, "b", 2}} })},
+	{"K2", compacted(func(c *Compacted) { c.Passes[0].Kept = slices.Delete(c.Passes[0].Kept, 1, 2) }), compacted(func(c *Compacted) { c.Passes[0].Kept, c.Passes[0].Short = slices.Delete(c.Passes[0].Kept, 1, 2), false })},
+	{"K2", compacted(func(c *Compacted) { c.Left[0].Kept = []Kept{{0, "c", 1}} }), compacted(func(c *Compacted) { c.Left[0].Kept = nil })},
+	{"K3", compacted(func(c *Compacted) { c.Passes[0].Kept[0].Value = 7 }), compacted(func(*Compacted) {})},
+	{"K3", compacted(func(c *Compacted) { k := c.Passes[0].Kept; k[0], k[1] = k[1], k[0] }), nil},
+	{"K3", compacted(func(c *Compacted) { c.Puts, c.Left[0].Kept = c.Puts[1:], []Kept{{0, "c", 8}, {1, "c", 0}} }), compacted(func(c *Compacted) { c.Puts, c.Left[0].Kept = c.Puts[1:], []Kept{{0, "c", 1}, {1, "c", 0}} })},
+	{"K4", compacted(func(c *Compacted) { c.Active = 2 }), compacted(func(c *Compacted) { c.Active = 3 })},
+	{"K5", compacted(func(c *Compacted) { c.Left = slices.Delete(c.Left, 1, 2) }), compacted(func(c *Compacted) { c.Left = slices.Delete(c.Left, 0, 1) })},
+	{"K5", compacted(func(c *Compacted) { c.Left[2].Newest = 0 }), nil},
+
 	{"H21", trialOfStored(func(_ *History, _ *Facts, s []Stamp) { s[3].Stored.Codec = 0 }), trialOfStored(func(_ *History, f *Facts, s []Stamp) { s[3].Stored.Codec, f.Stored["t"] = 0, Stored{AsSent, true} })},
 	{"H22", trialOfStored(func(h *History, f *Facts, s []Stamp) { h.Appends[4].Time, s[4].Time, f.SetBack = 98, 98, 4 }), trialOfStored(func(h *History, f *Facts, s []Stamp) { h.Appends[4].Time, s[4].Time, f.SetBack = 98, 98, 5 })},
 
@@ -517,4 +529,20 @@ func small(hw int64, call, ret seam.Mono) trial {
 	h := &History{Appends: []*Append{appended(7, 0, 0, 10), appended(8, 1, 20, 30)}, Reads: []*Read{look(1, 11, 12), look(2, 31, 32), look(hw, call, ret)}}
 	f := &Facts{Durable: map[string]bool{"t": true}, Logs: map[Partition]Log{here: {End: 2, Entries: []Entry{{Offset: 0, Value: 7}, {Offset: 1, Value: 8}}}}}
 	return func(laws *Counts) error { return Models(h, f, laws) }
+}
+
+// compacted is a log of which c is deleted and b written twice, by two producers, and what is left of it.
+func compacted(spoil func(c *Compacted)) trial {
+	return func(laws *Counts) error {
+		c1, gone, b2, a3, b4 := Kept{0, "c", 1}, Kept{1, "c", 0}, Kept{2, "b", 2}, Kept{3, "a", 3}, Kept{4, "b", 4}
+		c := &Compacted{
+			Puts:   []Put{{c1, 5, 0}, {gone, 5, 1}, {b2, 5, 2}, {a3, 6, 0}, {b4, 6, 1}},
+			Passes: []Pass{{End: 5, Short: true, Kept: []Kept{c1, gone, a3, b4}}},
+			Left: []KeptBatch{{Base: 0, Last: 1, Producer: 5, Newest: 1, Kept: []Kept{gone}}, {Base: 2, Last: 2, Producer: 5, Newest: 2},
+				{Base: 3, Last: 4, Producer: 6, Newest: 1, Kept: []Kept{a3, b4}}},
+			Active: 3, End: 5,
+		}
+		spoil(c)
+		return JudgeCompacted(c, laws)
+	}
 }

@@ -6,6 +6,8 @@
 //	mutant run [-only NAME,...] [-roots 5] [-limit 10m] [-result FILE]
 //	mutant build NAME OUT [PACKAGE]     a binary with the bug in it, of cmd/rookery if nothing else is named
 //
+// A bug that needs no fault says so in its header, and has no fault-free seeds.
+//
 // A patch is a unified diff under a header: what the bug is, which real one it brings back, where, which law has to
 // kill it and why that should happen. The header is in the history before the bug runs for the first time.
 //

@@ -94,7 +94,7 @@ func (h *hunter) hunt(p *plant) (*trophy, error) {
 		return nil, err
 	}
 	t := &trophy{plant: p}
-	if h.faultFree > 0 {
+	if h.faultFree > 0 && !strings.HasPrefix(p.faultFree, needsNone) {
 		fmt.Printf("%s: %d seeds without faults\n", p.name, h.faultFree)
 		t.faultFree = h.withoutFaults(sim, p)
 	}
@@ -108,6 +108,9 @@ func (h *hunter) hunt(p *plant) (*trophy, error) {
 	}
 	return t, nil
 }
+
+// needsNone begins what a header says of fault-free runs where the bug needs no fault: they fail as well, and are not made.
+const needsNone = "fail too"
 
 func (k *kill) String() string {
 	text := fmt.Sprintf("lives after %d seeds, %.1f s of CPU", k.seeds, k.cpu.Seconds())

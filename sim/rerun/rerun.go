@@ -20,6 +20,7 @@ import (
 	"fmt"
 
 	"rookery/core"
+	"rookery/core/compact"
 	"rookery/core/conn"
 	"rookery/core/log"
 	"rookery/core/seam"
@@ -152,6 +153,8 @@ func (f *family) machine(to seam.Address) seam.Machine {
 		f.machines[to] = log.NewRecovery()
 	case seam.ToSearch:
 		f.machines[to] = log.NewSearch()
+	case seam.ToCleaner:
+		f.machines[to] = compact.New()
 	case seam.ToCopier:
 		f.machines[to] = log.NewCopier()
 	default:
@@ -168,6 +171,8 @@ func machineName(a seam.Address) string {
 		return fmt.Sprintf("Recovery %d", a.ID)
 	case seam.ToSearch:
 		return fmt.Sprintf("Search %d", a.ID)
+	case seam.ToCleaner:
+		return fmt.Sprintf("Cleaner %d", a.ID)
 	case seam.ToCopier:
 		return fmt.Sprintf("Copier %d", a.ID)
 	}

@@ -9,6 +9,8 @@
 //	            the largest time)
 //	stewards ── create, delete, look up, re-create; producer ids
 //	pruner ──── DeleteRecords of the stable topics (in half of the seeds)
+//	keepers ─── keyed records and tombstones of a compacted topic (in half of the seeds)
+//	passer ──── reads that from its start to its end, again and again
 //	tuner ───── alters topics and brokers, adds partitions, describes them
 //	auditor ─── reads everything once the faults are over
 //	programs ── the same and more through a Client machine (core/client), which is judged with the broker

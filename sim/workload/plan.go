@@ -41,12 +41,15 @@ type Plan struct {
 	Rot   bool
 	Quiet bool // no faults at all
 
-	Dirs int // log directories
+	Dirs      int   // log directories
+	MoveBytes int64 // copied at once of what moves between them
 
 	Pruning  pruning
 	OddTimes bool // the records' timestamps do not only rise
+	Falling  bool // on the whole they fall
 	Pressed  pressing
 	Sessions fetchSessions
+	Tidying  tidying
 	Limits   limiting
 	Members  int // of groups
 	Numbers  numbering
@@ -58,6 +61,7 @@ const haste = 4
 // shorten makes a life brief: the same faults, clients and laws, in less time.
 func (p *Plan) shorten() {
 	p.Budget /= haste
+	p.Tidying.Budget /= 2
 	p.Chaos /= haste
 	p.Rates.NemesisPause /= haste
 	p.Rates.Haste = haste
@@ -85,11 +89,16 @@ func drawPlan(tape *world.Tape, quiet, brief bool) *Plan {
 	p.Chaos = 4000 + 2000*s.Choose(4)
 	p.Pruning = drawPruning(tape)
 	p.OddTimes = tape.Choose("times", 2) == 1
+	p.Falling = p.OddTimes && tape.Choose("falling times", 2) == 1
 	p.drawPressing(tape)
 	p.Sessions = drawFetchSessions(tape, quiet)
+	p.Tidying = drawTidying(tape)
 	p.Limits = drawLimiting(tape)
 	if p.Members = [4]int{0, 3, 4, 6}[tape.Choose("members", 4)]; p.Limits.Seats > 0 {
 		p.Limits.Seats += p.Members // or others would stand longer than they may
+	}
+	if p.Tidying.On && p.Limits.Seats > 0 {
+		p.Limits.Seats += tidyClients // they are never idle, and the others' patience goes by how many seats there were without them
 	}
 	p.drawDirs(tape)
 	p.Numbers = drawNumbering(tape)
@@ -144,6 +153,7 @@ func (p *Plan) drawFaults(s *world.Stream) {
 func (p *Plan) drawDirs(tape *world.Tape) {
 	s := tape.Stream("dirs")
 	p.Dirs = [8]int{1, 1, 1, 2, 2, 2, 3, 3}[s.Choose(8)]
+	p.MoveBytes = [4]int64{0, 500, 3000, 20_000}[s.Choose(4)]
 	if p.Dirs > 1 && !p.Quiet {
 		p.Rates.Disk = [4]int{0, 2, 4, 8}[s.Choose(4)]
 	}
@@ -183,6 +193,9 @@ func (p *Plan) partitionsOf(topics ...string) []check.Partition {
 
 // config is what a topic is created with. Where records are not to be deleted none may be by age, because the clock jumps.
 func (p *Plan) config(topic string) map[string]string {
+	if topic == tidyTopic {
+		return p.Tidying.config()
+	}
 	config := map[string]string{"retention.ms": "-1", "message.timestamp.after.max.ms": "9223372036854775807"}
 	if p.SegmentBytes > 0 {
 		config["internal.segment.bytes"] = strconv.Itoa(p.SegmentBytes)
