@@ -63,6 +63,7 @@ type loading struct {
 	records batch.Records
 	inside  bool // a batch, whose records are being folded
 	scratch batch.Scratch
+	open    map[int64][]group.Record // of transactions, until they are ended: another broker has written them
 	count   int64
 }
 
@@ -211,6 +212,7 @@ func (b *Broker) loadFold(now seam.Now, c *coordinator, rest []byte, fx *seam.Ef
 			}
 			c.load.at = view.LastOffset() + 1
 			if view.IsControl() {
+				b.endTransaction(now, c, view)
 				continue
 			}
 			c.load.inside, c.load.view, c.load.records = true, view, batch.Read(view, batch.Limits{}, &c.load.scratch)
@@ -248,6 +250,14 @@ func (b *Broker) loadRecords(now seam.Now, c *coordinator, fx *seam.Effects) (do
 			return true, true
 		}
 		c.load.count++
+		if c.load.view.IsTransactional() {
+			if c.load.open == nil {
+				c.load.open = map[int64][]group.Record{}
+			}
+			producer := c.load.view.ProducerID()
+			c.load.open[producer] = append(c.load.open[producer], record)
+			continue
+		}
 		c.groups.Replay(now, record)
 	}
 	if fault := c.load.records.Fault(); fault != batch.Fine {
@@ -255,6 +265,16 @@ func (b *Broker) loadRecords(now seam.Now, c *coordinator, fx *seam.Effects) (do
 		return true, true
 	}
 	return true, false
+}
+
+// endTransaction takes what was committed within a transaction that is committed itself; of all others nothing was.
+func (b *Broker) endTransaction(now seam.Now, c *coordinator, marker batch.View) {
+	if kind, _, ok := batch.Control(marker); ok && kind == batch.CommitMarker {
+		for _, r := range c.load.open[marker.ProducerID()] {
+			c.groups.Replay(now, r)
+		}
+	}
+	delete(c.load.open, marker.ProducerID())
 }
 
 // loadEnded makes room for the next.

@@ -8,6 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"rookery/core/batch"
+	"rookery/core/group"
 	"rookery/core/seam"
 	"rookery/core/wire"
 )
@@ -248,4 +249,44 @@ func TestTheOffsetsTopicIsDeleted(t *testing.T) {
 	offset, code := fetchesOffset(w, c)
 	require.Equal(t, wire.None, code)
 	require.EqualValues(t, -1, offset)
+}
+
+// Offsets that another broker has taken within a transaction count when it is committed, and not when it is aborted, or open.
+func TestOffsetsOfTransactionsThatLieInTheLog(t *testing.T) {
+	w, c := grouped(t)
+	commits(w, c, 5)
+	w.stabilize()
+	w.crash(false)
+	n, _ := w.at("__consumer_offsets-0/00000000000000000000.log")
+	next := int64(1)
+	put := func(view batch.View) {
+		batch.Stamp(view, next, 0)
+		n.content = append(n.content, view...)
+		next++
+	}
+	var b batch.Builder
+	offset := func(producer, offset int64, partition int32) {
+		spec := batch.Plain(batch.None)
+		spec.ProducerID, spec.ProducerEpoch, spec.BaseSequence, spec.Transactional = producer, 0, 0, true
+		b.Begin(spec)
+		key, value := group.Append(nil, nil, &group.OffsetCommitRecord{Group: "g", Topic: "t", Partition: partition, Value: &group.OffsetCommit{Offset: offset, LeaderEpoch: -1, ExpireTimestamp: group.NoTimestamp}})
+		b.Add(1, key, value, nil)
+		put(b.Finish())
+	}
+	mark := func(producer int64, kind batch.ControlType) {
+		spec := batch.Plain(batch.None)
+		spec.ProducerID, spec.ProducerEpoch, spec.Transactional, spec.Control = producer, 0, true, true
+		put(b.BuildControl(spec, 1, kind, []byte{0, 0, 0, 0, 0, 0}))
+	}
+	offset(7, 70, 1)
+	offset(8, 80, 1)
+	mark(8, batch.AbortMarker)
+	mark(7, batch.CommitMarker)
+	offset(9, 90, 1)
+	n.synced = append([]byte{}, n.content...)
+	w.start()
+	w.stabilize()
+	found, code := fetchesOffset(w, w.dial(""))
+	require.Equal(t, wire.None, code)
+	require.EqualValues(t, 70, found)
 }
