@@ -218,7 +218,7 @@ func (b *Broker) takePart(now seam.Now, ticket replica.Ticket, t *topic, target 
 	out := target.replica.Produce(now, ticket, p.acks, data, facts, fx)
 	result.Code = out.Code
 	if out.Code != wire.None {
-		if out.Code != wire.KafkaStorageError {
+		if out.Code != wire.KafkaStorageError && out.Code != wire.NotLeaderOrFollower { // what the log itself refuses is told with its start
 			result.LogStartOffset = target.replica.Log.Start()
 		}
 		return false, false

@@ -28,6 +28,7 @@ type View struct {
 type PartitionView struct {
 	Topic      string
 	Index      int32
+	Dir        int32
 	Open       bool
 	Durable    bool // the topic promises durability
 	LogStart   int64
@@ -111,7 +112,7 @@ func (b *Broker) View(deep bool, v *View) {
 func (b *Broker) viewPartition(p *partition, deep bool, v *PartitionView) {
 	r := p.replica
 	*v = PartitionView{
-		Topic: p.name(), Index: p.index, Open: p.state == partitionOpen, Durable: r.Durable(), LogStart: r.Log.Start(),
+		Topic: p.name(), Index: p.index, Dir: p.folder.Dir, Open: p.state == partitionOpen, Durable: r.Durable(), LogStart: r.Log.Start(),
 		DurableEnd: r.Log.Durable().Offset, High: r.High().Offset, End: r.Log.End().Offset, Next: r.Log.Next(),
 		Epoch: r.Epoch(), Parked: r.Parked(), Waiting: v.Waiting[:0],
 	}

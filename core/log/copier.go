@@ -325,20 +325,24 @@ func (l *Log) besides(s *segment) (pieces []Piece) {
 // Last are the files that a clean stop would write, of a log of which nothing is under way: with them beside what Pieces has
 // named a folder is whole.
 func (l *Log) Last(c *Copying, identity []byte, beside ...Beside) (pieces []Piece) {
+	pieces = append(pieces, Piece{Name: epochsFile, Content: l.Epochs.Encode()}, Piece{Name: identityFile, Content: identity})
+	for _, b := range beside {
+		pieces = append(pieces, Piece{Name: leaf(l.path(l.end.Offset, b.Suffix)), Content: b.Content})
+	}
+	if len(l.segments) == 0 { // the first could not be made
+		return pieces
+	}
 	s := l.active()
-	x := c.of(s.base)
-	if x.size == 0 {
+	if c.of(s.base).size == 0 {
 		pieces = append(pieces, Piece{Name: leaf(l.path(s.base, ".log"))})
 	}
-	index := Index{Offsets: slices.Clone(s.index.Offsets), Times: slices.Clone(s.index.Times)}
+	index := s.index
+	index.Offsets, index.Times = slices.Clone(s.index.Offsets), slices.Clone(s.index.Times)
 	index.Close(s.base)
 	pieces = append(pieces,
 		Piece{Name: leaf(l.path(s.base, ".index")), Content: index.EncodeOffsets()},
-		Piece{Name: leaf(l.path(s.base, ".timeindex")), Content: index.EncodeTimes()},
-		Piece{Name: epochsFile, Content: l.Epochs.Encode()},
-		Piece{Name: identityFile, Content: identity})
+		Piece{Name: leaf(l.path(s.base, ".timeindex")), Content: index.EncodeTimes()})
 	for _, b := range beside {
-		pieces = append(pieces, Piece{Name: leaf(l.path(l.end.Offset, b.Suffix)), Content: b.Content})
 		if path := l.path(s.base, b.Suffix); s.snapped && s.base != l.end.Offset {
 			pieces = append(pieces, Piece{Name: leaf(path), From: path, Whole: true})
 		}

@@ -47,6 +47,7 @@ type Sleepers struct {
 type PartitionView struct {
 	Topic         string
 	Number        int32
+	Dir           int32 // the log directory that it lies in
 	LogStart      int64
 	Durable       int64
 	HighWatermark int64

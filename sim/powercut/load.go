@@ -38,10 +38,11 @@ type load struct {
 	waiting  atomic.Int64 // produce requests on the wire without an answer
 	lastAck  atomic.Int64 // nanoseconds since 1970
 	acks     atomic.Int64
+	moves    atomic.Int64
 	problems atomic.Pointer[string]
 }
 
-func startLoad(broker string, h *histories, seed uint64, round int) *load {
+func startLoad(broker string, h *histories, seed uint64, round int, dirs []string) *load {
 	l := &load{broker: broker, histories: h, random: rand.New(rand.NewPCG(seed, uint64(round))), round: round}
 	l.context, l.stop = context.WithCancel(context.Background())
 	for number := range int32(steadyPartitions - kcatPartitions) {
@@ -53,6 +54,9 @@ func startLoad(broker string, h *histories, seed uint64, round int) *load {
 	l.start(l.read)
 	l.start(func() { l.readWithKcat(partition{steadyTopic, steadyPartitions - 1}) })
 	l.start(func() { l.administer(seed) })
+	if len(dirs) > 1 {
+		l.start(func() { l.move(seed, dirs) })
+	}
 	return l
 }
 
@@ -229,6 +233,27 @@ func (l *load) administer(seed uint64) {
 		select {
 		case <-l.context.Done():
 		case <-time.After(time.Duration(20+random.IntN(150)) * time.Millisecond):
+		}
+	}
+}
+
+// move has partitions of the steady topic go from one log directory to another, mostly without a pause.
+func (l *load) move(seed uint64, dirs []string) {
+	random := rand.New(rand.NewPCG(seed, uint64(l.round)+2<<32))
+	client := l.client()
+	defer client.Close()
+	for l.context.Err() == nil {
+		request := kmsg.NewPtrAlterReplicaLogDirsRequest()
+		dir := kmsg.NewAlterReplicaLogDirsRequestDir()
+		dir.Dir = dirs[random.IntN(len(dirs))]
+		dir.Topics = append(dir.Topics, kmsg.AlterReplicaLogDirsRequestDirTopic{Topic: steadyTopic, Partitions: []int32{random.Int32N(steadyPartitions)}})
+		request.Dirs = append(request.Dirs, dir)
+		if answer, err := request.RequestWith(l.context, client.Broker(1)); err == nil && answer.Topics[0].Partitions[0].ErrorCode == 0 {
+			l.moves.Add(1)
+		}
+		select {
+		case <-l.context.Done():
+		case <-time.After(time.Duration(random.IntN(200)) * time.Millisecond):
 		}
 	}
 }

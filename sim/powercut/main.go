@@ -41,6 +41,7 @@ var (
 	cuts         = flag.Int("cuts", 50, "cuts in durable mode")
 	flushCuts    = flag.Int("default-flush-cuts", 10, "cuts with flush.messages at Kafka's default, which must show losses")
 	seed         = flag.Uint64("seed", 0, "0: a new one")
+	directories  = flag.Int("dirs", 3, "log directories, between which partitions move")
 	port         = flag.Int("port", 29092, "of the broker")
 	startTimeout = flag.Duration("start-timeout", 30*time.Second, "how long a start may take, recovery included")
 	resultFile   = flag.String("result", "", "write the figures there as JSON")
@@ -63,6 +64,8 @@ func main() {
 // outcome is one mode's figures.
 type outcome struct {
 	Mode             string  `json:"mode"`
+	Directories      int     `json:"log directories"`
+	Moves            int     `json:"moves of partitions between them asked for"`
 	Cuts             int     `json:"cuts"`
 	EarlyCuts        int     `json:"cuts during a start"`
 	UnderWay         int     `json:"cuts with an answer outstanding and one in the last second"`
@@ -114,6 +117,9 @@ func judge(durable, pageCache outcome) error {
 	if broken := durable.AcknowledgedGone + durable.TakenBack + durable.TopicsGone + durable.DeletedCameBack; broken > 0 {
 		say("durable mode broke %d promises", broken)
 	}
+	if durable.Cuts > 0 && durable.Directories > 1 && durable.Moves == 0 {
+		say("no partition was moved")
+	}
 	if durable.UnderWay < durable.Cuts {
 		say("only %d of %d cuts landed under load", durable.UnderWay, durable.Cuts)
 	}
@@ -150,7 +156,7 @@ func newRun(mode string, settings []string) (*theRun, error) {
 		return nil, err
 	}
 	r := &theRun{
-		outcome: outcome{Mode: mode}, settings: settings, folder: folder, data: filepath.Join(folder, "data"),
+		outcome: outcome{Mode: mode, Directories: *directories}, settings: settings, folder: folder, data: filepath.Join(folder, "data"),
 		histories: newHistories(), random: rand.New(rand.NewPCG(*seed, 1)), address: fmt.Sprintf("127.0.0.1:%d", *port),
 	}
 	backing := filepath.Join(folder, "backing")
@@ -193,8 +199,8 @@ func (r *theRun) all(count int, stopAtFirst bool) error {
 		return err
 	}
 	r.outcome.Seconds = time.Since(began).Round(time.Second).Seconds()
-	fmt.Printf("%s: %d cuts and %d early ones in %.0f s: under load %d, lost a page %d; acknowledged %d lost %d, read %d taken back %d, topics %d lost %d\n",
-		r.outcome.Mode, r.outcome.Cuts, r.outcome.EarlyCuts, r.outcome.Seconds, r.outcome.UnderWay, r.outcome.LostAPage,
+	fmt.Printf("%s, %d log directories, %d moves between them: %d cuts and %d early ones in %.0f s: under load %d, lost a page %d; acknowledged %d lost %d, read %d taken back %d, topics %d lost %d\n",
+		r.outcome.Mode, r.outcome.Directories, r.outcome.Moves, r.outcome.Cuts, r.outcome.EarlyCuts, r.outcome.Seconds, r.outcome.UnderWay, r.outcome.LostAPage,
 		r.outcome.Acknowledged, r.outcome.AcknowledgedGone, r.outcome.Read, r.outcome.TakenBack, r.outcome.Topics, r.outcome.TopicsGone)
 	return nil
 }
@@ -233,7 +239,7 @@ func (r *theRun) oneCut(round int) (broken bool, err error) {
 			return false, err
 		}
 	}
-	l := startLoad(r.address, r.histories, *seed, round)
+	l := startLoad(r.address, r.histories, *seed, round, r.dirs())
 	underWay, err := r.awaitMoment(l, round)
 	if err != nil {
 		l.end()
@@ -243,6 +249,7 @@ func (r *theRun) oneCut(round int) (broken bool, err error) {
 		return false, err
 	}
 	l.end()
+	r.outcome.Moves += int(l.moves.Load())
 	if problem := l.problems.Load(); problem != nil {
 		return false, fmt.Errorf("%s", *problem)
 	}
@@ -362,6 +369,9 @@ func (r *theRun) startBroker() error {
 	for _, each := range r.settings {
 		arguments = append(arguments, "--set", each)
 	}
+	if dirs := r.dirs(); len(dirs) > 1 {
+		arguments = append(arguments, "--set", "log.dirs="+strings.Join(dirs, ","))
+	}
 	r.output = &bytes.Buffer{}
 	r.broker = exec.Command(*brokerBinary, arguments...)
 	r.broker.Stdout, r.broker.Stderr = r.output, r.output
@@ -371,6 +381,14 @@ func (r *theRun) startBroker() error {
 		r.broker = nil
 	}
 	return err
+}
+
+// dirs are the log directories: all on the one disk, whose every page and name is lost or kept for itself.
+func (r *theRun) dirs() (dirs []string) {
+	for i := range *directories {
+		dirs = append(dirs, filepath.Join(r.data, fmt.Sprintf("log-%d", i)))
+	}
+	return dirs
 }
 
 func (r *theRun) kill() error {

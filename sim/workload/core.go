@@ -84,6 +84,7 @@ func coreConfig(p *Plan, seeds *world.Stream, life int) core.Config {
 	set(&c.SyncsMax, p.SyncsMax)
 	set(&c.RecoveriesMax, p.RecoveriesMax)
 	set(&c.StepItems, p.StepItems)
+	set(&c.MoveBytes, p.MoveBytes)
 	set(&c.CheckpointEvery, seam.Mono(p.CheckpointMillis)*seam.Millisecond)
 	p.Tidying.configure(&c)
 	set(&c.RetentionCheckEvery, seam.Mono(p.Pruning.CheckMillis)*seam.Millisecond)
@@ -115,7 +116,7 @@ func coreView() func(m seam.Machine, deep bool, v *check.View) {
 }
 
 func viewPartition(p *core.PartitionView, v *check.PartitionView) {
-	*v = check.PartitionView{Topic: p.Topic, Number: p.Index, LogStart: p.LogStart, Durable: p.DurableEnd, HighWatermark: p.High,
+	*v = check.PartitionView{Topic: p.Topic, Number: p.Index, Dir: p.Dir, LogStart: p.LogStart, Durable: p.DurableEnd, HighWatermark: p.High,
 		End: p.End, Next: p.Next, LeaderEpoch: p.Epoch, Parked: p.Parked, Producers: uint64(p.Producers), Newest: uint64(p.Newest), Folded: uint64(p.Folded), Fetches: v.Fetches[:0]}
 	for _, f := range p.Waiting {
 		v.Fetches = append(v.Fetches, check.ParkedFetch{From: f.Offset, MinBytes: f.MinBytes, Alone: f.Parts == 1, Deadline: f.Deadline})

@@ -30,6 +30,8 @@ var accepted = map[int16][]int16{
 	wire.KeyInitProducerID:          {storageError},
 	wire.KeyCreatePartitions:        {unknownTopic, invalidPartitions, storageError},
 	wire.KeyAlterClientQuotas:       {storageError},
+	wire.KeyAlterReplicaLogDirs:     {unknownTopic, replicaNotAvailable, storageError},
+	wire.KeyDescribeLogDirs:         {storageError},
 	wire.KeyDescribeConfigs:         {unknownTopic},
 	wire.KeyIncrementalAlterConfigs: {unknownTopic, storageError},
 	wire.KeyFindCoordinator:         {coordinatorNotAvailable},

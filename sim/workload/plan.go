@@ -41,10 +41,12 @@ type Plan struct {
 	Rot   bool
 	Quiet bool // no faults at all
 
-	Dirs int // log directories
+	Dirs      int   // log directories
+	MoveBytes int64 // copied at once of what moves between them
 
 	Pruning  pruning
 	OddTimes bool // the records' timestamps do not only rise
+	Falling  bool // on the whole they fall
 	Pressed  pressing
 	Sessions fetchSessions
 	Tidying  tidying
@@ -86,6 +88,7 @@ func drawPlan(tape *world.Tape, quiet, brief bool) *Plan {
 	p.Chaos = 4000 + 2000*s.Choose(4)
 	p.Pruning = drawPruning(tape)
 	p.OddTimes = tape.Choose("times", 2) == 1
+	p.Falling = p.OddTimes && tape.Choose("falling times", 2) == 1
 	p.drawPressing(tape)
 	p.Sessions = drawFetchSessions(tape, quiet)
 	p.Tidying = drawTidying(tape)
@@ -146,6 +149,7 @@ func (p *Plan) drawFaults(s *world.Stream) {
 func (p *Plan) drawDirs(tape *world.Tape) {
 	s := tape.Stream("dirs")
 	p.Dirs = [8]int{1, 1, 1, 2, 2, 2, 3, 3}[s.Choose(8)]
+	p.MoveBytes = [4]int64{0, 500, 3000, 20_000}[s.Choose(4)]
 	if p.Dirs > 1 && !p.Quiet {
 		p.Rates.Disk = [4]int{0, 2, 4, 8}[s.Choose(4)]
 	}

@@ -321,19 +321,20 @@ func (l *lane) drop(b *parcel) {
 
 // Kafka's error codes, as far as a producer tells them apart.
 const (
-	none               = 0
-	offsetOutOfRange   = 1
-	corruptMessage     = 2
-	unknownTopic       = 3
-	leaderNotAvailable = 5
-	notLeader          = 6
-	timedOut           = 7
-	topicExists        = 36
-	invalidPartitions  = 37
-	outOfOrderSequence = 45
-	storageError       = 56
-	offsetNotAvailable = 78
-	unknownTopicID     = 100
+	none                = 0
+	offsetOutOfRange    = 1
+	corruptMessage      = 2
+	unknownTopic        = 3
+	leaderNotAvailable  = 5
+	notLeader           = 6
+	replicaNotAvailable = 9
+	timedOut            = 7
+	topicExists         = 36
+	invalidPartitions   = 37
+	outOfOrderSequence  = 45
+	storageError        = 56
+	offsetNotAvailable  = 78
+	unknownTopicID      = 100
 )
 
 // isRetriable are the codes that Kafka's producers answer by sending the batch again, of those that are accepted.

@@ -149,11 +149,11 @@ func (p *program) configure(spec programSpec) {
 		c.RequestTimeout = pick(s, 30*seam.Second, 5*seam.Second, 2*seam.Second, seam.Second)
 		c.DeliveryTimeout = pick(s, 120*seam.Second, 20*seam.Second, 10*seam.Second, 5*seam.Second)
 	}
-	if p.run.plan.Limits.Seats > 0 {
-		c.DeliveryTimeout = max(c.DeliveryTimeout, 60*seam.Second) // who has no seat waits for others to have done
-	}
 	if slices.ContainsFunc(spec.writes, p.run.plan.isFleeting) {
 		c.DeliveryTimeout = min(c.DeliveryTimeout, 5*seam.Second) // the topic may never come back
+	}
+	if p.run.plan.Limits.Seats > 0 {
+		c.DeliveryTimeout = max(c.DeliveryTimeout, 60*seam.Second) // who has no seat waits for others to have done
 	}
 	c.Linger = pick[seam.Mono](s, 5, 0, 20, 100) * seam.Millisecond
 	c.BatchBytes = pick(s, 16<<10, 2000, 400, 100)
@@ -167,9 +167,6 @@ func (p *program) configure(spec programSpec) {
 	c.FetchWaitMax = min(pick[seam.Mono](s, 500, 200, 1000, 2000)*seam.Millisecond, c.RequestTimeout/4) // what is asked after it waits as long
 	if spec.acks != client.AcksNone {
 		c.FetchWaitMax = min(c.FetchWaitMax, c.DeliveryTimeout/p.rounds())
-	}
-	if idle := seam.Mono(p.run.plan.Limits.IdleMillis) * seam.Millisecond; idle > 0 {
-		c.FetchWaitMax = min(c.FetchWaitMax, idle/2) // who waits for longer is cut each time, and never comes to an end
 	}
 	c.FetchMinBytes = pick[int32](s, 1, 300, 2000)
 	c.FetchMaxBytes = pick[int32](s, 50<<20, 2000, 20_000)

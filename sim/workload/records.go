@@ -94,6 +94,9 @@ func (r *Run) clock(s *world.Stream, now seam.Mono) int64 {
 	if !r.plan.OddTimes {
 		return wall
 	}
+	if r.plan.Falling { // so that the first batch of a segment is its newest, whatever becomes of it
+		wall = 2*r.wall(0) - wall
+	}
 	switch s.Pick(5, 2, 2, 1, 1) {
 	case 1:
 		wall = r.wall(0) + int64(s.Choose(8))*1000

@@ -88,6 +88,7 @@ type Run struct {
 	givenUp    int  // how often the broker ended by itself since then
 
 	noRestart bool
+	homes     map[check.Partition]int32 // log directories, of which more than one may have a folder of the partition
 }
 
 type knownID struct {
@@ -125,7 +126,7 @@ func (r *Run) rotted(p check.Partition) bool {
 
 // Do makes one run from a tape.
 func Do(tape *world.Tape, broker Broker, options Options) *Result {
-	r := &Run{noRestart: options.NoRestart, tape: tape, broker: broker, History: &check.History{}, topicIDs: map[string][16]byte{}, there: map[string]seam.Mono{}, result: &Result{Codes: map[int16]int{}}}
+	r := &Run{noRestart: options.NoRestart, tape: tape, broker: broker, History: &check.History{}, topicIDs: map[string][16]byte{}, there: map[string]seam.Mono{}, homes: map[check.Partition]int32{}, result: &Result{Codes: map[int16]int{}}}
 	r.plan = drawPlan(tape, options.Quiet, options.Brief)
 	r.World = world.New(tape, r.plan.Rates, broker.Parts(r.plan, tape), r.plan.Dirs)
 	r.World.Log = options.Log
@@ -173,6 +174,9 @@ func (r *Run) observe() {
 		if e.Kind == seam.SegmentUnreadable || e.Kind == seam.DirFenced || e.Kind == seam.CoordinatorFailed {
 			r.unreadable = n.Life
 		}
+		if e.Kind == seam.ReplicaMoved {
+			r.homes[check.Partition{Topic: e.Topic, Number: e.Partition}] = int32(e.B)
+		}
 		if r.broker.Fatal != nil && r.broker.Fatal(e) {
 			w.After(0, func() { r.die() })
 		}
@@ -180,7 +184,7 @@ func (r *Run) observe() {
 	w.OnDark = func(n *world.Node, dir int32) {
 		r.facts.Losses = append(r.facts.Losses, w.Now())
 		if r.watch != nil {
-			w.Fail(r.watch.Lost(r.begins(), r.rotted, r.files))
+			w.Fail(r.watch.Lost(r.begins(), r.rotted, r.most))
 		}
 	}
 	w.OnStart = func(n *world.Node) { r.facts.Starts = append(r.facts.Starts, w.Now()) }
@@ -192,7 +196,7 @@ func (r *Run) observe() {
 			r.facts.Losses = append(r.facts.Losses, w.Now())
 		}
 		if powerLost && r.watch != nil {
-			w.Fail(r.watch.Lost(r.begins(), r.rotted, r.files))
+			w.Fail(r.watch.Lost(r.begins(), r.rotted, r.most))
 		}
 	}
 	if r.broker.View != nil {
@@ -346,6 +350,10 @@ func (r *Run) enterAll() {
 		r.enter(s.session, s)
 	}
 	r.enterPrograms()
+	if p.Dirs > 1 {
+		s := &mover{session: r.client("mover"), budget: p.Budget / 2, partitions: p.partitionsOf(p.names()...)}
+		r.enter(s.session, s)
+	}
 	if p.Pruning.On {
 		s := &pruner{session: r.client("pruner"), budget: p.Budget / 2, partitions: p.partitionsOf("firm", "loose")}
 		r.enter(s.session, s)
@@ -391,6 +399,7 @@ func (r *Run) audit() {
 	if w.Failure() != nil {
 		return
 	}
+	r.findHomes()
 	stopped, clean := false, false
 	w.Node.Stop(60*seam.Second, func(c bool) { stopped, clean = true, c })
 	w.Run(w.Now()+100*seam.Second, func() bool { return stopped })
@@ -452,7 +461,7 @@ func (r *Run) begins() map[check.Partition]int64 {
 		dir := int32(i)
 		for p, start := range check.ReadBegins(r.World.Node.Disk.Contents(seam.Path{Dir: dir, Name: "log-start-offset-checkpoint"})) {
 			if len(r.World.Node.Disk.List(seam.Path{Dir: dir, Name: folderName(p)})) > 0 {
-				begins[p] = start
+				begins[p] = max(begins[p], start)
 			}
 		}
 	}
@@ -463,14 +472,49 @@ func folderName(p check.Partition) string { return fmt.Sprintf("%s-%d", p.Topic,
 
 // files are those of a partition's folder, as the disk has them.
 func (r *Run) files(p check.Partition) (files []check.File) {
+	home, known := r.homes[p]
 	for i := range r.plan.Dirs {
-		for _, e := range r.World.Node.Disk.List(seam.Path{Dir: int32(i), Name: folderName(p)}) {
-			if !e.Folder {
-				files = append(files, check.File{Name: path.Base(e.Path.Name), Data: r.World.Node.Disk.Contents(e.Path)})
+		dir := int32(i)
+		if here := r.filesIn(dir, p); here != nil && (files == nil || known && home == dir) {
+			files = here
+		}
+	}
+	return files
+}
+
+func (r *Run) filesIn(dir int32, p check.Partition) (files []check.File) {
+	for _, e := range r.World.Node.Disk.List(seam.Path{Dir: dir, Name: folderName(p)}) {
+		if !e.Folder {
+			files = append(files, check.File{Name: path.Base(e.Path.Name), Data: r.World.Node.Disk.Contents(e.Path)})
+		}
+	}
+	return files
+}
+
+// most is what the disk has of a partition after the power has failed: where it was being moved there are two folders, and
+// which of them counts is for the metadata log to say, as far as that is left.
+func (r *Run) most(p check.Partition) (files []check.File) {
+	longest := int64(-1)
+	for i := range r.plan.Dirs {
+		if here := r.filesIn(int32(i), p); here != nil {
+			if end := check.Held(here, r.begins()[p]); end > longest {
+				longest, files = end, here
 			}
 		}
 	}
 	return files
+}
+
+// findHomes notes in which directory each partition lies.
+func (r *Run) findHomes() {
+	if r.broker.View == nil {
+		return
+	}
+	v := check.View{}
+	r.broker.View(r.World.Node.Broker(), false, &v)
+	for i := range v.Partitions {
+		r.homes[check.Partition{Topic: v.Partitions[i].Topic, Number: v.Partitions[i].Number}] = v.Partitions[i].Dir
+	}
 }
 
 // judge reads the logs as they lie on the disk and holds the history against them.

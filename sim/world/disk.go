@@ -17,6 +17,7 @@ type Disk struct {
 	nextID int
 	nextOp int
 	ids    map[int]*inode
+	rotten map[string]bool // folders in which a bit has turned, of whatever directory: a copy has it too
 }
 
 // inode is a file or a folder.
@@ -67,7 +68,7 @@ const (
 
 // NewDisk makes empty log directories.
 func NewDisk(dirs int) *Disk {
-	d := &Disk{ids: map[int]*inode{}}
+	d := &Disk{ids: map[int]*inode{}, rotten: map[string]bool{}}
 	for i := range dirs {
 		d.roots = append(d.roots, d.newFolder(int32(i)))
 	}

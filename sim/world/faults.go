@@ -50,6 +50,7 @@ const (
 	EpochBumped
 	EpochLast
 	BegunFarUp
+	ReplicaMoved
 	faults
 )
 

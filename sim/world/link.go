@@ -40,6 +40,7 @@ type link struct {
 	stalledUntil   seam.Mono
 
 	inbound [][]byte // arrived, and waiting for credit
+	begun   []byte   // the frame behind them of which the length has arrived, and not all
 	credit  int64
 	asked   bool // the machine was told what the first of inbound lacks
 	replies []*outgoing
@@ -124,7 +125,7 @@ func (l *link) upload(data []byte) {
 		return
 	}
 	l.maybeStall()
-	l.maybeDrip()
+	l.maybeDrip(data)
 	if w.network.Chance(w.Rates.CutOnFrame) {
 		if w.network.Choose(2) == 1 {
 			l.Cut() // the bytes never arrive
@@ -137,7 +138,7 @@ func (l *link) upload(data []byte) {
 		if l.cut || l.noticed {
 			return
 		}
-		l.inbound = append(l.inbound, data)
+		l.inbound, l.begun = append(l.inbound, data), nil
 		l.pump()
 	})
 	if w.sloth.Chance(w.Rates.HalfClose) {
@@ -145,13 +146,22 @@ func (l *link) upload(data []byte) {
 	}
 }
 
-// maybeDrip: the client sends a frame byte by byte, and is alive all the while.
-func (l *link) maybeDrip() {
+// maybeDrip: the client sends a frame byte by byte, and is alive all the while. What it lacks of its credit is asked for when
+// its length is there.
+func (l *link) maybeDrip(data []byte) {
 	w := l.world
-	if w.sloth.Chance(w.Rates.Drip) {
-		w.Counts[Dripped]++
-		l.lastUp = max(l.lastUp, w.now) + seam.Mono(1+w.sloth.Choose(20))*500*seam.Millisecond
+	if !w.sloth.Chance(w.Rates.Drip) {
+		return
 	}
+	w.Counts[Dripped]++
+	begins := max(l.lastUp, l.stalledUntil, w.now+w.delay(&linkTimes, 0))
+	w.queue.call(begins, func() {
+		if !l.cut && !l.noticed {
+			l.begun = data
+			l.pump()
+		}
+	})
+	l.lastUp = begins + seam.Mono(1+w.sloth.Choose(20))*500*seam.Millisecond
 }
 
 // shutDown: the client sends nothing more and reads on. The node hears of it behind what was sent.
@@ -182,11 +192,7 @@ func (l *link) pump() {
 	n := l.node
 	for len(l.inbound) > 0 && l.credit > 0 && !l.cut && !l.noticed {
 		data := l.inbound[0]
-		if lacks := int64(len(data)) + seam.FrameCost - l.credit; len(data) > seam.FrameFree && lacks > 0 {
-			if !l.asked {
-				l.asked = true
-				n.actors[0].push(&seam.Wanting{Conn: l.conn, Bytes: lacks})
-			}
+		if l.lacks(data) {
 			return
 		}
 		l.inbound, l.asked = l.inbound[1:], false
@@ -200,6 +206,22 @@ func (l *link) pump() {
 		}
 		n.actors[0].push(in)
 	}
+	if len(l.inbound) == 0 && l.begun != nil && l.credit > 0 && !l.cut && !l.noticed {
+		l.lacks(l.begun)
+	}
+}
+
+// lacks says whether there is too little credit for a frame, and asks for it once.
+func (l *link) lacks(data []byte) bool {
+	lacks := int64(len(data)) + seam.FrameCost - l.credit
+	if len(data) <= seam.FrameFree || lacks <= 0 {
+		return false
+	}
+	if !l.asked {
+		l.asked = true
+		l.node.actors[0].push(&seam.Wanting{Conn: l.conn, Bytes: lacks})
+	}
+	return true
 }
 
 // credit lets a connection be read, or closes it.

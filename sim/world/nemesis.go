@@ -148,6 +148,7 @@ func (n *Node) Rot() {
 	p.shared = true
 	delete(node.dirty, at/pageSize)
 	node.rotted = true
+	n.Disk.rotten[node.parent.name] = true
 	w.Counts[BitRotted]++
 	w.logf("ROT of %s at %d", node.name, at)
 }
@@ -194,6 +195,9 @@ func hasSuffix(s, suffix string) bool {
 
 // Rotted says whether a bit of a file in a folder of that name was turned, in any log directory.
 func (d *Disk) Rotted(folder string) bool {
+	if len(d.roots) > 1 {
+		return d.rotten[folder]
+	}
 	for i := range d.roots {
 		n := d.find(seam.Path{Dir: int32(i), Name: folder})
 		if n == nil || !n.folder {

@@ -362,6 +362,8 @@ func (n *Node) onEvent(a *actor, e *seam.Event) {
 		n.Ready = true
 	case seam.DirFenced:
 		w.Counts[DirFenced]++
+	case seam.ReplicaMoved:
+		w.Counts[ReplicaMoved]++
 	case seam.Stopped:
 		if stopped := n.stopped; stopped != nil {
 			n.stopped = nil

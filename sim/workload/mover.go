@@ -1,0 +1,72 @@
+package workload
+
+import (
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"rookery/core/seam"
+	"rookery/core/wire"
+	"rookery/sim/check"
+)
+
+// mover has partitions moved from one log directory to another, and now and then changes its mind.
+type mover struct {
+	*session
+	partitions []check.Partition
+	budget     int
+	next       seam.Mono
+}
+
+func (m *mover) idle() bool { return len(m.inflight) == 0 && (m.run.draining || m.budget == 0) }
+
+func (m *mover) turn(now seam.Mono, fx *seam.Effects) {
+	if len(m.inflight) > 0 || m.idle() {
+		return
+	}
+	if now < m.next {
+		fx.Wake(m.next)
+		return
+	}
+	m.next = now + seam.Mono(1+m.stream.Choose(6))*m.think()
+	m.budget--
+	if m.stream.Choose(3) == 2 {
+		m.look(now, fx)
+		return
+	}
+	request := kmsg.NewPtrAlterReplicaLogDirsRequest()
+	request.Version = int16(1 + m.stream.Choose(2))
+	dir := kmsg.NewAlterReplicaLogDirsRequestDir()
+	dir.Dir = DirName(m.stream.Choose(m.run.plan.Dirs))
+	for range 1 + m.stream.Choose(2) {
+		p := m.partitions[m.stream.Choose(len(m.partitions))]
+		dir.Topics = append(dir.Topics, kmsg.AlterReplicaLogDirsRequestDirTopic{Topic: p.Topic, Partitions: []int32{p.Number}})
+	}
+	request.Dirs = append(request.Dirs, dir)
+	judge := func(at seam.Mono, answer kmsg.Response) {
+		for _, t := range answer.(*kmsg.AlterReplicaLogDirsResponse).Topics {
+			for i := range t.Partitions {
+				m.run.told(question{key: wire.KeyAlterReplicaLogDirs, topic: t.Topic, sent: now}, t.Partitions[i].ErrorCode, at)
+			}
+		}
+	}
+	m.send(now, request, judge, fx)
+}
+
+// look asks what lies where: a partition in one directory, and its copy in at most one other.
+func (m *mover) look(now seam.Mono, fx *seam.Effects) {
+	request := kmsg.NewPtrDescribeLogDirsRequest()
+	request.Version = int16(1 + m.stream.Choose(4))
+	m.send(now, request, func(at seam.Mono, answer kmsg.Response) {
+		dirs := answer.(*kmsg.DescribeLogDirsResponse).Dirs
+		for i := range dirs {
+			m.run.told(question{key: wire.KeyDescribeLogDirs, sent: now}, dirs[i].ErrorCode, at)
+		}
+	}, fx)
+}
+
+func (m *mover) send(now seam.Mono, request kmsg.Request, judge func(at seam.Mono, answer kmsg.Response), fx *seam.Effects) {
+	m.ask(now, request, fx, &call{settle: judge, done: func(at seam.Mono, answer kmsg.Response, _ *seam.Effects) {
+		if answer != nil {
+			judge(at, answer)
+		}
+	}})
+}
