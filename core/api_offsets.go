@@ -294,6 +294,9 @@ func (b *Broker) offsetDelete(now seam.Now, c *connection, slot conn.Slot, r *co
 	i, j, judged := 0, 0, false
 	b.inTurns(now, c, func(now seam.Now, fx *seam.Effects) bool {
 		at, code := b.coordinatorFor(request.Group)
+		if request.Group == "" {
+			code = wire.InvalidGroupID
+		}
 		if code == wire.None && !judged {
 			code, judged = at.groups.JudgeOffsetDelete(request.Group), true
 		}
