@@ -7,7 +7,8 @@
 #	make sim        seeds until FOR is over, on every core
 #	make fuzz       every fuzz target for FUZZ seconds
 #	make interop    clients of other houses against the built binary
-#	make differential  the same requests to Apache Kafka 4.2 and to the built binary, compared field by field
+#	make differential  the same requests to Apache Kafka 4.2 and to the built binary, compared field by field;
+#	                   make differential-kafka asks Kafka twice, which shows that the comparison can be believed
 #	make powercut   a full disk, and power cuts under the built binary (root and /dev/fuse)
 #	make mutants    planted bugs and how long each lives (mutants-short: the share of CI)
 #	make determinism  a seed replays to one hash in every process, on 32 bits too
@@ -29,7 +30,7 @@ PEERFLAGS ?=
 # Nested modules (their own go.mod) are out of ./... and have scripts of their own.
 GOFILES = $(shell git ls-files -co --exclude-standard '*.go' ':!:**/testdata/**')
 
-.PHONY: quick check test race sim fuzz bench bench-peer interop differential powercut mutants mutants-short determinism board build format vet lines
+.PHONY: quick check test race sim fuzz bench bench-peer interop differential differential-kafka powercut mutants mutants-short determinism board build format vet lines
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/...
@@ -78,9 +79,12 @@ bench-peer:
 interop: build
 	bench/interop/run
 
-# make differential DIFFERENTIALFLAGS='--against kafka' holds Kafka against itself: nothing may differ.
 differential: build
 	bench/differential/run $(DIFFERENTIALFLAGS)
+
+# Kafka against itself: nothing may differ, or the comparison is to blame.
+differential-kafka:
+	bench/differential/run --against kafka --sequences 500 --result specs/results/differential-kafka.json
 
 powercut: build
 	$(GO) test -count=1 -tags root -run TestFullDisk ./specs/outside

@@ -189,6 +189,12 @@ func (b *Broker) fetchOffsets(f *offsetsOf, g *gathering, fx *seam.Effects) (don
 	}
 	if !f.begun {
 		f.begun = true
+		if f.version >= 9 {
+			if code := at.groups.JudgeFetch(f.asked.Group, f.asked.MemberID, f.asked.MemberEpoch); code != wire.None {
+				fail(code)
+				return true
+			}
+		}
 		f.out.Group, f.out.Topics = f.asked.Group, []kmsg.OffsetFetchResponseGroupTopic{}
 		if f.asked.Topics == nil {
 			f.names = append(f.names, at.groups.CommittedTopics(f.asked.Group)...)
@@ -288,6 +294,9 @@ func (b *Broker) offsetDelete(now seam.Now, c *connection, slot conn.Slot, r *co
 	i, j, judged := 0, 0, false
 	b.inTurns(now, c, func(now seam.Now, fx *seam.Effects) bool {
 		at, code := b.coordinatorFor(request.Group)
+		if request.Group == "" {
+			code = wire.InvalidGroupID
+		}
 		if code == wire.None && !judged {
 			code, judged = at.groups.JudgeOffsetDelete(request.Group), true
 		}

@@ -9,9 +9,11 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	stored "rookery/core/batch"
 	"rookery/core/wire"
 	"rookery/specs/outside"
 )
@@ -85,6 +87,12 @@ func (f *flattener) kind(path string, v reflect.Value) {
 		f.slice(path, v)
 	case reflect.String:
 		f.note(path, f.text(v.String()))
+	case reflect.Int32:
+		if strings.HasSuffix(path, ".SessionID") && v.Int() != 0 {
+			f.note(path, fmt.Sprint("session ", f.side.sessions.of(int32(v.Int()))))
+			return
+		}
+		f.note(path, fmt.Sprint(v.Interface()))
 	case reflect.Int64:
 		f.note(path, f.number(path, v.Int()))
 	default:
@@ -141,7 +149,7 @@ var unordered = map[string]bool{
 	"JoinGroupResponseMember":                               true, "DescribeGroupsResponseGroupMember": true,
 	"DescribeGroupsResponseGroup": true, "ListGroupsResponseGroup": true, "DeleteGroupsResponseGroup": true, "OffsetFetchResponseTopic": true,
 	"OffsetFetchResponseTopicPartition": true, "OffsetFetchResponseGroupTopic": true, "OffsetFetchResponseGroupTopicPartition": true,
-	"OffsetDeleteResponseTopic": true, "OffsetDeleteResponseTopicPartition": true,
+	"DescribeClientQuotasResponseEntryValue": true, "OffsetDeleteResponseTopic": true, "OffsetDeleteResponseTopicPartition": true,
 	"DescribeUserSCRAMCredentialsResponseResult": true, "FetchResponseTopic": true, "FetchResponseTopicPartition": true,
 }
 
@@ -159,6 +167,8 @@ func (f *flattener) sortKey(v reflect.Value) string {
 		case !field.IsValid() || field.Kind() == reflect.Pointer && field.IsNil():
 		case field.CanInt():
 			key = append(key, fmt.Sprintf("%d", field.Int()))
+		case field.Kind() == reflect.Slice:
+			key = append(key, fmt.Sprintf("%q", field.Bytes()))
 		default:
 			key = append(key, fmt.Sprint(reflect.Indirect(field).Interface()))
 		}
@@ -213,10 +223,21 @@ func (f *flattener) id(id [16]byte) string {
 }
 
 func (f *flattener) number(path string, n int64) string {
-	if strings.HasSuffix(path, ".ProducerID") {
+	switch {
+	case strings.HasSuffix(path, ".ProducerID"):
 		return f.producer(n)
+	case strings.HasSuffix(path, "Time") || strings.HasSuffix(path, ".Timestamp"):
+		return f.time(n)
 	}
 	return fmt.Sprint(n)
+}
+
+// time is "now" where a broker is to have looked at its clock.
+func (f *flattener) time(at int64) string {
+	if now := time.Now().UnixMilli(); f.side.stamped && began+59_000 < at && at < now+1000 {
+		return "now"
+	}
+	return fmt.Sprint(at)
 }
 
 // producer is the symbol of a producer id that a broker gave; those that a case made up are small.
@@ -253,16 +274,37 @@ func (f *flattener) bytes(path string, b []byte) {
 }
 
 func (f *flattener) batch(at string, b []byte) {
-	var batch kmsg.RecordBatch
-	if err := batch.ReadFrom(b); err != nil {
+	var head kmsg.RecordBatch
+	if err := head.ReadFrom(b); err != nil {
 		f.note(at, "no batch")
 		return
 	}
-	sum := crc32.Checksum(b[outside.AtAttributes:], crc32.MakeTable(crc32.Castagnoli)) == uint32(batch.CRC)
-	f.note(at, fmt.Sprintf("offset=%d epoch=%d magic=%d sum=%t attributes=%x delta=%d first=%d max=%d %s/%d/%d count=%d records=%08x",
-		batch.FirstOffset, batch.PartitionLeaderEpoch, batch.Magic, sum, uint16(batch.Attributes), batch.LastOffsetDelta,
-		batch.FirstTimestamp, batch.MaxTimestamp, f.producer(batch.ProducerID), batch.ProducerEpoch, batch.FirstSequence,
-		batch.NumRecords, crc32.ChecksumIEEE(batch.Records)))
+	sum := crc32.Checksum(b[outside.AtAttributes:], crc32.MakeTable(crc32.Castagnoli)) == uint32(head.CRC)
+	f.note(at, fmt.Sprintf("offset=%d epoch=%d magic=%d sum=%t attributes=%x delta=%d first=%s max=%s %s/%d/%d count=%d records=%s",
+		head.FirstOffset, head.PartitionLeaderEpoch, head.Magic, sum, uint16(head.Attributes), head.LastOffsetDelta,
+		f.first(head), f.time(head.MaxTimestamp), f.producer(head.ProducerID), head.ProducerEpoch, head.FirstSequence,
+		head.NumRecords, f.records(b, head.Records)))
+}
+
+// first is a batch's base timestamp, which a batch that is built anew may choose: its records' times say the same.
+func (f *flattener) first(b kmsg.RecordBatch) string {
+	if f.side.inflated {
+		return "any"
+	}
+	return f.time(b.FirstTimestamp)
+}
+
+func (f *flattener) records(whole, records []byte) string {
+	if !f.side.inflated {
+		return fmt.Sprintf("%08x", crc32.ChecksumIEEE(records))
+	}
+	var text strings.Builder
+	var record stored.Record
+	all := stored.Read(stored.View(whole), stored.Limits{}, &stored.Scratch{})
+	for all.Next(&record) {
+		fmt.Fprintf(&text, " %d:%q=%q@%s%v", record.OffsetDelta, record.Key, record.Value, f.time(record.Timestamp), record.Headers)
+	}
+	return text.String()
 }
 
 func present(v reflect.Value) string {

@@ -15,6 +15,7 @@ import (
 // link is one connection to a broker, made anew when the broker has closed it.
 type link struct {
 	address     string
+	client      string // its id, if not that of all
 	conn        net.Conn
 	correlation int32
 }
@@ -33,7 +34,7 @@ const patience = 20 * time.Second
 func (l *link) ask(request kmsg.Request, version int16) (answer kmsg.Response, exact bool, err error) {
 	request.SetVersion(version)
 	l.correlation++
-	frame := kmsg.NewRequestFormatter(kmsg.FormatterClientID("differential")).AppendRequest(nil, request, l.correlation)
+	frame := l.frame(request)
 	rest, err := l.exchange(frame)
 	if err != nil {
 		l.close()
@@ -58,13 +59,21 @@ func (l *link) ask(request kmsg.Request, version int16) (answer kmsg.Response, e
 func (l *link) tell(request kmsg.Request, version int16) error {
 	request.SetVersion(version)
 	l.correlation++
-	frame := kmsg.NewRequestFormatter(kmsg.FormatterClientID("differential")).AppendRequest(nil, request, l.correlation)
+	frame := l.frame(request)
 	if err := l.send(frame); err != nil {
 		l.close()
 		return err
 	}
 	_, _, err := l.ask(kmsg.NewPtrApiVersionsRequest(), 0)
 	return err
+}
+
+func (l *link) frame(request kmsg.Request) []byte {
+	client := l.client
+	if client == "" {
+		client = "differential"
+	}
+	return kmsg.NewRequestFormatter(kmsg.FormatterClientID(client)).AppendRequest(nil, request, l.correlation)
 }
 
 func (l *link) exchange(frame []byte) (rest []byte, err error) {

@@ -1,9 +1,10 @@
 // Differential gives Apache Kafka 4.2.0 and our broker the same requests and compares the answers field by field.
 //
-// Tables come first: for every API and every version that we announce, a request that succeeds and one for each error
-// that Kafka names. Then sequences of requests drawn from a seed (rapid), each over topics of its own, shrunk where the
-// brokers do not agree. Differences that are meant to be stand in accepted.tsv, each with its reason; one that is not
-// seen any more in a whole run is reported, and so is every one that is not in it.
+// Tables come first: for every API and every version that we announce, a request that succeeds, its effect as another API
+// shows it (table_walks.go counts them), and one for each error that Kafka names. Then sequences of requests drawn from a
+// seed by rapid's generators, each over topics and groups of its own, shrunk where the brokers do not agree. Differences
+// that are meant to be stand in accepted.tsv, each with its reason; one that is not seen any more in a whole run is
+// reported, and so is every one that is not in it.
 //
 // With -against kafka the other side is Kafka too: nothing may differ then, not even what is accepted. That is the test
 // of the normalisation (flatten.go).
@@ -214,6 +215,7 @@ func runJobs(o *options, t *tally, jobs []job, workers int) {
 				a.clear()
 				b.clear()
 			}
+			t.walk(a.walks)
 		})
 	}
 	all.Wait()

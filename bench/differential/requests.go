@@ -61,6 +61,12 @@ func attributes(b []byte, bits uint16) []byte {
 	return outside.Sign(b)
 }
 
+// putMax says what a batch's largest timestamp is.
+func putMax(b []byte, at int64) {
+	binary.BigEndian.PutUint64(b[outside.AtMaxTimestamp:], uint64(at))
+	outside.Sign(b)
+}
+
 // produce is a Produce of one batch. Both the name and the id are given: the version decides which is sent.
 func (s *side) produce(name string, partition int32, acks int16, records []byte) *kmsg.ProduceRequest {
 	return outside.Produce(s.called(name), s.id(name), partition, acks, records)

@@ -49,6 +49,16 @@ var kinds = []kind{
 	{"producer id", 2, 0, 5, (*memory).initProducer},
 	{"metadata", 5, 0, 13, (*memory).metadata},
 	{"log dirs", 2, 1, 4, (*memory).dirs},
+	{"join", 5, 0, 9, (*memory).join},
+	{"sync", 3, 0, 5, (*memory).sync},
+	{"beat", 3, 0, 4, (*memory).beat},
+	{"leave", 3, 0, 5, (*memory).leave},
+	{"commit", 6, 2, 10, (*memory).commitOffset},
+	{"committed", 5, 1, 10, (*memory).committedOffsets},
+	{"forget offsets", 2, 0, 0, (*memory).forgetOffsets},
+	{"describe group", 3, 0, 6, (*memory).describeGroup},
+	{"list groups", 1, 0, 5, (*memory).listGroups},
+	{"delete group", 1, 0, 2, (*memory).deleteGroup},
 }
 
 type kind struct {
@@ -121,11 +131,14 @@ type memory struct {
 		id    int64
 		epoch int16
 	}
+	groups map[string][]member // those who have joined
+	round  int
 }
 
 // play runs a sequence on one side.
 func play(s *side, acts []act) {
-	m := &memory{side: s, ends: map[string]int64{}, trimmed: map[string]bool{}, next: map[string]int32{}, sent: map[string][][2]int32{}}
+	m := &memory{side: s, ends: map[string]int64{}, trimmed: map[string]bool{}, next: map[string]int32{}, sent: map[string][][2]int32{},
+		groups: map[string][]member{}}
 	for i := range m.producers {
 		m.producers[i].id = firstInvented + int64(i)
 	}

@@ -20,8 +20,12 @@ type side struct {
 	ids       symbols[[16]byte]
 	producers symbols[int64]
 	members   symbols[string]
+	sessions  symbols[int32]
 	topics    map[string][16]byte
 	told      []step
+	walks     map[walk]walked
+	stamped   bool // its records have the broker's time
+	inflated  bool // its batches are compared by their records
 	shared    *shared
 	names     map[string]bool     // that this case has used
 	made      map[string][16]byte // topics made ahead, by their whole names
@@ -48,13 +52,14 @@ func (s symbols[T]) of(thing T) int {
 func newSide(shared *shared, tag string) *side {
 	of := shared.side
 	return &side{name: of.name, kafka: of.kafka, tag: tag, link: link{address: of.link.address}, shared: shared,
-		names: map[string]bool{}, made: map[string][16]byte{}}
+		names: map[string]bool{}, made: map[string][16]byte{}, walks: map[walk]walked{}}
 }
 
 // begin forgets the case before. Its names begin with what is between.
 func (s *side) begin(between string) {
-	s.prefix, s.told = s.tag+between, nil
-	s.ids, s.producers, s.members, s.topics = symbols[[16]byte]{}, symbols[int64]{}, symbols[string]{}, map[string][16]byte{}
+	s.prefix, s.told, s.stamped, s.inflated = s.tag+between, nil, false, false
+	s.ids, s.producers, s.members, s.sessions = symbols[[16]byte]{}, symbols[int64]{}, symbols[string]{}, symbols[int32]{}
+	s.topics = map[string][16]byte{}
 }
 
 // called is a name that only this case has on this side.

@@ -19,7 +19,7 @@ type tableCase struct {
 // alone: the case alters the broker, or looks at what such a case alters.
 func (c *tableCase) alone() bool {
 	return strings.HasSuffix(c.api, "AlterConfigs") && (c.name == "unknown" || c.name == "brokers") ||
-		c.api == "DescribeConfigs" && c.name == "brokers" || c.api == "DeleteGroups" // of that without a name
+		c.api == "DescribeConfigs" && c.name == "brokers"
 }
 
 // row is a case of one API; since and until narrow the API's versions.
@@ -45,7 +45,7 @@ func rows(api string, from, to int16, all ...row) (cases []tableCase) {
 var tables = slices.Concat(produceTable, fetchTable, listOffsetsTable, metadataTable, versionTable, createTopicsTable,
 	deleteTopicsTable, deleteRecordsTable, initProducerIDTable, epochTable, describeConfigsTable, alterConfigsTable,
 	incrementalTable, logDirsTable, createPartitionsTable, clusterTable, producersTable, listResourcesTable,
-	topicPartitionsTable, securityTable, groupTable)
+	topicPartitionsTable, securityTable, groupTable, walksTable, effectsTable)
 
 var listOffsetsTable = rows("ListOffsets", 1, 11,
 	row{name: "specials of an empty partition", run: func(s *side, v int16) {

@@ -18,6 +18,20 @@ type tally struct {
 	differences, agreed, broken int
 	kinds                       map[string]int
 	seen                        map[string]bool
+	walks                       map[walk]walked
+}
+
+// walk takes over what a worker has walked through.
+func (t *tally) walk(all map[walk]walked) {
+	t.mutex.Lock()
+	defer t.mutex.Unlock()
+	if t.walks == nil {
+		t.walks = map[walk]walked{}
+	}
+	for at, w := range all {
+		o := t.walks[at]
+		t.walks[at] = walked{o.good || w.good, o.seen || w.seen, o.bad || w.bad}
+	}
 }
 
 // table counts a table case.
@@ -90,11 +104,13 @@ type result struct {
 	Differences int    `json:"differences"`
 	Accepted    int    `json:"accepted"`
 	Reasons     int    `json:"reasons"`
+	Walked      int    `json:"walked"`
+	Served      int    `json:"served"`
 	Seconds     int    `json:"seconds"`
 }
 
 func (t *tally) end(o *options) error {
-	r := result{commit(), "4.2.0", t.cases, t.sequences, t.requests, t.differences, t.agreed, 0, int(time.Since(t.started).Seconds())}
+	r := result{commit(), "4.2.0", t.cases, t.sequences, t.requests, t.differences, t.agreed, 0, 0, 0, int(time.Since(t.started).Seconds())}
 	fmt.Printf("%d table cases, %d sequences, %d requests to each side in %d s: %d differences of %d kinds, %d accepted, %d cases could not be run\n",
 		r.Cases, r.Sequences, r.Requests, r.Seconds, r.Differences, len(t.kinds), r.Accepted, t.broken)
 	gone := 0
@@ -107,6 +123,15 @@ func (t *tally) end(o *options) error {
 			}
 		}
 	}
+	var lacking []string
+	if o.tables && o.only == "" {
+		lacking, r.Served = missing(t.walks)
+		r.Walked = r.Served - incomplete(lacking)
+		fmt.Printf("%d of %d versions of all APIs walked through: success, its effect, an error\n", r.Walked, r.Served)
+		for _, each := range lacking {
+			fmt.Println(each)
+		}
+	}
 	if o.result != "" {
 		text, err := json.MarshalIndent(r, "", "  ")
 		if err != nil {
@@ -116,8 +141,9 @@ func (t *tally) end(o *options) error {
 			return err
 		}
 	}
-	if t.differences+t.broken+gone > 0 {
-		return fmt.Errorf("%d differences, %d cases that could not be run, %d accepted differences that are gone", t.differences, t.broken, gone)
+	if t.differences+t.broken+gone+len(lacking) > 0 {
+		return fmt.Errorf("%d differences, %d cases that could not be run, %d accepted differences that are gone, %d gaps in the walk through all APIs",
+			t.differences, t.broken, gone, len(lacking))
 	}
 	return nil
 }

@@ -103,6 +103,7 @@ func (m *monitor) tellJMX(p page, s *snapshot) {
 	m.jmxBroker(gauge, counter, s, then, now)
 	m.jmxRequests(gauge, counter, s, then, now)
 	m.jmxTopics(gauge, counter, s)
+	jmxGroups(gauge, s)
 	m.jmxRaft(gauge, counter, s, then, now)
 }
 
@@ -272,6 +273,31 @@ func (m *monitor) jmxTopics(gauge, counter told, s *snapshot) {
 		gauge("kafka_topic_partition_replicas", 1, at...)
 		gauge("kafka_topic_partition_in_sync_replica", number01(part.Open), at...)
 		gauge("kafka_topic_partition_under_replicated_partition", 0, at...)
+	}
+}
+
+// jmxGroups are kafka_exporter's names for groups.
+func jmxGroups(gauge told, s *snapshot) {
+	lags, offsets := map[[2]string]float64{}, map[[2]string]float64{}
+	var order [][2]string
+	for i := range s.offsets {
+		o := &s.offsets[i]
+		at := []string{"consumergroup", o.Group, "topic", o.Topic, "partition", strconv.Itoa(int(o.Partition))}
+		gauge("kafka_consumergroup_current_offset", float64(o.Offset), at...)
+		gauge("kafka_consumergroup_lag", float64(o.Lag), at...)
+		key := [2]string{o.Group, o.Topic}
+		if _, known := lags[key]; !known {
+			order = append(order, key)
+		}
+		lags[key] += float64(max(o.Lag, 0))
+		offsets[key] += float64(o.Offset)
+	}
+	for _, key := range order {
+		gauge("kafka_consumergroup_lag_sum", lags[key], "consumergroup", key[0], "topic", key[1])
+		gauge("kafka_consumergroup_current_offset_sum", offsets[key], "consumergroup", key[0], "topic", key[1])
+	}
+	for i := range s.groups {
+		gauge("kafka_consumergroup_members", float64(s.groups[i].Members), "consumergroup", s.groups[i].Group)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/pprof"
@@ -51,6 +52,7 @@ type monitor struct {
 	stopping bool
 	dead     map[string]string // log directories, and why
 	ended    bool              // with the first of them
+	refusing map[string]string // partitions that take no writes, and why
 	past     []moment          // the oldest first
 
 	scraping sync.Mutex
@@ -65,6 +67,8 @@ type snapshot struct {
 	busy       int64
 	syncs      histogram
 	partitions []core.PartitionStatus
+	groups     []core.GroupStatus
+	offsets    []core.OffsetStatus
 	loop       loop.Status
 	server     server.Status
 	disk       disk.Status
@@ -81,7 +85,7 @@ func (n *node) observe(broker *core.Broker, mono func() seam.Mono) {
 }
 
 func newMonitor(n *node) *monitor {
-	return &monitor{node: n, patience: healthPatience, dead: map[string]string{}}
+	return &monitor{node: n, patience: healthPatience, dead: map[string]string{}, refusing: map[string]string{}}
 }
 
 // turned is told of one turn in every by the loop.
@@ -114,6 +118,18 @@ func (m *monitor) see(e seam.Event) {
 	switch e.Kind {
 	case seam.Ready:
 		m.ready = true
+	case seam.WriteRefused:
+		if e.Topic != "" {
+			m.refusing[fmt.Sprintf("%s-%d", e.Topic, e.Partition)] = e.Text
+		}
+	case seam.WritesResumed:
+		delete(m.refusing, fmt.Sprintf("%s-%d", e.Topic, e.Partition))
+	case seam.TopicDeleted:
+		for partition := range m.refusing {
+			if at := strings.LastIndexByte(partition, '-'); partition[:at] == e.Topic {
+				delete(m.refusing, partition)
+			}
+		}
 	case seam.DirFailed:
 		m.dead[m.node.dirName(e.A)] = e.Text
 		m.ended = true
@@ -145,9 +161,21 @@ func (m *monitor) look() *snapshot {
 			s.partitions, next = m.broker.PartitionStatuses(next, partitionsAPage, s.partitions)
 		})
 	}
+	m.lookAtGroups(s)
 	s.syncs = m.syncsNow()
 	s.server, s.disk = m.node.server.Status(), m.node.disk.Status()
 	return s
+}
+
+// lookAtGroups takes groups and what they have committed, as many as are listed by name.
+func (m *monitor) lookAtGroups(s *snapshot) {
+	s.groups, s.offsets = s.groups[:0], s.offsets[:0]
+	for next, more := (core.GroupPlace{}), true; more && len(s.groups) < partitionsMax; {
+		m.node.loop.Look(func(loop.Status) { s.groups, next, more = m.broker.GroupStatuses(next, partitionsAPage, s.groups) })
+	}
+	for next, more := (core.GroupPlace{}), true; more && len(s.offsets) < partitionsMax; {
+		m.node.loop.Look(func(loop.Status) { s.offsets, next, more = m.broker.OffsetStatuses(next, partitionsAPage, s.offsets) })
+	}
 }
 
 // healthPatience is a second more than a lot: no turn comes near it.
@@ -210,7 +238,15 @@ func (m *monitor) deadDirs() []string {
 	return dead
 }
 
-// answered is 200 and ok, and beside that which log directories are out of service while the others serve; or 503 and why.
+// refusedWrites is what whoever asks should know although the answer is yes. Writes that are refused are no reason to say
+// no: what is there is still read, and nobody finds out that there is room again but by writing. m.mu is held.
+func (m *monitor) refusedWrites() string {
+	first := slices.Min(slices.Collect(maps.Keys(m.refusing)))
+	return fmt.Sprintf("writes are refused on %d partitions, %s: %s", len(m.refusing), first, m.refusing[first])
+}
+
+// answered is 200 and ok, and beside that which log directories are out of service while the others serve, and which
+// partitions take no writes; or 503 and why.
 func (m *monitor) answered(check func() error) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
@@ -224,6 +260,9 @@ func (m *monitor) answered(check func() error) http.HandlerFunc {
 		defer m.mu.Unlock()
 		for _, text := range m.deadDirs() {
 			fmt.Fprintln(w, text)
+		}
+		if len(m.refusing) > 0 {
+			fmt.Fprintln(w, m.refusedWrites())
 		}
 	}
 }

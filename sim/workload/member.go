@@ -68,8 +68,8 @@ const offsetsTopic = "__consumer_offsets"
 const memberLinger = 8 * seam.Second
 
 func (r *Run) enterMembers() {
-	s := r.tape.Stream("members")
-	for i := range []int{0, 3, 4, 6}[s.Choose(4)] {
+	s := r.tape.Stream("members.kind")
+	for i := range r.plan.Members {
 		m := &member{session: r.client(fmt.Sprintf("member.%d", i)), group: [2]string{"pack", "pride"}[i%4/3], budget: r.plan.Budget}
 		if s.Choose(3) == 1 {
 			m.instance = m.name

@@ -9,7 +9,8 @@
 // printed above the table.
 //
 //	interop.json    as bench/interop writes it   who was seen to use which API in which version, and what was compared
-//	differential.json  as bench/differential writes it   how much was asked of Kafka and of us, and what differed
+//	differential.json  as bench/differential writes it   how much was asked of Kafka and of us, and what differed;
+//	                   differential-kafka.json           the same of Kafka and of Kafka
 //	powercut.json   as sim/powercut writes it    a list of flat objects, one a mode
 //	sim.tsv         kind, name, count            kind is fault or law; as sim run --result writes it
 //	mutants.tsv     a heading, then rows         printed as it is, and dashes for the bugs of sim/mutant that it lacks

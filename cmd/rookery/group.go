@@ -1,0 +1,590 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"rookery/core/client"
+	"rookery/core/group"
+	"rookery/core/wire"
+)
+
+func groupCommand() *cobra.Command {
+	c := &cobra.Command{Use: "group", Short: "list, describe and delete consumer groups, and move what they have committed"}
+	c.AddCommand(groupListCommand(), groupDescribeCommand(), groupMembersCommand(), groupDeleteCommand(), groupResetCommand())
+	return c
+}
+
+// groupRow is one group as it is listed.
+type groupRow struct {
+	Group    string `json:"group"`
+	State    string `json:"state"`
+	Type     string `json:"type"`
+	Protocol string `json:"protocolType"`
+}
+
+func groupListCommand() *cobra.Command {
+	var c session
+	var form form
+	var states, types []string
+	command := &cobra.Command{
+		Use:   "list",
+		Short: "list groups",
+		Args:  cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			defer c.close()
+			request := kmsg.NewPtrListGroupsRequest()
+			request.StatesFilter, request.TypesFilter = states, types
+			answer, err := c.call(request, client.AnyBroker)
+			if err != nil {
+				return err
+			}
+			listed := answer.(*kmsg.ListGroupsResponse)
+			if err := codeError(listed.ErrorCode, nil); err != nil {
+				return err
+			}
+			rows := []groupRow{}
+			for _, g := range listed.Groups {
+				rows = append(rows, groupRow{g.Group, g.GroupState, g.GroupType, g.ProtocolType})
+			}
+			slices.SortStableFunc(rows, func(a, b groupRow) int { return cmp.Compare(a.Group, b.Group) })
+			if form.json() {
+				return printJSON(command.OutOrStdout(), rows)
+			}
+			var lines [][]string
+			for _, r := range rows {
+				lines = append(lines, []string{r.Group, r.State, r.Type, dashed(r.Protocol)})
+			}
+			return table(command.OutOrStdout(), "GROUP STATE TYPE PROTOCOL", lines)
+		},
+	}
+	c.flags(command)
+	form.flag(command)
+	command.Flags().StringSliceVar(&states, "state", nil, "only groups in these states")
+	command.Flags().StringSliceVar(&types, "type", nil, "only groups of these types")
+	return command
+}
+
+func dashed(text string) string {
+	if text == "" {
+		return "-"
+	}
+	return text
+}
+
+// groupDescription is all that is known of a group.
+type groupDescription struct {
+	Group       string      `json:"group"`
+	State       string      `json:"state"`
+	Protocol    string      `json:"protocol"`
+	Members     []memberRow `json:"members"`
+	Awaited     []string    `json:"awaited,omitempty"`            // whose join, or assignment, the group waits for
+	SinceMillis int64       `json:"awaitedSinceMillis,omitempty"` // how long
+	Offsets     []offsetRow `json:"offsets"`
+}
+
+type memberRow struct {
+	Member     string             `json:"member"`
+	Instance   string             `json:"instance,omitempty"`
+	Client     string             `json:"client"`
+	Host       string             `json:"host"`
+	Assignment map[string][]int32 `json:"assignment,omitempty"`
+}
+
+type offsetRow struct {
+	Topic     string `json:"topic"`
+	Partition int32  `json:"partition"`
+	Committed int64  `json:"committed"` // -1: nothing
+	End       int64  `json:"end"`
+	Lag       int64  `json:"lag"`
+	Metadata  string `json:"metadata,omitempty"`
+	Owner     string `json:"owner,omitempty"`
+	Error     string `json:"error,omitempty"`
+}
+
+// describeGroup asks for a group's members.
+func describeGroup(c *session, name string) (*groupDescription, error) {
+	request := kmsg.NewPtrDescribeGroupsRequest()
+	request.Groups = []string{name}
+	answer, err := c.call(request, client.AnyBroker)
+	if err != nil {
+		return nil, err
+	}
+	groups := answer.(*kmsg.DescribeGroupsResponse).Groups
+	if len(groups) != 1 {
+		return nil, fmt.Errorf("the broker answered DescribeGroups with %d groups", len(groups))
+	}
+	g := &groups[0]
+	if err := codeError(g.ErrorCode, g.ErrorMessage); err != nil {
+		return nil, groupAdvice(name, err)
+	}
+	if g.State == "Dead" {
+		return nil, advise("rookery group list", "there is no group %s", name)
+	}
+	d := &groupDescription{Group: name, State: g.State, Protocol: g.Protocol, Members: []memberRow{}, Offsets: []offsetRow{}}
+	for _, m := range g.Members {
+		row := memberRow{Member: m.MemberID, Client: m.ClientID, Host: strings.TrimPrefix(m.ClientHost, "/"), Assignment: assignmentOf(g.ProtocolType, m.MemberAssignment)}
+		if m.InstanceID != nil {
+			row.Instance = *m.InstanceID
+		}
+		d.Members = append(d.Members, row)
+	}
+	slices.SortStableFunc(d.Members, func(a, b memberRow) int { return cmp.Compare(a.Member, b.Member) })
+	g.UnknownTags.Each(func(key uint32, value []byte) {
+		if key == group.AwaitedTag {
+			d.SinceMillis, d.Awaited = group.ParseAwaited(value)
+		}
+	})
+	return d, nil
+}
+
+// groupAdvice says what to do about what is wrong with a group.
+func groupAdvice(name string, err error) error {
+	switch {
+	case refusedWith(err, wire.GroupIDNotFound):
+		return advise("rookery group list", "there is no group %s", name)
+	case refusedWith(err, wire.NotCoordinator):
+		return advise("nobody has used a group on this broker yet", "group %s: %w", name, err)
+	case refusedWith(err, wire.CoordinatorLoadInProgress):
+		return advise("the broker reads what groups have committed; ask again in a moment", "group %s: %w", name, err)
+	case refusedWith(err, wire.NonEmptyGroup):
+		return advise("stop its members first: rookery group members "+name, "group %s: %w", name, err)
+	}
+	return fmt.Errorf("group %s: %w", name, err)
+}
+
+// assignmentOf reads what a leader of consumers has assigned; nil if it cannot be read.
+func assignmentOf(protocolType string, assignment []byte) map[string][]int32 {
+	var a kmsg.ConsumerMemberAssignment
+	if protocolType != "consumer" || len(assignment) == 0 || a.ReadFrom(assignment) != nil {
+		return nil
+	}
+	all := map[string][]int32{}
+	for _, t := range a.Topics {
+		all[t.Topic] = append(all[t.Topic], t.Partitions...)
+		slices.Sort(all[t.Topic])
+	}
+	return all
+}
+
+// offsetsOfGroup asks what a group has committed, and where the partitions end.
+func offsetsOfGroup(c *session, d *groupDescription) error {
+	committed, err := committedBy(c, d.Group)
+	if err != nil {
+		return err
+	}
+	owners := map[string]string{}
+	for _, m := range d.Members {
+		for topic, partitions := range m.Assignment {
+			for _, p := range partitions {
+				owners[topic+"-"+strconv.Itoa(int(p))] = m.Member
+				if !slices.ContainsFunc(committed, func(r offsetRow) bool { return r.Topic == topic && r.Partition == p }) {
+					committed = append(committed, offsetRow{Topic: topic, Partition: p, Committed: -1})
+				}
+			}
+		}
+	}
+	slices.SortStableFunc(committed, func(a, b offsetRow) int {
+		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
+	})
+	byTopic := map[string][]int32{}
+	for _, r := range committed {
+		byTopic[r.Topic] = append(byTopic[r.Topic], r.Partition)
+	}
+	ends := map[string]located{}
+	for topic, partitions := range byTopic {
+		rows, err := describe(c, []string{topic})
+		if err != nil {
+			continue // the topic is gone: its offsets are about to be
+		}
+		ends[topic] = offsetsAt(c, topic, leadersIn(rows[0].Partitions), partitions, -1)
+	}
+	for i := range committed {
+		r := &committed[i]
+		r.End, r.Lag, r.Owner = -1, -1, owners[r.Topic+"-"+strconv.Itoa(int(r.Partition))]
+		at, known := ends[r.Topic][r.Partition]
+		switch {
+		case !known:
+			r.Error = "no such partition"
+		case at.err != nil:
+			r.Error = at.err.Error()
+		default:
+			if r.End = at.offset; r.Committed >= 0 {
+				r.Lag = r.End - r.Committed
+			}
+		}
+	}
+	d.Offsets = append(d.Offsets, committed...)
+	return nil
+}
+
+func leadersIn(rows []partitionRow) (leaders []int32) {
+	for _, r := range rows {
+		leaders = append(leaders, r.Leader)
+	}
+	return leaders
+}
+
+func committedBy(c *session, name string) ([]offsetRow, error) {
+	request := kmsg.NewPtrOffsetFetchRequest()
+	request.Version = 8 // topics by name, groups in one list
+	one := kmsg.NewOffsetFetchRequestGroup()
+	one.Group, one.MemberEpoch = name, -1
+	request.Groups = append(request.Groups, one)
+	answer, err := c.ask(client.Call{Request: request, To: client.AnyBroker, Pinned: true})
+	if err != nil {
+		return nil, err
+	}
+	fetched := answer.(*kmsg.OffsetFetchResponse)
+	if err := codeError(fetched.ErrorCode, nil); err != nil {
+		return nil, groupAdvice(name, err)
+	}
+	var rows []offsetRow
+	for _, g := range fetched.Groups {
+		if err := codeError(g.ErrorCode, nil); err != nil {
+			return nil, groupAdvice(name, err)
+		}
+		for _, t := range g.Topics {
+			for _, p := range t.Partitions {
+				row := offsetRow{Topic: t.Topic, Partition: p.Partition, Committed: p.Offset}
+				if p.Metadata != nil {
+					row.Metadata = *p.Metadata
+				}
+				rows = append(rows, row)
+			}
+		}
+	}
+	return rows, nil
+}
+
+func groupDescribeCommand() *cobra.Command {
+	var c session
+	var form form
+	command := &cobra.Command{
+		Use:   "describe GROUP...",
+		Short: "state, committed offsets and lag of groups, and who is awaited",
+		Args:  cobra.MinimumNArgs(1),
+		RunE: func(command *cobra.Command, names []string) error {
+			defer c.close()
+			var all []*groupDescription
+			for _, name := range names {
+				d, err := describeGroup(&c, name)
+				if err == nil {
+					err = offsetsOfGroup(&c, d)
+				}
+				if err != nil {
+					return err
+				}
+				all = append(all, d)
+			}
+			if form.json() {
+				return printJSON(command.OutOrStdout(), all)
+			}
+			for _, d := range all {
+				if err := printGroup(command, d); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+	c.flags(command)
+	form.flag(command)
+	return command
+}
+
+func printGroup(command *cobra.Command, d *groupDescription) error {
+	out := command.OutOrStdout()
+	fmt.Fprintf(out, "%s: %s, %d members", d.Group, d.State, len(d.Members))
+	if d.Protocol != "" {
+		fmt.Fprintf(out, ", assigned by %s", d.Protocol)
+	}
+	fmt.Fprintln(out)
+	if len(d.Awaited) > 0 {
+		fmt.Fprintf(out, "waits since %s for %s\n", time.Duration(d.SinceMillis)*time.Millisecond, strings.Join(d.Awaited, ", "))
+	}
+	var lines [][]string
+	for _, r := range d.Offsets {
+		number := func(n int64) string {
+			if n < 0 {
+				return "-"
+			}
+			return strconv.FormatInt(n, 10)
+		}
+		lines = append(lines, []string{r.Topic, strconv.Itoa(int(r.Partition)), number(r.Committed), number(r.End), number(r.Lag), dashed(r.Owner), dashed(r.Error)})
+	}
+	if len(lines) == 0 {
+		return nil
+	}
+	return table(out, "TOPIC PARTITION COMMITTED END LAG OWNER ERROR", lines)
+}
+
+func groupMembersCommand() *cobra.Command {
+	var c session
+	var form form
+	command := &cobra.Command{
+		Use:   "members GROUP",
+		Short: "who is in a group, and what each was assigned",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(command *cobra.Command, names []string) error {
+			defer c.close()
+			d, err := describeGroup(&c, names[0])
+			if err != nil {
+				return err
+			}
+			if form.json() {
+				return printJSON(command.OutOrStdout(), d.Members)
+			}
+			var lines [][]string
+			for _, m := range d.Members {
+				var parts []string
+				for topic, partitions := range m.Assignment {
+					for _, p := range partitions {
+						parts = append(parts, topic+"-"+strconv.Itoa(int(p)))
+					}
+				}
+				slices.Sort(parts)
+				lines = append(lines, []string{m.Member, dashed(m.Instance), m.Client, m.Host, dashed(strings.Join(parts, ","))})
+			}
+			return table(command.OutOrStdout(), "MEMBER INSTANCE CLIENT HOST ASSIGNMENT", lines)
+		},
+	}
+	c.flags(command)
+	form.flag(command)
+	return command
+}
+
+func groupDeleteCommand() *cobra.Command {
+	var c session
+	command := &cobra.Command{
+		Use:   "delete GROUP...",
+		Short: "delete groups that have no members, with all that they have committed",
+		Args:  cobra.MinimumNArgs(1),
+		RunE: func(command *cobra.Command, names []string) error {
+			defer c.close()
+			request := kmsg.NewPtrDeleteGroupsRequest()
+			request.Groups = names
+			answer, err := c.call(request, client.AnyBroker)
+			if err != nil {
+				return err
+			}
+			var failed error
+			for _, g := range answer.(*kmsg.DeleteGroupsResponse).Groups {
+				if err := codeError(g.ErrorCode, g.ErrorMessage); err != nil {
+					failed = errors.Join(failed, groupAdvice(g.Group, err))
+					continue
+				}
+				fmt.Fprintf(command.OutOrStdout(), "deleted %s\n", g.Group)
+			}
+			return failed
+		},
+	}
+	c.flags(command)
+	return command
+}
+
+func groupResetCommand() *cobra.Command {
+	var c session
+	var form form
+	var topics []string
+	var to string
+	var dry bool
+	command := &cobra.Command{
+		Use:   "reset-offsets GROUP --topic TOPIC --to PLACE",
+		Short: "commit other offsets for a group that has no members",
+		Example: "  rookery group reset-offsets billing --topic clicks --to start\n" +
+			"  rookery group reset-offsets billing --topic clicks --to 2026-01-31T12:00:00Z --dry-run\n" +
+			"  rookery group reset-offsets billing --topic clicks:0 --to 42\n" +
+			"  rookery group reset-offsets billing --topic clicks --to -100          a hundred records back",
+		Args: cobra.ExactArgs(1),
+		RunE: func(command *cobra.Command, names []string) error {
+			defer c.close()
+			rows, err := placesToReset(&c, names[0], topics, to)
+			if err != nil {
+				return err
+			}
+			if !dry {
+				if err := commitFor(&c, names[0], rows); err != nil {
+					return err
+				}
+			}
+			if form.json() {
+				return printJSON(command.OutOrStdout(), rows)
+			}
+			var lines [][]string
+			for _, r := range rows {
+				lines = append(lines, []string{r.Topic, strconv.Itoa(int(r.Partition)), strconv.FormatInt(r.Committed, 10)})
+			}
+			return table(command.OutOrStdout(), "TOPIC PARTITION COMMITTED", lines)
+		},
+	}
+	c.flags(command)
+	form.flag(command)
+	command.Flags().StringSliceVar(&topics, "topic", nil, "topics, or TOPIC:PARTITION; left out: all that the group has committed")
+	command.Flags().StringVar(&to, "to", "", "start, end, an offset, a time (RFC 3339), or +N or -N from where the group is")
+	command.Flags().BoolVar(&dry, "dry-run", false, "say what would be committed, and commit nothing")
+	_ = command.MarkFlagRequired("to")
+	return command
+}
+
+// placesToReset finds the offsets that a group is to have.
+func placesToReset(c *session, name string, topics []string, to string) ([]offsetRow, error) {
+	committed, err := committedBy(c, name)
+	if err != nil && !refusedWith(err, wire.NotCoordinator) {
+		return nil, err
+	}
+	now := map[string]int64{}
+	wanted := map[string][]int32{}
+	for _, r := range committed {
+		now[r.Topic+"-"+strconv.Itoa(int(r.Partition))] = r.Committed
+		if len(topics) == 0 {
+			wanted[r.Topic] = append(wanted[r.Topic], r.Partition)
+		}
+	}
+	for _, text := range topics {
+		topic, number, one := strings.Cut(text, ":")
+		if !one {
+			wanted[topic] = nil
+			continue
+		}
+		p, err := strconv.ParseInt(number, 10, 32)
+		if err != nil {
+			return nil, fmt.Errorf("--topic %s: %s is no partition", text, number)
+		}
+		wanted[topic] = append(wanted[topic], int32(p))
+	}
+	if len(wanted) == 0 {
+		return nil, advise("name some: --topic TOPIC", "group %s has committed nothing", name)
+	}
+	rows := []offsetRow{}
+	for topic, partitions := range wanted {
+		described, err := describe(c, []string{topic})
+		if err != nil {
+			return nil, err
+		}
+		leaders := leadersIn(described[0].Partitions)
+		if partitions == nil {
+			partitions = allOf(leaders)
+		}
+		for _, p := range partitions {
+			if p < 0 || int(p) >= len(leaders) {
+				return nil, fmt.Errorf("topic %s has no partition %d", topic, p)
+			}
+		}
+		found, err := resetTo(c, topic, leaders, partitions, to, now)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range partitions {
+			rows = append(rows, offsetRow{Topic: topic, Partition: p, Committed: found[p], End: -1, Lag: -1})
+		}
+	}
+	slices.SortStableFunc(rows, func(a, b offsetRow) int {
+		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
+	})
+	return rows, nil
+}
+
+// resetTo is the offset of each partition that the words mean, held inside its log.
+func resetTo(c *session, topic string, leaders, partitions []int32, to string, now map[string]int64) (map[int32]int64, error) {
+	start, err := offsetsAt(c, topic, leaders, partitions, -2).whole()
+	if err != nil {
+		return nil, err
+	}
+	end, err := offsetsAt(c, topic, leaders, partitions, -1).whole()
+	if err != nil {
+		return nil, err
+	}
+	wish := func(p int32) int64 { return start[p].offset }
+	at, timed := time.Parse(time.RFC3339, to)
+	n, number := strconv.ParseInt(to, 10, 64)
+	switch {
+	case to == "start":
+	case to == "end":
+		wish = func(p int32) int64 { return end[p].offset }
+	case timed == nil:
+		found, err := offsetsAt(c, topic, leaders, partitions, at.UnixMilli()).whole()
+		if err != nil {
+			return nil, err
+		}
+		wish = func(p int32) int64 {
+			if found[p].offset < 0 {
+				return end[p].offset // nothing is as young
+			}
+			return found[p].offset
+		}
+	case number != nil:
+		return nil, advise("start, end, an offset, a time like 2026-01-31T12:00:00Z, +N or -N", "--to %s is no place", to)
+	case to[0] == '+' || to[0] == '-':
+		wish = func(p int32) int64 {
+			from, known := now[topic+"-"+strconv.Itoa(int(p))]
+			if !known || from < 0 {
+				from = start[p].offset
+			}
+			return from + n
+		}
+	default:
+		wish = func(int32) int64 { return n }
+	}
+	all := map[int32]int64{}
+	for _, p := range partitions {
+		all[p] = min(max(wish(p), start[p].offset), end[p].offset)
+	}
+	return all, nil
+}
+
+// commitFor commits as nobody's member, which is taken where there are no members.
+func commitFor(c *session, name string, rows []offsetRow) error {
+	find := kmsg.NewPtrFindCoordinatorRequest()
+	find.CoordinatorKey, find.CoordinatorKeys = name, []string{name}
+	request := kmsg.NewPtrOffsetCommitRequest()
+	request.Version = 8 // topics by name
+	request.Group, request.Generation = name, -1
+	for _, r := range rows {
+		if n := len(request.Topics); n == 0 || request.Topics[n-1].Topic != r.Topic {
+			t := kmsg.NewOffsetCommitRequestTopic()
+			t.Topic = r.Topic
+			request.Topics = append(request.Topics, t)
+		}
+		p := kmsg.NewOffsetCommitRequestTopicPartition()
+		p.Partition, p.Offset, p.LeaderEpoch = r.Partition, r.Committed, -1
+		t := &request.Topics[len(request.Topics)-1]
+		t.Partitions = append(t.Partitions, p)
+	}
+	for deadline := time.Now().Add(c.patience); ; { // the first use of a group makes the topic that it is kept in
+		if _, err := c.call(find, client.AnyBroker); err != nil {
+			return err
+		}
+		answer, err := c.ask(client.Call{Request: request, To: client.AnyBroker, Pinned: true})
+		if err != nil {
+			return err
+		}
+		var failed error
+		for _, t := range answer.(*kmsg.OffsetCommitResponse).Topics {
+			for _, p := range t.Partitions {
+				if err := codeError(p.ErrorCode, nil); err != nil && failed == nil {
+					failed = err
+				}
+			}
+		}
+		again := refusedWith(failed, wire.NotCoordinator) || refusedWith(failed, wire.CoordinatorLoadInProgress)
+		if failed == nil || !again || time.Now().After(deadline) {
+			if refusedWith(failed, wire.UnknownMemberID) {
+				return advise("stop them first: rookery group members "+name, "group %s has members", name)
+			}
+			if failed != nil {
+				return groupAdvice(name, failed)
+			}
+			return nil
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}

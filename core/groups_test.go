@@ -1,0 +1,251 @@
+package core
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"rookery/core/batch"
+	"rookery/core/seam"
+	"rookery/core/wire"
+)
+
+// grouped is a world with a topic and the one partition in which groups are kept.
+func grouped(t *testing.T) (*world, *client) {
+	w := newWorld(t)
+	w.config.Controller.Offsets.NumPartitions = 1
+	w.config.Groups.InitialRebalanceDelay = 0
+	w.start()
+	w.stabilize()
+	c := w.dial("")
+	create := kmsg.NewPtrCreateTopicsRequest()
+	create.Version = 7
+	create.Topics = []kmsg.CreateTopicsRequestTopic{{Topic: "t", NumPartitions: 2, ReplicationFactor: 1}}
+	w.send(c, create)
+	w.stabilize()
+	require.Equal(t, wire.CoordinatorNotAvailable, finds(w, c))
+	w.stabilize()
+	require.Equal(t, wire.None, finds(w, c))
+	return w, c
+}
+
+func last(c *client) kmsg.Response { return c.got[len(c.got)-1].response }
+
+func finds(w *world, c *client) wire.Code {
+	r := kmsg.NewPtrFindCoordinatorRequest()
+	r.Version, r.CoordinatorKeys = 4, []string{"g"}
+	w.send(c, r)
+	w.stabilize()
+	return wire.Code(last(c).(*kmsg.FindCoordinatorResponse).Coordinators[0].ErrorCode)
+}
+
+func commits(w *world, c *client, offset int64) {
+	r := kmsg.NewPtrOffsetCommitRequest()
+	r.Version, r.Group, r.Generation = 8, "g", -1
+	r.Topics = []kmsg.OffsetCommitRequestTopic{{Topic: "t", Partitions: []kmsg.OffsetCommitRequestTopicPartition{{Partition: 1, Offset: offset, LeaderEpoch: -1}}}}
+	w.send(c, r)
+}
+
+func committed(c *client) wire.Code {
+	return wire.Code(last(c).(*kmsg.OffsetCommitResponse).Topics[0].Partitions[0].ErrorCode)
+}
+
+func fetchesOffset(w *world, c *client) (int64, wire.Code) {
+	r := kmsg.NewPtrOffsetFetchRequest()
+	r.Version = 8
+	r.Groups = []kmsg.OffsetFetchRequestGroup{{Group: "g", Topics: []kmsg.OffsetFetchRequestGroupTopic{{Topic: "t", Partitions: []int32{1}}}}}
+	w.send(c, r)
+	w.stabilize()
+	g := last(c).(*kmsg.OffsetFetchResponse).Groups[0]
+	if g.ErrorCode != 0 {
+		return -1, wire.Code(g.ErrorCode)
+	}
+	return g.Topics[0].Partitions[0].Offset, wire.None
+}
+
+func beats(w *world, c *client) wire.Code {
+	r := kmsg.NewPtrHeartbeatRequest()
+	r.Version, r.Group, r.MemberID = 4, "g", "nobody"
+	w.send(c, r)
+	w.stabilize()
+	return wire.Code(last(c).(*kmsg.HeartbeatResponse).ErrorCode)
+}
+
+// A commit is answered when it is on the disk, and so is what is read behind it.
+func TestACommitIsAnsweredWhenItIsDurable(t *testing.T) {
+	w, c := grouped(t)
+	w.held = "sync __consumer_offsets-0/"
+	answers := len(c.got)
+	commits(w, c, 5)
+	w.stabilize()
+	require.Len(t, c.got, answers, "it is in the page cache only")
+	other := w.dial("other")
+	r := kmsg.NewPtrOffsetFetchRequest()
+	r.Version = 8
+	r.Groups = []kmsg.OffsetFetchRequestGroup{{Group: "g"}}
+	w.send(other, r)
+	w.stabilize()
+	require.Empty(t, other.got, "what it would say could still be lost")
+	w.held = ""
+	w.stabilize()
+	require.Equal(t, wire.None, committed(c))
+	require.EqualValues(t, 5, other.got[0].response.(*kmsg.OffsetFetchResponse).Groups[0].Topics[0].Partitions[0].Offset)
+}
+
+// After a start the groups are read back; meanwhile clients are told to wait, and a heartbeat that all is well.
+func TestGroupsAreReadBack(t *testing.T) {
+	for _, power := range []bool{false, true} {
+		w, c := grouped(t)
+		commits(w, c, 5)
+		w.stabilize()
+		require.Equal(t, wire.None, committed(c))
+		w.crash(power)
+		w.held = "read __consumer_offsets-0/"
+		w.start()
+		w.stabilize()
+		c = w.dial("")
+		_, code := fetchesOffset(w, c)
+		require.Equal(t, wire.CoordinatorLoadInProgress, code)
+		require.Equal(t, wire.None, beats(w, c))
+		list := kmsg.NewPtrListGroupsRequest()
+		list.Version = 5
+		w.send(c, list)
+		w.stabilize()
+		require.Equal(t, int16(wire.CoordinatorLoadInProgress), last(c).(*kmsg.ListGroupsResponse).ErrorCode)
+		w.held = ""
+		w.stabilize()
+		offset, code := fetchesOffset(w, c)
+		require.Equal(t, wire.None, code)
+		require.EqualValues(t, 5, offset)
+		require.Equal(t, wire.UnknownMemberID, beats(w, c))
+	}
+}
+
+// A write that fails takes with it what was decided since, and nobody was told of that; what was durable is read back.
+func TestAFailedWriteDropsTheFold(t *testing.T) {
+	w, c := grouped(t)
+	commits(w, c, 5)
+	w.stabilize()
+	joiner := w.dial("joiner")
+	join := kmsg.NewPtrJoinGroupRequest()
+	join.Version, join.Group, join.SessionTimeoutMillis, join.RebalanceTimeoutMillis, join.ProtocolType = 3, "parked", 10_000, 60_000, "consumer"
+	join.Protocols = []kmsg.JoinGroupRequestProtocol{{Name: "range", Metadata: []byte{}}}
+	w.config.Groups.InitialRebalanceDelay = 0
+	w.held = "write __consumer_offsets-0/"
+	w.send(joiner, join)
+	commits(w, c, 6)
+	w.stabilize()
+	require.Empty(t, joiner.got)
+	w.held = ""
+	for _, x := range w.asked {
+		if strings.HasPrefix(x.label, "write __consumer_offsets-0/") {
+			w.comeBack(x, seam.NoSpace, 0)
+			break
+		}
+	}
+	w.stabilize()
+	require.Equal(t, wire.NotCoordinator, committed(c))
+	require.Equal(t, int16(wire.NotCoordinator), joiner.got[0].response.(*kmsg.JoinGroupResponse).ErrorCode)
+	w.tick(10 * seam.Second)
+	w.stabilize()
+	offset, code := fetchesOffset(w, c)
+	require.Equal(t, wire.None, code)
+	require.EqualValues(t, 5, offset)
+	commits(w, c, 7)
+	w.stabilize()
+	require.Equal(t, wire.None, committed(c))
+}
+
+// A record that cannot be read stops the load of its partition and says where it is; the broker goes on.
+func TestARecordThatCannotBeRead(t *testing.T) {
+	for what, spoil := range map[string]func(content []byte) []byte{
+		"a checksum that is wrong": func(content []byte) []byte {
+			content[len(content)-1] ^= 1
+			return content
+		},
+		"a key of two bytes too few": func(content []byte) []byte {
+			var b batch.Builder
+			b.Begin(batch.Plain(batch.None))
+			b.Add(1, []byte{0, 2}, []byte{0, 3}, nil)
+			view := b.Finish()
+			batch.Stamp(view, 1, 0)
+			return append(content, view...)
+		},
+	} {
+		w, c := grouped(t)
+		commits(w, c, 5)
+		w.stabilize()
+		w.crash(false)
+		n, _ := w.at("__consumer_offsets-0/00000000000000000000.log")
+		require.NotNil(t, n, what)
+		n.content = spoil(n.content)
+		n.synced = append([]byte{}, n.content...)
+		var failed []seam.Event
+		w.told = func(x *told) {
+			for _, e := range x.fx.Events {
+				if e.Kind == seam.CoordinatorFailed || e.Kind == seam.Truncated {
+					failed = append(failed, e)
+				}
+			}
+		}
+		w.start()
+		w.stabilize()
+		require.Len(t, failed, 1, what)
+		require.Equal(t, "__consumer_offsets", failed[0].Topic)
+		c = w.dial("")
+		offset, code := fetchesOffset(w, c)
+		if failed[0].Kind == seam.Truncated { // the recovery saw to it before anybody read it
+			require.Equal(t, wire.None, code, what)
+			require.EqualValues(t, -1, offset, what)
+			continue
+		}
+		require.EqualValues(t, 1, failed[0].A, "the offset")
+		require.Equal(t, wire.NotCoordinator, code, what)
+		create := kmsg.NewPtrCreateTopicsRequest()
+		create.Version = 7
+		create.Topics = []kmsg.CreateTopicsRequestTopic{{Topic: "u", NumPartitions: 1, ReplicationFactor: 1}}
+		w.send(c, create)
+		w.stabilize()
+		require.Zero(t, last(c).(*kmsg.CreateTopicsResponse).Topics[0].ErrorCode, "the broker serves")
+	}
+}
+
+// What was committed of a topic goes with the topic, and does not come back with its name.
+func TestADeletedTopicsOffsets(t *testing.T) {
+	w, c := grouped(t)
+	commits(w, c, 5)
+	w.stabilize()
+	gone := kmsg.NewPtrDeleteTopicsRequest()
+	gone.Version, gone.TopicNames = 5, []string{"t"}
+	w.send(c, gone)
+	w.stabilize()
+	w.tick(seam.Second)
+	w.stabilize()
+	offset, code := fetchesOffset(w, c)
+	require.Equal(t, wire.None, code)
+	require.EqualValues(t, -1, offset)
+	commits(w, c, 6)
+	w.stabilize()
+	require.Equal(t, wire.UnknownTopicOrPartition, committed(c))
+}
+
+// What groups are kept in can be deleted too: then there is no coordinator, until somebody looks for one.
+func TestTheOffsetsTopicIsDeleted(t *testing.T) {
+	w, c := grouped(t)
+	commits(w, c, 5)
+	w.stabilize()
+	gone := kmsg.NewPtrDeleteTopicsRequest()
+	gone.Version, gone.TopicNames = 5, []string{"__consumer_offsets"}
+	w.send(c, gone)
+	w.stabilize()
+	_, code := fetchesOffset(w, c)
+	require.Equal(t, wire.NotCoordinator, code)
+	require.Equal(t, wire.CoordinatorNotAvailable, finds(w, c))
+	w.stabilize()
+	require.Equal(t, wire.None, finds(w, c))
+	offset, code := fetchesOffset(w, c)
+	require.Equal(t, wire.None, code)
+	require.EqualValues(t, -1, offset)
+}
