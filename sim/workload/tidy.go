@@ -192,6 +192,12 @@ func (k *keeper) send(now seam.Mono, fx *seam.Effects) {
 			k.acknowledged(one.BaseOffset)
 		case outOfOrderSequence: // what it is does not matter: it may be there, or not
 			k.batch, k.pid = nil, -1
+		case storageError:
+			if k.run.draining && k.run.rotted(check.Partition{Topic: tidyTopic}) { // nobody can read it any more
+				k.batch = nil
+				return
+			}
+			fallthrough
 		default:
 			k.rest(at + 20*seam.Millisecond)
 			fx.Wake(k.resting)
@@ -300,6 +306,9 @@ func (p *passer) turn(now seam.Mono, fx *seam.Effects) {
 		p.run.told(question{key: wire.KeyFetch, topic: tidyTopic, sent: now}, one.ErrorCode, at, besideError(one)...)
 		if one.ErrorCode != none {
 			p.position = 0
+			if p.run.draining && one.ErrorCode == storageError && p.run.rotted(check.Partition{Topic: tidyTopic}) {
+				p.passes++ // nobody can read it any more
+			}
 			p.rest(at + 20*seam.Millisecond)
 			fx.Wake(p.resting)
 			return
