@@ -384,7 +384,7 @@ func (b *Broker) drainReplica(now seam.Now, p *partition, fx *seam.Effects) {
 
 // deadline is the earliest that a client, a connection or a group waits for.
 func (b *Broker) deadline() seam.Mono {
-	return min(b.timers.Next(), b.muted.Next(), b.limits.silence.Next(), b.long.late.Next(), b.alarms.Next(), b.parkedAt)
+	return min(b.timers.Next(), b.muted.Next(), b.limits.silence.Next(), b.long.late.Next(), b.alarms.Next(), b.moveWish(), b.parkedAt)
 }
 
 // due says whether ring would find anything.
@@ -408,6 +408,7 @@ func (b *Broker) ring(now seam.Now, fx *seam.Effects) {
 		b.evaluate(now, i, fx)
 	}
 	b.ringCoordinators(now, half, fx)
+	b.ringMove(now, fx)
 	b.unmuteDue(now, fx)
 	b.cutSilent(now, fx)
 	b.cutLate(now, fx)

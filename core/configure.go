@@ -126,6 +126,10 @@ func (b *Broker) inherit() {
 	if b.limits.inherit(&layers); b.limits.seated < b.limits.connections {
 		b.seat()
 	}
+	b.moves.rate = 0
+	if _, set := layers.Own(moveRateKey); set {
+		b.moves.rate = layers.Number(moveRateKey)
+	}
 	b.producerExpiry = b.config.ProducerExpiry
 	if _, set := layers.Own("producer.id.expiration.ms"); set {
 		b.producerExpiry = seam.Mono(layers.Number("producer.id.expiration.ms")) * seam.Millisecond

@@ -169,15 +169,18 @@ func (b *Broker) home(topic string, p *meta.Partition) seam.Path {
 	} else if said == nowhere || b.dirs[said].failed != seam.OK || b.dirs[said].holds(name) {
 		return seam.Path{Dir: said, Name: name}
 	}
-	at := said
+	at := nowhere
 	for i := range b.dirs {
 		switch {
 		case b.dirs[i].failed != seam.OK || !b.dirs[i].holds(name):
-		case at != said:
+		case at != nowhere:
 			return seam.Path{Dir: nowhere, Name: name} // Kafka does not start then; which of them it is nobody can know
 		default:
 			at = int32(i)
 		}
+	}
+	if at == nowhere {
+		at = said
 	}
 	return seam.Path{Dir: at, Name: name}
 }

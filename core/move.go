@@ -32,7 +32,8 @@ type move struct {
 	stage     moveStage
 	off       bool // called off
 	rounds    int
-	near      bool // behind this round the log is frozen
+	due       seam.Mono // when this round has lasted as long as the rate wishes
+	near      bool      // behind this round the log is frozen
 	copying   log.Copying
 	files     []seam.Entry
 	recovered *log.Recovered
@@ -68,8 +69,29 @@ const (
 type moves struct {
 	waiting []*move
 	now     *move
-	copies  int // Copiers under way
+	copies  int       // Copiers under way
+	rate    int64     // bytes a second, 0: no limit
+	at      seam.Mono // when the next round begins, 0: there is none that waits
 	nextID  uint64
+}
+
+// moveRateKey limits what all moves copy together.
+const moveRateKey = "replica.alter.log.dirs.io.max.bytes.per.second"
+
+// ringMove goes on with a move that has waited for its rate.
+func (b *Broker) ringMove(now seam.Now, fx *seam.Effects) {
+	if m := &b.moves; m.at != 0 && m.at <= now.Mono {
+		m.at = 0
+		b.copyMore(now, fx)
+	}
+}
+
+// moveWish is when that is.
+func (b *Broker) moveWish() seam.Mono {
+	if b.moves.at == 0 {
+		return seam.Never
+	}
+	return b.moves.at
 }
 
 // futureName is Kafka's name of a folder that a partition is being copied into.
@@ -110,7 +132,7 @@ func (b *Broker) move(p *partition, to int32, fx *seam.Effects) {
 func (b *Broker) moving(p *partition) bool { return b.moves.now != nil && b.moves.now.partition == p }
 
 func (b *Broker) nextMove() {
-	b.turns.put(func(_ seam.Now, fx *seam.Effects) bool {
+	b.turns.put(func(now seam.Now, fx *seam.Effects) bool {
 		for b.moves.now == nil && len(b.moves.waiting) > 0 && b.phase == phaseReady {
 			m := b.moves.waiting[0]
 			if p := m.partition; !m.off && p.cleaned.busy() { // its files are about to change; the end of that comes here again
@@ -120,7 +142,7 @@ func (b *Broker) nextMove() {
 			b.moves.waiting = b.moves.waiting[1:]
 			if !m.off {
 				b.moves.now = m
-				b.copyMore(fx)
+				b.copyMore(now, fx)
 			}
 		}
 		return true
@@ -130,7 +152,7 @@ func (b *Broker) nextMove() {
 // callOff ends a move as soon as nothing of it is under way. One whose record is written comes to its end.
 func (b *Broker) callOff(m *move, fx *seam.Effects) {
 	m.off = true
-	if m == b.moves.now && (m.stage == moveFreezing || m.stage == moveWaiting || m.stage == moveNoting) {
+	if m == b.moves.now && (b.moves.at != 0 || m.stage == moveFreezing || m.stage == moveWaiting || m.stage == moveNoting) {
 		b.endMove(fx)
 	}
 }
@@ -165,14 +187,20 @@ func (b *Broker) mayMove() bool {
 }
 
 // copyMore copies another round. The last but one leaves so little that the last is short.
-func (b *Broker) copyMore(fx *seam.Effects) {
+func (b *Broker) copyMore(now seam.Now, fx *seam.Effects) {
 	m := b.moves.now
 	if !b.mayMove() {
 		b.endMove(fx)
 		return
 	}
-	before := m.copying.Bytes
-	pieces, left := m.partition.replica.Log.Pieces(&m.copying, b.config.MoveBytes)
+	before, most := m.copying.Bytes, b.config.MoveBytes
+	if b.moves.rate > 0 {
+		most = min(most, b.moves.rate)
+	}
+	pieces, left := m.partition.replica.Log.Pieces(&m.copying, most)
+	if m.due = now.Mono; b.moves.rate > 0 {
+		m.due += seam.Mono((m.copying.Bytes-before)*int64(seam.Second/seam.Microsecond)/b.moves.rate) * seam.Microsecond
+	}
 	m.rounds++
 	m.near = left == 0 && m.copying.Bytes-before <= moveNearBytes || m.rounds == moveRoundsMax
 	if len(pieces) == 0 {
@@ -249,10 +277,7 @@ func (b *Broker) copied(out *log.Copied, fx *seam.Effects) {
 	case m.stage == moveCopying && m.near:
 		b.freeze(m, fx)
 	case m.stage == moveCopying:
-		b.turns.put(func(_ seam.Now, fx *seam.Effects) bool {
-			b.copyMore(fx)
-			return true
-		})
+		b.moves.at = max(m.due, 1)
 	default:
 		b.recoverFuture(m, fx)
 	}
@@ -444,6 +469,7 @@ func (b *Broker) maybeOpened(p *partition) {
 // anew.
 func (b *Broker) endMove(fx *seam.Effects) {
 	m := b.moves.now
+	b.moves.at = 0
 	p := m.partition
 	if p.replica != nil && p.replica.Frozen() && p.state == partitionOpen {
 		p.replica.Freeze(false)

@@ -46,6 +46,9 @@ func (b *Broker) onStop(fx *seam.Effects) {
 		return
 	}
 	b.phase = phaseStopping
+	if b.moves.now != nil {
+		b.callOff(b.moves.now, fx) // the next start goes on
+	}
 	for _, p := range b.partitions[1:] {
 		if p != nil {
 			b.stopCleaning(p, fx)

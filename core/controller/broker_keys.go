@@ -229,7 +229,7 @@ remote.log.storage.manager.class.name string fixed idle nonempty - The Java clas
 remote.log.storage.manager.class.path string fixed idle - - Where the class that is the tier is found.
 remote.log.storage.manager.impl.prefix string fixed idle nonempty rsm.config. The prefix of configurations for the class that is the tier.
 remote.log.storage.system.enable boolean fixed idle - false Whether tiered storage is on.
-replica.alter.log.dirs.io.max.bytes.per.second long rate idle 0.. 9223372036854775807 How many bytes in a second may move between log directories.
+replica.alter.log.dirs.io.max.bytes.per.second long rate works 0.. 9223372036854775807 How many bytes in a second may move between log directories.
 replica.fetch.backoff.ms int fixed idle 0.. 1000 The pause after a follower's fetch of a partition failed.
 replica.fetch.max.bytes int fixed idle 0.. 1048576 How much of one partition a follower fetches at a time.
 replica.fetch.min.bytes int fixed idle - 1 How much a follower waits for.

@@ -1,0 +1,45 @@
+package core
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"rookery/core/meta"
+	"rookery/core/seam"
+)
+
+// TestHome: where a partition lies is what the metadata says, then where its one folder is.
+func TestHome(t *testing.T) {
+	ids := []meta.UUID{{15: 201}, {15: 202}, {15: 203}}
+	for name, row := range map[string]struct {
+		said    meta.UUID
+		holding []int
+		failed  []int
+		want    int32
+	}{
+		"a new one":                            {ids[1], nil, nil, 1},
+		"where it is said to be":               {ids[1], []int{1}, nil, 1},
+		"there, whatever lies elsewhere":       {ids[1], []int{0, 1, 2}, nil, 1},
+		"moved by hand":                        {ids[1], []int{2}, nil, 2},
+		"moved by hand, twice":                 {ids[1], []int{0, 2}, nil, nowhere},
+		"not while its own has failed":         {ids[1], []int{2}, []int{1}, 1},
+		"not where it was moved to has failed": {ids[1], []int{2}, []int{2}, 1},
+		"a directory that is not here":         {meta.UUID{15: 210}, []int{2}, nil, nowhere},
+		"said to be anywhere":                  {meta.UUID{}, []int{2}, nil, 2},
+		"anywhere, and in two":                 {meta.UUID{}, []int{0, 2}, nil, nowhere},
+		"anywhere, and nowhere yet":            {meta.UUID{}, nil, nil, 0},
+	} {
+		config := DefaultConfig()
+		config.NodeID, config.DirectoryIDs = 1, ids
+		b := NewBroker(config)
+		for _, i := range row.holding {
+			b.dirs[i].folders.Put("t-0", nil)
+		}
+		for _, i := range row.failed {
+			b.dirs[i].failed = seam.IOError
+		}
+		home := b.home("t", &meta.Partition{Replicas: []int32{1}, Directories: []meta.UUID{row.said}})
+		require.Equal(t, seam.Path{Dir: row.want, Name: "t-0"}, home, name)
+	}
+}
