@@ -15,6 +15,8 @@
 //   - a Ticket comes back in Answers exactly once, or from Abandon.
 //   - a group's generation begins when all members that are known have joined, or the rebalance timeout of the slowest is
 //     over; who has not joined by then is out, unless it is static (KIP-345). The leader's assignment is one record.
+//   - a group of the consumer protocol (KIP-848) has epochs instead of generations, and no barrier: consumer.go, reconcile.go.
+//     A partition is given to a member when nobody has it, and nobody has yet to give it up. migrate.go: both protocols in one.
 //   - what clients bring is bounded: members a group, bytes of commit metadata, bytes of all that joins have brought.
 package group
 

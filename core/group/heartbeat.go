@@ -94,7 +94,10 @@ func (c *Coordinator) beat(now seam.Now, client Client, r *kmsg.ConsumerGroupHea
 		return refused
 	}
 	epoch, members := ch.con.epoch, []person(nil)
-	must := epoch == 0 || names || regex == expressionResolved
+	// A group that was upgraded in the middle of a rebalance has nothing assigned: somebody must begin one anew, whatever the
+	// one who joins has subscribed to.
+	upgraded := ch.ends != nil && ch.con.members.Len() > 0
+	must := epoch == 0 || names || regex == expressionResolved || upgraded
 	if must || ch.con.checked != c.Image.Shape() {
 		members = ch.everybody(&p)
 		epoch = ch.raise(must, members)

@@ -255,3 +255,26 @@ func TestAnEmptyGroupIsAnybodys(t *testing.T) {
 	w.restart()
 	require.Equal(t, before, w.c.Digest())
 }
+
+// A classic group is upgraded between its leader's join and its sync, by a member that matches nothing: what was not assigned
+// then is assigned now.
+func TestAnUpgradeInTheMiddleOfARebalanceAssigns(t *testing.T) {
+	w := newModernWorld(t)
+	w.topic("orders", meta.UUID{1}, 4)
+	r := classicJoin("g", "", "consumer", saying("orders"))
+	r.MemberID = w.joinClassic(r).MemberID
+	require.Nil(t, w.joinClassic(r))
+	_, answers := w.ring()
+	require.Zero(t, answers[0].Body.(*kmsg.JoinGroupResponse).ErrorCode)
+	nothing := join("g", "new")
+	nothing.SubscribedTopicNames, nothing.SubscribedTopicRegex = nil, text("x")
+	require.Zero(t, w.beat("new", nothing).ErrorCode)
+	w.decided()
+	w.ring()
+	code, _ := w.syncClassic("g", r.MemberID, 1)
+	require.Equal(t, wire.RebalanceInProgress, code)
+	epoch := w.joinClassic(r).Generation
+	code, set := w.syncClassic("g", r.MemberID, epoch)
+	require.Equal(t, wire.None, code)
+	require.Equal(t, []TopicPartitions{{TopicID: meta.UUID{1}, Partitions: []int32{0, 1, 2, 3}}}, set)
+}
