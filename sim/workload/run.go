@@ -180,6 +180,7 @@ func (r *Run) observe() {
 			r.homes[check.Partition{Topic: e.Topic, Number: e.Partition}] = int32(e.B)
 		}
 		if r.broker.Fatal != nil && r.broker.Fatal(e) {
+			n.GivenUp = true
 			w.After(0, func() { r.die() })
 		}
 	}

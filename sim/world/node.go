@@ -18,6 +18,8 @@ type Node struct {
 	Shut  bool // nobody may connect
 	// SetBack is by how many milliseconds the clock was set back, all told.
 	SetBack int64
+	// GivenUp says that it cannot go on, and is about to end: nothing of it is quiet any more.
+	GivenUp bool
 	// Stopped says that the last life ended in order.
 	Stopped bool
 
@@ -77,7 +79,7 @@ func (n *Node) Start() {
 	}
 	w := n.world
 	n.Life++
-	n.Up, n.Ready, n.Stopped = true, false, false
+	n.Up, n.Ready, n.Stopped, n.GivenUp = true, false, false, false
 	n.monoOrigin = seam.Second + seam.Mono(w.clock.Choose(4))*1000*seam.Second
 	n.outstanding, n.pending, n.stopped = 0, nil, nil
 	n.files, n.usedFiles = map[seam.File]*handle{}, map[seam.File]bool{}
@@ -297,7 +299,7 @@ func (x *answer) happen() {
 
 // Quiet says whether nothing is under way that could wake anything but time and clients.
 func (n *Node) Quiet() bool {
-	if !n.Up || n.outstanding > 0 {
+	if !n.Up || n.GivenUp || n.outstanding > 0 {
 		return false
 	}
 	for _, a := range n.actors {
