@@ -106,13 +106,8 @@ var protocols = map[string]func(group string) kafka.Config{
 	"round robin": func(g string) kafka.Config { return groupConfig(g, kafka.Classic, kafka.RoundRobin) },
 	"sticky":      func(g string) kafka.Config { return groupConfig(g, kafka.Classic, kafka.Sticky) },
 	"cooperative": func(g string) kafka.Config { return groupConfig(g, kafka.Classic, kafka.CooperativeSticky) },
+	"modern":      func(g string) kafka.Config { return groupConfig(g, kafka.Modern) },
 	"default":     func(g string) kafka.Config { return groupConfig(g, kafka.Classic) },
-}
-
-func init() {
-	if os.Getenv("ROOKERY_TEST_BROKER") != "" { // ours has no consumer protocol
-		protocols["modern"] = func(g string) kafka.Config { return groupConfig(g, kafka.Modern) }
-	}
 }
 
 // TestGroup: two share, one leaves, one comes: all is processed, and what was committed is where the next goes on.

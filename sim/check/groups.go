@@ -55,7 +55,7 @@ func Works(h *History, f *Facts, laws *Counts) error {
 	for _, w := range h.Works {
 		at := place{w.Group, w.Partition}
 		if done[at] == nil {
-			done[at] = map[int64]bool{}
+			done[at], prefix[at] = map[int64]bool{}, f.Origins[w.Partition] // a log may have been brought over from elsewhere
 		}
 		for i := range w.Count {
 			done[at][w.From+i] = true

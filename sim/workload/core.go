@@ -71,6 +71,7 @@ func coreConfig(p *Plan, seeds *world.Stream, life int) core.Config {
 	c.AutoCreateTopics = false
 	c.Controller.Offsets.NumPartitions, c.Controller.Offsets.SegmentBytes = 2, 1<<20
 	c.Groups.SessionMinMillis, c.Groups.InitialRebalanceDelay, c.Groups.RetentionMillis = 100, 100*seam.Millisecond, 1<<50
+	c.Groups.Consumer.SessionMillis, c.Groups.Consumer.HeartbeatMillis = 3000, 500
 	c.Controller.ProducerIDBlockSize = [2]int64{2, 1000}[min(p.SegmentBytes, 1)]
 	set(&c.ConnectionBytes, p.ConnectionBytes)
 	set(&c.FrameBytes, p.FrameBytes)

@@ -7,6 +7,7 @@ import (
 	"rookery/core/client"
 	"rookery/core/client/assignor"
 	"rookery/core/seam"
+	"rookery/core/wire"
 	"rookery/sim/check"
 	"rookery/sim/world"
 )
@@ -58,12 +59,14 @@ const (
 type working struct {
 	Seats     int
 	Assignors []assignor.Assignor
+	Modern    bool // the consumer protocol (KIP-848)
 }
 
 func drawWorking(tape *world.Tape) (w working) {
 	s := tape.Stream("workers")
 	w.Seats = [4]int{0, 2, 3, 1}[s.Choose(4)]
 	w.Assignors = [][]assignor.Assignor{{assignor.Range}, {assignor.CooperativeSticky}, {assignor.Sticky}, {assignor.RoundRobin, assignor.Range}}[s.Choose(4)]
+	w.Modern = s.Choose(3) == 2
 	return w
 }
 
@@ -81,7 +84,7 @@ func (r *Run) hire(seat, budget int) {
 	c := client.DefaultConfig(brokerAddress)
 	c.ClientID, c.GroupID, c.AutoCreate, c.OffsetReset = k.name, crewName, false, client.ResetEarliest
 	c.Seed[0], c.Seed[1], c.Seed[2] = byte(seat), byte(len(r.workers)), 77
-	c.Assignors = r.plan.Workers.Assignors
+	c.Assignors, c.Modern = r.plan.Workers.Assignors, r.plan.Workers.Modern
 	if seat == 0 && s.Choose(2) == 1 {
 		c.InstanceID = "seat.0"
 	}
@@ -231,15 +234,32 @@ func (r *Run) crewIsDone() bool {
 	if r.offsetsRotted() || slices.ContainsFunc(r.plan.partitionsOf(crewTopic), r.rotted) {
 		return true
 	}
+	ends := r.crewEnds()
 	for n := range int32(r.plan.partitions(crewTopic)) {
 		if !slices.ContainsFunc(r.workers, func(k *worker) bool {
 			h := k.holds[n]
-			return k.stage == closing || k.stage == living && h != nil && !h.ending && h.ended
+			return k.stage == living && h != nil && !h.ending && h.ended && h.next == ends[n]
 		}) {
-			return slices.ContainsFunc(r.workers, func(k *worker) bool { return k.stage == closing || k.stage == parting })
+			return slices.ContainsFunc(r.workers, func(k *worker) bool { return k.stage == closing })
 		}
 	}
 	return true
+}
+
+// crewEnds is where the logs of the crew's topic end. What was acknowledged by the leader alone may still be on its way
+// to the disk, and is seen by nobody before it is there.
+func (r *Run) crewEnds() map[int32]int64 {
+	ends := map[int32]int64{}
+	if m := r.World.Node.Broker(); m != nil && r.broker.View != nil {
+		v := check.View{}
+		r.broker.View(m, false, &v)
+		for i := range v.Partitions {
+			if p := &v.Partitions[i]; p.Topic == crewTopic {
+				ends[p.Number] = p.End
+			}
+		}
+	}
+	return ends
 }
 
 // hireFacts says what the crew owes.
@@ -276,6 +296,10 @@ func (k *worker) read(now seam.Mono, body any) {
 	case *client.Fetched:
 		k.onFetched(now, in)
 	case *client.GroupTrouble:
+		if in.Code == wire.UnreleasedInstanceID && k.config.Modern {
+			k.run.World.After(500*seam.Millisecond, k.subscribe) // who sat here before has died, and its session lasts
+			return
+		}
 		k.require(!in.Stopped || k.run.offsetsRotted(), check.ClientTells, "its place in the group is lost for good: %v", in.Code)
 	case *client.Closed:
 		k.stage, k.over = ended, now
