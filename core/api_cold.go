@@ -91,6 +91,10 @@ func (b *Broker) onCold(now seam.Now, c *connection, r *conn.Request, fx *seam.E
 		b.heartbeat(now, c, slot, r, request, fx)
 	case *kmsg.LeaveGroupRequest:
 		b.leaveGroup(now, c, slot, r, request, fx)
+	case *kmsg.ConsumerGroupHeartbeatRequest:
+		b.consumerGroupHeartbeat(now, c, slot, r, request, fx)
+	case *kmsg.ConsumerGroupDescribeRequest:
+		b.consumerGroupDescribe(now, c, slot, r, request, fx)
 	case *kmsg.OffsetCommitRequest:
 		b.offsetCommit(now, c, slot, r, request, fx)
 	case *kmsg.OffsetFetchRequest:

@@ -164,6 +164,8 @@ func failGroup(a wire.Answer, code wire.Code) {
 		a.ErrorCode = int16(code)
 	case *kmsg.LeaveGroupResponse:
 		a.ErrorCode, a.Members = int16(code), []kmsg.LeaveGroupResponseMember{}
+	case *kmsg.ConsumerGroupHeartbeatResponse:
+		*a = kmsg.ConsumerGroupHeartbeatResponse{Version: a.Version, ErrorCode: int16(code)}
 	case *kmsg.OffsetDeleteResponse:
 		a.ErrorCode, a.Topics = int16(code), []kmsg.OffsetDeleteResponseTopic{}
 	}
@@ -288,6 +290,52 @@ func (b *Broker) describeGroups(now seam.Now, c *connection, slot conn.Slot, r *
 			out.UnknownTags.Set(group.AwaitedTag, group.AppendAwaited(nil, now.Mono, awaited))
 		}
 		if request.IncludeAuthorizedOperations && out.State != "Dead" {
+			out.AuthorizedOperations = groupOperations
+		}
+		b.gather(at, g, fail, fx)
+	}, fx)
+}
+
+// consumerGroupHeartbeat (68).
+func (b *Broker) consumerGroupHeartbeat(now seam.Now, c *connection, slot conn.Slot, r *conn.Request, request *kmsg.ConsumerGroupHeartbeatRequest, fx *seam.Effects) {
+	answer := request.ResponseKind().(*kmsg.ConsumerGroupHeartbeatResponse)
+	if code, why := group.JudgeHeartbeat(&b.config.Groups, request); code != wire.None {
+		answer.ErrorCode, answer.ErrorMessage = int16(code), &why
+		b.cold(c.id, slot, r.Correlation, answer, fx)
+		return
+	}
+	at, code := b.coordinatorFor(request.Group)
+	if code != wire.None {
+		failGroup(answer, code)
+		b.cold(c.id, slot, r.Correlation, answer, fx)
+		return
+	}
+	answer = at.groups.ConsumerGroupHeartbeat(now, clientOf(c, r), request)
+	b.groupsDecided(now, at, fx)
+	b.answerAfter(at, asker{c.id, slot, r.Correlation}, answer, fx)
+}
+
+// consumerGroupDescribe (69).
+func (b *Broker) consumerGroupDescribe(now seam.Now, c *connection, slot conn.Slot, r *conn.Request, request *kmsg.ConsumerGroupDescribeRequest, fx *seam.Effects) {
+	answer := request.ResponseKind().(*kmsg.ConsumerGroupDescribeResponse)
+	answer.Groups = make([]kmsg.ConsumerGroupDescribeResponseGroup, len(request.Groups))
+	g := &gathering{who: asker{c.id, slot, r.Correlation}, answer: answer, open: 1}
+	b.eachGroup(now, c, g, len(request.Groups), func(i int, _ seam.Now, fx *seam.Effects) {
+		out := &answer.Groups[i]
+		fail := func(code wire.Code) {
+			*out = kmsg.NewConsumerGroupDescribeResponseGroup()
+			out.Group, out.ErrorCode, out.Members = request.Groups[i], int16(code), []kmsg.ConsumerGroupDescribeResponseGroupMember{}
+		}
+		at, code := b.coordinatorFor(request.Groups[i])
+		if request.Groups[i] == "" {
+			code = wire.InvalidGroupID
+		}
+		if code != wire.None {
+			fail(code)
+			return
+		}
+		*out = at.groups.ConsumerGroupDescribe(request.Groups[i])
+		if request.IncludeAuthorizedOperations && out.ErrorCode == 0 {
 			out.AuthorizedOperations = groupOperations
 		}
 		b.gather(at, g, fail, fx)

@@ -189,6 +189,12 @@ func (b *Broker) fetchOffsets(f *offsetsOf, g *gathering, fx *seam.Effects) (don
 	}
 	if !f.begun {
 		f.begun = true
+		if f.version >= 9 {
+			if code := at.groups.JudgeFetch(f.asked.Group, f.asked.MemberID, f.asked.MemberEpoch); code != wire.None {
+				fail(code)
+				return true
+			}
+		}
 		f.out.Group, f.out.Topics = f.asked.Group, []kmsg.OffsetFetchResponseGroupTopic{}
 		if f.asked.Topics == nil {
 			f.names = append(f.names, at.groups.CommittedTopics(f.asked.Group)...)

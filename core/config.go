@@ -72,6 +72,14 @@ func (c *Config) ConfigureGroups(static *controller.Static) {
 	g.SessionMinMillis, g.SessionMaxMillis = int32(layers.Number("group.min.session.timeout.ms")), int32(layers.Number("group.max.session.timeout.ms"))
 	g.SizeMax, g.MetadataBytesMax = int32(layers.Number("group.max.size")), int32(layers.Number("offset.metadata.max.bytes"))
 	g.RetentionMillis = 60_000 * layers.Number("offsets.retention.minutes")
+	g.Consumer.SessionMillis, g.Consumer.HeartbeatMillis = int32(layers.Number("group.consumer.session.timeout.ms")), int32(layers.Number("group.consumer.heartbeat.interval.ms"))
+	g.Consumer.SizeMax, g.Consumer.RegexRefreshMillis = int32(layers.Number("group.consumer.max.size")), int32(layers.Number("group.consumer.regex.refresh.interval.ms"))
+	if policy, set := layers.Own("group.consumer.migration.policy"); set {
+		g.Consumer.Migration = policy
+	}
+	if assignors, set := layers.Own("group.consumer.assignors"); set {
+		g.Consumer.Use(assignors)
+	}
 	topic := &c.Controller.Offsets
 	topic.NumPartitions, topic.SegmentBytes = int32(layers.Number("offsets.topic.num.partitions")), int32(layers.Number("offsets.topic.segment.bytes"))
 	topic.ReplicationFactor = int16(layers.Number("offsets.topic.replication.factor"))

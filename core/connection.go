@@ -26,6 +26,7 @@ type connection struct {
 	owed     int64  // credit held back; below zero: it was given more, for a long frame
 	kept     int64  // what of that is not paid: a client with a quota is read one frame after the other
 	starving bool   // it stands in Broker.starved
+	asking   bool   // it stands in longFrames.waiting
 	closing  bool   // nothing more is taken from it
 	gone     bool   // it has hung up
 	standing bool   // it waits for another to leave (max.connections)
@@ -176,7 +177,7 @@ func (b *Broker) release(c *connection, lease seam.Lease, size int64, fx *seam.E
 	b.frames -= size
 	if c != nil && !c.closing && !c.gone {
 		b.resize(c, size-seam.FrameCost)
-		if c.muted == 0 && c.owed == 0 && c.kept == 0 && b.starved.Len() == 0 && b.roomy() && !b.full(c) {
+		if c.muted == 0 && c.owed == 0 && c.kept == 0 && !b.hungry() && b.roomy() && !b.full(c) {
 			fx.Reading = append(fx.Reading, seam.Credit{Conn: c.id, Bytes: size})
 			return
 		}
@@ -186,9 +187,16 @@ func (b *Broker) release(c *connection, lease seam.Lease, size int64, fx *seam.E
 	b.feed(fx)
 }
 
-// starve puts a connection among those that are owed credit, unless it is muted.
+// starve puts a connection among those that are owed credit, unless it is not to be read for a reason of its own: muted,
+// standing, full. Whoever ends that starves it again; so those that wait are no more than can be helped.
 func (b *Broker) starve(c *connection) {
-	if (c.owed > c.kept || c.long.lacks > 0) && !c.starving && c.muted == 0 && !c.standing {
+	if c.muted > 0 || c.standing || b.full(c) {
+		return
+	}
+	if c.long.lacks > 0 {
+		b.queueLong(c)
+	}
+	if c.owed > c.kept && !c.starving {
 		c.starving = true
 		b.starved.Push(c)
 	}
@@ -213,24 +221,29 @@ func (b *Broker) behind(c *connection) bool {
 
 // feed pays owed credit while there is room in memory and the disks keep up.
 func (b *Broker) feed(fx *seam.Effects) {
-	for n := b.starved.Len(); n > 0 && b.roomy(); n-- {
+	for b.starved.Len() > 0 && b.roomy() {
 		c := b.starved.Pop()
-		c.starving = false
-		switch {
-		case c.gone || c.closing || c.muted > 0:
-		case b.full(c) || c.long.lacks > 0 && !b.roomyFor(c.long.lacks):
-			b.starve(c)
-		default:
-			b.pay(c, fx)
+		if c.starving = false; b.fed(c) {
+			b.pay(c, max(0, c.owed-c.kept), fx)
 		}
 	}
+	b.feedLong(fx)
 }
 
-func (b *Broker) pay(c *connection, fx *seam.Effects) {
-	if n := max(c.owed-c.kept, c.long.lacks); n > 0 {
-		fx.Reading = append(fx.Reading, seam.Credit{Conn: c.id, Bytes: n})
-		c.owed -= n
-		b.longPaid(c)
+// hungry: somebody waits to be read.
+func (b *Broker) hungry() bool {
+	return b.starved.Len()+b.long.waiting[0].Len()+b.long.waiting[1].Len() > 0
+}
+
+// fed: the connection may be read, if there is room.
+func (b *Broker) fed(c *connection) bool {
+	return !c.gone && !c.closing && c.muted == 0 && !b.full(c)
+}
+
+func (b *Broker) pay(c *connection, bytes int64, fx *seam.Effects) {
+	if bytes > 0 {
+		fx.Reading = append(fx.Reading, seam.Credit{Conn: c.id, Bytes: bytes})
+		c.owed -= bytes
 	}
 }
 
@@ -325,7 +338,7 @@ func (b *Broker) reply(c *connection, head []byte, body []seam.Range, then seam.
 func (b *Broker) onSent(now seam.Now, in *seam.Sent, fx *seam.Effects) {
 	c := b.conns.At(in.Conn)
 	c.acted = now.Mono
-	behind := b.behind(c) // the sum of what is owed and under way falls nowhere else
+	full := b.full(c) // the sum of what is owed and under way falls nowhere else
 	for i := range c.out.Len() {
 		if o := c.out.At(i); o.op == in.Op {
 			o.sent = true
@@ -339,10 +352,11 @@ func (b *Broker) onSent(now seam.Now, in *seam.Sent, fx *seam.Effects) {
 		b.recycle(o.head, o.body)
 		c.out.Drop()
 	}
-	if behind && !b.behind(c) {
+	if full && !b.full(c) && !c.gone && !c.closing {
 		b.putQueued(c)
+		b.starve(c)
 	}
-	if b.starved.Len() > 0 {
+	if b.hungry() {
 		b.feed(fx)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"rookery/core/group"
 	"rookery/core/log"
 	"rookery/core/ordered"
+	"rookery/core/rng"
 	"rookery/core/seam"
 	"rookery/core/timer"
 	"rookery/core/wire"
@@ -23,6 +24,7 @@ type coordinator struct {
 	partition *partition
 	state     coordinatorState
 	groups    *group.Coordinator
+	random    *rng.Source           // goes on when groups is made anew: a member's id is given out once
 	last      int64                 // offset of the newest record appended
 	releases  ordered.Ring[release] // what waits for records, by rising offset
 	releasing bool                  // in turns
@@ -107,7 +109,11 @@ func (b *Broker) startLoads(now seam.Now, fx *seam.Effects) bool {
 		c.state = coordinatorLoading
 		config := b.config.Groups
 		config.RecordBytesMax = int(c.partition.topic.config.MaxMessageBytes)
-		c.groups = group.New(config, b.random.Named(c.partition.folder.Name), b.topicGone)
+		if c.random == nil {
+			c.random = b.random.Named(c.partition.folder.Name)
+		}
+		c.groups = group.New(config, c.random, b.topicGone)
+		c.groups.Image = b.image
 		l := c.partition.replica.Log
 		c.load = loading{began: now.Mono, at: l.Start(), to: l.Next()}
 		c.last = c.load.to - 1

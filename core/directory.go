@@ -62,7 +62,7 @@ func (b *Broker) countUnsynced(p *partition, fx *seam.Effects) {
 	}
 	b.dirs[p.folder.Dir].unsynced += n - p.unsynced
 	p.unsynced = n
-	if b.starved.Len() > 0 {
+	if b.hungry() {
 		b.feed(fx)
 	}
 }

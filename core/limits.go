@@ -107,7 +107,7 @@ func (b *Broker) admit(now seam.Now, c *connection, fx *seam.Effects) {
 	l.seated++
 	c.seated = true
 	if c.muted == 0 {
-		b.pay(c, fx)
+		b.pay(c, c.owed-c.kept, fx)
 	}
 }
 
@@ -119,7 +119,7 @@ func (b *Broker) arrive(now seam.Now, c *connection, bucket *conn.Bucket, rate i
 		return false
 	}
 	*bucket = after
-	b.mute(now, c, wait)
+	b.throttle(now, c, quotaConnect, wait)
 	return true
 }
 

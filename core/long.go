@@ -3,6 +3,7 @@ package core
 import (
 	"fmt"
 
+	"rookery/core/ordered"
 	"rookery/core/seam"
 	"rookery/core/timer"
 )
@@ -13,12 +14,13 @@ import (
 //	frames (FrameBytes) + one long frame + windows (half of FrameBytes, and windowMin for each connection beyond)
 //
 // A connection is read ahead of its answers as far as its window goes, which nobody can take from it; for more it asks, and
-// waits while there is no room. The longest have half of it to themselves, so that a few that are never sent do not
+// waits while there is no room. The longest may have half of it and no more, so that a few that are never sent do not
 // keep the others waiting; and whoever was given memory for a long frame and does not send it is cut once others wait.
 type longFrames struct {
 	ahead   int64 // bytes that were paid for, of frames that are not here yet
 	windows int64 // of all connections
 	late    timer.Queue[seam.Conn]
+	waiting [2]ordered.Ring[*connection] // for room; the longest second
 }
 
 // longFrame is that of one connection: it has one at a time.
@@ -30,7 +32,7 @@ type longFrame struct {
 }
 
 const (
-	windowFirst  = 64 << 10 // of one that has sent nothing
+	windowFirst  = 16 << 10 // of one that has sent nothing
 	windowFrames = 256      // of those that a connection sends are read ahead of their answers
 	windowMin    = seam.FrameFree
 	longest      = 64              // what lacks one in so many of all bytes is one of the longest
@@ -73,21 +75,45 @@ func (b *Broker) onWanting(now seam.Now, in *seam.Wanting, fx *seam.Effects) {
 	b.feed(fx)
 }
 
+func (b *Broker) isLongest(lacks int64) bool { return lacks > b.config.FrameBytes/longest }
+
 // roomyFor says whether a frame may be paid for that lacks so much.
 func (b *Broker) roomyFor(lacks int64) bool {
-	if lacks > b.config.FrameBytes/longest && b.long.ahead >= b.config.FrameBytes/2 {
+	if b.isLongest(lacks) && b.long.ahead >= b.config.FrameBytes/2 {
 		return false
 	}
-	return b.frames+b.long.ahead < b.config.FrameBytes
+	return b.frames+b.long.ahead < b.config.FrameBytes && !b.flooded()
 }
 
 func patienceFor(bytes int64) seam.Mono { return longGrace + seam.Mono(bytes/longRate)*seam.Second }
 
-// longPaid: what it lacks was just paid.
-func (b *Broker) longPaid(c *connection) {
-	c.long.ahead = c.long.lacks
-	b.long.ahead += c.long.ahead
-	c.long.lacks = 0
+// queueLong puts a connection among those that wait for room for a long frame.
+func (b *Broker) queueLong(c *connection) {
+	if c.asking {
+		return
+	}
+	c.asking = true
+	class := 0
+	if b.isLongest(c.long.lacks) {
+		class = 1
+	}
+	b.long.waiting[class].Push(c)
+}
+
+// feedLong pays for long frames in the order in which they were asked for, while there is room.
+func (b *Broker) feedLong(fx *seam.Effects) {
+	for i := range b.long.waiting {
+		for waiting := &b.long.waiting[i]; waiting.Len() > 0 && b.roomyFor((*waiting.Front()).long.lacks); {
+			c := waiting.Pop()
+			if c.asking = false; !b.fed(c) {
+				continue // whoever ends what is in its way starves it
+			}
+			b.pay(c, c.long.lacks, fx)
+			c.long.ahead += c.long.lacks
+			b.long.ahead += c.long.lacks
+			c.long.lacks = 0
+		}
+	}
 }
 
 // longArrived: of one connection frames come in their order, so this is the one that was asked for.
@@ -110,7 +136,7 @@ func (b *Broker) cutLate(now seam.Now, fx *seam.Effects) {
 	for l.late.Next() <= now.Mono && b.turns.take() {
 		id, _ := l.late.Due(now.Mono)
 		c := b.conns.At(id)
-		if c.long.granted && !c.closing && b.starved.Len() > 0 && !b.roomyFor(c.long.ahead) {
+		if c.long.granted && !c.closing && !b.roomyFor(c.long.ahead) && b.long.waiting[0].Len()+b.long.waiting[1].Len() > 0 {
 			c.long.late = 0
 			b.cut(c, fmt.Sprintf("%d bytes of a frame have not come, and others wait for their memory", c.long.ahead), fx)
 			continue

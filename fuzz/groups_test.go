@@ -46,6 +46,14 @@ func filledOfGroups(request kmsg.Request, name *string, id [16]byte) kmsg.Reques
 	case *kmsg.DeleteGroupsRequest:
 		r.Groups = []string{"group", "other"}
 		return r
+	case *kmsg.ConsumerGroupHeartbeatRequest:
+		r.Group, r.MemberID, r.MemberEpoch, r.InstanceID, r.RackID, r.RebalanceTimeoutMillis = "group", "member", 3, instance, kmsg.StringPtr("rack"), 60_000
+		r.SubscribedTopicNames, r.SubscribedTopicRegex, r.ServerAssignor = []string{*name, "other"}, kmsg.StringPtr("t.*"), kmsg.StringPtr("range")
+		r.Topics = []kmsg.ConsumerGroupHeartbeatRequestTopic{{TopicID: id, Partitions: []int32{1, 2}}}
+		return r
+	case *kmsg.ConsumerGroupDescribeRequest:
+		r.Groups, r.IncludeAuthorizedOperations = []string{"group", "other"}, true
+		return r
 	case *kmsg.OffsetDeleteRequest:
 		r.Group = "group"
 		r.Topics = []kmsg.OffsetDeleteRequestTopic{{Topic: *name, Partitions: []kmsg.OffsetDeleteRequestTopicPartition{{Partition: 1}, {Partition: 2}}}}

@@ -35,10 +35,12 @@ core/log           : PURE core/must core/seam core/ordered core/timer core/wire 
 core/compact       : PURE core/must core/seam core/ordered core/batch core/log crypto/sha256
 core/replica       : PURE core/must core/seam core/ordered core/timer core/wire core/batch core/producer core/log
 core/fetch         : PURE core/must core/seam core/ordered core/timer core/rng core/wire core/batch core/log core/replica
+core/xxh           : PURE
 core/schema        : PURE core/must
 core/meta          : PURE core/must core/seam core/ordered core/wire core/batch core/schema github.com/twmb/franz-go/
 core/controller    : PURE core/must core/seam core/ordered core/timer core/rng core/wire core/batch core/meta github.com/twmb/franz-go/ regexp
-core/group         : PURE core/must core/seam core/ordered core/timer core/rng core/wire core/batch core/schema core/meta github.com/twmb/franz-go/ regexp unicode/utf16
+core/assign        : PURE core/must core/meta
+core/group         : PURE core/must core/seam core/ordered core/timer core/rng core/wire core/batch core/xxh core/schema core/meta core/assign github.com/twmb/franz-go/ regexp regexp/syntax unicode/utf16
 core/quorum        : PURE core/must core/seam core/ordered core/timer core/rng core/wire core/batch core/log core/meta github.com/twmb/franz-go/
 core/conn          : PURE core/must core/seam core/ordered core/wire core/batch github.com/twmb/franz-go/
 core/client/assignor : PURE core/must core/ordered

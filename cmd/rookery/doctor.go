@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"rookery/core/client"
+	"rookery/io/disk"
 	"rookery/net/kafka"
 )
 
@@ -323,8 +325,10 @@ const (
 
 func (x *examination) limits() {
 	var files unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err == nil {
-		x.openFiles(int(min(files.Max, 1<<30)))
+	if limit, pid := x.brokersLimit(); pid > 0 {
+		x.openFiles(limit, fmt.Sprintf("the broker (process %d) has", pid))
+	} else if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err == nil {
+		x.openFiles(int(min(files.Max, 1<<30)), "no broker runs over these directories; one started from here would have")
 	}
 	if n, err := numberIn("/proc/sys/vm/max_map_count"); err == nil {
 		v := fine
@@ -335,8 +339,42 @@ func (x *examination) limits() {
 	}
 }
 
-// openFiles judges the hard limit: a broker raises the other one to it by itself.
-func (x *examination) openFiles(limit int) {
+// brokersLimit is how many files the broker over one of the directories may have open, and its process; 0: there is none,
+// or none that we may look at. Whoever holds a directory has written its number into the lock.
+func (x *examination) brokersLimit() (limit, pid int) {
+	for _, dir := range x.dirs {
+		name := filepath.Join(dir, disk.LockName)
+		if !isLocked(name) {
+			continue
+		}
+		n, err := numberIn(name)
+		if err != nil {
+			continue
+		}
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", n))
+		if err != nil {
+			continue
+		}
+		if _, rest, found := strings.Cut(string(text), "Max open files"); found {
+			if limit, err := strconv.Atoi(strings.Fields(rest)[0]); err == nil { // the soft one: it was raised at the start
+				return limit, int(n)
+			}
+		}
+	}
+	return 0, 0
+}
+
+func isLocked(name string) bool {
+	f, err := os.Open(name)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return errors.Is(unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB), unix.EWOULDBLOCK)
+}
+
+// openFiles judges the limit of whoever has it.
+func (x *examination) openFiles(limit int, who string) {
 	handles, connections := shares(limit)
 	v := fine
 	switch {
@@ -347,7 +385,7 @@ func (x *examination) openFiles(limit int) {
 	}
 	x.say("open files", v, fmt.Sprintf("ulimit -n %d, or LimitNOFILE=%d in its systemd unit: a partition that is written to wants one, "+
 		"and with fewer files are closed and opened again all the time; beyond so many connections clients are turned away", openFilesWanted, openFilesWanted),
-		"at most %d: %d for files of %d partitions, %d for connections", limit, handles, x.partitions, connections)
+		"%s at most %d: %d for files of %d partitions, %d for connections", who, limit, handles, x.partitions, connections)
 }
 
 // numberIn reads a file that holds one number.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -38,6 +39,7 @@ func TestDoctorOfAHealthyBroker(t *testing.T) {
 	for _, check := range []string{"file system", "space", "open files", "memory", "clock"} {
 		require.NotEmpty(t, found[check].What, check)
 	}
+	require.Contains(t, found["open files"].What, fmt.Sprintf("the broker (process %d) has at most %d:", os.Getpid(), descriptorLimit()))
 	require.Contains(t, found["broker"].What, r.node.ids[0].ClusterID)
 	require.Contains(t, found["advertised listener"].What, r.address)
 	require.Contains(t, found["partitions"].What, "all 3 of 1 topics")
@@ -98,7 +100,7 @@ func TestOpenFilesForSoManyPartitions(t *testing.T) {
 		{100, 0, broken}, {1024, 10, doubt}, {4096, 1000, fine}, {4096, 10_000, doubt}, {20_000, 10_000, doubt}, {100_000, 10_000, fine}, {1 << 20, 200_000, fine},
 	} {
 		x := examination{partitions: c.partitions}
-		x.openFiles(c.limit)
+		x.openFiles(c.limit, "it has")
 		require.Equal(t, c.want, x.findings[0].Verdict, "%+v", c)
 		require.Equal(t, c.want == fine, x.findings[0].Advice == "")
 	}

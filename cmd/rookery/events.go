@@ -31,7 +31,9 @@ func (n *node) event(e seam.Event) {
 	case seam.SegmentRolled:
 		log.Debug("segment rolled", "base", e.A)
 	case seam.WriteRefused:
-		log.Error("write refused", "why", e.Text)
+		log.Error("write refused", "why", e.Text, "next", "said once, until writes are taken again; how often is in rookery_disk_write_failures_total")
+	case seam.WritesResumed:
+		log.Info("writes are taken again", "failed", e.A)
 	case seam.DirFailed:
 		n.dirFailed(e)
 	case seam.DirFenced:

@@ -79,7 +79,7 @@ func logDumpCommand() *cobra.Command {
 	var records bool
 	c := &cobra.Command{
 		Use:     "dump FILE...",
-		Short:   "print what is in .log, .index, .timeindex, .snapshot and checkpoint files",
+		Short:   "print what is in .log, .index, .timeindex, .snapshot, .window and checkpoint files",
 		Example: "  rookery log dump rookery-data/clicks-0/00000000000000000000.log --records",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, files []string) error {
@@ -110,6 +110,9 @@ func dump(out io.Writer, file string, records bool, form form) error {
 	case ".snapshot":
 		producers, err := readSnapshot(file)
 		return errors.Join(dumpRows(out, producers, form), err)
+	case ".window":
+		batches, err := readWindows(file)
+		return errors.Join(dumpRows(out, batches, form), err)
 	}
 	name := filepath.Base(file)
 	if strings.HasSuffix(name, "-checkpoint") || name == metaName || name == "partition.metadata" || name == "quorum-state" {
@@ -125,7 +128,7 @@ func dump(out io.Writer, file string, records bool, form form) error {
 	case info.IsDir():
 		return advise("name its files: rookery log dump "+filepath.Join(file, "*.log"), "%s is a directory", file)
 	}
-	return advise("dump reads .log, .index, .timeindex, .snapshot and the checkpoints", "%s: what is it?", file)
+	return advise("dump reads .log, .index, .timeindex, .snapshot, .window and the checkpoints", "%s: what is it?", file)
 }
 
 func dumpRows[T fmt.Stringer](out io.Writer, rows []T, form form) error {

@@ -54,6 +54,8 @@ func eventName(kind seam.EventKind) string {
 		return "compaction_failed"
 	case seam.ProducersExpired:
 		return "producers_expired"
+	case seam.WritesResumed:
+		return "writes_resumed"
 	}
 	return "event_" + strconv.Itoa(int(kind))
 }
@@ -114,6 +116,13 @@ func (m *monitor) tellNetwork(p page, s *snapshot) {
 	const refused = "Connections that were ended by us."
 	p.counter("rookery_connections_refused_total", refused, float64(s.server.TurnedAway), "why", "too_many")
 	p.counter("rookery_connections_refused_total", refused, float64(s.server.Unreadable), "why", "unreadable")
+	p.counter("rookery_connections_refused_total", refused, float64(s.core.Refused), "why", "limit")
+	p.counter("rookery_connections_refused_total", refused, float64(s.core.Silent), "why", "idle")
+	p.gauge("rookery_connections_standing", "Connections that wait for another to leave (max.connections).", float64(s.core.Standing))
+	for _, t := range s.core.Throttled {
+		p.counter("rookery_throttles_total", "How often a client had to wait for what it had used of a quota.", float64(t.Times), "quota", t.Quota)
+		p.counter("rookery_throttled_seconds_total", "How long they had to wait, all told.", float64(t.Wait)/float64(seam.Second), "quota", t.Quota)
+	}
 }
 
 func (m *monitor) tellBudgets(p page, s *snapshot) {
@@ -152,6 +161,7 @@ func (m *monitor) tellDisk(p page, s *snapshot) {
 	p.gauge("rookery_disk_open_files_limit", "Handles of log files from which on one is closed for each that is opened.", float64(s.disk.HandlesMax))
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	p.gauge("rookery_partitions_refusing_writes", "Partitions whose last write failed: as a rule, their disk is full.", float64(len(m.refusing)))
 	for _, dir := range m.node.settings.Dirs {
 		_, dead := m.dead[dir]
 		p.gauge("rookery_log_directory_up", "0 if the log directory has failed.", number01(!dead), "directory", dir)

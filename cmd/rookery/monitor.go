@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/pprof"
@@ -51,6 +52,7 @@ type monitor struct {
 	stopping bool
 	dead     map[string]string // log directories, and why
 	ended    bool              // with the first of them
+	refusing map[string]string // partitions that take no writes, and why
 	past     []moment          // the oldest first
 
 	scraping sync.Mutex
@@ -83,7 +85,7 @@ func (n *node) observe(broker *core.Broker, mono func() seam.Mono) {
 }
 
 func newMonitor(n *node) *monitor {
-	return &monitor{node: n, patience: healthPatience, dead: map[string]string{}}
+	return &monitor{node: n, patience: healthPatience, dead: map[string]string{}, refusing: map[string]string{}}
 }
 
 // turned is told of one turn in every by the loop.
@@ -116,6 +118,18 @@ func (m *monitor) see(e seam.Event) {
 	switch e.Kind {
 	case seam.Ready:
 		m.ready = true
+	case seam.WriteRefused:
+		if e.Topic != "" {
+			m.refusing[fmt.Sprintf("%s-%d", e.Topic, e.Partition)] = e.Text
+		}
+	case seam.WritesResumed:
+		delete(m.refusing, fmt.Sprintf("%s-%d", e.Topic, e.Partition))
+	case seam.TopicDeleted:
+		for partition := range m.refusing {
+			if at := strings.LastIndexByte(partition, '-'); partition[:at] == e.Topic {
+				delete(m.refusing, partition)
+			}
+		}
 	case seam.DirFailed:
 		m.dead[m.node.dirName(e.A)] = e.Text
 		m.ended = true
@@ -224,7 +238,15 @@ func (m *monitor) deadDirs() []string {
 	return dead
 }
 
-// answered is 200 and ok, and beside that which log directories are out of service while the others serve; or 503 and why.
+// refusedWrites is what whoever asks should know although the answer is yes. Writes that are refused are no reason to say
+// no: what is there is still read, and nobody finds out that there is room again but by writing. m.mu is held.
+func (m *monitor) refusedWrites() string {
+	first := slices.Min(slices.Collect(maps.Keys(m.refusing)))
+	return fmt.Sprintf("writes are refused on %d partitions, %s: %s", len(m.refusing), first, m.refusing[first])
+}
+
+// answered is 200 and ok, and beside that which log directories are out of service while the others serve, and which
+// partitions take no writes; or 503 and why.
 func (m *monitor) answered(check func() error) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
@@ -238,6 +260,9 @@ func (m *monitor) answered(check func() error) http.HandlerFunc {
 		defer m.mu.Unlock()
 		for _, text := range m.deadDirs() {
 			fmt.Fprintln(w, text)
+		}
+		if len(m.refusing) > 0 {
+			fmt.Fprintln(w, m.refusedWrites())
 		}
 	}
 }

@@ -418,10 +418,21 @@ type crowd struct {
 	group   *toyGroup
 	now     seam.Mono
 	slow    int // milliseconds that an application takes over what it was given, at most
+	care    care
+	store   map[Partition]int64 // of ownStore: how far the effects go, written with them
 }
 
+// care is how an application treats its records (specs/delivery.md).
+type care uint8
+
+const (
+	afterwards care = iota // what is processed is committed afterwards: at least once
+	beforehand             // what is committed is processed afterwards: at most once
+	ownStore               // the position is kept with the effects, and a group's commits are not used
+)
+
 func newCrowd(seed uint64, topics ...string) *crowd {
-	c := &crowd{now: seam.Second, group: newToyGroup()}
+	c := &crowd{now: seam.Second, group: newToyGroup(), store: map[Partition]int64{}}
 	c.group.crowd = c
 	w := newWorld(seed, DefaultConfig(), faults{})
 	for _, name := range topics {
@@ -482,6 +493,9 @@ type app struct {
 	stuck  bool // it does not come back
 	dead   bool // nothing of it is left
 
+	pledge  uint64   // the Commit that is waited for, of beforehand
+	pledged *Fetched // and what it is of
+
 	release   uint64 // the Revoked that it is to answer
 	rounds    int
 	revoked   int
@@ -506,6 +520,9 @@ func (a *app) receive(body any) bool {
 			a.tag++
 			a.holds[p] = &share{tag: a.tag, next: -1}
 			one := &Assign{Tag: a.tag, Topic: p.Topic, Partition: p.Number, Offset: AsCommitted}
+			if a.crowd.care == ownStore {
+				one.Offset = a.crowd.store[p]
+			}
 			a.world.after(0, func() { a.world.tell(one) })
 		}
 	case *Revoked:
@@ -516,6 +533,12 @@ func (a *app) receive(body any) bool {
 		a.troubles = append(a.troubles, *in)
 	case *Committed:
 		a.committed = append(a.committed, in)
+		if f := a.pledged; f != nil && in.Tag == a.pledge && !a.dead {
+			a.pledged = nil
+			if !in.Failed() {
+				a.apply(f)
+			}
+		}
 	default:
 		return false
 	}
@@ -551,7 +574,7 @@ func (a *app) letGo() {
 
 // turn is the application's: it processes one Fetched, says how far it has come, and lets go.
 func (a *app) turn(now seam.Mono) {
-	if a.stuck || a.dead || now < a.busyTo {
+	if a.stuck || a.dead || now < a.busyTo || a.pledged != nil {
 		return
 	}
 	polled := &Polled{Idle: len(a.queue) == 0}
@@ -583,14 +606,33 @@ func (a *app) process(f *Fetched) {
 		return
 	}
 	require.True(a.t, s.next < 0 || s.next == f.From, "%s reads %v from %d, and %d is next", a.name, p, f.From, s.next)
+	s.next = f.Position
+	if a.crowd.care != beforehand {
+		a.apply(f)
+		return
+	}
+	a.tag++
+	a.pledge, a.pledged = a.tag, f
+	a.world.tell(&Commit{Tag: a.pledge, Places: []Place{{Partition: p, Offset: f.Position}}})
+}
+
+// apply is the effect of some records.
+func (a *app) apply(f *Fetched) {
+	p := Partition{Topic: f.Topic, Number: f.Partition}
 	read := a.crowd.group.read
 	if read[p] == nil {
 		read[p] = map[int64]int{}
 	}
 	for i := range f.Records {
-		read[p][f.Records[i].Offset]++
+		offset := f.Records[i].Offset
+		if a.crowd.care == ownStore {
+			if offset != a.crowd.store[p] {
+				continue // the store has gone on without us
+			}
+			a.crowd.store[p]++
+		}
+		read[p][offset]++
 	}
-	s.next = f.Position
 }
 
 // die takes a member away without a word.

@@ -282,7 +282,10 @@ func (c *Client) maybeLate(now seam.Now, fx *seam.Effects) {
 	if g.busy && g.coordinator.node != nil {
 		c.cut(now, g.coordinator.node, fx)
 	}
-	g.phase, g.busy, g.endBy, g.failures, g.retryAt = leaving, false, now.Mono+c.config.RequestTimeout, 0, 0
+	if !c.isLeaving() {
+		g.endBy = now.Mono + c.config.RequestTimeout
+	}
+	g.phase, g.busy, g.failures, g.retryAt = leaving, false, 0, 0
 }
 
 // isLeaving says whether the member is on its way out.

@@ -152,6 +152,64 @@ func TestMembersComeAndGo(t *testing.T) {
 	})
 }
 
+// TestDelivery holds the client to what specs/delivery.md promises an application, whatever it does and whoever dies: at
+// most once if it commits beforehand; exactly once if it keeps its position with its effects; at least once if it commits
+// afterwards (as TestMembersComeAndGo has it, too), and so once if it knows again what it has seen.
+func TestDelivery(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		c := newCrowd(rapid.Uint64().Draw(t, "seed of the world"), "a")
+		c.group.lapse = rapid.SampledFrom([]int{0, 40}).Draw(t, "lapse")
+		c.care = rapid.SampledFrom([]care{afterwards, beforehand, ownStore}).Draw(t, "care")
+		assignors := rapid.SampledFrom([][]assignor.Assignor{nil, {assignor.Range}, {assignor.CooperativeSticky}}).Draw(t, "assignors")
+		f := drawnFaults(t)
+		f.moveLeader, f.loseTail, f.refuseWritten = 0, 0, 0
+		enter := func() *app {
+			config := memberConfig(assignors...)
+			if c.care != afterwards {
+				config.AutoCommitInterval = 0
+			}
+			config.PartitionFetchBytes = 100
+			return c.enter(t, config, f, Subscribe{Topics: []string{"a"}})
+		}
+		for range rapid.IntRange(1, 8).Draw(t, "deeds") {
+			switch rapid.IntRange(0, 3).Draw(t, "deed") {
+			case 0:
+				c.fill("a", 4)
+			case 1:
+				enter()
+			case 2:
+				if len(c.members) > 0 {
+					c.members[rapid.IntRange(0, len(c.members)-1).Draw(t, "who")].die()
+				}
+			case 3:
+				if len(c.members) > 0 {
+					one := c.members[rapid.IntRange(0, len(c.members)-1).Draw(t, "who")]
+					one.stuck = !one.stuck
+				}
+			}
+			c.run(c.now + seam.Mono(rapid.SampledFrom([]int{10, 100, 1000, 8000}).Draw(t, "pause"))*seam.Millisecond)
+		}
+		c.group.lapse = 0
+		last := enter()
+		for _, a := range c.members {
+			a.world.faults, a.stuck = faults{}, false
+		}
+		c.run(c.now + 40*seam.Second)
+		require.False(t, last.dead)
+		for p, reads := range c.group.read {
+			for offset, times := range reads {
+				require.True(t, c.care == afterwards || times <= 1, "%v %d had its effect %d times", p, offset, times)
+			}
+		}
+		if c.care != beforehand {
+			require.Empty(t, c.unread())
+		}
+		if c.care == afterwards {
+			require.Empty(t, c.group.beyond)
+		}
+	})
+}
+
 func (c *crowd) alone(t require.TestingT, config Config, in Subscribe) *app {
 	a := c.enter(t, config, faults{}, in)
 	c.run(c.now + 3*seam.Second)

@@ -34,6 +34,9 @@ func (b *Bucket) Use(now seam.Mono, n, rate int64) (wait seam.Mono) {
 // Wait is how long the client has to wait now.
 func (b *Bucket) Wait(now seam.Mono) seam.Mono { return max(0, b.paid-now) }
 
+// UsedLess says whether less of it is to be paid than of another.
+func (b *Bucket) UsedLess(other *Bucket) bool { return b.paid < other.paid }
+
 // cost is how long n units take at a rate; at least WaitMax and a window where the rate is nothing.
 func cost(n, rate int64) seam.Mono {
 	const most = WaitMax + QuotaWindow

@@ -276,7 +276,7 @@ func DescribeGroup(layers *Layers, image *meta.Image, group string, asked Select
 		if !asked.has(key.name) {
 			continue
 		}
-		e := Entry{Name: key.name, Kind: key.Kind, documentation: key.documentation, idle: true}
+		e := Entry{Name: key.name, Kind: key.Kind, documentation: key.documentation, idle: key.idle()}
 		text, set := own.Find(key.name)
 		if set {
 			e.Synonyms = append(e.Synonyms, Synonym{Name: key.name, Value: key.show(key.name, text), Source: SourceGroup})
@@ -300,7 +300,7 @@ func DescribeClientMetrics(image *meta.Image, subscription string, asked Selecti
 		if !asked.has(key.name) {
 			continue
 		}
-		e := Entry{Name: key.name, Value: key.def, Kind: key.Kind, Source: SourceDefault, documentation: key.documentation, idle: true}
+		e := Entry{Name: key.name, Value: key.def, Kind: key.Kind, Source: SourceDefault, documentation: key.documentation, idle: key.idle()}
 		if text, set := own.Find(key.name); set {
 			e.Value, e.Source = key.show(key.name, text), SourceClientMetrics
 			e.Synonyms = []Synonym{{Name: key.name, Value: text, Source: SourceClientMetrics}}

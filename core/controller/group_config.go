@@ -15,6 +15,9 @@ type resourceKey struct {
 	domain
 }
 
+// idle: the key has no effect yet. Of groups those of the consumer protocol are there.
+func (k *resourceKey) idle() bool { return !strings.HasPrefix(k.name, "consumer.") }
+
 // groupKeys are the configurations that a group can have, by name (KIP-848, KIP-932, KIP-1071).
 func groupKeys() []resourceKey {
 	integer := func(name, def string, least int64, documentation string) resourceKey {

@@ -14,7 +14,7 @@ import (
 const (
 	ProducerByteRate       = "producer_byte_rate"       // bytes a second
 	ConsumerByteRate       = "consumer_byte_rate"       // bytes a second
-	RequestPercentage      = "request_percentage"       // of a thread: kept and described, never reached here
+	RequestPercentage      = "request_percentage"       // of a thread: kept and described; nobody is held to it (specs/differences.md)
 	ControllerMutationRate = "controller_mutation_rate" // partitions made and deleted a second
 	ConnectionCreationRate = "connection_creation_rate" // connections a second, of an address
 )

@@ -540,10 +540,15 @@ func (g *group) subscribe() {
 
 const consumerProtocol = "consumer"
 
-func (g *group) consumes() bool { return g.protocolType != nil && *g.protocolType == consumerProtocol }
+func (g *group) consumes() bool {
+	return g.consumer != nil || g.protocolType != nil && *g.protocolType == consumerProtocol
+}
 
 // reads says whether a member may be reading a topic.
 func (g *group) reads(topic string) bool {
+	if g.consumer != nil {
+		return g.consumer.names[topic] > 0
+	}
 	if g.subscribed.known {
 		return g.subscribed.names[topic]
 	}

@@ -19,6 +19,11 @@
 package group
 
 import (
+	"slices"
+	"strings"
+
+	"rookery/core/assign"
+	"rookery/core/meta"
 	"rookery/core/ordered"
 	"rookery/core/rng"
 	"rookery/core/seam"
@@ -37,6 +42,31 @@ type Config struct {
 	CheckEvery            seam.Mono // offsets.retention.check.interval.ms
 	MembersBytesMax       int64     // of what joins have brought and leaders have assigned, in one partition's groups
 	RecordBytesMax        int       // of the partition's log: a batch may be no larger
+	Consumer              ConsumerConfig
+}
+
+// ConsumerConfig is what the broker's configuration says of groups of the consumer protocol.
+type ConsumerConfig struct {
+	SessionMillis      int32    // group.consumer.session.timeout.ms
+	HeartbeatMillis    int32    // group.consumer.heartbeat.interval.ms
+	SizeMax            int32    // group.consumer.max.size
+	Assignors          []string // group.consumer.assignors: the first is the default
+	Migration          string   // group.consumer.migration.policy
+	RegexRefreshMillis int32    // group.consumer.regex.refresh.interval.ms
+}
+
+// Use makes these assignors, by name and separated by commas, those that members may ask for. Others than there are have
+// been refused, or are classes of Java that nobody can run here: they are left out.
+func (c *ConsumerConfig) Use(assignors string) {
+	var known []string
+	for _, name := range strings.Split(assignors, ",") {
+		if name = strings.TrimSpace(name); assign.Named(name) != nil && !slices.Contains(known, name) {
+			known = append(known, name)
+		}
+	}
+	if len(known) > 0 {
+		c.Assignors = known
+	}
 }
 
 // DefaultConfig is Kafka's, where Kafka has the thing.
@@ -45,6 +75,10 @@ func DefaultConfig() Config {
 		InitialRebalanceDelay: 3 * seam.Second, SessionMinMillis: 6000, SessionMaxMillis: 1_800_000, SizeMax: 1<<31 - 1,
 		MetadataBytesMax: 4096, RetentionMillis: 7 * 24 * 3_600_000, CheckEvery: 600 * seam.Second,
 		MembersBytesMax: 256 << 20, RecordBytesMax: 1 << 20,
+		Consumer: ConsumerConfig{
+			SessionMillis: 45_000, HeartbeatMillis: 5000, SizeMax: 1<<31 - 1, Assignors: []string{assign.Uniform, assign.Range},
+			Migration: "bidirectional", RegexRefreshMillis: 600_000,
+		},
 	}
 }
 
@@ -68,8 +102,9 @@ type Client struct {
 
 // Coordinator keeps the groups of one partition of __consumer_offsets.
 type Coordinator struct {
-	Records []Record // decided since the owner last emptied it
-	Answers []Answer // likewise: to be given when the records are committed
+	Records []Record    // decided since the owner last emptied it
+	Answers []Answer    // likewise: to be given when the records are committed
+	Image   *meta.Image // the topics that there are: the owner's, who folds it on
 
 	config Config
 	random *rng.Source
@@ -77,6 +112,8 @@ type Coordinator struct {
 	timers timer.Queue[alarm]
 	bytes  int64 // of what joins have brought
 	sweep  sweep
+	hashes map[string]topicHash                 // of topics
+	scans  ordered.Map[string, *scan]           // for the topics that expressions match, by group
 	gone   func(topic string, id [16]byte) bool // whether a topic of a commit is not there any more
 }
 
@@ -87,6 +124,7 @@ type group struct {
 	stored *ClassicGroup // its last generation; nil: no record, or a tombstone
 	topics ordered.Map[string, *committed]
 	classic
+	consumer *consumer // nil: a classic group, or one that has only committed offsets
 }
 
 // alarm is what a timer is for.
@@ -106,6 +144,7 @@ const (
 	alarmJoin                     // the rebalance timeout is over
 	alarmSync                     // somebody has not asked for its assignment
 	alarmSweep                    // expired offsets
+	alarmFence                    // a member of the consumer protocol is late: with a heartbeat, or with what it is to do
 )
 
 // New makes the coordinator of an empty log. Gone says whether the topic of a commit was deleted.
@@ -144,6 +183,20 @@ func (c *Coordinator) Replay(now seam.Now, r Record) {
 		c.replayOffset(now, r)
 	case *ClassicGroupRecord:
 		c.replayClassic(now, r)
+	case *ConsumerGroupRecord:
+		c.replayConsumer(now, r.Group, r)
+	case *PartitionMetadataRecord:
+		c.replayConsumer(now, r.Group, r)
+	case *MemberRecord:
+		c.replayConsumer(now, r.Group, r)
+	case *TargetAssignmentRecord:
+		c.replayConsumer(now, r.Group, r)
+	case *MemberTargetRecord:
+		c.replayConsumer(now, r.Group, r)
+	case *CurrentAssignmentRecord:
+		c.replayConsumer(now, r.Group, r)
+	case *RegularExpressionRecord:
+		c.replayConsumer(now, r.Group, r)
 	}
 }
 
@@ -151,7 +204,7 @@ func (c *Coordinator) replayClassic(now seam.Now, r *ClassicGroupRecord) {
 	g := c.find(r.Group)
 	switch {
 	case r.Value == nil && g != nil:
-		if g.stored = nil; g.topics.Len() == 0 {
+		if g.stored = nil; g.topics.Len() == 0 && g.consumer == nil {
 			c.drop(g)
 		}
 	case r.Value != nil:
@@ -165,6 +218,10 @@ func (c *Coordinator) replayClassic(now seam.Now, r *ClassicGroupRecord) {
 // Loaded: the log has been folded. Groups with members go on as they were: each of those has one session to be heard of.
 func (c *Coordinator) Loaded(now seam.Now) {
 	for _, g := range c.groups.All() {
+		if g.consumer != nil {
+			c.restoreConsumer(now, g)
+			continue
+		}
 		c.restore(now, g)
 	}
 	c.timers.Set(now.Mono+c.config.CheckEvery, alarm{kind: alarmSweep})
@@ -172,7 +229,7 @@ func (c *Coordinator) Loaded(now seam.Now) {
 
 // Next is when Ring is to be called.
 func (c *Coordinator) Next() seam.Mono {
-	if c.sweep.on {
+	if c.sweep.on || c.scans.Len() > 0 {
 		return 0
 	}
 	return c.timers.Next()
@@ -185,6 +242,11 @@ func (c *Coordinator) Ring(now seam.Now, take func() bool) {
 		c.ring(now, a)
 		if len(c.Records) > 0 {
 			return // they are one batch
+		}
+	}
+	for c.scans.Len() > 0 {
+		if !c.scanOn(now, take) || len(c.Records) > 0 {
+			return
 		}
 	}
 	if c.sweep.on {
@@ -205,6 +267,8 @@ func (c *Coordinator) ring(now seam.Now, a alarm) {
 		c.completeJoin(now, a.group)
 	case alarmSync:
 		c.syncOver(now, a.group)
+	case alarmFence:
+		c.fenceLate(now, a)
 	case alarmSweep:
 		c.sweep = sweep{on: true}
 		c.timers.Set(now.Mono+c.config.CheckEvery, a)

@@ -16,9 +16,12 @@ func (c *Coordinator) Describe(id string, version int16) kmsg.DescribeGroupsResp
 	out := kmsg.NewDescribeGroupsResponseGroup()
 	out.Group, out.Members = id, []kmsg.DescribeGroupsResponseGroupMember{}
 	g := c.find(id)
-	if g == nil {
+	if g == nil || g.consumer != nil {
 		if out.State = "Dead"; version >= 6 { // KIP-1043
 			message := "Group " + id + " not found."
+			if g != nil {
+				message = "Group " + id + " is not a classic group."
+			}
 			out.ErrorCode, out.ErrorMessage = int16(wire.GroupIDNotFound), &message
 		}
 		return out
@@ -64,7 +67,9 @@ func (c *Coordinator) List(id string, states, types []string) (out kmsg.ListGrou
 	if out.Group = id; g.protocolType != nil {
 		out.ProtocolType = *g.protocolType
 	}
-	out.GroupState, out.GroupType = g.state.String(), "classic"
+	if out.GroupState, out.GroupType = g.state.String(), "classic"; g.consumer != nil {
+		out.GroupState, out.GroupType, out.ProtocolType = g.consumer.state(), "consumer", consumerProtocol
+	}
 	return out, among(states, out.GroupState) && among(types, out.GroupType)
 }
 
@@ -159,8 +164,60 @@ func (c *Coordinator) CommittedFrom(from Place) (at Place, offset int64, more bo
 
 // Members is how many members a group has.
 func (c *Coordinator) Members(id string) int {
-	if g := c.find(id); g != nil {
+	g := c.find(id)
+	switch con := g.modern(); {
+	case con != nil:
+		return con.members.Len()
+	case g != nil:
 		return len(g.members)
 	}
 	return 0
+}
+
+// ConsumerGroupDescribe (69) fills what is known of a consumer group.
+func (c *Coordinator) ConsumerGroupDescribe(id string) kmsg.ConsumerGroupDescribeResponseGroup {
+	out := kmsg.NewConsumerGroupDescribeResponseGroup()
+	out.Group, out.Members = id, []kmsg.ConsumerGroupDescribeResponseGroupMember{}
+	g := c.find(id)
+	con := g.modern()
+	if con == nil {
+		message := "Group " + id + " not found."
+		if g != nil {
+			message = "Group " + id + " is not a consumer group."
+		}
+		out.ErrorCode, out.ErrorMessage = int16(wire.GroupIDNotFound), &message
+		return out
+	}
+	var members []person
+	for _, m := range con.members.All() {
+		members = append(members, m.person())
+	}
+	out.State, out.Epoch, out.AssignmentEpoch, out.AssignorName = con.state(), con.epoch, con.targetEpoch, c.assignor(members)
+	for i := range members {
+		m := &members[i]
+		one := kmsg.NewConsumerGroupDescribeResponseGroupMember()
+		one.MemberID, one.InstanceID, one.RackID, one.MemberEpoch = m.id, m.InstanceID, m.RackID, m.MemberEpoch
+		one.ClientID, one.ClientHost, one.SubscribedTopicRegex = m.ClientID, m.ClientHost, m.TopicRegex
+		one.SubscribedTopics = append([]string{}, m.Topics...)
+		one.Assignment, one.TargetAssignment = c.described(m.Assigned), c.described(con.targets.At(m.id))
+		if one.MemberType = 1; m.Classic != nil {
+			one.MemberType = 0
+		}
+		out.Members = append(out.Members, one)
+	}
+	return out
+}
+
+// described is an assignment with the names of its topics. Those that are not there any more are left out.
+func (c *Coordinator) described(set []TopicPartitions) kmsg.Assignment {
+	out := kmsg.NewAssignment()
+	out.TopicPartitions = []kmsg.AssignmentTopicPartition{}
+	for _, t := range set {
+		if topic := c.Image.TopicByID(t.TopicID); topic != nil {
+			one := kmsg.NewAssignmentTopicPartition()
+			one.TopicID, one.Topic, one.Partitions = t.TopicID, topic.Name, t.Partitions
+			out.TopicPartitions = append(out.TopicPartitions, one)
+		}
+	}
+	return out
 }

@@ -16,7 +16,11 @@ func (c *Coordinator) JoinGroup(now seam.Now, ticket Ticket, client Client, r *k
 		c.answer(ticket, answer)
 	}
 	g := c.find(r.Group)
-	created := g == nil
+	if con := g.modern(); con != nil && con.members.Len() > 0 {
+		c.joinConsumer(now, g, ticket, client, r)
+		return
+	}
+	created := g == nil || g.consumer != nil
 	switch {
 	case created && r.MemberID != "":
 		refuse(r.MemberID, wire.UnknownMemberID)
@@ -24,8 +28,10 @@ func (c *Coordinator) JoinGroup(now seam.Now, ticket Ticket, client Client, r *k
 	case c.bytes > c.config.MembersBytesMax:
 		refuse(r.MemberID, wire.CoordinatorNotAvailable) // the client asks again
 		return
-	case created:
+	case g == nil:
 		g = c.make(r.Group, now)
+	case created:
+		c.endEmpty(g) // an empty consumer group becomes a classic one
 	}
 	records := len(c.Records)
 	switch {
@@ -223,6 +229,10 @@ func (c *Coordinator) SyncGroup(now seam.Now, ticket Ticket, r *kmsg.SyncGroupRe
 		c.answer(ticket, answer)
 	}
 	g := c.find(r.Group)
+	if g.modern() != nil && r.Group != "" && (r.Version < 5 || r.ProtocolType != nil && r.Protocol != nil) {
+		answerNow(c.syncConsumer(now, g, r))
+		return
+	}
 	if code := c.judgeSync(g, r); code != wire.None {
 		answerNow(failedSync(code))
 		return
@@ -331,6 +341,9 @@ func (c *Coordinator) Heartbeat(now seam.Now, r *kmsg.HeartbeatRequest) wire.Cod
 	if g == nil {
 		return wire.UnknownMemberID
 	}
+	if g.modern() != nil {
+		return c.beatClassic(now, g, r)
+	}
 	if code := g.validate(r.MemberID, r.InstanceID); code != wire.None {
 		return code
 	}
@@ -359,6 +372,9 @@ func (c *Coordinator) LeaveGroup(now seam.Now, r *kmsg.LeaveGroupRequest) *kmsg.
 		asked = []kmsg.LeaveGroupRequestMember{one}
 	}
 	g := c.find(r.Group)
+	if g.modern() != nil {
+		return leftConsumer(answer, asked, c.leaveClassic(now, g, asked))
+	}
 	left := false
 	for i := range asked {
 		out := kmsg.NewLeaveGroupResponseMember()

@@ -76,6 +76,8 @@ func (c *Coordinator) JudgeCommit(r *Commit) wire.Code {
 		return wire.GroupIDNotFound
 	case g == nil:
 		return wire.IllegalGeneration
+	case g.consumer != nil:
+		return g.consumer.judgeCommit(r)
 	case r.Generation < 0 && g.state == empty:
 		return wire.None
 	case r.Generation < 0 && r.MemberID == "" && r.Instance == nil:
@@ -91,6 +93,46 @@ func (c *Coordinator) JudgeCommit(r *Commit) wire.Code {
 		return wire.RebalanceInProgress
 	}
 	return wire.None
+}
+
+// judgeCommit says whether a member of a consumer group may commit: in its own epoch, and with a request that could say so.
+func (con *consumer) judgeCommit(r *Commit) wire.Code {
+	if r.Generation < 0 && con.members.Len() == 0 {
+		return wire.None
+	}
+	m := con.members.At(r.MemberID)
+	switch {
+	case m == nil:
+		return wire.UnknownMemberID
+	case m.Classic == nil && r.Version < 9:
+		return wire.UnsupportedVersion
+	}
+	return m.judgeOwnEpoch(r.Generation)
+}
+
+func (m *consumerMember) judgeOwnEpoch(epoch int32) wire.Code {
+	switch {
+	case epoch == m.MemberEpoch:
+		return wire.None
+	case m.Classic != nil:
+		return wire.IllegalGeneration
+	}
+	return wire.StaleMemberEpoch
+}
+
+// JudgeFetch says whether somebody may ask for a group's offsets: a member of a consumer group in its own epoch, and
+// whoever says nothing of himself. A classic group asks nobody.
+func (c *Coordinator) JudgeFetch(group string, member *string, epoch int32) wire.Code {
+	con := c.find(group).modern()
+	if con == nil || member == nil && epoch < 0 {
+		return wire.None
+	}
+	if member != nil {
+		if m := con.members.At(*member); m != nil {
+			return m.judgeOwnEpoch(epoch)
+		}
+	}
+	return wire.UnknownMemberID
 }
 
 // Commit (8) takes offsets that JudgeCommit has let pass. The codes stand in the order of the partitions.
@@ -178,7 +220,7 @@ func (c *Coordinator) JudgeOffsetDelete(group string) wire.Code {
 	switch g := c.find(group); {
 	case g == nil:
 		return wire.GroupIDNotFound
-	case g.state != empty && !g.consumes():
+	case !g.deserted() && !g.consumes():
 		return wire.NonEmptyGroup
 	}
 	return wire.None
@@ -201,7 +243,7 @@ func (c *Coordinator) JudgeDelete(group string) wire.Code {
 	switch g := c.find(group); {
 	case g == nil:
 		return wire.GroupIDNotFound
-	case g.state != empty:
+	case !g.deserted():
 		return wire.NonEmptyGroup
 	}
 	return wire.None
@@ -222,7 +264,7 @@ func (c *Coordinator) Delete(group string, take func() bool) (done bool) {
 			c.Records = append(c.Records, &OffsetCommitRecord{Group: group, Topic: topic, Partition: partition})
 		}
 	}
-	c.Records = append(c.Records, &ClassicGroupRecord{Group: group})
+	c.bury(g)
 	return true
 }
 
@@ -295,16 +337,35 @@ func (c *Coordinator) expire(now seam.Now, g *group, take func() bool) (done boo
 		}
 		c.sweep.topic, c.sweep.partition = topic+"\x00", -1<<31
 	}
-	if c.sweep.left == 0 && expires && g.state == empty && g.pending.Len() == 0 {
-		c.Records = append(c.Records, &ClassicGroupRecord{Group: g.id})
+	if c.sweep.left == 0 && expires && g.deserted() && g.pending.Len() == 0 {
+		c.bury(g)
 	}
 	return true
+}
+
+// deserted: the group has no members.
+func (g *group) deserted() bool {
+	if g.consumer != nil {
+		return g.consumer.members.Len() == 0
+	}
+	return g.state == empty
+}
+
+// bury takes back the records of a group without members.
+func (c *Coordinator) bury(g *group) {
+	if g.consumer != nil {
+		c.endEmpty(g)
+		return
+	}
+	c.Records = append(c.Records, &ClassicGroupRecord{Group: g.id})
 }
 
 // expiry says whether a group's offsets expire, and since when the time runs for all of them; NoTimestamp: for each since
 // its commit.
 func (g *group) expiry() (since int64, expires bool) {
 	switch {
+	case g.consumer != nil:
+		return NoTimestamp, true // what no member reads any more, and all when there are none
 	case g.protocolType == nil:
 		return NoTimestamp, true // nobody but a simple consumer
 	case g.state == empty:

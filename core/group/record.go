@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"unicode/utf16"
 
+	"rookery/core/assign"
 	"rookery/core/meta"
 	"rookery/core/schema"
 )
@@ -187,10 +188,7 @@ type (
 	MemberTarget struct{ Partitions []TopicPartitions }
 
 	// TopicPartitions is some partitions of a topic.
-	TopicPartitions struct {
-		TopicID    meta.UUID
-		Partitions []int32
-	}
+	TopicPartitions = assign.TopicPartitions
 
 	// CurrentAssignmentRecord (kind 8) is what one member has.
 	CurrentAssignmentRecord struct {

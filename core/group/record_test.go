@@ -58,7 +58,7 @@ func goldens() []golden {
 		{"member/null", "000500016700016d", "00000102720263032f6802076f7264657273036f2affffffff0672616e676501000100", true, member(text(""), text("r"), text("o*"), text("range"), nil)},
 		{"member/classic", "000500016700016d", "000001010263032f6802076f726465727301ffffffff010100100100000009020672616e676502070000", true, member(text(""), text(""), text(""), text(""), said)},
 		{"current/0", "000800016700016d", "0000fffffffe0000000402020102030405060708090a0b0c0d0e0f10030000000300000001000100", true,
-			&CurrentAssignmentRecord{"g", "m", &CurrentAssignment{-2, 4, MemberUnreleasedPartitions, []TopicPartitions{{id, []int32{3, 1}}}, []TopicPartitions{}}}},
+			&CurrentAssignmentRecord{"g", "m", &CurrentAssignment{-2, 4, MemberUnreleasedPartitions, []TopicPartitions{{TopicID: id, Partitions: []int32{3, 1}}}, []TopicPartitions{}}}},
 		{"share/0", "000b000167", "000000000001000000000000000200", true, &UnknownRecord{11, []byte("\x00\x01g"), []byte("\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x02\x00")}},
 		{"share/none", "000b000167", "", true, &UnknownRecord{Kind: 11, Key: []byte("\x00\x01g")}},
 	}
@@ -232,7 +232,7 @@ func anyRecord(t *rapid.T) Record {
 	texts := rapid.SliceOfN(text, 0, 3)
 	uuid := rapid.Custom(func(t *rapid.T) meta.UUID { return meta.UUID(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "uuid")) })
 	partitions := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) TopicPartitions {
-		return TopicPartitions{uuid.Draw(t, "topic"), rapid.SliceOfN(i32, 0, 4).Draw(t, "partitions")}
+		return TopicPartitions{TopicID: uuid.Draw(t, "topic"), Partitions: rapid.SliceOfN(i32, 0, 4).Draw(t, "partitions")}
 	}), 0, 3)
 	gone := rapid.IntRange(0, 4).Draw(t, "gone") == 0
 	g, m := text.Draw(t, "group"), text.Draw(t, "member")

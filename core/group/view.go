@@ -6,10 +6,13 @@ import "rookery/core/seam"
 // offset, is the coordinator's own business.
 func (c *Coordinator) Digest() (d seam.Digest) {
 	for id, g := range c.groups.All() {
-		if g.stored == nil && g.topics.Len() == 0 {
+		if g.stored == nil && g.topics.Len() == 0 && g.consumer == nil {
 			continue
 		}
 		d.Text(id)
+		if g.consumer != nil {
+			g.consumer.digest(&d, id)
+		}
 		if g.stored != nil {
 			digest(&d, &ClassicGroupRecord{Group: id, Value: g.stored})
 		}
@@ -20,6 +23,21 @@ func (c *Coordinator) Digest() (d seam.Digest) {
 		}
 	}
 	return d
+}
+
+func (con *consumer) digest(d *seam.Digest, id string) {
+	digest(d, &ConsumerGroupRecord{Group: id, Value: &ConsumerGroupEpoch{con.epoch, con.hash}})
+	digest(d, &TargetAssignmentRecord{Group: id, Value: &TargetAssignmentEpoch{con.targetEpoch}})
+	for member, m := range con.members.All() {
+		digest(d, &MemberRecord{Group: id, MemberID: member, Value: &m.MemberMetadata})
+		digest(d, &CurrentAssignmentRecord{Group: id, MemberID: member, Value: &m.CurrentAssignment})
+	}
+	for member, target := range con.targets.All() {
+		digest(d, &MemberTargetRecord{Group: id, MemberID: member, Value: &MemberTarget{target}})
+	}
+	for expression, r := range con.expressions.All() {
+		digest(d, &RegularExpressionRecord{Group: id, Expression: expression, Value: r})
+	}
 }
 
 func digest(d *seam.Digest, r Record) {

@@ -173,6 +173,7 @@ type Log struct {
 	opRoot    seam.Op
 
 	indexSyncs []indexSync // index files that are written and not on the disk
+	refused    int64       // writes and segments that failed since one succeeded
 	broken     bool        // a write failed; nothing is planned until the files are cut
 	failed     indexMark   // of the first batch whose write failed
 	failing    bool        // failed is set
@@ -344,6 +345,10 @@ func (l *Log) Wrote(in *seam.Wrote, fx *seam.Effects) {
 	for i := range l.planned.Len() {
 		if p := l.planned.At(i); p.op == in.Op {
 			p.state = Written
+			if in.Fault == seam.OK && in.Bytes == int64(p.size) && l.refused > 0 {
+				fx.Events = append(fx.Events, seam.Event{Kind: seam.WritesResumed, Topic: l.Topic, Partition: l.Partition, A: l.refused})
+				l.refused = 0
+			}
 			if in.Fault != seam.OK || in.Bytes != int64(p.size) {
 				p.state = Failed
 				l.onWriteFailed(in.Fault, fx)
@@ -356,15 +361,20 @@ func (l *Log) Wrote(in *seam.Wrote, fx *seam.Effects) {
 	}
 }
 
-// onWriteFailed: one event for each time that the log stops.
+// onWriteFailed stops the log until its files are cut.
 func (l *Log) onWriteFailed(fault seam.Fault, fx *seam.Effects) {
 	if fault == seam.OK {
 		fault = seam.NoSpace // cut short
 	}
-	if !l.Broken() {
-		fx.Events = append(fx.Events, seam.Event{Kind: seam.WriteRefused, Topic: l.Topic, Partition: l.Partition, Text: fault.String()})
-	}
+	l.refuse(fault.String(), fx)
 	l.broken = true
+}
+
+// refuse says that writes are refused, once until they are not: clients try again and again.
+func (l *Log) refuse(why string, fx *seam.Effects) {
+	if l.refused++; l.refused == 1 && l.dead == seam.OK {
+		fx.Events = append(fx.Events, seam.Event{Kind: seam.WriteRefused, Topic: l.Topic, Partition: l.Partition, Text: why})
+	}
 }
 
 // Pop hands out, in order, the next batch whose Write is decided: written (end moves behind it) or failed (it never

@@ -289,7 +289,7 @@ func (l *Log) sideDone(side sideOp, in *seam.Wrote, fx *seam.Effects) {
 // segmentLost: a new segment could not be made. What was planned on it comes back failed by itself.
 func (l *Log) segmentLost(fault seam.Fault, fx *seam.Effects) {
 	l.broken = true
-	fx.Events = append(fx.Events, seam.Event{Kind: seam.WriteRefused, Topic: l.Topic, Partition: l.Partition, Text: "new segment: " + fault.String()})
+	l.refuse("new segment: "+fault.String(), fx)
 	if l.planned.Len() == 0 {
 		l.repair(fx)
 	}

@@ -26,6 +26,7 @@ type Image struct {
 	nextProducerID int64
 	transaction    bool // since a BeginTransactionRecord
 	pending        []Record
+	shape, created int64
 }
 
 // Broker is one registered broker.
@@ -89,6 +90,13 @@ func New() *Image {
 
 // Offset is that of the last record folded, -1 before the first.
 func (m *Image) Offset() int64 { return m.offset }
+
+// Shape is the offset of the last record that changed which topics there are, how many partitions they have, or on which
+// brokers, of which racks, these lie.
+func (m *Image) Shape() int64 { return m.shape }
+
+// Created is the offset of the last record that made a topic.
+func (m *Image) Created() int64 { return m.created }
 
 // Epoch is that of the last record folded: the quorum leader's.
 func (m *Image) Epoch() int32 { return m.epoch }
@@ -225,6 +233,16 @@ func (m *Image) move(offset int64, epoch int32) {
 }
 
 func (m *Image) fold(r Record) {
+	switch r := r.(type) {
+	case *TopicRecord:
+		m.shape, m.created = m.offset, m.offset
+	case *RegisterBrokerRecord, *UnregisterBrokerRecord, *PartitionRecord, *RemoveTopicRecord:
+		m.shape = m.offset
+	case *PartitionChangeRecord:
+		if r.Replicas != nil {
+			m.shape = m.offset
+		}
+	}
 	switch r := r.(type) {
 	case *RegisterBrokerRecord:
 		m.registerBroker(r)

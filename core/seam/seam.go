@@ -361,7 +361,7 @@ const (
 	PartitionOpened                    // Topic, Partition, A: log start offset, B: end offset
 	Truncated                          // Topic, Partition, A: new end offset, B: bytes cut; Text: why
 	SegmentRolled                      // Topic, Partition, A: base offset of the new segment
-	WriteRefused                       // Topic, Partition; Text: why
+	WriteRefused                       // Topic, Partition; Text: why. Once, until WritesResumed
 	DirFailed                          // A: number of the directory; Text: why. The broker ends
 	ConnRefused                        // A: connection; Text: why it is closed
 	IndexRebuilt                       // Topic, Partition, A: base offset of the segment
@@ -379,6 +379,7 @@ const (
 	SegmentsCompacted                  // Topic, Partition, A: base offset of the new segment, B: bytes that it saves
 	Compacted                          // Topic, Partition, A: offset up to which it is compacted, B: records that were dropped
 	CompactionFailed                   // Topic, Partition; Text: why
+	WritesResumed                      // Topic, Partition, A: how many writes had failed
 )
 
 // Effects is what is to be done. The caller owns it, resets it and reuses it; a Step only appends.

@@ -50,6 +50,10 @@ func (c *cursor) walk(key, version int16) {
 		c.walkDeleteGroups()
 	case KeyOffsetDelete:
 		c.walkOffsetDelete()
+	case KeyConsumerGroupHeartbeat:
+		c.walkConsumerGroupHeartbeat(version)
+	case KeyConsumerGroupDescribe:
+		c.walkConsumerGroupDescribe()
 	case KeyListOffsets:
 		c.walkListOffsets(version)
 	case KeyMetadata:

@@ -182,3 +182,32 @@ func (c *cursor) walkOffsetDelete() {
 		c.array(c.count(), func(c *cursor) { c.int32() })
 	})
 }
+
+func (c *cursor) walkConsumerGroupHeartbeat(version int16) {
+	c.text()
+	c.text()         // member
+	c.int32()        // its epoch
+	c.nullableText() // instance
+	c.nullableText() // rack
+	c.int32()        // rebalance timeout
+	if n := c.nullableCount(); n != null {
+		for ; n > 0 && c.flaw == NoFlaw; n-- {
+			c.text() // topic
+		}
+	}
+	if version >= 1 {
+		c.nullableText() // regular expression
+	}
+	c.nullableText() // assignor
+	if n := c.nullableCount(); n != null {
+		c.array(n, func(c *cursor) {
+			c.skip(16)
+			c.skip(4 * c.count())
+		})
+	}
+}
+
+func (c *cursor) walkConsumerGroupDescribe() {
+	c.texts()
+	c.int8() // authorized operations
+}

@@ -91,6 +91,10 @@ func (s seen) ofGroups(answer Answer) bool {
 		s.code(a.ErrorCode)
 	case *kmsg.DeleteGroupsResponse:
 		each(s, a.Groups, func(g *kmsg.DeleteGroupsResponseGroup) int16 { return g.ErrorCode })
+	case *kmsg.ConsumerGroupHeartbeatResponse:
+		s.code(a.ErrorCode)
+	case *kmsg.ConsumerGroupDescribeResponse:
+		each(s, a.Groups, func(g *kmsg.ConsumerGroupDescribeResponseGroup) int16 { return g.ErrorCode })
 	case *kmsg.OffsetDeleteResponse:
 		s.code(a.ErrorCode)
 		for i := range a.Topics {

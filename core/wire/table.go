@@ -38,6 +38,8 @@ const (
 	KeyDeleteGroups            int16 = 42
 	KeyIncrementalAlterConfigs int16 = 44
 	KeyOffsetDelete            int16 = 47
+	KeyConsumerGroupHeartbeat  int16 = 68
+	KeyConsumerGroupDescribe   int16 = 69
 	KeyDescribeClientQuotas    int16 = 48
 	KeyAlterClientQuotas       int16 = 49
 	KeyDescribeUserScram       int16 = 50
@@ -101,7 +103,8 @@ func Range(key int16) (oldest, newest int16, ok bool) {
 		return 1, 4, true
 	case KeyCreatePartitions:
 		return 0, 3, true
-	case KeyIncrementalAlterConfigs, KeyListConfigResources, KeyDescribeClientQuotas, KeyAlterClientQuotas:
+	case KeyIncrementalAlterConfigs, KeyListConfigResources, KeyDescribeClientQuotas, KeyAlterClientQuotas,
+		KeyConsumerGroupHeartbeat, KeyConsumerGroupDescribe:
 		return 0, 1, true
 	case KeyDescribeCluster:
 		return 0, 2, true
@@ -149,7 +152,8 @@ func FirstFlexible(key int16) int16 {
 		return 2
 	case KeyIncrementalAlterConfigs, KeyDescribeClientQuotas, KeyAlterClientQuotas:
 		return 1
-	case KeyDescribeUserScram, KeyDescribeCluster, KeyDescribeProducers, KeyListConfigResources, KeyDescribeTopicPartitions:
+	case KeyDescribeUserScram, KeyDescribeCluster, KeyDescribeProducers, KeyListConfigResources, KeyDescribeTopicPartitions,
+		KeyConsumerGroupHeartbeat, KeyConsumerGroupDescribe:
 		return 0
 	}
 	return 1<<15 - 1
@@ -237,6 +241,10 @@ func Name(key int16) string {
 		return "DescribeCluster"
 	case KeyDescribeProducers:
 		return "DescribeProducers"
+	case KeyConsumerGroupHeartbeat:
+		return "ConsumerGroupHeartbeat"
+	case KeyConsumerGroupDescribe:
+		return "ConsumerGroupDescribe"
 	case KeyListConfigResources:
 		return "ListConfigResources"
 	case KeyDescribeTopicPartitions:
@@ -314,6 +322,10 @@ func newCold(key int16) Message {
 		return kmsg.NewPtrDescribeClusterRequest()
 	case KeyDescribeProducers:
 		return kmsg.NewPtrDescribeProducersRequest()
+	case KeyConsumerGroupHeartbeat:
+		return kmsg.NewPtrConsumerGroupHeartbeatRequest()
+	case KeyConsumerGroupDescribe:
+		return kmsg.NewPtrConsumerGroupDescribeRequest()
 	case KeyListConfigResources:
 		return kmsg.NewPtrListConfigResourcesRequest()
 	case KeyDescribeTopicPartitions:

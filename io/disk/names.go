@@ -154,7 +154,7 @@ func listFolder(p seam.Path, name string) (entries []seam.Entry, err error) {
 	}
 	for _, one := range found {
 		info, err := one.Info()
-		if errors.Is(err, fs.ErrNotExist) || p.Name == "" && one.Name() == lockName {
+		if errors.Is(err, fs.ErrNotExist) || p.Name == "" && one.Name() == LockName {
 			continue
 		}
 		if err != nil {
@@ -201,15 +201,15 @@ func (d *Disk) listTree(entries []seam.Entry, p seam.Path) ([]seam.Entry, seam.F
 	return entries, seam.OK
 }
 
-// lockName is the file that says whose a directory is; Kafka locks a file of the same name.
-const lockName = ".lock"
+// LockName is the file that says whose a directory is; Kafka locks a file of the same name.
+const LockName = ".lock"
 
 // Locked is a directory that this process owns. Keep it as long as the process lives.
 type Locked struct{ file *os.File }
 
 // Lock takes a directory for this process. The error names who has it.
 func Lock(dir string) (*Locked, error) {
-	name := filepath.Join(dir, lockName)
+	name := filepath.Join(dir, LockName)
 	file, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
 		return nil, err

@@ -55,14 +55,14 @@ func (l *Loop) maybeFinish() {
 		return
 	}
 	l.mu.Lock()
-	l.gone = len(l.queue) == 0
+	l.gone = l.isEmpty()
 	l.mu.Unlock()
 }
 
 func (l *Loop) isGone() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.gone && len(l.queue) == 0
+	return l.gone && len(l.lanes[0].queue)+len(l.lanes[1].queue) == 0
 }
 
 // events hands Events on, in order, one goroutine at a time, outside the turn.

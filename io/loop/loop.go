@@ -75,11 +75,10 @@ type Loop struct {
 	disk    Disk
 
 	mu      sync.Mutex
-	queue   []letter
-	waiting atomic.Int64 // letters in queue
+	lanes   [2]lane
+	waiting atomic.Int64 // letters in both
 
 	turn        sync.Mutex // guards what follows
-	batch       []letter
 	fx          seam.Effects
 	now         seam.Now // of the step under way
 	struck      inputs
@@ -94,6 +93,42 @@ type Loop struct {
 
 	events *events
 	ringer ringer
+}
+
+// lane is a queue of letters. What the world has done for the machine goes before what is asked of it: it is no more than
+// was asked for, and whoever floods us with questions keeps nobody waiting for a disk that is done.
+type lane struct {
+	queue []letter // guarded by mu
+	batch []letter // guarded by the turn, as is
+	at    int      // the first of batch that is not stepped
+}
+
+// take is what is to be stepped next. The turn is held.
+func (l *Loop) take() []letter {
+	for i := range l.lanes {
+		n := &l.lanes[i]
+		if n.at == len(n.batch) {
+			l.mu.Lock()
+			n.batch, n.queue, n.at = n.queue, n.batch[:0], 0
+			l.mu.Unlock()
+		}
+		if some := n.batch[n.at:min(n.at+lettersMax, len(n.batch))]; len(some) > 0 {
+			n.at += len(some)
+			l.waiting.Add(-int64(len(some)))
+			return some
+		}
+	}
+	return nil
+}
+
+// isEmpty says that no letter waits; mu and the turn are held.
+func (l *Loop) isEmpty() bool {
+	for i := range l.lanes {
+		if n := &l.lanes[i]; n.at < len(n.batch) || len(n.queue) > 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // New is a loop that has not stepped its machine yet.
@@ -126,9 +161,14 @@ func Clock() func() seam.Now {
 
 // Post leaves an input for the machine and returns at once. Somebody has to Run.
 func (l *Loop) Post(in seam.Input) {
+	var sealed letter
+	sealed.seal(in)
+	n := &l.lanes[1]
+	if sealed.kind == wrote || sealed.kind == synced || sealed.kind == loaded || sealed.kind == sent {
+		n = &l.lanes[0]
+	}
 	l.mu.Lock()
-	l.queue = append(l.queue, letter{})
-	l.queue[len(l.queue)-1].seal(in)
+	n.queue = append(n.queue, sealed)
 	l.waiting.Add(1)
 	l.mu.Unlock()
 }
@@ -207,31 +247,31 @@ func (w *work) do() {
 	w.chores, w.next = w.next, w.chores[:0]
 }
 
-// takeTurn steps what waits now. The turn is held.
+// lettersMax bounds a turn: what it decided has to wait for its end, and those who flood us never let the queue be empty.
+const lettersMax = 64
+
+// takeTurn steps what waits now, or the first of it. The turn is held.
 func (l *Loop) takeTurn(ready []Chore) []Chore {
 	if l.config.Broken != nil {
 		defer l.tellBroken()
 	}
-	l.mu.Lock()
-	l.batch, l.queue = l.queue, l.batch[:0]
-	l.waiting.Add(-int64(len(l.batch)))
-	l.mu.Unlock()
+	some := l.take()
 	began := seam.Mono(0)
-	for i := range l.batch {
+	for i := range some {
 		if i%clockEvery == 0 {
 			if l.now = l.config.Clock(); i == 0 {
 				began = l.now.Mono
 			}
 		}
-		ready = l.stepLetter(&l.batch[i], ready)
-		l.batch[i] = letter{}
+		ready = l.stepLetter(&some[i], ready)
+		some[i] = letter{}
 	}
 	if l.alarm > l.now.Mono {
 		l.ringer.set(l.alarm) // a time that is past has been posted already
 	}
 	l.maybeFinish()
-	l.steps += int64(len(l.batch))
-	l.tellTurn(began)
+	l.steps += int64(len(some))
+	l.tellTurn(began, len(some))
 	return ready
 }
 

@@ -42,11 +42,11 @@ func (l *Loop) Look(see func(Status)) {
 const timedEvery = 8
 
 // tellTurn tells how long a turn has lasted that began at began, of one turn in timedEvery.
-func (l *Loop) tellTurn(began seam.Mono) {
-	if l.config.Turned == nil || l.config.Mono == nil || len(l.batch) == 0 {
+func (l *Loop) tellTurn(began seam.Mono, letters int) {
+	if l.config.Turned == nil || l.config.Mono == nil || letters == 0 {
 		return
 	}
 	if l.turns++; l.turns%timedEvery == 0 {
-		l.config.Turned(len(l.batch), timedEvery, l.config.Mono()-began)
+		l.config.Turned(letters, timedEvery, l.config.Mono()-began)
 	}
 }

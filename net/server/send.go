@@ -62,24 +62,25 @@ func (s *Server) pin(file seam.File) Source {
 	return source
 }
 
-// Do sends what waits, as far as the socket takes it.
+// Do sends one system call's worth of what waits. More of it comes after what others have to do: an answer of megabytes, or
+// thousands of short ones, must not stand before somebody else's write.
 func (c *conn) Do() bool {
 	if !c.refill() {
 		return false
 	}
-	for c.at < len(c.sending) {
-		if c.isBroken() {
-			c.fail(seam.Gone)
-			continue
-		}
-		err := c.sendSome(c.fd)
-		if err == unix.EAGAIN && c.block() {
-			go c.wait()
-			return false
-		}
-		if err != nil && err != unix.EINTR {
-			c.breakOff()
-		}
+	for c.at < len(c.sending) && c.isBroken() {
+		c.fail(seam.Gone)
+	}
+	if c.at == len(c.sending) {
+		return true
+	}
+	err := c.sendSome(c.fd)
+	if err == unix.EAGAIN && c.block() {
+		go c.wait()
+		return false
+	}
+	if err != nil && err != unix.EAGAIN && err != unix.EINTR {
+		c.breakOff()
 	}
 	return true
 }

@@ -33,6 +33,55 @@ type Committed struct {
 	Call, Return seam.Mono
 }
 
+// Work is what an application in a group did with a partition: it took it over, to go on at From, or it processed Count
+// records from there.
+type Work struct {
+	Group     string
+	Partition Partition
+	At        seam.Mono
+	From      int64
+	Count     int64 // 0: it took it over
+}
+
+// Works holds the applications of groups to at-least-once: whoever takes a partition over goes on behind nothing that
+// nobody has processed, and in the end everything was. The works are in the order of time.
+func Works(h *History, f *Facts, laws *Counts) error {
+	type place struct {
+		group string
+		Partition
+	}
+	done := map[place]map[int64]bool{}
+	prefix := map[place]int64{} // all before it are done
+	for _, w := range h.Works {
+		at := place{w.Group, w.Partition}
+		if done[at] == nil {
+			done[at] = map[int64]bool{}
+		}
+		for i := range w.Count {
+			done[at][w.From+i] = true
+		}
+		for done[at][prefix[at]] {
+			prefix[at]++
+		}
+		if w.Count > 0 {
+			continue
+		}
+		laws[NothingPassedOver]++
+		if w.From > prefix[at] {
+			return Fail(NothingPassedOver, "%s goes on with %s-%d at %d at %v, and %d was not processed", w.Group, w.Partition.Topic, w.Partition.Number, w.From, w.At, prefix[at])
+		}
+	}
+	for _, p := range f.Worked {
+		for _, group := range f.Crews {
+			laws[AllProcessed]++
+			if at := (place{group, p}); prefix[at] < f.Logs[p].End {
+				return Fail(AllProcessed, "%s has not processed %s-%d %d; the log ends at %d", group, p.Topic, p.Number, prefix[at], f.Logs[p].End)
+			}
+		}
+	}
+	return nil
+}
+
 // Groups holds what members of groups were told against each other.
 func Groups(h *History, laws *Counts) error {
 	for _, pass := range []func(*History, *Counts) error{claims, zombies, committed} {

@@ -99,6 +99,7 @@ type History struct {
 	Claims    []*Claim
 	Commits   []*Commit
 	Committed []*Committed
+	Works     []*Work
 	Searches  []*Search
 }
 
@@ -118,6 +119,8 @@ type Facts struct {
 	Keeps     map[string]Keep     // topics with a retention
 	Stored    map[string]Stored   // how a topic's batches have to lie, where that was never altered
 	Compacted map[string]bool     // topics of which offsets may be missing
+	Worked    []Partition         // that the crews had to process whole
+	Crews     []string            // the groups that had to
 	SetBack   int64               // milliseconds that the node's clock was set back, all told
 }
 

@@ -70,6 +70,8 @@ const (
 	OneOwner
 	CommitsKept
 	NoZombie
+	NothingPassedOver
+	AllProcessed
 
 	TopicRegister
 	ProducerIDs

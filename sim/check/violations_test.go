@@ -107,6 +107,11 @@ var violations = []violation{
 	{"H25", grouped(func(h *History) { h.Commits[1].Outcome, h.Commits[1].Return = Refused, Unfinished }), grouped(func(h *History) { h.Commits[1].Outcome, h.Commits[1].Return = Unknown, Unfinished })},
 	{"H26", grouped(func(h *History) { h.Commits[1].Generation = 0 }), grouped(func(h *History) { h.Commits[1].Generation, h.Commits[1].Call = 0, 90 })},
 
+	{"H27", worked(func(h *History) { h.Works[2].From = 4 }), worked(func(h *History) { h.Works[2].From = 0 })},
+	{"H27", worked(func(h *History) { h.Works[1].From = 1 }), nil},
+	{"H28", worked(func(h *History) { h.Works[3].Count = 6 }), worked(func(h *History) { h.Works[3].Count = 8 })},
+	{"H28", worked(func(h *History) { h.Works = nil }), nil},
+
 	// At the end: what clients were told.
 	{"H1", judged(func(h *History, f *Facts) { h.Appends[9].Acks = 1; cut(f, 9) }), judged(func(h *History, f *Facts) {
 		h.Appends[8].Acks, h.Appends[9].Acks = 1, 0
@@ -430,6 +435,14 @@ func grouped(spoil func(h *History)) trial {
 	}
 	spoil(h)
 	return func(laws *Counts) error { return Groups(h, laws) }
+}
+
+// worked judges a legal history of applications in a group, spoilt.
+func worked(spoil func(h *History)) trial {
+	h := &History{Works: []*Work{{"g", here, 10, 0, 0}, {"g", here, 20, 0, 3}, {"g", here, 30, 3, 0}, {"g", here, 40, 3, 7}}}
+	f := &Facts{Worked: []Partition{here}, Crews: []string{"g"}, Logs: map[Partition]Log{here: {End: 10}}}
+	spoil(h)
+	return func(laws *Counts) error { return Works(h, f, laws) }
 }
 
 // cut leaves so many records.

@@ -14,6 +14,7 @@
 //	tuner ───── alters topics and brokers, adds partitions, describes them
 //	auditor ─── reads everything once the faults are over
 //	programs ── the same and more through a Client machine (core/client), which is judged with the broker
+//	workers ─── the same machine as a member of a group: they share "firm", hang, die, leave and come back
 //	                                 ▼
 //	                          check.History ──▶ check.Judge, check.Models
 //
@@ -33,4 +34,7 @@
 // its absence; each letter has its deadline (H18), each partition its next offset (H19). A deputy around the machine
 // sees when it owes something, awaits nothing and sleeps too long (V9). Which programs run is the plan's; a tape that
 // says nothing has none.
+//
+// What workers do with the partitions that they are given is held to at-least-once (H27, H28): whoever takes one over
+// goes on behind nothing that nobody has processed, and when the faults are over everything was.
 package workload

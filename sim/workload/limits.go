@@ -20,12 +20,26 @@ type limiting struct {
 func drawLimiting(tape *world.Tape) (l limiting) {
 	s := tape.Stream("limits")
 	l.IdleMillis = [4]int{0, 0, 2500, 4000}[s.Choose(4)] // above what any client lets a fetch wait: who waits is silent (seed 220)
-	l.Rate = [4]int{0, 0, 20, 2}[s.Choose(4)]
+	l.Rate = [4]int{0, 0, 50, 20}[s.Choose(4)]
 	l.PerAddress = [4]int{0, 0, 2, 1}[s.Choose(4)]
 	if l.IdleMillis > 0 { // or who came first would keep its place for ever
-		l.Seats = [3]int{0, 20, 8}[s.Choose(3)]
+		l.Seats = [3]int{0, 40, 20}[s.Choose(3)]
 	}
 	return l
+}
+
+// admit makes room for so many workers: each has two links, of which neither is ever silent, so that it keeps its places
+// for ever; and one that the broker does not know yet to be gone.
+func (l *limiting) admit(workers int) {
+	if workers == 0 {
+		return
+	}
+	if l.PerAddress > 0 {
+		l.PerAddress = max(l.PerAddress, 3)
+	}
+	if l.Seats > 0 {
+		l.Seats += 3 * workers
+	}
 }
 
 // static is what the broker is started with.

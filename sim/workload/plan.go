@@ -53,6 +53,7 @@ type Plan struct {
 	Limits   limiting
 	Members  int // of groups
 	Numbers  numbering
+	Workers  working
 }
 
 // haste is how much shorter a brief life is.
@@ -94,11 +95,11 @@ func drawPlan(tape *world.Tape, quiet, brief bool) *Plan {
 	p.Sessions = drawFetchSessions(tape, quiet)
 	p.Tidying = drawTidying(tape)
 	p.Limits = drawLimiting(tape)
-	if p.Members = [4]int{0, 3, 4, 6}[tape.Choose("members", 4)]; p.Limits.Seats > 0 {
-		p.Limits.Seats += p.Members // or others would stand longer than they may
-	}
-	if p.Tidying.On && p.Limits.Seats > 0 {
-		p.Limits.Seats += tidyClients // they are never idle, and the others' patience goes by how many seats there were without them
+	p.Members = [4]int{0, 3, 4, 6}[tape.Choose("members", 4)]
+	p.Workers = drawWorking(tape)
+	p.Limits.admit(p.Members + p.Workers.Seats)
+	if p.Tidying.On {
+		p.Limits.admit(tidyClients)
 	}
 	p.drawDirs(tape)
 	p.Numbers = drawNumbering(tape)

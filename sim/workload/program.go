@@ -123,7 +123,7 @@ func (r *Run) enterProgram(i int, spec programSpec) {
 	p.stream = r.tape.Stream(p.name)
 	p.configure(spec)
 	p.machine = newDeputy(r, p.name, p.config)
-	p.tell = r.World.Program(p.name, p.machine, p.receive)
+	p.tell, _ = r.World.Program(p.name, p.machine, p.receive)
 	r.programs = append(r.programs, p)
 	for i, at := range p.reads {
 		p.followed = append(p.followed, nil)

@@ -3,6 +3,7 @@ package workload
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"rookery/core/seam"
@@ -81,6 +82,7 @@ type Run struct {
 	commits    int64 // of members: no two the same
 	clients    []*session
 	programs   []*program
+	workers    []*worker
 	calm       bool // the faults are over
 	quiets     int  // looks at a broker with nothing under way
 	unclean    bool // a life has ended otherwise than by a stop
@@ -274,7 +276,8 @@ func (r *Run) changeDisk() {
 	w.Run(w.Now()+90*seam.Second, func() bool { return !w.Node.Up })
 }
 
-func (r *Run) idle() bool {
+// othersIdle says so of all but workers.
+func (r *Run) othersIdle() bool {
 	for _, s := range r.clients {
 		if !s.agent.idle() {
 			return false
@@ -288,6 +291,11 @@ func (r *Run) idle() bool {
 	return true
 }
 
+// idle says whether every client has come to its end.
+func (r *Run) idle() bool {
+	return r.othersIdle() && !slices.ContainsFunc(r.workers, func(k *worker) bool { return !k.idle() })
+}
+
 func (r *Run) whoWaits() string {
 	var who []string
 	for _, s := range r.clients {
@@ -298,6 +306,11 @@ func (r *Run) whoWaits() string {
 	for _, p := range r.programs {
 		if !p.idle() {
 			who = append(who, p.String())
+		}
+	}
+	for _, k := range r.workers {
+		if !k.idle() {
+			who = append(who, k.String())
 		}
 	}
 	return strings.Join(who, ", ")
@@ -361,6 +374,7 @@ func (r *Run) enterAll() {
 	r.enterTuner()
 	r.enterTidy()
 	r.enterMembers()
+	r.enterWorkers()
 }
 
 func (r *Run) enterProducer(name string, idempotent bool, acks int16, window int, topics ...string) {
@@ -548,6 +562,10 @@ func (r *Run) judge() {
 		w.Fail(check.Groups(r.History, w.Laws))
 	}
 	r.judgeTidy()
+	if w.Failure() == nil {
+		r.hireFacts()
+		w.Fail(check.Works(r.History, r.facts, w.Laws))
+	}
 	if w.Failure() == nil {
 		w.Fail(check.Models(r.History, r.facts, w.Laws))
 	}

@@ -83,7 +83,7 @@ func (a *actor) sendPeer(s *seam.Send) {
 // linkTo is the link that leads there now.
 func (a *actor) linkTo(to seam.Address) *link {
 	for _, l := range a.links {
-		if l.to.Host == to.Host && l.to.Port == to.Port {
+		if l.to.Host == to.Host && l.to.Port == to.Port && l.to.ID == to.ID {
 			return l
 		}
 	}

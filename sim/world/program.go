@@ -7,13 +7,14 @@ import (
 )
 
 // Program adds a client machine with an application around it. What the machine writes to its operator is received in
-// order, each letter some time after it was written; what the application tells becomes Mail from the operator.
-func (w *World) Program(name string, m seam.Machine, receive func(now seam.Mono, letter any)) (tell func(body any)) {
+// order, each letter some time after it was written; what the application tells becomes Mail from the operator. kill ends
+// both without a word.
+func (w *World) Program(name string, m seam.Machine, receive func(now seam.Mono, letter any)) (tell func(body any), kill func()) {
 	a := w.addClient(name, m)
 	a.receive = receive
 	return func(body any) {
 		a.push(&seam.Mail{From: seam.Address{Kind: seam.ToOperator}, Body: body})
-	}
+	}, func() { w.killClient(a) }
 }
 
 // post carries a letter to the application.

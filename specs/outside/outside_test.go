@@ -12,6 +12,10 @@ import (
 var binaryPath string
 
 func TestMain(m *testing.M) {
+	if os.Getenv(abuserIs) != "" {
+		becomeAbuser()
+		return
+	}
 	built, remove, err := Build()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

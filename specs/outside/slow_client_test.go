@@ -57,12 +57,19 @@ func TestClientsThatTakeNoAnswers(t *testing.T) {
 
 // residentBytes is what the broker has in memory, files left out.
 func residentBytes(t *testing.T, n *Node) int64 {
+	t.Helper()
+	bytes, err := n.resident()
+	require.NoError(t, err)
+	return bytes
+}
+
+func (n *Node) resident() (int64, error) {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", n.process.Pid))
-	require.NoError(t, err)
+	if err != nil {
+		return 0, err
+	}
 	var kilobytes int64
-	_, rest, found := bytes.Cut(status, []byte("RssAnon:"))
-	require.True(t, found)
+	_, rest, _ := bytes.Cut(status, []byte("RssAnon:"))
 	_, err = fmt.Sscan(string(rest), &kilobytes)
-	require.NoError(t, err)
-	return kilobytes << 10
+	return kilobytes << 10, err
 }

@@ -1,0 +1,33 @@
+package main
+
+import (
+	"net/http/httptest"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"rookery/core/seam"
+)
+
+// On a full disk the probes say so and go on saying yes, until writes are taken again or the topic is gone.
+func TestProbesTellOfRefusedWrites(t *testing.T) {
+	m := newMonitor(&node{settings: &settings{}})
+	asked := func() string {
+		answer := httptest.NewRecorder()
+		m.answered(m.readiness)(answer, httptest.NewRequest("GET", "/readyz", nil))
+		require.Equal(t, 200, answer.Code)
+		return answer.Body.String()
+	}
+	m.see(seam.Event{Kind: seam.Ready})
+	require.Equal(t, "ok\n", asked())
+	for partition := range int32(2) {
+		m.see(seam.Event{Kind: seam.WriteRefused, Topic: "a-b", Partition: partition, Text: "no space left"})
+	}
+	m.see(seam.Event{Kind: seam.WriteRefused, Topic: "a", Partition: 7, Text: "no space left"})
+	require.Equal(t, "ok\nwrites are refused on 3 partitions, a-7: no space left\n", asked())
+	m.see(seam.Event{Kind: seam.WritesResumed, Topic: "a", Partition: 7, A: 3})
+	require.Equal(t, "ok\nwrites are refused on 2 partitions, a-b-0: no space left\n", asked())
+	m.see(seam.Event{Kind: seam.TopicDeleted, Topic: "a"})
+	m.see(seam.Event{Kind: seam.TopicDeleted, Topic: "a-b"})
+	require.Equal(t, "ok\n", asked())
+}

@@ -1,0 +1,310 @@
+package group
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"rookery/core/meta"
+	"rookery/core/seam"
+	"rookery/core/wire"
+)
+
+// seatedWorld has a consumer group "g" with a dynamic member "d" and a static one "s", instance "i", both in its epoch 2; a
+// classic group "c" with one member; and offsets of nobody in "simple".
+func seatedWorld(t *testing.T) *modernWorld {
+	w := newModernWorld(t)
+	w.topic("orders", meta.UUID{1}, 4)
+	static := join("g", "s", "orders")
+	static.InstanceID = text("i")
+	for _, r := range []*kmsg.ConsumerGroupHeartbeatRequest{static, join("g", "d", "orders")} {
+		require.Zero(t, w.beat("client", r).ErrorCode)
+		w.decided()
+	}
+	r := instance(owning(beat("g", "s", 1), TopicPartitions{TopicID: meta.UUID{1}, Partitions: []int32{0, 1, 2, 3}}))
+	require.Zero(t, w.beat("client", r).ErrorCode)
+	w.decided()
+	require.Zero(t, w.beat("client", instance(owning(beat("g", "s", 1), TopicPartitions{TopicID: meta.UUID{1}, Partitions: []int32{0, 1}}))).ErrorCode)
+	w.decided()
+	require.Zero(t, w.beat("client", beat("g", "d", 2)).ErrorCode)
+	w.decided()
+	require.Equal(t, "Stable", w.c.find("g").consumer.state())
+	w.classicMember(t, "c", "member", "consumer", saying("orders"))
+	w.c.Commit(w.now, &Commit{Group: "simple", Generation: -1, Version: 9, Topics: []CommitTopic{{Name: "orders", ID: [16]byte{1}, Partitions: []kmsg.OffsetCommitRequestTopicPartition{{Offset: 1}}}}})
+	w.decided()
+	return w
+}
+
+func saying(topics ...string) []byte {
+	said := kmsg.NewConsumerMemberMetadata()
+	said.Version, said.Topics = 1, topics
+	return said.AppendTo(nil)
+}
+
+func classicJoin(group, id, protocolType string, metadata []byte) *kmsg.JoinGroupRequest {
+	r := kmsg.NewPtrJoinGroupRequest()
+	r.Version, r.Group, r.MemberID, r.ProtocolType, r.SessionTimeoutMillis, r.RebalanceTimeoutMillis = 9, group, id, protocolType, 45_000, 60_000
+	r.Protocols = []kmsg.JoinGroupRequestProtocol{{Name: "range", Metadata: metadata}}
+	return r
+}
+
+// classicMember makes a classic group of one member, and returns its id.
+func (w *modernWorld) classicMember(t *testing.T, group, client, protocolType string, metadata []byte) string {
+	r := classicJoin(group, "", protocolType, metadata)
+	w.c.JoinGroup(w.now, 1, Client{client, "/127.0.0.1"}, r)
+	_, answers := w.decided()
+	r.MemberID = answers[0].Body.(*kmsg.JoinGroupResponse).MemberID
+	w.c.JoinGroup(w.now, 2, Client{client, "/127.0.0.1"}, r)
+	_, answers = w.decided()
+	if len(answers) == 0 {
+		_, answers = w.ring()
+	}
+	joined := answers[0].Body.(*kmsg.JoinGroupResponse)
+	require.Zero(t, joined.ErrorCode)
+	sync := kmsg.NewPtrSyncGroupRequest()
+	sync.Version, sync.Group, sync.MemberID, sync.Generation, sync.ProtocolType, sync.Protocol = 5, group, r.MemberID, joined.Generation, &protocolType, joined.Protocol
+	assignment := kmsg.NewConsumerMemberAssignment()
+	assignment.Topics = []kmsg.ConsumerMemberAssignmentTopic{{Topic: "orders", Partitions: []int32{0, 1, 2, 3}}}
+	sync.GroupAssignment = []kmsg.SyncGroupRequestGroupAssignment{{MemberID: r.MemberID, MemberAssignment: assignment.AppendTo(nil)}}
+	w.c.SyncGroup(w.now, 3, sync)
+	_, answers = w.decided()
+	require.Zero(t, answers[0].Body.(*kmsg.SyncGroupResponse).ErrorCode)
+	return r.MemberID
+}
+
+func instance(r *kmsg.ConsumerGroupHeartbeatRequest) *kmsg.ConsumerGroupHeartbeatRequest {
+	r.InstanceID = text("i")
+	return r
+}
+
+func with(r *kmsg.ConsumerGroupHeartbeatRequest, f func(r *kmsg.ConsumerGroupHeartbeatRequest)) *kmsg.ConsumerGroupHeartbeatRequest {
+	f(r)
+	return r
+}
+
+type heartbeatRequest = kmsg.ConsumerGroupHeartbeatRequest
+
+// Each error, and where two are due the one that Kafka finds first.
+func TestHeartbeatsThatAreRefused(t *testing.T) {
+	orders := func(partitions ...int32) TopicPartitions {
+		return TopicPartitions{TopicID: meta.UUID{1}, Partitions: partitions}
+	}
+
+	for _, c := range []struct {
+		name    string
+		request *heartbeatRequest
+		code    wire.Code
+		says    string
+	}{
+		{"no member", join("g", "", "orders"), wire.InvalidRequest, "MemberId can't be empty."},
+		{"no member, version 0", with(beat("g", "", 3), func(r *heartbeatRequest) { r.Version = 0 }), wire.InvalidRequest, "MemberId"},
+		{"a member of blanks leaves", beat("g", "  ", leaving), wire.InvalidRequest, "MemberId"},
+		{"no group", join("", "d"), wire.InvalidRequest, "GroupId can't be empty."},
+		{"an empty instance", with(join("g", "n"), func(r *heartbeatRequest) { r.InstanceID = text("") }), wire.InvalidRequest, "InstanceId can't be empty."},
+		{"an empty rack", with(join("g", "n"), func(r *heartbeatRequest) { r.RackID = text(" ") }), wire.InvalidRequest, "RackId can't be empty."},
+		{"no rebalance timeout", with(join("g", "n"), func(r *heartbeatRequest) { r.RebalanceTimeoutMillis = -1 }), wire.InvalidRequest, "RebalanceTimeoutMs"},
+		{"owned is null", with(join("g", "n"), func(r *heartbeatRequest) { r.Topics = nil }), wire.InvalidRequest, "TopicPartitions must be empty"},
+		{"joins with something", owning(join("g", "n"), orders(0)), wire.InvalidRequest, "TopicPartitions must be empty"},
+		{"no subscription", with(join("g", "n"), func(r *heartbeatRequest) { r.SubscribedTopicNames = nil }), wire.InvalidRequest, "Either SubscribedTopicNames"},
+		{"-2 without an instance", beat("g", "d", leavingStatic), wire.InvalidRequest, "InstanceId can't be null."},
+		{"-3", beat("g", "d", -3), wire.InvalidRequest, "MemberEpoch is invalid."},
+		{"an assignor that there is not", with(join("g", "n"), func(r *heartbeatRequest) { r.ServerAssignor = text("sticky") }), wire.UnsupportedAssignor, "Supported assignors: uniform, range."},
+		{"an empty assignor", with(join("g", "n"), func(r *heartbeatRequest) { r.ServerAssignor = text("") }), wire.UnsupportedAssignor, "ServerAssignor  is not supported"},
+		{"a bad assignor after a bad epoch", with(beat("g", "d", -3), func(r *heartbeatRequest) { r.ServerAssignor = text("x") }), wire.InvalidRequest, "MemberEpoch"},
+
+		{"no such group", beat("none", "d", 1), wire.GroupIDNotFound, "not found"},
+		{"no such group to leave", beat("none", "d", leaving), wire.GroupIDNotFound, "not found"},
+		{"a classic group", beat("c", "d", 1), wire.GroupIDNotFound, "is not a consumer group"},
+		{"a classic group to leave", beat("c", "d", leaving), wire.GroupIDNotFound, "is not a consumer group"},
+		{"a simple group", beat("simple", "d", 1), wire.GroupIDNotFound, "is not a consumer group"},
+		{"no such member", beat("g", "nobody", 2), wire.UnknownMemberID, "is not a member"},
+		{"no such member to leave", beat("g", "nobody", leaving), wire.UnknownMemberID, "is not a member"},
+		{"no such instance", with(beat("g", "s", 2), func(r *heartbeatRequest) { r.InstanceID = text("j") }), wire.UnknownMemberID, "Instance id j is unknown."},
+		{"no such instance to leave", with(beat("g", "s", leavingStatic), func(r *heartbeatRequest) { r.InstanceID = text("j") }), wire.UnknownMemberID, "unknown"},
+		{"another one's instance", instance(beat("g", "d", 2)), wire.FencedInstanceID, "was fenced by member s"},
+		{"another one's instance to leave", instance(beat("g", "d", leaving)), wire.FencedInstanceID, "was fenced"},
+		{"an instance that was not left", instance(join("g", "n", "orders")), wire.UnreleasedInstanceID, "owned by s member"},
+		{"an instance that was not left, by itself", instance(join("g", "s", "orders")), wire.UnreleasedInstanceID, "owned by s member"},
+		{"an epoch to come", beat("g", "d", 3), wire.FencedMemberEpoch, "greater member epoch (3)"},
+		{"an epoch long gone", beat("g", "d", 1), wire.FencedMemberEpoch, "smaller member epoch (1)"},
+		{"the last epoch, and owns what is not its own", instance(owning(beat("g", "s", 1), orders(1, 2))), wire.FencedMemberEpoch, "smaller"},
+		{"the last epoch, and does not say what it owns", instance(beat("g", "s", 1)), wire.FencedMemberEpoch, "smaller"},
+		{"an expression that is none", with(join("g", "n"), func(r *heartbeatRequest) { r.SubscribedTopicRegex = text("[a") }), wire.InvalidRegularExpression, "missing closing ]"},
+		{"an expression that is Java's", with(join("g", "n"), func(r *heartbeatRequest) { r.SubscribedTopicRegex = text("(?=a)b") }), wire.InvalidRegularExpression, "invalid"},
+		{"an expression of two halves", with(join("g", "n"), func(r *heartbeatRequest) { r.SubscribedTopicRegex = text("a)(?:b") }), wire.InvalidRegularExpression, "unexpected )"},
+		{"an expression that is too much", with(join("g", "n"), func(r *heartbeatRequest) { r.SubscribedTopicRegex = text("((a{30}){30}){30}") }), wire.InvalidRegularExpression, ""},
+		{"a bad expression of an old epoch", with(beat("g", "d", 1), func(r *heartbeatRequest) { r.SubscribedTopicRegex = text("[a") }), wire.FencedMemberEpoch, "smaller"},
+		{"more than a batch may hold", join("g", "n", strings.Repeat("x", 2<<20)), wire.UnknownServerError, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := seatedWorld(t)
+			before := w.c.Digest()
+			answer := w.beat("client", c.request)
+			require.Equal(t, c.code, wire.Code(answer.ErrorCode))
+			require.Nil(t, answer.MemberID)
+			require.Zero(t, answer.MemberEpoch)
+			require.Zero(t, answer.HeartbeatIntervalMillis)
+			if c.says != "" {
+				require.Contains(t, *answer.ErrorMessage, c.says)
+			}
+			require.Equal(t, before, w.c.Digest())
+		})
+	}
+}
+
+func TestAConsumerGroupIsFull(t *testing.T) {
+	w := seatedWorld(t)
+	w.c.config.Consumer.SizeMax = 2
+	require.Equal(t, wire.GroupMaxSizeReached, wire.Code(w.beat("client", join("g", "n", "orders")).ErrorCode))
+	require.Equal(t, wire.GroupMaxSizeReached, wire.Code(w.beat("client", beat("g", "n", 7)).ErrorCode), "before it is known to be no member")
+	require.Zero(t, w.beat("client", beat("g", "d", 2)).ErrorCode)
+	w.c.bytes = w.c.config.MembersBytesMax + 1
+	w.c.config.Consumer.SizeMax = 3
+	require.Equal(t, wire.CoordinatorNotAvailable, wire.Code(w.beat("client", join("g", "n", "orders")).ErrorCode))
+}
+
+// A member whose answer was lost says its last epoch again; one that gives itself up says 0.
+func TestALostAnswerIsGivenAgain(t *testing.T) {
+	w := seatedWorld(t)
+	answer := w.beat("client", instance(owning(beat("g", "s", 1), TopicPartitions{TopicID: meta.UUID{1}, Partitions: []int32{1}})))
+	require.Zero(t, answer.ErrorCode)
+	require.Equal(t, int32(2), answer.MemberEpoch)
+	require.Nil(t, answer.Assignment, "nothing of it has changed")
+	w.decided()
+	full := owning(beat("g", "d", 2))
+	full.RebalanceTimeoutMillis, full.SubscribedTopicNames = 300_000, []string{"orders"}
+	require.Equal(t, []int32{2, 3}, w.beat("client", full).Assignment.Topics[0].Partitions, "a full request is told all")
+	answer = w.beat("client", join("g", "d", "orders"))
+	require.Equal(t, int32(2), answer.MemberEpoch)
+	require.Equal(t, []int32{2, 3}, answer.Assignment.Topics[0].Partitions)
+	require.Empty(t, w.c.Records)
+}
+
+// A static member leaves for a while, and comes back under another id: it finds what it had, and nobody else notices.
+func TestAStaticMemberComesBack(t *testing.T) {
+	w := seatedWorld(t)
+	require.Equal(t, leavingStatic, w.beat("client", instance(beat("g", "s", leavingStatic))).MemberEpoch)
+	w.decided()
+	require.Equal(t, "Reconciling", w.c.find("g").consumer.state())
+	answer := w.beat("client", instance(join("g", "t", "orders")))
+	w.decided()
+	require.Equal(t, int32(2), answer.MemberEpoch)
+	require.Equal(t, []int32{0, 1}, answer.Assignment.Topics[0].Partitions)
+	require.Equal(t, "Stable", w.c.find("g").consumer.state())
+	require.Equal(t, wire.FencedInstanceID, wire.Code(w.beat("client", instance(beat("g", "s", 2))).ErrorCode))
+	w.pass(44 * seam.Second)
+	require.NotNil(t, w.c.find("g").consumer.members.At("t"))
+	w.pass(seam.Second)
+	require.Zero(t, w.c.find("g").consumer.members.Len(), "nobody was heard of")
+	require.Equal(t, "Empty", w.c.find("g").consumer.state())
+}
+
+// A member that does not give up what it has to is put out when its rebalance timeout is over, though it is alive.
+func TestWhoKeepsWhatItHasToGiveUpIsPutOut(t *testing.T) {
+	w := seatedWorld(t)
+	owns := TopicPartitions{TopicID: meta.UUID{1}, Partitions: []int32{2, 3}}
+	r := owning(beat("g", "d", 2), owns)
+	r.SubscribedTopicNames = []string{}
+	require.Empty(t, w.beat("client", r).Assignment.Topics)
+	w.decided()
+	for range 30 { // 300 s
+		require.NotNil(t, w.c.find("g").consumer.members.At("d"))
+		require.Equal(t, int32(2), w.beat("client", owning(beat("g", "d", 2), owns)).MemberEpoch)
+		w.decided()
+		w.pass(10 * seam.Second)
+	}
+	require.Nil(t, w.c.find("g").consumer.members.At("d"))
+}
+
+// A group's own configurations count from the next heartbeat on.
+func TestAGroupsOwnIntervals(t *testing.T) {
+	w := seatedWorld(t)
+	require.Equal(t, int32(5000), w.beat("client", beat("g", "d", 2)).HeartbeatIntervalMillis)
+	w.meta(&meta.ConfigRecord{ResourceType: meta.ResourceGroup, ResourceName: "g", Name: "consumer.heartbeat.interval.ms", Value: text("7000")})
+	w.meta(&meta.ConfigRecord{ResourceType: meta.ResourceGroup, ResourceName: "g", Name: "consumer.session.timeout.ms", Value: text("50000")})
+	require.Equal(t, int32(7000), w.beat("client", beat("g", "d", 2)).HeartbeatIntervalMillis)
+	w.pass(49 * seam.Second)
+	require.NotNil(t, w.c.find("g").consumer.members.At("d"))
+	require.Nil(t, w.c.find("g").consumer.members.At("s"))
+	w.pass(seam.Second)
+	require.Nil(t, w.c.find("g").consumer.members.At("d"))
+}
+
+// A topic that grows, or is made anew, or is moved to another rack, makes a new epoch; one that nobody reads does not.
+func TestTopicsThatChangeMakeANewEpoch(t *testing.T) {
+	w := seatedWorld(t)
+	epoch := func(want int32, why string) {
+		t.Helper()
+		w.beat("client", beat("g", "d", w.c.find("g").consumer.members.At("d").MemberEpoch))
+		w.decided()
+		require.Equal(t, want, w.c.find("g").consumer.epoch, why)
+	}
+	w.topic("others", meta.UUID{2}, 1)
+	epoch(2, "nobody reads it")
+	w.grow(meta.UUID{1}, 4, 5)
+	epoch(3, "it has grown")
+	epoch(3, "it is known to have grown")
+	rack := "r"
+	w.meta(&meta.RegisterBrokerRecord{BrokerID: 1, BrokerEpoch: 2, Rack: &rack})
+	epoch(4, "its broker is in a rack")
+	w.meta(&meta.RemoveTopicRecord{TopicID: meta.UUID{1}})
+	epoch(5, "it is gone")
+	w.topic("orders", meta.UUID{3}, 5)
+	epoch(6, "it is another one")
+}
+
+// Offsets are committed and fetched in a member's own epoch.
+func TestOffsetsByMemberEpoch(t *testing.T) {
+	w := seatedWorld(t)
+	for _, c := range []struct {
+		name    string
+		member  string
+		epoch   int32
+		version int16
+		commit  wire.Code
+		fetch   wire.Code
+	}{
+		{"its own", "d", 2, 9, wire.None, wire.None},
+		{"its own, by a request that knows no epochs", "d", 2, 8, wire.UnsupportedVersion, wire.None},
+		{"an older one", "d", 1, 9, wire.StaleMemberEpoch, wire.StaleMemberEpoch},
+		{"one to come", "d", 3, 9, wire.StaleMemberEpoch, wire.StaleMemberEpoch},
+		{"nobody's", "nobody", 2, 9, wire.UnknownMemberID, wire.UnknownMemberID},
+		{"an administrator's", "", -1, 9, wire.UnknownMemberID, wire.UnknownMemberID},
+	} {
+		require.Equal(t, c.commit, w.c.JudgeCommit(&Commit{Group: "g", MemberID: c.member, Generation: c.epoch, Version: c.version}), c.name)
+		require.Equal(t, c.fetch, w.c.JudgeFetch("g", &c.member, c.epoch), c.name)
+	}
+	require.Equal(t, wire.None, w.c.JudgeFetch("g", nil, -1))
+	require.Equal(t, wire.UnknownMemberID, w.c.JudgeFetch("g", nil, 2))
+	require.Equal(t, wire.None, w.c.JudgeFetch("c", text("nobody"), 9))
+	require.Equal(t, wire.GroupSubscribedToTopic, w.c.DeleteOffset("g", "orders", 0))
+	require.Equal(t, wire.None, w.c.JudgeOffsetDelete("g"))
+	require.Equal(t, wire.NonEmptyGroup, w.c.JudgeDelete("g"))
+	w.pass(45 * seam.Second)
+	require.Equal(t, wire.None, w.c.JudgeDelete("g"))
+	require.Equal(t, wire.None, w.c.JudgeCommit(&Commit{Group: "g", Generation: -1, Version: 9}), "nobody is there")
+	require.True(t, w.c.Delete("g", func() bool { return true }))
+	w.decided()
+	require.Nil(t, w.c.find("g"))
+}
+
+func TestAConsumerGroupIsDescribed(t *testing.T) {
+	w := seatedWorld(t)
+	g := w.c.ConsumerGroupDescribe("g")
+	require.Equal(t, []any{"Stable", int32(2), int32(2), "uniform"}, []any{g.State, g.Epoch, g.AssignmentEpoch, g.AssignorName})
+	require.Equal(t, []string{"d", "s"}, []string{g.Members[0].MemberID, g.Members[1].MemberID})
+	require.Equal(t, "orders", g.Members[0].Assignment.TopicPartitions[0].Topic)
+	require.Equal(t, g.Members[0].Assignment, g.Members[0].TargetAssignment)
+	require.Equal(t, int8(1), g.Members[0].MemberType)
+	require.Equal(t, wire.GroupIDNotFound, wire.Code(w.c.ConsumerGroupDescribe("none").ErrorCode))
+	require.Equal(t, "Group c is not a consumer group.", *w.c.ConsumerGroupDescribe("c").ErrorMessage)
+	old := w.c.Describe("g", 6)
+	require.Equal(t, []any{"Dead", wire.GroupIDNotFound, "Group g is not a classic group."}, []any{old.State, wire.Code(old.ErrorCode), *old.ErrorMessage})
+	listed, wanted := w.c.List("g", nil, []string{"Consumer"})
+	require.True(t, wanted)
+	require.Equal(t, []any{"Stable", "consumer", "consumer"}, []any{listed.GroupState, listed.GroupType, listed.ProtocolType})
+	_, wanted = w.c.List("g", nil, []string{"classic"})
+	require.False(t, wanted)
+}

@@ -1,0 +1,257 @@
+package group
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"rookery/core/meta"
+	"rookery/core/seam"
+	"rookery/core/wire"
+)
+
+func (w *modernWorld) joinClassic(r *kmsg.JoinGroupRequest) *kmsg.JoinGroupResponse {
+	w.ticket++
+	w.c.JoinGroup(w.now, w.ticket, Client{"classic", "/127.0.0.1"}, r)
+	_, answers := w.decided()
+	if len(answers) == 0 {
+		return nil
+	}
+	return answers[len(answers)-1].Body.(*kmsg.JoinGroupResponse)
+}
+
+func (w *modernWorld) syncClassic(group, id string, generation int32) (wire.Code, []TopicPartitions) {
+	r := kmsg.NewPtrSyncGroupRequest()
+	r.Version, r.Group, r.MemberID, r.Generation, r.ProtocolType, r.Protocol = 5, group, id, generation, text("consumer"), text("range")
+	w.ticket++
+	w.c.SyncGroup(w.now, w.ticket, r)
+	_, answers := w.decided()
+	if len(answers) == 0 {
+		return wire.RebalanceInProgress, nil
+	}
+	answer := answers[0].Body.(*kmsg.SyncGroupResponse)
+	var assignment kmsg.ConsumerMemberAssignment
+	if answer.ErrorCode != 0 || assignment.ReadFrom(answer.MemberAssignment) != nil {
+		return wire.Code(answer.ErrorCode), nil
+	}
+	var set []TopicPartitions
+	for _, t := range assignment.Topics {
+		set = append(set, TopicPartitions{TopicID: w.image.Topic(t.Topic).ID, Partitions: t.Partitions})
+	}
+	return wire.None, orderedSet(set)
+}
+
+func (w *modernWorld) beatClassic(group, id string, generation int32) wire.Code {
+	r := kmsg.NewPtrHeartbeatRequest()
+	r.Version, r.Group, r.MemberID, r.Generation = 4, group, id, generation
+	code := w.c.Heartbeat(w.now, r)
+	w.decided()
+	return code
+}
+
+// sayingOwned is what a cooperative consumer says: what it reads, and what it has.
+func (w *modernWorld) sayingOwned(owned []TopicPartitions, topics ...string) []byte {
+	said := kmsg.NewConsumerMemberMetadata()
+	said.Version, said.Topics = 1, topics
+	for _, t := range owned {
+		if topic := w.image.TopicByID(t.TopicID); topic != nil {
+			said.OwnedPartitions = append(said.OwnedPartitions, kmsg.ConsumerMemberMetadataOwnedPartition{Topic: topic.Name, Partitions: t.Partitions})
+		}
+	}
+	return said.AppendTo(nil)
+}
+
+// A classic group of one member is joined by one of the consumer protocol, and left by it again.
+func TestAGroupGoesThereAndBack(t *testing.T) {
+	w := newModernWorld(t)
+	orders := meta.UUID{1}
+	w.topic("orders", orders, 4)
+	old := w.classicMember(t, "g", "old", "consumer", saying("orders"))
+	require.Equal(t, wire.None, w.beatClassic("g", old, 1))
+
+	answer := w.beat("new", join("g", "new", "orders"))
+	require.Zero(t, answer.ErrorCode)
+	w.decided()
+	require.Equal(t, int32(2), answer.MemberEpoch)
+	require.Empty(t, answer.Assignment.Topics, "the other one still has all")
+	require.Nil(t, w.c.find("g").stored)
+	require.Empty(t, w.c.find("g").members)
+	require.Equal(t, int8(0), w.c.ConsumerGroupDescribe("g").Members[1].MemberType)
+
+	require.Equal(t, wire.RebalanceInProgress, w.beatClassic("g", old, 1))
+	all := []TopicPartitions{{TopicID: orders, Partitions: []int32{0, 1, 2, 3}}}
+	joined := w.joinClassic(classicJoin("g", old, "consumer", w.sayingOwned(all, "orders")))
+	require.Equal(t, int32(1), joined.Generation, "it has something to give up first")
+	code, set := w.syncClassic("g", old, 1)
+	require.Equal(t, wire.None, code)
+	require.Equal(t, 1, len(set))
+	half := set[0].Partitions
+	require.Len(t, half, 2)
+	require.Equal(t, wire.RebalanceInProgress, w.beatClassic("g", old, 1))
+	joined = w.joinClassic(classicJoin("g", old, "consumer", w.sayingOwned(set, "orders")))
+	require.Equal(t, int32(2), joined.Generation)
+	require.Empty(t, joined.Members)
+	require.Empty(t, joined.LeaderID)
+	code, again := w.syncClassic("g", old, 2)
+	require.Equal(t, wire.None, code)
+	require.Equal(t, set, again)
+	require.Equal(t, wire.None, w.beatClassic("g", old, 2))
+	answer = w.beat("new", beat("g", "new", 2))
+	w.decided()
+	require.Len(t, answer.Assignment.Topics[0].Partitions, 2)
+	require.Equal(t, "Stable", w.c.find("g").consumer.state())
+	require.Equal(t, wire.IllegalGeneration, w.c.JudgeCommit(&Commit{Group: "g", MemberID: old, Generation: 1, Version: 8}))
+	require.Equal(t, wire.None, w.c.JudgeCommit(&Commit{Group: "g", MemberID: old, Generation: 2, Version: 8}))
+	w.restart()
+
+	w.beat("new", beat("g", "new", leaving))
+	w.decided()
+	g := w.c.find("g")
+	require.Nil(t, g.consumer)
+	require.Equal(t, []any{"PreparingRebalance", int32(2)}, []any{g.state.String(), g.generation})
+	require.Equal(t, wire.RebalanceInProgress, w.beatClassic("g", old, 2))
+	require.Nil(t, w.c.find("g").consumer)
+	joined = w.joinClassic(classicJoin("g", old, "consumer", saying("orders")))
+	require.Equal(t, int32(3), joined.Generation)
+	require.Equal(t, old, joined.LeaderID)
+	require.Len(t, joined.Members, 1)
+}
+
+func TestGroupsThatDoNotGoOver(t *testing.T) {
+	for _, c := range []struct {
+		name, policy, protocolType string
+		metadata                   []byte
+		most                       int32
+		says                       string
+	}{
+		{"the policy", "downgrade", "consumer", saying("orders"), 9, "online upgrade is disabled"},
+		{"no policy", "disabled", "consumer", saying("orders"), 9, "online upgrade is disabled"},
+		{"another protocol", "bidirectional", "connect", saying("orders"), 9, "consumer embedded protocol"},
+		{"too many", "BIDIRECTIONAL", "consumer", saying("orders"), 0, "maximum size"},
+		{"nothing that can be read", "upgrade", "consumer", []byte{0}, 9, "malformed"},
+		{"a list that has no end", "upgrade", "consumer", []byte{0, 1, 0, 0, 0, 9}, 9, "malformed"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newModernWorld(t)
+			w.topic("orders", meta.UUID{1}, 4)
+			w.classicMember(t, "g", "old", c.protocolType, c.metadata)
+			w.c.config.Consumer.Migration, w.c.config.Consumer.SizeMax = c.policy, c.most
+			answer := w.beat("new", join("g", "new", "orders"))
+			require.Equal(t, wire.GroupIDNotFound, wire.Code(answer.ErrorCode))
+			require.Contains(t, *answer.ErrorMessage, c.says)
+			require.Equal(t, stable, w.c.find("g").state)
+		})
+	}
+}
+
+func TestAGroupThatMayNotGoBackStays(t *testing.T) {
+	w := newModernWorld(t)
+	w.c.config.Consumer.Migration = "upgrade"
+	w.topic("orders", meta.UUID{1}, 4)
+	w.classicMember(t, "g", "old", "consumer", saying("orders"))
+	w.beat("new", join("g", "new", "orders"))
+	w.decided()
+	w.beat("new", beat("g", "new", leaving))
+	w.decided()
+	require.Equal(t, 1, w.c.find("g").consumer.members.Len())
+}
+
+// A classic member of a consumer group that is told to join again and does not, or joins and does not ask for its
+// assignment, is put out.
+func TestClassicMembersOfAConsumerGroupAreNotWaitedFor(t *testing.T) {
+	w := newModernWorld(t)
+	w.topic("orders", meta.UUID{1}, 4)
+	w.beat("new", join("g", "new", "orders"))
+	w.decided()
+	required := w.joinClassic(classicJoin("g", "", "consumer", saying("orders")))
+	require.Equal(t, wire.MemberIDRequired, wire.Code(required.ErrorCode))
+	id := required.MemberID
+	require.Zero(t, w.joinClassic(classicJoin("g", id, "consumer", saying("orders"))).ErrorCode)
+	alive := func(seconds int) {
+		for range seconds / 5 {
+			w.beat("new", beat("g", "new", w.c.find("g").consumer.members.At("new").MemberEpoch))
+			w.decided()
+			if m := w.c.find("g").consumer.members.At(id); m != nil {
+				w.beatClassic("g", id, m.MemberEpoch)
+			}
+			w.pass(5 * seam.Second)
+		}
+	}
+	alive(55)
+	require.NotNil(t, w.c.find("g").consumer.members.At(id))
+	alive(10)
+	require.Nil(t, w.c.find("g").consumer.members.At(id), "it never asked for its assignment")
+
+	require.Zero(t, w.joinClassic(classicJoin("g", id, "consumer", saying("orders"))).ErrorCode)
+	code, _ := w.syncClassic("g", id, w.c.find("g").consumer.members.At(id).MemberEpoch)
+	require.Equal(t, wire.None, code)
+	w.beat("other", join("g", "other", "orders"))
+	w.decided()
+	alive(55)
+	require.NotNil(t, w.c.find("g").consumer.members.At(id))
+	alive(10)
+	require.Nil(t, w.c.find("g").consumer.members.At(id), "it never joined again")
+}
+
+func TestJoinsToAConsumerGroupThatAreRefused(t *testing.T) {
+	w := newModernWorld(t)
+	w.topic("orders", meta.UUID{1}, 4)
+	w.beat("new", join("g", "new", "orders"))
+	w.decided()
+	id := w.joinClassic(classicJoin("g", "", "consumer", saying("orders"))).MemberID
+	require.Zero(t, w.joinClassic(classicJoin("g", id, "consumer", saying("orders"))).ErrorCode)
+	epoch := w.c.find("g").consumer.members.At(id).MemberEpoch
+
+	refused := func(want wire.Code, r *kmsg.JoinGroupRequest) {
+		t.Helper()
+		require.Equal(t, want, wire.Code(w.joinClassic(r).ErrorCode))
+	}
+	refused(wire.InconsistentGroupProtocol, classicJoin("g", "x", "connect", saying("orders")))
+	other := classicJoin("g", "x", "consumer", saying("orders"))
+	other.Protocols[0].Name = "sticky"
+	refused(wire.InconsistentGroupProtocol, other)
+	instanced := classicJoin("g", "x", "consumer", saying("orders"))
+	instanced.InstanceID = text("nobody's")
+	refused(wire.UnknownMemberID, instanced)
+	w.c.config.Consumer.SizeMax = 2
+	refused(wire.GroupMaxSizeReached, classicJoin("g", "x", "consumer", saying("orders")))
+
+	code, _ := w.syncClassic("g", "new", 1)
+	require.Equal(t, wire.UnknownMemberID, code, "it speaks the other protocol")
+	code, _ = w.syncClassic("g", id, epoch+1)
+	require.Equal(t, wire.IllegalGeneration, code)
+	require.Equal(t, wire.UnknownMemberID, w.beatClassic("g", "new", 1))
+	require.Equal(t, wire.IllegalGeneration, w.beatClassic("g", id, epoch+1))
+	leave := kmsg.NewPtrLeaveGroupRequest()
+	leave.Version, leave.Group = 5, "g"
+	leave.Members = []kmsg.LeaveGroupRequestMember{{MemberID: "nobody"}, {MemberID: id}, {MemberID: id}, {InstanceID: text("nobody's")}}
+	left := w.c.LeaveGroup(w.now, leave)
+	w.decided()
+	var codes []int16
+	for _, m := range left.Members {
+		codes = append(codes, m.ErrorCode)
+	}
+	require.Equal(t, []int16{25, 0, 0, 25}, codes)
+}
+
+// An empty group is of whichever protocol the next member speaks; its offsets stay.
+func TestAnEmptyGroupIsAnybodys(t *testing.T) {
+	w := newModernWorld(t)
+	w.topic("orders", meta.UUID{1}, 4)
+	w.c.Commit(w.now, &Commit{Group: "g", Generation: -1, Version: 9, Topics: []CommitTopic{{Name: "orders", ID: [16]byte{1}, Partitions: []kmsg.OffsetCommitRequestTopicPartition{{Offset: 7}}}}})
+	w.decided()
+	require.Zero(t, w.beat("new", join("g", "new", "orders")).ErrorCode)
+	w.decided()
+	require.Equal(t, int64(7), w.c.FetchOffset("g", "orders", 0).Offset)
+	w.beat("new", beat("g", "new", leaving))
+	w.decided()
+	require.Equal(t, wire.UnknownMemberID, wire.Code(w.joinClassic(classicJoin("g", "x", "consumer", saying("orders"))).ErrorCode))
+	require.NotNil(t, w.c.find("g").consumer, "who is nobody changes nothing")
+	w.classicMember(t, "g", "old", "consumer", saying("orders"))
+	require.Nil(t, w.c.find("g").consumer)
+	require.Equal(t, int64(7), w.c.FetchOffset("g", "orders", 0).Offset)
+	before := w.c.Digest()
+	w.restart()
+	require.Equal(t, before, w.c.Digest())
+}
