@@ -261,7 +261,7 @@ func outOfRange(now seam.Now, config *controller.TopicConfig, facts *batch.Facts
 func timestampRange(now seam.Now, config *controller.TopicConfig) (from, to int64) {
 	const least, most = -1 << 63, 1<<63 - 1
 	from, to = least, most
-	if wall := int64(now.Wall); config.TimestampBeforeMaxMillis <= wall {
+	if wall := int64(now.Wall); wall >= 0 { // and so without a bound too: a time that is more milliseconds ago than can be counted is refused
 		from = wall - config.TimestampBeforeMaxMillis
 	}
 	if wall := int64(now.Wall); config.TimestampAfterMaxMillis < most-wall {

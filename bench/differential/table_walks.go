@@ -32,7 +32,7 @@ var excused = map[int16]func(version int16) (which walked, why string){
 	wire.KeyFindCoordinator:     func(v int16) (walked, string) { return walked{bad: v < 1}, "knows one kind only" },
 	wire.KeyListGroups:          func(v int16) (walked, string) { return walked{bad: true}, "filters by what is unknown find nothing" },
 	wire.KeyOffsetFetch: func(v int16) (walked, string) {
-		return walked{bad: v < 9}, "an unknown group has no offsets, which is no error"
+		return walked{bad: v < 10}, "an unknown group has no offsets, which is no error"
 	},
 	wire.KeyDescribeGroups: func(v int16) (walked, string) {
 		return walked{bad: v < 6}, "an unknown group is Dead, which is no error (KIP-1043)"
@@ -276,6 +276,21 @@ var walksTable = slices.Concat(
 		answer := s.succeeds(r, v).(*kmsg.DescribeLogDirsResponse)
 		s.seen(wire.KeyDescribeLogDirs, v, answer.Dirs[0].Topics[0].Partitions[0].Size == int64(len(plain(3))))
 	}),
+	walks(wire.KeyAlterReplicaLogDirs, func(s *side, v int16) {
+		s.topic("t", 1)
+		d := kmsg.NewPtrDescribeLogDirsRequest()
+		d.Topics = []kmsg.DescribeLogDirsRequestTopic{{Topic: s.called("t"), Partitions: []int32{0}}}
+		dir := s.must(d, 4).(*kmsg.DescribeLogDirsResponse).Dirs[0].Dir
+		r := kmsg.NewPtrAlterReplicaLogDirsRequest()
+		of := kmsg.NewAlterReplicaLogDirsRequestDir()
+		of.Dir, of.Topics = dir, []kmsg.AlterReplicaLogDirsRequestDirTopic{{Topic: s.called("t"), Partitions: []int32{0}}}
+		r.Dirs = append(r.Dirs, of)
+		s.succeeds(r, v)
+		there := s.must(d, 4).(*kmsg.DescribeLogDirsResponse).Dirs[0]
+		s.seen(wire.KeyAlterReplicaLogDirs, v, there.Dir == dir && len(there.Topics) == 1)
+		r.Dirs[0].Dir = "/no/such/directory"
+		s.fails(r, v)
+	}),
 	walks(wire.KeyCreatePartitions, func(s *side, v int16) {
 		s.topic("t", 1)
 		s.succeeds(createPartitions(s.called("t"), 3), v)
@@ -361,13 +376,9 @@ var walksTable = slices.Concat(
 		} else {
 			s.seen(wire.KeyOffsetFetch, v, answer.Topics[0].Partitions[0].Offset == 5)
 		}
-		if v >= 9 {
-			r := s.committed(s.called("no"), "t", 0)
-			r.Groups[0].MemberID, r.Groups[0].MemberEpoch = value("nobody"), 9
-			if v >= 10 {
-				r.Groups[0].MemberID, r.Groups[0].MemberEpoch = nil, -1
-				r.Groups[0].Topics[0].TopicID = [16]byte{7, 7}
-			}
+		if v >= 10 {
+			r := s.committed(s.called("g"), "t", 0)
+			r.Groups[0].Topics[0].TopicID = [16]byte{7, 7}
 			s.fails(r, v)
 		}
 	}),

@@ -61,15 +61,13 @@ func (c *Controller) alterQuota(e *kmsg.AlterClientQuotasRequestEntry, values []
 	if has = c.image.QuotaOf(entity...); has == nil {
 		has = new(meta.Quota)
 	}
-	last := make(map[string]int, len(e.Ops))
-	for i := range e.Ops {
-		last[e.Ops[i].Key] = i // of a key that stands twice the last counts
-	}
+	seen := make(map[string]bool, len(e.Ops))
 	for i := range e.Ops {
 		op := &e.Ops[i]
-		if last[op.Key] != i {
-			continue
+		if seen[op.Key] {
+			return nil, refuse(wire.InvalidRequest, "Duplicate quota key %s.", op.Key)
 		}
+		seen[op.Key] = true
 		value, set := has.Values.Find(op.Key)
 		record := &meta.ClientQuotaRecord{Entity: entity, Key: op.Key}
 		switch {
