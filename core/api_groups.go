@@ -286,14 +286,10 @@ func (b *Broker) describeGroups(now seam.Now, c *connection, slot conn.Slot, r *
 			return
 		}
 		*out = at.groups.Describe(request.Groups[i], request.Version)
-<<<<<<< HEAD
 		if awaited := at.groups.Awaited(request.Groups[i]); len(awaited.Members) > 0 {
 			out.UnknownTags.Set(group.AwaitedTag, group.AppendAwaited(nil, now.Mono, awaited))
 		}
-		if request.IncludeAuthorizedOperations && out.State != "Dead" {
-=======
 		if request.IncludeAuthorizedOperations && out.ErrorCode == 0 {
->>>>>>> h-diff
 			out.AuthorizedOperations = groupOperations
 		}
 		b.gather(at, g, fail, fx)
