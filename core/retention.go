@@ -35,9 +35,10 @@ func (b *Broker) wantStart(p *partition, offset int64, fx *seam.Effects) {
 	}
 }
 
-// remember makes a goal of a wish when the producers whose batches would go are known from elsewhere.
+// remember makes a goal of a wish when the producers whose batches would go are known from elsewhere. The last round of a
+// move waits for that; a wish that comes later moves along.
 func (b *Broker) remember(p *partition, fx *seam.Effects) {
-	if p.state == partitionOpen && !b.frozen(p) && p.replica.Remember(p.startWish, fx) {
+	if p.state == partitionOpen && !b.copiedWhole(p) && p.replica.Remember(p.startWish, fx) {
 		p.startGoal = p.startWish
 		b.dirs[p.folder.Dir].starts.due = true
 	}
