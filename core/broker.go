@@ -296,9 +296,11 @@ func (b *Broker) settle(now seam.Now, fx *seam.Effects) {
 		b.progress(now, fx)
 		b.drain(now, fx)
 	}
-	if b.due(now) {
+	at := b.deadline(now)
+	if at <= now.Mono || b.wakes.Len() > 0 || b.turns.later.Len() > 0 {
 		b.ring(now, fx)
 		b.drain(now, fx)
+		at = b.deadline(now)
 	}
 	for i := range b.dirs {
 		if b.dirs[i].queue.Len() > 0 {
@@ -314,7 +316,7 @@ func (b *Broker) settle(now seam.Now, fx *seam.Effects) {
 	if len(b.cleaning.leaving) > 0 && b.phase == phaseReady {
 		b.unlinkReplaced(fx)
 	}
-	b.alarm(now, fx)
+	b.alarm(now, at, fx)
 }
 
 func (b *Broker) touch(p *partition) {
@@ -382,14 +384,13 @@ func (b *Broker) drainReplica(now seam.Now, p *partition, fx *seam.Effects) {
 	}
 }
 
-// deadline is the earliest that a client, a connection or a group waits for.
-func (b *Broker) deadline() seam.Mono {
-	return min(b.timers.Next(), b.muted.Next(), b.limits.silence.Next(), b.long.late.Next(), b.alarms.Next(), b.moveWish(), b.parkedAt)
-}
-
-// due says whether ring would find anything.
-func (b *Broker) due(now seam.Now) bool {
-	return b.wakes.Len() > 0 || b.turns.later.Len() > 0 || min(b.deadline(), b.checkpointAt, b.sweep.at, b.cleaning.wish(now)) <= now.Mono
+// deadline is the earliest that a client, a connection, a group or a chore of the broker's own waits for.
+func (b *Broker) deadline(now seam.Now) seam.Mono {
+	at := min(b.timers.Next(), b.muted.Next(), b.limits.silence.Next(), b.long.late.Next(), b.alarms.Next(), b.moveWish(), b.parkedAt)
+	if b.phase == phaseReady {
+		at = min(at, b.checkpointAt, b.sweep.wish(now), b.cleaning.wish(now))
+	}
+	return at
 }
 
 // ring works off what is due: woken fetches, deadlines, checkpoints.
@@ -419,13 +420,10 @@ func (b *Broker) ring(now seam.Now, fx *seam.Effects) {
 	b.checkpoints(now, fx)
 }
 
-func (b *Broker) alarm(now seam.Now, fx *seam.Effects) {
+// alarm asks to be called at a deadline, or at once if there is something to go on with.
+func (b *Broker) alarm(now seam.Now, at seam.Mono, fx *seam.Effects) {
 	if b.wakes.Len() > 0 || b.turns.later.Len() > 0 || b.boot.more || len(b.unlent) > 0 {
-		fx.Wake(now.Mono)
-	}
-	at := b.deadline()
-	if b.phase == phaseReady {
-		at = min(at, b.checkpointAt, b.sweep.wish(now), b.cleaning.wish(now))
+		at = now.Mono
 	}
 	fx.Wake(at)
 }

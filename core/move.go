@@ -237,7 +237,9 @@ func (b *Broker) freeze(m *move, fx *seam.Effects) {
 func (b *Broker) frozen(p *partition) bool { return p.replica != nil && p.replica.Frozen() }
 
 // copiedWhole says whether all there is of a partition is copied, or about to be.
-func (b *Broker) copiedWhole(p *partition) bool { return b.moving(p) && b.moves.now.stage > moveFreezing }
+func (b *Broker) copiedWhole(p *partition) bool {
+	return b.moving(p) && b.moves.now.stage > moveFreezing
+}
 
 // maybeFrozen copies the rest when nothing of the log is under way.
 func (b *Broker) maybeFrozen(p *partition, fx *seam.Effects) {

@@ -170,7 +170,7 @@ func TestAStartThatIsOverAsksForNothing(t *testing.T) {
 	fx.Reset()
 	b.ready(now, &fx)
 	b.turns.later = ordered.Ring[turn]{}
-	b.alarm(now, &fx)
+	b.alarm(now, b.deadline(now), &fx)
 	require.Greater(t, fx.Alarm, now.Mono)
 }
 
