@@ -215,7 +215,7 @@ func (b *Broker) offsetsIn(dir int32) (points, high []log.PartitionOffset) {
 		if p.replica == nil && p.point > 0 && (p.state == partitionFailed || p.state == partitionRecovering) {
 			points = append(points, log.PartitionOffset{Topic: p.name(), Partition: p.index, Offset: p.point})
 		}
-		if p.state != partitionOpen || p.replica == nil {
+		if p.replica == nil || p.state != partitionOpen && !(p.state == partitionRecovering && p.opening) {
 			continue
 		}
 		points = append(points, log.PartitionOffset{Topic: p.name(), Partition: p.index, Offset: p.replica.Log.Point()})

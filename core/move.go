@@ -36,6 +36,7 @@ type move struct {
 	near      bool      // behind this round the log is frozen
 	copying   log.Copying
 	files     []seam.Entry
+	filesAt   map[string]int // where in files a name is
 	recovered *log.Recovered
 	op        seam.Op     // under way
 	pointGoal uint64      // of the recovery points of the directory
@@ -69,6 +70,7 @@ const (
 type moves struct {
 	waiting []*move
 	now     *move
+	swapped *move     // during a stop: the next start finds it
 	copies  int       // Copiers under way
 	rate    int64     // bytes a second, 0: no limit
 	at      seam.Mono // when the next round begins, 0: there is none that waits
@@ -119,13 +121,19 @@ func (b *Broker) move(p *partition, to int32, fx *seam.Effects) {
 	} else if m != nil {
 		b.callOff(m, fx)
 	}
-	if p.move = nil; p.folder.Dir == to {
+	if p.move = nil; p.folder.Dir == to && !b.assigning(p) {
 		return
 	}
-	m := &move{partition: p, to: to, future: seam.Path{Dir: to, Name: b.futureName(p)}}
+	m := &move{partition: p, to: to, future: seam.Path{Dir: to, Name: b.futureName(p)}, filesAt: map[string]int{}}
 	p.move = m
 	b.moves.waiting = append(b.moves.waiting, m)
 	b.nextMove()
+}
+
+// assigning says whether the record is written that says where a partition lies: that cannot be called off, only undone by
+// another move.
+func (b *Broker) assigning(p *partition) bool {
+	return b.moving(p) && b.moves.now.stage == moveAssigning
 }
 
 // moving says whether a partition is being moved: its files are needed.
@@ -135,11 +143,17 @@ func (b *Broker) nextMove() {
 	b.turns.put(func(now seam.Now, fx *seam.Effects) bool {
 		for b.moves.now == nil && len(b.moves.waiting) > 0 && b.phase == phaseReady {
 			m := b.moves.waiting[0]
+			if p := m.partition; !m.off && p.state == partitionRecovering && p.opening { // from the move before; it comes here again
+				return true
+			}
 			if p := m.partition; !m.off && p.cleaned.busy() { // its files are about to change; the end of that comes here again
 				b.stopCleaning(p, fx)
 				return true
 			}
 			b.moves.waiting = b.moves.waiting[1:]
+			if p := m.partition; !m.off && p.folder.Dir == m.to { // the move that it was to undo has failed
+				p.move, m.off = nil, true
+			}
 			if !m.off {
 				b.moves.now = m
 				b.copyMore(now, fx)
@@ -155,6 +169,7 @@ func (b *Broker) callOff(m *move, fx *seam.Effects) {
 	if m == b.moves.now && (b.moves.at != 0 || m.stage == moveFreezing || m.stage == moveWaiting || m.stage == moveNoting) {
 		b.endMove(fx)
 	}
+	b.nextMove() // others may have waited behind it
 }
 
 // stay calls off whatever moves a partition that is not served any more.
@@ -270,11 +285,12 @@ func (b *Broker) copied(out *log.Copied, fx *seam.Effects) {
 		}
 	}
 	for _, e := range out.Files {
-		if at := slices.IndexFunc(m.files, func(x seam.Entry) bool { return x.Path == e.Path }); at >= 0 {
+		if at, known := m.filesAt[e.Path.Name]; known {
 			m.files[at] = e
-		} else {
-			m.files = append(m.files, e)
+			continue
 		}
+		m.filesAt[e.Path.Name] = len(m.files)
+		m.files = append(m.files, e)
 	}
 	switch {
 	case out.Fault != seam.OK || !b.mayMove():
@@ -396,10 +412,14 @@ func (b *Broker) moveSynced(now seam.Now, in *seam.Synced, fx *seam.Effects) boo
 
 // noted says whether the copy is one that its directory's checkpoints speak of.
 func (b *Broker) noted(d int32) *move {
-	if m := b.moves.now; m != nil && m.to == d && (m.stage == moveNoting || m.stage == moveAssigning) {
-		return m
+	m := b.moves.now
+	if m == nil {
+		m = b.moves.swapped
 	}
-	return nil
+	if m == nil || m.to != d || m.stage != moveNoting && m.stage != moveAssigning {
+		return nil
+	}
+	return m
 }
 
 func (b *Broker) notedIn(dir int32, p *partition) bool {
@@ -433,7 +453,8 @@ func (b *Broker) swap(now seam.Now, fx *seam.Effects) {
 		p.move = nil
 	}
 	b.nextMove()
-	if b.phase != phaseReady { // the next start finds it
+	if b.phase != phaseReady { // the next start finds it, and what the checkpoints say of it
+		b.moves.swapped = m
 		return
 	}
 	q := b.newPartition(t, p.index, m.home())
@@ -449,7 +470,7 @@ func (b *Broker) swap(now seam.Now, fx *seam.Effects) {
 	b.coordinate(q)
 	fx.Events = append(fx.Events, seam.Event{Kind: seam.ReplicaMoved, Topic: p.name(), Partition: p.index, A: int64(p.folder.Dir), B: int64(m.to)})
 	b.doomed[p.folder]++
-	p.deletion = &proposal{kind: proposedBySelf, open: 1}
+	p.deletion, p.leaving = &proposal{kind: proposedBySelf, open: 1}, m.future.Name[len(p.folder.Name)+1:len(m.future.Name)-len(futureSuffix)]
 	p.replica.Abandon(wire.NotLeaderOrFollower)
 	p.state = partitionDoomed
 	b.wake(p)
@@ -467,6 +488,7 @@ func (b *Broker) swap(now seam.Now, fx *seam.Effects) {
 func (b *Broker) maybeOpened(p *partition) {
 	if p.opening && p.state == partitionRecovering && !p.replica.Log.Opening() {
 		p.opening, p.state = false, partitionOpen
+		b.nextMove()
 	}
 }
 

@@ -70,6 +70,7 @@ type partition struct {
 	trimmed   bool      // in Broker.trimmed
 	move      *move     // to another log directory
 	opening   bool      // it has moved, and its files are not open yet
+	leaving   string    // it has moved away: by this its folder is told from those that it left before
 
 	coordinator *coordinator // nil: it is none of an internal topic
 }
@@ -320,10 +321,15 @@ func (b *Broker) busy(p *partition) bool {
 	return b.moving(p) || p.reads > 0 || p.closing || p.cleaned.cleaner != 0 || p.epochs.Busy() || p.identity.Busy() || p.replica != nil && p.replica.Log.Busy()
 }
 
-// doomedPath is Kafka's name of a folder that is being deleted.
+// doomedPath is Kafka's name of a folder that is being deleted. A partition that has moved may have left one in the same
+// directory before, which is not removed yet: the name of each of those is its move's.
 func (p *partition) doomedPath() seam.Path {
 	const nameMax = 255 // of most file systems
-	suffix := "-" + decimal(int64(p.index)) + "." + p.id.String() + "-delete"
+	unique := p.leaving
+	if unique == "" {
+		unique = p.id.String()
+	}
+	suffix := "-" + decimal(int64(p.index)) + "." + unique + "-delete"
 	name := p.topic.name
 	return seam.Path{Dir: p.folder.Dir, Name: name[:min(len(name), nameMax-len(suffix))] + suffix}
 }

@@ -356,7 +356,11 @@ func (w *world) change(f seam.FileOp) *seam.Wrote {
 			out.Fault = seam.NotFound
 			break
 		}
-		_, to := w.at(name(f.To))
+		there, to := w.at(name(f.To))
+		if there != nil && len(there.entries) > 0 {
+			out.Fault = seam.Exists
+			break
+		}
 		delete(parent.entries, leaf(path))
 		to.entries[leaf(name(f.To))] = n
 		for _, h := range w.files { // open ids follow

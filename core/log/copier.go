@@ -1,6 +1,7 @@
 package log
 
 import (
+	"cmp"
 	"slices"
 
 	"rookery/core/must"
@@ -254,9 +255,9 @@ func (c *Copier) answer(fx *seam.Effects) {
 
 // Copying is how far a log has been copied into another folder.
 type Copying struct {
-	Bytes int64 // of batches
-	Upto  int64 // the offset up to which
-	files []copiedSegment
+	Bytes int64           // of batches
+	Upto  int64           // the offset up to which
+	files []copiedSegment // by base
 }
 
 type copiedSegment struct {
@@ -297,13 +298,11 @@ func max64(a, b int64) int64 {
 }
 
 func (c *Copying) of(base int64) *copiedSegment {
-	for i := range c.files {
-		if c.files[i].base == base {
-			return &c.files[i]
-		}
+	at, found := slices.BinarySearchFunc(c.files, base, func(s copiedSegment, base int64) int { return cmp.Compare(s.base, base) })
+	if !found {
+		c.files = slices.Insert(c.files, at, copiedSegment{base: base})
 	}
-	c.files = append(c.files, copiedSegment{base: base})
-	return &c.files[len(c.files)-1]
+	return &c.files[at]
 }
 
 // besides are the files beside a closed segment that are worth copying. What is not is made again where it is needed.
