@@ -16,7 +16,7 @@ import (
 //	Opened ──▶ too many of its address? ── cut
 //	       ──▶ too fast?                ── muted until that is paid, or cut if it would take too long
 //	       ──▶ too many?                ── stands, unread, until somebody leaves
-//	       ──▶ read; and cut when no frame became whole, and no answer was taken, for connections.max.idle.ms
+//	       ──▶ has a seat: read; and cut when no frame became whole, and no answer was taken, for connections.max.idle.ms
 //
 // A frame that is sent a byte a minute and an answer that is taken a byte a minute are nothing done: a client has that
 // long for each.
@@ -84,19 +84,13 @@ func (b *Broker) admit(now seam.Now, c *connection, fx *seam.Effects) {
 	if l.addresses == nil {
 		l.addresses, l.arrivals = map[string]int64{}, conn.NewBucket(now.Mono)
 	}
-	if c.acted = now.Mono; l.idle >= 0 {
-		c.silence = l.silence.Set(now.Mono+l.idle, c.id)
-	}
 	l.addresses[c.address]++
-	switch most := l.addressMax(c.address); {
-	case l.addresses[c.address] > most:
+	if most := l.addressMax(c.address); l.addresses[c.address] > most {
 		b.cut(c, fmt.Sprintf("its address has the %d connections that it may have (max.connections.per.ip)", most), fx)
 		return
-	case l.rate > 0 && !b.arrive(now, c, &l.arrivals, l.rate):
-		b.cut(c, "too many connections in so short a time (max.connection.creation.rate)", fx)
-		return
-	case !b.greet(now, c):
-		b.cut(c, "too many connections of its address in so short a time (connection_creation_rate)", fx)
+	}
+	if why := b.arrive(now, c); why != "" {
+		b.cut(c, why, fx)
 		return
 	}
 	if l.seated >= l.connections {
@@ -104,23 +98,57 @@ func (b *Broker) admit(now seam.Now, c *connection, fx *seam.Effects) {
 		l.standing.Put(c.id, c)
 		return
 	}
-	l.seated++
-	c.seated = true
+	b.sit(now, c)
 	if c.muted == 0 {
 		b.pay(c, c.owed-c.kept, fx)
 	}
 }
 
-// arrive charges a bucket for a new connection, and says whether that is paid soon enough.
-func (b *Broker) arrive(now seam.Now, c *connection, bucket *conn.Bucket, rate int64) bool {
-	after := *bucket
-	wait := after.Use(now.Mono, 1, rate)
-	if wait > arrivalWaitMax {
-		return false
+// arrive charges a new connection to the broker's rate and to that of its address, and says why it is not taken: what is not
+// paid soon enough by one of them is charged to neither, or an address that comes too fast would take the others' places.
+func (b *Broker) arrive(now seam.Now, c *connection) (why string) {
+	all := &b.limits.arrivals
+	if b.limits.rate == 0 {
+		all = nil
 	}
-	*bucket = after
+	own, rate := b.greeting(now, c)
+	charges := [...]struct {
+		bucket *conn.Bucket
+		rate   int64
+		why    string
+	}{
+		{all, b.limits.rate, "too many connections in so short a time (max.connection.creation.rate)"},
+		{own, rate, "too many connections of its address in so short a time (connection_creation_rate)"},
+	}
+	var after [len(charges)]conn.Bucket
+	wait := seam.Mono(0)
+	for i, x := range charges {
+		if x.bucket == nil {
+			continue
+		}
+		after[i] = *x.bucket
+		if wait = max(wait, after[i].Use(now.Mono, 1, x.rate)); wait > arrivalWaitMax {
+			return x.why
+		}
+	}
+	for i, x := range charges {
+		if x.bucket != nil {
+			*x.bucket = after[i]
+		}
+	}
 	b.throttle(now, c, quotaConnect, wait)
-	return true
+	return ""
+}
+
+// sit gives a connection a seat. From now on it can do something: one that stands cannot, and if it were cut for that it
+// would stand at the end again, for ever where those that come in between are faster.
+func (b *Broker) sit(now seam.Now, c *connection) {
+	l := &b.limits
+	l.seated++
+	c.seated, c.acted = true, now.Mono
+	if l.idle >= 0 {
+		c.silence = l.silence.Set(now.Mono+l.idle, c.id)
+	}
 }
 
 // cut closes a connection that asks for too much.
@@ -162,8 +190,7 @@ func (b *Broker) seat() {
 			if c.standing = false; c.closing {
 				continue
 			}
-			l.seated++
-			c.seated, c.acted = true, now.Mono
+			b.sit(now, c)
 			b.starve(c)
 		}
 		b.feed(fx)

@@ -160,3 +160,29 @@ func brokerConfigRequest(key, value string) *kmsg.IncrementalAlterConfigsRequest
 	r.Resources = append(r.Resources, resource)
 	return r
 }
+
+// A connection that stands can do nothing, so it is not cut for that: it would come again at the end of the queue, and who
+// is slower than those who come in between would never be read. From its seat on it has its time.
+func TestStandingConnectionsAreNotSilent(t *testing.T) {
+	w := newLimited(t, map[string]string{"max.connections": "2", "connections.max.idle.ms": "10000"}) // the bench has one
+	cut := func(id seam.Conn) bool { _, cut := w.creditOf(id); return cut }
+	pass := func(by seam.Mono) {
+		w.now.Mono += by
+		w.step(&seam.Alarm{})
+	}
+	w.createTopic("t")
+	w.connect(2, "a:1")
+	w.connect(3, "a:1")
+	for range 5 {
+		pass(6 * seam.Second)
+		require.False(t, cut(3))
+		w.stepOn(2, fetchRequest("t", 0, 0))
+	}
+	w.step(&seam.Hangup{Conn: 2})
+	read, _ := w.creditOf(3)
+	require.True(t, read)
+	pass(9990 * seam.Millisecond)
+	require.False(t, cut(3))
+	pass(20 * seam.Millisecond)
+	require.True(t, cut(3))
+}

@@ -222,19 +222,20 @@ func (b *Broker) held(c *connection) bool {
 	return c.muted > 0 && !c.gone && !c.closing && b.phase < phaseStopping
 }
 
-// greet charges the address of a new connection for it (KIP-612), and says whether that is paid soon enough.
-func (b *Broker) greet(now seam.Now, c *connection) bool {
+// greeting is what a new connection is charged to for its address, and how many of them a second may come (KIP-612); nil if
+// there is no bound.
+func (b *Broker) greeting(now seam.Now, c *connection) (*conn.Bucket, int64) {
 	if b.image.QuotaChanges() == 0 {
-		return true
+		return nil, 0
 	}
 	for _, name := range [...]*string{&c.address, nil} {
 		if q := b.image.QuotaOf(meta.EntityPart{Type: meta.EntityIP, Name: name}); q != nil {
 			if bits, set := q.Values.Find(controller.ConnectionCreationRate); set {
-				return b.arrive(now, c, b.quotas.bucket(now, bucketKey{quota: quotaConnect, client: c.address}), meta.Rate(bits))
+				return b.quotas.bucket(now, bucketKey{quota: quotaConnect, client: c.address}), meta.Rate(bits)
 			}
 		}
 	}
-	return true
+	return nil, 0
 }
 
 // mutation judges a request that makes or deletes partitions (KIP-599): a client that is beyond its quota is refused where

@@ -62,7 +62,7 @@ func (b *Broker) Muted(id seam.Conn) (until seam.Mono) {
 		return 0
 	}
 	if c.standing {
-		return max(c.acted, c.muted) + b.limits.idle // whoever leaves lets it be read before
+		return max(c.muted, b.limits.silence.Next()) // who has a seat leaves it or does something before
 	}
 	if until = c.muted; until > 0 || !b.full(c) {
 		return until
