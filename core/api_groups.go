@@ -81,6 +81,15 @@ func (b *Broker) coordinatorOf(now seam.Now, c *connection, kind int8, key strin
 
 // coordinatorFor is the coordinator of a group, or why it does not serve.
 func (b *Broker) coordinatorFor(id string) (*coordinator, wire.Code) {
+	at, code := b.coordinatorUnder(id)
+	if code == wire.None && at.groups.Dying(id) {
+		return nil, wire.CoordinatorLoadInProgress // in a moment there is no such group
+	}
+	return at, code
+}
+
+// coordinatorUnder is the coordinator of a group that may be dying.
+func (b *Broker) coordinatorUnder(id string) (*coordinator, wire.Code) {
 	t := b.topics[controller.ConsumerOffsets]
 	image := b.image.Topic(controller.ConsumerOffsets)
 	if t == nil || image == nil {
@@ -423,7 +432,7 @@ func (b *Broker) deleteGroups(now seam.Now, c *connection, slot conn.Slot, r *co
 	b.inTurns(now, c, func(now seam.Now, fx *seam.Effects) bool {
 		for ; i < len(answer.Groups); i, judged = i+1, false {
 			out := &answer.Groups[i]
-			at, code := b.coordinatorFor(out.Group)
+			at, code := b.coordinatorUnder(out.Group)
 			if !judged {
 				if !b.turns.take() {
 					return false
