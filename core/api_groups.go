@@ -23,22 +23,30 @@ type asker struct {
 
 // findCoordinator (10): the broker that leads the partition that a group's name comes to. The topic is made when it is first
 // asked for.
-func (b *Broker) findCoordinator(now seam.Now, c *connection, r *kmsg.FindCoordinatorRequest, fx *seam.Effects) wire.Answer {
-	answer := r.ResponseKind().(*kmsg.FindCoordinatorResponse)
-	if r.Version < 4 {
-		found := b.coordinatorOf(now, c, r.CoordinatorType, r.CoordinatorKey, fx)
+func (b *Broker) findCoordinator(now seam.Now, c *connection, slot conn.Slot, r *conn.Request, request *kmsg.FindCoordinatorRequest, fx *seam.Effects) {
+	answer := request.ResponseKind().(*kmsg.FindCoordinatorResponse)
+	if request.Version < 4 {
+		found := b.coordinatorOf(now, c, request.CoordinatorType, request.CoordinatorKey, fx)
 		answer.ErrorCode, answer.NodeID, answer.Host, answer.Port = found.ErrorCode, found.NodeID, found.Host, found.Port
 		message := wire.Code(found.ErrorCode).String() // NONE too
 		answer.ErrorMessage = &message
-		return answer
+		b.cold(c.id, slot, r.Correlation, answer, fx)
+		return
 	}
-	for _, key := range r.CoordinatorKeys {
-		found := b.coordinatorOf(now, c, r.CoordinatorType, key, fx)
-		message := wire.Code(found.ErrorCode).String()
-		found.ErrorMessage = &message
-		answer.Coordinators = append(answer.Coordinators, found)
-	}
-	return answer
+	correlation, keys := r.Correlation, request.CoordinatorKeys
+	b.inTurns(now, c, func(now seam.Now, fx *seam.Effects) bool {
+		for ; len(keys) > 0; keys = keys[1:] {
+			if !b.turns.take() {
+				return false
+			}
+			found := b.coordinatorOf(now, c, request.CoordinatorType, keys[0], fx)
+			message := wire.Code(found.ErrorCode).String()
+			found.ErrorMessage = &message
+			answer.Coordinators = append(answer.Coordinators, found)
+		}
+		b.cold(c.id, slot, correlation, answer, fx)
+		return true
+	}, fx)
 }
 
 // The kinds of coordinators.

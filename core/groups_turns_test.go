@@ -101,6 +101,35 @@ func between(t *testing.T, long, short func() kmsg.Request, then func(w *world, 
 	}
 }
 
+// A request for the coordinators of many groups is worked off as many as others are.
+func TestManyCoordinatorsAreLookedForInTurns(t *testing.T) {
+	w, c := turned(t)
+	other := w.dial("other")
+	find := kmsg.NewPtrFindCoordinatorRequest()
+	find.Version = 6
+	for range 40 {
+		find.CoordinatorKeys = append(find.CoordinatorKeys, "g")
+	}
+	short := kmsg.NewPtrFindCoordinatorRequest()
+	short.Version, short.CoordinatorKeys = 6, []string{"g"}
+	sent := false
+	w.told = func(*told) {
+		if !sent && w.broker.turns.later.Len() > 0 {
+			sent = true
+			w.send(other, short)
+			w.stabilize()
+			require.Len(t, other.got, 1, "others are served meanwhile")
+		}
+	}
+	w.send(c, find)
+	w.stabilize()
+	require.True(t, sent, "it takes several Steps")
+	require.Len(t, last(c).(*kmsg.FindCoordinatorResponse).Coordinators, 40)
+	for _, found := range last(c).(*kmsg.FindCoordinatorResponse).Coordinators {
+		require.Zero(t, found.ErrorCode)
+	}
+}
+
 func request[R kmsg.Request](make func() R) func() kmsg.Request {
 	return func() kmsg.Request { return make() }
 }
