@@ -82,7 +82,7 @@ func (b *Broker) onCold(now seam.Now, c *connection, r *conn.Request, fx *seam.E
 	case *kmsg.DescribeClientQuotasRequest:
 		b.cold(c.id, slot, r.Correlation, controller.DescribeQuotas(b.image, request), fx)
 	case *kmsg.FindCoordinatorRequest:
-		b.cold(c.id, slot, r.Correlation, b.findCoordinator(now, c, request, fx), fx)
+		b.findCoordinator(now, c, slot, r, request, fx)
 	case *kmsg.JoinGroupRequest:
 		b.joinGroup(now, c, slot, r, request, fx)
 	case *kmsg.SyncGroupRequest:

@@ -23,22 +23,30 @@ type asker struct {
 
 // findCoordinator (10): the broker that leads the partition that a group's name comes to. The topic is made when it is first
 // asked for.
-func (b *Broker) findCoordinator(now seam.Now, c *connection, r *kmsg.FindCoordinatorRequest, fx *seam.Effects) wire.Answer {
-	answer := r.ResponseKind().(*kmsg.FindCoordinatorResponse)
-	if r.Version < 4 {
-		found := b.coordinatorOf(now, c, r.CoordinatorType, r.CoordinatorKey, fx)
+func (b *Broker) findCoordinator(now seam.Now, c *connection, slot conn.Slot, r *conn.Request, request *kmsg.FindCoordinatorRequest, fx *seam.Effects) {
+	answer := request.ResponseKind().(*kmsg.FindCoordinatorResponse)
+	if request.Version < 4 {
+		found := b.coordinatorOf(now, c, request.CoordinatorType, request.CoordinatorKey, fx)
 		answer.ErrorCode, answer.NodeID, answer.Host, answer.Port = found.ErrorCode, found.NodeID, found.Host, found.Port
 		message := wire.Code(found.ErrorCode).String() // NONE too
 		answer.ErrorMessage = &message
-		return answer
+		b.cold(c.id, slot, r.Correlation, answer, fx)
+		return
 	}
-	for _, key := range r.CoordinatorKeys {
-		found := b.coordinatorOf(now, c, r.CoordinatorType, key, fx)
-		message := wire.Code(found.ErrorCode).String()
-		found.ErrorMessage = &message
-		answer.Coordinators = append(answer.Coordinators, found)
-	}
-	return answer
+	correlation, keys := r.Correlation, request.CoordinatorKeys
+	b.inTurns(now, c, func(now seam.Now, fx *seam.Effects) bool {
+		for ; len(keys) > 0; keys = keys[1:] {
+			if !b.turns.take() {
+				return false
+			}
+			found := b.coordinatorOf(now, c, request.CoordinatorType, keys[0], fx)
+			message := wire.Code(found.ErrorCode).String()
+			found.ErrorMessage = &message
+			answer.Coordinators = append(answer.Coordinators, found)
+		}
+		b.cold(c.id, slot, correlation, answer, fx)
+		return true
+	}, fx)
 }
 
 // The kinds of coordinators.
@@ -81,6 +89,15 @@ func (b *Broker) coordinatorOf(now seam.Now, c *connection, kind int8, key strin
 
 // coordinatorFor is the coordinator of a group, or why it does not serve.
 func (b *Broker) coordinatorFor(id string) (*coordinator, wire.Code) {
+	at, code := b.coordinatorUnder(id)
+	if code == wire.None && at.groups.Dying(id) {
+		return nil, wire.CoordinatorLoadInProgress // in a moment there is no such group
+	}
+	return at, code
+}
+
+// coordinatorUnder is the coordinator of a group that may be dying.
+func (b *Broker) coordinatorUnder(id string) (*coordinator, wire.Code) {
 	t := b.topics[controller.ConsumerOffsets]
 	image := b.image.Topic(controller.ConsumerOffsets)
 	if t == nil || image == nil {
@@ -423,7 +440,7 @@ func (b *Broker) deleteGroups(now seam.Now, c *connection, slot conn.Slot, r *co
 	b.inTurns(now, c, func(now seam.Now, fx *seam.Effects) bool {
 		for ; i < len(answer.Groups); i, judged = i+1, false {
 			out := &answer.Groups[i]
-			at, code := b.coordinatorFor(out.Group)
+			at, code := b.coordinatorUnder(out.Group)
 			if !judged {
 				if !b.turns.take() {
 					return false

@@ -291,14 +291,14 @@ func (b *Broker) offsetDelete(now seam.Now, c *connection, slot conn.Slot, r *co
 	answer := request.ResponseKind().(*kmsg.OffsetDeleteResponse)
 	answer.Topics = []kmsg.OffsetDeleteResponseTopic{}
 	who := asker{c.id, slot, r.Correlation}
-	i, j, judged := 0, 0, false
+	i, j := 0, 0
 	b.inTurns(now, c, func(now seam.Now, fx *seam.Effects) bool {
 		at, code := b.coordinatorFor(request.Group)
 		if request.Group == "" {
 			code = wire.InvalidGroupID
 		}
-		if code == wire.None && !judged {
-			code, judged = at.groups.JudgeOffsetDelete(request.Group), true
+		if code == wire.None { // in each turn: somebody may have joined the group meanwhile, or deleted it
+			code = at.groups.JudgeOffsetDelete(request.Group)
 		}
 		if code != wire.None {
 			failGroup(answer, code)

@@ -18,7 +18,8 @@ import (
 //
 //	waiting ─▶ loading ─▶ ready ─▶ gone
 //	   ▲          │         │
-//	   └──────────│─────────┘ a write has failed
+//	   ├──────────│─────────┘ a write has failed
+//	   └─ pause ─ ├─▶ failed: the disk does not read
 //	              └─▶ failed: a record that cannot be read
 type coordinator struct {
 	partition *partition
@@ -30,6 +31,7 @@ type coordinator struct {
 	releasing bool                  // in turns
 	alarm     timer.Handle
 	armed     seam.Mono // what alarm is set to
+	pause     seam.Mono // before the log is read again
 	load      loading
 }
 
@@ -76,6 +78,12 @@ type loads struct {
 
 // loadBytes is how much of a log is read at a time.
 const loadBytes = 1 << 20
+
+// A log that the disk did not read is read again after a pause, which doubles from one time to the next.
+const (
+	loadPause    = seam.Second
+	loadPauseMax = 64 * seam.Second
+)
 
 // coordinate begins to fold a partition if it is one of groups.
 func (b *Broker) coordinate(p *partition) {
@@ -143,7 +151,7 @@ func (b *Broker) loadRead(now seam.Now, c *coordinator, want log.Want, fx *seam.
 		b.loaded(now, c, fx)
 		return
 	case log.Unreadable:
-		b.loadFailed(c, c.load.at, "its log cannot be read", fx)
+		b.loadAgain(now, c, "its log cannot be read", fx)
 		return
 	case log.NeedIndex, log.NeedBytes:
 	}
@@ -178,7 +186,7 @@ func (b *Broker) loadLoaded(now seam.Now, in *seam.Loaded, fx *seam.Effects) boo
 		return true
 	}
 	if in.Fault != seam.OK {
-		b.loadFailed(c, c.load.at, in.Fault.String(), fx)
+		b.loadAgain(now, c, in.Fault.String(), fx)
 		return true
 	}
 	c.load.data, c.load.from = append(c.load.data[:0], in.Data...), c.load.at
@@ -288,7 +296,7 @@ func (b *Broker) loadEnded(c *coordinator) {
 
 func (b *Broker) loaded(now seam.Now, c *coordinator, fx *seam.Effects) {
 	b.loadEnded(c)
-	c.state = coordinatorReady
+	c.state, c.pause = coordinatorReady, 0
 	c.groups.Loaded(now)
 	c.groups.TopicsGone()
 	b.arm(c)
@@ -300,6 +308,14 @@ func (b *Broker) loadFailed(c *coordinator, offset int64, why string, fx *seam.E
 	b.loadEnded(c)
 	c.state, c.groups = coordinatorFailed, nil
 	fx.Events = append(fx.Events, seam.Event{Kind: seam.CoordinatorFailed, Topic: c.partition.name(), Partition: c.partition.index, A: offset, Text: why})
+}
+
+// loadAgain: the disk has not given what was asked of it, and may do so later.
+func (b *Broker) loadAgain(now seam.Now, c *coordinator, why string, fx *seam.Effects) {
+	b.loadFailed(c, c.load.at, why, fx)
+	c.pause = min(max(2*c.pause, loadPause), loadPauseMax)
+	c.armed = now.Mono + c.pause
+	c.alarm = b.alarms.Set(c.armed, c)
 }
 
 // record appends what a coordinator has decided, as one batch; the caller folds it.
@@ -393,6 +409,11 @@ func (b *Broker) ringCoordinators(now seam.Now, half int, fx *seam.Effects) {
 	for b.turns.room > half && b.alarms.Next() <= now.Mono {
 		c, _ := b.alarms.Due(now.Mono)
 		c.alarm, c.armed = 0, seam.Never
+		if c.state == coordinatorFailed {
+			c.state = coordinatorWaiting
+			b.maybeLoad(c)
+			continue
+		}
 		if b.phase >= phaseStopping || b.dead(c.partition) || c.partition.replica.Log.Broken() {
 			continue // it stops, or its fold is about to be dropped
 		}

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -211,6 +212,34 @@ func TestARecordThatCannotBeRead(t *testing.T) {
 		w.stabilize()
 		require.Zero(t, last(c).(*kmsg.CreateTopicsResponse).Topics[0].ErrorCode, "the broker serves")
 	}
+}
+
+// A disk that does not read now may do so later: nobody has to start the broker again.
+func TestALoadThatTheDiskFailsIsTriedAgain(t *testing.T) {
+	w, c := grouped(t)
+	commits(w, c, 5)
+	w.stabilize()
+	w.crash(false)
+	w.held = "read __consumer_offsets-0/"
+	w.start()
+	w.stabilize()
+	c = w.dial("")
+	for _, pause := range []seam.Mono{seam.Second, 2 * seam.Second, 4 * seam.Second} {
+		i := slices.IndexFunc(w.asked, func(x *task) bool { return strings.HasPrefix(x.label, w.held) })
+		require.GreaterOrEqual(t, i, 0, "the log is read")
+		w.comeBack(w.asked[i], seam.IOError, 0)
+		w.stabilize()
+		_, code := fetchesOffset(w, c)
+		require.Equal(t, wire.NotCoordinator, code)
+		w.tick(pause - seam.Millisecond)
+		require.False(t, slices.ContainsFunc(w.asked, func(x *task) bool { return strings.HasPrefix(x.label, w.held) }), "not yet")
+		w.tick(seam.Millisecond)
+	}
+	w.held = ""
+	w.stabilize()
+	offset, code := fetchesOffset(w, c)
+	require.Equal(t, wire.None, code)
+	require.EqualValues(t, 5, offset)
 }
 
 // What was committed of a topic goes with the topic, and does not come back with its name.

@@ -316,7 +316,7 @@ func (c *Coordinator) prepare(now seam.Now, g *group) {
 		for _, m := range g.members {
 			m.assignment = nil
 			c.weigh(m)
-			c.answerSync(g, m, failedSync(wire.RebalanceInProgress))
+			c.tellSync(now, g, m, failedSync(wire.RebalanceInProgress))
 		}
 	}
 	c.endSync(g)
@@ -572,6 +572,14 @@ func (c *Coordinator) answerSync(g *group, m *member, answer *kmsg.SyncGroupResp
 	c.answer(m.sync.ticket, answer)
 	m.sync = parked{}
 	return true
+}
+
+// tellSync answers a member that waits for its assignment. Its session may have run out while it was kept waiting, and begins
+// anew, whatever it is told.
+func (c *Coordinator) tellSync(now seam.Now, g *group, m *member, answer *kmsg.SyncGroupResponse) {
+	if c.answerSync(g, m, answer) {
+		c.hear(now, g, m)
+	}
 }
 
 func failedJoin(id string, code wire.Code) *kmsg.JoinGroupResponse {

@@ -127,6 +127,7 @@ type group struct {
 	topics ordered.Map[string, *committed]
 	classic
 	consumer *consumer // nil: a classic group, or one that has only committed offsets
+	dying    bool      // a part of it is deleted
 }
 
 // alarm is what a timer is for.

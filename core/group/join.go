@@ -147,13 +147,17 @@ func rebalanceTimeout(r *kmsg.JoinGroupRequest) int32 {
 }
 
 func (c *Coordinator) joinAgain(now seam.Now, g *group, p parked, client Client, r *kmsg.JoinGroupRequest) {
-	if _, given := g.pending.Find(r.MemberID); given {
-		c.addAndGoOn(now, g, r.MemberID, p, client, r)
-		return
-	}
 	answerNow := func(answer *kmsg.JoinGroupResponse) {
 		answer.Version = p.version
 		c.answer(p.ticket, answer)
+	}
+	if _, given := g.pending.Find(r.MemberID); given {
+		if r.InstanceID != nil { // static members are given no ids beforehand; the instance may be another one's
+			answerNow(failedJoin("", wire.UnknownServerError))
+			return
+		}
+		c.addAndGoOn(now, g, r.MemberID, p, client, r)
+		return
 	}
 	if code := g.validate(r.MemberID, r.InstanceID); code != wire.None {
 		answerNow(failedJoin(r.MemberID, code))
@@ -315,7 +319,7 @@ func (c *Coordinator) assign(now seam.Now, g *group, r *kmsg.SyncGroupRequest) {
 		for _, m := range g.members {
 			m.assignment = nil
 			c.weigh(m)
-			c.answerSync(g, m, failedSync(wire.UnknownServerError))
+			c.tellSync(now, g, m, failedSync(wire.UnknownServerError))
 		}
 		c.prepareOrComplete(now, g)
 		return
@@ -323,9 +327,7 @@ func (c *Coordinator) assign(now seam.Now, g *group, r *kmsg.SyncGroupRequest) {
 	g.enter(now, stable)
 	c.store(g)
 	for _, m := range g.members {
-		if c.answerSync(g, m, g.assignment(m)) {
-			c.hear(now, g, m)
-		}
+		c.tellSync(now, g, m, g.assignment(m))
 	}
 }
 

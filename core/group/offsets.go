@@ -250,12 +250,13 @@ func (c *Coordinator) JudgeDelete(group string) wire.Code {
 }
 
 // Delete (42) takes back all that a group has committed, and the group, which is empty. False: there is more to be taken
-// back than one call may do.
+// back than one call may do; the group is Dying until then.
 func (c *Coordinator) Delete(group string, take func() bool) (done bool) {
 	g := c.find(group)
 	if g == nil {
 		return true
 	}
+	g.dying = true
 	for _, topic := range g.topics.Keys() {
 		for _, partition := range g.topics.At(topic).Keys() {
 			if !take() {
@@ -264,8 +265,16 @@ func (c *Coordinator) Delete(group string, take func() bool) (done bool) {
 			c.Records = append(c.Records, &OffsetCommitRecord{Group: group, Topic: topic, Partition: partition})
 		}
 	}
+	g.dying = false
 	c.bury(g)
 	return true
+}
+
+// Dying says whether a part of a group is deleted, and the rest about to be: nobody may come to it meanwhile, since he would go
+// with it, or keep half of it.
+func (c *Coordinator) Dying(group string) bool {
+	g := c.find(group)
+	return g != nil && g.dying
 }
 
 // sweep is how far the search for offsets that nobody has wanted for too long has come.

@@ -1,0 +1,35 @@
+package group
+
+import (
+	"fmt"
+	"testing"
+
+	"rookery/core/meta"
+)
+
+// BenchmarkAssign is a member's heartbeat that makes the target of 1,000 members and 1,000 partitions anew.
+func BenchmarkAssign(b *testing.B) {
+	for _, assignor := range []string{"uniform", "range"} {
+		b.Run(assignor, func(b *testing.B) {
+			w := newModernWorld(b)
+			w.topic("t", meta.UUID{1}, 1000)
+			for i := range 1000 {
+				r := join("g", fmt.Sprintf("member-%04d", i), "t")
+				r.ServerAssignor = &assignor
+				w.beat("c", r)
+				w.decided()
+			}
+			b.ResetTimer()
+			for i := range b.N {
+				topics := []string{"t"}
+				if i%2 == 0 {
+					topics = append(topics, "u")
+				}
+				r := join("g", "member-0500", topics...)
+				r.ServerAssignor = &assignor
+				w.beat("c", r)
+				w.decided()
+			}
+		})
+	}
+}

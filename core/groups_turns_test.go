@@ -1,0 +1,198 @@
+package core
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"rookery/core/seam"
+	"rookery/core/wire"
+)
+
+// turned is a world whose Steps are short, and a group that has committed more than one of them may take back.
+func turned(t *testing.T) (*world, *client) {
+	w := newWorld(t)
+	w.config.Controller.Offsets.NumPartitions = 1
+	w.config.Groups.InitialRebalanceDelay = seam.Second
+	w.config.StepItems = 4
+	w.start()
+	w.stabilize()
+	c := w.dial("")
+	create := kmsg.NewPtrCreateTopicsRequest()
+	create.Version = 7
+	create.Topics = []kmsg.CreateTopicsRequestTopic{{Topic: "t", NumPartitions: manyOffsets, ReplicationFactor: 1}}
+	w.send(c, create)
+	w.stabilize()
+	require.Equal(t, wire.CoordinatorNotAvailable, finds(w, c))
+	w.stabilize()
+	require.Equal(t, wire.None, finds(w, c))
+	commit := kmsg.NewPtrOffsetCommitRequest()
+	commit.Version, commit.Group, commit.Generation = 8, "g", -1
+	topic := kmsg.OffsetCommitRequestTopic{Topic: "t"}
+	for i := range int32(manyOffsets) {
+		topic.Partitions = append(topic.Partitions, kmsg.OffsetCommitRequestTopicPartition{Partition: i, Offset: 5, LeaderEpoch: -1})
+	}
+	commit.Topics = append(commit.Topics, topic)
+	w.send(c, commit)
+	w.stabilize()
+	require.Equal(t, wire.None, committed(c))
+	return w, c
+}
+
+const manyOffsets = 20
+
+func deletesGroup() *kmsg.DeleteGroupsRequest {
+	r := kmsg.NewPtrDeleteGroupsRequest()
+	r.Version, r.Groups = 2, []string{"g"}
+	return r
+}
+
+func deletesOffsets() *kmsg.OffsetDeleteRequest {
+	r := kmsg.NewPtrOffsetDeleteRequest()
+	r.Group = "g"
+	topic := kmsg.OffsetDeleteRequestTopic{Topic: "t"}
+	for i := range int32(manyOffsets) {
+		topic.Partitions = append(topic.Partitions, kmsg.OffsetDeleteRequestTopicPartition{Partition: i})
+	}
+	r.Topics = append(r.Topics, topic)
+	return r
+}
+
+func joinsClassic() *kmsg.JoinGroupRequest {
+	r := kmsg.NewPtrJoinGroupRequest()
+	r.Version, r.Group, r.SessionTimeoutMillis, r.RebalanceTimeoutMillis, r.ProtocolType = 3, "g", 10_000, 60_000, "consumer"
+	r.Protocols = []kmsg.JoinGroupRequestProtocol{{Name: "range", Metadata: []byte{}}}
+	return r
+}
+
+func joinsConsumer() *kmsg.ConsumerGroupHeartbeatRequest {
+	r := kmsg.NewPtrConsumerGroupHeartbeatRequest()
+	r.Version, r.Group, r.MemberID, r.RebalanceTimeoutMillis = 1, "g", "m", 60_000
+	r.SubscribedTopicNames, r.Topics = []string{"t"}, []kmsg.ConsumerGroupHeartbeatRequestTopic{}
+	return r
+}
+
+// between sends a request that takes several Steps, and another one after each of the Steps in turn; whoever asks is answered.
+func between(t *testing.T, long, short func() kmsg.Request, then func(w *world, long, short kmsg.Response)) {
+	for after := 1; ; after++ {
+		w, c := turned(t)
+		other := w.dial("other")
+		count, sent := 0, false
+		w.told = func(*told) {
+			if w.broker.turns.later.Len() > 0 {
+				if count++; count == after {
+					sent = true
+					w.send(other, short())
+				}
+			}
+		}
+		w.send(c, long())
+		w.stabilize()
+		w.told = func(*told) {}
+		if !sent {
+			require.Greater(t, after, 3, "it does not take several Steps")
+			return
+		}
+		w.tick(10 * seam.Second)
+		w.stabilize()
+		require.Len(t, other.got, 1, "answered, after %d Steps", after)
+		then(w, last(c), last(other))
+	}
+}
+
+// A request for the coordinators of many groups is worked off as many as others are.
+func TestManyCoordinatorsAreLookedForInTurns(t *testing.T) {
+	w, c := turned(t)
+	other := w.dial("other")
+	find := kmsg.NewPtrFindCoordinatorRequest()
+	find.Version = 6
+	for range 40 {
+		find.CoordinatorKeys = append(find.CoordinatorKeys, "g")
+	}
+	short := kmsg.NewPtrFindCoordinatorRequest()
+	short.Version, short.CoordinatorKeys = 6, []string{"g"}
+	sent := false
+	w.told = func(*told) {
+		if !sent && w.broker.turns.later.Len() > 0 {
+			sent = true
+			w.send(other, short)
+			w.stabilize()
+			require.Len(t, other.got, 1, "others are served meanwhile")
+		}
+	}
+	w.send(c, find)
+	w.stabilize()
+	require.True(t, sent, "it takes several Steps")
+	require.Len(t, last(c).(*kmsg.FindCoordinatorResponse).Coordinators, 40)
+	for _, found := range last(c).(*kmsg.FindCoordinatorResponse).Coordinators {
+		require.Zero(t, found.ErrorCode)
+	}
+}
+
+func request[R kmsg.Request](make func() R) func() kmsg.Request {
+	return func() kmsg.Request { return make() }
+}
+
+// A group that is deleted while a part of its offsets is.
+func TestAGroupIsDeletedBesideItsOffsets(t *testing.T) {
+	between(t, request(deletesOffsets), request(deletesGroup), func(w *world, long, short kmsg.Response) {
+		require.Zero(t, short.(*kmsg.DeleteGroupsResponse).Groups[0].ErrorCode)
+		require.Contains(t, []int16{0, int16(wire.GroupIDNotFound), int16(wire.CoordinatorLoadInProgress)}, long.(*kmsg.OffsetDeleteResponse).ErrorCode)
+	})
+	between(t, request(deletesGroup), request(deletesGroup), func(w *world, long, short kmsg.Response) {
+		require.Zero(t, long.(*kmsg.DeleteGroupsResponse).Groups[0].ErrorCode)
+	})
+}
+
+// Whoever comes to a group that is being deleted comes too early: it neither keeps the group, nor goes with it.
+func TestWhoComesWhileAGroupIsDeleted(t *testing.T) {
+	deleted := func(w *world, long kmsg.Response) *client {
+		require.Zero(t, long.(*kmsg.DeleteGroupsResponse).Groups[0].ErrorCode)
+		c := w.dial("later")
+		offset, code := fetchesOffset(w, c)
+		require.Equal(t, wire.None, code)
+		require.EqualValues(t, -1, offset, "all that was committed is gone")
+		return c
+	}
+	between(t, request(deletesGroup), request(joinsClassic), func(w *world, long, short kmsg.Response) {
+		joined := short.(*kmsg.JoinGroupResponse)
+		c := deleted(w, long)
+		if code := wire.Code(joined.ErrorCode); code == wire.None {
+			sync := kmsg.NewPtrSyncGroupRequest()
+			sync.Version, sync.Group, sync.MemberID, sync.Generation = 3, "g", joined.MemberID, joined.Generation
+			w.send(c, sync)
+			w.stabilize()
+			require.Equal(t, wire.None, wire.Code(last(c).(*kmsg.SyncGroupResponse).ErrorCode), "it is a member")
+			return
+		} else {
+			require.Equal(t, wire.CoordinatorLoadInProgress, code)
+		}
+		w.send(c, joinsClassic())
+		w.tick(10 * seam.Second)
+		w.stabilize()
+		require.Equal(t, wire.None, wire.Code(last(c).(*kmsg.JoinGroupResponse).ErrorCode))
+	})
+	between(t, request(deletesGroup), request(joinsConsumer), func(w *world, long, short kmsg.Response) {
+		joined := short.(*kmsg.ConsumerGroupHeartbeatResponse)
+		c := deleted(w, long)
+		if code := wire.Code(joined.ErrorCode); code == wire.None {
+			beat := joinsConsumer()
+			beat.MemberEpoch = joined.MemberEpoch
+			w.send(c, beat)
+			w.stabilize()
+			require.Equal(t, wire.None, wire.Code(last(c).(*kmsg.ConsumerGroupHeartbeatResponse).ErrorCode), "it is a member")
+			return
+		} else {
+			require.Equal(t, wire.CoordinatorLoadInProgress, code)
+		}
+		w.send(c, joinsConsumer())
+		w.stabilize()
+		require.Equal(t, wire.None, wire.Code(last(c).(*kmsg.ConsumerGroupHeartbeatResponse).ErrorCode))
+		describe := kmsg.NewPtrConsumerGroupDescribeRequest()
+		describe.Groups = []string{"g"}
+		w.send(c, describe)
+		w.stabilize()
+		require.Len(t, last(c).(*kmsg.ConsumerGroupDescribeResponse).Groups[0].Members, 1, "it is in no group that was buried")
+	})
+}
