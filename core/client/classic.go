@@ -157,18 +157,19 @@ func (c *Client) onPlace(now seam.Now, r *kmsg.JoinGroupResponse, fx *seam.Effec
 	}
 	g.assignor, g.member, g.generation, g.failures, g.code = chosen, r.MemberID, r.Generation, 0, wire.None
 	g.beatAt = now.Mono + c.config.HeartbeatInterval
-	g.leads = r.LeaderID == r.MemberID
-	if !g.leads || r.SkipAssignment {
-		g.peers = nil
-		g.phase = syncing
-		c.sync(now, nil, fx)
-		return
+	g.leads, g.peers, g.counts = r.LeaderID == r.MemberID, nil, assignor.Topics{}
+	if g.leads {
+		g.peers = peersIn(r, chosen)
 	}
-	g.peers = peersIn(r, chosen)
 	for i := range g.peers {
 		for _, name := range g.peers[i].Topics {
 			c.topicNamed(name)
 		}
+	}
+	if !g.leads || r.SkipAssignment {
+		g.phase = syncing
+		c.sync(now, nil, fx)
+		return
 	}
 	g.phase, g.decideBy = assigning, now.Mono+c.config.RequestTimeout
 	c.maybeDecide(now, fx)
@@ -229,16 +230,7 @@ func (c *Client) maybeDecide(now seam.Now, fx *seam.Effects) {
 	if g.phase != assigning {
 		return
 	}
-	g.counts = assignor.Topics{}
-	missing := false
-	for i := range g.peers {
-		for _, name := range g.peers[i].Topics {
-			t := c.topicNamed(name)
-			missing = missing || !t.isTold()
-			g.counts.Put(name, t.partitionCount())
-		}
-	}
-	if missing && now.Mono < g.decideBy {
+	if !c.count() && now.Mono < g.decideBy {
 		c.wantMetadata()
 		fx.Wake(g.decideBy)
 		return
@@ -252,6 +244,40 @@ func (c *Client) maybeDecide(now seam.Now, fx *seam.Effects) {
 	g.peers = nil
 	g.phase = syncing
 	c.sync(now, rows, fx)
+}
+
+// count notes how many partitions the topics of the group have. all: each is told.
+func (c *Client) count() (all bool) {
+	g := &c.group
+	g.counts, all = assignor.Topics{}, true
+	for i := range g.peers {
+		for _, name := range g.peers[i].Topics {
+			t := c.topicNamed(name)
+			all = all && t.isTold()
+			g.counts.Put(name, t.partitionCount())
+		}
+	}
+	return all
+}
+
+// maybeDoubt has a static leader, which came back to what was assigned before (KIP-814), assign anew if it would be given
+// something else today: topics may have come while nobody watched them, and whom their partitions were given to it is not
+// told.
+func (c *Client) maybeDoubt() {
+	g := &c.group
+	if g.phase != settled || g.peers == nil {
+		return
+	}
+	if !c.count() {
+		c.wantMetadata()
+		return
+	}
+	self := slices.IndexFunc(g.peers, func(m assignor.Member) bool { return m.ID == g.member })
+	if self >= 0 {
+		g.peers[self].Owned, g.peers[self].Generation = g.before, g.generation
+		g.rejoin = g.rejoin || !slices.Equal(g.assignor.Assign(&g.counts, g.peers)[self], g.before)
+	}
+	g.peers = nil
 }
 
 // assignment0 is an assignment in the ConsumerProtocol's version 0, from which the later ones differ in nothing.

@@ -168,10 +168,18 @@ func (g *toyGroup) onJoin(ask *kmsg.JoinGroupRequest, code wire.Code, answer fun
 	case m == nil:
 		g.nextID++
 		m = &toyMember{id: fmt.Sprintf("m%03d", g.nextID), instance: instance}
+		m.until = g.crowd.now + seam.Mono(ask.SessionTimeoutMillis)*seam.Millisecond
 		if i := slices.IndexFunc(g.members, func(m *toyMember) bool { return instance != "" && m.instance == instance }); i >= 0 {
+			if before := g.members[i]; !g.preparing && !g.syncing && before.ask != nil { // it takes the place as it is (KIP-814)
+				m.ask, m.join, m.assignment, g.members[i] = ask, answer, before.assignment, m
+				if g.leader == before.id {
+					g.leader = m.id
+				}
+				g.place(m, g.members, true)
+				return
+			}
 			g.remove(g.members[i])
 		}
-		m.until = g.crowd.now + seam.Mono(ask.SessionTimeoutMillis)*seam.Millisecond
 		g.members = append(g.members, m)
 		if instance == "" && ask.Version >= 4 {
 			refuse(wire.MemberIDRequired, m.id)
@@ -270,28 +278,35 @@ func (g *toyGroup) tick(now seam.Mono) {
 		}
 	}
 	for _, m := range joined {
-		r := m.ask.ResponseKind().(*kmsg.JoinGroupResponse)
-		kind, protocol := "consumer", g.protocol
-		r.Generation, r.ProtocolType, r.Protocol, r.LeaderID, r.MemberID = g.generation, &kind, &protocol, g.leader, m.id
-		if m.id == g.leader {
-			for _, n := range joined {
-				row := kmsg.NewJoinGroupResponseMember()
-				row.MemberID = n.id
-				if n.instance != "" {
-					row.InstanceID = &n.instance
-				}
-				for _, p := range n.ask.Protocols {
-					if p.Name == g.protocol {
-						row.ProtocolMetadata = p.Metadata
-					}
-				}
-				r.Members = append(r.Members, row)
-			}
-		}
-		m.join(r)
-		m.join, m.assignment = nil, nil
+		m.assignment = nil
+		g.place(m, joined, false)
 		m.until = now + seam.Mono(m.ask.SessionTimeoutMillis)*seam.Millisecond
 	}
+}
+
+// place answers a join.
+func (g *toyGroup) place(m *toyMember, joined []*toyMember, skip bool) {
+	r := m.ask.ResponseKind().(*kmsg.JoinGroupResponse)
+	kind, protocol := "consumer", g.protocol
+	r.Generation, r.ProtocolType, r.Protocol, r.LeaderID, r.MemberID = g.generation, &kind, &protocol, g.leader, m.id
+	if m.id == g.leader {
+		r.SkipAssignment = skip
+		for _, n := range joined {
+			row := kmsg.NewJoinGroupResponseMember()
+			row.MemberID = n.id
+			if n.instance != "" {
+				row.InstanceID = &n.instance
+			}
+			for _, p := range n.ask.Protocols {
+				if p.Name == g.protocol {
+					row.ProtocolMetadata = p.Metadata
+				}
+			}
+			r.Members = append(r.Members, row)
+		}
+	}
+	m.join(r)
+	m.join = nil
 }
 
 func (g *toyGroup) onSync(ask *kmsg.SyncGroupRequest, code wire.Code, answer func(kmsg.Response)) {

@@ -52,10 +52,10 @@ type group struct {
 	told       []string    // topics, as the group heard of them last
 	retryAt    seam.Mono
 	failures   int
-	busy       bool // the request that moves phase on is under way
-	peers      []assignor.Member
-	counts     assignor.Topics // partitions of the group's topics, when this member assigned them
-	decideBy   seam.Mono       // when assigning does not wait for metadata any more
+	busy       bool              // the request that moves phase on is under way
+	peers      []assignor.Member // of the leader, until it has assigned, or has no doubt about what is assigned
+	counts     assignor.Topics   // partitions of the group's topics, when this member assigned them
+	decideBy   seam.Mono         // when assigning does not wait for metadata any more
 
 	holds  []*hold // in order
 	order  uint64  // of the last of them
@@ -252,6 +252,7 @@ func (c *Client) maybeGroup(now seam.Now, fx *seam.Effects) {
 	if c.config.Modern {
 		c.maybeModern(now, fx)
 	} else {
+		c.maybeDoubt()
 		c.maybeRejoin(now, fx)
 		c.maybeDecide(now, fx)
 		c.maybeHeartbeat(now, fx)

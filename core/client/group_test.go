@@ -267,6 +267,34 @@ func TestStaticMember(t *testing.T) {
 	require.Empty(t, two.owns())
 }
 
+// TestStaticLeaderComesBack: it is given what it had (KIP-814), without a round; what has come meanwhile, and what comes
+// from then on, it sees.
+func TestStaticLeaderComesBack(t *testing.T) {
+	for _, a := range []assignor.Assignor{assignor.Range, assignor.RoundRobin, assignor.Sticky, assignor.CooperativeSticky} {
+		c := newCrowd(1)
+		config := memberConfig(a)
+		config.InstanceID, config.SessionTimeout, config.AutoCreate = "i", 100*seam.Second, false
+		back := func() *app {
+			one := c.alone(t, config, Subscribe{Topics: []string{"a", "b"}})
+			one.world.tell(&Close{Tag: 1})
+			c.run(c.now + seam.Second)
+			return c.alone(t, config, Subscribe{Topics: []string{"a", "b"}})
+		}
+		require.Empty(t, back().owns())
+		c.worlds[0].topic("a", 3)
+		rounds := c.group.rounds
+		two := back()
+		require.Len(t, two.owns(), 3, "%v: a came while nobody watched", a)
+		require.Equal(t, rounds+1, c.group.rounds)
+		require.Len(t, back().owns(), 3)
+		require.Equal(t, rounds+1, c.group.rounds, "%v: nothing has changed", a)
+		last := back()
+		c.worlds[0].topic("b", 2)
+		c.run(c.now + 10*seam.Second)
+		require.Len(t, last.owns(), 5, "%v: b came while it watched", a)
+	}
+}
+
 // TestPattern: topics that appear and vanish come and go.
 func TestPattern(t *testing.T) {
 	c := newCrowd(1, "a", "b", "xa")
