@@ -12,19 +12,24 @@ import (
 // completePatience is how long a shell is kept waiting for the names of topics.
 const completePatience = time.Second
 
-// completeTopicsOf has every command complete topics that takes some, but for the one that makes them.
-func completeTopicsOf(c *cobra.Command) {
-	if c.ValidArgsFunction == nil && strings.Contains(c.Use, "TOPIC") && c.Name() != "create" {
-		c.ValidArgsFunction = completeTopics
+// completeNamesOf has every command complete the groups or topics that it takes, but for the one that makes them.
+func completeNamesOf(c *cobra.Command) {
+	if c.ValidArgsFunction == nil && c.Name() != "create" {
+		switch takes := strings.Fields(c.Use); {
+		case len(takes) > 1 && strings.HasPrefix(takes[1], "GROUP"):
+			c.ValidArgsFunction = completeGroups
+		case strings.Contains(c.Use, "TOPIC"):
+			c.ValidArgsFunction = completeTopics
+		}
 	}
 	for _, sub := range c.Commands() {
-		completeTopicsOf(sub)
+		completeNamesOf(sub)
 	}
 }
 
 // completeTopics offers the broker's topics; none if there is no broker.
 func completeTopics(command *cobra.Command, given []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
-	if len(given) > 0 && strings.HasPrefix(command.Use, "consume") {
+	if len(given) > 0 && strings.HasPrefix(command.Use, "consume") && !command.Flags().Changed("group") {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	if len(given) > 0 && strings.HasPrefix(command.Use, "produce") {
@@ -41,6 +46,27 @@ func completeTopics(command *cobra.Command, given []string, typed string) ([]cob
 	for _, row := range rows {
 		if strings.HasPrefix(row.Topic, typed) {
 			names = append(names, row.Topic)
+		}
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeGroups offers the broker's groups; none if there is no broker, or no more is taken.
+func completeGroups(command *cobra.Command, given []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	if len(given) > 0 && !strings.Contains(command.Use, "GROUP...") {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	c := session{patience: completePatience, config: kafka.Default()}
+	defer c.close()
+	c.bootstrap, _ = command.Flags().GetStringSlice("bootstrap-server")
+	rows, err := listGroups(&c, nil, nil)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var names []cobra.Completion
+	for _, row := range rows {
+		if strings.HasPrefix(row.Group, typed) {
+			names = append(names, row.Group)
 		}
 	}
 	return names, cobra.ShellCompDirectiveNoFileComp

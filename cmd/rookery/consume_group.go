@@ -66,7 +66,7 @@ func (c *consuming) configureGroup() error {
 	case c.until.given:
 		return advise("stop at the end (-e), or after so many records (-n)", "a group does not stop at an offset")
 	case c.from.kind != atStart && c.from.kind != atEnd:
-		return advise("begin at the start (-o start) or at the end (-o end); to move a group use kafka-consumer-groups --reset-offsets",
+		return advise("begin at the start (-o start) or at the end (-o end); to move a group: rookery group reset-offsets",
 			"a group goes on where it has come to: -o says where to begin in partitions that it has not come to")
 	}
 	c.config.GroupID, c.config.InstanceID, c.config.AutoCommitInterval = c.group, c.instance, c.commit

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -38,24 +39,21 @@ func groupListCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "list",
 		Short: "list groups",
-		Args:  cobra.NoArgs,
+		Example: "  rookery group list\n" +
+			"  rookery group list --state Empty --type classic -o json",
+		Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
+			if err := areKnown("state", states, groupStates); err != nil {
+				return err
+			}
+			if err := areKnown("type", types, groupTypes); err != nil {
+				return err
+			}
 			defer c.close()
-			request := kmsg.NewPtrListGroupsRequest()
-			request.StatesFilter, request.TypesFilter = states, types
-			answer, err := c.call(request, client.AnyBroker)
+			rows, err := listGroups(&c, states, types)
 			if err != nil {
 				return err
 			}
-			listed := answer.(*kmsg.ListGroupsResponse)
-			if err := codeError(listed.ErrorCode, nil); err != nil {
-				return err
-			}
-			rows := []groupRow{}
-			for _, g := range listed.Groups {
-				rows = append(rows, groupRow{g.Group, g.GroupState, g.GroupType, g.ProtocolType})
-			}
-			slices.SortStableFunc(rows, func(a, b groupRow) int { return cmp.Compare(a.Group, b.Group) })
 			if form.json() {
 				return printJSON(command.OutOrStdout(), rows)
 			}
@@ -68,9 +66,47 @@ func groupListCommand() *cobra.Command {
 	}
 	c.flags(command)
 	form.flag(command)
-	command.Flags().StringSliceVar(&states, "state", nil, "only groups in these states")
-	command.Flags().StringSliceVar(&types, "type", nil, "only groups of these types")
+	command.Flags().StringSliceVar(&states, "state", nil, "only groups in these states: "+strings.Join(groupStates, ", "))
+	command.Flags().StringSliceVar(&types, "type", nil, "only groups of these types: "+strings.Join(groupTypes, ", "))
+	completeFrom(command, "state", groupStates...)
+	completeFrom(command, "type", groupTypes...)
 	return command
+}
+
+// listGroups are the groups of these states and types, or of all, by name.
+func listGroups(c *session, states, types []string) ([]groupRow, error) {
+	request := kmsg.NewPtrListGroupsRequest()
+	request.StatesFilter, request.TypesFilter = states, types
+	answer, err := c.call(request, client.AnyBroker)
+	if err != nil {
+		return nil, err
+	}
+	listed := answer.(*kmsg.ListGroupsResponse)
+	if err := codeError(listed.ErrorCode, nil); err != nil {
+		if refusedWith(err, wire.CoordinatorLoadInProgress) {
+			return nil, advise("the broker reads what groups have committed; ask again in a moment", "%w", err)
+		}
+		return nil, err
+	}
+	rows := []groupRow{}
+	for _, g := range listed.Groups {
+		rows = append(rows, groupRow{g.Group, g.GroupState, g.GroupType, g.ProtocolType})
+	}
+	slices.SortStableFunc(rows, func(a, b groupRow) int { return cmp.Compare(a.Group, b.Group) })
+	return rows, nil
+}
+
+// groupTypes are the protocols that a group can be of.
+var groupTypes = []string{"classic", "consumer"}
+
+// areKnown checks the values of a flag, whose case does not matter.
+func areKnown(flag string, values, known []string) error {
+	for _, v := range values {
+		if !slices.ContainsFunc(known, func(k string) bool { return strings.EqualFold(k, v) }) {
+			return advise("there are "+strings.Join(known, ", "), "--%s %s: groups have no such %s", flag, v, flag)
+		}
+	}
+	return nil
 }
 
 func dashed(text string) string {
@@ -84,10 +120,12 @@ func dashed(text string) string {
 type groupDescription struct {
 	Group       string      `json:"group"`
 	State       string      `json:"state"`
-	Protocol    string      `json:"protocol"`
+	Type        string      `json:"type"`
+	Protocol    string      `json:"protocol"` // the assignor
+	Epoch       int32       `json:"epoch,omitempty"`
 	Members     []memberRow `json:"members"`
-	Awaited     []string    `json:"awaited,omitempty"`            // whose join, or assignment, the group waits for
-	SinceMillis int64       `json:"awaitedSinceMillis,omitempty"` // how long
+	Awaited     []string    `json:"awaited,omitempty"`            // who is to join, to assign, or to take up a new assignment
+	SinceMillis int64       `json:"awaitedSinceMillis,omitempty"` // how long; of a consumer group it is not known
 	Offsets     []offsetRow `json:"offsets"`
 }
 
@@ -96,7 +134,9 @@ type memberRow struct {
 	Instance   string             `json:"instance,omitempty"`
 	Client     string             `json:"client"`
 	Host       string             `json:"host"`
+	Epoch      int32              `json:"epoch,omitempty"`
 	Assignment map[string][]int32 `json:"assignment,omitempty"`
+	Target     map[string][]int32 `json:"target,omitempty"` // what it is to have, of a consumer group
 }
 
 type offsetRow struct {
@@ -110,7 +150,7 @@ type offsetRow struct {
 	Error     string `json:"error,omitempty"`
 }
 
-// describeGroup asks for a group's members.
+// describeGroup asks for a group's members: as a classic group first, and then as one of the consumer protocol (KIP-848).
 func describeGroup(c *session, name string) (*groupDescription, error) {
 	request := kmsg.NewPtrDescribeGroupsRequest()
 	request.Groups = []string{name}
@@ -123,13 +163,14 @@ func describeGroup(c *session, name string) (*groupDescription, error) {
 		return nil, fmt.Errorf("the broker answered DescribeGroups with %d groups", len(groups))
 	}
 	g := &groups[0]
-	if err := codeError(g.ErrorCode, g.ErrorMessage); err != nil {
+	err = codeError(g.ErrorCode, g.ErrorMessage)
+	if g.State == "Dead" || refusedWith(err, wire.GroupIDNotFound) {
+		return describeConsumerGroup(c, name)
+	}
+	if err != nil {
 		return nil, groupAdvice(name, err)
 	}
-	if g.State == "Dead" {
-		return nil, advise("rookery group list", "there is no group %s", name)
-	}
-	d := &groupDescription{Group: name, State: g.State, Protocol: g.Protocol, Members: []memberRow{}, Offsets: []offsetRow{}}
+	d := &groupDescription{Group: name, State: g.State, Type: "classic", Protocol: g.Protocol, Members: []memberRow{}, Offsets: []offsetRow{}}
 	for _, m := range g.Members {
 		row := memberRow{Member: m.MemberID, Client: m.ClientID, Host: strings.TrimPrefix(m.ClientHost, "/"), Assignment: assignmentOf(g.ProtocolType, m.MemberAssignment)}
 		if m.InstanceID != nil {
@@ -137,7 +178,7 @@ func describeGroup(c *session, name string) (*groupDescription, error) {
 		}
 		d.Members = append(d.Members, row)
 	}
-	slices.SortStableFunc(d.Members, func(a, b memberRow) int { return cmp.Compare(a.Member, b.Member) })
+	sortMembers(d.Members)
 	g.UnknownTags.Each(func(key uint32, value []byte) {
 		if key == group.AwaitedTag {
 			d.SinceMillis, d.Awaited = group.ParseAwaited(value)
@@ -146,13 +187,66 @@ func describeGroup(c *session, name string) (*groupDescription, error) {
 	return d, nil
 }
 
+// describeConsumerGroup asks for the members of a group of the consumer protocol. Those are awaited that have not yet what
+// they are to have.
+func describeConsumerGroup(c *session, name string) (*groupDescription, error) {
+	request := kmsg.NewPtrConsumerGroupDescribeRequest()
+	request.Groups = []string{name}
+	answer, err := c.call(request, client.AnyBroker)
+	if err != nil {
+		return nil, err
+	}
+	groups := answer.(*kmsg.ConsumerGroupDescribeResponse).Groups
+	if len(groups) != 1 {
+		return nil, fmt.Errorf("the broker answered ConsumerGroupDescribe with %d groups", len(groups))
+	}
+	g := &groups[0]
+	if err := codeError(g.ErrorCode, g.ErrorMessage); err != nil {
+		return nil, groupAdvice(name, err)
+	}
+	d := &groupDescription{
+		Group: name, State: g.State, Type: "consumer", Protocol: g.AssignorName, Epoch: g.Epoch,
+		Members: []memberRow{}, Offsets: []offsetRow{},
+	}
+	for _, m := range g.Members {
+		row := memberRow{
+			Member: m.MemberID, Client: m.ClientID, Host: strings.TrimPrefix(m.ClientHost, "/"), Epoch: m.MemberEpoch,
+			Assignment: partitionsOf(m.Assignment), Target: partitionsOf(m.TargetAssignment),
+		}
+		if m.InstanceID != nil {
+			row.Instance = *m.InstanceID
+		}
+		if m.MemberEpoch != g.Epoch || !maps.EqualFunc(row.Assignment, row.Target, slices.Equal) {
+			d.Awaited = append(d.Awaited, row.Member)
+		}
+		d.Members = append(d.Members, row)
+	}
+	sortMembers(d.Members)
+	slices.Sort(d.Awaited)
+	return d, nil
+}
+
+func sortMembers(members []memberRow) {
+	slices.SortStableFunc(members, func(a, b memberRow) int { return cmp.Compare(a.Member, b.Member) })
+}
+
+// partitionsOf is what a member of a consumer group has, or is to have.
+func partitionsOf(a kmsg.Assignment) map[string][]int32 {
+	all := map[string][]int32{}
+	for _, t := range a.TopicPartitions {
+		all[t.Topic] = slices.Sorted(slices.Values(t.Partitions))
+	}
+	return all
+}
+
 // groupAdvice says what to do about what is wrong with a group.
 func groupAdvice(name string, err error) error {
 	switch {
 	case refusedWith(err, wire.GroupIDNotFound):
 		return advise("rookery group list", "there is no group %s", name)
 	case refusedWith(err, wire.NotCoordinator):
-		return advise("nobody has used a group on this broker yet", "group %s: %w", name, err)
+		return advise("if groups were used on this broker, look for \"coordinator not loaded\" in its log; what it serves: rookery group list",
+			"group %s is not served here: %w", name, err)
 	case refusedWith(err, wire.CoordinatorLoadInProgress):
 		return advise("the broker reads what groups have committed; ask again in a moment", "group %s: %w", name, err)
 	case refusedWith(err, wire.NonEmptyGroup):
@@ -271,7 +365,9 @@ func groupDescribeCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "describe GROUP...",
 		Short: "state, committed offsets and lag of groups, and who is awaited",
-		Args:  cobra.MinimumNArgs(1),
+		Example: "  rookery group describe billing\n" +
+			"  rookery group describe billing mailing -o json",
+		Args: cobra.MinimumNArgs(1),
 		RunE: func(command *cobra.Command, names []string) error {
 			defer c.close()
 			var all []*groupDescription
@@ -303,13 +399,21 @@ func groupDescribeCommand() *cobra.Command {
 
 func printGroup(command *cobra.Command, d *groupDescription) error {
 	out := command.OutOrStdout()
-	fmt.Fprintf(out, "%s: %s, %d members", d.Group, d.State, len(d.Members))
+	members := "members"
+	if len(d.Members) == 1 {
+		members = "member"
+	}
+	fmt.Fprintf(out, "%s: %s, %s, %d %s", d.Group, d.Type, d.State, len(d.Members), members)
 	if d.Protocol != "" {
 		fmt.Fprintf(out, ", assigned by %s", d.Protocol)
 	}
 	fmt.Fprintln(out)
 	if len(d.Awaited) > 0 {
-		fmt.Fprintf(out, "waits since %s for %s\n", time.Duration(d.SinceMillis)*time.Millisecond, strings.Join(d.Awaited, ", "))
+		since := ""
+		if d.SinceMillis > 0 {
+			since = " for " + (time.Duration(d.SinceMillis) * time.Millisecond).String()
+		}
+		fmt.Fprintf(out, "awaited%s: %s\n", since, strings.Join(d.Awaited, ", "))
 	}
 	var lines [][]string
 	for _, r := range d.Offsets {
@@ -331,9 +435,10 @@ func groupMembersCommand() *cobra.Command {
 	var c session
 	var form form
 	command := &cobra.Command{
-		Use:   "members GROUP",
-		Short: "who is in a group, and what each was assigned",
-		Args:  cobra.ExactArgs(1),
+		Use:     "members GROUP",
+		Short:   "who is in a group, and what each was assigned",
+		Example: "  rookery group members billing",
+		Args:    cobra.ExactArgs(1),
 		RunE: func(command *cobra.Command, names []string) error {
 			defer c.close()
 			d, err := describeGroup(&c, names[0])
@@ -365,9 +470,10 @@ func groupMembersCommand() *cobra.Command {
 func groupDeleteCommand() *cobra.Command {
 	var c session
 	command := &cobra.Command{
-		Use:   "delete GROUP...",
-		Short: "delete groups that have no members, with all that they have committed",
-		Args:  cobra.MinimumNArgs(1),
+		Use:     "delete GROUP...",
+		Short:   "delete groups that have no members, with all that they have committed",
+		Example: "  rookery group delete billing mailing",
+		Args:    cobra.MinimumNArgs(1),
 		RunE: func(command *cobra.Command, names []string) error {
 			defer c.close()
 			request := kmsg.NewPtrDeleteGroupsRequest()
@@ -429,7 +535,7 @@ func groupResetCommand() *cobra.Command {
 	c.flags(command)
 	form.flag(command)
 	command.Flags().StringSliceVar(&topics, "topic", nil, "topics, or TOPIC:PARTITION; left out: all that the group has committed")
-	command.Flags().StringVar(&to, "to", "", "start, end, an offset, a time (RFC 3339), or +N or -N from where the group is")
+	command.Flags().StringVar(&to, "to", "", "start, end, an offset, a time (RFC 3339), or +N or -N from where the group is; required")
 	command.Flags().BoolVar(&dry, "dry-run", false, "say what would be committed, and commit nothing")
 	_ = command.MarkFlagRequired("to")
 	return command

@@ -93,7 +93,7 @@ func rootCommand(out, complaints io.Writer) *cobra.Command {
 	root.AddCommand(devCommand(), serverCommand(), formatCommand(), topicCommand(), groupCommand(), configCommand(), produceCommand(), consumeCommand(),
 		logCommand(), versionCommand())
 	root.AddCommand(doctorCommand(), benchCommand(), dashboardCommand(), manCommand())
-	completeTopicsOf(root)
+	completeNamesOf(root)
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	sayWhatIsMissing(root)

@@ -219,13 +219,16 @@ func (m *monitor) tellTopics(p page, s *snapshot) {
 	}
 }
 
+// groupStates are those of both protocols.
+var groupStates = []string{"Empty", "PreparingRebalance", "CompletingRebalance", "Assigning", "Reconciling", "Stable"}
+
 func (m *monitor) tellGroups(p page, s *snapshot) {
 	states := map[string]int{}
 	for i := range s.groups {
 		states[s.groups[i].State]++
 		p.gauge("rookery_group_members", "Members of a group.", float64(s.groups[i].Members), "group", s.groups[i].Group)
 	}
-	for _, state := range []string{"Empty", "PreparingRebalance", "CompletingRebalance", "Stable"} {
+	for _, state := range groupStates {
 		p.gauge("rookery_groups", "Groups that are listed, by state.", float64(states[state]), "state", state)
 	}
 	for i := range s.offsets {
