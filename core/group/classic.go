@@ -159,10 +159,12 @@ func (g *group) elect() string {
 	return names[best]
 }
 
-func (m *member) metadata(protocol string) []byte {
-	for i := range m.protocols {
-		if m.protocols[i].Name == protocol {
-			return m.protocols[i].Metadata
+func (m *member) metadata(protocol string) []byte { return metadataOf(m.protocols, protocol) }
+
+func metadataOf(protocols []kmsg.JoinGroupRequestProtocol, name string) []byte {
+	for i := range protocols {
+		if protocols[i].Name == name {
+			return protocols[i].Metadata
 		}
 	}
 	return nil

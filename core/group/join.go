@@ -194,6 +194,20 @@ func (c *Coordinator) update(g *group, m *member, p parked, r *kmsg.JoinGroupReq
 // replaceStatic: an instance has come back under a new member id. While its group is stable and would not choose another
 // protocol for it, nobody else notices.
 func (c *Coordinator) replaceStatic(now seam.Now, g *group, m *member, id string, p parked, client Client, r *kmsg.JoinGroupRequest) {
+	if g.state == stable && g.protocol != nil {
+		next := g.record()
+		for i := range next.Value.Members {
+			if one := &next.Value.Members[i]; one.MemberID == m.id {
+				one.MemberID, one.Subscription = id, metadataOf(r.Protocols, *g.protocol)
+			}
+		}
+		if !c.fits(next) {
+			answer := failedJoin("", wire.UnknownServerError)
+			answer.Version = p.version
+			c.answer(p.ticket, answer)
+			return
+		}
+	}
 	oldLeader := g.leader
 	c.answerJoin(g, m, failedJoin(m.id, wire.FencedInstanceID))
 	c.answerSync(g, m, failedSync(wire.FencedInstanceID))
@@ -314,8 +328,7 @@ func (c *Coordinator) assign(now seam.Now, g *group, r *kmsg.SyncGroupRequest) {
 			c.weigh(m)
 		}
 	}
-	key, value := Append(nil, nil, g.record())
-	if len(key)+len(value)+recordOverhead > c.config.RecordBytesMax {
+	if !c.fits(g.record()) {
 		for _, m := range g.members {
 			m.assignment = nil
 			c.weigh(m)
@@ -329,6 +342,12 @@ func (c *Coordinator) assign(now seam.Now, g *group, r *kmsg.SyncGroupRequest) {
 	for _, m := range g.members {
 		c.tellSync(now, g, m, g.assignment(m))
 	}
+}
+
+// fits says whether the partition's log would take a group's record.
+func (c *Coordinator) fits(r *ClassicGroupRecord) bool {
+	key, value := Append(nil, nil, r)
+	return len(key)+len(value)+recordOverhead <= c.config.RecordBytesMax
 }
 
 // recordOverhead is what a batch and a record have beside key and value, at most.

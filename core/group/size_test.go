@@ -7,6 +7,30 @@ import (
 	"rookery/core/meta"
 )
 
+// BenchmarkAssignTopics is the same with 1,000 topics of one partition, each of which every member has named.
+func BenchmarkAssignTopics(b *testing.B) {
+	w := newModernWorld(b)
+	w.config.RecordBytesMax = 64 << 20
+	w.c = w.coordinator()
+	var names []string
+	for i := range 1000 {
+		names = append(names, fmt.Sprintf("topic-%04d", i))
+		w.topic(names[i], meta.UUID{1, byte(i), byte(i >> 8)}, 1)
+	}
+	for i := range 1000 {
+		w.beat("c", join("g", fmt.Sprintf("member-%04d", i), names...))
+		w.decided()
+		if i > 20 && b.N == 1 {
+			break
+		}
+	}
+	b.ResetTimer()
+	for i := range b.N {
+		w.beat("c", join("g", "member-0005", names[:999+i%2]...))
+		w.decided()
+	}
+}
+
 // BenchmarkAssign is a member's heartbeat that makes the target of 1,000 members and 1,000 partitions anew.
 func BenchmarkAssign(b *testing.B) {
 	for _, assignor := range []string{"uniform", "range"} {
