@@ -100,7 +100,9 @@ func (ch *change) everybody(p *person) []person {
 func (con *consumer) namesOf(members []person) (names []string) {
 	var expressions []string
 	for i := range members {
-		names = append(names, members[i].Topics...)
+		if i == 0 || !slices.Equal(members[i-1].Topics, members[i].Topics) { // most members say what the one before has said
+			names = append(names, members[i].Topics...)
+		}
 		if e := members[i].expression(); e != "" {
 			expressions = append(expressions, e)
 		}
@@ -142,9 +144,13 @@ func (ch *change) assign(epoch int32, p *person, members []person) (target []Top
 	}
 	slices.SortStableFunc(topics, func(a, b assign.Topic) int { return bytes.Compare(a.ID[:], b.ID[:]) })
 	candidates := make([]assign.Member, len(members))
+	var ids []meta.UUID
 	for i := range members {
 		m := &members[i]
-		candidates[i] = assign.Member{ID: m.id, InstanceID: m.InstanceID, Topics: ch.topicIDs(&m.MemberMetadata), Target: con.targets.At(m.id)}
+		if i == 0 || m.expression() != members[i-1].expression() || !slices.Equal(m.Topics, members[i-1].Topics) {
+			ids = ch.topicIDs(&m.MemberMetadata)
+		}
+		candidates[i] = assign.Member{ID: m.id, InstanceID: m.InstanceID, Topics: ids, Target: con.targets.At(m.id)}
 		if m.id == p.id {
 			if old := ch.instead(p); old != nil {
 				candidates[i].Target = con.targets.At(old.id)
