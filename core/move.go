@@ -151,8 +151,13 @@ func (b *Broker) nextMove() {
 				return true
 			}
 			b.moves.waiting = b.moves.waiting[1:]
-			if p := m.partition; !m.off && p.folder.Dir == m.to { // the move that it was to undo has failed
+			switch p := m.partition; {
+			case m.off:
+			case p.folder.Dir == m.to: // the move that it was to undo has failed
 				p.move, m.off = nil, true
+			case p.state == partitionOpen && p.replica.Log.Stuck(): // its files are not where their names say
+				p.move, m.off = nil, true
+				fx.Events = append(fx.Events, seam.Event{Kind: seam.WriteRefused, Topic: p.name(), Partition: p.index, Text: "its copy; it moves behind the next start"})
 			}
 			if !m.off {
 				b.moves.now = m
