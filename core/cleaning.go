@@ -226,7 +226,7 @@ func (b *Broker) clean(now seam.Now, p *partition, fx *seam.Effects) bool {
 	first := b.files + 1
 	b.files += compact.FilesOf(len(sources))
 	request := &compact.Request{
-		ID: c.last, Topic: p.name(), Partition: p.index, Folder: p.folder, Sources: sources, Dirty: p.dirtyFrom(), Start: p.replica.Log.Start(), First: first,
+		ID: c.last, Topic: p.name(), Partition: p.index, Folder: p.folder, Sources: sources, Dirty: p.dirtyFrom(), First: first,
 		Rules: compact.Rules{
 			SegmentBytes: int64(config.SegmentBytes), IndexBytes: config.SegmentIndexBytes, IndexIntervalBytes: config.IndexIntervalBytes,
 			DeleteRetentionMillis: config.DeleteRetentionMillis, KeysMax: c.config.KeysMax, BytesPerSecond: c.config.BytesPerSecond / int64(max(1, c.config.Threads)),
@@ -284,12 +284,12 @@ func (b *Broker) noteReplaced(now seam.Now, p *partition, fx *seam.Effects) {
 		p.cleaned.leaving = true
 		b.cleaning.leaving = append(b.cleaning.leaving, p)
 	}
-	if !p.cleaned.replacing || l.Replacing() || p.state != partitionOpen {
+	if !p.cleaned.replacing || l.Replacing() && !l.Stuck() || p.state != partitionOpen {
 		return
 	}
 	p.cleaned.replacing = false
 	b.nextMove()
-	if !l.Replaced() {
+	if !l.Replaced() || l.Stuck() {
 		fx.Events = append(fx.Events, seam.Event{Kind: seam.CompactionFailed, Topic: p.name(), Partition: p.index, Text: "the log has changed meanwhile, or its disk failed"})
 		b.cleaning.at = now.Mono + b.cleaning.config.BackOff
 		return

@@ -186,3 +186,28 @@ func TestStandingConnectionsAreNotSilent(t *testing.T) {
 	pass(20 * seam.Millisecond)
 	require.True(t, cut(3))
 }
+
+// A connection that its address's own rate refuses takes nothing of the rate of all: one address that comes too fast does not
+// keep the others out.
+func TestRefusedConnectionsAreChargedToNobody(t *testing.T) {
+	w := newLimited(t, map[string]string{"max.connection.creation.rate": "4"}) // a burst of 40, of which the bench has one
+	r := kmsg.NewPtrAlterClientQuotasRequest()
+	r.Version = 1
+	hasty := "10.0.0.9"
+	r.Entries = []kmsg.AlterClientQuotasRequestEntry{{
+		Entity: []kmsg.AlterClientQuotasRequestEntryEntity{{Type: "ip", Name: &hasty}},
+		Ops:    []kmsg.AlterClientQuotasRequestEntryOp{{Key: "connection_creation_rate", Value: 1}},
+	}}
+	w.step(w.frame(r))
+	cuts := 0
+	for id := seam.Conn(2); id < 102; id++ {
+		if _, cut := w.connect(id, hasty+":1"); cut {
+			cuts++
+		}
+	}
+	require.Equal(t, 89, cuts, "ten at once, and one that waits a second")
+	for id := seam.Conn(102); id < 130; id++ {
+		read, _ := w.connect(id, "other:1")
+		require.True(t, read, "connection %d", id)
+	}
+}

@@ -56,6 +56,8 @@ const (
 	moveSyncing
 	moveNoting
 	moveAssigning
+	moveUnnaming // it failed behind that: the name is taken away first
+	moveUnnamed
 	moveClearing // what was copied is removed
 	moveClearingSync
 )
@@ -151,8 +153,13 @@ func (b *Broker) nextMove() {
 				return true
 			}
 			b.moves.waiting = b.moves.waiting[1:]
-			if p := m.partition; !m.off && p.folder.Dir == m.to { // the move that it was to undo has failed
+			switch p := m.partition; {
+			case m.off:
+			case p.folder.Dir == m.to: // the move that it was to undo has failed
 				p.move, m.off = nil, true
+			case p.state == partitionOpen && p.replica.Log.Stuck(): // its files are not where their names say
+				p.move, m.off = nil, true
+				fx.Events = append(fx.Events, seam.Event{Kind: seam.WriteRefused, Topic: p.name(), Partition: p.index, Text: "its copy; it moves behind the next start"})
 			}
 			if !m.off {
 				b.moves.now = m
@@ -375,6 +382,9 @@ func (b *Broker) moveWrote(in *seam.Wrote, fx *seam.Effects) bool {
 	switch {
 	case m.stage == moveClearing:
 		b.clear(fx)
+	case m.stage == moveUnnaming:
+		m.stage, m.op = moveUnnamed, b.numbers.Op()
+		fx.Syncs = append(fx.Syncs, seam.Sync{Op: m.op, Folder: seam.Path{Dir: m.to}})
 	case in.Fault != seam.OK || !b.mayMove(): // a rename that failed may have been done all the same
 		b.endMove(fx)
 	default:
@@ -393,6 +403,8 @@ func (b *Broker) moveSynced(now seam.Now, in *seam.Synced, fx *seam.Effects) boo
 	switch {
 	case m.stage == moveClearingSync:
 		b.moveOver(fx)
+	case m.stage == moveUnnamed:
+		b.clear(fx)
 	case in.Fault != seam.OK || !b.mayMove():
 		b.endMove(fx)
 	default:
@@ -510,10 +522,14 @@ func (b *Broker) endMove(fx *seam.Effects) {
 		return
 	}
 	m.left = append(m.left, m.future)
-	if m.stage >= moveNaming {
-		m.left = append(m.left, m.home())
+	if m.stage < moveNaming {
+		b.clear(fx)
+		return
 	}
-	b.clear(fx)
+	// A record that could not be written may still be on the disk, and count after a crash: half a folder must not bear the name.
+	m.left = append(m.left, m.home())
+	m.stage, m.op = moveUnnaming, b.numbers.Op()
+	fx.Files = append(fx.Files, seam.FileOp{Op: m.op, Deed: seam.Rename, Path: m.home(), To: m.future})
 }
 
 // clear removes one folder after the other.

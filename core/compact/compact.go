@@ -37,7 +37,6 @@ type Request struct {
 	Folder    seam.Path
 	Sources   []log.Source // from the log's first on, neighbours
 	Dirty     int64        // below, no key was seen twice
-	Start     int64        // the log begins here: what lies below is nobody's
 	First     seam.File    // ids from here on are the Cleaner's: FilesOf of them
 	Producers []Producer   // those that live, by ID
 	Aborted   []Aborted    // transactions, by First

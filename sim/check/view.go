@@ -88,6 +88,7 @@ type mark struct {
 	durable       int64
 	highWatermark int64
 	epoch         int32
+	dir           int32
 }
 
 // NewWatch makes a Watch that has seen nothing.
@@ -147,8 +148,8 @@ func (w *Watch) Left(frames, conns int, look func(v *View)) error {
 }
 
 // Lost says whether what was durable is there after the power has failed. left is what the disk has of a partition's
-// folder, begins where its logs begin.
-func (w *Watch) Lost(begins map[Partition]int64, rotted func(p Partition) bool, left func(p Partition) []File) error {
+// folder, of which it was last seen to lie in log directory dir; begins is where its logs begin.
+func (w *Watch) Lost(begins map[Partition]int64, rotted func(p Partition) bool, left func(p Partition, dir int32) []File) error {
 	for _, p := range slices.SortedFunc(maps.Keys(w.seen), byName) {
 		m := w.seen[p]
 		if w.deleted[p.Topic] || rotted(p) {
@@ -159,7 +160,7 @@ func (w *Watch) Lost(begins map[Partition]int64, rotted func(p Partition) bool, 
 		if w.compacted[p.Topic] {
 			held = heldCompacted
 		}
-		if end := held(left(p), max(m.start, begins[p])); end < m.durable {
+		if end := held(left(p, m.dir), max(m.start, begins[p])); end < m.durable {
 			return Fail(DurableIsDurable, "%s-%d was durable up to %d, and the power has left it up to %d", p.Topic, p.Number, m.durable, end)
 		}
 	}
@@ -209,7 +210,7 @@ func (w *Watch) one(p *PartitionView) error {
 			return err
 		}
 	}
-	w.seen[key] = mark{p.LogStart, p.Durable, p.HighWatermark, p.LeaderEpoch}
+	w.seen[key] = mark{p.LogStart, p.Durable, p.HighWatermark, p.LeaderEpoch, p.Dir}
 	return nil
 }
 

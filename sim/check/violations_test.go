@@ -72,7 +72,8 @@ var violations = []violation{
 		return watch(laws, &Facts{Durable: map[string]bool{"u": true}}, look{p: PartitionView{Durable: 4, HighWatermark: 5, End: 5, Next: 5}}, look{p: PartitionView{Topic: "u"}})
 	}},
 	{"V3", powerLost(9), powerLost(10)},
-	{"V3", powerLost(9, 6), powerLost(10, 5)}, // its second segment begins behind a gap
+	{"V3", powerLost(9, 6), powerLost(10, 5)},      // its second segment begins behind a gap
+	{"V3", powerLostIn(0, 10), powerLostIn(1, 10)}, // a copy in another directory does not count
 	{"V4", watched(look{p: led(at(5), 3)}, look{p: led(at(5), 3), life: 1}), watched(look{p: led(at(5), 3)}, look{p: led(at(5), 4), life: 1})},
 	{"V5", watched(look{p: PartitionView{Durable: 4, HighWatermark: 4, End: 5, Next: 5}, quiet: true}), watched(look{p: at(5), quiet: true})},
 	{"V5", watched(look{p: waiting(at(5), 1), quiet: true}), watched(look{p: waiting(at(5), 1)}, look{p: at(5), quiet: true})},
@@ -328,13 +329,16 @@ func watch(laws *Counts, f *Facts, looks ...look) error {
 
 // powerLost is a partition that was durable up to 10, and what is left of it: segments that begin there, each with a
 // record up to the next one's beginning, and bytes of no batch behind the last.
-func powerLost(end int64, bases ...int64) trial {
+func powerLost(end int64, bases ...int64) trial { return powerLostIn(1, end, bases...) }
+
+// powerLostIn: what is left of it lies in directory dir, and it was seen in directory 1.
+func powerLostIn(dir int32, end int64, bases ...int64) trial {
 	return func(laws *Counts) error {
 		w := NewWatch(laws, &Facts{})
 		for range every {
 			if err := w.After(0, false, func(v *View) {
 				p := at(10)
-				p.Topic, p.LogStart = "t", 2
+				p.Topic, p.LogStart, p.Dir = "t", 2, 1
 				*v = View{Ready: true, Partitions: []PartitionView{p}}
 			}); err != nil {
 				return err
@@ -354,7 +358,12 @@ func powerLost(end int64, bases ...int64) trial {
 			f.Data = append(f.Data, make([]byte, 100)...)
 			files = append(files, f)
 		}
-		return w.Lost(map[Partition]int64{here: 3}, func(Partition) bool { return false }, func(Partition) []File { return files })
+		return w.Lost(map[Partition]int64{here: 3}, func(Partition) bool { return false }, func(_ Partition, seen int32) []File {
+			if seen != dir {
+				return nil
+			}
+			return files
+		})
 	}
 }
 

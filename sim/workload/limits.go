@@ -1,8 +1,11 @@
 package workload
 
 import (
+	"fmt"
 	"maps"
+	"slices"
 	"strconv"
+	"strings"
 
 	"rookery/core/controller"
 	"rookery/sim/world"
@@ -14,16 +17,17 @@ type limiting struct {
 	IdleMillis int
 	Rate       int // connections a second
 	PerAddress int
+	Single     int // the same for those that have one link each, and stay: others need more of them
 	Seats      int
 }
 
 func drawLimiting(tape *world.Tape) (l limiting) {
 	s := tape.Stream("limits")
 	l.IdleMillis = [4]int{0, 0, 2500, 4000}[s.Choose(4)] // above what any client lets a fetch wait: who waits is silent (seed 220)
-	l.Rate = [4]int{0, 0, 50, 20}[s.Choose(4)]
+	l.Rate = [4]int{0, 0, 20, 2}[s.Choose(4)]
 	l.PerAddress = [4]int{0, 0, 2, 1}[s.Choose(4)]
 	if l.IdleMillis > 0 { // or who came first would keep its place for ever
-		l.Seats = [3]int{0, 40, 20}[s.Choose(3)]
+		l.Seats = [3]int{0, 20, 8}[s.Choose(3)]
 	}
 	return l
 }
@@ -34,12 +38,25 @@ func (l *limiting) admit(workers int) {
 	if workers == 0 {
 		return
 	}
-	if l.PerAddress > 0 {
-		l.PerAddress = max(l.PerAddress, 3)
+	if l.PerAddress > 0 && l.PerAddress < 3 {
+		l.Single, l.PerAddress = l.PerAddress, 3
 	}
 	if l.Seats > 0 {
 		l.Seats += 3 * workers
 	}
+}
+
+// singlesMax is how many producers there are at most, and how many readers.
+const singlesMax = 10
+
+// remoteOf is the address of a client. Producers and readers have one that can be written into a configuration.
+func remoteOf(client string) string {
+	kind, number, _ := strings.Cut(client, ".")
+	n, err := strconv.Atoi(number)
+	if at := slices.Index([]string{"producer", "reader"}, kind); at >= 0 && err == nil {
+		return fmt.Sprintf("10.0.%d.%d", at, n)
+	}
+	return client
 }
 
 // static is what the broker is started with.
@@ -49,6 +66,15 @@ func (l *limiting) static() controller.Static {
 		if n > 0 {
 			keys[key] = strconv.Itoa(n)
 		}
+	}
+	if l.Single > 0 {
+		var singles []string
+		for _, name := range [...]string{"producer", "reader"} {
+			for i := range singlesMax {
+				singles = append(singles, remoteOf(fmt.Sprintf("%s.%d", name, i))+":"+strconv.Itoa(l.Single))
+			}
+		}
+		keys["max.connections.per.ip.overrides"] = strings.Join(singles, ",")
 	}
 	static, err := controller.NewStatic(maps.All(keys))
 	if err != nil {

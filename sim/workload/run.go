@@ -131,7 +131,7 @@ func Do(tape *world.Tape, broker Broker, options Options) *Result {
 	r := &Run{noRestart: options.NoRestart, tape: tape, broker: broker, History: &check.History{}, topicIDs: map[string][16]byte{}, there: map[string]seam.Mono{}, homes: map[check.Partition]int32{}, result: &Result{Codes: map[int16]int{}}}
 	r.plan = drawPlan(tape, options.Quiet, options.Brief)
 	r.World = world.New(tape, r.plan.Rates, broker.Parts(r.plan, tape), r.plan.Dirs)
-	r.World.Log = options.Log
+	r.World.Log, r.World.Remote = options.Log, remoteOf
 	set(&r.World.Patience, seam.Mono(r.plan.PatienceMillis)*seam.Millisecond)
 	if r.plan.StepItems > 0 {
 		r.World.StepEffects = effectsPerItem*r.plan.StepItems + effectsAnyway
@@ -187,19 +187,22 @@ func (r *Run) observe() {
 	w.OnDark = func(n *world.Node, dir int32) {
 		r.facts.Losses = append(r.facts.Losses, w.Now())
 		if r.watch != nil {
-			w.Fail(r.watch.Lost(r.begins(), r.rotted, r.most))
+			w.Fail(r.watch.Lost(r.begins(), r.rotted, r.left))
 		}
 	}
-	w.OnStart = func(n *world.Node) { r.facts.Starts = append(r.facts.Starts, w.Now()) }
+	darkened := 0 // how often a directory had lost power alone before this life. What one then had answered may still be told to its end
+	w.OnStart = func(n *world.Node) {
+		r.facts.Starts, darkened = append(r.facts.Starts, w.Now()), w.Counts[world.DirPowerLost]
+	}
 	w.OnEnd = func(n *world.Node, powerLost bool) {
 		r.tidied.begun = 0
-		failed := w.Counts[world.SyncFailed] + w.Counts[world.FolderSyncFailed] + w.Counts[world.AnsweredLate] + w.Counts[world.DirPowerLost]
+		failed := w.Counts[world.SyncFailed] + w.Counts[world.FolderSyncFailed] + w.Counts[world.AnsweredLate] + w.Counts[world.DirPowerLost] - darkened
 		r.unclean = r.unclean || powerLost || !n.Stopped
 		if powerLost || failed > 0 {
 			r.facts.Losses = append(r.facts.Losses, w.Now())
 		}
 		if powerLost && r.watch != nil {
-			w.Fail(r.watch.Lost(r.begins(), r.rotted, r.most))
+			w.Fail(r.watch.Lost(r.begins(), r.rotted, r.left))
 		}
 	}
 	if r.broker.View != nil {
@@ -506,12 +509,13 @@ func (r *Run) filesIn(dir int32, p check.Partition) (files []check.File) {
 	return files
 }
 
-// most is what the disk has of a partition after the power has failed: where it was being moved there are two folders, and
-// which of them counts is for the metadata log to say, as far as that is left.
-func (r *Run) most(p check.Partition) (files []check.File) {
+// left is what the disk has of a partition after the power has failed. The folder in the directory where the broker was last
+// seen to serve it has to hold everything, also while a copy has the same name elsewhere; but behind a move that it has
+// spoken of since then, the copy has to.
+func (r *Run) left(p check.Partition, dir int32) (files []check.File) {
 	longest := int64(-1)
-	for i := range r.plan.Dirs {
-		if here := r.filesIn(int32(i), p); here != nil {
+	for _, dir := range []int32{dir, r.homes[p]} {
+		if here := r.filesIn(dir, p); here != nil {
 			if end := check.Held(here, r.begins()[p]); end > longest {
 				longest, files = end, here
 			}

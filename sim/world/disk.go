@@ -17,7 +17,6 @@ type Disk struct {
 	nextID int
 	nextOp int
 	ids    map[int]*inode
-	rotten map[string]bool // folders in which a bit has turned, of whatever directory: a copy has it too
 }
 
 // inode is a file or a folder.
@@ -68,7 +67,7 @@ const (
 
 // NewDisk makes empty log directories.
 func NewDisk(dirs int) *Disk {
-	d := &Disk{ids: map[int]*inode{}, rotten: map[string]bool{}}
+	d := &Disk{ids: map[int]*inode{}}
 	for i := range dirs {
 		d.roots = append(d.roots, d.newFolder(int32(i)))
 	}
@@ -151,7 +150,36 @@ func (d *Disk) create(p seam.Path) (*inode, seam.Fault) {
 	}
 	n := d.newFile(p.Dir)
 	d.add(parent, name, n)
+	for _, source := range d.sourcesOf(n) {
+		n.rotted = n.rotted || source.rotted
+	}
 	return n, seam.OK
+}
+
+// futureMark stands in the name of a folder that another log directory's is being copied into: topic-0.0123abcd-future.
+const futureMark = "-future"
+
+// sourcesOf are the files that a new one may be a copy of.
+func (d *Disk) sourcesOf(n *inode) (sources []*inode) {
+	folder, copied := strings.CutSuffix(n.parent.name, futureMark)
+	if at := strings.LastIndexByte(folder, '.'); copied && at > 0 {
+		for i := range d.roots {
+			if source := d.find(seam.Path{Dir: int32(i), Name: folder[:at] + "/" + n.name}); source != nil {
+				sources = append(sources, source)
+			}
+		}
+	}
+	return sources
+}
+
+// rot marks a file of which a bit has turned, and the copies that are being made of it.
+func (d *Disk) rot(n *inode) {
+	n.rotted = true
+	for _, other := range d.sorted() {
+		if !other.folder && other.parent != nil && slices.Contains(d.sourcesOf(other), n) {
+			other.rotted = true
+		}
+	}
 }
 
 func (d *Disk) open(p seam.Path) (*inode, seam.Fault) {

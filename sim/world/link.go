@@ -109,7 +109,7 @@ func (l *link) dial() {
 		w.nextConn++
 		l.conn, l.life, l.open = w.nextConn, n.Life, true
 		n.conns[l.conn] = l
-		n.actors[0].push(&seam.Opened{Conn: l.conn, Host: l.to.Host, Port: l.to.Port, Remote: l.client.name})
+		n.actors[0].push(&seam.Opened{Conn: l.conn, Host: l.to.Host, Port: l.to.Port, Remote: n.world.remote(l.client.name)})
 		l.client.push(&seam.Mail{From: l.to, Link: l.number})
 		for _, data := range l.unsent {
 			l.upload(data)
@@ -243,6 +243,13 @@ func (a *actor) credit(c *seam.Credit) {
 		return
 	}
 	l.pump()
+}
+
+func (w *World) remote(client string) string {
+	if w.Remote == nil {
+		return client
+	}
+	return w.Remote(client)
 }
 
 // checkCredit: when no frame is held and nothing is under way, there is no reason left not to read a connection,

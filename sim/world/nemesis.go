@@ -147,8 +147,7 @@ func (n *Node) Rot() {
 	node.keepPage(at / pageSize)
 	p.shared = true
 	delete(node.dirty, at/pageSize)
-	node.rotted = true
-	n.Disk.rotten[node.parent.name] = true
+	n.Disk.rot(node)
 	w.Counts[BitRotted]++
 	w.logf("ROT of %s at %d", node.name, at)
 }
@@ -193,11 +192,8 @@ func hasSuffix(s, suffix string) bool {
 	return len(s) >= len(suffix) && s[len(s)-len(suffix):] == suffix
 }
 
-// Rotted says whether a bit of a file in a folder of that name was turned, in any log directory.
+// Rotted says whether a file in a folder of that name, in any log directory, is one of which a bit was turned, or its copy.
 func (d *Disk) Rotted(folder string) bool {
-	if len(d.roots) > 1 {
-		return d.rotten[folder]
-	}
 	for i := range d.roots {
 		n := d.find(seam.Path{Dir: int32(i), Name: folder})
 		if n == nil || !n.folder {

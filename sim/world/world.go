@@ -38,6 +38,8 @@ type World struct {
 	Muted func(broker seam.Machine, conn seam.Conn) seam.Mono
 	// OnEvent is called for each Event of a node's machines.
 	OnEvent func(n *Node, e *seam.Event)
+	// Remote is the address of a client, as its broker sees it; nil: its name.
+	Remote func(client string) string
 	// OnStart is called when a process begins.
 	OnStart func(n *Node)
 	// OnDark is called when the disk of a log directory has lost its power, with what was not synced, under a process.
