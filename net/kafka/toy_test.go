@@ -306,7 +306,7 @@ func TestCall(t *testing.T) {
 	answer, err := c.Call(ctx, client.Call{Request: kmsg.NewPtrDescribeClusterRequest(), To: client.AnyBroker})
 	require.NoError(t, err)
 	require.IsType(t, &kmsg.DescribeClusterResponse{}, answer.Response)
-	_, err = c.Call(ctx, client.Call{Request: kmsg.NewPtrHeartbeatRequest(), To: client.AnyBroker})
+	_, err = c.Call(ctx, client.Call{Request: kmsg.NewPtrControlledShutdownRequest(), To: client.AnyBroker})
 	require.ErrorContains(t, err, "does not speak")
 	require.NoError(t, c.Close(ctx))
 	_, err = c.Call(ctx, client.Call{Request: kmsg.NewPtrDescribeClusterRequest()})

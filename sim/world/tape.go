@@ -148,7 +148,12 @@ func (s *Stream) Pick(weights ...int) int {
 			drawn++
 		}
 	}
-	return s.settle(len(weights), drawn)
+	if s.source == nil {
+		if drawn = s.read(len(weights)); weights[drawn] == 0 {
+			drawn = 0 // in a run from which decisions were left out what was picked may not be there
+		}
+	}
+	return s.note(len(weights), drawn)
 }
 
 // settle lets a recorded tape overrule what was drawn, and remembers the answer.
@@ -156,6 +161,10 @@ func (s *Stream) settle(n, choice int) int {
 	if s.source == nil {
 		choice = s.read(n)
 	}
+	return s.note(n, choice)
+}
+
+func (s *Stream) note(n, choice int) int {
 	if choice != 0 {
 		s.tape.remember(taken{s.number, int32(s.next), int32(n), int32(choice)})
 	}
