@@ -103,6 +103,8 @@ func (j *jvm) close() {
 const (
 	consoleProducer          = "org.apache.kafka.tools.ConsoleProducer"
 	consoleConsumer          = "org.apache.kafka.tools.consumer.ConsoleConsumer"
+	consumerGroupCommand     = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"
+	verifiableConsumer       = "org.apache.kafka.tools.VerifiableConsumer"
 	topicCommand             = "org.apache.kafka.tools.TopicCommand"
 	configCommand            = "kafka.admin.ConfigCommand"
 	clientMetricsCommand     = "org.apache.kafka.tools.ClientMetricsCommand"

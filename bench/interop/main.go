@@ -138,7 +138,7 @@ func (s *session) run() (err error) {
 	}{
 		{"small", moveSmall}, {"small", moveAdmin},
 		{"tools", moveTopics}, {"tools", moveConfigs}, {"tools", movePartitions}, {"tools", moveCluster}, {"tools", moveQuotas}, {"tools", movePerformance},
-		{"groups", moveGroups},
+		{"groups", moveGroups}, {"groups", moveGroupTools},
 		{"packages", movePackageIndex},
 		{"storm", moveStorm},
 	} {
@@ -147,6 +147,9 @@ func (s *session) run() (err error) {
 		}
 	}
 	s.check("SIGTERM ends cleanly", "broker", "", func(context.Context) (string, error) { return "", s.broker.stop(30 * time.Second) })
+	if s.only == "" || s.only == "groups" {
+		dumpOffsets(s)
+	}
 	if s.only == "" || s.only == "storm" {
 		dumpSegments(s)
 	}

@@ -71,6 +71,11 @@ func (s *session) dump(folder string, counts map[string]int, option string) erro
 	}
 	for _, line := range bytes.Split(text, []byte("\n")) {
 		counts["lines"]++
+		if bytes.Contains(line, []byte("\"offset\":")) {
+			counts["offsets"]++
+		} else if bytes.Contains(line, []byte("\"group\":")) {
+			counts["groups"]++
+		}
 		head := string(line[:min(len(line), 400)])
 		if option != "--deep-iteration" && strings.Contains(head, "payload:") {
 			head = head[:strings.Index(head, "payload:")]
