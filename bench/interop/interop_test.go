@@ -192,3 +192,38 @@ func TestRecordsOfAProduceFrameAreCounted(t *testing.T) {
 		require.Zero(t, producedRecords(frame[4:20]), "version %d, cut", version)
 	}
 }
+
+// A group's judge must see what was lost, what went on before a commit, and a member that says something else.
+func TestJudgeOfAGroup(t *testing.T) {
+	ends := []int64{2, 0, 0, 1}
+	whole := func() *groupHistory {
+		h := newGroupHistory(groupOf{kind: "somebody"})
+		h.hear("first", "p 0 0")
+		h.hear("first", "c 0 1")
+		h.hear("second", "p 0 1")
+		h.hear("second", "p 3 0")
+		return h
+	}
+	said, err := whole().judge(ends)
+	require.NoError(t, err)
+	require.Equal(t, "3 records, missing 0, duplicates 0; first 1, second 2", said)
+	require.True(t, whole().beyond("", ends))
+	require.True(t, whole().beyond("second", ends))
+	require.False(t, whole().beyond("first", ends))
+	lost := whole()
+	_, err = lost.judge([]int64{2, 1, 0, 1})
+	require.ErrorContains(t, err, "missing 1")
+	again := whole()
+	again.hear("first", "p 0 1")
+	said, err = again.judge(ends)
+	require.NoError(t, err, "what is not committed may come twice")
+	require.Contains(t, said, "duplicates 1")
+	back := whole()
+	back.hear("second", "p 0 0")
+	_, err = back.judge(ends)
+	require.ErrorContains(t, err, "second processed offset 0 of partition 0, where 1 was committed")
+	strange := whole()
+	strange.hear("second", "p 4 0")
+	_, err = strange.judge(ends)
+	require.ErrorContains(t, err, `second says "p 4 0"`)
+}

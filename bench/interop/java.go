@@ -16,6 +16,7 @@ import (
 // jvm is the one Java process: Driver.java, compiled when it starts, obeying commands.
 type jvm struct {
 	process *exec.Cmd
+	classes string // where Member is, too
 	in      io.WriteCloser
 	mu      sync.Mutex
 	waiting map[string]chan string
@@ -28,13 +29,13 @@ func startJava(home, source, work string) (*jvm, error) {
 		return nil, fmt.Errorf("no jars in %s: run bench/interop/install.sh", filepath.Join(home, "java"))
 	}
 	classes := strings.Join(jars, ":")
-	compile := exec.Command("javac", "-nowarn", "-cp", classes, "-d", work, filepath.Join(source, "Driver.java"))
+	compile := exec.Command("javac", "-nowarn", "-cp", classes, "-d", work, filepath.Join(source, "Driver.java"), filepath.Join(source, "Member.java"))
 	if out, err := compile.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("javac: %w\n%s", err, out)
 	}
-	j := &jvm{waiting: map[string]chan string{}}
+	j := &jvm{classes: work + ":" + classes, waiting: map[string]chan string{}}
 	j.process = exec.Command("java", "-Xmx768m", "-XX:+UseSerialGC",
-		"-Dlog4j2.configurationFile="+filepath.Join(source, "log4j2.xml"), "-cp", work+":"+classes, "Driver")
+		"-Dlog4j2.configurationFile="+filepath.Join(source, "log4j2.xml"), "-cp", j.classes, "Driver")
 	j.process.Stderr = os.Stderr
 	j.process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if j.in, err = j.process.StdinPipe(); err != nil {
@@ -102,6 +103,8 @@ func (j *jvm) close() {
 const (
 	consoleProducer          = "org.apache.kafka.tools.ConsoleProducer"
 	consoleConsumer          = "org.apache.kafka.tools.consumer.ConsoleConsumer"
+	consumerGroupCommand     = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"
+	verifiableConsumer       = "org.apache.kafka.tools.VerifiableConsumer"
 	topicCommand             = "org.apache.kafka.tools.TopicCommand"
 	configCommand            = "kafka.admin.ConfigCommand"
 	clientMetricsCommand     = "org.apache.kafka.tools.ClientMetricsCommand"

@@ -5,10 +5,11 @@
 //	                                                            │
 //	                                                    rookery dev, real disk
 //
-// Four parts, and -only runs one: three small records from each client, and a topic's life from each that has an admin;
-// Kafka's own tools; the package index, written and read by each command line and compared byte for byte; a storm of
-// records from everybody in every codec, under a stop and a kill of the broker, read back by everybody, and Kafka's own
-// reader over the files that are left.
+// Six parts, and -only runs one: three small records from each client, and a topic's life from each that has an admin;
+// Kafka's own tools; a group of consumers from each, through a crash of a member and a kill of the broker; Kafka Streams and
+// Kafka Connect; the package index, written and read by each command line and compared byte for byte; a storm of records
+// from everybody in every codec, under a stop and a kill of the broker, read back by everybody, and Kafka's own reader over
+// the files that are left.
 //
 // Rules:
 //
@@ -79,7 +80,7 @@ func main() {
 	flag.Uint64Var(&s.seed, "seed", 0, "of the storm; 0: a new one")
 	flag.DurationVar(&s.patience, "start-timeout", 30*time.Second, "how long a start of the broker may take")
 	result := flag.String("result", "specs/results/interop.json", "what the board is made from; empty: nothing is written")
-	flag.StringVar(&s.only, "only", "", "one part: small, tools, packages or storm (with the reading of its files)")
+	flag.StringVar(&s.only, "only", "", "one part: small, tools, groups, streams, packages or storm (with the reading of its files)")
 	frames := flag.String("frames", "", "write the clients' frames into this folder (fuzz/testdata/frames)")
 	segmentBytes := flag.Int("segment-bytes", 0, "size of a segment (default: so that each partition of the storm has about four)")
 	flag.Parse()
@@ -92,7 +93,8 @@ func main() {
 	if *segmentBytes == 0 {
 		*segmentBytes = max(1<<20, s.storm*stormShares()/100*6000/stormPartitions/4)
 	}
-	s.broker.settings = []string{fmt.Sprintf("log.segment.bytes=%d", *segmentBytes)}
+	s.broker.settings = []string{fmt.Sprintf("log.segment.bytes=%d", *segmentBytes),
+		"group.consumer.session.timeout.ms=6000", "group.consumer.heartbeat.interval.ms=1000", "group.initial.rebalance.delay.ms=500"}
 	fmt.Printf("interop: seed=%d\n", s.seed)
 	if err := s.run(); err != nil {
 		s.record(checked{Check: "the run", Client: "driver", Result: "failed", Note: err.Error()})
@@ -137,6 +139,8 @@ func (s *session) run() (err error) {
 	}{
 		{"small", moveSmall}, {"small", moveAdmin},
 		{"tools", moveTopics}, {"tools", moveConfigs}, {"tools", movePartitions}, {"tools", moveCluster}, {"tools", moveQuotas}, {"tools", movePerformance},
+		{"groups", moveGroups}, {"groups", moveGroupTools},
+		{"streams", moveStreams},
 		{"packages", movePackageIndex},
 		{"storm", moveStorm},
 	} {
@@ -145,6 +149,9 @@ func (s *session) run() (err error) {
 		}
 	}
 	s.check("SIGTERM ends cleanly", "broker", "", func(context.Context) (string, error) { return "", s.broker.stop(30 * time.Second) })
+	if s.only == "" || s.only == "groups" {
+		dumpOffsets(s)
+	}
 	if s.only == "" || s.only == "storm" {
 		dumpSegments(s)
 	}

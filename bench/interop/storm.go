@@ -44,22 +44,19 @@ func stormers() []stormer {
 	valued := func(t traits) traits { t.nullHeaders = false; return t }
 	text := traits{textKeys: true, nullKeys: true}
 	numberedText := traits{textKeys: true, plainKeys: true}
-	// librdkafka takes a broker without FindCoordinator for one that does not know LZ4, and then sends what is not compressed.
-	cCodecs := []codec{none, gzip, snappy, zstd}
-	const cNote = "no LZ4 for a broker without groups"
-	const kcatNote = cNote + ", no time and no header of its own on each record, a codec a partition"
+	const kcatNote = "no time and no header of its own on each record, a codec a partition"
 	return []stormer{
 		{name: "franz-go", client: "franz-go", share: 100, exact: true, traits: all, codecs: everyCodec, send: franzStorm()},
 		{name: "franz-go acks=1", client: "franz-go", share: 25, traits: numbered, codecs: everyCodec,
 			send: franzStorm(kgo.DisableIdempotentWrite(), kgo.RequiredAcks(kgo.LeaderAck()))},
 		{name: "java", client: "java", share: 100, exact: true, traits: all, codecs: everyCodec, send: fileStorm(javaSend("all", "true"))},
-		{name: "kcat -Z", client: "kcat", share: 50, exact: true, traits: text, codecs: cCodecs, note: kcatNote + "; empty is null",
+		{name: "kcat -Z", client: "kcat", share: 50, exact: true, traits: text, codecs: everyCodec, note: kcatNote + "; empty is null",
 			sent: withHeader("kcat -Z", emptyIsNull), send: kcatStorm("-Z", "-X", "enable.idempotence=true")},
-		{name: "kcat", client: "kcat", share: 35, exact: true, traits: traits{textKeys: true}, codecs: cCodecs, note: kcatNote + ", no nulls",
+		{name: "kcat", client: "kcat", share: 35, exact: true, traits: traits{textKeys: true}, codecs: everyCodec, note: kcatNote + ", no nulls",
 			sent: withHeader("kcat", nil), send: kcatStorm("-X", "enable.idempotence=true")},
-		{name: "kcat plain", client: "kcat", share: 15, traits: numberedText, codecs: cCodecs, note: kcatNote + ", no nulls",
+		{name: "kcat plain", client: "kcat", share: 15, traits: numberedText, codecs: everyCodec, note: kcatNote + ", no nulls",
 			sent: withHeader("kcat plain", nil), send: kcatStorm("-X", "acks=all")},
-		{name: "confluent-kafka", client: "confluent-kafka", share: 100, exact: true, traits: all, codecs: cCodecs, note: cNote, send: fileStorm(pythonSend)},
+		{name: "confluent-kafka", client: "confluent-kafka", share: 100, exact: true, traits: all, codecs: everyCodec, send: fileStorm(pythonSend)},
 		{name: "kafka-python", client: "kafka-python", share: 100, exact: true, traits: valued(all), codecs: everyCodec, send: fileStorm(pythonSend),
 			note: "no null key with a null value, no null in headers"},
 		{name: "aiokafka", client: "aiokafka", share: 100, exact: true, traits: all, codecs: everyCodec, send: fileStorm(pythonSend),

@@ -1,12 +1,15 @@
-// Clients in Go that the product does not need: IBM/sarama and segmentio/kafka-go. Each sends a file of records, each record
+// Clients in Go that the product does not need: IBM/sarama and segmentio/kafka-go; and franz-go as a member of a group, which
+// must be a process that can be killed. Each sends a file of records, each record
 // to the partition and in the codec it names, or reads partitions to their ends. Where the codec changes a new producer
 // begins when the old one is done, so the order stays.
 //
 //	clients CLIENT produce BOOTSTRAP TOPIC FILE
 //	clients CLIENT read BOOTSTRAP TOPIC PARTITIONS
 //	clients CLIENT admin BOOTSTRAP TOPIC
+//	clients KIND member BOOTSTRAP GROUP TOPIC
 //
 // Admin makes a topic, adds a partition, prints what it is told of them and of one configuration, and deletes the topic.
+// A member prints what it processes and what is committed, and leaves when standard input ends.
 package main
 
 import (
@@ -56,6 +59,9 @@ func main() {
 func run(words []string) error {
 	if len(words) < 4 || len(words) < 5 && words[1] != "admin" {
 		return errors.New("clients CLIENT produce|read|admin BOOTSTRAP TOPIC FILE|PARTITIONS")
+	}
+	if words[1] == "member" {
+		return belong(words[0], words[2], words[3], words[4])
 	}
 	c := map[string]client{"sarama": saramaClient{}, "kafka-go": kafkaGoClient{}}[words[0]]
 	if c == nil {

@@ -1,0 +1,189 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+const (
+	wordsIn, wordsOut = "streams-plaintext-input", "streams-wordcount-output" // of WordCountDemo
+	wordLines         = 300
+)
+
+// program is a process of Java's that runs until it is told to end.
+type program struct {
+	*exec.Cmd
+	said bytes.Buffer
+}
+
+func (s *session) program(class string, arguments ...string) (*program, error) {
+	p := &program{Cmd: exec.Command("java", append([]string{"-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
+		"-Dlog4j2.configurationFile=" + filepath.Join(s.source, "java", "log4j2.xml"), "-cp", s.java.classes, class}, arguments...)...)}
+	p.Stdout, p.Stderr = &p.said, &p.said
+	p.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	return p, p.Start()
+}
+
+func (p *program) crash() {
+	p.Process.Kill()
+	p.Wait()
+}
+
+// end is a polite one; 143 is how a JVM ends on it.
+func (p *program) end() error {
+	p.Process.Signal(syscall.SIGTERM)
+	late := time.AfterFunc(30*time.Second, func() { p.Process.Kill() })
+	p.Wait()
+	if code := p.ProcessState.ExitCode(); !late.Stop() || code != 0 && code != 143 {
+		said := p.said.String()
+		return fmt.Errorf("it ended with %d: %s", code, said[max(0, len(said)-400):])
+	}
+	return nil
+}
+
+// moveStreams counts words with Kafka Streams, and carries a file through Kafka Connect.
+func moveStreams(s *session) {
+	s.check("kafka-streams, word count", "java", "at least once; it is killed in the middle", s.countWords)
+	s.check("connect-standalone, file to file", "java", "it is stopped in the middle, and goes on where it was", s.connect)
+}
+
+func (s *session) countWords(ctx context.Context) (string, error) {
+	for _, topic := range []string{wordsIn, wordsOut} {
+		if err := s.createTopic(ctx, topic, 1); err != nil {
+			return "", err
+		}
+	}
+	settings := filepath.Join(s.work, "streams.properties")
+	text := fmt.Sprintf("bootstrap.servers=%s\nstate.dir=%s\nprocessing.guarantee=at_least_once\ncommit.interval.ms=200\nsession.timeout.ms=6000\n",
+		s.through["java"], filepath.Join(s.work, "streams"))
+	if err := os.WriteFile(settings, []byte(text), 0o644); err != nil {
+		return "", err
+	}
+	counts, want := map[string]int64{}, map[string]int64{}
+	reader, err := kgo.NewClient(kgo.SeedBrokers(s.through["franz-go"]), kgo.DisableClientMetrics(), kgo.FetchMaxWait(100*time.Millisecond),
+		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{wordsOut: {0: kgo.NewOffset().At(0)}}))
+	if err != nil {
+		return "", err
+	}
+	defer reader.Close()
+	for round := range 2 {
+		var lines []record
+		for i := range wordLines {
+			words := []string{"jackdaw", fmt.Sprintf("w%d", i%7), fmt.Sprintf("round%d", round)}
+			for _, word := range words {
+				want[word]++
+			}
+			lines = append(lines, record{value: []byte(strings.Join(words, " "))})
+		}
+		if err := franzProduce(ctx, s, wordsIn, lines); err != nil {
+			return "", err
+		}
+		p, err := s.program("org.apache.kafka.streams.examples.wordcount.WordCountDemo", settings)
+		if err != nil {
+			return "", err
+		}
+		if err := reach(ctx, reader, counts, want); err != nil {
+			p.crash()
+			return "", fmt.Errorf("%w: %s", err, p.said.String()[:min(400, p.said.Len())])
+		}
+		if round == 0 {
+			p.crash()
+		} else if err := p.end(); err != nil {
+			return "", err
+		}
+	}
+	more := int64(0)
+	for word, count := range want {
+		more += counts[word] - count
+	}
+	if more > 3*wordLines {
+		return "", fmt.Errorf("%d counted twice, where the round before the kill had %d", more, 3*wordLines)
+	}
+	return fmt.Sprintf("%d words of %d kinds, counted twice %d", 2*3*wordLines, len(want), more), nil
+}
+
+// reach reads until no count is too small.
+func reach(ctx context.Context, reader *kgo.Client, counts, want map[string]int64) error {
+	ctx, cancel := context.WithTimeout(ctx, stagePatience)
+	defer cancel()
+	for {
+		missing := 0
+		for word, count := range want {
+			if counts[word] < count {
+				missing++
+			}
+		}
+		if missing == 0 {
+			return nil
+		}
+		fetches := reader.PollFetches(ctx)
+		if ctx.Err() != nil {
+			return fmt.Errorf("%d words of %d have too small a count", missing, len(want))
+		}
+		fetches.EachRecord(func(r *kgo.Record) {
+			if len(r.Value) == 8 {
+				counts[string(r.Key)] = int64(binary.BigEndian.Uint64(r.Value))
+			}
+		})
+	}
+}
+
+func (s *session) connect(ctx context.Context) (string, error) {
+	folder := filepath.Join(s.work, "connect")
+	if err := os.Mkdir(folder, 0o755); err != nil {
+		return "", err
+	}
+	in := func(name string) string { return filepath.Join(folder, name) }
+	converters := "key.converter=org.apache.kafka.connect.storage.StringConverter\nvalue.converter=org.apache.kafka.connect.storage.StringConverter\n"
+	files := map[string]string{
+		"worker.properties": fmt.Sprintf("bootstrap.servers=%s\n%soffset.storage.file.filename=%s\noffset.flush.interval.ms=500\nlisteners=http://127.0.0.1:0\nplugin.discovery=service_load\n",
+			s.through["java"], converters, in("offsets")),
+		"source.properties": fmt.Sprintf("name=from\nconnector.class=org.apache.kafka.connect.file.FileStreamSourceConnector\ntasks.max=1\nfile=%s\ntopic=connected\n", in("from.txt")),
+		"sink.properties":   fmt.Sprintf("name=to\nconnector.class=org.apache.kafka.connect.file.FileStreamSinkConnector\ntasks.max=1\nfile=%s\ntopics=connected\n", in("to.txt")),
+	}
+	for name, text := range files {
+		if err := os.WriteFile(in(name), []byte(text), 0o644); err != nil {
+			return "", err
+		}
+	}
+	if err := s.createTopic(ctx, "connected", 1); err != nil {
+		return "", err
+	}
+	var want bytes.Buffer
+	for round := range 2 {
+		for i := range 1000 {
+			fmt.Fprintf(&want, "line %d of round %d\n", i, round)
+		}
+		if err := os.WriteFile(in("from.txt"), want.Bytes(), 0o644); err != nil {
+			return "", err
+		}
+		p, err := s.program("org.apache.kafka.connect.cli.ConnectStandalone", in("worker.properties"), in("source.properties"), in("sink.properties"))
+		if err != nil {
+			return "", err
+		}
+		var got []byte
+		for deadline := time.Now().Add(stagePatience); len(got) < want.Len() && time.Now().Before(deadline) && ctx.Err() == nil; time.Sleep(50 * time.Millisecond) {
+			got, _ = os.ReadFile(in("to.txt"))
+		}
+		err = p.end()
+		if got, _ = os.ReadFile(in("to.txt")); !bytes.Equal(got, want.Bytes()) {
+			said := p.said.String()
+			err = errors.Join(err, fmt.Errorf("round %d: %d bytes came where %d belong: %s", round, len(got), want.Len(), said[:min(len(said), 400)]))
+		}
+		if err != nil {
+			return "", err
+		}
+	}
+	return fmt.Sprintf("%d bytes", want.Len()), nil
+}
