@@ -6,6 +6,7 @@ import (
 
 	"rookery/core/assign"
 	"rookery/core/meta"
+	"rookery/core/must"
 	"rookery/core/wire"
 )
 
@@ -220,6 +221,12 @@ func (ch *change) reconcile(p *person, epoch int32, target []TopicPartitions, ch
 	next, refused := r.of(p.CurrentAssignment)
 	if refused.refused() {
 		return refused
+	}
+	for _, t := range minus(next.Assigned, p.Assigned) {
+		for _, n := range t.Partitions {
+			own := holds(p.PendingRevocation, t.TopicID, n)
+			must.Be(own || !ch.con.taken(t.TopicID, n), "G1: a partition is given to a member when nobody else has it, or has yet to give it up")
+		}
 	}
 	if !next.equal(&p.CurrentAssignment) {
 		p.CurrentAssignment = next

@@ -120,14 +120,24 @@ func zombies(h *History, laws *Counts) error {
 		if c.Outcome != Done || c.Generation < 0 {
 			continue
 		}
+		var newest *Claim // of who commits, under whatever id
 		for _, claim := range h.Claims {
-			if claim.Group != c.Group || claim.At >= c.Call {
+			if claim.Group != c.Group || claim.At > c.Call {
+				continue
+			}
+			if claim.Owner == c.Owner {
+				newest = claim
+			}
+			if claim.At == c.Call {
 				continue
 			}
 			laws[NoZombie]++
 			if claim.Generation > c.Generation {
 				return Fail(NoZombie, "offset %d of generation %d of %s, sent at %v, was taken; generation %d was told at %v", c.Offset, c.Generation, c.Group, c.Call, claim.Generation, claim.At)
 			}
+		}
+		if newest != nil && newest.Member != c.Member {
+			return Fail(NoZombie, "offset %d of %s, sent at %v by %s as %s, was taken; it is %s since %v", c.Offset, c.Group, c.Call, c.Owner, c.Member, newest.Member, newest.At)
 		}
 	}
 	return nil

@@ -72,6 +72,9 @@ const (
 	NoZombie
 	NothingPassedOver
 	AllProcessed
+	ResumedBehindCommit
+	HeardIsKept
+	IDsOnce
 
 	TopicRegister
 	ProducerIDs

@@ -101,12 +101,13 @@ var violations = []violation{
 
 	// Members of a group.
 	{"H24", grouped(func(h *History) { h.Claims[1].Shares = []int32{1} }), grouped(func(h *History) { h.Claims[1].Shares = []int32{2} })},
-	{"H24", grouped(func(h *History) { h.Claims[1].Owner, h.Claims[1].Shares = "c", []int32{0} }), grouped(func(h *History) { h.Claims[1].Owner, h.Claims[1].Shares = "a", []int32{0} })},
+	{"H24", grouped(func(h *History) { h.Claims[1].Owner, h.Claims[1].Shares = "c", []int32{0} }), grouped(func(h *History) { h.Claims[1].Owner, h.Claims[1].Member, h.Claims[1].Shares = "a", "a", []int32{0} })},
 	{"H25", grouped(func(h *History) { h.Committed[0].Offset = 10 }), grouped(func(h *History) { h.Committed[0].Offset, h.Committed[0].Call = 10, 250 })},
 	{"H25", grouped(func(h *History) { h.Committed[0].Offset = -1 }), grouped(func(h *History) { h.Committed[0].Offset, h.Committed[0].Call = -1, 105 })},
 	{"H25", grouped(func(h *History) { h.Committed[0].Offset = 99 }), nil},
 	{"H25", grouped(func(h *History) { h.Commits[1].Outcome, h.Commits[1].Return = Refused, Unfinished }), grouped(func(h *History) { h.Commits[1].Outcome, h.Commits[1].Return = Unknown, Unfinished })},
 	{"H26", grouped(func(h *History) { h.Commits[1].Generation = 0 }), grouped(func(h *History) { h.Commits[1].Generation, h.Commits[1].Call = 0, 90 })},
+	{"H26", grouped(func(h *History) { h.Commits[1].Member = "a0" }), grouped(func(h *History) { h.Commits[1].Member, h.Commits[1].Call = "a0", 89 })},
 
 	{"H27", worked(func(h *History) { h.Works[2].From = 4 }), worked(func(h *History) { h.Works[2].From = 0 })},
 	{"H27", worked(func(h *History) { h.Works[1].From = 1 }), nil},

@@ -35,6 +35,7 @@ type member struct {
 	next       seam.Mono
 	settled    bool // it had a place after the faults
 	left       seam.Mono
+	heard      seam.Mono // when it last asked for something that only a member is given
 }
 
 type memberStage uint8
@@ -176,7 +177,7 @@ func (m *member) own(now seam.Mono, fx *seam.Effects) {
 // forget is what a process does that dies.
 func (m *member) forget() {
 	m.before = identity{m.id, m.generation}
-	m.id, m.generation, m.shares, m.roll = "", -1, nil, nil
+	m.id, m.generation, m.shares, m.roll, m.heard = "", -1, nil, nil, 0
 	m.stage = memberFinds
 }
 
@@ -184,6 +185,10 @@ func (m *member) forget() {
 func (m *member) refused(now seam.Mono, code int16) {
 	m.before = identity{m.id, m.generation}
 	m.next = now + 20*seam.Millisecond + m.think()
+	if wire.Code(code) == wire.UnknownMemberID {
+		m.expelled(now)
+	}
+	m.heard = 0
 	switch wire.Code(code) {
 	case wire.UnknownMemberID, wire.FencedInstanceID:
 		m.id, m.stage = "", memberJoins
@@ -193,6 +198,28 @@ func (m *member) refused(now seam.Mono, code int16) {
 	default:
 		m.stage = memberFinds
 	}
+}
+
+// shortestRound is the shortest rebalance timeout that a member names: who has not joined after it is out too.
+const shortestRound = 500 * seam.Millisecond
+
+// expelled: it is no member any more. It must have been silent for its session, or for a rebalance; or
+// whoever answered it had not loaded its group yet.
+func (m *member) expelled(now seam.Mono) {
+	if m.heard > m.run.loaded {
+		patience := min(seam.Mono(m.millis[0])*seam.Millisecond, shortestRound)
+		m.run.require(now >= m.heard+patience, check.HeardIsKept, "%s: %s is unknown at %v; it was heard of after %v", m.name, m.id, now, m.heard)
+	}
+}
+
+// named takes the id that it was given.
+func (m *member) named(id string) {
+	if id != m.id {
+		owner, given := m.run.memberIDs[id]
+		m.run.require(!given, check.IDsOnce, "%s: its id %s was given to %s before", m.name, id, owner)
+		m.run.memberIDs[id] = m.name
+	}
+	m.id = id
 }
 
 // lost: the link broke; nobody knows.
@@ -245,9 +272,10 @@ func (m *member) join(now seam.Mono, fx *seam.Effects) {
 	if r.Protocols[len(r.Protocols)-1].Name != "roundrobin" || len(r.Protocols) == 0 {
 		r.Protocols = append(r.Protocols, kmsg.JoinGroupRequestProtocol{Name: "roundrobin", Metadata: []byte(m.name)})
 	}
+	m.heard = 0
 	m.request(now, wire.KeyJoinGroup, r, fx, func(answer kmsg.Response) int16 { return answer.(*kmsg.JoinGroupResponse).ErrorCode }, func(at seam.Mono, answer kmsg.Response) {
 		a := answer.(*kmsg.JoinGroupResponse)
-		if m.id = a.MemberID; wire.Code(a.ErrorCode) == wire.MemberIDRequired {
+		if m.named(a.MemberID); wire.Code(a.ErrorCode) == wire.MemberIDRequired {
 			return
 		}
 		m.generation, m.roll, m.stage = a.Generation, nil, memberSyncs
@@ -266,6 +294,7 @@ func (m *member) sync(now seam.Mono, fx *seam.Effects) {
 	if m.instance != "" {
 		r.Version, r.InstanceID = max(r.Version, 3), m.instanceID()
 	}
+	m.heard = 0
 	if len(m.roll) > 0 {
 		parts := make([][]byte, len(m.roll))
 		for share := range sharesAll {
@@ -292,7 +321,7 @@ func (m *member) heartbeat(now seam.Mono, fx *seam.Effects) {
 	if m.instance != "" {
 		r.Version, r.InstanceID = max(r.Version, 3), m.instanceID()
 	}
-	m.request(now, wire.KeyHeartbeat, r, fx, func(answer kmsg.Response) int16 { return answer.(*kmsg.HeartbeatResponse).ErrorCode }, func(seam.Mono, kmsg.Response) {})
+	m.request(now, wire.KeyHeartbeat, r, fx, func(answer kmsg.Response) int16 { return answer.(*kmsg.HeartbeatResponse).ErrorCode }, func(seam.Mono, kmsg.Response) { m.heard = now })
 }
 
 func (m *member) leave(now seam.Mono, fx *seam.Effects) {

@@ -79,7 +79,10 @@ type Run struct {
 	topicIDs   map[string][16]byte
 	there      map[string]seam.Mono // since when a topic that stays is known to be there
 	ids        []knownID
-	commits    int64 // of members: no two the same
+	commits    int64             // of members: no two the same
+	memberIDs  map[string]string // who was given them
+	loaded     seam.Mono         // when a coordinator had folded its log last: until then it answers every heartbeat
+	crewTold   map[int32]int64   // of the crew's topic, by partition: up to where a commit was told to have come
 	clients    []*session
 	programs   []*program
 	workers    []*worker
@@ -128,7 +131,7 @@ func (r *Run) rotted(p check.Partition) bool {
 
 // Do makes one run from a tape.
 func Do(tape *world.Tape, broker Broker, options Options) *Result {
-	r := &Run{noRestart: options.NoRestart, tape: tape, broker: broker, History: &check.History{}, topicIDs: map[string][16]byte{}, there: map[string]seam.Mono{}, homes: map[check.Partition]int32{}, result: &Result{Codes: map[int16]int{}}}
+	r := &Run{noRestart: options.NoRestart, tape: tape, broker: broker, History: &check.History{}, topicIDs: map[string][16]byte{}, memberIDs: map[string]string{}, crewTold: map[int32]int64{}, there: map[string]seam.Mono{}, homes: map[check.Partition]int32{}, result: &Result{Codes: map[int16]int{}}}
 	r.plan = drawPlan(tape, options.Quiet, options.Brief)
 	r.World = world.New(tape, r.plan.Rates, broker.Parts(r.plan, tape), r.plan.Dirs)
 	r.World.Log, r.World.Remote = options.Log, remoteOf
@@ -172,6 +175,9 @@ const (
 func (r *Run) observe() {
 	w := r.World
 	w.OnEvent = func(n *world.Node, e *seam.Event) {
+		if e.Kind == seam.CoordinatorLoaded {
+			r.loaded = w.Now()
+		}
 		r.onTidied(e)
 		if e.Kind == seam.SegmentUnreadable || e.Kind == seam.DirFenced || e.Kind == seam.CoordinatorFailed {
 			r.unreadable = n.Life

@@ -89,6 +89,9 @@ var violations = []violation{
 		told(r, wire.KeyFetch, "loose", offsetOutOfRange, -1)
 	}},
 	{"H23", func(r *Run) { leftOut(r, heldPart{told: true, code: notLeader, high: -1}, 7) }, func(r *Run) { leftOut(r, heldPart{told: true, high: 3}, 7) }},
+	{"H29", func(r *Run) { resumed(r, 7, 6) }, func(r *Run) { resumed(r, 7, 7) }},
+	{"H30", func(r *Run) { put(r, 299*seam.Millisecond) }, func(r *Run) { put(r, 300*seam.Millisecond) }},
+	{"H31", func(r *Run) { named(r, "a", "a") }, func(r *Run) { named(r, "a", "b") }},
 	{"H23", func(r *Run) { leftOut(r, heldPart{}, 7) }, nil},
 	{"H23", func(r *Run) { leftOut(r, heldPart{told: true, high: 3}, 8) }, nil},
 	{"H17", func(r *Run) { leftOut(r, heldPart{told: true, high: 4}, 7) }, nil},
@@ -100,7 +103,7 @@ var violations = []violation{
 // newRun is a run that nobody runs: a world in which nothing is under way, and the topics are there.
 func newRun() *Run {
 	tape := world.Recorded(nil)
-	r := &Run{tape: tape, History: &check.History{}, result: &Result{Codes: map[int16]int{}}, topicIDs: map[string][16]byte{}, there: map[string]seam.Mono{"firm": 1, "loose": 1}}
+	r := &Run{tape: tape, History: &check.History{}, result: &Result{Codes: map[int16]int{}}, topicIDs: map[string][16]byte{}, memberIDs: map[string]string{}, crewTold: map[int32]int64{}, there: map[string]seam.Mono{"firm": 1, "loose": 1}}
 	r.plan = drawPlan(tape, false, false)
 	r.World = world.New(tape, r.plan.Rates, world.Parts{}, 1)
 	r.World.Node.Life = 1
@@ -271,4 +274,24 @@ func counted(r *Run, had, has int) {
 	topic := kmsg.NewMetadataResponseTopic()
 	topic.Partitions = make([]kmsg.MetadataResponseTopicPartition, has)
 	s.inflight[0].done(10, &kmsg.MetadataResponse{Topics: []kmsg.MetadataResponseTopic{topic}}, &fx)
+}
+
+// resumed is a worker that reads a partition from an offset, of which a commit was told to have come so far.
+func resumed(r *Run, told, from int64) {
+	k := &worker{run: r, holds: map[int32]*holding{}}
+	k.onCommitted(&client.Committed{Places: []client.CommittedPlace{{Place: client.Place{Offset: told}}}})
+	k.resumed(check.Partition{Topic: crewTopic}, &holding{told: r.crewTold[0]}, from)
+}
+
+// put is a member with a session of 300 ms that is put out of its group so long after it was heard of.
+func put(r *Run, after seam.Mono) {
+	m := &member{session: newSession(r, 1, "member"), millis: [2]int32{300, 500}, heard: seam.Second}
+	m.expelled(seam.Second + after)
+}
+
+// named are two members with ids that they were given.
+func named(r *Run, ids ...string) {
+	for _, id := range ids {
+		(&member{session: newSession(r, 1, "member")}).named(id)
+	}
 }

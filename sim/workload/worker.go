@@ -42,6 +42,7 @@ type worker struct {
 type holding struct {
 	tag    uint64
 	next   int64 // -1: not known yet
+	told   int64 // how far the group had come for sure when it was taken
 	ending bool
 	ended  bool
 }
@@ -298,6 +299,8 @@ func (k *worker) read(now seam.Mono, body any) {
 		k.onAssigned(now, in)
 	case *client.Revoked:
 		k.onRevoked(in)
+	case *client.Committed:
+		k.onCommitted(in)
 	case *client.Fetched:
 		k.onFetched(now, in)
 	case *client.GroupTrouble:
@@ -318,7 +321,7 @@ func (k *worker) onAssigned(now seam.Mono, in *client.Assigned) {
 			return
 		}
 		k.tag++
-		k.holds[p.Number] = &holding{tag: k.tag, next: -1}
+		k.holds[p.Number] = &holding{tag: k.tag, next: -1, told: k.run.crewTold[p.Number]}
 		k.tell(&client.Assign{Tag: k.tag, Topic: p.Topic, Partition: p.Number, Offset: client.AsCommitted})
 	}
 	owner := k.name
@@ -326,6 +329,14 @@ func (k *worker) onAssigned(now seam.Mono, in *client.Assigned) {
 		owner = k.config.InstanceID
 	}
 	k.run.History.Claims = append(k.run.History.Claims, &check.Claim{Group: crewName, Generation: in.Generation, Owner: owner, Member: k.name, Shares: k.owned(), At: now})
+}
+
+func (k *worker) onCommitted(in *client.Committed) {
+	for _, p := range in.Places {
+		if in.Fault == client.NoFault && !p.Code.Failed() {
+			k.run.crewTold[p.Number] = max(k.run.crewTold[p.Number], p.Offset)
+		}
+	}
 }
 
 func (k *worker) onRevoked(in *client.Revoked) {
@@ -359,6 +370,7 @@ func (k *worker) onFetched(now seam.Mono, in *client.Fetched) {
 		from = in.Position - int64(len(in.Records))
 	}
 	if h.next < 0 {
+		k.resumed(at, h, from)
 		k.run.History.Works = append(k.run.History.Works, &check.Work{Group: crewName, Partition: at, At: now, From: from})
 	}
 	if !k.require(h.next < 0 || h.next == from, check.ClientReadsOn, "%v is read from %d, and %d comes next", at, from, h.next) {
@@ -368,4 +380,9 @@ func (k *worker) onFetched(now seam.Mono, in *client.Fetched) {
 		k.run.History.Works = append(k.run.History.Works, &check.Work{Group: crewName, Partition: at, At: now, From: in.Records[0].Offset, Count: n})
 	}
 	h.next, h.ended = in.Position, in.End
+}
+
+// resumed: it goes on where its group has come to.
+func (k *worker) resumed(at check.Partition, h *holding, from int64) {
+	k.require(from >= h.told, check.ResumedBehindCommit, "%v is read from %d, and a commit of %d had been told of when it was assigned", at, from, h.told)
 }
