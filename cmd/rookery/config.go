@@ -189,7 +189,11 @@ func (s *settings) take(name, value string) error {
 		return advise(cmp.Or(controller.MeantBrokerKey(name), "all keys: rookery config describe broker 1 --all --docs, against a broker that runs"), "unknown configuration key %s", name)
 	}
 	if err := key.Check(value); err != nil {
-		return err
+		next := "leave it out, or set what it takes"
+		if key.Default != "" {
+			next = "leave it out for the default, " + key.Default
+		}
+		return advise(next+": "+key.Documentation, "%w", err)
 	}
 	if _, err := s.apply(name, value); err != nil {
 		return fmt.Errorf("%s=%s: %w", name, value, err)
