@@ -56,7 +56,7 @@ type cleaned struct {
 	end       int64  // what upTo will be then
 	dropped   int64  // records
 	unclean   bool   // a Cleaner has found it damaged: not again in this life
-	now       bool   // somebody asked for it
+	wished    int64  // somebody asked for what lies below, whatever the ratio
 }
 
 // cleanedLines is a directory's cleaner-offset-checkpoint.
@@ -182,7 +182,7 @@ func (b *Broker) dirt(now seam.Now, p *partition) (ratio int64, due bool) {
 	}
 	const million = 1_000_000
 	l, config, from := p.replica.Log, &p.topic.config, p.dirtyFrom()
-	total, dirty, overdue := int64(0), int64(0), p.cleaned.now
+	total, dirty, overdue := int64(0), int64(0), from < p.cleaned.wished
 	for _, s := range b.sources(now, p) {
 		total += s.Size
 		if s.Next <= from {
@@ -195,7 +195,6 @@ func (b *Broker) dirt(now seam.Now, p *partition) (ratio int64, due bool) {
 		}
 	}
 	if dirty == 0 {
-		p.cleaned.now = false
 		return 0, false
 	}
 	ratio = dirty / max(1, total/million)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/magiconair/properties"
 
+	"rookery/core/assign"
 	"rookery/core/controller"
 )
 
@@ -188,7 +189,11 @@ func (s *settings) take(name, value string) error {
 		return advise(cmp.Or(controller.MeantBrokerKey(name), "all keys: rookery config describe broker 1 --all --docs, against a broker that runs"), "unknown configuration key %s", name)
 	}
 	if err := key.Check(value); err != nil {
-		return err
+		next := "leave it out, or set what it takes"
+		if key.Default != "" {
+			next = "leave it out for the default, " + key.Default
+		}
+		return advise(next+": "+key.Documentation, "%w", err)
 	}
 	if _, err := s.apply(name, value); err != nil {
 		return fmt.Errorf("%s=%s: %w", name, value, err)
@@ -255,11 +260,18 @@ func (s *settings) apply(name, value string) (bool, error) {
 	case "num.recovery.threads.per.data.dir":
 		err = number(value, 1, math.MaxInt32, &s.Recoveries)
 	case "log.cleaner.enable", "log.cleaner.threads", "log.cleaner.backoff.ms", "log.cleaner.dedupe.buffer.size",
-		"log.cleaner.io.buffer.load.factor", "log.cleaner.io.max.bytes.per.second": // Static carries them to core/cleaning.go
+		"log.cleaner.io.buffer.load.factor", "log.cleaner.io.max.bytes.per.second",
+		"replica.alter.log.dirs.io.max.bytes.per.second": // Static carries them to core/cleaning.go and core/move.go
 	case "socket.listen.backlog.size":
 		err = number(value, 1, math.MaxInt32, &s.Backlog)
 	case "connections.max.idle.ms", "max.connections", "max.connections.per.ip", "max.connections.per.ip.overrides", "max.connection.creation.rate":
 		// the core reads them out of what is described: most may be altered
+	case "group.consumer.assignors":
+		for _, assignor := range list(value) {
+			if assign.Named(assignor) == nil && !strings.Contains(assignor, ".") { // a class of Java's is left out by the core
+				return true, advise("there are "+assign.Uniform+" and "+assign.Range, "there is no assignor %q", assignor)
+			}
+		}
 	default:
 		return controller.IsTopicDefault(name) || slices.Contains(groupKeys(), name), nil
 	}
@@ -272,6 +284,8 @@ func groupKeys() []string {
 		"group.initial.rebalance.delay.ms", "group.min.session.timeout.ms", "group.max.session.timeout.ms", "group.max.size",
 		"offset.metadata.max.bytes", "offsets.retention.minutes", "offsets.retention.check.interval.ms",
 		"offsets.topic.num.partitions", "offsets.topic.replication.factor", "offsets.topic.segment.bytes",
+		"group.consumer.session.timeout.ms", "group.consumer.heartbeat.interval.ms", "group.consumer.max.size",
+		"group.consumer.migration.policy", "group.consumer.regex.refresh.interval.ms",
 	}
 }
 

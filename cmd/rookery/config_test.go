@@ -71,6 +71,8 @@ func TestSettingsRefuse(t *testing.T) {
 		{"num.partitions", "0", "Value must be at least 1"},
 		{"num.partitions", "three", "Not a number of type INT"},
 		{"auto.create.topics.enable", "yes", "either true or false"},
+		{"group.consumer.assignors", "uniform,sticky", "there is no assignor"},
+		{"group.consumer.migration.policy", "sideways", "must be one of"},
 		{"num.network.threads", "many", "Not a number of type INT"},
 		{"process.roles", "broker", "both roles"},
 		{"process.roles", "observer", "one of: broker, controller"},

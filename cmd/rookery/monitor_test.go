@@ -190,7 +190,7 @@ func hasLabel(f *dto.MetricFamily, name string) bool {
 }
 
 // jmxNames are what Strimzi's Kafka and KRaft dashboards, the usual alerts and kafka_exporter's dashboards ask for, as far
-// as a broker of one node without groups has it.
+// as a broker of one node has it. Those of groups are in TestGroupCommands.
 var jmxNames = strings.Fields(`
 kafka_server_replicamanager_leadercount kafka_server_replicamanager_partitioncount
 kafka_server_replicamanager_underreplicatedpartitions kafka_server_replicamanager_underminisrpartitioncount

@@ -163,7 +163,8 @@ func (s *session) leaders(topic string, create bool, wanted []int32) ([]int32, e
 			return leaders, nil
 		}
 		if err == nil {
-			err = fmt.Errorf("topic %s has a partition without a leader", topic)
+			err = advise("which: rookery topic describe "+topic+"; why: the broker's log. The others are read with -p",
+				"topic %s has a partition without a leader", topic)
 		} else if !refusedWith(err, wire.LeaderNotAvailable) && !(create && refusedWith(err, wire.UnknownTopicOrPartition)) {
 			return nil, topicAdvice(topic, err)
 		}

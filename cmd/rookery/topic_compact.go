@@ -23,8 +23,9 @@ type savings struct {
 	Records   int64  `json:"records"`
 	Keys      int64  `json:"keys"`
 	Overtaken int64  `json:"overtaken"` // records that a later one of their key has overtaken
+	Keyless   int64  `json:"keyless"`   // records without a key, which a compacted log does not keep
 	Bytes     int64  `json:"bytes"`     // of all keys and values
-	Free      int64  `json:"free"`      // of those that are overtaken
+	Free      int64  `json:"free"`      // of those that are overtaken, or have no key
 }
 
 func topicCompactCommand() *cobra.Command {
@@ -34,8 +35,9 @@ func topicCompactCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "compact TOPIC",
 		Short: "say what compaction would free, or begin it",
-		Long: "Read a topic and say how many of its records later ones of the same key have overtaken. What lies in a partition's\n" +
-			"last segment, is younger than min.compaction.lag.ms or is a tombstone is freed later.\n\n" +
+		Long: "Read a topic and say how many of its records later ones of the same key have overtaken, and how many have no key,\n" +
+			"which go too; of a topic that is not compacted, what would go if it were. What lies in a partition's last segment,\n" +
+			"is younger than min.compaction.lag.ms or is a tombstone is freed later.\n\n" +
 			"With --now the broker compacts at once, whatever share of the log is new: " + dirtyRatio + " is set to 0 and back.",
 		Example: "  rookery topic compact users\n  rookery topic compact users --now",
 		Args:    cobra.ExactArgs(1),
@@ -54,9 +56,9 @@ func topicCompactCommand() *cobra.Command {
 			}
 			var lines [][]string
 			for _, r := range rows {
-				lines = append(lines, []string{r.Topic, number64(int64(r.Partition)), number64(r.Records), number64(r.Keys), number64(r.Overtaken), bytesText(float64(r.Bytes)), bytesText(float64(r.Free))})
+				lines = append(lines, []string{r.Topic, number64(int64(r.Partition)), number64(r.Records), number64(r.Keys), number64(r.Overtaken), number64(r.Keyless), bytesText(float64(r.Bytes)), bytesText(float64(r.Free))})
 			}
-			return table(command.OutOrStdout(), "TOPIC PARTITION RECORDS KEYS OVERTAKEN BYTES FREE", lines)
+			return table(command.OutOrStdout(), "TOPIC PARTITION RECORDS KEYS OVERTAKEN KEYLESS BYTES FREE", lines)
 		},
 	}
 	c.session.flags(command)
@@ -96,7 +98,10 @@ func (c *consuming) weigh() ([]savings, error) {
 		r, last := &rows[places[f.Partition]], newest[places[f.Partition]]
 		for i := range f.Records {
 			key, size := string(f.Records[i].Key), int64(len(f.Records[i].Key)+len(f.Records[i].Value))
-			r.Records, r.Bytes = r.Records+1, r.Bytes+size
+			if r.Records, r.Bytes = r.Records+1, r.Bytes+size; f.Records[i].Key == nil {
+				r.Keyless, r.Free = r.Keyless+1, r.Free+size
+				continue
+			}
 			if before, overtaken := last[key]; overtaken {
 				r.Overtaken, r.Free = r.Overtaken+1, r.Free+before
 			}

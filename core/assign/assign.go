@@ -1,6 +1,9 @@
 // Package assign is the server's assignors of the consumer protocol (KIP-848): who shall have which partitions of what a
 // group has subscribed to. An assignor is a pure function of the topics, of the members and of what it said the last time.
 //
+//	topics, each with how many partitions it has     ┐
+//	members, each with its topics and its last share ┴─▶ Assignor ─▶ the target of each member; core/group goes there in steps
+//
 // Rules:
 //   - every partition of a topic that somebody has subscribed to is given to exactly one of those who have;
 //   - the same input gives the same output, on every broker: nothing depends on the order of a map;

@@ -1,6 +1,11 @@
 // Package schema reads and writes messages of Kafka's own schemas: the records of the metadata log and those of
 // __consumer_offsets. What a message is made of is said once, for both directions, so that they cannot drift apart.
 //
+//	Reader: bytes  ─┐                                          ┌─▶ fields are set
+//	                ├─▶ one description: c.Int32(&r.Epoch) ... ─┤
+//	Writer: fields ─┘                                          └─▶ bytes are appended
+//
+// Rules:
 //   - Input is hostile: a length is held against the bytes that are there before anything of that length is made.
 //   - A fault is kept until End, and whatever is read behind it is zero.
 //   - A message is flexible (compact lengths, tagged fields: KIP-482) or it is not; the two share no byte but the numbers.

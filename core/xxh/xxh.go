@@ -1,5 +1,12 @@
 // Package xxh is the 64-bit XXH3 hash without a seed (xxHash 0.8), by which Kafka tells whether the topics of a group
-// have changed (KIP-1101). It is no defence against those who look for collisions.
+// have changed (KIP-1101).
+//
+//	length    0 to 16 ─▶ a few multiplications │ 17 to 240 ─▶ rounds of 16 bytes │ longer ─▶ stripes of 64 into eight accumulators
+//
+// Rules:
+//   - the hash is stored in __consumer_offsets, so it is bit for bit that of Kafka, on every machine: bytes are read as
+//     little-endian numbers, and every way through the lengths has a hash of hash4j, which Kafka uses, in the test.
+//   - it is no defence against those who look for collisions.
 package xxh
 
 import (

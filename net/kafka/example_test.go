@@ -180,3 +180,93 @@ func ExampleConsumer_Poll() {
 	// right
 	// left
 }
+
+// Consumers with one GroupID share what they subscribe to. Here the first commits what it has processed, and the next one
+// goes on behind it.
+func ExampleConsumer_Subscribe() {
+	ctx := context.Background()
+	producer, err := kafka.NewProducer(kafka.Default(broker))
+	if err != nil {
+		panic(err)
+	}
+	defer producer.Close(ctx)
+	for _, order := range []string{"tea", "bread", "jam", "salt"} {
+		if _, err := producer.SendSync(ctx, "orders", 0, kafka.Record{Value: []byte(order)}); err != nil {
+			panic(err)
+		}
+	}
+	config := kafka.Default(broker)
+	config.GroupID, config.OffsetReset = "billing", kafka.ResetEarliest
+	config.AutoCommitInterval = 0 // never: Commit says when
+	for _, name := range []string{"first", "second"} {
+		consumer, err := kafka.NewConsumer(config)
+		if err != nil {
+			panic(err)
+		}
+		if err := consumer.Subscribe("orders"); err != nil {
+			panic(err)
+		}
+		count := 0
+		for record, err := range consumer.Records(ctx) {
+			if err != nil {
+				panic(err)
+			}
+			fmt.Printf("%s: %s\n", name, record.Value)
+			if count++; count < 2 {
+				continue
+			}
+			next := kafka.Place{Partition: kafka.Partition{Topic: record.Topic, Number: record.Partition}, Offset: record.Offset + 1}
+			if err := consumer.Commit(ctx, next); err != nil {
+				panic(err)
+			}
+			break
+		}
+		if err := consumer.Close(ctx); err != nil { // it leaves the group
+			panic(err)
+		}
+	}
+	// Output:
+	// first: tea
+	// first: bread
+	// second: jam
+	// second: salt
+}
+
+// In a group of the consumer protocol (KIP-848) the broker assigns. What a member is given, and what is taken from it, it
+// hears of before it goes on.
+func ExampleConfig_Protocol() {
+	ctx := context.Background()
+	producer, err := kafka.NewProducer(kafka.Default(broker))
+	if err != nil {
+		panic(err)
+	}
+	defer producer.Close(ctx)
+	if _, err := producer.SendSync(ctx, "letters", 0, kafka.Record{Value: []byte("a")}); err != nil {
+		panic(err)
+	}
+	config := kafka.Default(broker)
+	config.GroupID, config.Protocol, config.OffsetReset = "postmen", kafka.Modern, kafka.ResetEarliest
+	config.OnAssigned = func(added []kafka.Partition) { fmt.Println("given", added) }
+	config.OnRevoked = func(removed []kafka.Partition, lost bool) { fmt.Println("taken", removed, "lost:", lost) }
+	consumer, err := kafka.NewConsumer(config)
+	if err != nil {
+		panic(err)
+	}
+	if err := consumer.Subscribe("letters"); err != nil {
+		panic(err)
+	}
+	for record, err := range consumer.Records(ctx) {
+		if err != nil {
+			panic(err)
+		}
+		fmt.Printf("%s\n", record.Value)
+		break
+	}
+	if err := consumer.Close(ctx); err != nil {
+		panic(err)
+	}
+	// Output:
+	// given [{letters 0}]
+	// a
+	// taken [{letters 0}] lost: false
+}
