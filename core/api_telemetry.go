@@ -43,7 +43,7 @@ func kept(text string) string { return strings.Clone(text[:min(len(text), softwa
 // unannounce takes out of ApiVersions what is answered but, as in Kafka, announced only to be used: telemetry where
 // nobody receives any.
 func (b *Broker) unannounce(answer *kmsg.ApiVersionsResponse) {
-	if b.telemetry.Receives() {
+	if b.clients.Receives() {
 		return
 	}
 	rows := answer.ApiKeys[:0]
@@ -58,13 +58,13 @@ func (b *Broker) unannounce(answer *kmsg.ApiVersionsResponse) {
 // subscribeAll takes the subscriptions that the metadata log had when it was read.
 func (b *Broker) subscribeAll() {
 	for name := range b.image.Configured(meta.ResourceClientMetrics) {
-		b.telemetry.Subscribe(name, b.image.Configs(meta.ResourceClientMetrics, name))
+		b.clients.Subscribe(name, b.image.Configs(meta.ResourceClientMetrics, name))
 	}
 }
 
 func (b *Broker) ringTelemetry(now seam.Now) {
-	for b.telemetry.Next() <= now.Mono && b.turns.take() {
-		b.telemetry.Expire(now)
+	for b.clients.Next() <= now.Mono && b.turns.take() {
+		b.clients.Expire(now)
 	}
 }
 
@@ -78,13 +78,13 @@ func (b *Broker) inInstance(now seam.Now, c *connection, r *conn.Request, id met
 	s.Client.SoftwareName, s.Client.SoftwareVersion = c.software.called()
 	s.Client.Address, s.Client.Port = c.address, strings.TrimPrefix(c.remote[strings.LastIndexByte(c.remote, ':')+1:], ":")
 	b.inTurns(now, c, func(now seam.Now, fx *seam.Effects) bool {
-		i := b.telemetry.Find(now, s, &b.turns.room)
+		i := b.clients.Find(now, s, &b.turns.room)
 		if i == nil {
 			return false
 		}
 		if i.Conn == c.id {
 			if c.telemetry = i.ID; c.gone {
-				b.telemetry.Left(c.id, i.ID)
+				b.clients.Left(c.id, i.ID)
 			}
 		}
 		then(now, i, fx)
@@ -97,15 +97,15 @@ func (b *Broker) telemetrySubscriptions(now seam.Now, c *connection, slot conn.S
 	answer := request.ResponseKind().(*kmsg.GetTelemetrySubscriptionsResponse)
 	corr, id := r.Correlation, meta.UUID(request.ClientInstanceID)
 	if id == (meta.UUID{}) {
-		id = b.telemetry.NewID()
+		id = b.clients.NewID()
 	}
 	b.inInstance(now, c, r, id, func(now seam.Now, i *telemetry.Instance, fx *seam.Effects) {
-		if code := b.telemetry.Ask(now, i); code != wire.None {
+		if code := b.clients.Ask(now, i); code != wire.None {
 			answer.ErrorCode = int16(code)
 		} else {
 			answer.ClientInstanceID, answer.SubscriptionID = i.ID, i.Subscription
 			answer.AcceptedCompressionTypes = []int8{4, 3, 1, 2} // zstd first: clients take the first that they know
-			answer.PushIntervalMillis, answer.TelemetryMaxBytes, answer.DeltaTemporality = i.IntervalMillis, b.telemetry.BytesMax(), true
+			answer.PushIntervalMillis, answer.TelemetryMaxBytes, answer.DeltaTemporality = i.IntervalMillis, b.clients.BytesMax(), true
 			answer.RequestedMetrics = i.Metrics
 		}
 		b.cold(c.id, slot, corr, answer, fx)
@@ -126,7 +126,7 @@ func (b *Broker) pushTelemetry(now seam.Now, c *connection, slot conn.Slot, r *c
 		Bytes: len(request.Metrics), Payload: r.Payload,
 	}
 	b.inInstance(now, c, r, id, func(now seam.Now, i *telemetry.Instance, fx *seam.Effects) {
-		code := b.telemetry.Push(now, i, pushed)
+		code := b.clients.Push(now, i, pushed)
 		if answer.ErrorCode = int16(code); code == wire.None {
 			fx.Events = append(fx.Events, seam.Event{Kind: seam.TelemetryPushed, Topic: i.Software(), A: int64(pushed.Bytes), Text: i.ID.String()})
 		}

@@ -80,42 +80,42 @@ type Broker struct {
 	searches  uint64
 	searching map[uint64]searchFor
 
-	conns     ordered.Map[seam.Conn, *connection]
-	produces  []produce // by ticket; 0 is nobody
-	freeProd  []uint32
-	parkedAt  seam.Mono // when the parked produces are next looked over for timeouts
-	waiting   int       // produces not answered
-	rewrites  rewrites
-	fetches   []fetchSlot
-	freeFet   []uint32
-	sessions  *fetch.Sessions
-	telemetry *telemetry.Registry
-	swept     int                    // produces looked over in this round
-	wakes     ordered.Ring[uint32]   // fetches that a high watermark woke, or that are half looked through
-	turns     turns                  // what is too long for a Step
-	take      func() bool            // of turns, made once
-	timers    timer.Queue[uint32]    // of parked fetches
-	muted     timer.Queue[seam.Conn] // connections that are not read for a time
-	quotas    throttles
-	limits    limits
-	early     ordered.Ring[seam.Conn] // whose requests came before the broker was ready
-	touched   []*partition            // by this Step
-	trimmed   []*partition            // with files below their log's start
-	sweep     sweep                   // of retention
-	cleaning  cleanings               // of compacted logs
-	frames    int64                   // bytes of client frames in memory
-	long      longFrames
-	lent      map[seam.File]int      // ranges of answers that wait in their slots
-	awaited   map[seam.File]*removal // deletions that wait for a file to leave lent
-	unlent    []*removal             // theirs has
-	removals  map[seam.Op]*removal   // by the renames and unlinks under way
-	starved   ordered.Ring[*connection]
-	heads     [][]byte
-	bodies    [][]seam.Range
-	fetchOut  wire.FetchHead
-	sending   int64     // bytes of answers under way
-	traffic   Traffic   // of all partitions, the deleted ones too
-	refusals  []Refusal // by API and code
+	conns    ordered.Map[seam.Conn, *connection]
+	produces []produce // by ticket; 0 is nobody
+	freeProd []uint32
+	parkedAt seam.Mono // when the parked produces are next looked over for timeouts
+	waiting  int       // produces not answered
+	rewrites rewrites
+	fetches  []fetchSlot
+	freeFet  []uint32
+	sessions *fetch.Sessions
+	clients  *telemetry.Registry    // that push their own metrics
+	swept    int                    // produces looked over in this round
+	wakes    ordered.Ring[uint32]   // fetches that a high watermark woke, or that are half looked through
+	turns    turns                  // what is too long for a Step
+	take     func() bool            // of turns, made once
+	timers   timer.Queue[uint32]    // of parked fetches
+	muted    timer.Queue[seam.Conn] // connections that are not read for a time
+	quotas   throttles
+	limits   limits
+	early    ordered.Ring[seam.Conn] // whose requests came before the broker was ready
+	touched  []*partition            // by this Step
+	trimmed  []*partition            // with files below their log's start
+	sweep    sweep                   // of retention
+	cleaning cleanings               // of compacted logs
+	frames   int64                   // bytes of client frames in memory
+	long     longFrames
+	lent     map[seam.File]int      // ranges of answers that wait in their slots
+	awaited  map[seam.File]*removal // deletions that wait for a file to leave lent
+	unlent   []*removal             // theirs has
+	removals map[seam.Op]*removal   // by the renames and unlinks under way
+	starved  ordered.Ring[*connection]
+	heads    [][]byte
+	bodies   [][]seam.Range
+	fetchOut wire.FetchHead
+	sending  int64     // bytes of answers under way
+	traffic  Traffic   // of all partitions, the deleted ones too
+	refusals []Refusal // by API and code
 
 	outstanding  int // completions that the disk owes
 	checkpointAt seam.Mono
@@ -164,7 +164,7 @@ func NewBroker(config Config) *Broker {
 	b.limits.inherit(&layers) // until what was altered is read
 	b.numbers = log.Numbers{Owner: ownerBroker, Files: &b.files}
 	b.sessions = fetch.NewSessions(config.FetchSessionsMax, config.FetchSessionEviction, config.FetchSessionBytes, b.random)
-	b.telemetry = telemetry.New(config.Telemetry, b.random.Named("telemetry"))
+	b.clients = telemetry.New(config.Telemetry, b.random.Named("telemetry"))
 	for i := range config.DirectoryIDs {
 		b.dirs = append(b.dirs, newDirectory(int32(i), &b.numbers))
 	}
@@ -389,7 +389,7 @@ func (b *Broker) drainReplica(now seam.Now, p *partition, fx *seam.Effects) {
 
 // deadline is the earliest that a client, a connection, a group or a chore of the broker's own waits for.
 func (b *Broker) deadline(now seam.Now) seam.Mono {
-	at := min(b.timers.Next(), b.muted.Next(), b.limits.silence.Next(), b.long.late.Next(), b.alarms.Next(), b.moveWish(), b.parkedAt, b.telemetry.Next())
+	at := min(b.timers.Next(), b.muted.Next(), b.limits.silence.Next(), b.long.late.Next(), b.alarms.Next(), b.moveWish(), b.parkedAt, b.clients.Next())
 	if b.phase == phaseReady {
 		at = min(at, b.checkpointAt, b.sweep.wish(now), b.cleaning.wish(now))
 	}

@@ -89,7 +89,7 @@ func (b *Broker) onHangup(in *seam.Hangup) {
 	b.muted.Cancel(c.unmute)
 	b.leave(c)
 	b.forgoLong(c)
-	b.telemetry.Left(c.id, c.telemetry)
+	b.clients.Left(c.id, c.telemetry)
 	b.long.windows -= c.window
 	b.turns.put(func(now seam.Now, fx *seam.Effects) bool {
 		for c.fetches != 0 {

@@ -78,7 +78,7 @@ func (b *Broker) Status(into *Status) {
 		Sessions: FetchSessions{b.sessions.Len(), b.sessions.Partitions(), b.sessions.Evictions()},
 		Fetches:  b.timers.Len(), Unsynced: into.Unsynced[:0], Syncing: into.Syncing[:0], Refusals: append(into.Refusals[:0], b.refusals...),
 	}
-	s.Telemetry = b.telemetry.Counts()
+	s.Telemetry = b.clients.Counts()
 	s.Telemetry.Softwares = append(into.Telemetry.Softwares[:0], s.Telemetry.Softwares...)
 	for kind := range s.Throttled {
 		s.Throttled[kind] = b.quotas.throttled[kind]

@@ -264,7 +264,7 @@ func keyRange(key int16) (oldest, newest int16) {
 // TestApiVersionsOfNoVersion: KIP-511. The answer has version 0's form, error 35, and the one row that lets the client
 // ask again; the body is not parsed.
 func TestApiVersionsOfNoVersion(t *testing.T) {
-	c := Dial(t, start(t))
+	c := Dial(t, start(t, "--set", "client.telemetry.enable=true"))
 	for _, version := range []int16{5, 6, 99, 32767, -1} {
 		c.Frame(header(18, version, 0, 0xff, 0xff, 0xff))
 		correlation, rest := c.Answer(t)
