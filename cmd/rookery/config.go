@@ -261,7 +261,7 @@ func (s *settings) apply(name, value string) (bool, error) {
 	case "connections.max.idle.ms", "max.connections", "max.connections.per.ip", "max.connections.per.ip.overrides", "max.connection.creation.rate":
 		// the core reads them out of what is described: most may be altered
 	default:
-		return controller.IsTopicDefault(name) || slices.Contains(groupKeys(), name), nil
+		return controller.IsTopicDefault(name) || name == "telemetry.max.bytes" || name == "replica.alter.log.dirs.io.max.bytes.per.second" || slices.Contains(groupKeys(), name), nil
 	}
 	return true, err
 }
@@ -272,6 +272,7 @@ func groupKeys() []string {
 		"group.initial.rebalance.delay.ms", "group.min.session.timeout.ms", "group.max.session.timeout.ms", "group.max.size",
 		"offset.metadata.max.bytes", "offsets.retention.minutes", "offsets.retention.check.interval.ms",
 		"offsets.topic.num.partitions", "offsets.topic.replication.factor", "offsets.topic.segment.bytes",
+		"group.consumer.assignors", "group.consumer.heartbeat.interval.ms", "group.consumer.max.size", "group.consumer.migration.policy", "group.consumer.regex.refresh.interval.ms", "group.consumer.session.timeout.ms",
 	}
 }
 
