@@ -60,6 +60,10 @@ func (b *Broker) onCold(now seam.Now, c *connection, r *conn.Request, fx *seam.E
 		b.alterConfigs(now, c, slot, r, request, fx)
 	case *kmsg.IncrementalAlterConfigsRequest:
 		b.incrementalAlterConfigs(now, c, slot, r, request, fx)
+	case *kmsg.GetTelemetrySubscriptionsRequest:
+		b.telemetrySubscriptions(now, c, slot, r, request, fx)
+	case *kmsg.PushTelemetryRequest:
+		b.pushTelemetry(now, c, slot, r, request, fx)
 	case *kmsg.ListConfigResourcesRequest:
 		b.cold(c.id, slot, r.Correlation, b.listConfigResources(request), fx)
 	case *kmsg.DescribeClusterRequest:
@@ -143,8 +147,11 @@ func (b *Broker) apiVersions(c *connection, slot conn.Slot, r *conn.Request, fx 
 	answer := wire.ApiVersions(r.Version)
 	if r.Refusal != wire.None {
 		answer.ErrorCode, answer.ApiKeys = int16(r.Refusal), []kmsg.ApiVersionsResponseApiKey{}
-	} else if r.Version >= 3 {
-		b.features(answer)
+	} else {
+		c.introduced(r.Cold.(*kmsg.ApiVersionsRequest))
+		if b.unannounce(answer); r.Version >= 3 {
+			b.features(answer)
+		}
 	}
 	b.cold(c.id, slot, r.Correlation, answer, fx)
 }

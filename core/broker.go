@@ -26,6 +26,7 @@ import (
 	"rookery/core/quorum"
 	"rookery/core/rng"
 	"rookery/core/seam"
+	"rookery/core/telemetry"
 	"rookery/core/timer"
 	"rookery/core/wire"
 )
@@ -88,6 +89,7 @@ type Broker struct {
 	fetches  []fetchSlot
 	freeFet  []uint32
 	sessions *fetch.Sessions
+	clients  *telemetry.Registry    // that push their own metrics
 	swept    int                    // produces looked over in this round
 	wakes    ordered.Ring[uint32]   // fetches that a high watermark woke, or that are half looked through
 	turns    turns                  // what is too long for a Step
@@ -162,6 +164,7 @@ func NewBroker(config Config) *Broker {
 	b.limits.inherit(&layers) // until what was altered is read
 	b.numbers = log.Numbers{Owner: ownerBroker, Files: &b.files}
 	b.sessions = fetch.NewSessions(config.FetchSessionsMax, config.FetchSessionEviction, config.FetchSessionBytes, b.random)
+	b.clients = telemetry.New(config.Telemetry, b.random.Named("telemetry"))
 	for i := range config.DirectoryIDs {
 		b.dirs = append(b.dirs, newDirectory(int32(i), &b.numbers))
 	}
@@ -386,7 +389,7 @@ func (b *Broker) drainReplica(now seam.Now, p *partition, fx *seam.Effects) {
 
 // deadline is the earliest that a client, a connection, a group or a chore of the broker's own waits for.
 func (b *Broker) deadline(now seam.Now) seam.Mono {
-	at := min(b.timers.Next(), b.muted.Next(), b.limits.silence.Next(), b.long.late.Next(), b.alarms.Next(), b.moveWish(), b.parkedAt)
+	at := min(b.timers.Next(), b.muted.Next(), b.limits.silence.Next(), b.long.late.Next(), b.alarms.Next(), b.moveWish(), b.parkedAt, b.clients.Next())
 	if b.phase == phaseReady {
 		at = min(at, b.checkpointAt, b.sweep.wish(now), b.cleaning.wish(now))
 	}
@@ -410,6 +413,7 @@ func (b *Broker) ring(now seam.Now, fx *seam.Effects) {
 	}
 	b.ringCoordinators(now, half, fx)
 	b.ringMove(now, fx)
+	b.ringTelemetry(now)
 	b.unmuteDue(now, fx)
 	b.cutSilent(now, fx)
 	b.cutLate(now, fx)

@@ -5,6 +5,7 @@ import (
 	"rookery/core/group"
 	"rookery/core/meta"
 	"rookery/core/seam"
+	"rookery/core/telemetry"
 )
 
 // Config is all that a Broker is told about itself. It comes from server.properties by way of cmd, or from a seed.
@@ -44,6 +45,8 @@ type Config struct {
 	Groups  group.Config
 	Cleaner CleanerConfig
 
+	Telemetry telemetry.Config
+
 	RetentionCheckEvery seam.Mono // log.retention.check.interval.ms
 	InitialTaskDelay    seam.Mono // log.initial.task.delay.ms: of the first of those
 }
@@ -56,7 +59,7 @@ func DefaultConfig() Config {
 		ProducerExpiry: 86400 * seam.Second, ProducerExpiryEvery: 600 * seam.Second,
 		ConnectionBytes: 4 << 20, FrameBytes: 256 << 20, ReplyBytes: 64 << 20, UnsyncedBytes: 16 << 20,
 		SyncsMax: 8, RecoveriesMax: 4, CheckpointEvery: 5 * seam.Second,
-		MoveBytes: 64 << 20, StepItems: 1000, Groups: group.DefaultConfig(), Cleaner: defaultCleanerConfig(),
+		MoveBytes: 64 << 20, StepItems: 1000, Groups: group.DefaultConfig(), Cleaner: defaultCleanerConfig(), Telemetry: telemetry.Config{BytesMax: 1 << 20},
 		RetentionCheckEvery: 300 * seam.Second, InitialTaskDelay: 30 * seam.Second,
 	}
 }
@@ -80,6 +83,7 @@ func (c *Config) ConfigureGroups(static *controller.Static) {
 	if assignors, set := layers.Own("group.consumer.assignors"); set {
 		g.Consumer.Use(assignors)
 	}
+	c.Telemetry.BytesMax = int32(layers.Number("telemetry.max.bytes"))
 	topic := &c.Controller.Offsets
 	topic.NumPartitions, topic.SegmentBytes = int32(layers.Number("offsets.topic.num.partitions")), int32(layers.Number("offsets.topic.segment.bytes"))
 	topic.ReplicationFactor = int16(layers.Number("offsets.topic.replication.factor"))

@@ -30,6 +30,8 @@ func (b *Broker) configureAltered(q *proposal, fx *seam.Effects) {
 			switch {
 			case r.ResourceType == meta.ResourceBroker:
 				brokers = true
+			case r.ResourceType == meta.ResourceClientMetrics:
+				b.clients.Subscribe(r.ResourceName, b.image.Configs(r.ResourceType, r.ResourceName))
 			case r.ResourceType == meta.ResourceTopic && r.ResourceName != last:
 				if last = r.ResourceName; b.topics[last] != nil {
 					b.configure(q, b.configureTopic(b.topics[last]))

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"rookery/core/conn"
+	"rookery/core/meta"
 	"rookery/core/ordered"
 	"rookery/core/seam"
 	"rookery/core/timer"
@@ -36,6 +37,9 @@ type connection struct {
 	starting  bool                  // a request of it is being started in turns
 	rewriting int                   // batches of a request of it are being rewritten
 	queue     ordered.Ring[arrived] // what came meanwhile, or before the broker was ready
+
+	software  software  // that the client says it is
+	telemetry meta.UUID // the instance that was made last for it
 
 	acted   seam.Mono // when a frame of it became whole, or it had taken an answer, last
 	silence timer.Handle
@@ -85,6 +89,7 @@ func (b *Broker) onHangup(in *seam.Hangup) {
 	b.muted.Cancel(c.unmute)
 	b.leave(c)
 	b.forgoLong(c)
+	b.clients.Left(c.id, c.telemetry)
 	b.long.windows -= c.window
 	b.turns.put(func(now seam.Now, fx *seam.Effects) bool {
 		for c.fetches != 0 {

@@ -282,6 +282,7 @@ func failAll(a wire.Answer, code wire.Code) {
 func (b *Broker) register(now seam.Now, fx *seam.Effects) {
 	b.phase = phaseOpening
 	b.inherit()
+	b.subscribeAll()
 	b.controller = controller.New(b.config.Controller, b.random, b.image.Clone())
 	if records := b.controller.Bootstrap(); len(records) > 0 && !b.propose(now, &proposal{records: records}, fx) {
 		b.fail(0, seam.NoSpace, fx)

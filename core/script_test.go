@@ -372,6 +372,19 @@ func (s *script) ask(command string, things []string) {
 		s.send(c, r)
 	case "quota":
 		s.send(c, s.quota())
+	case "subscribe":
+		r := s.alter(first).(*kmsg.IncrementalAlterConfigsRequest)
+		r.Resources[0].ResourceType = kmsg.ConfigResourceType(meta.ResourceClientMetrics)
+		s.send(c, r)
+	case "telemetry":
+		r := kmsg.NewPtrGetTelemetrySubscriptionsRequest()
+		r.ClientInstanceID = instanceOf(s.arg("id", ""))
+		s.send(c, r)
+	case "push":
+		r := kmsg.NewPtrPushTelemetryRequest()
+		r.ClientInstanceID, r.SubscriptionID = instanceOf(s.arg("id", "")), int32(s.number("subscription", "0"))
+		r.Terminating, r.CompressionType, r.Metrics = s.arg("last", "no") == "yes", int8(s.number("codec", "0")), make([]byte, s.number("bytes", "10"))
+		s.send(c, r)
 	case "list":
 		s.send(c, s.list(first, things[1]))
 	case "delete-records":
@@ -456,6 +469,14 @@ func (s *script) alter(topicName string) kmsg.Request {
 	clear(s.args)
 	r.Resources = append(r.Resources, resource)
 	return r
+}
+
+// instanceOf is the id of a client's instance by one letter.
+func instanceOf(letter string) (id [16]byte) {
+	for i := range len(letter) {
+		id[0] = letter[i]
+	}
+	return id
 }
 
 func (s *script) quota() kmsg.Request {

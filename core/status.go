@@ -2,6 +2,7 @@ package core
 
 import (
 	"rookery/core/seam"
+	"rookery/core/telemetry"
 	"rookery/core/wire"
 )
 
@@ -50,6 +51,7 @@ type Status struct {
 	Refusals []Refusal
 
 	Throttled [quotaKinds]Throttled
+	Telemetry telemetry.Counts
 }
 
 // Throttled is how often clients were kept waiting for what they had used of a quota, and for how long, all told.
@@ -76,6 +78,8 @@ func (b *Broker) Status(into *Status) {
 		Sessions: FetchSessions{b.sessions.Len(), b.sessions.Partitions(), b.sessions.Evictions()},
 		Fetches:  b.timers.Len(), Unsynced: into.Unsynced[:0], Syncing: into.Syncing[:0], Refusals: append(into.Refusals[:0], b.refusals...),
 	}
+	s.Telemetry = b.clients.Counts()
+	s.Telemetry.Softwares = append(into.Telemetry.Softwares[:0], s.Telemetry.Softwares...)
 	for kind := range s.Throttled {
 		s.Throttled[kind] = b.quotas.throttled[kind]
 		s.Throttled[kind].Quota = quotaKind(kind).String()

@@ -28,7 +28,7 @@ var (
 		seam.SegmentUnreadable: "segment unreadable", seam.EpochStarted: "leads", seam.ProducersExpired: "producers expired",
 		seam.SegmentsDeleted: "segments deleted", seam.PartitionAdded: "partition added", seam.ConfigAltered: "configuration altered",
 		seam.CompactionBegun: "compaction begun", seam.SegmentsCompacted: "segments compacted", seam.Compacted: "compacted", seam.CompactionFailed: "compaction failed",
-		seam.DirFenced: "directory fenced", seam.CoordinatorLoaded: "coordinator loaded", seam.CoordinatorFailed: "coordinator failed", seam.ReplicaMoved: "moved", seam.WritesResumed: "writes resumed",
+		seam.DirFenced: "directory fenced", seam.CoordinatorLoaded: "coordinator loaded", seam.CoordinatorFailed: "coordinator failed", seam.ReplicaMoved: "moved", seam.WritesResumed: "writes resumed", seam.TelemetryPushed: "telemetry pushed",
 	}
 )
 
@@ -81,7 +81,7 @@ func records(view batch.View) string {
 func eventLabel(e *seam.Event) string {
 	out := eventWord[e.Kind]
 	switch e.Kind {
-	case seam.TopicCreated, seam.TopicDeleted, seam.ConfigAltered:
+	case seam.TopicCreated, seam.TopicDeleted, seam.ConfigAltered, seam.TelemetryPushed:
 		out += " " + e.Topic
 	case seam.PartitionOpened, seam.Truncated, seam.SegmentRolled, seam.WriteRefused, seam.IndexRebuilt, seam.SegmentUnreadable, seam.EpochStarted, seam.ProducersExpired, seam.SegmentsDeleted, seam.PartitionAdded, seam.CoordinatorLoaded, seam.CoordinatorFailed,
 		seam.CompactionBegun, seam.SegmentsCompacted, seam.Compacted, seam.CompactionFailed, seam.WritesResumed:
@@ -111,6 +111,8 @@ func eventLabel(e *seam.Event) string {
 		out += fmt.Sprintf(" at=%d saved=%d", e.A, e.B)
 	case seam.Compacted:
 		out += fmt.Sprintf(" to=%d dropped=%d", e.A, e.B)
+	case seam.TelemetryPushed:
+		out += fmt.Sprintf(" bytes=%d", e.A)
 	case seam.WritesResumed:
 		out += fmt.Sprintf(" failed=%d", e.A)
 	case seam.SegmentsDeleted:
@@ -230,6 +232,12 @@ func answerLabel(a answered) string {
 		for _, t := range r.Topics {
 			out += " grow " + t.Topic + code(t.ErrorCode)
 		}
+	case *kmsg.GetTelemetrySubscriptionsResponse:
+		if out += code(r.ErrorCode); r.ErrorCode == 0 {
+			out += fmt.Sprintf(" subscription=%d every %dms %v", r.SubscriptionID, r.PushIntervalMillis, r.RequestedMetrics)
+		}
+	case *kmsg.PushTelemetryResponse:
+		out += code(r.ErrorCode)
 	case *kmsg.IncrementalAlterConfigsResponse:
 		for _, x := range r.Resources {
 			out += " alter " + x.ResourceName + code(x.ErrorCode)

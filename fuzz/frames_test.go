@@ -246,6 +246,12 @@ func filled(key int16) kmsg.Request {
 		r.Topics = []kmsg.CreatePartitionsRequestTopic{{Topic: *name, Count: 6}, {Topic: "other", Count: 3, Assignment: assignments}}
 		r.ValidateOnly = true
 		return r
+	case *kmsg.GetTelemetrySubscriptionsRequest:
+		r.ClientInstanceID = id
+		return r
+	case *kmsg.PushTelemetryRequest:
+		r.ClientInstanceID, r.SubscriptionID, r.Terminating, r.CompressionType, r.Metrics = id, 1<<20, true, 3, []byte("metrics")
+		return r
 	case *kmsg.ListConfigResourcesRequest:
 		r.ResourceTypes = []int8{2, 16}
 		return r

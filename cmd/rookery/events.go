@@ -63,6 +63,8 @@ func (n *node) event(e seam.Event) {
 		log.Info("partition added")
 	case seam.ConfigAltered:
 		n.logger.Info("configuration altered", "type", resourceKind(int8(e.A)), "name", e.Topic, "key", e.Text)
+	case seam.TelemetryPushed:
+		n.logger.Debug("client telemetry", "software", e.Topic, "bytes", e.A, "instance", e.Text)
 	case seam.CoordinatorLoaded:
 		log.Debug("coordinator loaded", "records", e.A, "ms", e.B)
 	case seam.CoordinatorFailed:

@@ -54,6 +54,8 @@ func eventName(kind seam.EventKind) string {
 		return "compaction_failed"
 	case seam.ProducersExpired:
 		return "producers_expired"
+	case seam.TelemetryPushed:
+		return "telemetry_pushed"
 	case seam.WritesResumed:
 		return "writes_resumed"
 	}
@@ -72,6 +74,7 @@ func (m *monitor) tell(p page, s *snapshot) {
 	m.tellMachine(p, s)
 	m.tellTopics(p, s)
 	m.tellGroups(p, s)
+	m.tellTelemetry(p, s)
 	for kind := range m.events {
 		if n := m.events[kind].Load(); n > 0 {
 			p.counter("rookery_events_total", "What the broker said, by kind.", float64(n), "event", eventName(seam.EventKind(kind)))
@@ -122,6 +125,19 @@ func (m *monitor) tellNetwork(p page, s *snapshot) {
 	for _, t := range s.core.Throttled {
 		p.counter("rookery_throttles_total", "How often a client had to wait for what it had used of a quota.", float64(t.Times), "quota", t.Quota)
 		p.counter("rookery_throttled_seconds_total", "How long they had to wait, all told.", float64(t.Wait)/float64(seam.Second), "quota", t.Quota)
+	}
+}
+
+// tellTelemetry: what clients push of themselves (KIP-714).
+func (m *monitor) tellTelemetry(p page, s *snapshot) {
+	t := &s.core.Telemetry
+	p.gauge("rookery_client_telemetry_instances", "Clients that ask what to push.", float64(t.Instances))
+	p.counter("rookery_client_telemetry_throttled_total", "Requests about telemetry that came too early.", float64(t.Throttled))
+	p.counter("rookery_client_telemetry_unknown_subscriptions_total", "Pushes for a subscription that is another by now.", float64(t.Unknown))
+	p.counter("rookery_client_telemetry_evictions_total", "Clients that were forgotten to make room for others.", float64(t.Evictions))
+	for _, software := range t.Softwares {
+		p.counter("rookery_client_telemetry_pushes_total", "Pushes of clients' own metrics, by their software.", float64(software.Pushes), "software", software.Name)
+		p.counter("rookery_client_telemetry_bytes_total", "Bytes of them, as they came.", float64(software.Bytes), "software", software.Name)
 	}
 }
 

@@ -16,6 +16,7 @@ type watching struct {
 	metricsGiven    bool
 	slowMillis      int64
 	slowGiven       bool
+	telemetry       bool // clients are told that they may push their own metrics
 
 	metricsByDefault bool // nobody asked for this port: any other will do
 }
@@ -46,6 +47,7 @@ func (w *watching) listen(flag, usual string) (err error) {
 //
 //	metrics.listener=http://127.0.0.1:9404    /metrics, /healthz, /readyz; off unless it is set
 //	slow.request.ms=1000                      requests that take longer are logged; 0: none
+//	client.telemetry.enable=false             whether clients may push their own metrics (KIP-714)
 func (s *settings) takeOwn(name, value string) (own bool, err error) {
 	if !isOwnKey(name) {
 		return false, nil
@@ -54,6 +56,8 @@ func (s *settings) takeOwn(name, value string) (own bool, err error) {
 	case "metrics.listener":
 		s.metricsListener, err = metricsAddress(value)
 		s.metricsGiven = true
+	case "client.telemetry.enable":
+		s.telemetry, err = strconv.ParseBool(strings.ToLower(value))
 	case "slow.request.ms":
 		err = number(value, 0, math.MaxInt32, &s.slowMillis)
 		s.slowGiven = true
@@ -65,7 +69,9 @@ func (s *settings) takeOwn(name, value string) (own bool, err error) {
 }
 
 // isOwnKey holds for keys that Kafka does not know.
-func isOwnKey(name string) bool { return name == "metrics.listener" || name == "slow.request.ms" }
+func isOwnKey(name string) bool {
+	return name == "metrics.listener" || name == "slow.request.ms" || name == "client.telemetry.enable"
+}
 
 // metricsAddress reads http://host:port, host:port or a port of the loopback; none is empty.
 func metricsAddress(value string) (string, error) {

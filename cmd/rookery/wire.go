@@ -221,6 +221,7 @@ func (n *node) config() (core.Config, error) {
 	c.Controller.NumPartitions, c.Controller.DefaultReplicationFactor = s.NumPartitions, s.ReplicationFactor
 	c.Controller.DeleteTopicEnable, c.Controller.Static = s.DeleteTopics, s.Static
 	c.ConfigureGroups(&s.Static)
+	c.Telemetry.Receives = s.telemetry
 	if s.Rack != "" {
 		c.Rack = &s.Rack
 	}

@@ -53,6 +53,12 @@ func (s *Scratch) inflate(codec Codec, src []byte, limit int) ([]byte, Fault) {
 	return dst, fault
 }
 
+// Inflated is how long bytes are that were compressed without being records, if there are at most limit.
+func (s *Scratch) Inflated(codec Codec, src []byte, limit int) (int, Fault) {
+	dst, fault := s.inflate(codec, src, limit)
+	return len(dst), fault
+}
+
 func (s *Scratch) decompress(codec Codec, dst, src []byte, limit int) ([]byte, Fault) {
 	switch codec {
 	case Gzip:

@@ -113,6 +113,7 @@ type Request struct {
 	Facts   []batch.Facts // of Produce.Partitions, one by one
 	Fetch   wire.FetchRequest
 	Cold    wire.Message
+	Payload wire.Code // of a PushTelemetry: what is wrong with the metrics that it carries
 
 	Reason string // one log line: why Malformed or Unsupported
 

@@ -1,6 +1,11 @@
 package conn
 
-import "rookery/core/batch"
+import (
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"rookery/core/batch"
+	"rookery/core/wire"
+)
 
 // inspect states the facts of each record set and repairs what may be repaired. Once the batches of the request have
 // inflated to all that they may together, every further compressed one is found TooLarge.
@@ -32,4 +37,23 @@ func inflated(facts *batch.Facts, limit int) int {
 
 func isCompressed(records []byte) bool {
 	return len(records) >= batch.HeaderSize && batch.View(records).Codec() != batch.None
+}
+
+// inflatePush undoes the codec of what a client pushes of its metrics, and forgets it: that can be done, or not.
+func (r *Request) inflatePush(push *kmsg.PushTelemetryRequest, limits Limits) {
+	codec := batch.Codec(push.CompressionType)
+	if codec <= batch.None || codec > batch.Zstd || len(push.Metrics) == 0 {
+		return
+	}
+	scratch := r.Scratch
+	if scratch == nil {
+		scratch = new(batch.Scratch)
+	}
+	switch _, fault := scratch.Inflated(codec, push.Metrics, limits.inflatedMax()); fault {
+	case batch.Fine:
+	case batch.TooLarge:
+		r.Payload = wire.TelemetryTooLarge
+	default:
+		r.Payload = wire.InvalidRecord
+	}
 }

@@ -26,7 +26,7 @@ func Intake(frame []byte, limits Limits, into *Request) {
 	case into.Key == wire.KeyFetch:
 		into.takeFetch(body)
 	default:
-		into.takeCold(body)
+		into.takeCold(body, limits)
 	}
 }
 
@@ -47,7 +47,7 @@ func (r *Request) takeFetch(body []byte) {
 	r.Kind = Fetch
 }
 
-func (r *Request) takeCold(body []byte) {
+func (r *Request) takeCold(body []byte, limits Limits) {
 	cold, flaw := wire.ReadCold(r.Key, r.Version, body)
 	if flaw != wire.NoFlaw {
 		r.malformed("body", flaw)
@@ -55,6 +55,9 @@ func (r *Request) takeCold(body []byte) {
 	}
 	wire.Merge(cold)
 	r.Kind, r.Cold = Cold, cold
+	if push, ok := cold.(*kmsg.PushTelemetryRequest); ok {
+		r.inflatePush(push, limits)
+	}
 	if asked, ok := cold.(*kmsg.ApiVersionsRequest); ok && r.Version >= 3 {
 		if !isSoftware(asked.ClientSoftwareName) || !isSoftware(asked.ClientSoftwareVersion) {
 			r.Refusal = wire.InvalidRequest

@@ -337,7 +337,7 @@ ssl.truststore.certificates password broker idle - - The certificates that are t
 ssl.truststore.location string broker idle - - The file with the certificates that are trusted.
 ssl.truststore.password password broker idle - - The password of the file with the certificates that are trusted.
 ssl.truststore.type string broker idle - JKS The format of the file with the certificates that are trusted.
-telemetry.max.bytes int fixed idle 1.. 1048576 The most that a client may push of its own metrics at a time.
+telemetry.max.bytes int fixed works 1.. 1048576 The most that a client may push of its own metrics at a time.
 transaction.abort.timed.out.transaction.cleanup.interval.ms int fixed idle 1.. 10000 How often transactions that have run out are aborted.
 transaction.max.timeout.ms int fixed idle 1.. 900000 The longest that a client may let a transaction last.
 transaction.partition.verification.enable boolean cluster idle - true Whether a partition takes transactional records only after the coordinator has confirmed the transaction.

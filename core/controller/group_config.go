@@ -2,10 +2,10 @@ package controller
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	"rookery/core/ordered"
+	"rookery/core/telemetry"
 )
 
 // resourceKey is one configuration of a group or of a subscription to clients' metrics.
@@ -128,23 +128,12 @@ func checkClientMetrics(values *ordered.Map[string, string]) (config, request er
 				return nil, fmt.Errorf("Invalid value %d for interval.ms, interval must be between 100 and 3600000 (1 hour)", v.number)
 			}
 		case "match":
-			if err := checkPatterns(elements(strings.TrimSpace(text))); err != nil {
+			if err := telemetry.CheckPatterns(telemetry.Elements(text)); err != nil {
 				return err, nil
 			}
 		}
 	}
 	return nil, nil
-}
-
-func checkPatterns(patterns []string) error {
-	for _, pattern := range patterns {
-		name, expression, _ := strings.Cut(pattern, "=")
-		known := oneOf("client_instance_id, client_id, client_software_name, client_software_version, client_source_address, client_source_port", strings.TrimSpace(name))
-		if _, err := regexp.Compile(strings.TrimSpace(expression)); !known || expression == "" || strings.Contains(expression, "=") || err != nil {
-			return fmt.Errorf("Illegal client matching pattern: %s", pattern)
-		}
-	}
-	return nil
 }
 
 func findResourceKey(keys []resourceKey, name string) *resourceKey {

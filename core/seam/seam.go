@@ -380,6 +380,7 @@ const (
 	Compacted                          // Topic, Partition, A: offset up to which it is compacted, B: records that were dropped
 	CompactionFailed                   // Topic, Partition; Text: why
 	WritesResumed                      // Topic, Partition, A: how many writes had failed
+	TelemetryPushed                    // Topic: the client's software, A: bytes; Text: its instance id
 )
 
 // Effects is what is to be done. The caller owns it, resets it and reuses it; a Step only appends.

@@ -98,6 +98,10 @@ func (c *cursor) walk(key, version int16) {
 		c.walkDescribeLogDirs()
 	case KeyDescribeProducers:
 		c.walkDescribeProducers()
+	case KeyGetTelemetry:
+		c.skip(16) // client instance id
+	case KeyPushTelemetry:
+		c.walkPushTelemetry()
 	case KeyListConfigResources:
 		c.walkListConfigResources(version)
 	case KeyDescribeTopicPartitions:

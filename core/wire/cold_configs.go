@@ -58,3 +58,11 @@ func (c *cursor) walkListConfigResources(version int16) {
 		c.skip(c.count())
 	}
 }
+
+func (c *cursor) walkPushTelemetry() {
+	c.skip(16) // client instance id
+	c.int32()  // subscription id
+	c.int8()   // terminating
+	c.int8()   // codec
+	c.bytes()  // metrics
+}

@@ -16,7 +16,7 @@ func coldKeys() []int16 {
 	return []int16{wire.KeyListOffsets, wire.KeyMetadata, wire.KeyApiVersions, wire.KeyCreateTopics, wire.KeyDeleteTopics, wire.KeyDeleteRecords, wire.KeyInitProducerID, wire.KeyDescribeCluster,
 		wire.KeyDescribeACLs, wire.KeyCreateACLs, wire.KeyDeleteACLs, wire.KeyDescribeUserScram, wire.KeyDescribeClientQuotas, wire.KeyAlterClientQuotas,
 		wire.KeyOffsetForLeaderEpoch, wire.KeyAlterReplicaLogDirs, wire.KeyDescribeLogDirs, wire.KeyDescribeProducers, wire.KeyDescribeTopicPartitions,
-		wire.KeyDescribeConfigs, wire.KeyAlterConfigs, wire.KeyCreatePartitions, wire.KeyIncrementalAlterConfigs, wire.KeyListConfigResources}
+		wire.KeyDescribeConfigs, wire.KeyAlterConfigs, wire.KeyCreatePartitions, wire.KeyIncrementalAlterConfigs, wire.KeyListConfigResources, wire.KeyGetTelemetry, wire.KeyPushTelemetry}
 }
 
 func drawCold(t *rapid.T, key, version int16) wire.Message {
@@ -256,6 +256,11 @@ func drawCold(t *rapid.T, key, version int16) wire.Message {
 			x.Name, x.UnknownTags = drawName(t, "user"), drawTags(t, flexible)
 			r.Users = append(r.Users, x)
 		}
+	case *kmsg.GetTelemetrySubscriptionsRequest:
+		r.ClientInstanceID, r.UnknownTags = drawID(t, "instance"), drawTags(t, flexible)
+	case *kmsg.PushTelemetryRequest:
+		r.ClientInstanceID, r.SubscriptionID, r.Terminating = drawID(t, "instance"), rapid.Int32().Draw(t, "subscription"), rapid.Bool().Draw(t, "terminating")
+		r.CompressionType, r.Metrics, r.UnknownTags = rapid.Int8().Draw(t, "codec"), rapid.SliceOfN(rapid.Byte(), 0, 40).Draw(t, "metrics"), drawTags(t, flexible)
 	case *kmsg.ListConfigResourcesRequest:
 		if version >= 1 {
 			r.ResourceTypes = rapid.SliceOfN(rapid.Int8(), 0, 3).Draw(t, "types")

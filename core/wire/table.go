@@ -45,6 +45,8 @@ const (
 	KeyDescribeUserScram       int16 = 50
 	KeyDescribeCluster         int16 = 60
 	KeyDescribeProducers       int16 = 61
+	KeyGetTelemetry            int16 = 71 // GetTelemetrySubscriptions
+	KeyPushTelemetry           int16 = 72
 	KeyListConfigResources     int16 = 74
 	KeyDescribeTopicPartitions int16 = 75
 )
@@ -108,7 +110,7 @@ func Range(key int16) (oldest, newest int16, ok bool) {
 		return 0, 1, true
 	case KeyDescribeCluster:
 		return 0, 2, true
-	case KeyOffsetDelete, KeyDescribeUserScram, KeyDescribeProducers, KeyDescribeTopicPartitions:
+	case KeyOffsetDelete, KeyDescribeUserScram, KeyDescribeProducers, KeyDescribeTopicPartitions, KeyGetTelemetry, KeyPushTelemetry:
 		return 0, 0, true
 	}
 	return 0, 0, false
@@ -153,7 +155,7 @@ func FirstFlexible(key int16) int16 {
 	case KeyIncrementalAlterConfigs, KeyDescribeClientQuotas, KeyAlterClientQuotas:
 		return 1
 	case KeyDescribeUserScram, KeyDescribeCluster, KeyDescribeProducers, KeyListConfigResources, KeyDescribeTopicPartitions,
-		KeyConsumerGroupHeartbeat, KeyConsumerGroupDescribe:
+		KeyConsumerGroupHeartbeat, KeyConsumerGroupDescribe, KeyGetTelemetry, KeyPushTelemetry:
 		return 0
 	}
 	return 1<<15 - 1
@@ -245,6 +247,10 @@ func Name(key int16) string {
 		return "ConsumerGroupHeartbeat"
 	case KeyConsumerGroupDescribe:
 		return "ConsumerGroupDescribe"
+	case KeyGetTelemetry:
+		return "GetTelemetrySubscriptions"
+	case KeyPushTelemetry:
+		return "PushTelemetry"
 	case KeyListConfigResources:
 		return "ListConfigResources"
 	case KeyDescribeTopicPartitions:
@@ -326,6 +332,10 @@ func newCold(key int16) Message {
 		return kmsg.NewPtrConsumerGroupHeartbeatRequest()
 	case KeyConsumerGroupDescribe:
 		return kmsg.NewPtrConsumerGroupDescribeRequest()
+	case KeyGetTelemetry:
+		return kmsg.NewPtrGetTelemetrySubscriptionsRequest()
+	case KeyPushTelemetry:
+		return kmsg.NewPtrPushTelemetryRequest()
 	case KeyListConfigResources:
 		return kmsg.NewPtrListConfigResourcesRequest()
 	case KeyDescribeTopicPartitions:

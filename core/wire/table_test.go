@@ -31,7 +31,7 @@ func TestTableAgreesWithKmsg(t *testing.T) {
 		require.False(t, wire.Spoken(key, oldest-1))
 		require.False(t, wire.Spoken(key, newest+1))
 	}
-	require.Equal(t, 39, spoken)
+	require.Equal(t, 41, spoken)
 }
 
 func TestProduceIsAnnouncedFromZeroButSpokenFromThree(t *testing.T) {
@@ -39,7 +39,7 @@ func TestProduceIsAnnouncedFromZeroButSpokenFromThree(t *testing.T) {
 	require.Equal(t, []any{int16(0), int16(13), true}, []any{oldest, newest, ok})
 	require.False(t, wire.Spoken(wire.KeyProduce, 2))
 	rows := wire.ApiVersions(4).ApiKeys
-	require.Len(t, rows, 39)
+	require.Len(t, rows, 41)
 	require.Equal(t, kmsg.ApiVersionsResponseApiKey{ApiKey: 0, MinVersion: 0, MaxVersion: 13}, rows[0])
 }
 
