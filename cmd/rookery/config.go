@@ -273,7 +273,7 @@ func (s *settings) apply(name, value string) (bool, error) {
 			}
 		}
 	default:
-		return controller.IsTopicDefault(name) || name == "telemetry.max.bytes" || name == "replica.alter.log.dirs.io.max.bytes.per.second" || slices.Contains(groupKeys(), name), nil
+		return controller.IsTopicDefault(name) || name == "telemetry.max.bytes" || slices.Contains(groupKeys(), name), nil
 	}
 	return true, err
 }

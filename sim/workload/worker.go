@@ -101,6 +101,7 @@ func (r *Run) hire(seat, budget int) {
 	c.PartitionFetchBytes = pick[int32](s, 1<<20, 3000, 300)
 	if r.plan.Workers.Mixed {
 		c.Modern = s.Choose(2) == 1
+		r.History.Mixed = map[string]bool{crewName: true}
 	}
 	k.config = c
 	k.tell, k.kill = r.World.Program(k.name, client.New(c), k.receive)
