@@ -93,23 +93,20 @@ func Groups(h *History, laws *Counts) error {
 }
 
 // claims: within a generation a share has one owner. A group whose members speak both protocols is another one when it has
-// been empty and goes over to the other: its generations begin again, which shows in one that is told after a later one.
+// been empty and goes over to the other: its generations begin again, and a number does not name one.
 func claims(h *History, laws *Counts) error {
 	type place struct {
 		group      string
-		life       int
 		generation int32
 		share      int32
 	}
 	owners := map[place]string{}
-	lives, newest := map[string]int{}, map[string]int32{}
 	for _, c := range h.Claims {
-		if h.Mixed[c.Group] && c.Generation < newest[c.Group] {
-			lives[c.Group]++
+		if h.Mixed[c.Group] {
+			continue
 		}
-		newest[c.Group] = c.Generation
 		for _, share := range c.Shares {
-			at := place{c.Group, lives[c.Group], c.Generation, share}
+			at := place{c.Group, c.Generation, share}
 			laws[OneOwner]++
 			if owner, known := owners[at]; known && owner != c.Owner {
 				return Fail(OneOwner, "share %d of %s is %s's and %s's in generation %d", share, c.Group, owner, c.Owner, c.Generation)
