@@ -262,7 +262,7 @@ func (c *Client) count() (all bool) {
 
 // maybeDoubt has a static leader, which came back to what was assigned before (KIP-814), assign anew if it would be given
 // something else today: topics may have come while nobody watched them, and whom their partitions were given to it is not
-// told.
+// told. Nor what was held back cooperatively: who was to let it go may have gone with it, or be itself.
 func (c *Client) maybeDoubt() {
 	g := &c.group
 	if g.phase != settled || g.peers == nil {
@@ -275,7 +275,7 @@ func (c *Client) maybeDoubt() {
 	self := slices.IndexFunc(g.peers, func(m assignor.Member) bool { return m.ID == g.member })
 	if self >= 0 {
 		g.peers[self].Owned, g.peers[self].Generation = g.before, g.generation
-		g.rejoin = g.rejoin || !slices.Equal(g.assignor.Assign(&g.counts, g.peers)[self], g.before)
+		g.rejoin = g.rejoin || g.assignor.IsCooperative() || !slices.Equal(g.assignor.Assign(&g.counts, g.peers)[self], g.before)
 	}
 	g.peers = nil
 }

@@ -285,9 +285,13 @@ func TestStaticLeaderComesBack(t *testing.T) {
 		rounds := c.group.rounds
 		two := back()
 		require.Len(t, two.owns(), 3, "%v: a came while nobody watched", a)
-		require.Equal(t, rounds+1, c.group.rounds)
+		first, later := 1, 1
+		if a.IsCooperative() {
+			first, later = 2, 4 // what was held back when it went nobody knows, and it comes twice each time
+		}
+		require.Equal(t, rounds+first, c.group.rounds)
 		require.Len(t, back().owns(), 3)
-		require.Equal(t, rounds+1, c.group.rounds, "%v: nothing has changed", a)
+		require.Equal(t, rounds+later, c.group.rounds, "%v: nothing has changed", a)
 		last := back()
 		c.worlds[0].topic("b", 2)
 		c.run(c.now + 10*seam.Second)
