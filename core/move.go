@@ -267,11 +267,15 @@ func (b *Broker) copiedWhole(p *partition) bool {
 func (b *Broker) maybeFrozen(p *partition, fx *seam.Effects) {
 	m, r := b.moves.now, p.replica
 	if m == nil || m.partition != p || m.stage != moveFreezing || p.closing || p.startWish > p.startGoal || p.startGoal > r.Log.Start() ||
-		r.Log.Broken() || r.Log.Outstanding() || r.Parked() > 0 || r.High().Offset != r.Log.Next() || !r.Log.Settled() {
+		r.Log.Broken() || r.Log.Outstanding() || r.Parked() > 0 || r.High().Offset != r.Log.Next() {
 		return
 	}
 	if !b.mayMove() {
 		b.endMove(fx)
+		return
+	}
+	if !r.Log.Settled() { // a reader has found an index wrong, and no batch comes any more that would see to it
+		b.closeOn(p)
 		return
 	}
 	pieces, _ := r.Log.Pieces(&m.copying, 1<<62)

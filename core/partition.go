@@ -240,13 +240,18 @@ func (b *Broker) wrote(p *partition, in *seam.Wrote, fx *seam.Effects) {
 	case log.SideOp(in.Op):
 		_ = p.epochs.Wrote(in, fx) || p.identity.Wrote(in, fx)
 	case p.replica.Wrote(in, b.take, fx) && !p.closing:
-		p.closing = true
-		b.turns.put(func(_ seam.Now, fx *seam.Effects) bool {
-			b.touch(p)
-			p.closing = p.replica.GoOn(b.take, fx)
-			return !p.closing
-		})
+		b.closeOn(p)
 	}
+}
+
+// closeOn closes the segments that are full, in turns, and makes indexes anew that readers found wrong.
+func (b *Broker) closeOn(p *partition) {
+	p.closing = true
+	b.turns.put(func(_ seam.Now, fx *seam.Effects) bool {
+		b.touch(p)
+		p.closing = p.replica.GoOn(b.take, fx)
+		return !p.closing
+	})
 }
 
 // epochOf is the leader epoch that the Image grants this broker.

@@ -92,8 +92,7 @@ func Groups(h *History, laws *Counts) error {
 	return nil
 }
 
-// claims: within a generation a share has one owner. A group whose members speak both protocols is another one when it has
-// been empty and goes over to the other: its generations begin again, and a number does not name one.
+// claims: within a generation a share has one owner.
 func claims(h *History, laws *Counts) error {
 	type place struct {
 		group      string
@@ -102,9 +101,6 @@ func claims(h *History, laws *Counts) error {
 	}
 	owners := map[place]string{}
 	for _, c := range h.Claims {
-		if h.Mixed[c.Group] {
-			continue
-		}
 		for _, share := range c.Shares {
 			at := place{c.Group, c.Generation, share}
 			laws[OneOwner]++

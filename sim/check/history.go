@@ -97,7 +97,6 @@ type History struct {
 	Deletions []*Deletion
 	Outs      []*OutOfRange
 	Claims    []*Claim
-	Mixed     map[string]bool // groups whose members speak both protocols
 	Commits   []*Commit
 	Committed []*Committed
 	Works     []*Work

@@ -102,10 +102,6 @@ var violations = []violation{
 	// Members of a group.
 	{"H24", grouped(func(h *History) { h.Claims[1].Shares = []int32{1} }), grouped(func(h *History) { h.Claims[1].Shares = []int32{2} })},
 	{"H24", grouped(func(h *History) { h.Claims[1].Owner, h.Claims[1].Shares = "c", []int32{0} }), grouped(func(h *History) { h.Claims[1].Owner, h.Claims[1].Member, h.Claims[1].Shares = "a", "a", []int32{0} })},
-	{"H24", grouped(func(h *History) { h.Claims[1].Shares, h.Mixed = []int32{1}, map[string]bool{"other": true} }), grouped(func(h *History) {
-		h.Claims[1].Shares, h.Mixed = []int32{1}, map[string]bool{"g": true}
-		h.Claims = append(h.Claims, &Claim{"other", 1, "b", "b", []int32{1}, 96})
-	})},
 	{"H25", grouped(func(h *History) { h.Committed[0].Offset = 10 }), grouped(func(h *History) { h.Committed[0].Offset, h.Committed[0].Call = 10, 250 })},
 	{"H25", grouped(func(h *History) { h.Committed[0].Offset = -1 }), grouped(func(h *History) { h.Committed[0].Offset, h.Committed[0].Call = -1, 105 })},
 	{"H25", grouped(func(h *History) { h.Committed[0].Offset = 99 }), nil},

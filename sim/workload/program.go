@@ -152,9 +152,6 @@ func (p *program) configure(spec programSpec) {
 	if slices.ContainsFunc(spec.writes, p.run.plan.isFleeting) {
 		c.DeliveryTimeout = min(c.DeliveryTimeout, 5*seam.Second) // the topic may never come back
 	}
-	if rate := p.run.plan.Limits.Rate; rate > 0 && rate < 10 {
-		c.DeliveryTimeout = max(c.DeliveryTimeout, 60*seam.Second) // where two a second come in, a crowd that was cut off is back in half a minute (seed 2328)
-	}
 	c.Linger = pick[seam.Mono](s, 5, 0, 20, 100) * seam.Millisecond
 	c.BatchBytes = pick(s, 16<<10, 2000, 400, 100)
 	if p.run.plan.SegmentBytes > 0 {
