@@ -188,9 +188,28 @@ func sortedNames(m map[string]Kept) []string {
 	return names
 }
 
-// ReadCompacted reads a compacted partition's .log files. Offsets rise, and that is all.
+// finished is the segments as a start would have them: a compacted one that is to get its name stands for what its batches
+// reach over, and for the one whose name that is (seed 47).
+func finished(files []File) []File {
+	logs := segments(files)
+	for _, f := range files {
+		name, swapped := strings.CutSuffix(f.Name, ".swap")
+		if !swapped || !strings.HasSuffix(name, ".log") {
+			continue
+		}
+		behind := ""
+		if batches, _, err := ReadKept(f.Data); err == nil && len(batches) > 0 {
+			behind = fmt.Sprintf("%020d.log", batches[len(batches)-1].Last+1)
+		}
+		logs = slices.DeleteFunc(logs, func(old File) bool { return old.Name == name || old.Name > name && old.Name < behind })
+		logs = append(logs, File{Name: name, Data: f.Data})
+	}
+	return segments(logs)
+}
+
+// ReadCompacted reads a compacted partition's .log files, and those that are to be. Offsets rise, and that is all.
 func ReadCompacted(files []File) (c Compacted, err error) {
-	for _, f := range segments(files) {
+	for _, f := range finished(files) {
 		if _, err := fmt.Sscanf(f.Name, "%d.log", &c.Active); err != nil {
 			return c, fmt.Errorf("%s: not a segment's name", f.Name)
 		}
