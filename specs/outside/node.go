@@ -67,6 +67,7 @@ type Node struct {
 	process *os.Process
 	done    chan struct{} // closed when the process is gone
 	status  error
+	closed  int // connections that it was right to close
 }
 
 // Start runs rookery dev over a directory and waits until it is ready; the arguments come after --data-dir.
