@@ -1,11 +1,14 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"fmt"
 	"net"
+	"net/http"
 	"os/exec"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -25,9 +28,28 @@ type broker struct {
 
 func (b *broker) address() string { return fmt.Sprintf("127.0.0.1:%d", b.port) }
 
+// monitor is where /metrics is.
+func (b *broker) monitor() string { return fmt.Sprintf("127.0.0.1:%d", b.port+1000) }
+
+// metric is what /metrics says of one series, 0 if nothing.
+func (b *broker) metric(series string) (float64, error) {
+	response, err := http.Get("http://" + b.monitor() + "/metrics")
+	if err != nil {
+		return 0, err
+	}
+	defer response.Body.Close()
+	lines := bufio.NewScanner(response.Body)
+	for lines.Scan() {
+		if value, is := strings.CutPrefix(lines.Text(), series+" "); is {
+			return strconv.ParseFloat(value, 64)
+		}
+	}
+	return 0, lines.Err()
+}
+
 // start returns when the broker answers Metadata.
 func (b *broker) start(patience time.Duration) error {
-	arguments := []string{"dev", "--port", fmt.Sprint(b.port), "--data-dir", b.data}
+	arguments := []string{"dev", "--port", fmt.Sprint(b.port), "--data-dir", b.data, "--metrics-listener", b.monitor()}
 	for _, each := range b.settings {
 		arguments = append(arguments, "--set", each)
 	}

@@ -298,7 +298,7 @@ func moveConfigs(s *session) {
 	})
 	s.check("kafka-configs --alter a group", "java", "", saying(configs, "Completed updating config for group of-java",
 		"--alter", "--entity-type", "groups", "--entity-name", "of-java", "--add-config", "consumer.session.timeout.ms=50000"))
-	s.check("kafka-client-metrics", "java", "alter, list, describe, delete", func(ctx context.Context) (string, error) {
+	s.check("kafka-client-metrics", "java", "alter, list, describe, a client that pushes (KIP-714), delete", func(ctx context.Context) (string, error) {
 		if _, err := metrics("--alter", "--name", "of-java", "--interval", "1000", "--metrics", "org.apache", "--match", "client_id=x.*"); err != nil {
 			return "", err
 		}
@@ -308,6 +308,15 @@ func moveConfigs(s *session) {
 		if _, err := saying(metrics, "interval.ms=1000", "--describe", "--name", "of-java")(ctx); err != nil {
 			return "", err
 		}
+		// long enough for a client that is told to push every second
+		if _, err := s.toolOf(producerPerformance)("--topic", "set-by-java", "--num-records", "1000", "--record-size", "100", "--throughput", "250",
+			"--command-property", "client.id=x.pushing"); err != nil {
+			return "", err
+		}
+		pushes, err := s.broker.metric(`rookery_client_telemetry_pushes_total{software="apache-kafka-java"}`)
+		if err != nil || pushes == 0 {
+			return "", fmt.Errorf("a Java producer that had 4 s for it pushed %v times: %v", pushes, err)
+		}
 		if _, err := metrics("--delete", "--name", "of-java"); err != nil {
 			return "", err
 		}
@@ -315,7 +324,7 @@ func moveConfigs(s *session) {
 		if err == nil && strings.Contains(text, "of-java") {
 			err = fmt.Errorf("it is still listed")
 		}
-		return "", err
+		return fmt.Sprintf("%v pushes in 4 s", pushes), err
 	})
 	for _, back := range [][]string{{"--entity-default"}, {"--entity-name", "1"}} {
 		_, err := configs(append([]string{"--alter", "--entity-type", "brokers", "--delete-config", "log.retention.ms"}, back...)...)
