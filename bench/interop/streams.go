@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +20,7 @@ import (
 )
 
 const (
+	connectConverters = "key.converter=org.apache.kafka.connect.storage.StringConverter\nvalue.converter=org.apache.kafka.connect.storage.StringConverter\n"
 	wordsIn, wordsOut = "streams-plaintext-input", "streams-wordcount-output" // of WordCountDemo
 	wordLines         = 300
 )
@@ -56,6 +60,7 @@ func (p *program) end() error {
 func moveStreams(s *session) {
 	s.check("kafka-streams, word count", "java", "at least once; it is killed in the middle", s.countWords)
 	s.check("connect-standalone, file to file", "java", "it is stopped in the middle, and goes on where it was", s.connect)
+	s.check("connect-distributed, file to file", "java", "it is killed in the middle; connectors, offsets and states come back from its three compacted topics", s.connectDistributed)
 }
 
 func (s *session) countWords(ctx context.Context) (string, error) {
@@ -145,10 +150,9 @@ func (s *session) connect(ctx context.Context) (string, error) {
 		return "", err
 	}
 	in := func(name string) string { return filepath.Join(folder, name) }
-	converters := "key.converter=org.apache.kafka.connect.storage.StringConverter\nvalue.converter=org.apache.kafka.connect.storage.StringConverter\n"
 	files := map[string]string{
 		"worker.properties": fmt.Sprintf("bootstrap.servers=%s\n%soffset.storage.file.filename=%s\noffset.flush.interval.ms=500\nlisteners=http://127.0.0.1:0\nplugin.discovery=service_load\n",
-			s.through["java"], converters, in("offsets")),
+			s.through["java"], connectConverters, in("offsets")),
 		"source.properties": fmt.Sprintf("name=from\nconnector.class=org.apache.kafka.connect.file.FileStreamSourceConnector\ntasks.max=1\nfile=%s\ntopic=connected\n", in("from.txt")),
 		"sink.properties":   fmt.Sprintf("name=to\nconnector.class=org.apache.kafka.connect.file.FileStreamSinkConnector\ntasks.max=1\nfile=%s\ntopics=connected\n", in("to.txt")),
 	}
@@ -186,4 +190,113 @@ func (s *session) connect(ctx context.Context) (string, error) {
 		}
 	}
 	return fmt.Sprintf("%d bytes", want.Len()), nil
+}
+
+// connectDistributed: the worker that is started after a crash knows its connectors and where they were from the topics
+// that hold them, so a line is carried once or, around the crash, more often; never not at all.
+func (s *session) connectDistributed(ctx context.Context) (string, error) {
+	folder := filepath.Join(s.work, "connect-distributed")
+	if err := os.Mkdir(folder, 0o755); err != nil {
+		return "", err
+	}
+	from, to, worker := filepath.Join(folder, "from.txt"), filepath.Join(folder, "to.txt"), filepath.Join(folder, "worker.properties")
+	rest, err := freeAddress()
+	if err != nil {
+		return "", err
+	}
+	stored := []string{"connect-configs", "connect-offsets", "connect-status"}
+	text := fmt.Sprintf("bootstrap.servers=%s\n%sgroup.id=connect-workers\nconfig.storage.topic=%s\noffset.storage.topic=%s\nstatus.storage.topic=%s\n",
+		s.through["java"], connectConverters, stored[0], stored[1], stored[2]) +
+		"config.storage.replication.factor=1\noffset.storage.replication.factor=1\nstatus.storage.replication.factor=1\n" +
+		"offset.storage.partitions=5\noffset.flush.interval.ms=500\nsession.timeout.ms=6000\nheartbeat.interval.ms=1000\nscheduled.rebalance.max.delay.ms=1000\n" +
+		"consumer.auto.offset.reset=earliest\nlisteners=http://" + rest + "\nplugin.discovery=service_load\n"
+	if err := errors.Join(os.WriteFile(worker, []byte(text), 0o644), s.createTopic(ctx, "carried", 1)); err != nil {
+		return "", err
+	}
+	var want bytes.Buffer
+	repeated := 0
+	for round := range 2 {
+		for i := range 1000 {
+			fmt.Fprintf(&want, "line %d of round %d\n", i, round)
+		}
+		if err := os.WriteFile(from, want.Bytes(), 0o644); err != nil {
+			return "", err
+		}
+		p, err := s.program("org.apache.kafka.connect.cli.ConnectDistributed", worker)
+		if err != nil {
+			return "", err
+		}
+		if round == 0 {
+			err = errors.Join(putConnector(ctx, rest, "from", map[string]string{"connector.class": "org.apache.kafka.connect.file.FileStreamSourceConnector", "file": from, "topic": "carried"}),
+				putConnector(ctx, rest, "to", map[string]string{"connector.class": "org.apache.kafka.connect.file.FileStreamSinkConnector", "file": to, "topics": "carried"}))
+		}
+		missing := -1
+		for deadline := time.Now().Add(stagePatience); err == nil && missing != 0 && time.Now().Before(deadline) && ctx.Err() == nil; time.Sleep(50 * time.Millisecond) {
+			missing, repeated = carried(want.String(), to)
+		}
+		p.crash()
+		if missing != 0 {
+			said := p.said.String()
+			return "", errors.Join(err, fmt.Errorf("round %d: %d lines did not come: %s", round, missing, said[max(0, len(said)-600):]))
+		}
+	}
+	for _, topic := range stored {
+		if _, err := saying(s.toolOf(configCommand), "cleanup.policy=compact", "--describe", "--entity-type", "topics", "--entity-name", topic)(ctx); err != nil {
+			return "", err
+		}
+	}
+	return fmt.Sprintf("%d lines, %d of them more than once", 2000, repeated), nil
+}
+
+// carried says how many lines of want are not in the file, and how many are there more than once.
+func carried(want, file string) (missing, repeated int) {
+	got, _ := os.ReadFile(file)
+	times := map[string]int{}
+	for line := range strings.Lines(string(got)) {
+		times[line]++
+	}
+	for line := range strings.Lines(want) {
+		switch n := times[line]; {
+		case n == 0:
+			missing++
+		case n > 1:
+			repeated++
+		}
+	}
+	return missing, repeated
+}
+
+// putConnector asks a worker of Kafka Connect for a connector, as soon as it listens and knows its group.
+func putConnector(ctx context.Context, worker, name string, config map[string]string) error {
+	config["tasks.max"] = "1"
+	body, err := json.Marshal(config)
+	if err != nil {
+		return err
+	}
+	for deadline := time.Now().Add(stagePatience); time.Now().Before(deadline) && ctx.Err() == nil; time.Sleep(100 * time.Millisecond) {
+		request, buildError := http.NewRequestWithContext(ctx, http.MethodPut, "http://"+worker+"/connectors/"+name+"/config", bytes.NewReader(body))
+		if buildError != nil {
+			return buildError
+		}
+		request.Header.Set("Content-Type", "application/json")
+		response, askError := http.DefaultClient.Do(request)
+		if err = askError; err != nil {
+			continue
+		}
+		response.Body.Close()
+		if response.StatusCode == http.StatusCreated || response.StatusCode == http.StatusOK {
+			return nil
+		}
+		err = fmt.Errorf("the worker answered %s", response.Status)
+	}
+	return fmt.Errorf("connector %s: %w", name, err)
+}
+
+// freeAddress is one of this machine's that nobody listens at.
+func freeAddress() (string, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return listener.Addr().String(), listener.Close()
 }
