@@ -204,6 +204,9 @@ func fetchable(p *partition, asked *fetch.Part) wire.Code {
 	if code := currentEpoch(p, max(-1, asked.Epoch)); code != wire.None { // here any negative one is none
 		return code
 	}
+	if !r.Settled() { // a reader would take the high watermark for the end, and would not know what he has missed
+		return wire.NotLeaderOrFollower
+	}
 	start, end := r.Log.Start(), r.Log.End().Offset
 	if asked.Offset < start {
 		return wire.OffsetOutOfRange

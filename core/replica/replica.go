@@ -11,7 +11,7 @@
 //   - the high watermark follows durable where the topic promises durability (flush.messages=1), end where it does not,
 //     and never goes back. A topic that comes to promise it keeps its high watermark; acks=all waits for the disk.
 //   - a leader serves one epoch, granted to this incarnation; until the high watermark has reached the epoch's start,
-//     what it knows of the end may be stale (KIP-207).
+//     what it knows of the end may be stale (KIP-207), and nobody is let read or told an end.
 //   - a Sync is wanted as soon as something written is not covered by one, at most one under way a file: group commit
 //     without a timer.
 //   - a duplicate is answered when its original is: not before the original is as safe as its acks ask for.

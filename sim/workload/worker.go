@@ -230,14 +230,15 @@ func (k *worker) part() {
 	k.tell(&client.Close{})
 }
 
-// crewIsDone says whether every partition is held by one who has read it to its end; or part of the crew has gone already.
+// crewIsDone says whether every partition that can be read is held by one who has read it to its end; or part of the crew
+// has gone already.
 func (r *Run) crewIsDone() bool {
-	if r.offsetsRotted() || slices.ContainsFunc(r.plan.partitionsOf(crewTopic), r.rotted) {
+	if r.offsetsRotted() {
 		return true
 	}
 	ends := r.crewEnds()
 	for n := range int32(r.plan.partitions(crewTopic)) {
-		if !slices.ContainsFunc(r.workers, func(k *worker) bool {
+		if !r.rotted(check.Partition{Topic: crewTopic, Number: n}) && !slices.ContainsFunc(r.workers, func(k *worker) bool {
 			h := k.holds[n]
 			return k.stage == living && h != nil && !h.ending && h.ended && h.next == ends[n]
 		}) {
