@@ -16,7 +16,8 @@ import (
 //	look over all logs ─▶ a line in cleaner-offset-checkpoint, durable ─▶ Cleaner ─▶ Cleaned ─▶ log.Replace ─▶ the line moves
 //
 // Nothing is compacted that lies above the recovery point on the disk, so that what a start walks over without trust has no
-// gaps; and none has gaps that has no line, or is not compacted by its configuration.
+// gaps. The point may fall below them later, when an index has to be made again, and the line comes last: so the folder
+// itself says where gaps may be, before there are any (log.Replace).
 
 const cleanedFile = "cleaner-offset-checkpoint"
 

@@ -64,6 +64,7 @@ var rewrite = flag.Bool("rewrite", false, "write what the scripts say now into t
 //	hangup                           the client goes away
 //	show credit                      from now on credit and freed frames are told too
 //	rot FILE at=0 bit=0              a bit turns where nobody looks
+//	lose FILE                        it is gone, and nobody has asked for that
 //	pending, state [T-0], files PART what is under way; the View; what lies on the disk
 //
 // A request takes as=NAME: another client than the nameless one.
@@ -249,6 +250,10 @@ func (s *script) command(words []string) {
 		s.credit = true
 	case "rot":
 		s.rot(first, s.number("at", "0"), s.number("bit", "0"))
+	case "lose":
+		_, folder := s.at(first)
+		delete(folder.entries, leaf(first))
+		delete(folder.safe, leaf(first))
 	case "pending", "state", "files":
 		s.look(words[0], first)
 	default:

@@ -325,6 +325,9 @@ func (l *Log) besides(s *segment) (pieces []Piece) {
 // named a folder is whole.
 func (l *Log) Last(c *Copying, identity []byte, beside ...Beside) (pieces []Piece) {
 	pieces = append(pieces, Piece{Name: epochsFile, Content: l.Epochs.Encode()}, Piece{Name: identityFile, Content: identity})
+	if l.sparse > 0 {
+		pieces = append(pieces, Piece{Name: leaf(l.path(l.sparse, sparseSuffix))})
+	}
 	for _, b := range beside {
 		pieces = append(pieces, Piece{Name: leaf(l.path(l.end.Offset, b.Suffix)), Content: b.Content})
 	}

@@ -181,6 +181,7 @@ type Log struct {
 	dead       seam.Fault
 	side       []sideOp // operations that no answer waits for
 	replacing  replacing
+	sparse     int64  // below, batches may be missing: so says the folder (see markSparse); 0: it does not
 	generation uint64 // see Generation
 }
 

@@ -22,7 +22,7 @@ type RecoveryRequest struct {
 	Clean         bool         // the directory was marked clean
 	RecoveryPoint int64        // everything below was durable once
 	LogStart      int64        // where the log begins: what lies below was deleted
-	Compacted     int64        // up to here offsets may be missing between two batches: a Cleaner may have been there
+	Compacted     int64        // up to here offsets may be missing between two batches, also if the folder does not say so
 	Config        Config
 }
 
@@ -42,7 +42,8 @@ type Recovered struct {
 	Cut       int64 // bytes that were truncated
 	segments  []segment
 	recent    recent
-	named     bool // every name that leads to the segments is durable
+	sparse    int64 // below, batches may be missing: so says the folder
+	named     bool  // every name that leads to the segments is durable
 }
 
 // Recovery brings one partition's folder back after a start: a machine of its own, one folder long.
@@ -67,7 +68,8 @@ type Recovered struct {
 //   - what was cut or removed is durable before the answer leaves, so that it cannot come back behind newer batches. So is
 //     the name of partition.metadata: a folder that loses it was never this topic's.
 //   - a .swap is a compacted segment that was durable before anything that it stands for was touched: it is finished first.
-//     A .cleaned is nothing yet. Below the recovery point of a compacted log offsets may be missing, above it never.
+//     A .cleaned is nothing yet. Offsets may be missing below what a .compacted says, which was durable before the first
+//     .swap; and where a log was compacted by Kafka, below its line in the cleaner's checkpoint and the recovery point.
 //   - its files are closed when it answers: their ids are its own. Restore gives the log ids of the owner's.
 type Recovery struct {
 	request  RecoveryRequest
@@ -180,6 +182,12 @@ func (r *Recovery) begin(now seam.Now, request *RecoveryRequest, fx *seam.Effect
 	r.out = &Recovered{Topic: request.Topic, Partition: request.Partition, Noted: -1}
 	r.loaded.firstTime = -1
 	r.swaps.begun = now
+	for _, e := range request.Files {
+		if offset, suffix, ok := segmentName(leaf(e.Path)); ok && suffix == sparseSuffix && !e.Folder {
+			r.out.sparse = max(r.out.sparse, offset)
+		}
+	}
+	r.request.Compacted = max(r.request.Compacted, r.out.sparse)
 	r.sortSwaps()
 	r.nextSwap(fx)
 }
@@ -297,6 +305,8 @@ func (r *Recovery) sortFile(e seam.Entry, snapshot int64) {
 		r.noteSnapshot(base, suffix, e.Size)
 		r.want(smallFile{kind: suffix, offset: base, path: e.Path, size: e.Size})
 	case numbered && (suffix == snapshotSuffix || suffix == windowSuffix) && base < r.leastSnapshot():
+		r.junk = append(r.junk, e.Path)
+	case numbered && suffix == sparseSuffix && base < r.out.sparse:
 		r.junk = append(r.junk, e.Path)
 	case numbered:
 		r.noteSnapshot(base, suffix, e.Size)

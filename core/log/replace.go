@@ -24,12 +24,14 @@ type Compacted struct {
 // Replace puts what a Cleaner has written in the place of the segments that it stands for, one after another, so that a
 // crash at any effect leaves the old ones or the new one (Kafka's .swap; Recovery finishes what it finds):
 //
-//	open, rename .cleaned to .swap ─▶ folder synced ─▶ readers go over ─▶ old files unlinked, when nobody reads them
+//	the folder says by a .compacted up to where offsets may be missing from now on ─▶ folder synced
+//	─▶ open, rename .cleaned to .swap ─▶ folder synced ─▶ readers go over ─▶ old files unlinked, when nobody reads them
 //	─▶ folder synced ─▶ rename .swap to its name, when nobody reads it ─▶ folder synced ─▶ the next one
 //
 // What is found missing or other than it was (retention has been there) is not replaced, and its files are removed.
 type replacing struct {
 	stage   replaceStage
+	sparse  int64 // what Log.sparse will be when that is on the disk
 	queue   []Compacted
 	pending int       // file operations under way
 	op      seam.Op   // of a Sync under way
@@ -43,7 +45,10 @@ type replacing struct {
 type replaceStage uint8
 
 const (
-	replaceIdle replaceStage = iota
+	replaceIdle    replaceStage = iota
+	replaceMarking              // the .compacted is made
+	replaceMarked               // and closed
+	replaceSparse               // the folder's Sync
 	replaceOpening
 	replaceNaming // .cleaned becomes .swap
 	replaceNamed  // the folder's Sync
@@ -64,14 +69,41 @@ func replaceSuffixes() [3]string { return [3]string{".log", ".index", ".timeinde
 const (
 	cleanedSuffix = ".cleaned"
 	swapSuffix    = ".swap"
+	sparseSuffix  = ".compacted" // an empty file: below the offset in its name batches may be missing
 )
 
 // Replace begins. What an earlier one has to do comes first.
 func (l *Log) Replace(compacted []Compacted, fx *seam.Effects) {
-	l.replacing.queue = append(l.replacing.queue, compacted...)
-	if l.replacing.stage == replaceIdle {
-		l.replaceNext(fx)
+	r := &l.replacing
+	r.queue = append(r.queue, compacted...)
+	switch {
+	case r.stage != replaceIdle || len(r.queue) == 0:
+	case l.dead != seam.OK:
+		r.left = true
+	default:
+		l.markSparse(fx)
 	}
+}
+
+// markSparse says on the disk that offsets may be missing, before any is. The recovery point cannot say it: it falls below
+// segments that were compacted when an index has to be made again, and the next start would cut the log there. It is said
+// anew each time, for nobody knows whether an earlier life came to sync it.
+func (l *Log) markSparse(fx *seam.Effects) {
+	r := &l.replacing
+	r.fault, r.sparse = seam.OK, max(l.sparse, r.queue[len(r.queue)-1].Next)
+	r.stage, r.files[0] = replaceMarking, l.numbers.File()
+	l.replaceOp(seam.FileOp{Deed: seam.Create, File: r.files[0], Path: l.path(r.sparse, sparseSuffix)}, fx)
+}
+
+// marked: the older name goes, and need not stay away.
+func (l *Log) marked(fx *seam.Effects) {
+	if l.sparse > 0 && l.sparse != l.replacing.sparse {
+		op := l.numbers.Op()
+		l.side = append(l.side, sideOp{op: op, kind: sideOther})
+		fx.Files = append(fx.Files, seam.FileOp{Op: op, Deed: seam.Remove, Path: l.path(l.sparse, sparseSuffix)})
+	}
+	l.sparse = l.replacing.sparse
+	l.replaceNext(fx)
 }
 
 // Replacing says whether segments are being replaced.
@@ -129,10 +161,11 @@ func (l *Log) replaceNext(fx *seam.Effects) {
 	r := &l.replacing
 	r.stage, r.fault, r.files, r.old, r.swapped = replaceIdle, seam.OK, [3]seam.File{}, nil, false
 	if len(r.queue) == 0 || l.dead != seam.OK {
+		r.left = r.left || len(r.queue) > 0
 		return
 	}
 	c := &r.queue[0]
-	if !l.replaceable(c) {
+	if c.Next > l.sparse || !l.replaceable(c) {
 		l.leave(fx)
 		return
 	}
@@ -223,6 +256,20 @@ func (l *Log) replaceOn(fx *seam.Effects) {
 	r := &l.replacing
 	c := &r.queue[0]
 	switch r.stage {
+	case replaceMarking:
+		switch r.fault {
+		case seam.OK:
+			r.stage = replaceMarked
+			l.replaceOp(seam.FileOp{Deed: seam.Close, File: r.files[0]}, fx)
+		case seam.Exists:
+			l.replaceSync(replaceSparse, fx)
+		default:
+			l.replaceNext(fx) // which leaves what lies above l.sparse
+		}
+	case replaceMarked:
+		l.replaceSync(replaceSparse, fx)
+	case replaceSparse:
+		l.marked(fx)
 	case replaceOpening:
 		if r.fault != seam.OK || !l.replaceable(c) {
 			l.leave(fx)
