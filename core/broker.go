@@ -303,6 +303,10 @@ func (b *Broker) settle(now seam.Now, fx *seam.Effects) {
 	if at <= now.Mono || b.wakes.Len() > 0 || b.turns.later.Len() > 0 {
 		b.ring(now, fx)
 		b.drain(now, fx)
+		if b.phase != phaseReady { // the stop waits for what is put off, and no input may follow
+			b.progress(now, fx)
+			b.drain(now, fx)
+		}
 		at = b.deadline(now)
 	}
 	for i := range b.dirs {

@@ -331,7 +331,7 @@ func (l *Log) replaced(fx *seam.Effects) {
 // Desist leaves out what has not begun: the log is about to end, or the broker.
 func (l *Log) Desist() {
 	if r := &l.replacing; len(r.queue) > 1 {
-		r.queue = r.queue[:1]
+		r.queue, r.left = r.queue[:1], true
 	}
 }
 
