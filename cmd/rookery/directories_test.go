@@ -41,6 +41,11 @@ func TestADirectoryThatIsMissing(t *testing.T) {
 		require.Equal(t, http.StatusOK, status, "the others serve")
 		require.Contains(t, text, second+" has failed")
 	}
+	found, err := examine(t, "-b", r.address, "--data-dir", first)
+	require.ErrorContains(t, err, "2 of", "and its partitions have no leader")
+	require.Equal(t, broken, found["offline directories"].Verdict)
+	require.Contains(t, found["offline directories"].What, "goes without 1 of 2: "+second)
+	require.Contains(t, found["offline directories"].Advice, "start the broker again")
 	up := map[string]float64{}
 	for _, m := range r.families(t, "/metrics")["rookery_log_directory_up"].Metric {
 		up[m.Label[0].GetValue()] = m.Gauge.GetValue()

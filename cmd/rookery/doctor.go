@@ -71,6 +71,7 @@ a sync takes), limits, memory, clock. Run it where the broker runs; it changes n
 				return err
 			}
 			x.brokers()
+			x.offline()
 			for _, dir := range x.dirs {
 				x.directory(dir)
 			}
@@ -183,6 +184,38 @@ func isLoopback(address string) bool {
 	}
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// offline asks a broker for the log directories that it goes without (DescribeLogDirs, KIP-113).
+func (x *examination) offline() {
+	const check = "offline directories"
+	if x.courier == nil { // no broker answered, and that has been said
+		return
+	}
+	request := kmsg.NewPtrDescribeLogDirsRequest()
+	request.Topics = []kmsg.DescribeLogDirsRequestTopic{} // the directories, and nothing of what is in them
+	answer, err := x.call(request, client.AnyBroker)
+	if err != nil {
+		x.say(check, doubt, "see the broker's log", "it does not say: %v", err)
+		return
+	}
+	described := answer.(*kmsg.DescribeLogDirsResponse)
+	if err := codeError(described.ErrorCode, nil); err != nil {
+		x.say(check, doubt, "see the broker's log", "it does not say: %v", err)
+		return
+	}
+	var gone []string
+	for i := range described.Dirs {
+		if d := &described.Dirs[i]; d.ErrorCode != 0 {
+			gone = append(gone, d.Dir)
+		}
+	}
+	if len(gone) > 0 {
+		x.say(check, broken, "look at the disk (is it mounted? the kernel's log; the broker's: log directory failed), mend it, and start the broker again: only that takes the directory into service, with what is in it",
+			"the broker goes without %d of %d: %s; their partitions are not served", len(gone), len(described.Dirs), strings.Join(gone, ", "))
+		return
+	}
+	x.say(check, fine, "", "none of %d", len(described.Dirs))
 }
 
 func (x *examination) topics(m *kmsg.MetadataResponse) {

@@ -32,7 +32,7 @@ func TestDoctorOfAHealthyBroker(t *testing.T) {
 	require.NoError(t, err)
 	found, err := examine(t, "-b", r.address, "--data-dir", dir)
 	require.NoError(t, err)
-	for _, check := range []string{"broker", "advertised listener", "partitions", "log directory"} {
+	for _, check := range []string{"broker", "advertised listener", "partitions", "offline directories", "log directory"} {
 		require.Equal(t, fine, found[check].Verdict, found[check].What)
 	}
 	require.Contains(t, found["sync"].What, "4 KiB are durable in")
@@ -67,6 +67,7 @@ func TestDoctorFindsWhatNewcomersFind(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, []byte("node.id=1\nlog.dirs="+bare+",/nowhere/at/all\n"), 0o644))
 	found, err := examine(t, "-b", "127.0.0.1:1", "--config", file)
 	require.ErrorContains(t, err, "2 of")
+	require.NotContains(t, found, "offline directories", "there is nobody to ask")
 	require.Contains(t, found["broker"].Advice, "rookery dev")
 	require.Equal(t, broken, found["log directory"].Verdict)
 	require.Contains(t, found["log directory"].What, "/nowhere/at/all")

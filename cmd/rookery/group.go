@@ -467,8 +467,16 @@ func groupMembersCommand() *cobra.Command {
 	return command
 }
 
+// deletedRow is what became of a group that was to be deleted.
+type deletedRow struct {
+	Group   string `json:"group"`
+	Deleted bool   `json:"deleted"`
+	Error   string `json:"error,omitempty"`
+}
+
 func groupDeleteCommand() *cobra.Command {
 	var c session
+	var form form
 	command := &cobra.Command{
 		Use:     "delete GROUP...",
 		Short:   "delete groups that have no members, with all that they have committed",
@@ -483,17 +491,26 @@ func groupDeleteCommand() *cobra.Command {
 				return err
 			}
 			var failed error
+			rows := []deletedRow{}
 			for _, g := range answer.(*kmsg.DeleteGroupsResponse).Groups {
+				row := deletedRow{Group: g.Group, Deleted: true}
 				if err := codeError(g.ErrorCode, g.ErrorMessage); err != nil {
-					failed = errors.Join(failed, groupAdvice(g.Group, err))
-					continue
+					err = groupAdvice(g.Group, err)
+					failed = errors.Join(failed, err)
+					row.Deleted, row.Error = false, err.Error()
+				} else if !form.json() {
+					fmt.Fprintf(command.OutOrStdout(), "deleted %s\n", g.Group)
 				}
-				fmt.Fprintf(command.OutOrStdout(), "deleted %s\n", g.Group)
+				rows = append(rows, row)
+			}
+			if form.json() {
+				failed = errors.Join(printJSON(command.OutOrStdout(), rows), failed)
 			}
 			return failed
 		},
 	}
 	c.flags(command)
+	form.flag(command)
 	return command
 }
 

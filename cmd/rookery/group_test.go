@@ -162,6 +162,9 @@ func TestGroupCommands(t *testing.T) {
 	refused("has no partition 2", "", "group", "reset-offsets", "old", "--to", "start", "--topic", "clicks:2")
 	refused("x is no partition", "", "group", "reset-offsets", "old", "--to", "start", "--topic", "clicks:x")
 
-	require.Equal(t, "deleted old\ndeleted modern\ndeleted made\n", r.ask(t, "", "group", "delete", "old", "modern", "made"))
+	require.Equal(t, "deleted old\ndeleted modern\n", r.ask(t, "", "group", "delete", "old", "modern"))
+	out, _, err := runCommand("group", "delete", "made", "nobody", "-o", "json", "-b", r.address)
+	require.ErrorContains(t, err, "there is no group nobody")
+	require.JSONEq(t, `[{"group": "made", "deleted": true}, {"group": "nobody", "deleted": false, "error": "there is no group nobody"}]`, out)
 	require.Equal(t, "[]\n", r.ask(t, "", "group", "list", "-o", "json"))
 }

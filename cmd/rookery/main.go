@@ -4,6 +4,7 @@
 //	rookery server --config FILE       a node by Kafka's server.properties
 //	rookery format --config FILE       make its directories ready
 //	rookery topic create|list|describe|delete
+//	rookery config, quota              configurations, and what clients are held to
 //	rookery group list|describe|members|delete|reset-offsets
 //	rookery produce, consume           records in and out, in kcat's letters and rpk's
 //	rookery log dump|index|verify      segment files, offline: ours or Kafka's
@@ -90,7 +91,7 @@ func rootCommand(out, complaints io.Writer) *cobra.Command {
 		}
 		return advise(next, "%w", err)
 	})
-	root.AddCommand(devCommand(), serverCommand(), formatCommand(), topicCommand(), groupCommand(), configCommand(), produceCommand(), consumeCommand(),
+	root.AddCommand(devCommand(), serverCommand(), formatCommand(), topicCommand(), groupCommand(), configCommand(), quotaCommand(), produceCommand(), consumeCommand(),
 		logCommand(), versionCommand())
 	root.AddCommand(doctorCommand(), benchCommand(), dashboardCommand(), manCommand())
 	completeNamesOf(root)
