@@ -26,6 +26,7 @@ type runFlags struct {
 	seeds   uint64
 	from    uint64
 	length  time.Duration
+	cpu     time.Duration
 	workers int
 	quiet   bool
 	brief   bool
@@ -41,7 +42,8 @@ func runCommand() *cobra.Command {
 	c := &cobra.Command{Use: "run", Short: "Run many seeds", Args: cobra.NoArgs}
 	c.Flags().Uint64Var(&f.seeds, "seeds", 0, "how many seeds (0: until the time is over)")
 	c.Flags().Uint64Var(&f.from, "from", 1, "the first seed")
-	c.Flags().DurationVar(&f.length, "for", 0, "how long (0: until the seeds are through)")
+	c.Flags().DurationVar(&f.length, "for", 0, "how long by the wall clock (0: until the seeds are through)")
+	c.Flags().DurationVar(&f.cpu, "cpu", 0, "how much CPU time, of all workers together, however busy the machine is (0: as much as it takes)")
 	c.Flags().IntVar(&f.workers, "workers", 2, "runs side by side")
 	c.Flags().BoolVar(&f.quiet, "quiet", false, "no faults")
 	c.Flags().BoolVar(&f.brief, "brief", false, "short lives: the same faults and laws, fewer operations a seed")
@@ -51,7 +53,7 @@ func runCommand() *cobra.Command {
 	c.Flags().StringVar(&f.profile, "cpuprofile", "", "write a profile of the run into this file, for go tool pprof")
 	c.Flags().StringVar(&f.heap, "memprofile", "", "the same for what was allocated")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		if f.seeds == 0 && f.length == 0 {
+		if f.seeds == 0 && f.length == 0 && f.cpu == 0 {
 			f.seeds = 200
 		}
 		if f.profile == "" && f.heap == "" {
@@ -123,7 +125,7 @@ func (f *runFlags) run() error {
 func (f *runFlags) take(t *tally, start time.Time) (uint64, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.stop || f.seeds > 0 && t.next >= f.from+f.seeds || f.length > 0 && time.Since(start) >= f.length {
+	if t.stop || f.seeds > 0 && t.next >= f.from+f.seeds || f.length > 0 && time.Since(start) >= f.length || f.cpu > 0 && cpuTime() >= f.cpu {
 		return 0, false
 	}
 	t.next++

@@ -29,7 +29,8 @@ func rootSeed(i int) uint64 { return uint64(i+1) * 10_000_000 }
 // trophy is what came of one plant.
 type trophy struct {
 	plant         *plant
-	faultFree     string // what failed there
+	faultFree     string // what is not there as the header says
+	freely        uint64 // the seed without faults that found it; 0: none was to
 	kills         []kill
 	before, after int // decisions of the first kill; 0: not shrunk
 	shrunk        string
@@ -56,7 +57,7 @@ type other struct {
 // complaint says what is missing, or nothing.
 func (t *trophy) complaint() string {
 	if t.faultFree != "" {
-		return "it fails without faults: " + t.faultFree
+		return "without faults " + t.faultFree
 	}
 	for i, k := range t.kills {
 		switch {
@@ -94,9 +95,9 @@ func (h *hunter) hunt(p *plant) (*trophy, error) {
 		return nil, err
 	}
 	t := &trophy{plant: p}
-	if h.faultFree > 0 && !strings.HasPrefix(p.faultFree, needsNone) {
-		fmt.Printf("%s: %d seeds without faults\n", p.name, h.faultFree)
-		t.faultFree = h.withoutFaults(sim, p)
+	if h.faultFree > 0 {
+		h.withoutFaults(sim, t)
+		fmt.Printf("%s: %d seeds without faults: %s\n", p.name, h.faultFree, t.gate())
 	}
 	for i := range h.roots {
 		k := h.huntFrom(sim, p, rootSeed(i))
@@ -109,8 +110,19 @@ func (h *hunter) hunt(p *plant) (*trophy, error) {
 	return t, nil
 }
 
-// needsNone begins what a header says of fault-free runs where the bug needs no fault: they fail as well, and are not made.
+// needsNone begins what a header says of fault-free runs where the bug needs no fault: one of them has to find it.
 const needsNone = "fail too"
+
+// gate is what came of the runs without faults, in words.
+func (t *trophy) gate() string {
+	switch {
+	case t.faultFree != "":
+		return "NOT AS IT SHOULD BE: " + t.faultFree
+	case t.freely > 0:
+		return fmt.Sprintf("seed %d finds it, as its header says", t.freely)
+	}
+	return "all pass"
+}
 
 func (k *kill) String() string {
 	text := fmt.Sprintf("lives after %d seeds, %.1f s of CPU", k.seeds, k.cpu.Seconds())
@@ -126,23 +138,43 @@ func (k *kill) String() string {
 	return text
 }
 
-// withoutFaults says what failed in a world without faults.
-func (h *hunter) withoutFaults(sim string, p *plant) string {
-	args := []string{"run", "--quiet", "--from", "1", "--seeds", strconv.Itoa(h.faultFree), "--workers", "1"}
-	if p.faultFree != "" {
-		args = append(args, "--no-restart")
+// withoutFaults runs seeds without faults, and holds what comes of them against the header. A seed that fails by the code
+// without the bug says nothing of the bug, and much of the code.
+func (h *hunter) withoutFaults(sim string, t *trophy) {
+	free := func(sim string, from uint64, seeds int) outcome {
+		args := []string{"run", "--quiet", "--from", strconv.FormatUint(from, 10), "--seeds", strconv.Itoa(seeds), "--workers", "1"}
+		if p := t.plant; p.faultFree != "" && !strings.HasPrefix(p.faultFree, needsNone) {
+			args = append(args, "--no-restart")
+		}
+		return start(sim, args...)
 	}
-	if r := start(sim, args...); r.failed {
-		return fmt.Sprintf("seed %d: %s", r.seed, r.law)
+	r := free(sim, 1, h.faultFree)
+	t.judgeGate(r, r.failed && free(h.clean, r.seed, 1).failed)
+}
+
+func (t *trophy) judgeGate(r outcome, clean bool) {
+	p := t.plant
+	needsNone := strings.HasPrefix(p.faultFree, needsNone)
+	law := strings.TrimSpace(r.law + " " + r.must)
+	switch {
+	case clean:
+		t.faultFree = fmt.Sprintf("seed %d fails with the bug and WITHOUT IT: %s", r.seed, law)
+	case needsNone && !r.failed:
+		t.faultFree = "nothing fails, and its header says that it needs no fault"
+	case needsNone && (r.law != p.oracle || r.must != p.must):
+		t.faultFree = fmt.Sprintf("seed %d fails by %s, which its header does not name", r.seed, law)
+	case needsNone:
+		t.freely = r.seed
+	case r.failed:
+		t.faultFree = fmt.Sprintf("seed %d fails by %s, and its header does not say that it needs no fault", r.seed, law)
 	}
-	return ""
 }
 
 // huntFrom runs seeds from a root on until the law of the header fails, or the time is over.
 func (h *hunter) huntFrom(sim string, p *plant, root uint64) kill {
 	k := kill{}
 	for from := root; k.cpu < h.limit; {
-		r := start(sim, "run", "--from", strconv.FormatUint(from, 10), "--for", (h.limit - k.cpu).String(), "--workers", "1")
+		r := start(sim, "run", "--from", strconv.FormatUint(from, 10), "--cpu", (h.limit - k.cpu).String(), "--workers", "1")
 		k.cpu += r.cpu
 		if !r.failed {
 			k.seeds += r.seeds

@@ -127,3 +127,21 @@ func TestTheTableKeepsRowsThatWereNotMeasuredAgain(t *testing.T) {
 	require.Contains(t, table, "\n`c`\tY\tW12 R2\t0 of 1\t–\t–\t–\t–\troot 1: it lives\t")
 	require.NotContains(t, table, "# old")
 }
+
+func TestTheGateSaysWhatItSaw(t *testing.T) {
+	judged := func(faultFree string, r outcome, clean bool) *trophy {
+		t := &trophy{plant: &plant{oracle: "W12", must: "R2", faultFree: faultFree}}
+		t.judgeGate(r, clean)
+		return t
+	}
+	found := outcome{failed: true, seed: 7, law: "W12", must: "R2"}
+	require.Equal(t, "all pass", judged("", outcome{}, false).gate())
+	require.Contains(t, judged("", found, false).gate(), "does not say that it needs no fault")
+	require.Contains(t, judged("without the restart", found, false).complaint(), "without faults seed 7 fails by W12 R2")
+	require.Contains(t, judged("", found, true).gate(), "WITHOUT IT")
+	require.Contains(t, judged("fail too", found, true).complaint(), "WITHOUT IT")
+	require.Equal(t, "seed 7 finds it, as its header says", judged("fail too, for a reason", found, false).gate())
+	require.Empty(t, judged("fail too", found, false).complaint())
+	require.Contains(t, judged("fail too", outcome{}, false).gate(), "nothing fails")
+	require.Contains(t, judged("fail too", outcome{failed: true, seed: 3, law: "H2"}, false).gate(), "seed 3 fails by H2, which its header does not name")
+}

@@ -59,6 +59,9 @@ func (t *trophy) row() []string {
 	if t.plant.faultFree != "" {
 		remark = strings.TrimSpace(remark + " fault-free runs " + t.plant.faultFree)
 	}
+	if t.freely > 0 {
+		remark += fmt.Sprintf(" (seed %d)", t.freely)
+	}
 	return []string{"`" + t.plant.name + "`", t.plant.bringsBack, strings.TrimSpace(t.plant.oracle + " " + t.plant.must), fmt.Sprintf("%d of %d", len(seeds), len(t.kills)),
 		spread(seeds, "%.0f"), spread(seconds, "%.1f"), othersText(others), shrunk, remark}
 }
