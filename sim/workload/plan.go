@@ -104,7 +104,7 @@ func drawPlan(tape *world.Tape, quiet, brief bool) *Plan {
 	p.drawDirs(tape)
 	p.Numbers = drawNumbering(tape)
 	if !quiet {
-		p.drawFaults(s)
+		p.drawFaults(tape, s)
 		p.drawSloth(tape)
 	}
 	for i := range p.Programs {
@@ -120,7 +120,7 @@ func drawPlan(tape *world.Tape, quiet, brief bool) *Plan {
 
 // drawFaults chooses how often what goes wrong. Half of the seeds and more have everything on; in the others some
 // faults are off, because what hides behind one fault may need the absence of another.
-func (p *Plan) drawFaults(s *world.Stream) {
+func (p *Plan) drawFaults(tape *world.Tape, s *world.Stream) {
 	on := func(weights ...int) int {
 		if !p.AllOn && s.Choose(2) == 1 {
 			return 0
@@ -143,6 +143,7 @@ func (p *Plan) drawFaults(s *world.Stream) {
 	case 3:
 		r.WriteError, r.SyncError, r.ReadError, r.FileError = 5, 5, 5, 5
 	}
+	r.Ambush = [4]int{0, 0, 100, 1000}[tape.Choose("ambushes", 4)]
 	p.PatienceMillis = [4]int{0, 0, 300, 1000}[s.Choose(4)]
 	p.Rot = s.Choose(16) == 15
 	if p.Rot {

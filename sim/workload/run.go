@@ -261,6 +261,7 @@ func (r *Run) live() {
 		w.Unleash(chaos)
 	}
 	w.Run(chaos, nil)
+	r.lurk()
 	r.calm = true
 	w.Calm()
 	r.changeDisk()
@@ -272,6 +273,18 @@ func (r *Run) live() {
 		return
 	}
 	r.audit()
+}
+
+// lurk ends the faults but for ambushes, for a while. Under all of them a life is too short for much compaction: most of
+// what is put in place is when they are over, and a name that no sync covers is in doubt then as well.
+func (r *Run) lurk() {
+	const length = 6 * seam.Second
+	w := r.World
+	if ambush, haste := w.Rates.Ambush, max(1, w.Rates.Haste); ambush > 0 && r.plan.Tidying.On {
+		w.Calm()
+		w.Rates.Ambush, w.Rates.Haste = ambush, haste
+		w.Run(w.Now()+length/seam.Mono(haste), nil)
+	}
 }
 
 // changeDisk is what an operator does who is told that a folder cannot be read: a partition that could not be recovered

@@ -305,6 +305,7 @@ func (p *passer) turn(now seam.Mono, fx *seam.Effects) {
 		one := &answer.(*kmsg.FetchResponse).Topics[0].Partitions[0]
 		p.run.told(question{key: wire.KeyFetch, topic: tidyTopic, sent: now}, one.ErrorCode, at, besideError(one)...)
 		if one.ErrorCode != none {
+			p.run.require(one.ErrorCode != offsetOutOfRange || p.position > 0 || p.run.mayRot(), check.StartHasReason, "%s: %s begins behind 0, and nobody has asked for that", p.name, tidyTopic)
 			p.position = 0
 			if p.run.draining && one.ErrorCode == storageError && p.run.rotted(check.Partition{Topic: tidyTopic}) {
 				p.passes++ // nobody can read it any more

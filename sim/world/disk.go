@@ -353,6 +353,13 @@ func (d *Disk) folderSynced(folder *inode, mark int) {
 	d.names = kept
 }
 
+// inDoubt says whether a name was changed in a folder that a power cut may change back.
+func (d *Disk) inDoubt(folder *inode) bool {
+	return slices.ContainsFunc(d.names, func(op nameOp) bool {
+		return op.deed == nameMoved && (op.folder == folder || op.to == folder)
+	})
+}
+
 // settle does the operation on the platter. A node has one place there, and what was done to it later wins, in whatever
 // order the folders concerned are synced.
 func (op *nameOp) settle() {

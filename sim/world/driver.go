@@ -249,7 +249,15 @@ func (n *Node) carryOutPath(f *seam.FileOp, most int) ([]seam.Entry, seam.Fault)
 	case seam.Rename:
 		return nil, n.Disk.rename(f.Path, f.To)
 	case seam.Remove:
-		return nil, n.Disk.remove(f.Path, most)
+		var folder *inode
+		if gone := n.Disk.find(f.Path); gone != nil {
+			folder = gone.parent
+		}
+		fault := n.Disk.remove(f.Path, most)
+		if fault == seam.OK {
+			n.ambush(folder)
+		}
+		return nil, fault
 	case seam.Measure:
 		return n.Disk.measure(f.Path)
 	}
@@ -409,8 +417,12 @@ func (h *handle) change(t *task, in *seam.Wrote) {
 	case unlinkTask:
 		if h.node == nil {
 			in.Fault = seam.NotFound
-		} else if in.Fault = d.unlink(h.node); in.Fault == seam.OK {
+		} else if folder := h.node.parent; folder != nil {
+			in.Fault = d.unlink(h.node)
 			delete(h.home.files, h.id)
+			h.home.ambush(folder)
+		} else {
+			in.Fault = seam.NotFound
 		}
 	}
 }

@@ -51,6 +51,7 @@ const (
 	EpochLast
 	BegunFarUp
 	ReplicaMoved
+	Ambushed
 	faults
 )
 
@@ -83,6 +84,7 @@ type Rates struct {
 	CutOnFrame, LoseResponse                    int // of frames
 	SlowDisk, SlowLink                          int // of operations and frames: a delay far beyond the usual
 	Deaf, HalfClose, Drip                       int // of answers, frames and frames: what odd clients do to their links
+	Ambush                                      int // of unlinks in a folder where a rename is in doubt: the power fails
 
 	Haste int // how much shorter than usual what lasts is; 0: not at all
 

@@ -99,6 +99,28 @@ func (w *World) startAfterKill(lull seam.Mono) {
 	})
 }
 
+// ambushesMax is how many of a run's lives end so: the others are for what takes longer.
+const ambushesMax = 4
+
+// ambush: something was removed from a folder. Where a rename there is in doubt, what is removed may have been the last that
+// bore the name's content, and the moment in which only the removal has reached the platter is too short to be met by chance.
+func (n *Node) ambush(folder *inode) {
+	w := n.world
+	s := w.Tape.Stream("ambush")
+	if w.Rates.Ambush == 0 || w.Counts[Ambushed] >= ambushesMax || folder == nil || !n.Disk.inDoubt(folder) || !s.Chance(w.Rates.Ambush) {
+		return
+	}
+	life, lull := n.Life, w.lull(s)
+	w.After(callTimes[s.Choose(len(callTimes))], func() {
+		if n.Up && n.Life == life && w.Rates.Ambush > 0 {
+			w.Counts[Ambushed]++
+			w.logf("AMBUSH in %s", folder.name)
+			n.CutPower()
+			w.restartAfter(lull)
+		}
+	})
+}
+
 func (w *World) cutSome() {
 	for _, a := range w.clients {
 		for _, l := range a.links {
