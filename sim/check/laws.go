@@ -86,6 +86,7 @@ const (
 	BelowStartIsOut
 	StartHasReason
 	SearchFindsFirst
+	LiesInOnePlace
 
 	LastValueKept
 	DeleteSeen

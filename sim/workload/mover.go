@@ -55,11 +55,13 @@ func (m *mover) turn(now seam.Mono, fx *seam.Effects) {
 func (m *mover) look(now seam.Mono, fx *seam.Effects) {
 	request := kmsg.NewPtrDescribeLogDirsRequest()
 	request.Version = int16(1 + m.stream.Choose(4))
+	before := m.run.lookAround()
 	m.send(now, request, func(at seam.Mono, answer kmsg.Response) {
 		dirs := answer.(*kmsg.DescribeLogDirsResponse).Dirs
 		for i := range dirs {
 			m.run.told(question{key: wire.KeyDescribeLogDirs, sent: now}, dirs[i].ErrorCode, at)
 		}
+		m.run.judgeWhereabouts(m.name, before, dirs)
 	}, fx)
 }
 

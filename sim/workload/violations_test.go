@@ -44,6 +44,13 @@ var violations = []violation{
 	{"V9", func(r *Run) { owe(r, seam.Never) }, func(r *Run) { owe(r, 10*seam.Millisecond) }},
 	{"V9", func(r *Run) { owe(r, 60*seam.Second) }, func(r *Run) { newDeputyOf(r, seam.Never).Step(seam.Now{}, &seam.Alarm{}, &seam.Effects{}); owe(r, 0) }},
 
+	{"S6", func(r *Run) { looked(r, 700, at("/disk0", 0, 600)) }, func(r *Run) { looked(r, 700, at("/disk0", 0, 700)) }},
+	{"S6", func(r *Run) { looked(r, 0, at("/disk0", 0, 1), at("/disk1", 0, 1)) }, func(r *Run) { looked(r, 0, at("/disk0", 0, 1), at("/disk1", 1, 1)) }},
+	{"S6", func(r *Run) { looked(r, 0, future("/disk1", 5)) }, func(r *Run) { looked(r, 0, at("/disk0", 0, 1), future("/disk1", 5)) }},
+	{"S6", func(r *Run) { looked(r, 0, at("/disk0", 0, 1), future("/disk0", 5)) }, nil},
+	{"S6", func(r *Run) { looked(r, 0, at("/disk0", 0, 1), future("/disk1", -5)) }, nil},
+	{"S6", func(r *Run) { looked(r, 0, at("/disk0", 0, 1), future("/disk1", 1), future("/disk2", 1)) }, nil},
+
 	{"H14", func(r *Run) { *r = *asleep(false) }, func(r *Run) { *r = *asleep(true) }},
 	{"H15", func(r *Run) { answers(r, 2, 1) }, func(r *Run) { answers(r, 1, 2) }},
 	{"H15", func(r *Run) { answers(r, 1, 1) }, nil},
@@ -109,6 +116,23 @@ func newRun() *Run {
 	r.World.Node.Life = 1
 	r.facts = &check.Facts{Durable: map[string]bool{"firm": true}, Deleted: map[string]bool{}}
 	return r
+}
+
+// looked is a DescribeLogDirs about firm, of whose first partition /disk0 had so many bytes.
+func looked(r *Run, had int64, dirs ...kmsg.DescribeLogDirsResponseDir) {
+	r.World.Node.Ready = true
+	r.judgeWhereabouts("somebody", whereabouts{life: 1, quiet: true, bytes: map[string]int64{"/disk0/firm-0": had}}, dirs)
+}
+
+func at(dir string, number int32, size int64) kmsg.DescribeLogDirsResponseDir {
+	part := kmsg.DescribeLogDirsResponseDirTopicPartition{Partition: number, Size: size}
+	return kmsg.DescribeLogDirsResponseDir{Dir: dir, Topics: []kmsg.DescribeLogDirsResponseDirTopic{{Topic: "firm", Partitions: []kmsg.DescribeLogDirsResponseDirTopicPartition{part}}}}
+}
+
+func future(dir string, lag int64) kmsg.DescribeLogDirsResponseDir {
+	d := at(dir, 0, 1)
+	d.Topics[0].Partitions[0].IsFuture, d.Topics[0].Partitions[0].OffsetLag = true, lag
+	return d
 }
 
 // sleeper is a machine that does nothing, and wishes to be woken at some time.
