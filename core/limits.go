@@ -112,13 +112,17 @@ func (b *Broker) arrive(now seam.Now, c *connection) (why string) {
 		all = nil
 	}
 	own, rate := b.greeting(now, c)
+	var ownBucket *conn.Bucket
+	if own != nil {
+		ownBucket = &own.Bucket
+	}
 	charges := [...]struct {
 		bucket *conn.Bucket
 		rate   int64
 		why    string
 	}{
 		{all, b.limits.rate, "too many connections in so short a time (max.connection.creation.rate)"},
-		{own, rate, "too many connections of its address in so short a time (connection_creation_rate)"},
+		{ownBucket, rate, "too many connections of its address in so short a time (connection_creation_rate)"},
 	}
 	var after [len(charges)]conn.Bucket
 	wait := seam.Mono(0)
@@ -136,7 +140,7 @@ func (b *Broker) arrive(now seam.Now, c *connection) (why string) {
 			*x.bucket = after[i]
 		}
 	}
-	b.throttle(now, c, quotaConnect, wait)
+	b.throttle(now, c, quotaConnect, own, wait)
 	return ""
 }
 

@@ -84,3 +84,21 @@ func TestDebtsAreNotForgotten(t *testing.T) {
 	require.Equal(t, bucketsMax, all.order.Len())
 	require.Positive(t, all.bucket(now, debtor).Wait(now.Mono))
 }
+
+// Who was kept waiting is told by name, the longest first, a hundred at most.
+func TestWhoeverWaitsIsToldOf(t *testing.T) {
+	var all throttles
+	now := seam.Now{Mono: seam.Second}
+	for i := range clientsTold + 5 {
+		a := all.bucket(now, bucketKey{quota: quotaFetch, client: strconv.Itoa(i)})
+		for range i {
+			a.throttled.note(seam.Second)
+		}
+	}
+	all.bucket(now, bucketKey{quota: quotaProduce, users: true}).throttled.note(3600 * seam.Second)
+	told := all.told(nil)
+	require.Len(t, told, clientsTold)
+	require.Equal(t, ThrottledClient{Throttled{"producer_byte_rate", 1, 3600 * seam.Second}, "ANONYMOUS", ""}, told[0])
+	require.Equal(t, ThrottledClient{Throttled{"consumer_byte_rate", 104, 104 * seam.Second}, "", "104"}, told[1])
+	require.Empty(t, new(throttles).told(told[:0]))
+}

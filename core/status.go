@@ -51,6 +51,7 @@ type Status struct {
 	Refusals []Refusal
 
 	Throttled [quotaKinds]Throttled
+	Waiters   []ThrottledClient // those that were kept waiting longest
 	Telemetry telemetry.Counts
 }
 
@@ -59,6 +60,18 @@ type Throttled struct {
 	Quota string
 	Times int64
 	Wait  seam.Mono
+}
+
+func (t *Throttled) note(wait seam.Mono) {
+	t.Times++
+	t.Wait += wait
+}
+
+// ThrottledClient is the same of one that has a quota: of a client id, an address, or a user ("" where the quota does not
+// name one).
+type ThrottledClient struct {
+	Throttled
+	User, Client string
 }
 
 // FetchSessions is what is kept for clients that fetch (KIP-227).
@@ -84,6 +97,7 @@ func (b *Broker) Status(into *Status) {
 		s.Throttled[kind] = b.quotas.throttled[kind]
 		s.Throttled[kind].Quota = quotaKind(kind).String()
 	}
+	s.Waiters = b.quotas.told(into.Waiters[:0])
 	for i := range b.dirs {
 		s.Unsynced = append(s.Unsynced, b.dirs[i].unsynced)
 		s.Syncing = append(s.Syncing, b.dirs[i].syncing)

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"cmp"
 	"slices"
 
 	"rookery/core/conn"
@@ -19,8 +20,14 @@ import (
 //	a new connection ────────────┘
 type throttles struct {
 	throttled [quotaKinds]Throttled
-	buckets   map[bucketKey]*conn.Bucket
+	buckets   map[bucketKey]*account
 	order     ordered.Ring[bucketKey] // by age
+}
+
+// account is one client's bucket of one quota, and how it was kept waiting since it was last forgotten.
+type account struct {
+	conn.Bucket
+	throttled Throttled
 }
 
 // bucketKey is who shares a bucket: a quota set for a user, or for all users by default, is one for all that the user's
@@ -70,7 +77,7 @@ type metered struct {
 	kind    quotaKind
 	changes int // meta.Image.QuotaChanges when it was looked up
 	client  string
-	bucket  *conn.Bucket // nil: no quota
+	bucket  *account // nil: no quota
 	rate    int64
 }
 
@@ -130,17 +137,16 @@ func (b *Broker) quotaOf(kind quotaKind, client string) (rate int64, key bucketK
 	return 0, bucketKey{}, false
 }
 
-func (t *throttles) bucket(now seam.Now, key bucketKey) *conn.Bucket {
+func (t *throttles) bucket(now seam.Now, key bucketKey) *account {
 	bucket := t.buckets[key]
 	if bucket == nil {
 		if t.buckets == nil {
-			t.buckets = map[bucketKey]*conn.Bucket{}
+			t.buckets = map[bucketKey]*account{}
 		}
 		if t.order.Len() == bucketsMax {
 			t.forget()
 		}
-		fresh := conn.NewBucket(now.Mono)
-		bucket = &fresh
+		bucket = &account{Bucket: conn.NewBucket(now.Mono)}
 		t.buckets[key] = bucket
 		t.order.Push(key)
 	}
@@ -152,7 +158,7 @@ func (t *throttles) forget() {
 	least := t.order.Pop()
 	for range bucketsCompared - 1 {
 		other := t.order.Pop()
-		if t.buckets[other].UsedLess(t.buckets[least]) {
+		if t.buckets[other].UsedLess(&t.buckets[least].Bucket) {
 			least, other = other, least
 		}
 		t.order.Push(other)
@@ -171,15 +177,17 @@ func (c *connection) known(kind quotaKind) *metered {
 // use charges a client for what it has used, and mutes its connection for as long as that takes to be paid.
 func (b *Broker) use(now seam.Now, c *connection, m *metered, n int64) {
 	if m != nil {
-		b.throttle(now, c, m.kind, m.bucket.Use(now.Mono, n, m.rate))
+		b.throttle(now, c, m.kind, m.bucket, m.bucket.Use(now.Mono, n, m.rate))
 	}
 }
 
-// throttle mutes a connection for a quota's sake.
-func (b *Broker) throttle(now seam.Now, c *connection, kind quotaKind, wait seam.Mono) {
+// throttle mutes a connection for a quota's sake; whose nil is: for that of the whole broker.
+func (b *Broker) throttle(now seam.Now, c *connection, kind quotaKind, whose *account, wait seam.Mono) {
 	if wait > 0 {
-		b.quotas.throttled[kind].Times++
-		b.quotas.throttled[kind].Wait += wait
+		b.quotas.throttled[kind].note(wait)
+		if whose != nil {
+			whose.throttled.note(wait)
+		}
 	}
 	b.mute(now, c, wait)
 }
@@ -224,7 +232,7 @@ func (b *Broker) held(c *connection) bool {
 
 // greeting is what a new connection is charged to for its address, and how many of them a second may come (KIP-612); nil if
 // there is no bound.
-func (b *Broker) greeting(now seam.Now, c *connection) (*conn.Bucket, int64) {
+func (b *Broker) greeting(now seam.Now, c *connection) (*account, int64) {
 	if b.image.QuotaChanges() == 0 {
 		return nil, 0
 	}
@@ -245,7 +253,7 @@ func (b *Broker) mutation(now seam.Now, c *connection, r *conn.Request, strictFr
 	if m == nil || r.Version < strictFrom || m.bucket.Wait(now.Mono) == 0 {
 		return m, false
 	}
-	b.throttle(now, c, quotaMutate, m.bucket.Wait(now.Mono))
+	b.throttle(now, c, quotaMutate, m.bucket, m.bucket.Wait(now.Mono))
 	return m, true
 }
 
@@ -268,4 +276,23 @@ func (b *Broker) mutated(now seam.Now, c *connection, m *metered, records []meta
 	}
 	b.use(now, c, m, n)
 	answer.SetThrottle(c.throttled(now))
+}
+
+// clientsTold is how many clients Status tells of by name: a scrape of ten thousand is read by nobody.
+const clientsTold = 100
+
+// told are those that were kept waiting longest.
+func (t *throttles) told(into []ThrottledClient) []ThrottledClient {
+	for i := range t.order.Len() {
+		key := *t.order.At(i)
+		if a := t.buckets[key]; a.throttled.Times > 0 {
+			c := ThrottledClient{Throttled: a.throttled, Client: key.client}
+			if c.Quota = key.quota.String(); key.users {
+				c.User = anonymous
+			}
+			into = append(into, c)
+		}
+	}
+	slices.SortStableFunc(into, func(a, b ThrottledClient) int { return cmp.Compare(b.Wait, a.Wait) })
+	return into[:min(len(into), clientsTold)]
 }

@@ -126,6 +126,10 @@ func (m *monitor) tellNetwork(p page, s *snapshot) {
 		p.counter("rookery_throttles_total", "How often a client had to wait for what it had used of a quota.", float64(t.Times), "quota", t.Quota)
 		p.counter("rookery_throttled_seconds_total", "How long they had to wait, all told.", float64(t.Wait)/float64(seam.Second), "quota", t.Quota)
 	}
+	for _, t := range s.core.Waiters {
+		p.counter("rookery_client_throttles_total", "How often a client had to wait, of the hundred that waited longest.", float64(t.Times), "quota", t.Quota, "user", t.User, "client", t.Client)
+		p.counter("rookery_client_throttled_seconds_total", "How long it had to wait.", float64(t.Wait)/float64(seam.Second), "quota", t.Quota, "user", t.User, "client", t.Client)
+	}
 }
 
 // tellTelemetry: what clients push of themselves (KIP-714).
