@@ -127,7 +127,7 @@ func (r *Run) mayRot() bool { return r.plan.Rot }
 
 // rotted says whether a bit of the partition's files has turned.
 func (r *Run) rotted(p check.Partition) bool {
-	return r.World.Node.Disk.Rotted(folderName(p))
+	return r.World.Counts[world.BitRotted] > 0 && r.World.Node.Disk.Rotted(folderName(p))
 }
 
 // Do makes one run from a tape.
