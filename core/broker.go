@@ -119,6 +119,8 @@ type Broker struct {
 
 	outstanding  int // completions that the disk owes
 	checkpointAt seam.Mono
+	points       []log.PartitionOffset // room for a checkpoint
+	highs        []log.PartitionOffset
 	expireAt     seam.Mono
 }
 

@@ -207,7 +207,9 @@ func (b *Broker) pointsWritten(now seam.Now, d *directory, fx *seam.Effects) {
 	}))
 }
 
+// offsetsIn are the recovery points and high watermarks of a directory's partitions, until it is asked again.
 func (b *Broker) offsetsIn(dir int32) (points, high []log.PartitionOffset) {
+	points, high = b.points[:0], b.highs[:0]
 	for _, p := range b.partitions[1:] {
 		if p == nil || p.folder.Dir != dir {
 			continue
@@ -224,6 +226,7 @@ func (b *Broker) offsetsIn(dir int32) (points, high []log.PartitionOffset) {
 	if m := b.noted(dir); m != nil {
 		points = append(points, log.PartitionOffset{Topic: m.partition.name(), Partition: m.partition.index, Offset: m.recovered.End.Offset})
 	}
+	b.points, b.highs = points, high
 	return points, high
 }
 

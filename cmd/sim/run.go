@@ -94,12 +94,13 @@ func (f *runFlags) run() error {
 	var group sync.WaitGroup
 	for range f.workers {
 		group.Go(func() {
+			broker := workload.Core()
 			for {
 				seed, more := f.take(t, start)
 				if !more {
 					return
 				}
-				f.one(t, seed)
+				f.one(t, broker, seed)
 			}
 		})
 	}
@@ -132,12 +133,12 @@ func (f *runFlags) take(t *tally, start time.Time) (uint64, bool) {
 	return t.next - 1, true
 }
 
-func (f *runFlags) one(t *tally, seed uint64) {
+func (f *runFlags) one(t *tally, broker workload.Broker, seed uint64) {
 	options := workload.Options{Quiet: f.quiet, Brief: f.brief, NoRestart: f.still}
-	result := workload.Do(world.NewTape(seed), workload.Core(), options)
+	result := workload.Do(world.NewTape(seed), broker, options)
 	twice := seed%twiceEvery == 0
 	if twice && result.Failure == nil {
-		if again := workload.Do(world.NewTape(seed), workload.Core(), options); again.Hash != result.Hash || again.Steps != result.Steps {
+		if again := workload.Do(world.NewTape(seed), broker, options); again.Hash != result.Hash || again.Steps != result.Steps {
 			result.Failure = fmt.Errorf("DET: the second run has hash %016x after %d steps, the first %016x after %d", again.Hash, again.Steps, result.Hash, result.Steps)
 		}
 	}

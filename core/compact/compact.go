@@ -96,7 +96,7 @@ type Cleaner struct {
 	mapEnd  int64 // the map covers what lies below
 	in      reader
 	txns    transactions
-	sieve   batch.Sieve
+	sieve   *batch.Sieve
 	group   group
 	rest    seam.Mono // no work before that
 	items   int       // left in this Step
@@ -153,7 +153,10 @@ type reader struct {
 }
 
 // New makes a Cleaner that waits for its Request.
-func New() *Cleaner { return &Cleaner{} }
+func New() *Cleaner { return NewWith(&batch.Sieve{}) }
+
+// NewWith makes one whose sieve serves others too, of which no two Step at a time.
+func NewWith(sieve *batch.Sieve) *Cleaner { return &Cleaner{sieve: sieve} }
 
 // Step takes a letter or a completion.
 func (c *Cleaner) Step(now seam.Now, in seam.Input, fx *seam.Effects) {

@@ -198,7 +198,8 @@ type PartitionOffset struct {
 
 // EncodeOffsets is the text of recovery-point-offset-checkpoint and its kin.
 func EncodeOffsets(lines []PartitionOffset) []byte {
-	out := append([]byte("0\n"), strconv.Itoa(len(lines))...)
+	out := append(make([]byte, 0, 16+32*len(lines)), "0\n"...)
+	out = strconv.AppendInt(out, int64(len(lines)), 10)
 	out = append(out, '\n')
 	for _, x := range lines {
 		out = append(append(out, x.Topic...), ' ')

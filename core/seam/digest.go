@@ -18,31 +18,29 @@ func (d *Digest) Int(v uint64) {
 }
 
 // Bytes mixes a length and that many bytes in.
-func (d *Digest) Bytes(b []byte) {
+func (d *Digest) Bytes(b []byte) { mix(d, b) }
+
+// Text mixes a string in.
+func (d *Digest) Text(s string) { mix(d, s) }
+
+func mix[T []byte | string](d *Digest, b T) {
 	d.Int(uint64(len(b)))
 	for ; len(b) >= 8; b = b[8:] {
 		d.Int(uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 |
 			uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56)
 	}
 	var tail uint64
-	for i, c := range b {
-		tail |= uint64(c) << (8 * i)
+	for i := range len(b) {
+		tail |= uint64(b[i]) << (8 * i)
 	}
 	d.Int(tail)
 }
 
-// Text mixes a string in.
-func (d *Digest) Text(s string) {
-	d.Int(uint64(len(s)))
-	for i := 0; i < len(s); i++ {
-		d.Int(uint64(s[i]))
-	}
-}
-
-// Effects mixes everything that fx asks for, in order, the bytes included, and each list behind its length. Bodies of Sends are values of the machines
+// Effects mixes everything that fx asks for, in order, the bytes included, behind the lengths of all lists. Bodies of Sends are values of the machines
 // and count by their address only; Events and Alarm count too.
 func (d *Digest) Effects(fx *Effects) {
-	d.Int(uint64(len(fx.Writes)))
+	d.lengths(len(fx.Writes), len(fx.Syncs), len(fx.Files), len(fx.Reads), len(fx.Replies))
+	d.lengths(len(fx.Rewrites), len(fx.Sends), len(fx.Frees), len(fx.Reading), len(fx.Events))
 	for i := range fx.Writes {
 		w := &fx.Writes[i]
 		d.Int(uint64(w.Op))
@@ -50,14 +48,12 @@ func (d *Digest) Effects(fx *Effects) {
 		d.Int(uint64(w.At))
 		d.Bytes(w.Data)
 	}
-	d.Int(uint64(len(fx.Syncs)))
 	for i := range fx.Syncs {
 		s := &fx.Syncs[i]
 		d.Int(uint64(s.Op))
 		d.Int(uint64(s.File))
 		d.path(s.Folder)
 	}
-	d.Int(uint64(len(fx.Files)))
 	for i := range fx.Files {
 		f := &fx.Files[i]
 		d.Int(uint64(f.Op))
@@ -67,7 +63,6 @@ func (d *Digest) Effects(fx *Effects) {
 		d.path(f.To)
 		d.Int(uint64(f.Size))
 	}
-	d.Int(uint64(len(fx.Reads)))
 	for i := range fx.Reads {
 		r := &fx.Reads[i]
 		d.Int(uint64(r.Op))
@@ -75,7 +70,6 @@ func (d *Digest) Effects(fx *Effects) {
 		d.Int(uint64(r.At))
 		d.Int(uint64(r.Len))
 	}
-	d.Int(uint64(len(fx.Replies)))
 	for i := range fx.Replies {
 		r := &fx.Replies[i]
 		d.Int(uint64(r.Op))
@@ -90,7 +84,6 @@ func (d *Digest) Effects(fx *Effects) {
 			d.Int(uint64(g.Len))
 		}
 	}
-	d.Int(uint64(len(fx.Rewrites)))
 	for i := range fx.Rewrites {
 		r := &fx.Rewrites[i]
 		d.Int(uint64(r.Op))
@@ -99,7 +92,6 @@ func (d *Digest) Effects(fx *Effects) {
 		d.Int(uint64(r.Codec))
 		d.Int(uint64(r.Level))
 	}
-	d.Int(uint64(len(fx.Sends)))
 	for i := range fx.Sends {
 		s := &fx.Sends[i]
 		d.Int(uint64(s.To.Kind))
@@ -108,17 +100,14 @@ func (d *Digest) Effects(fx *Effects) {
 		d.Int(uint64(s.To.Port))
 		d.Bytes(s.Data)
 	}
-	d.Int(uint64(len(fx.Frees)))
 	for _, l := range fx.Frees {
 		d.Int(uint64(l))
 	}
-	d.Int(uint64(len(fx.Reading)))
 	for _, c := range fx.Reading {
 		d.Int(uint64(c.Conn))
 		d.Int(uint64(c.Bytes))
 		d.flag(c.Cut)
 	}
-	d.Int(uint64(len(fx.Events)))
 	for i := range fx.Events {
 		e := &fx.Events[i]
 		d.Int(uint64(e.Kind))
@@ -129,6 +118,11 @@ func (d *Digest) Effects(fx *Effects) {
 		d.Text(e.Text)
 	}
 	d.Int(uint64(fx.Alarm))
+}
+
+// lengths mixes five in as one number: nearly all are small.
+func (d *Digest) lengths(a, b, c, e, f int) {
+	d.Int(uint64(a) | uint64(b)<<12 | uint64(c)<<24 | uint64(e)<<36 | uint64(f)<<48)
 }
 
 func (d *Digest) path(p Path) {

@@ -209,6 +209,9 @@ func readBatch(data []byte) (Batch, error) {
 	return b, nil
 }
 
+// decompressor serves every run: it takes longer to make than to use.
+var decompressor, _ = zstd.NewReader(nil)
+
 func inflate(codec uint16, data []byte) ([]byte, error) {
 	switch codec {
 	case 0:
@@ -216,12 +219,7 @@ func inflate(codec uint16, data []byte) ([]byte, error) {
 	case 3:
 		return io.ReadAll(lz4.NewReader(bytes.NewReader(data)))
 	case 4:
-		r, err := zstd.NewReader(bytes.NewReader(data), zstd.WithDecoderConcurrency(1))
-		if err != nil {
-			return nil, err
-		}
-		defer r.Close()
-		return io.ReadAll(r)
+		return decompressor.DecodeAll(data, nil)
 	}
 	return nil, fmt.Errorf("codec %d, which no client here sent and no topic asks for", codec)
 }

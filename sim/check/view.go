@@ -78,9 +78,19 @@ type Watch struct {
 	life      int
 	skip      int
 	view      View
-	seen      map[Partition]mark // of this life
-	epochs    map[Partition]int32
-	starts    map[Partition]int64
+	known     map[Partition]*known
+	places    []*known // those of the last view, by their place in it: it is nearly always the same
+}
+
+// known is what has been seen of a partition.
+type known struct {
+	Partition
+	durable, deleted bool  // its topic
+	here             bool  // it was seen in this life
+	led              bool  // it was in an earlier one
+	mark             mark  // of this life
+	epoch            int32 // of earlier ones
+	begins           int64 // the farthest that it was seen to begin, in any
 }
 
 type mark struct {
@@ -93,7 +103,7 @@ type mark struct {
 
 // NewWatch makes a Watch that has seen nothing.
 func NewWatch(laws *Counts, f *Facts) *Watch {
-	return &Watch{laws: laws, durable: f.Durable, deleted: f.Deleted, compacted: f.Compacted, seen: map[Partition]mark{}, epochs: map[Partition]int32{}, starts: map[Partition]int64{}}
+	return &Watch{laws: laws, durable: f.Durable, deleted: f.Deleted, compacted: f.Compacted, known: map[Partition]*known{}}
 }
 
 // every is how many Steps go by between two looks, but for the quiet ones: a look costs as much as several Steps.
@@ -117,11 +127,12 @@ func (w *Watch) After(life int, quiet bool, look func(v *View)) error {
 	for i := range v.Partitions {
 		p := &v.Partitions[i]
 		waits, batches = waits+len(p.Fetches), batches+p.Parked
-		if err := w.one(p); err != nil {
+		k := w.at(i, p)
+		if err := w.one(k, p); err != nil {
 			return err
 		}
 		if quiet {
-			if err := w.nobodySleepsOn(p); err != nil {
+			if err := w.nobodySleepsOn(k, p); err != nil {
 				return err
 			}
 		}
@@ -150,9 +161,9 @@ func (w *Watch) Left(frames, conns int, look func(v *View)) error {
 // Lost says whether what was durable is there after the power has failed. left is what the disk has of a partition's
 // folder, of which it was last seen to lie in log directory dir; begins is where its logs begin.
 func (w *Watch) Lost(begins map[Partition]int64, rotted func(p Partition) bool, left func(p Partition, dir int32) []File) error {
-	for _, p := range slices.SortedFunc(maps.Keys(w.seen), byName) {
-		m := w.seen[p]
-		if w.deleted[p.Topic] || rotted(p) {
+	for _, p := range slices.SortedFunc(maps.Keys(w.known), byName) {
+		k := w.known[p]
+		if !k.here || k.deleted || rotted(p) {
 			continue
 		}
 		w.laws[DurableIsDurable]++
@@ -160,8 +171,8 @@ func (w *Watch) Lost(begins map[Partition]int64, rotted func(p Partition) bool, 
 		if w.compacted[p.Topic] {
 			held = heldCompacted
 		}
-		if end := held(left(p, m.dir), max(m.start, begins[p])); end < m.durable {
-			return Fail(DurableIsDurable, "%s-%d was durable up to %d, and the power has left it up to %d", p.Topic, p.Number, m.durable, end)
+		if end := held(left(p, k.mark.dir), max(k.mark.start, begins[p])); end < k.mark.durable {
+			return Fail(DurableIsDurable, "%s-%d was durable up to %d, and the power has left it up to %d", p.Topic, p.Number, k.mark.durable, end)
 		}
 	}
 	return nil
@@ -169,10 +180,29 @@ func (w *Watch) Lost(begins map[Partition]int64, rotted func(p Partition) bool, 
 
 func (w *Watch) newLife(life int) {
 	w.life = life
-	for p, m := range w.seen { //tidy:unordered each by itself
-		w.epochs[p] = max(w.epochs[p], m.epoch)
+	for _, k := range w.known { //tidy:unordered each by itself
+		if k.here {
+			k.here, k.led, k.epoch = false, true, max(k.epoch, k.mark.epoch)
+		}
 	}
-	w.seen = map[Partition]mark{}
+}
+
+// at is what is known of the partition at a place of the view.
+func (w *Watch) at(place int, p *PartitionView) *known {
+	if place < len(w.places) {
+		if k := w.places[place]; k.Number == p.Number && k.Topic == p.Topic {
+			return k
+		}
+		w.places = w.places[:place]
+	}
+	name := Partition{p.Topic, p.Number}
+	k := w.known[name]
+	if k == nil {
+		k = &known{Partition: name, durable: w.durable[p.Topic], deleted: w.deleted[p.Topic]}
+		w.known[name] = k
+	}
+	w.places = append(w.places, k)
+	return k
 }
 
 func (w *Watch) require(holds bool, law Law, p *PartitionView) error {
@@ -183,40 +213,38 @@ func (w *Watch) require(holds bool, law Law, p *PartitionView) error {
 	return Fail(law, "%+v", *p)
 }
 
-func (w *Watch) one(p *PartitionView) error {
-	key := Partition{p.Topic, p.Number}
-	before, known := w.seen[key]
+func (w *Watch) one(k *known, p *PartitionView) error {
 	if err := w.require(p.LogStart <= p.Durable && p.Durable <= p.End && p.End <= p.Next && p.LogStart <= p.HighWatermark && p.HighWatermark <= p.End, OffsetsInOrder, p); err != nil {
 		return err
 	}
-	if known && !w.deleted[p.Topic] {
-		if err := w.require(p.HighWatermark >= before.highWatermark && p.LeaderEpoch >= before.epoch, HighWatermarkKept, p); err != nil {
+	if k.here && !k.deleted {
+		if err := w.require(p.HighWatermark >= k.mark.highWatermark && p.LeaderEpoch >= k.mark.epoch, HighWatermarkKept, p); err != nil {
 			return err
 		}
 	}
-	if !w.deleted[p.Topic] {
-		if err := w.require(p.LogStart >= w.starts[key], StartNeverBack, p); err != nil {
+	if !k.deleted {
+		if err := w.require(p.LogStart >= k.begins, StartNeverBack, p); err != nil {
 			return err
 		}
-		w.starts[key] = p.LogStart
+		k.begins = p.LogStart
 	}
-	if w.durable[p.Topic] {
+	if k.durable {
 		if err := w.require(p.HighWatermark <= p.Durable, DurableIsDurable, p); err != nil {
 			return err
 		}
 	}
-	if last, any := w.epochs[key]; any && !known && !w.deleted[p.Topic] {
-		if err := w.require(p.LeaderEpoch > last, EpochKept, p); err != nil {
+	if k.led && !k.here && !k.deleted {
+		if err := w.require(p.LeaderEpoch > k.epoch, EpochKept, p); err != nil {
 			return err
 		}
 	}
-	w.seen[key] = mark{p.LogStart, p.Durable, p.HighWatermark, p.LeaderEpoch, p.Dir}
+	k.here, k.mark = true, mark{p.LogStart, p.Durable, p.HighWatermark, p.LeaderEpoch, p.Dir}
 	return nil
 }
 
 // nobodySleepsOn is the lost wake-up: with nothing under way, a parked request that could be answered.
-func (w *Watch) nobodySleepsOn(p *PartitionView) error {
-	if w.durable[p.Topic] {
+func (w *Watch) nobodySleepsOn(k *known, p *PartitionView) error {
+	if k.durable {
 		if err := w.require(p.Durable == p.Next, NoLostWakeup, p); err != nil {
 			return err // bytes that nobody syncs or writes any more
 		}

@@ -15,18 +15,25 @@ import (
 	"rookery/sim/world"
 )
 
-// Core is the broker of this house, with the plan's knobs.
+// tools serve one run after the other: a compressor takes longer to make than most runs have work for it.
+type tools struct {
+	scratch  batch.Scratch
+	rewriter batch.Rewriter
+	sieve    batch.Sieve
+}
+
+// Core is the broker of this house, with the plan's knobs. It may be used for one run after the other.
 func Core() Broker {
 	return Broker{
-		Parts: coreParts,
+		Parts: new(tools).parts,
 		View:  coreView(),
 		Muted: func(m seam.Machine, conn seam.Conn) seam.Mono { return m.(*core.Broker).Muted(conn) },
 		Fatal: func(e *seam.Event) bool { return e.Kind == seam.DirFailed },
 	}
 }
 
-func coreParts(p *Plan, tape *world.Tape) world.Parts {
-	seeds, scratch, rewriter := tape.Stream("seed"), &batch.Scratch{}, &batch.Rewriter{}
+func (t *tools) parts(p *Plan, tape *world.Tape) world.Parts {
+	seeds := tape.Stream("seed")
 	return world.Parts{
 		Broker: func(life int) seam.Machine { return core.NewBroker(coreConfig(p, seeds, life)) },
 		Actor: func(to seam.Address) seam.Machine {
@@ -36,19 +43,19 @@ func coreParts(p *Plan, tape *world.Tape) world.Parts {
 			case seam.ToSearch:
 				return log.NewSearch()
 			case seam.ToCleaner:
-				return compact.New()
+				return compact.NewWith(&t.sieve)
 			case seam.ToCopier:
 				return log.NewCopier()
 			}
 			return nil
 		},
 		Body: func(_ int, _ seam.Conn, frame []byte) any {
-			body := &conn.Request{Scratch: scratch}
+			body := &conn.Request{Scratch: &t.scratch}
 			conn.Intake(frame, conn.Limits{}, body)
 			return body
 		},
 		Rewrite: func(data []byte, codec uint8, level int32, into []byte) []byte {
-			return rewriter.Append(into, data, batch.Codec(codec), level)
+			return t.rewriter.Append(into, data, batch.Codec(codec), level)
 		},
 	}
 }

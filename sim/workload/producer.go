@@ -377,6 +377,10 @@ func (p *producer) onResult(now seam.Mono, l *lane, b *parcel, result *kmsg.Prod
 	}
 }
 
+// calmPause is how much longer a producer waits for a topic when the faults are over: Kafka's clients wait a second
+// in the end (retry.backoff.max.ms, KIP-580).
+const calmPause = seam.Second / 2
+
 func (p *producer) onRetriable(now seam.Mono, l *lane, b *parcel, code int16) {
 	if code == unknownTopic || code == unknownTopicID {
 		delete(p.run.topicIDs, l.partition.Topic)
@@ -386,6 +390,9 @@ func (p *producer) onRetriable(now seam.Mono, l *lane, b *parcel, code int16) {
 		return
 	}
 	l.resume = now + seam.Mono(5+p.stream.Choose(8)*10)*seam.Millisecond
+	if code == unknownTopic && p.run.calm { // it may never come back, and each asking costs as much as one that is answered
+		l.resume += calmPause
+	}
 	l.rewind = l.inFlight > 0
 }
 

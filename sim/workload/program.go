@@ -124,7 +124,7 @@ func (r *Run) enterProgram(i int, spec programSpec) {
 	p.configure(spec)
 	p.machine = newDeputy(r, p.name, p.config)
 	p.tell, _ = r.World.Program(p.name, p.machine, p.receive)
-	r.programs = append(r.programs, p)
+	r.others = append(r.others, p)
 	for i, at := range p.reads {
 		p.followed = append(p.followed, nil)
 		p.assign(i, at, 0)

@@ -83,14 +83,15 @@ type Run struct {
 	memberIDs  map[string]string // who was given them
 	loaded     seam.Mono         // when a coordinator had folded its log last: until then it answers every heartbeat
 	crewTold   map[int32]int64   // of the crew's topic, by partition: up to where a commit was told to have come
-	clients    []*session
-	programs   []*program
+	clients    int               // how many there were
+	others     []party           // all but workers
 	workers    []*worker
-	calm       bool // the faults are over
-	quiets     int  // looks at a broker with nothing under way
-	unclean    bool // a life has ended otherwise than by a stop
-	unreadable int  // the last life in which a folder could not be used
-	givenUp    int  // how often the broker ended by itself since then
+	busy       party // who was found busy last
+	calm       bool  // the faults are over
+	quiets     int   // looks at a broker with nothing under way
+	unclean    bool  // a life has ended otherwise than by a stop
+	unreadable int   // the last life in which a folder could not be used
+	givenUp    int   // how often the broker ended by itself since then
 
 	noRestart bool
 	homes     map[check.Partition]int32 // log directories, of which more than one may have a folder of the partition
@@ -126,7 +127,7 @@ func (r *Run) mayRot() bool { return r.plan.Rot }
 
 // rotted says whether a bit of the partition's files has turned.
 func (r *Run) rotted(p check.Partition) bool {
-	return r.World.Node.Disk.Rotted(folderName(p))
+	return r.World.Counts[world.BitRotted] > 0 && r.World.Node.Disk.Rotted(folderName(p))
 }
 
 // Do makes one run from a tape.
@@ -299,54 +300,58 @@ func (r *Run) changeDisk() {
 	w.Run(w.Now()+90*seam.Second, func() bool { return !w.Node.Up })
 }
 
-// othersIdle says so of all but workers.
-func (r *Run) othersIdle() bool {
-	for _, s := range r.clients {
-		if !s.agent.idle() {
-			return false
-		}
-	}
-	for _, p := range r.programs {
-		if !p.idle() {
-			return false
-		}
-	}
-	return true
+// party is one of those whose end a run waits for.
+type party interface {
+	idle() bool // nothing more will come of it
+	String() string
 }
 
-// idle says whether every client has come to its end.
+// othersIdle says whether all but workers have come to their end.
+func (r *Run) othersIdle() bool {
+	return !slices.ContainsFunc(r.others, func(p party) bool { return !p.idle() })
+}
+
+// idle says whether every client has come to its end. It is asked after each event: whoever was busy is asked first.
 func (r *Run) idle() bool {
-	return r.othersIdle() && !slices.ContainsFunc(r.workers, func(k *worker) bool { return !k.idle() })
+	if r.busy == nil || r.busy.idle() {
+		r.busy = nil
+		for r.busy = range r.whoever {
+			break
+		}
+	}
+	return r.busy == nil
+}
+
+// whoever goes over those who are busy.
+func (r *Run) whoever(yield func(p party) bool) {
+	for _, p := range r.others {
+		if !p.idle() && !yield(p) {
+			return
+		}
+	}
+	for _, k := range r.workers {
+		if !k.idle() && !yield(k) {
+			return
+		}
+	}
 }
 
 func (r *Run) whoWaits() string {
 	var who []string
-	for _, s := range r.clients {
-		if !s.agent.idle() {
-			who = append(who, fmt.Sprint(s.agent))
-		}
-	}
-	for _, p := range r.programs {
-		if !p.idle() {
-			who = append(who, p.String())
-		}
-	}
-	for _, k := range r.workers {
-		if !k.idle() {
-			who = append(who, k.String())
-		}
+	for p := range r.whoever {
+		who = append(who, p.String())
 	}
 	return strings.Join(who, ", ")
 }
 
 func (r *Run) client(name string) *session {
-	s := newSession(r, len(r.clients)+1, name)
-	r.clients = append(r.clients, s)
-	return s
+	r.clients++
+	return newSession(r, r.clients, name)
 }
 
 func (r *Run) enter(s *session, a agent) {
 	s.agent = a
+	r.others = append(r.others, a)
 	r.World.Client(s.name, s)
 }
 

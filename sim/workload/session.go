@@ -13,9 +13,8 @@ import (
 
 // agent decides what a client does. turn is called whenever something happened, and may send.
 type agent interface {
+	party
 	turn(now seam.Mono, fx *seam.Effects)
-	// idle says that nothing more will come of it.
-	idle() bool
 }
 
 // session is a client's machine: one connection, requests in flight, and answers in their order.

@@ -214,6 +214,9 @@ func (k *keeper) acknowledged(base int64) {
 	k.batch = nil
 }
 
+// compressor serves every run: one takes longer to make than a batch takes to compress.
+var compressor, _ = zstd.NewWriter(nil)
+
 // encodePuts lays a batch of keyed records out.
 func encodePuts(puts []check.Put, wall int64, epoch int16, padding int, compressed bool) []byte {
 	var records []byte
@@ -231,9 +234,7 @@ func encodePuts(puts []check.Put, wall int64, epoch int16, padding int, compress
 	}
 	b, order := make([]byte, 61), binary.BigEndian
 	if compressed {
-		w, _ := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1))
-		records = w.EncodeAll(records, nil)
-		_ = w.Close()
+		records = compressor.EncodeAll(records, nil)
 		order.PutUint16(b[21:], 4)
 	}
 	b = append(b, records...)

@@ -37,8 +37,11 @@ type setting struct {
 const unset = "-"
 
 func (s *tuner) idle() bool {
+	if len(s.inflight) > 0 || !s.run.draining && s.budget > 0 {
+		return false
+	}
 	_, _, quota := s.standing()
-	return len(s.inflight) == 0 && !quota && (s.run.draining || s.budget <= 0)
+	return !quota
 }
 
 // enterTuner: a quarter of the runs goes without.

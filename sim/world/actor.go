@@ -171,11 +171,19 @@ func (a *actor) wish() {
 		w.broken(check.NoSpin, "%s asked %d times in a row to be called again at once", a.name, a.spins)
 		return
 	}
-	w.queue.call(at, func() {
-		if !a.dead && a.alarm == mine {
-			a.push(&seam.Alarm{})
-		}
-	})
+	w.queue.push(at, &waking{a, mine})
+}
+
+// waking is the alarm of a machine, which counts unless a later one was asked for.
+type waking struct {
+	of    *actor
+	alarm uint64
+}
+
+func (x *waking) happen() {
+	if a := x.of; !a.dead && a.alarm == x.alarm {
+		a.push(&seam.Alarm{})
+	}
 }
 
 // answer hands an Op back.

@@ -42,7 +42,8 @@ type inode struct {
 	dirty             map[int64]bool // pages that differ from the platter and that a sync will write
 	sizeDirty         bool
 	rotted            bool
-	unwritten         bool // a sync failed: some clean page is not on the platter
+	opened            []*handle // those that ever were, the closed ones among them
+	unwritten         bool      // a sync failed: some clean page is not on the platter
 }
 
 // nameOp is a change of a folder that is not on the platter yet.

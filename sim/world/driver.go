@@ -199,6 +199,9 @@ func (a *actor) checkAtRestBelow(f *seam.FileOp, top *inode) bool {
 	if top == nil {
 		return true
 	}
+	if !top.folder {
+		return !slices.ContainsFunc(top.opened, func(h *handle) bool { return a.node.files[h.id] == h && !a.checkAtRest(f, h) })
+	}
 	for _, h := range a.node.files { //tidy:unordered any of them breaks the law
 		if h.node != nil && h.node.below(top) && !a.checkAtRest(f, h) {
 			return false
@@ -402,10 +405,13 @@ func (h *handle) change(t *task, in *seam.Wrote) {
 			in.Fault = seam.NoSpace
 			return
 		}
-		h.node, in.Fault = d.create(t.path)
+		if h.node, in.Fault = d.create(t.path); in.Fault == seam.OK {
+			h.node.opened = append(h.node.opened, h)
+		}
 	case openTask:
 		if h.node, in.Fault = d.open(t.path); in.Fault == seam.OK {
 			in.Bytes = h.node.size
+			h.node.opened = append(h.node.opened, h)
 		}
 	case truncateTask:
 		if h.node == nil {
