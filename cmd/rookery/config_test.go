@@ -78,7 +78,11 @@ func TestSettingsRefuse(t *testing.T) {
 		{"process.roles", "observer", "one of: broker, controller"},
 		{"listeners", "9092", "not NAME://host:port"},
 		{"listeners", "PLAINTEXT://:port", "no port"},
-		{"listeners", "SSL://:9092", "only PLAINTEXT"},
+		{"listeners", "SASL_SSL://:9092", "only PLAINTEXT and SSL"},
+		{"listeners", "INSIDE://:9092", "nothing says what listener INSIDE speaks"},
+		{"listeners", "PLAINTEXT://:9092,PLAINTEXT://:9093", "two of the name PLAINTEXT"},
+		{"advertised.listeners", "PLAINTEXT://a:1,PLAINTEXT://b:2", "two of the name PLAINTEXT"},
+		{"advertised.listeners", "OUTSIDE://a:1", "there is no listener OUTSIDE"},
 		{"listeners", "CONTROLLER://:9093", "none for clients"},
 		{"advertised.listeners", "PLAINTEXT://0.0.0.0:9092", "nobody can connect to 0.0.0.0"},
 		{"log.dirs", " , ", "no directory"},
@@ -113,5 +117,6 @@ func TestPropertiesFile(t *testing.T) {
 	require.Equal(t, int32(3), s.NodeID)
 	require.Equal(t, int32(4), s.NumPartitions, "--set comes last")
 	require.Equal(t, []string{"${not.expanded}"}, s.Dirs)
-	require.Equal(t, "rookery format --config x --set num.partitions=4", (&settings{config: "x", sets: s.sets}).formatLine(""))
+	sets := append(s.sets, "ssl.keystore.key=secret")
+	require.Equal(t, "rookery format --config x --set num.partitions=4", (&settings{config: "x", sets: sets}).formatLine(""), "a secret is not repeated")
 }

@@ -1,8 +1,10 @@
 package server_test
 
 import (
+	"crypto/tls"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -15,6 +17,7 @@ import (
 	"rookery/io/disk"
 	"rookery/io/loop"
 	"rookery/net/server"
+	"rookery/specs/outside"
 )
 
 // watched lets a test look at a machine between its steps.
@@ -44,10 +47,41 @@ type subject struct {
 	server  *server.Server
 	disk    *disk.Disk
 	address string
+	way     way
 }
 
-func open(fail func(string, ...any), toy *contract.Toy, dir string, config server.Config) *subject {
-	s := &subject{fail: fail, watched: watch(toy), disk: disk.New(disk.Config{Dirs: []string{dir}})}
+// way is how bytes come and go: every test of what a connection owes to the machine goes every way.
+type way struct {
+	name           string
+	ranges         server.Way
+	server, client *tls.Config // nil: plain
+}
+
+func ways(t testing.TB) []way {
+	authority := outside.NewAuthority(t)
+	secure := func(version uint16) way {
+		return way{
+			name:   tls.VersionName(version),
+			server: &tls.Config{Certificates: []tls.Certificate{authority.Certificate(t)}, MaxVersion: version},
+			client: &tls.Config{RootCAs: authority.Pool(), ServerName: "localhost"},
+		}
+	}
+	return []way{
+		{name: server.Mapped.String(), ranges: server.Mapped}, {name: server.Sendfile.String(), ranges: server.Sendfile},
+		{name: server.Copied.String(), ranges: server.Copied}, secure(tls.VersionTLS12), secure(tls.VersionTLS13),
+	}
+}
+
+// everyWay runs a test over the raw socket and over TLS.
+func everyWay(t *testing.T, test func(t *testing.T, w way)) {
+	for _, w := range ways(t) {
+		t.Run(w.name, func(t *testing.T) { test(t, w) })
+	}
+}
+
+func open(fail func(string, ...any), toy *contract.Toy, dir string, w way, config server.Config) *subject {
+	s := &subject{fail: fail, watched: watch(toy), disk: disk.New(disk.Config{Dirs: []string{dir}}), way: w}
+	config.Ranges = w.ranges
 	var port *disk.Port
 	config.Rewrite = contract.Rewrite
 	config.Pin = func(file seam.File) (server.Source, seam.Fault) {
@@ -66,7 +100,7 @@ func open(fail func(string, ...any), toy *contract.Toy, dir string, config serve
 		fail("%v", err)
 	}
 	s.address = listener.Addr().String()
-	go func() { _ = s.server.Serve(listener) }()
+	go func() { _ = s.server.Serve(server.Listener{Listener: listener, TLS: w.server}) }()
 	return s
 }
 
@@ -106,6 +140,9 @@ func (s *subject) Dial() contract.ClientConn {
 		s.fail("%v", err)
 	}
 	_ = c.SetDeadline(time.Now().Add(patience))
+	if s.way.client != nil {
+		c = tls.Client(c, s.way.client)
+	}
 	return client{c}
 }
 
@@ -123,54 +160,162 @@ func (c client) Read(size int) ([]byte, bool) {
 func (c client) Close() { _ = c.Conn.Close() }
 
 func TestContract(t *testing.T) {
-	for _, way := range []server.Way{server.Mapped, server.Sendfile, server.Copied} {
-		t.Run(way.String(), func(t *testing.T) {
-			rapid.Check(t, func(r *rapid.T) {
-				toy := &contract.Toy{File: 1, Path: seam.Path{Name: "file"}, Allowance: contract.AllowanceOfConns}
-				s := open(r.Fatalf, toy, t.TempDir(), server.Config{Ranges: way, FrameBytesMin: 1, Poison: true})
-				defer s.close()
-				contract.Conns(r, toy, s)
-			})
+	everyWay(t, func(t *testing.T, w way) {
+		rapid.Check(t, func(r *rapid.T) {
+			toy := &contract.Toy{File: 1, Path: seam.Path{Name: "file"}, Allowance: contract.AllowanceOfConns}
+			s := open(r.Fatalf, toy, t.TempDir(), w, server.Config{FrameBytesMin: 1, Poison: true})
+			defer s.close()
+			contract.Conns(r, toy, s)
 		})
-	}
+	})
 }
 
 func TestBadLengthsEndTheConnection(t *testing.T) {
-	for name, length := range map[string][]byte{
-		"negative":  {0xff, 0xff, 0xff, 0xff},
-		"too large": {0x10, 0, 0, 0},
-		"too small": {0, 0, 0, 3},
-	} {
-		t.Run(name, func(t *testing.T) {
-			why := make(chan string, 1)
-			toy := &contract.Toy{Allowance: 1 << 20}
-			s := open(t.Fatalf, toy, t.TempDir(), server.Config{Refused: func(_, reason string) { why <- reason }})
-			defer s.close()
-			c := s.Dial()
-			c.Write(append(length, make([]byte, 100)...))
-			_, more := c.Read(1)
-			require.False(t, more)
-			require.Contains(t, <-why, "a frame of ")
-			s.Await("hangup", func() bool { return toy.Hangups == 1 })
-			require.Zero(t, toy.Requests)
-		})
-	}
+	everyWay(t, func(t *testing.T, w way) {
+		for name, length := range map[string][]byte{
+			"negative":  {0xff, 0xff, 0xff, 0xff},
+			"too large": {0x10, 0, 0, 0},
+			"too small": {0, 0, 0, 3},
+		} {
+			t.Run(name, func(t *testing.T) {
+				why := make(chan string, 1)
+				toy := &contract.Toy{Allowance: 1 << 20}
+				s := open(t.Fatalf, toy, t.TempDir(), w, server.Config{Refused: func(_, reason string) { why <- reason }})
+				defer s.close()
+				c := s.Dial()
+				c.Write(append(length, make([]byte, 100)...))
+				_, more := c.Read(1)
+				require.False(t, more)
+				require.Contains(t, <-why, "a frame of ")
+				s.Await("hangup", func() bool { return toy.Hangups == 1 })
+				require.Zero(t, toy.Requests)
+			})
+		}
+	})
 }
 
 func TestTooManyConnections(t *testing.T) {
+	everyWay(t, func(t *testing.T, w way) {
+		toy := &contract.Toy{Allowance: 1 << 20}
+		why := make(chan string, 1)
+		s := open(t.Fatalf, toy, t.TempDir(), w, server.Config{ConnsMax: 1, Refused: func(_, reason string) { why <- reason }})
+		defer s.close()
+		first := s.Dial()
+		s.Await("the first", func() bool { return toy.Opened == 1 })
+		second := s.Dial()
+		_, more := second.Read(1)
+		require.False(t, more)
+		require.Equal(t, "too many connections", <-why)
+		first.Close()
+		s.Await("hangup", func() bool { return toy.Hangups == 1 })
+		third := s.Dial()
+		third.Close()
+		s.Await("the third", func() bool { return toy.Hangups == 2 })
+	})
+}
+
+// TestHandshakesAreBoundedInTime: one that does not come to an end is given up, and whoever waited for it too.
+func TestHandshakesAreBoundedInTime(t *testing.T) {
+	why := make(chan string, 3)
 	toy := &contract.Toy{Allowance: 1 << 20}
-	why := make(chan string, 1)
-	s := open(t.Fatalf, toy, t.TempDir(), server.Config{ConnsMax: 1, Refused: func(_, reason string) { why <- reason }})
+	s := open(t.Fatalf, toy, t.TempDir(), ways(t)[4], server.Config{
+		HandshakesMax: 1, HandshakeMax: 100 * time.Millisecond, Refused: func(_, reason string) { why <- reason },
+	})
 	defer s.close()
-	first := s.Dial()
-	s.Await("the first", func() bool { return toy.Opened == 1 })
-	second := s.Dial()
-	_, more := second.Read(1)
-	require.False(t, more)
-	require.Equal(t, "too many connections", <-why)
-	first.Close()
-	s.Await("hangup", func() bool { return toy.Hangups == 1 })
-	third := s.Dial()
-	third.Close()
-	s.Await("the third", func() bool { return toy.Hangups == 2 })
+	for range 3 {
+		c := s.silent(t)
+		defer c.Close()
+	}
+	for range 3 { // which of them it is that has the one place when time is up is a matter of chance
+		require.Regexp(t, "^(no TLS handshake within|1 TLS handshakes were before it for) 100ms$", <-why)
+	}
+	s.Await("all hangups", func() bool { return toy.Hangups == 3 })
+	require.EqualValues(t, 3, s.server.Status().Unheard)
+}
+
+// TestHandshakesAreBoundedInNumber: the next begins when one has ended.
+func TestHandshakesAreBoundedInNumber(t *testing.T) {
+	toy := &contract.Toy{Allowance: 1 << 20}
+	s := open(t.Fatalf, toy, t.TempDir(), ways(t)[4], server.Config{HandshakesMax: 1, HandshakeMax: patience})
+	defer s.close()
+	silent := s.silent(t)
+	require.Eventually(t, func() bool { return s.server.Status().Handshakes == 1 }, patience, time.Millisecond)
+	c := s.Dial().(client)
+	defer c.Close()
+	done := make(chan error, 1)
+	go func() { done <- c.Conn.(*tls.Conn).Handshake() }()
+	s.Await("the second", func() bool { return toy.Opened == 2 })
+	select {
+	case <-done:
+		t.Fatal("there was no place for it")
+	case <-time.After(50 * time.Millisecond):
+	}
+	silent.Close()
+	require.NoError(t, <-done)
+	require.True(t, c.Write([]byte("\x00\x00\x00\x0bea question")))
+	answer, whole := c.Read(14)
+	require.True(t, whole)
+	require.Equal(t, "\x00\x00\x00\x0aa question", string(answer))
+	require.Zero(t, s.server.Status().Handshakes)
+}
+
+// silent connects and says nothing.
+func (s *subject) silent(t *testing.T) net.Conn {
+	c, err := net.Dial("tcp", s.address)
+	require.NoError(t, err)
+	return c
+}
+
+// TestAHandshakeWaitsForCredit: whom the machine does not let in yet costs nothing but a connection, and can be cut.
+func TestAHandshakeWaitsForCredit(t *testing.T) {
+	w := ways(t)[4]
+	toy := &contract.Toy{Allowance: 0}
+	s := open(t.Fatalf, toy, t.TempDir(), w, server.Config{HandshakeMax: time.Millisecond, Refused: func(_, why string) { t.Error(why) }})
+	c := s.Dial().(client)
+	s.Await("it has come", func() bool { return toy.Opened == 1 })
+	require.NoError(t, c.SetDeadline(time.Now().Add(50*time.Millisecond)))
+	require.ErrorIs(t, c.Conn.(*tls.Conn).Handshake(), os.ErrDeadlineExceeded)
+	s.close()
+	s.Await("its hangup", func() bool { return toy.Hangups == 1 })
+	require.Zero(t, s.server.Status().Unheard)
+}
+
+// TestTheEndIsSaid: a client that speaks TLS can tell an end that was meant from one that somebody made in between.
+func TestTheEndIsSaid(t *testing.T) {
+	for frame, what := range map[string]string{
+		"\x00\x00\x00\x02qx": "after an answer that closes", "\x00\x00\x00\x01c": "after a cut", "\xff\xff\xff\xff": "after nonsense",
+	} {
+		toy := &contract.Toy{Allowance: 1 << 20}
+		s := open(t.Fatalf, toy, t.TempDir(), ways(t)[4], server.Config{FrameBytesMin: 1})
+		c := s.Dial().(client)
+		require.True(t, c.Write([]byte(frame)))
+		_, err := io.ReadAll(c.Conn)
+		require.NoError(t, err, what) // without close_notify it would be io.ErrUnexpectedEOF
+		c.Close()
+		s.close()
+	}
+}
+
+// BenchmarkEcho is a question and its answer, one after the other, and what each way of bytes takes for it.
+func BenchmarkEcho(b *testing.B) {
+	for _, w := range ways(b) {
+		b.Run(w.name, func(b *testing.B) {
+			toy := &contract.Toy{Allowance: 1 << 20}
+			s := open(b.Fatalf, toy, b.TempDir(), w, server.Config{FrameBytesMin: 1})
+			defer s.close()
+			c := s.Dial().(client)
+			defer c.Close()
+			frame := append([]byte{0, 0, 0, 101, 'e'}, make([]byte, 100)...)
+			answer := make([]byte, 104)
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := c.Conn.Write(frame); err != nil {
+					b.Fatal(err)
+				}
+				if _, err := io.ReadFull(c.Conn, answer); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
 }
