@@ -113,6 +113,7 @@ type Coordinator struct {
 	groups ordered.Map[string, *group]
 	timers timer.Queue[alarm]
 	bytes  int64 // of what joins have brought
+	taken  int   // bytes of the tombstones that Records has, about
 	sweep  sweep
 	hashes map[string]topicHash                 // of topics
 	scans  ordered.Map[string, *scan]           // for the topics that expressions match, by group
