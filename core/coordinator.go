@@ -104,8 +104,10 @@ func (b *Broker) maybeLoad(c *coordinator) {
 	b.turns.put(b.startLoads)
 }
 
+// startLoads waits until the broker is ready, which begins it anew: a start is not to wait for what groups have committed,
+// since members whose heartbeats are answered meanwhile stay members.
 func (b *Broker) startLoads(now seam.Now, fx *seam.Effects) bool {
-	for b.loads.running < b.config.RecoveriesMax && b.loads.waiting.Len() > 0 {
+	for b.phase >= phaseReady && b.loads.running < b.config.RecoveriesMax && b.loads.waiting.Len() > 0 {
 		if !b.turns.take() {
 			return false
 		}
