@@ -107,7 +107,7 @@ func main() {
 	flag.StringVar(&only, "only", "", "comma-separated names of workloads: start, produce-1k, produce-100, consume, durable, paced, paced-durable; against Kafka see bench/README.md")
 	flag.StringVar(&peer.jars, "kafka", "", "compare with Apache Kafka, whose jars are in this folder, and not with the reference")
 	flag.BoolVar(&peer.short, "short", false, "against Kafka: the rows that have a bar, one Kafka for all of them")
-	flag.DurationVar(&peer.warmFor, "warm", 30*time.Second, "against Kafka: how long a fresh one is loaded before it counts")
+	flag.DurationVar(&peer.warmFor, "warm", 30*time.Second, "against Kafka: how long a fresh one is loaded before it counts; 0: not at all")
 	flag.StringVar(&peer.heap, "heap", "1g", "against Kafka: its heap")
 	flag.Float64Var(&restartGB, "restart-gb", 0, "against Kafka: GB in the log that kill -9 leaves (default 10, short form 1)")
 	flag.Float64Var(&compactGB, "compact-gb", 5, "against Kafka: GB in the log that is compacted")

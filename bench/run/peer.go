@@ -228,7 +228,7 @@ func (r *peerRun) compareWithPeer(row *peerRow, rows []peerRow) ([]string, error
 	if !row.Cold {
 		result.Warm = r.warmFor.Seconds()
 	}
-	if r.fresh && !row.Cold {
+	if r.fresh && !row.Cold && r.warmFor > 0 {
 		result.Fresh = &peerPair{}
 		if err := result.Fresh.take("fresh", row, theirs, ours, false); err != nil {
 			return nil, err
