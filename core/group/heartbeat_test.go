@@ -171,13 +171,31 @@ func TestAConsumerGroupIsFull(t *testing.T) {
 	require.Zero(t, w.beat("client", less).ErrorCode)
 }
 
+// However many groups there are, a call goes on with no more of them than it may.
+func TestGroupsGoOnAPieceAtATime(t *testing.T) {
+	w := seatedWorld(t)
+	w.restart()
+	want := w.c.Digest()
+	w.c = w.coordinator()
+	for _, r := range w.log {
+		w.c.Replay(w.now, r)
+	}
+	calls := 0
+	for done := false; !done; calls++ {
+		room := 1
+		done = w.c.Loaded(w.now, func() bool { room--; return room >= 0 })
+	}
+	require.Equal(t, w.c.groups.Len(), calls)
+	require.Equal(t, want, w.c.Digest())
+}
+
 // What a call takes back is one batch, which has to fit into the log: by bytes too, where names are long.
 func TestWhatIsTakenBackFitsIntoTheLog(t *testing.T) {
 	for _, how := range []string{"deleted", "expired"} {
 		w := newModernWorld(t)
 		w.config.RecordBytesMax, w.config.RetentionMillis = 64<<10, 1000
 		w.c = w.coordinator()
-		w.c.Loaded(w.now)
+		w.c.Loaded(w.now, always)
 		long := "g" + strings.Repeat("x", 8<<10)
 		w.topic("orders", meta.UUID{1}, 100)
 		for i := range int32(100) {
@@ -197,13 +215,12 @@ func TestWhatIsTakenBackFitsIntoTheLog(t *testing.T) {
 			w.decided()
 			return done
 		}
-		all := func() bool { return true }
 		if how == "deleted" {
-			for !fits(w.c.Delete(long, all)) {
+			for !fits(w.c.Delete(long, always)) {
 			}
 		} else {
 			w.now.Mono, w.now.Wall = w.now.Mono+w.config.CheckEvery, w.now.Wall+seam.Wall(w.config.RetentionMillis)
-			for w.c.Ring(w.now, all); len(w.c.Records) > 0; w.c.Ring(w.now, all) {
+			for w.c.Ring(w.now, always); len(w.c.Records) > 0; w.c.Ring(w.now, always) {
 				fits(false)
 			}
 		}
