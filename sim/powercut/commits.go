@@ -122,38 +122,6 @@ func (l *load) commit(c *commits, group string, options []kgo.Opt) {
 	}
 }
 
-const commitsTopic = "__consumer_offsets"
-
-// flushCommitsAsKafka makes the topic of commits, and leaves it to the page cache.
-func flushCommitsAsKafka(broker string) error {
-	client, err := kgo.NewClient(kgo.SeedBrokers(broker), kgo.DisableClientMetrics())
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), *startTimeout)
-	defer cancel()
-	request := kmsg.NewPtrOffsetFetchRequest()
-	one := kmsg.NewOffsetFetchRequestGroup()
-	request.Group, one.Group = "first", "first"
-	request.Groups = append(request.Groups, one)
-	if _, err := request.RequestWith(ctx, client); err != nil {
-		return fmt.Errorf("OffsetFetch: %w", err)
-	}
-	alter := kmsg.NewPtrIncrementalAlterConfigsRequest()
-	resource := kmsg.NewIncrementalAlterConfigsRequestResource()
-	resource.ResourceType, resource.ResourceName = kmsg.ConfigResourceTypeTopic, commitsTopic
-	flush, never := kmsg.NewIncrementalAlterConfigsRequestResourceConfig(), "9223372036854775807"
-	flush.Name, flush.Value = "flush.messages", &never
-	resource.Configs = append(resource.Configs, flush)
-	alter.Resources = append(alter.Resources, resource)
-	altered, err := alter.RequestWith(ctx, client)
-	if err != nil {
-		return fmt.Errorf("IncrementalAlterConfigs: %w", err)
-	}
-	return kerr.ErrorForCode(altered.Resources[0].ErrorCode)
-}
-
 // nothing is committed when a partition goes: every poll ends with a commit.
 func nothing(context.Context, *kgo.Client, map[string][]int32) {}
 
