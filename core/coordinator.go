@@ -104,8 +104,10 @@ func (b *Broker) maybeLoad(c *coordinator) {
 	b.turns.put(b.startLoads)
 }
 
+// startLoads waits until the broker is ready, which begins it anew: a start is not to wait for what groups have committed,
+// since members whose heartbeats are answered meanwhile stay members.
 func (b *Broker) startLoads(now seam.Now, fx *seam.Effects) bool {
-	for b.loads.running < b.config.RecoveriesMax && b.loads.waiting.Len() > 0 {
+	for b.phase >= phaseReady && b.loads.running < b.config.RecoveriesMax && b.loads.waiting.Len() > 0 {
 		if !b.turns.take() {
 			return false
 		}
@@ -133,7 +135,7 @@ func (b *Broker) startLoads(now seam.Now, fx *seam.Effects) bool {
 // loadMore looks for the next piece.
 func (b *Broker) loadMore(now seam.Now, c *coordinator, fx *seam.Effects) {
 	if c.load.at >= c.load.to {
-		b.loaded(now, c, fx)
+		b.loaded(c)
 		return
 	}
 	var want log.Want
@@ -148,7 +150,7 @@ func (b *Broker) loadRead(now seam.Now, c *coordinator, want log.Want, fx *seam.
 		span, _ := p.replica.Log.Plan(c.load.cursor, p.replica.High(), loadBytes, true)
 		want = log.Want{File: span.File, At: span.At, Len: span.Len}
 	case log.AtEnd:
-		b.loaded(now, c, fx)
+		b.loaded(c)
 		return
 	case log.Unreadable:
 		b.loadAgain(now, c, "its log cannot be read", fx)
@@ -294,10 +296,24 @@ func (b *Broker) loadEnded(c *coordinator) {
 	}
 }
 
-func (b *Broker) loaded(now seam.Now, c *coordinator, fx *seam.Effects) {
+// loaded: all is folded. The groups go on as they were, and then they are served.
+func (b *Broker) loaded(c *coordinator) {
+	groups := c.groups
+	b.turns.put(func(now seam.Now, fx *seam.Effects) bool {
+		switch {
+		case c.state != coordinatorLoading || c.groups != groups || b.phase >= phaseStopping:
+			return true
+		case !groups.Loaded(now, b.take):
+			return false
+		}
+		b.serveGroups(now, c, fx)
+		return true
+	})
+}
+
+func (b *Broker) serveGroups(now seam.Now, c *coordinator, fx *seam.Effects) {
 	b.loadEnded(c)
 	c.state, c.pause = coordinatorReady, 0
-	c.groups.Loaded(now)
 	c.groups.TopicsGone()
 	b.arm(c)
 	fx.Events = append(fx.Events, seam.Event{Kind: seam.CoordinatorLoaded, Topic: c.partition.name(), Partition: c.partition.index, A: c.load.count, B: int64((now.Mono - c.load.began) / seam.Millisecond)})

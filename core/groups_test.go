@@ -125,6 +125,25 @@ func TestGroupsAreReadBack(t *testing.T) {
 	}
 }
 
+// A start does not wait for what groups have committed, however much it is: nothing of that is read before the broker is
+// ready.
+func TestAStartDoesNotWaitForGroups(t *testing.T) {
+	w, c := grouped(t)
+	commits(w, c, 5)
+	w.stabilize()
+	w.crash(false)
+	w.start()
+	w.held = "read __consumer_offsets-0/"
+	for w.broker.phase != phaseReady {
+		require.Zero(t, w.broker.loads.running)
+		i := slices.IndexFunc(w.asked, func(x *task) bool { return w.before(x) == nil })
+		require.GreaterOrEqual(t, i, 0, "the start goes on")
+		w.comeBack(w.asked[i], seam.OK, 0)
+	}
+	w.stabilize()
+	require.Equal(t, 1, w.broker.loads.running)
+}
+
 // A write that fails takes with it what was decided since, and nobody was told of that; what was durable is read back.
 func TestAFailedWriteDropsTheFold(t *testing.T) {
 	w, c := grouped(t)

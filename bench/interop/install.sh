@@ -35,5 +35,5 @@ if stale "$here/python/requirements.txt" "$home/python/requirements.txt"; then
   cp "$here/python/requirements.txt" "$home/python/requirements.txt"
 fi
 mkdir -p "$home/go"
-(cd "$here/go" && go build -o "$home/go/clients" .)
+(cd "$here/go" && go build -o "$home/go/clients" . && go test -c -o "$home/go/kgo.test" github.com/twmb/franz-go/pkg/kgo)
 echo "$home"

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -226,4 +227,10 @@ func TestJudgeOfAGroup(t *testing.T) {
 	strange.hear("second", "p 4 0")
 	_, err = strange.judge(ends)
 	require.ErrorContains(t, err, `second says "p 4 0"`)
+}
+
+func TestVerdictsOfTests(t *testing.T) {
+	found, err := readTests(strings.NewReader("=== RUN   TestA\n--- PASS: TestA (0.03s)\n    --- FAIL: TestA/b#1 (0.00s)\nsaid --- SKIP: TestC (0.10s)\nPASS\n--- PASS: TestD\n"))
+	require.NoError(t, err)
+	require.Equal(t, map[string][]string{"PASS": {"TestA"}, "FAIL": {"TestA/b#1"}, "SKIP": {"TestC"}}, found)
 }

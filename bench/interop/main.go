@@ -5,11 +5,11 @@
 //	                                                            │
 //	                                                    rookery dev, real disk
 //
-// Six parts, and -only runs one: three small records from each client, and a topic's life from each that has an admin;
-// Kafka's own tools; a group of consumers from each, through a crash of a member and a kill of the broker; Kafka Streams and
-// Kafka Connect; the package index, written and read by each command line and compared byte for byte; a storm of records
-// from everybody in every codec, under a stop and a kill of the broker, read back by everybody, and Kafka's own reader over
-// the files that are left.
+// Seven parts, and -only runs one: three small records from each client, and a topic's life from each that has an admin;
+// Kafka's own tools; a group of consumers from each, through a crash of a member and a kill of the broker; franz-go's own
+// tests; Kafka Streams and Kafka Connect; the package index, written and read by each command line and compared byte for
+// byte; a storm of records from everybody in every codec, under a stop and a kill of the broker, read back by everybody, and
+// Kafka's own reader over the files that are left.
 //
 // Rules:
 //
@@ -80,7 +80,7 @@ func main() {
 	flag.Uint64Var(&s.seed, "seed", 0, "of the storm; 0: a new one")
 	flag.DurationVar(&s.patience, "start-timeout", 30*time.Second, "how long a start of the broker may take")
 	result := flag.String("result", "specs/results/interop.json", "what the board is made from; empty: nothing is written")
-	flag.StringVar(&s.only, "only", "", "one part: small, tools, groups, streams, packages or storm (with the reading of its files)")
+	flag.StringVar(&s.only, "only", "", "one part: small, tools, groups, franz-go, streams, packages or storm (with the reading of its files)")
 	frames := flag.String("frames", "", "write the clients' frames into this folder (fuzz/testdata/frames)")
 	segmentBytes := flag.Int("segment-bytes", 0, "size of a segment (default: so that each partition of the storm has about four)")
 	flag.Parse()
@@ -141,6 +141,7 @@ func (s *session) run() (err error) {
 		{"small", moveSmall}, {"small", moveAdmin},
 		{"tools", moveTopics}, {"tools", moveConfigs}, {"tools", movePartitions}, {"tools", moveCluster}, {"tools", moveQuotas}, {"tools", movePerformance},
 		{"groups", moveGroups}, {"groups", moveGroupTools},
+		{"franz-go", moveKgo},
 		{"streams", moveStreams},
 		{"packages", movePackageIndex},
 		{"storm", moveStorm},

@@ -36,7 +36,7 @@ func (w *worker) endToEnd() error {
 	if err := <-ended; err != nil {
 		return err
 	}
-	w.latency = reader.latency
+	w.acks, w.latency = w.latency, reader.latency
 	return nil
 }
 

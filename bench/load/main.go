@@ -45,6 +45,7 @@ type options struct {
 	acks         int
 	rate         float64
 	bytes        int64
+	keys         int64
 	duration     time.Duration
 	tls          *tls.Config // nil: none
 }
@@ -63,6 +64,8 @@ type result struct {
 	P99Micros       float64 `json:"p99_us"`
 	P999Micros      float64 `json:"p999_us"`
 	MaxMicros       float64 `json:"max_us"`
+	AckP50Micros    float64 `json:"ack_p50_us,omitempty"` // end to end: of the answers to what was sent
+	AckP99Micros    float64 `json:"ack_p99_us,omitempty"`
 	ClientNanosPerK float64 `json:"client_cpu_ns_per_kb"`
 }
 
@@ -70,7 +73,7 @@ func main() {
 	var o options
 	flag.StringVar(&o.address, "address", "127.0.0.1:9092", "broker to ask first")
 	flag.StringVar(&o.topic, "topic", "load", "topic; made when missing")
-	flag.StringVar(&o.mode, "mode", "produce", "produce, consume or end-to-end")
+	flag.StringVar(&o.mode, "mode", "produce", "produce, consume, end-to-end, or keyed, which fills a topic that is to be compacted")
 	flag.StringVar(&o.topicConfigs, "topic-configs", "", "key=value,... for a topic that is made")
 	flag.IntVar(&o.connections, "connections", 1, "connections")
 	flag.IntVar(&o.idle, "idle", 0, "connections beside these that ask one question each before the clock runs, and no more")
@@ -82,13 +85,18 @@ func main() {
 	flag.IntVar(&o.acks, "acks", 1, "1 or -1")
 	flag.Float64Var(&o.rate, "rate", 0, "produce, end-to-end: requests a second over all connections; 0 is as fast as answers come")
 	flag.Int64Var(&o.bytes, "bytes", 1<<30, "stop after so many bytes")
+	flag.Int64Var(&o.keys, "keys", 1_000_000, "keyed: how many keys there are")
 	flag.DurationVar(&o.duration, "duration", 0, "stop after this time instead")
 	authorities := flag.String("tls-ca", "", "PEM file of those who vouch for the broker: TLS is spoken")
 	flag.Parse()
+	work := run
+	if o.mode == "keyed" {
+		work = keyed
+	}
 	var err error
 	var r *result
 	if o.tls, err = trust(*authorities); err == nil {
-		r, err = run(&o)
+		r, err = work(&o)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "load:", err)
@@ -106,6 +114,7 @@ type worker struct {
 	budget     int64 // bytes left to move
 	deadline   time.Time
 	latency    histogram
+	acks       histogram // end to end
 	bytes      int64
 	records    int64
 	requests   int64
@@ -175,10 +184,11 @@ func deal(i, connections, partitions int) (mine []int32) {
 }
 
 func summary(mode string, workers []*worker, took, cpu time.Duration) *result {
-	var all histogram
+	var all, acks histogram
 	r := &result{Mode: mode, Seconds: took.Seconds()}
 	for _, w := range workers {
 		all.merge(&w.latency)
+		acks.merge(&w.acks)
 		r.Bytes += w.bytes
 		r.Records += w.records
 		r.Requests += w.requests
@@ -188,6 +198,9 @@ func summary(mode string, workers []*worker, took, cpu time.Duration) *result {
 	r.RequestsPerSec = float64(r.Requests) / r.Seconds
 	r.P50Micros, r.P99Micros, r.P999Micros = all.at(0.5), all.at(0.99), all.at(0.999)
 	r.MaxMicros = all.at(1)
+	if mode == "end-to-end" {
+		r.AckP50Micros, r.AckP99Micros = acks.at(0.5), acks.at(0.99)
+	}
 	r.ClientNanosPerK = float64(cpu.Nanoseconds()) / (float64(r.Bytes) / 1000)
 	return r
 }

@@ -46,6 +46,9 @@ func (k *kafka) command() string {
 		"-XX:+ExplicitGCInvokesConcurrent -Djava.awt.headless=true -cp {jars}/* kafka.Kafka {dir}/server.properties", k.heap)
 }
 
+// here is the command on this machine.
+func (k *kafka) here() string { return strings.ReplaceAll(k.command(), "{jars}", k.jars) }
+
 // version is told by the name of the broker's jar.
 func (k *kafka) version() (string, error) {
 	names, _ := filepath.Glob(filepath.Join(k.jars, "kafka_2.13-*.jar"))
@@ -85,7 +88,7 @@ func (k *kafka) beginWith(properties string) (*process, error) {
 	if out, err := format.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("kafka format: %w\n%s", err, out)
 	}
-	return k.launch(strings.ReplaceAll(k.command(), "{jars}", k.jars), dir, port)
+	return k.launch(k.here(), dir, port)
 }
 
 // hold stops all threads; what was due meanwhile is done when they go on.

@@ -37,11 +37,14 @@ const leastPeerPairs = 3
 type workload struct {
 	Name   string
 	Bar    float64  // the least ratio of medians of pairs; 0 if there is none
-	Load   []string // arguments of bench/load for the measured part
+	Load   []string // arguments of the program for the measured part
 	Before []string // and of what comes before it, unmeasured
 	Bytes  int64    // that the run adds to the page cache
 	Bare   *bareLoop
 	Paced  bool // the ratio is of median latencies then, not of speeds
+
+	Program  string   // that loads; empty: bench/load
+	Settings []string // of our broker, where `rookery dev` has another default than Kafka
 }
 
 func workloads(bytes int64) []workload {
@@ -94,7 +97,7 @@ func main() {
 	peer := &peerRun{kafka: &kafka{bench: b}}
 	var only string
 	var bytes int64
-	var restartGB float64
+	var restartGB, compactGB float64
 	flag.StringVar(&b.broker, "broker", "bin/rookery dev --port {port} --data-dir {dir} --metrics-listener none", "command under test; `reference` compares the reference with itself")
 	flag.StringVar(&b.dataDir, "data-dir", "", "where the data directories are made, on a real disk (default: the system's temporary directory)")
 	flag.IntVar(&b.pairs, "pairs", 0, "pairs a workload (default 9, short form 3); with fewer than 9 against the reference, 3 against Kafka, no result is kept")
@@ -104,16 +107,17 @@ func main() {
 	flag.StringVar(&only, "only", "", "comma-separated names of workloads: start, produce-1k, produce-100, consume, durable, paced, paced-durable; against Kafka see bench/README.md")
 	flag.StringVar(&peer.jars, "kafka", "", "compare with Apache Kafka, whose jars are in this folder, and not with the reference")
 	flag.BoolVar(&peer.short, "short", false, "against Kafka: the rows that have a bar, one Kafka for all of them")
-	flag.DurationVar(&peer.warmFor, "warm", 30*time.Second, "against Kafka: how long a fresh one is loaded before it counts")
+	flag.DurationVar(&peer.warmFor, "warm", 30*time.Second, "against Kafka: how long a fresh one is loaded before it counts; 0: not at all")
 	flag.StringVar(&peer.heap, "heap", "1g", "against Kafka: its heap")
 	flag.Float64Var(&restartGB, "restart-gb", 0, "against Kafka: GB in the log that kill -9 leaves (default 10, short form 1)")
+	flag.Float64Var(&compactGB, "compact-gb", 5, "against Kafka: GB in the log that is compacted")
 	flag.Parse()
 	setDefault(&b.pairs, leastPairs, leastPeerPairs, peer.short)
 	setDefault(&bytes, 1_500_000_000, 750_000_000, peer.short)
 	setDefault(&restartGB, 10, 1, peer.short)
 	run := func() ([]string, error) { return b.run(only, bytes) }
 	if peer.jars != "" {
-		run = func() ([]string, error) { return peer.run(only, bytes, int64(restartGB*1e9)) }
+		run = func() ([]string, error) { return peer.run(only, bytes, int64(restartGB*1e9), int64(compactGB*1e9)) }
 	}
 	failed, err := run()
 	if err != nil {
@@ -170,7 +174,7 @@ func (b *bench) prepare() error {
 	}
 	b.root = strings.TrimSpace(string(root))
 	b.bin = filepath.Join(b.root, "bin")
-	packages := map[string]string{"reference": "./bench/reference", "load": "./bench/load"}
+	packages := map[string]string{"reference": "./bench/reference", "load": "./bench/load", "crowd": "./bench/crowd"}
 	if b.broker == "reference" {
 		b.broker = "bin/reference --port {port} --data-dir {dir}"
 	} else if strings.HasPrefix(b.broker, "bin/rookery") {

@@ -16,6 +16,7 @@ type peerRow struct {
 	workload
 	Durable bool // ours syncs before it answers; Kafka is at its default, which does not
 	Short   bool // is in the short form
+	Named   bool // runs only where it is named
 	Cold    bool // each run has a Kafka of its own, that has just started
 	Figures []figure
 	kind    func(*peerRun, *peerRow) (ours, theirs func(*trial) error, err error)
@@ -58,7 +59,7 @@ const (
 )
 
 // peerRows are all comparisons. Bytes are of a run, where speed is measured by them.
-func peerRows(bytes, restartBytes int64) []peerRow {
+func peerRows(bytes, restartBytes, compactBytes int64) []peerRow {
 	rows := []peerRow{
 		{workload: workload{Name: "start"}, Short: true, Cold: true, kind: (*peerRun).starts, Figures: []figure{
 			{What: "exec to ApiVersions, ms", of: func(t trial) float64 { return t.StartMillis }, Bar: mostStart, AtMost: true},
@@ -91,6 +92,8 @@ func peerRows(bytes, restartBytes int64) []peerRow {
 				Load: []string{"--record-bytes", "1024", "--batch-bytes", "16384", "--acks", "1", "--partitions", fmt.Sprint(partitions),
 					"--topic-configs", pageCache, "--bytes", fmt.Sprint(bytes)}}})
 	}
+	rows = append(rows, crowdRows()...)
+	rows = append(rows, compactionRow(compactBytes, 1_000_000))
 	return append(rows, peerRow{kind: (*peerRun).restarts, Short: true, Cold: true,
 		Figures: []figure{{What: "kill -9 to served, ms", of: func(t trial) float64 { return t.RestartMillis }, Bar: mostRestart, AtMost: true}},
 		workload: workload{Name: "restart", Bytes: restartBytes,
@@ -180,7 +183,7 @@ type figureFound struct {
 	spread
 }
 
-func (r *peerRun) run(only string, bytes, restartBytes int64) (failed []string, err error) {
+func (r *peerRun) run(only string, bytes, restartBytes, compactBytes int64) (failed []string, err error) {
 	if err := r.prepare(); err != nil {
 		return nil, err
 	}
@@ -190,8 +193,8 @@ func (r *peerRun) run(only string, bytes, restartBytes int64) (failed []string, 
 	}
 	fmt.Printf("against: %s: %s\n", r.name, r.command())
 	var rows []peerRow
-	for _, row := range peerRows(bytes, restartBytes) {
-		if wanted := strings.Contains(","+only+",", ","+row.Name+","); wanted || only == "" && (row.Short || !r.short) {
+	for _, row := range peerRows(bytes, restartBytes, compactBytes) {
+		if wanted := strings.Contains(","+only+",", ","+row.Name+","); wanted || only == "" && !row.Named && (row.Short || !r.short) {
 			rows = append(rows, row)
 		}
 	}
@@ -215,8 +218,8 @@ func (r *peerRun) compareWithPeer(row *peerRow, rows []peerRow) ([]string, error
 	if err != nil {
 		return nil, err
 	}
-	fmt.Printf("\n%s%s: %s\n%-6s %-8s %9s %8s %8s %8s %8s %9s %9s %9s %8s %10s %8s\n", row.Name, map[bool]string{true: " (ours flush.messages=1)"}[row.Durable],
-		strings.Join(row.Load, " "), "pair", "who", "MB/s", "Mrec/s", "p50 us", "p99 us", "p99.9 us", "cpu ns/KB", "peak MB", "start ms", "idle MB", "restart ms", "ratio")
+	fmt.Printf("\n%s%s: %s\n%-6s %-8s %s %8s\n", row.Name, map[bool]string{true: " (ours flush.messages=1)"}[row.Durable],
+		strings.Join(row.Load, " "), "pair", "who", row.head(), "ratio")
 	result := peerResult{Report: r.report, Peer: r.name, Command: r.command(), Form: "full", Workload: row.Name, Load: row.Load, Durable: row.Durable}
 	result.Report.Load = loadAverage()
 	if r.short {
@@ -225,9 +228,9 @@ func (r *peerRun) compareWithPeer(row *peerRow, rows []peerRow) ([]string, error
 	if !row.Cold {
 		result.Warm = r.warmFor.Seconds()
 	}
-	if r.fresh && !row.Cold {
+	if r.fresh && !row.Cold && r.warmFor > 0 {
 		result.Fresh = &peerPair{}
-		if err := result.Fresh.take("fresh", row.Figures[0].of, theirs, ours, false); err != nil {
+		if err := result.Fresh.take("fresh", row, theirs, ours, false); err != nil {
 			return nil, err
 		}
 		if err := r.warm(row, rows); err != nil {
@@ -240,7 +243,7 @@ func (r *peerRun) compareWithPeer(row *peerRow, rows []peerRow) ([]string, error
 		if i%2 == 1 {
 			first, second = ours, theirs
 		}
-		if err := p.take(fmt.Sprint(i+1), row.Figures[0].of, first, second, i%2 == 1); err != nil {
+		if err := p.take(fmt.Sprint(i+1), row, first, second, i%2 == 1); err != nil {
 			return nil, err
 		}
 		if p.Kafka.Bytes != p.Broker.Bytes && row.Before == nil {
@@ -257,7 +260,7 @@ func (r *peerRun) compareWithPeer(row *peerRow, rows []peerRow) ([]string, error
 }
 
 // take runs one side, then the other, and prints both.
-func (p *peerPair) take(name string, of func(trial) float64, first, second func(*trial) error, oursFirst bool) error {
+func (p *peerPair) take(name string, row *peerRow, first, second func(*trial) error, oursFirst bool) error {
 	into := []*trial{&p.Kafka, &p.Broker}
 	if oursFirst {
 		slices.Reverse(into)
@@ -265,13 +268,33 @@ func (p *peerPair) take(name string, of func(trial) float64, first, second func(
 	if err := errors.Join(first(into[0]), second(into[1])); err != nil {
 		return err
 	}
+	of := row.Figures[0].of
 	p.Ratio = of(p.Broker) / of(p.Kafka)
-	fmt.Printf("%-6s %-8s %s\n%-6s %-8s %s %8.3f\n", name, "kafka", p.Kafka.line(), "", "broker", p.Broker.line(), p.Ratio)
+	fmt.Printf("%-6s %-8s %s\n%-6s %-8s %s %8.3f\n", name, "kafka", row.line(p.Kafka), "", "broker", row.line(p.Broker), p.Ratio)
 	return nil
 }
 
-func (t trial) line() string {
-	return fmt.Sprintf("%v %9.1f %8.1f %10.1f", t, t.StartMillis, t.IdleMB, t.RestartMillis)
+// head and line are a row's columns: those of a load, or its own figures where bench/load does not load.
+func (row *peerRow) head() string {
+	if row.Program == "" {
+		return fmt.Sprintf("%9s %8s %8s %8s %8s %9s %9s %9s %8s %10s", "MB/s", "Mrec/s", "p50 us", "p99 us", "p99.9 us", "cpu ns/KB", "peak MB", "start ms", "idle MB", "restart ms")
+	}
+	var columns []string
+	for _, f := range row.Figures {
+		columns = append(columns, fmt.Sprintf("%24s", f.What))
+	}
+	return strings.Join(columns, " ")
+}
+
+func (row *peerRow) line(t trial) string {
+	if row.Program == "" {
+		return fmt.Sprintf("%v %9.1f %8.1f %10.1f", t, t.StartMillis, t.IdleMB, t.RestartMillis)
+	}
+	var columns []string
+	for _, f := range row.Figures {
+		columns = append(columns, fmt.Sprintf("%24.1f", f.of(t)))
+	}
+	return strings.Join(columns, " ")
 }
 
 // judge prints one figure of all pairs and says whether its bar is met.
@@ -408,7 +431,7 @@ func (r *peerRun) restarts(row *peerRow) (ours, theirs func(*trial) error, err e
 			return nil
 		}
 	}
-	return of(func() (*process, error) { return r.start(r.broker) }, r.broker), of(r.begin, r.command()), nil
+	return of(func() (*process, error) { return r.start(r.broker) }, r.broker), of(r.begin, r.here()), nil
 }
 
 func (r *peerRun) fill(p *process, row *peerRow, t *trial) error {

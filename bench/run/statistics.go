@@ -21,6 +21,23 @@ type trial struct {
 	StartMillis    float64 `json:"start_ms,omitempty"` // exec to ApiVersions, in an empty directory
 	IdleMB         float64 `json:"idle_rss_mb,omitempty"`
 	RestartMillis  float64 `json:"restart_ms,omitempty"` // exec to an answer that all is there, after kill -9
+	CPUSeconds     float64 `json:"broker_cpu_seconds,omitempty"`
+
+	// Of a compaction: the load beside it, and the same before.
+	AckP50Micros float64 `json:"ack_p50_us,omitempty"`
+	AckP99Micros float64 `json:"ack_p99_us,omitempty"`
+	CleanerMB    float64 `json:"cleaner_mb_per_second,omitempty"` // of what was there before it
+	CleanedMB    float64 `json:"cleaned_mb,omitempty"`            // what was left of that
+	Quiet        *trial  `json:"without_cleaner,omitempty"`
+
+	// Of bench/crowd.
+	SettleMillis   float64 `json:"settle_ms,omitempty"`
+	ResettleMillis float64 `json:"resettle_ms,omitempty"`
+	Offsets        int64   `json:"offsets,omitempty"`
+	FillMillis     float64 `json:"fill_ms,omitempty"`
+	ReloadMillis   float64 `json:"reload_ms,omitempty"`
+	WorstBeat      float64 `json:"worst_beat_ms,omitempty"`
+	Beats          int64   `json:"beats,omitempty"`
 }
 
 func (t trial) String() string {

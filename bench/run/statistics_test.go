@@ -73,7 +73,7 @@ func TestFiguresAreOursDividedByKafkas(t *testing.T) {
 // TestPeerRows: a row that ours is durable in has a promise to change, and no name stands for two rows.
 func TestPeerRows(t *testing.T) {
 	names := map[string]bool{}
-	for _, row := range peerRows(1_500_000_000, 10_000_000_000) {
+	for _, row := range peerRows(1_500_000_000, 10_000_000_000, 1) {
 		assert.False(t, names[row.Name], row.Name)
 		names[row.Name] = true
 		if row.Durable {

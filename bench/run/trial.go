@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -144,11 +145,19 @@ func (b *bench) baseline(w workload, t *trial) error {
 	return w.Bare.run(b.dataDir, t)
 }
 
+// with is our broker's command with the workload's settings.
+func (w workload) with(command string) string {
+	for _, each := range w.Settings {
+		command += " --set " + each
+	}
+	return command
+}
+
 func (b *bench) underTest(w workload, t *trial) error { return b.measure(w, b.broker, t) }
 
 // measure starts a broker, loads it once and takes its costs.
 func (b *bench) measure(w workload, command string, t *trial) error {
-	p, err := b.start(command)
+	p, err := b.start(w.with(command))
 	if err != nil {
 		return err
 	}
@@ -167,7 +176,7 @@ func (b *bench) measure(w workload, command string, t *trial) error {
 // take loads a broker and takes its costs.
 func (b *bench) take(p *process, w workload, t *trial) error {
 	if w.Before != nil {
-		if err := b.load(p, w.Before, &trial{}); err != nil {
+		if err := b.load(p, w.Program, w.Before, &trial{}); err != nil {
 			return err
 		}
 	}
@@ -175,25 +184,27 @@ func (b *bench) take(p *process, w workload, t *trial) error {
 	if err != nil {
 		return err
 	}
-	if err := b.load(p, w.Load, t); err != nil {
+	if err := b.load(p, w.Program, w.Load, t); err != nil {
 		return err
 	}
 	after, err := cpuTime(p.Process.Pid)
 	if err != nil {
 		return err
 	}
-	t.CPUNanosPerKB = float64((after - before).Nanoseconds()) / (float64(t.Bytes) / 1000)
+	if t.CPUSeconds = (after - before).Seconds(); t.Bytes > 0 {
+		t.CPUNanosPerKB = float64((after - before).Nanoseconds()) / (float64(t.Bytes) / 1000)
+	}
 	t.PeakMB, t.PeakPrivateMB = memoryMB(p.Process.Pid, "VmHWM"), memoryMB(p.Process.Pid, "RssAnon")
 	return nil
 }
 
-func (b *bench) load(p *process, arguments []string, t *trial) error {
+func (b *bench) load(p *process, program string, arguments []string, t *trial) error {
 	var complaint bytes.Buffer
-	load := exec.Command(filepath.Join(b.bin, "load"), append([]string{"--address", p.address}, arguments...)...)
+	load := exec.Command(filepath.Join(b.bin, cmp.Or(program, "load")), append([]string{"--address", p.address}, arguments...)...)
 	load.Stderr = &complaint
 	out, err := load.Output()
 	if err != nil {
-		return fmt.Errorf("load %s: %w: %s", strings.Join(arguments, " "), err, complaint.String())
+		return fmt.Errorf("%s %s: %w: %s", cmp.Or(program, "load"), strings.Join(arguments, " "), err, complaint.String())
 	}
 	if err := json.Unmarshal(out, t); err != nil {
 		return fmt.Errorf("load said %q: %w", out, err)

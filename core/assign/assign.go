@@ -78,23 +78,57 @@ type plan struct {
 
 func newPlan(topics []Topic, members []Member) *plan {
 	p := &plan{topics: topics, subscribers: make([][]int, len(topics)), owners: make([][]int, len(topics)), sizes: make([]int, len(members))}
+	places, counts, total := make([][]int, len(members)), make([]int, len(topics)), 0
 	for member := range members {
-		for _, id := range members[member].Topics {
-			if topic, found := p.topic(id); found {
-				p.subscribers[topic] = append(p.subscribers[topic], member)
-			}
+		if member > 0 && slices.Equal(members[member].Topics, members[member-1].Topics) { // most members say what the one before has said
+			places[member] = places[member-1]
+		} else {
+			places[member] = p.places(members[member].Topics)
+		}
+		for _, topic := range places[member] {
+			counts[topic]++
+		}
+		total += len(places[member])
+	}
+	room := make([]int, total)
+	for topic, n := range counts {
+		if n > 0 {
+			p.subscribers[topic], room = room[:0:n], room[n:]
+			p.owners[topic] = slices.Repeat([]int{nobody}, int(topics[topic].PartitionCount))
 		}
 	}
-	for topic := range topics {
-		if len(p.subscribers[topic]) > 0 {
-			p.owners[topic] = slices.Repeat([]int{nobody}, int(topics[topic].PartitionCount))
+	for member := range members {
+		for _, topic := range places[member] {
+			p.subscribers[topic] = append(p.subscribers[topic], member)
 		}
 	}
 	return p
 }
 
-func (p *plan) topic(id meta.UUID) (int, bool) {
-	return slices.BinarySearchFunc(p.topics, id, func(t Topic, id meta.UUID) int { return bytes.Compare(t.ID[:], id[:]) })
+// places are those of topics that come by rising id, as far as they are there.
+func (p *plan) places(ids []meta.UUID) (places []int) {
+	places = make([]int, 0, len(ids))
+	from := 0
+	for _, id := range ids {
+		topic, found := p.topic(id, from)
+		if found {
+			places = append(places, topic)
+		}
+		from = topic
+	}
+	return places
+}
+
+// topic is the place of a topic, which is not before from. It looks at the next ones first: a member's topics come in the
+// order of all, and mostly they are all.
+func (p *plan) topic(id meta.UUID, from int) (place int, found bool) {
+	for step := 1; ; from, step = from+step, 2*step {
+		if from+step >= len(p.topics) || bytes.Compare(p.topics[from+step].ID[:], id[:]) >= 0 {
+			end := min(from+step+1, len(p.topics))
+			at, found := slices.BinarySearchFunc(p.topics[from:end], id, func(t Topic, id meta.UUID) int { return bytes.Compare(t.ID[:], id[:]) })
+			return from + at, found
+		}
+	}
 }
 
 // give makes a member the owner of a partition, in place of whoever was.
@@ -108,9 +142,9 @@ func (p *plan) give(topic, partition, member int) {
 
 // keep lets a member keep what it had of what it has still subscribed to, but for partitions that another one has.
 func (p *plan) keep(member int, target []TopicPartitions, one func(topic, partition int)) {
+	topic, found := 0, false
 	for _, had := range target {
-		topic, found := p.topic(had.TopicID)
-		if !found {
+		if topic, found = p.topic(had.TopicID, topic); !found {
 			continue
 		}
 		if _, subscribed := slices.BinarySearch(p.subscribers[topic], member); !subscribed {

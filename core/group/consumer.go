@@ -167,7 +167,7 @@ func (c *Coordinator) replayMember(now seam.Now, g *group, r *MemberRecord) {
 	m.MemberMetadata = *r.Value
 	con.subscribe(m, 1)
 	c.bytes -= m.bytes
-	m.bytes = m.cost()
+	m.bytes = m.cost(m.id)
 	c.bytes += m.bytes
 	if m.InstanceID != nil {
 		con.static[*m.InstanceID] = m.id
@@ -180,8 +180,9 @@ func (c *Coordinator) replayMember(now seam.Now, g *group, r *MemberRecord) {
 	}
 }
 
-func (m *consumerMember) cost() int64 {
-	n := memberCost + int64(len(m.id)+len(m.ClientID)+len(m.ClientHost)+len(m.expression()))
+// cost is what it takes to remember what a member says.
+func (m *MemberMetadata) cost(id string) int64 {
+	n := memberCost + int64(len(id)+len(m.ClientID)+len(m.ClientHost)+len(m.expression()))
 	for _, name := range m.Topics {
 		n += int64(len(name))
 	}

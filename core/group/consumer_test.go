@@ -104,7 +104,7 @@ func (w *modernWorld) restart() {
 	for _, r := range w.log {
 		w.c.Replay(w.now, r)
 	}
-	w.c.Loaded(w.now)
+	w.c.Loaded(w.now, always)
 }
 
 func (w *modernWorld) beat(client string, r *kmsg.ConsumerGroupHeartbeatRequest) *kmsg.ConsumerGroupHeartbeatResponse {
@@ -121,6 +121,8 @@ func (w *modernWorld) beat(client string, r *kmsg.ConsumerGroupHeartbeatRequest)
 }
 
 func text(s string) *string { return &s }
+
+func always() bool { return true }
 
 func join(group, member string, topics ...string) *kmsg.ConsumerGroupHeartbeatRequest {
 	r := kmsg.NewPtrConsumerGroupHeartbeatRequest()

@@ -113,7 +113,11 @@ type Coordinator struct {
 	groups ordered.Map[string, *group]
 	timers timer.Queue[alarm]
 	bytes  int64 // of what joins have brought
+	taken  int   // bytes of the tombstones that Records has, about
 	sweep  sweep
+
+	restored string // the group that goes on next as it was, while its log has just been folded
+
 	hashes map[string]topicHash                 // of topics
 	scans  ordered.Map[string, *scan]           // for the topics that expressions match, by group
 	gone   func(topic string, id [16]byte) bool // whether a topic of a commit is not there any more
@@ -219,15 +223,29 @@ func (c *Coordinator) replayClassic(now seam.Now, r *ClassicGroupRecord) {
 }
 
 // Loaded: the log has been folded. Groups with members go on as they were: each of those has one session to be heard of.
-func (c *Coordinator) Loaded(now seam.Now) {
-	for _, g := range c.groups.All() {
+// A group is an item, and so is each of its members. False: there is more.
+func (c *Coordinator) Loaded(now seam.Now, take func() bool) (done bool) {
+	for {
+		id, more := c.groups.Ceiling(c.restored)
+		if !more {
+			break
+		}
+		if !take() {
+			return false
+		}
+		c.restored = id + "\x00"
+		g := c.find(id)
 		if g.consumer != nil {
 			c.restoreConsumer(now, g)
-			continue
+		} else {
+			c.restore(now, g)
 		}
-		c.restore(now, g)
+		for range c.Members(id) {
+			take()
+		}
 	}
 	c.timers.Set(now.Mono+c.config.CheckEvery, alarm{kind: alarmSweep})
+	return true
 }
 
 // Next is when Ring is to be called.

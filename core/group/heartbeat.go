@@ -88,6 +88,9 @@ func (c *Coordinator) beat(now seam.Now, client Client, r *kmsg.ConsumerGroupHea
 	}
 	before := p
 	p.hear(client, r)
+	if grows := p.cost(p.id) - before.cost(before.id); grows > 0 && ch.bytes+grows > ch.config.MembersBytesMax {
+		return refusal{code: wire.CoordinatorNotAvailable} // likewise: one that is there may say more than it said
+	}
 	names := ch.tell(&before, &p)
 	regex, refused := ch.express(now, &before, &p)
 	if refused.refused() {

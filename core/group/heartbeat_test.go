@@ -163,6 +163,71 @@ func TestAConsumerGroupIsFull(t *testing.T) {
 	w.c.bytes = w.c.config.MembersBytesMax + 1
 	w.c.config.Consumer.SizeMax = 3
 	require.Equal(t, wire.CoordinatorNotAvailable, wire.Code(w.beat("client", join("g", "n", "orders")).ErrorCode))
+	more := beat("g", "d", 2)
+	more.SubscribedTopicNames = []string{"orders", "returns"}
+	require.Equal(t, wire.CoordinatorNotAvailable, wire.Code(w.beat("client", more).ErrorCode), "a member may not say more than it said, either")
+	less := beat("g", "d", 2)
+	less.SubscribedTopicNames = []string{"orders"}
+	require.Zero(t, w.beat("client", less).ErrorCode)
+}
+
+// However many groups there are, a call goes on with no more of them than it may.
+func TestGroupsGoOnAPieceAtATime(t *testing.T) {
+	w := seatedWorld(t)
+	w.restart()
+	want := w.c.Digest()
+	w.c = w.coordinator()
+	for _, r := range w.log {
+		w.c.Replay(w.now, r)
+	}
+	calls := 0
+	for done := false; !done; calls++ {
+		room := 1
+		done = w.c.Loaded(w.now, func() bool { room--; return room >= 0 })
+	}
+	require.Equal(t, w.c.groups.Len(), calls)
+	require.Equal(t, want, w.c.Digest())
+}
+
+// What a call takes back is one batch, which has to fit into the log: by bytes too, where names are long.
+func TestWhatIsTakenBackFitsIntoTheLog(t *testing.T) {
+	for _, how := range []string{"deleted", "expired"} {
+		w := newModernWorld(t)
+		w.config.RecordBytesMax, w.config.RetentionMillis = 64<<10, 1000
+		w.c = w.coordinator()
+		w.c.Loaded(w.now, always)
+		long := "g" + strings.Repeat("x", 8<<10)
+		w.topic("orders", meta.UUID{1}, 100)
+		for i := range int32(100) {
+			w.c.Commit(w.now, &Commit{Group: long, Generation: -1, Version: 9, Topics: []CommitTopic{{Name: "orders", ID: [16]byte{1}, Partitions: []kmsg.OffsetCommitRequestTopicPartition{{Partition: i, Offset: 1}}}}})
+			w.decided()
+		}
+		batches, records := 0, 0
+		fits := func(done bool) bool {
+			size := 0
+			for _, r := range w.c.Records {
+				key, value := Append(nil, nil, r)
+				size += len(key) + len(value)
+				records++
+			}
+			require.LessOrEqual(t, size, w.config.RecordBytesMax, how)
+			batches++
+			w.decided()
+			return done
+		}
+		if how == "deleted" {
+			for !fits(w.c.Delete(long, always)) {
+			}
+		} else {
+			w.now.Mono, w.now.Wall = w.now.Mono+w.config.CheckEvery, w.now.Wall+seam.Wall(w.config.RetentionMillis)
+			for w.c.Ring(w.now, always); len(w.c.Records) > 0; w.c.Ring(w.now, always) {
+				fits(false)
+			}
+		}
+		require.Greater(t, batches, 10, how)
+		require.GreaterOrEqual(t, records, 100, how)
+		require.Nil(t, w.c.find(long), how)
+	}
 }
 
 // A member whose answer was lost says its last epoch again; one that gives itself up says 0.

@@ -37,7 +37,7 @@ func TestModel(t *testing.T) {
 		config.SizeMax, config.MetadataBytesMax, config.MembersBytesMax = 3, 4, 12_000
 		config.InitialRebalanceDelay = seam.Mono(rapid.IntRange(0, 2).Draw(t, "delay")) * seam.Second
 		m.c = New(config, rng.FromInt(1), func(string, [16]byte) bool { return false })
-		m.c.Loaded(m.now)
+		m.c.Loaded(m.now, always)
 		t.Repeat(map[string]func(*rapid.T){
 			"join":       func(t *rapid.T) { m.T = t; m.join() },
 			"join again": func(t *rapid.T) { m.T = t; m.join() },
@@ -97,7 +97,7 @@ func TestModel(t *testing.T) {
 				}
 				require.Equal(t, m.c.Digest(), fresh.Digest())
 				m.c = fresh
-				m.c.Loaded(m.now)
+				m.c.Loaded(m.now, always)
 				clear(m.newest) // a generation that was never assigned is not known any more
 			},
 			"": func(t *rapid.T) { m.T = t; m.check() },

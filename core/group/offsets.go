@@ -259,15 +259,33 @@ func (c *Coordinator) Delete(group string, take func() bool) (done bool) {
 	g.dying = true
 	for _, topic := range g.topics.Keys() {
 		for _, partition := range g.topics.At(topic).Keys() {
-			if !take() {
+			if c.full() || !take() {
 				return false
 			}
-			c.Records = append(c.Records, &OffsetCommitRecord{Group: group, Topic: topic, Partition: partition})
+			c.takeBack(group, topic, partition)
 		}
+	}
+	if c.full() {
+		return false
 	}
 	g.dying = false
 	c.bury(g)
 	return true
+}
+
+// takeBack takes one commit back.
+func (c *Coordinator) takeBack(group, topic string, partition int32) {
+	if len(c.Records) == 0 {
+		c.taken = 0
+	}
+	c.Records = append(c.Records, &OffsetCommitRecord{Group: group, Topic: topic, Partition: partition})
+	c.taken += recordOverhead + len(group) + len(topic)
+}
+
+// full says whether the batch that is being made is long enough. Names are what makes it large: of the longest, a few
+// dozen are as much as the log takes at once.
+func (c *Coordinator) full() bool {
+	return len(c.Records) >= batchMax || len(c.Records) > 0 && c.taken >= c.config.RecordBytesMax/2
 }
 
 // Dying says whether a part of a group is deleted, and the rest about to be: nobody may come to it meanwhile, since he would go
@@ -291,7 +309,7 @@ type sweep struct {
 // sweepOn looks through the groups, a group or an offset an item. It stops where it has found some that have expired, since
 // what one call takes back is one batch.
 func (c *Coordinator) sweepOn(now seam.Now, take func() bool) {
-	for len(c.Records) < batchMax {
+	for !c.full() {
 		id, more := c.groups.Ceiling(c.sweep.group)
 		if !more {
 			c.sweep = sweep{}
@@ -331,12 +349,12 @@ func (c *Coordinator) expire(now seam.Now, g *group, take func() bool) (done boo
 			if !more {
 				break
 			}
-			if len(c.Records) >= batchMax || !take() {
+			if c.full() || !take() {
 				return false
 			}
 			c.sweep.partition = partition + 1
 			if v := t.At(partition); c.deleted(topic, v) || expires && !reads && c.expired(now, v, since) {
-				c.Records = append(c.Records, &OffsetCommitRecord{Group: g.id, Topic: topic, Partition: partition})
+				c.takeBack(g.id, topic, partition)
 			} else {
 				c.sweep.left++
 			}
@@ -347,6 +365,9 @@ func (c *Coordinator) expire(now seam.Now, g *group, take func() bool) (done boo
 		c.sweep.topic, c.sweep.partition = topic+"\x00", -1<<31
 	}
 	if c.sweep.left == 0 && expires && g.deserted() && g.pending.Len() == 0 {
+		if c.full() {
+			return false
+		}
 		c.bury(g)
 	}
 	return true
@@ -362,6 +383,10 @@ func (g *group) deserted() bool {
 
 // bury takes back the records of a group without members.
 func (c *Coordinator) bury(g *group) {
+	if len(c.Records) == 0 {
+		c.taken = 0
+	}
+	c.taken += 4 * (recordOverhead + len(g.id))
 	if g.consumer != nil {
 		c.endEmpty(g)
 		return

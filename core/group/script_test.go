@@ -71,7 +71,7 @@ func runScript(t *testing.T, text string) string {
 	s := &script{T: t, config: DefaultConfig(), named: map[string]string{}, asked: map[Ticket]string{}, gone: map[string]bool{}}
 	s.now = seam.Now{Mono: 1000 * seam.Second, Wall: 1_000_000}
 	s.fresh()
-	s.c.Loaded(s.now)
+	s.c.Loaded(s.now, always)
 	for line := range strings.SplitSeq(strings.TrimRight(text, "\n"), "\n") {
 		if strings.HasPrefix(line, "    ") {
 			continue
@@ -218,7 +218,7 @@ func (s *script) configure() {
 	c.RetentionMillis = s.duration("retention", "168h").Milliseconds()
 	c.CheckEvery = seam.Mono(s.duration("check", "600s"))
 	s.fresh()
-	s.c.Loaded(s.now)
+	s.c.Loaded(s.now, always)
 }
 
 func (s *script) ticket(what string) Ticket {
@@ -459,5 +459,5 @@ func (s *script) reload() {
 		s.c.Replay(s.now, r)
 	}
 	require.Equal(s, before.Digest(), s.c.Digest())
-	s.c.Loaded(s.now)
+	s.c.Loaded(s.now, always)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"hash/fnv"
 	"sync"
@@ -119,10 +120,14 @@ type verdict struct {
 	read, takenBack       int
 	topics, topicsLost    int
 	deletions, cameBack   int
+	commits, commitsBack  int
 	firstLoss, firstTaken string
+	firstBack             string
 }
 
-func (v verdict) broken() int { return v.ackedLost + v.takenBack + v.topicsLost + v.cameBack }
+func (v verdict) broken() int {
+	return v.ackedLost + v.takenBack + v.topicsLost + v.cameBack + v.commitsBack
+}
 
 func (v *verdict) add(other verdict) {
 	v.acked += other.acked
@@ -133,12 +138,17 @@ func (v *verdict) add(other verdict) {
 	v.topicsLost += other.topicsLost
 	v.deletions += other.deletions
 	v.cameBack += other.cameBack
+	v.commits += other.commits
+	v.commitsBack += other.commitsBack
+	v.firstLoss = cmp.Or(v.firstLoss, other.firstLoss)
+	v.firstTaken = cmp.Or(v.firstTaken, other.firstTaken)
+	v.firstBack = cmp.Or(v.firstBack, other.firstBack)
 }
 
 func (v verdict) String() string {
-	s := fmt.Sprintf("acknowledged %d lost %d, read %d taken back %d, topics created %d lost %d, deleted %d came back %d",
-		v.acked, v.ackedLost, v.read, v.takenBack, v.topics, v.topicsLost, v.deletions, v.cameBack)
-	for _, first := range []string{v.firstLoss, v.firstTaken} {
+	s := fmt.Sprintf("acknowledged %d lost %d, read %d taken back %d, topics created %d lost %d, deleted %d came back %d, commits %d gone back %d",
+		v.acked, v.ackedLost, v.read, v.takenBack, v.topics, v.topicsLost, v.deletions, v.cameBack, v.commits, v.commitsBack)
+	for _, first := range []string{v.firstLoss, v.firstTaken, v.firstBack} {
 		if first != "" {
 			s += "\n      " + first
 		}

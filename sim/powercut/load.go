@@ -25,7 +25,7 @@ const (
 	kcatPartitions   = 2 // the last ones of the steady topic
 )
 
-// load is the clients of one round: producers with acks=all, readers, and somebody who creates and deletes topics.
+// load is the clients of one round: producers with acks=all, readers, groups that commit, and somebody who creates and deletes topics.
 type load struct {
 	broker    string
 	histories *histories
@@ -42,7 +42,7 @@ type load struct {
 	problems atomic.Pointer[string]
 }
 
-func startLoad(broker string, h *histories, seed uint64, round int, dirs []string) *load {
+func startLoad(broker string, h *histories, c *commits, seed uint64, round int, dirs []string) *load {
 	l := &load{broker: broker, histories: h, random: rand.New(rand.NewPCG(seed, uint64(round))), round: round}
 	l.context, l.stop = context.WithCancel(context.Background())
 	for number := range int32(steadyPartitions - kcatPartitions) {
@@ -53,6 +53,7 @@ func startLoad(broker string, h *histories, seed uint64, round int, dirs []strin
 	}
 	l.start(l.read)
 	l.start(func() { l.readWithKcat(partition{steadyTopic, steadyPartitions - 1}) })
+	l.committers(c)
 	l.start(func() { l.administer(seed) })
 	if len(dirs) > 1 {
 		l.start(func() { l.move(seed, dirs) })

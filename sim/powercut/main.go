@@ -11,8 +11,10 @@
 //
 // Rules:
 //
-//   - In durable mode (the default) nothing acknowledged by acks=all is lost and nothing read is taken back.
-//   - With Kafka's default flush.messages the same run must show losses, or the test proves nothing.
+//   - In durable mode (the default) nothing acknowledged by acks=all is lost, nothing read is taken back, and no group begins
+//     before what it has committed.
+//   - With Kafka's default flush.messages the same run must show losses, or the test proves nothing; but no group begins before
+//     what it has committed even then, since internal topics are durable whatever is configured.
 //   - Each counted cut lands with a produce unanswered and one answered within the last second.
 //   - Without root, /dev/fuse, kcat or the broker it fails; it never skips.
 package main
@@ -81,6 +83,8 @@ type outcome struct {
 	TopicsGone       int     `json:"of them gone"`
 	Deletions        int     `json:"topics deleted"`
 	DeletedCameBack  int     `json:"of them back"`
+	Commits          int     `json:"commits acknowledged"`
+	CommitsBack      int     `json:"partitions whose commit went back"`
 	Seconds          float64 `json:"seconds"`
 }
 
@@ -114,11 +118,14 @@ func run() error {
 func judge(durable, pageCache outcome) error {
 	var wrong []string
 	say := func(format string, a ...any) { wrong = append(wrong, fmt.Sprintf(format, a...)) }
-	if broken := durable.AcknowledgedGone + durable.TakenBack + durable.TopicsGone + durable.DeletedCameBack; broken > 0 {
+	if broken := durable.AcknowledgedGone + durable.TakenBack + durable.TopicsGone + durable.DeletedCameBack + durable.CommitsBack; broken > 0 {
 		say("durable mode broke %d promises", broken)
 	}
 	if durable.Cuts > 0 && durable.Directories > 1 && durable.Moves == 0 {
 		say("no partition was moved")
+	}
+	if durable.Commits < 10*durable.Cuts {
+		say("only %d commits were acknowledged", durable.Commits)
 	}
 	if durable.UnderWay < durable.Cuts {
 		say("only %d of %d cuts landed under load", durable.UnderWay, durable.Cuts)
@@ -128,6 +135,9 @@ func judge(durable, pageCache outcome) error {
 	}
 	if pageCache.Cuts > 0 && pageCache.AcknowledgedGone == 0 {
 		say("with Kafka's default flush nothing was lost: this test cannot fail")
+	}
+	if pageCache.CommitsBack > 0 {
+		say("with Kafka's default flush %d commits went back", pageCache.CommitsBack)
 	}
 	if len(wrong) > 0 {
 		return fmt.Errorf("%s", strings.Join(wrong, "; "))
@@ -146,6 +156,7 @@ type theRun struct {
 	broker    *exec.Cmd
 	output    *bytes.Buffer
 	histories *histories
+	commits   *commits
 	random    *rand.Rand
 	address   string
 }
@@ -157,7 +168,7 @@ func newRun(mode string, settings []string) (*theRun, error) {
 	}
 	r := &theRun{
 		outcome: outcome{Mode: mode, Directories: *directories}, settings: settings, folder: folder, data: filepath.Join(folder, "data"),
-		histories: newHistories(), random: rand.New(rand.NewPCG(*seed, 1)), address: fmt.Sprintf("127.0.0.1:%d", *port),
+		histories: newHistories(), commits: newCommits(), random: rand.New(rand.NewPCG(*seed, 1)), address: fmt.Sprintf("127.0.0.1:%d", *port),
 	}
 	backing := filepath.Join(folder, "backing")
 	for _, each := range []string{r.data, backing} {
@@ -199,9 +210,9 @@ func (r *theRun) all(count int, stopAtFirst bool) error {
 		return err
 	}
 	r.outcome.Seconds = time.Since(began).Round(time.Second).Seconds()
-	fmt.Printf("%s, %d log directories, %d moves between them: %d cuts and %d early ones in %.0f s: under load %d, lost a page %d; acknowledged %d lost %d, read %d taken back %d, topics %d lost %d\n",
+	fmt.Printf("%s, %d log directories, %d moves between them: %d cuts and %d early ones in %.0f s: under load %d, lost a page %d; acknowledged %d lost %d, read %d taken back %d, topics %d lost %d, commits %d gone back %d\n",
 		r.outcome.Mode, r.outcome.Directories, r.outcome.Moves, r.outcome.Cuts, r.outcome.EarlyCuts, r.outcome.Seconds, r.outcome.UnderWay, r.outcome.LostAPage,
-		r.outcome.Acknowledged, r.outcome.AcknowledgedGone, r.outcome.Read, r.outcome.TakenBack, r.outcome.Topics, r.outcome.TopicsGone)
+		r.outcome.Acknowledged, r.outcome.AcknowledgedGone, r.outcome.Read, r.outcome.TakenBack, r.outcome.Topics, r.outcome.TopicsGone, r.outcome.Commits, r.outcome.CommitsBack)
 	return nil
 }
 
@@ -239,7 +250,7 @@ func (r *theRun) oneCut(round int) (broken bool, err error) {
 			return false, err
 		}
 	}
-	l := startLoad(r.address, r.histories, *seed, round, r.dirs())
+	l := startLoad(r.address, r.histories, r.commits, *seed, round, r.dirs())
 	underWay, err := r.awaitMoment(l, round)
 	if err != nil {
 		l.end()
@@ -265,7 +276,7 @@ func (r *theRun) oneCut(round int) (broken bool, err error) {
 		return false, err
 	}
 	ready := time.Since(started)
-	v, err := verify(r.address, r.histories)
+	v, err := verify(r.address, r.histories, r.commits)
 	if err != nil {
 		return false, err
 	}
@@ -332,6 +343,7 @@ func (r *theRun) createSteady() error {
 	defer cancel()
 	if r.histories.has(steadyTopic) {
 		r.histories.forget(steadyTopic)
+		r.commits.forget(steadyTopic)
 		if err := deleteTopic(ctx, client, steadyTopic); err != nil {
 			return fmt.Errorf("delete %s: %w", steadyTopic, err)
 		}
@@ -359,6 +371,8 @@ func (r *theRun) count(done damage, v verdict, underWay bool) {
 	o.TopicsGone += v.topicsLost
 	o.Deletions += v.deletions
 	o.DeletedCameBack += v.cameBack
+	o.Commits += v.commits
+	o.CommitsBack += v.commitsBack
 	o.PagesLost += done.pagesLost
 	o.PagesTorn += done.pagesTorn
 	o.EntriesLost += done.createsLost + done.unlinksLost + done.renamesLost

@@ -14,7 +14,7 @@ import (
 const patience = 5 * time.Second
 
 // verify reads everything back and judges every promise.
-func verify(broker string, h *histories) (v verdict, err error) {
+func verify(broker string, h *histories, c *commits) (v verdict, err error) {
 	client, err := kgo.NewClient(kgo.SeedBrokers(broker), kgo.DisableClientMetrics(), kgo.FetchMaxWait(50*time.Millisecond))
 	if err != nil {
 		return v, err
@@ -36,16 +36,11 @@ func verify(broker string, h *histories) (v verdict, err error) {
 		if err != nil {
 			return v, fmt.Errorf("read %s-%d up to %d: %w", p.topic, p.number, end, err)
 		}
-		one := h.settle(p, hashes)
-		v.add(one)
-		if v.firstLoss == "" {
-			v.firstLoss = one.firstLoss
-		}
-		if v.firstTaken == "" {
-			v.firstTaken = one.firstTaken
-		}
+		v.add(h.settle(p, hashes))
 	}
-	return v, nil
+	committed, err := verifyCommits(ctx, client, c, ends)
+	v.add(committed)
+	return v, err
 }
 
 func listTopics(ctx context.Context, client *kgo.Client) (map[string]int32, error) {
