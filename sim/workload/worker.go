@@ -61,6 +61,7 @@ type working struct {
 	Seats     int
 	Assignors []assignor.Assignor
 	Modern    bool // the consumer protocol (KIP-848)
+	Mixed     bool // some speak that and some the classic one: the group goes over and back
 }
 
 func drawWorking(tape *world.Tape) (w working) {
@@ -68,6 +69,7 @@ func drawWorking(tape *world.Tape) (w working) {
 	w.Seats = [4]int{0, 2, 3, 1}[s.Choose(4)]
 	w.Assignors = [][]assignor.Assignor{{assignor.Range}, {assignor.CooperativeSticky}, {assignor.Sticky}, {assignor.RoundRobin, assignor.Range}}[s.Choose(4)]
 	w.Modern = s.Choose(3) == 2
+	w.Mixed = tape.Choose("mixed workers", 3) == 2
 	return w
 }
 
@@ -97,6 +99,9 @@ func (r *Run) hire(seat, budget int) {
 	c.MetadataAgeMax = 3 * seam.Second
 	c.FetchWaitMax = pick[seam.Mono](s, 200, 500) * seam.Millisecond
 	c.PartitionFetchBytes = pick[int32](s, 1<<20, 3000, 300)
+	if r.plan.Workers.Mixed {
+		c.Modern = s.Choose(2) == 1
+	}
 	k.config = c
 	k.tell, k.kill = r.World.Program(k.name, client.New(c), k.receive)
 	r.workers = append(r.workers, k)
