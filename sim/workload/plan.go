@@ -106,6 +106,9 @@ func drawPlan(tape *world.Tape, quiet, brief bool) *Plan {
 	if !quiet {
 		p.drawFaults(s)
 		p.drawSloth(tape)
+		if tape.Choose("restless clock", 4) == 3 {
+			p.Rates.Clock = 4 * (p.Rates.Kill + p.Rates.Power + p.Rates.Stop + 1) // most of what happens
+		}
 	}
 	for i := range p.Programs {
 		if p.Programs[i] = s.Choose(3) == 1; p.Programs[i] {
