@@ -12,7 +12,8 @@ type Claim struct {
 	At         seam.Mono // when it was told
 }
 
-// Commit is an offset that a client committed for a share. No two commits have the same offset.
+// Commit is an offset that a client committed for a share. No two commits have the same offset, but for -1: the share was
+// taken back.
 type Commit struct {
 	Group      string
 	Share      int32
@@ -156,21 +157,45 @@ func committed(h *History, laws *Counts) error {
 	}
 	for _, r := range h.Committed {
 		laws[CommitsKept]++
-		var found *Commit
 		commits := all[place{r.Group, r.Share}]
+		if h.expired(r, commits) {
+			continue
+		}
+		why := Fail(CommitsKept, "share %d of %s was read at %v as %d, which nobody had committed", r.Share, r.Group, r.Return, r.Offset)
+		if r.Offset < 0 {
+			why = r.since(nil, commits)
+		}
 		for _, c := range commits {
-			if c.Offset == r.Offset {
-				found = c
+			if c.Offset == r.Offset && c.Outcome != Refused && c.Call <= r.Return && why != nil {
+				why = r.since(c, commits)
 			}
 		}
-		if r.Offset >= 0 && (found == nil || found.Outcome == Refused || found.Call > r.Return) {
-			return Fail(CommitsKept, "share %d of %s was read at %v as %d, which nobody had committed", r.Share, r.Group, r.Return, r.Offset)
-		}
-		for _, c := range commits {
-			if c.Outcome == Done && c.Return < r.Call && (found == nil || found.Return < c.Call) {
-				return Fail(CommitsKept, "share %d of %s was read at %v as %d; %d had been committed at %v", r.Share, r.Group, r.Return, r.Offset, c.Offset, c.Return)
-			}
+		if why != nil {
+			return why
 		}
 	}
 	return nil
+}
+
+// since fails if another commit was told of between the one that is read, or the beginning, and the reading.
+func (r *Committed) since(read *Commit, commits []*Commit) *Failure {
+	for _, c := range commits {
+		if c.Outcome == Done && c.Return < r.Call && (read == nil || read.Return < c.Call) {
+			return Fail(CommitsKept, "share %d of %s was read at %v as %d; %d had been committed at %v", r.Share, r.Group, r.Return, r.Offset, c.Offset, c.Return)
+		}
+	}
+	return nil
+}
+
+// expired: nothing is read, and all that was committed for sure was so long ago that it may be forgotten.
+func (h *History) expired(r *Committed, commits []*Commit) bool {
+	if r.Offset >= 0 || h.Expiry == 0 {
+		return false
+	}
+	for _, c := range commits {
+		if c.Offset >= 0 && c.Outcome == Done && c.Return < r.Call && r.Return-c.Call < h.Expiry && !h.Jumped {
+			return false
+		}
+	}
+	return true
 }

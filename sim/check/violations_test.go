@@ -106,6 +106,9 @@ var violations = []violation{
 	{"H25", grouped(func(h *History) { h.Committed[0].Offset = -1 }), grouped(func(h *History) { h.Committed[0].Offset, h.Committed[0].Call = -1, 105 })},
 	{"H25", grouped(func(h *History) { h.Committed[0].Offset = 99 }), nil},
 	{"H25", grouped(func(h *History) { h.Commits[1].Outcome, h.Commits[1].Return = Refused, Unfinished }), grouped(func(h *History) { h.Commits[1].Outcome, h.Commits[1].Return = Unknown, Unfinished })},
+	{"H25", grouped(func(h *History) { takenBack(h, 120); h.Committed[0].Offset = -1 }), grouped(func(h *History) { takenBack(h, 310); h.Committed[0].Offset = -1 })},
+	{"H25", grouped(func(h *History) { takenBack(h, 310) }), grouped(func(h *History) { takenBack(h, 120) })},
+	{"H25", grouped(func(h *History) { h.Committed[0].Offset, h.Expiry = -1, 211 }), grouped(func(h *History) { h.Committed[0].Offset, h.Expiry = -1, 210 })},
 	{"H26", grouped(func(h *History) { h.Commits[1].Generation = 0 }), grouped(func(h *History) { h.Commits[1].Generation, h.Commits[1].Call = 0, 90 })},
 	{"H26", grouped(func(h *History) { h.Commits[1].Member = "a0" }), grouped(func(h *History) { h.Commits[1].Member, h.Commits[1].Call = "a0", 89 })},
 
@@ -445,6 +448,11 @@ func grouped(spoil func(h *History)) trial {
 	}
 	spoil(h)
 	return func(laws *Counts) error { return Groups(h, laws) }
+}
+
+// takenBack has what was committed deleted at a time, which is told 10 later.
+func takenBack(h *History, at seam.Mono) {
+	h.Commits = append(h.Commits, &Commit{"g", 0, -1, -1, "", "", at, at + 10, Done})
 }
 
 // worked judges a legal history of applications in a group, spoilt.

@@ -41,6 +41,8 @@ var accepted = map[int16][]int16{
 	wire.KeyLeaveGroup:              {loadInProgress, notCoordinator, unknownMember, fencedInstance},
 	wire.KeyOffsetCommit:            {unknownTopic, loadInProgress, notCoordinator, illegalGeneration, unknownMember, rebalanceInProgress, fencedInstance},
 	wire.KeyOffsetFetch:             {loadInProgress, notCoordinator},
+	wire.KeyOffsetDelete:            {unknownTopic, loadInProgress, notCoordinator, groupNotFound},
+	wire.KeyDeleteGroups:            {loadInProgress, notCoordinator, groupNotFound},
 }
 
 // What groups are answered with.
@@ -52,6 +54,7 @@ const (
 	inconsistentProtocol    = 23
 	unknownMember           = 25
 	rebalanceInProgress     = 27
+	groupNotFound           = 69
 	memberIDRequired        = 79
 	fencedInstance          = 82
 )

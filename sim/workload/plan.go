@@ -52,6 +52,8 @@ type Plan struct {
 	Tidying  tidying
 	Limits   limiting
 	Members  int // of groups
+	Loners   int // clients that commit as nobody's members
+	Expiry   int // milliseconds for which offsets are kept, where only loners commit any; 0: for ever
 	Numbers  numbering
 	Workers  working
 }
@@ -97,7 +99,11 @@ func drawPlan(tape *world.Tape, quiet, brief bool) *Plan {
 	p.Limits = drawLimiting(tape)
 	p.Members = [4]int{0, 3, 4, 6}[tape.Choose("members", 4)]
 	p.Workers = drawWorking(tape)
-	p.Limits.admit(p.Members + p.Workers.Seats)
+	p.Loners = 2 * tape.Choose("loners", 2)
+	if p.Expiry = [8]int{7: 2000}[tape.Choose("expiry", 8)]; p.Expiry > 0 {
+		p.Members, p.Workers.Seats, p.Loners = 0, 0, 2
+	}
+	p.Limits.admit(p.Members + p.Workers.Seats + p.Loners)
 	if p.Tidying.On {
 		p.Limits.admit(tidyClients)
 	}

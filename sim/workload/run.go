@@ -384,6 +384,7 @@ func (r *Run) enterAll() {
 	r.enterTuner()
 	r.enterTidy()
 	r.enterMembers()
+	r.enterLoners()
 	r.enterWorkers()
 }
 
@@ -570,6 +571,7 @@ func (r *Run) judge() {
 	}
 	w.Fail(check.Judge(r.History, r.facts, w.Laws))
 	if w.Failure() == nil && !r.offsetsRotted() {
+		r.History.Expiry, r.History.Jumped = seam.Mono(r.plan.Expiry)*seam.Millisecond, w.Counts[world.ClockJumped] > 0
 		w.Fail(check.Groups(r.History, w.Laws))
 	}
 	r.judgeTidy()
