@@ -34,6 +34,21 @@ type Committed struct {
 	Call, Return seam.Mono
 }
 
+// Share is a partition of a topic that may have had others of its name.
+type Share struct {
+	Topic  [16]byte
+	Number int32
+}
+
+// Hold is a share that a member of the consumer protocol was given: told at From, and let go by nobody when To was, at
+// which it sent a heartbeat that was taken.
+type Hold struct {
+	Group string
+	Share
+	Member   string
+	From, To seam.Mono
+}
+
 // Work is what an application in a group did with a partition: it took it over, to go on at From, or it processed Count
 // records from there.
 type Work struct {
@@ -85,7 +100,7 @@ func Works(h *History, f *Facts, laws *Counts) error {
 
 // Groups holds what members of groups were told against each other.
 func Groups(h *History, laws *Counts) error {
-	for _, pass := range []func(*History, *Counts) error{claims, zombies, committed} {
+	for _, pass := range []func(*History, *Counts) error{claims, holds, zombies, committed} {
 		if err := pass(h, laws); err != nil {
 			return err
 		}
@@ -110,6 +125,27 @@ func claims(h *History, laws *Counts) error {
 			}
 			owners[at] = c.Owner
 		}
+	}
+	return nil
+}
+
+// holds: no two members have a share at the same time.
+func holds(h *History, laws *Counts) error {
+	type place struct {
+		group string
+		Share
+	}
+	all := map[place][]*Hold{}
+	for _, one := range h.Holds {
+		at := place{one.Group, one.Share}
+		for _, other := range all[at] {
+			laws[OneHand]++
+			if one.Member != other.Member && max(one.From, other.From) < min(one.To, other.To) {
+				return Fail(OneHand, "%x-%d of %s is %s's from %v until at least %v, and %s's from %v until at least %v",
+					one.Topic, one.Number, one.Group, other.Member, other.From, other.To, one.Member, one.From, one.To)
+			}
+		}
+		all[at] = append(all[at], one)
 	}
 	return nil
 }

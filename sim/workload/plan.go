@@ -52,6 +52,7 @@ type Plan struct {
 	Tidying  tidying
 	Limits   limiting
 	Members  int // of groups
+	Herd     int // members of a group of the consumer protocol
 	Loners   int // clients that commit as nobody's members
 	Expiry   int // milliseconds for which offsets are kept, where only loners commit any; 0: for ever
 	Numbers  numbering
@@ -100,10 +101,11 @@ func drawPlan(tape *world.Tape, quiet, brief bool) *Plan {
 	p.Members = [4]int{0, 3, 4, 6}[tape.Choose("members", 4)]
 	p.Workers = drawWorking(tape)
 	p.Loners = 2 * tape.Choose("loners", 2)
+	p.Herd = [4]int{0, 2, 0, 4}[tape.Choose("herd", 4)]
 	if p.Expiry = [8]int{7: 2000}[tape.Choose("expiry", 8)]; p.Expiry > 0 {
-		p.Members, p.Workers.Seats, p.Loners = 0, 0, 2
+		p.Members, p.Herd, p.Workers.Seats, p.Loners = 0, 0, 0, 2
 	}
-	p.Limits.admit(p.Members + p.Workers.Seats + p.Loners)
+	p.Limits.admit(p.Members + p.Herd + p.Workers.Seats + p.Loners)
 	if p.Tidying.On {
 		p.Limits.admit(tidyClients)
 	}

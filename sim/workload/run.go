@@ -385,6 +385,7 @@ func (r *Run) enterAll() {
 	r.enterTidy()
 	r.enterMembers()
 	r.enterLoners()
+	r.enterHerd()
 	r.enterWorkers()
 }
 
