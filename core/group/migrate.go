@@ -14,7 +14,9 @@ import (
 // A group goes from one protocol to the other while its members work. A member that joins by the consumer protocol takes
 // the whole group with it; those of the classic protocol go on in theirs, and are told by their heartbeats to join again
 // when they have something to give up or to get. When the last one goes that speaks the consumer protocol, the group is a
-// classic one again.
+// classic one again, in the middle of a rebalance.
+//
+// Generations and epochs are one row of numbers, which goes on while the group is there, whoever is in it: none names two.
 
 // upgrade makes a consumer group of a classic one with members.
 func (c *Coordinator) upgrade(now seam.Now, g *group) (*change, refusal) {
