@@ -34,7 +34,7 @@ type grazer struct {
 	unsure bool // the last answer is missing: the next heartbeat says everything
 	has    map[check.Share]*check.Hold
 	spare  []check.Share // of them: it is to let them go
-	heard  seam.Mono     // when what was heard of it last was sent; 0: not since it joined
+	heard  seam.Mono     // when what was heard of it last was sent; 0: not since it joined, or it has something to let go
 	next   seam.Mono
 	left   seam.Mono
 }
@@ -259,11 +259,18 @@ func (g *grazer) accepted(sent, at seam.Mono, a *kmsg.ConsumerGroupHeartbeatResp
 		h.To = sent
 	}
 	g.stage, g.epoch, g.heard, g.unsure = grazerGrazes, a.MemberEpoch, sent, false
-	if a.Assignment == nil {
-		return
+	if a.Assignment != nil {
+		g.given(at, a.Assignment)
 	}
+	if len(g.spare) > 0 {
+		g.heard = 0 // its time to let go runs, however often it is heard of
+	}
+}
+
+// given takes what it did not have, and is to let go what it is not given any more.
+func (g *grazer) given(at seam.Mono, assignment *kmsg.ConsumerGroupHeartbeatResponseAssignment) {
 	given := map[check.Share]bool{}
-	for _, t := range a.Assignment.Topics {
+	for _, t := range assignment.Topics {
 		for _, p := range t.Partitions {
 			s := check.Share{Topic: t.TopicID, Number: p}
 			given[s] = true
@@ -280,7 +287,7 @@ func (g *grazer) refused(at seam.Mono, code wire.Code, probing bool) {
 	g.next = at + 20*seam.Millisecond + g.think()
 	switch code {
 	case wire.UnknownMemberID, wire.GroupIDNotFound:
-		if g.heard > g.run.loaded && len(g.spare) == 0 && !g.unsure {
+		if g.heard > g.run.loaded && !g.unsure {
 			patience := min(seam.Mono(g.timeout)*seam.Millisecond, herdSession)
 			g.run.require(at >= g.heard+patience, check.HeardIsKept, "%s: %s is unknown at %v; it was heard of after %v", g.name, g.id, at, g.heard)
 		}
