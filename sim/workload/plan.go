@@ -41,6 +41,8 @@ type Plan struct {
 	Rot   bool
 	Quiet bool // no faults at all
 
+	Restless bool // the wall clock jumps all the time, when the faults are over too
+
 	Dirs      int   // log directories
 	MoveBytes int64 // copied at once of what moves between them
 
@@ -114,9 +116,7 @@ func drawPlan(tape *world.Tape, quiet, brief bool) *Plan {
 	if !quiet {
 		p.drawFaults(s)
 		p.drawSloth(tape)
-		if tape.Choose("restless clock", 4) == 3 {
-			p.Rates.Clock = 4 * (p.Rates.Kill + p.Rates.Power + p.Rates.Stop + 1) // most of what happens
-		}
+		p.Restless = tape.Choose("restless", 4) == 3
 	}
 	for i := range p.Programs {
 		if p.Programs[i] = s.Choose(3) == 1; p.Programs[i] {

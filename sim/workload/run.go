@@ -260,6 +260,9 @@ func (r *Run) live() {
 	if !r.plan.Quiet {
 		w.Unleash(chaos)
 	}
+	if r.plan.Restless {
+		r.jump(r.tape.Stream("jumps"))
+	}
 	w.Run(chaos, nil)
 	r.calm = true
 	w.Calm()
@@ -272,6 +275,15 @@ func (r *Run) live() {
 		return
 	}
 	r.audit()
+}
+
+// jump sets the wall clock, again and again, until the clients are to come to their end.
+func (r *Run) jump(s *world.Stream) {
+	if r.draining || r.World.Failure() != nil {
+		return
+	}
+	r.World.Node.JumpClock(int64(s.Choose(7)-3) * pick[int64](s, 1000, 60_000, 3_600_000))
+	r.World.After(seam.Mono(1+s.Choose(8))*100*seam.Millisecond, func() { r.jump(s) })
 }
 
 // changeDisk is what an operator does who is told that a folder cannot be read: a partition that could not be recovered
