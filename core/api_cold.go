@@ -172,8 +172,8 @@ func (b *Broker) features(answer *kmsg.ApiVersionsResponse) {
 
 // address is where clients of this listener reach the broker: as configured, or as this client did.
 func (b *Broker) address(c *connection) (string, int32) {
-	if b.config.AdvertisedHost != "" {
-		return b.config.AdvertisedHost, b.config.AdvertisedPort
+	if told := &b.config.Listeners[c.listener]; told.Host != "" {
+		return told.Host, told.Port
 	}
 	return c.host, c.port
 }

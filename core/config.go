@@ -18,10 +18,8 @@ type Config struct {
 	Seed         [32]byte    // of all randomness: topic ids must not be guessable
 	Controller   controller.Config
 
-	Rack           *string
-	ListenerName   string // of the client listener
-	AdvertisedHost string // empty: the address that the client reached us at
-	AdvertisedPort int32
+	Rack      *string
+	Listeners []Listener // where clients come in, in the order of seam.Opened.Listener
 
 	AutoCreateTopics    bool      // auto.create.topics.enable
 	FetchBytesMax       int32     // fetch.max.bytes
@@ -51,10 +49,26 @@ type Config struct {
 	InitialTaskDelay    seam.Mono // log.initial.task.delay.ms: of the first of those
 }
 
+// Listener is one of the addresses that clients connect to.
+type Listener struct {
+	Name     string
+	Security Security
+	Host     string // what its clients are told; empty: the address that they reached us at
+	Port     int32
+}
+
+// Security is what a listener speaks, by Kafka's number.
+type Security int16
+
+const (
+	Plaintext Security = iota
+	TLS
+)
+
 // DefaultConfig is Kafka's, where Kafka has the thing; durable.
 func DefaultConfig() Config {
 	return Config{
-		NodeID: 1, ListenerName: "PLAINTEXT", Controller: controller.DefaultConfig(),
+		NodeID: 1, Listeners: []Listener{{Name: "PLAINTEXT", Port: 9092}}, Controller: controller.DefaultConfig(),
 		AutoCreateTopics: true, FetchBytesMax: 55 << 20, FetchSessionsMax: 1000, FetchSessionBytes: 128 << 20, FetchSessionEviction: 120 * seam.Second,
 		ProducerExpiry: 86400 * seam.Second, ProducerExpiryEvery: 600 * seam.Second,
 		ConnectionBytes: 4 << 20, FrameBytes: 256 << 20, ReplyBytes: 64 << 20, UnsyncedBytes: 16 << 20,

@@ -5,6 +5,7 @@ import (
 
 	"rookery/core/conn"
 	"rookery/core/meta"
+	"rookery/core/must"
 	"rookery/core/ordered"
 	"rookery/core/seam"
 	"rookery/core/timer"
@@ -14,6 +15,7 @@ import (
 // connection is one client.
 type connection struct {
 	id       seam.Conn
+	listener int32
 	host     string // the address that the client reached us at
 	port     int32
 	remote   string
@@ -69,7 +71,8 @@ type outgoing struct {
 }
 
 func (b *Broker) onOpened(now seam.Now, in *seam.Opened, fx *seam.Effects) {
-	c := &connection{id: in.Conn, host: in.Host, port: in.Port, remote: in.Remote, address: addressOf(in.Remote)}
+	must.Be(in.Listener >= 0 && int(in.Listener) < len(b.config.Listeners), "T4: a connection comes in by a listener that the broker was told of")
+	c := &connection{id: in.Conn, listener: in.Listener, host: in.Host, port: in.Port, remote: in.Remote, address: addressOf(in.Remote)}
 	b.conns.Put(in.Conn, c)
 	c.window = b.share(windowFirst)
 	b.long.windows += c.window

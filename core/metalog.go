@@ -296,9 +296,11 @@ func (b *Broker) register(now seam.Now, fx *seam.Effects) {
 		}
 	}
 	request.Rack = b.config.Rack
-	listener := kmsg.NewBrokerRegistrationRequestListener()
-	listener.Name, listener.Host, listener.Port = b.config.ListenerName, b.config.AdvertisedHost, uint16(b.config.AdvertisedPort)
-	request.Listeners = append(request.Listeners, listener)
+	for _, l := range b.config.Listeners {
+		listener := kmsg.NewBrokerRegistrationRequestListener()
+		listener.Name, listener.Host, listener.Port, listener.SecurityProtocol = l.Name, l.Host, uint16(l.Port), int16(l.Security)
+		request.Listeners = append(request.Listeners, listener)
+	}
 	feature := kmsg.NewBrokerRegistrationRequestFeature()
 	feature.Name, feature.MinSupportedVersion, feature.MaxSupportedVersion = controller.MetadataVersion, 1, controller.MetadataVersionLevel
 	request.Features = append(request.Features, feature)

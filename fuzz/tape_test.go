@@ -12,7 +12,7 @@ import (
 func FuzzTape(f *testing.F) {
 	for _, in := range []seam.Input{
 		&seam.Started{Files: []seam.Entry{{Path: seam.Path{Dir: 1, Name: "t-0/00.log"}, Size: 9}}, Dirs: []seam.Fault{seam.OK, seam.IOError}},
-		&seam.Opened{Conn: 7, Host: "127.0.0.1", Port: 9092, Remote: "127.0.0.1:5"},
+		&seam.Opened{Conn: 7, Listener: 1, Host: "127.0.0.1", Port: 9092, Remote: "127.0.0.1:5"},
 		&seam.Request{Conn: 7, Lease: 3, Frame: []byte("frame")},
 		&seam.Wanting{Conn: 7, Bytes: 1 << 20},
 		&seam.Hangup{Conn: 7},

@@ -28,7 +28,7 @@ type settings struct {
 	Controller bool
 	Dirs       []string
 	Listeners  []endpoint // what is bound
-	Advertised []endpoint // what clients are told; empty: the address they came by
+	Advertised []endpoint // what clients of the listener of that name are told; none: the address they came by
 
 	AutoCreateTopics  bool
 	NumPartitions     int32
@@ -69,6 +69,8 @@ type endpoint struct {
 	Port int32
 }
 
+func (e endpoint) named(other endpoint) bool { return e.Name == other.Name }
+
 func (e endpoint) address() string { return net.JoinHostPort(e.Host, strconv.Itoa(int(e.Port))) }
 
 // loadSettings reads a properties file (none if file is empty), and what the environment and --set put over it.
@@ -107,7 +109,7 @@ func settledLayers(first layer, environ, sets []string) (*settings, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.sets, s.values, s.origins, s.strangers = sets, values, origins, strangers
+	s.sets, s.origins, s.strangers = sets, origins, strangers
 	return s, nil
 }
 
@@ -118,7 +120,7 @@ func settingsOf(values map[string]string) (*settings, error) {
 		AutoCreateTopics: true, NumPartitions: 1, ReplicationFactor: 1, RequestBytesMax: 100 << 20, FetchBytesMax: 55 << 20, FetchSessions: 1000,
 		ProducerExpiry: 86400000, ProducerLook: 600000, CheckpointEvery: 5000, DeleteTopics: true, QueuedBytes: -1,
 		RetentionCheck: 300_000, InitialTaskDelay: 30_000,
-		controllers: []string{"CONTROLLER"},
+		controllers: []string{"CONTROLLER"}, values: values,
 	}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		if err := s.take(name, strings.TrimSpace(values[name])); err != nil {
@@ -163,17 +165,32 @@ func (s *settings) settle() error {
 		}
 	}
 	for _, e := range s.Listeners {
-		protocol := strings.ToUpper(e.Name)
-		for _, pair := range s.protocols {
-			if name, mapped, _ := strings.Cut(pair, ":"); name == e.Name {
-				protocol = strings.ToUpper(mapped)
-			}
+		if _, err := s.security(e); err != nil {
+			return err
 		}
-		if strings.HasPrefix(protocol, "SSL") || strings.HasPrefix(protocol, "SASL") {
-			return fmt.Errorf("listener %s asks for %s, and only PLAINTEXT is served", e.Name, protocol)
+	}
+	for i, e := range s.Listeners {
+		if at := slices.IndexFunc(s.Listeners, e.named); at != i {
+			return fmt.Errorf("listeners: there are two of the name %s", e.Name)
+		}
+	}
+	for i, e := range s.Advertised {
+		if at := slices.IndexFunc(s.Advertised, e.named); at != i {
+			return fmt.Errorf("advertised.listeners: there are two of the name %s", e.Name)
+		}
+		if !slices.ContainsFunc(s.Listeners, e.named) {
+			return advise("names are those of listeners", "advertised.listeners: there is no listener %s", e.Name)
 		}
 	}
 	return nil
+}
+
+// advertised is where clients of a listener are told to go; nowhere: where they came by.
+func (s *settings) advertised(of endpoint) endpoint {
+	if at := slices.IndexFunc(s.Advertised, of.named); at >= 0 {
+		return s.Advertised[at]
+	}
+	return endpoint{}
 }
 
 // take judges one key.
@@ -273,7 +290,11 @@ func (s *settings) apply(name, value string) (bool, error) {
 			}
 		}
 	default:
-		return controller.IsTopicDefault(name) || name == "telemetry.max.bytes" || slices.Contains(groupKeys(), name), nil
+		if key, own := strings.CutPrefix(name, listenerPrefix); own {
+			_, name, _ = strings.Cut(key, ".")
+			return slices.Contains(tlsKeys, name), nil
+		}
+		return slices.Contains(tlsKeys, name) || controller.IsTopicDefault(name) || name == "telemetry.max.bytes" || slices.Contains(groupKeys(), name), nil
 	}
 	return true, err
 }

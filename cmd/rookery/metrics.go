@@ -119,6 +119,7 @@ func (m *monitor) tellNetwork(p page, s *snapshot) {
 	const refused = "Connections that were ended by us."
 	p.counter("rookery_connections_refused_total", refused, float64(s.server.TurnedAway), "why", "too_many")
 	p.counter("rookery_connections_refused_total", refused, float64(s.server.Unreadable), "why", "unreadable")
+	p.counter("rookery_connections_refused_total", refused, float64(s.server.Unheard), "why", "handshake")
 	p.counter("rookery_connections_refused_total", refused, float64(s.core.Refused), "why", "limit")
 	p.counter("rookery_connections_refused_total", refused, float64(s.core.Silent), "why", "idle")
 	p.gauge("rookery_connections_standing", "Connections that wait for another to leave (max.connections).", float64(s.core.Standing))

@@ -12,6 +12,9 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
+
+	"rookery/core"
+	"rookery/net/server"
 )
 
 // serving is what dev and server have in common.
@@ -52,7 +55,7 @@ func devCommand() *cobra.Command {
 			if err := settings.absolute(); err != nil {
 				return err
 			}
-			listeners, err := bind(settings.Listeners, settings.Backlog, newLogger(c.ErrOrStderr())) // first: a refused start leaves nothing behind
+			listeners, err := bind(settings, newLogger(c.ErrOrStderr())) // first: a refused start leaves nothing behind
 			if err != nil {
 				return err
 			}
@@ -70,15 +73,18 @@ func devCommand() *cobra.Command {
 	return c
 }
 
-const devNode = 1
+const (
+	devNode = 1
+	local6  = "LOCAL6" // dev's second listener
+)
 
 // devLayer is what dev has instead of a file. It listens on both addresses that localhost may mean; a client is told the
 // one that it came by.
 func devLayer(port uint16, dir string) layer {
 	return layer{from: fromDev, values: map[string]string{
 		"node.id": strconv.Itoa(devNode), "log.dirs": dir,
-		"listeners":                        fmt.Sprintf("PLAINTEXT://127.0.0.1:%d,LOCAL6://[::1]:%d", port, port),
-		"listener.security.protocol.map":   "PLAINTEXT:PLAINTEXT,LOCAL6:PLAINTEXT",
+		"listeners":                        fmt.Sprintf("PLAINTEXT://127.0.0.1:%d,%s://[::1]:%d", port, local6, port),
+		"listener.security.protocol.map":   "PLAINTEXT:PLAINTEXT," + local6 + ":PLAINTEXT",
 		"group.initial.rebalance.delay.ms": "0", // nobody waits for more members at a desk
 	}}
 }
@@ -197,7 +203,7 @@ func (s *settings) formatLine(cluster string) string {
 
 // serve runs a node until it is told to stop. Where no listeners are open it opens them, once the directories are known
 // to be ours.
-func (s *serving) serve(settings *settings, listeners []net.Listener, c *cobra.Command) error {
+func (s *serving) serve(settings *settings, listeners []server.Listener, c *cobra.Command) error {
 	logger := newLogger(c.ErrOrStderr())
 	settings.tell(logger)
 	ids, err := identify(settings, settings.formatLine)
@@ -216,21 +222,16 @@ func (s *serving) serve(settings *settings, listeners []net.Listener, c *cobra.C
 
 // bind opens every listener. One that names no address of this machine (dev's ::1 where there is no IPv6) is skipped
 // if another works.
-func bind(endpoints []endpoint, backlog int32, logger *slog.Logger) ([]net.Listener, error) {
-	var all []net.Listener
-	for i, e := range endpoints {
-		if e.Port == 0 && i > 0 { // all of them share the port that the first was given
-			e.Port = int32(all[0].Addr().(*net.TCPAddr).Port)
-		}
-		l, err := net.Listen("tcp", e.address())
-		if err == nil && backlog > 0 {
-			err = shorten(l.(*net.TCPListener), int(backlog))
-		}
+func bind(s *settings, logger *slog.Logger) ([]server.Listener, error) {
+	var all []server.Listener
+	for i, e := range s.Listeners {
+		l, err := bindOne(s, e, all)
 		if err == nil {
+			l.Position = int32(i)
 			all = append(all, l)
 			continue
 		}
-		if i > 0 && e.Name == "LOCAL6" {
+		if i > 0 && e.Name == local6 {
 			logger.Debug("listener skipped", "address", e.address(), "why", err.Error())
 			continue
 		}
@@ -242,6 +243,23 @@ func bind(endpoints []endpoint, backlog int32, logger *slog.Logger) ([]net.Liste
 	}
 	return all, nil
 }
+
+func bindOne(s *settings, e endpoint, others []server.Listener) (l server.Listener, err error) {
+	if security, _ := s.security(e); security == core.TLS { // was judged when the settings were
+		if l.TLS, err = s.tls(e.Name); err != nil {
+			return l, err
+		}
+	}
+	if e.Port == 0 && e.Name == local6 && len(others) > 0 {
+		e.Port = portOf(others[0]) // localhost is one place
+	}
+	if l.Listener, err = net.Listen("tcp", e.address()); err == nil && s.Backlog > 0 {
+		err = shorten(l.Listener.(*net.TCPListener), int(s.Backlog))
+	}
+	return l, err
+}
+
+func portOf(l server.Listener) int32 { return int32(l.Addr().(*net.TCPAddr).Port) }
 
 // shorten lets fewer connections wait to be accepted than Go asks for, which is as many as the system allows:
 // listen(2) on a socket that listens sets that anew.
@@ -255,7 +273,7 @@ func shorten(l *net.TCPListener, backlog int) error {
 	return errors.Join(err, failed)
 }
 
-func closeAll(listeners []net.Listener) {
+func closeAll(listeners []server.Listener) {
 	for _, l := range listeners {
 		l.Close()
 	}

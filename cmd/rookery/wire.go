@@ -1,13 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"os"
 	"runtime/pprof"
 	"sync"
@@ -37,7 +37,7 @@ type node struct {
 	profile  string
 	profiles bool // on the HTTP port
 
-	listeners []net.Listener // those that were opened before it was made
+	listeners []server.Listener // those that were opened before it was made
 	monitor   *monitor
 	slow      *slowLog // nil: nothing is slow
 	refusals  rationed // lines about connections that were closed
@@ -65,11 +65,11 @@ func (n *node) run(signals <-chan os.Signal) error {
 	defer unlockAll(locks)
 	listeners := n.listeners
 	if listeners == nil {
-		if listeners, err = bind(n.settings.Listeners, n.settings.Backlog, n.logger); err != nil {
+		if listeners, err = bind(n.settings, n.logger); err != nil {
 			return err
 		}
 	}
-	n.port = int32(listeners[0].Addr().(*net.TCPAddr).Port)
+	n.listeners, n.port = listeners, portOf(listeners[0])
 	if err := n.assemble(); err != nil {
 		return err
 	}
@@ -231,10 +231,7 @@ func (n *node) config() (core.Config, error) {
 	if s.Recoveries > 0 {
 		c.RecoveriesMax = int(s.Recoveries) * len(s.Dirs)
 	}
-	c.ListenerName, c.AdvertisedPort = s.Listeners[0].Name, n.port
-	if len(s.Advertised) > 0 {
-		c.AdvertisedHost, c.AdvertisedPort = s.Advertised[0].Host, s.Advertised[0].Port
-	}
+	c.Listeners = n.introduce()
 	c.AutoCreateTopics, c.FetchBytesMax = s.AutoCreateTopics, s.FetchBytesMax
 	c.FetchSessionsMax = int(s.FetchSessions)
 	c.ProducerExpiry = seam.Mono(s.ProducerExpiry) * seam.Millisecond
@@ -243,6 +240,22 @@ func (n *node) config() (core.Config, error) {
 	c.ProducerExpiryEvery = seam.Mono(s.ProducerLook) * seam.Millisecond
 	c.CheckpointEvery = seam.Mono(s.CheckpointEvery) * seam.Millisecond
 	return c, nil
+}
+
+// introduce says what the listeners are called, and what their clients are told.
+func (n *node) introduce() []core.Listener {
+	all := make([]core.Listener, len(n.settings.Listeners))
+	for i, e := range n.settings.Listeners {
+		security, _ := n.settings.security(e) // was judged when the settings were
+		told := n.settings.advertised(e)
+		all[i] = core.Listener{Name: e.Name, Security: security, Host: told.Host, Port: cmp.Or(told.Port, e.Port)}
+	}
+	for _, l := range n.listeners {
+		if told := &all[l.Position]; told.Port == 0 {
+			told.Port = portOf(l)
+		}
+	}
+	return all
 }
 
 // makeMachine makes what the broker writes to: a Recovery for each partition that it opens, a Search for each question

@@ -102,7 +102,7 @@ func findListenerKey(rest string) (BrokerKey, bool) {
 		}
 		rest = after
 		if key, known := FindBrokerKey(rest); known {
-			key.Idle = true // no listener has limits or stores of its own here
+			key.Idle = key.Idle || !strings.HasPrefix(rest, "ssl.") // no listener has limits of its own here
 			return key, true
 		}
 	}

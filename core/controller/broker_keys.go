@@ -317,26 +317,26 @@ socket.send.buffer.bytes int fixed idle - 102400 The send buffer of clients' soc
 ssl.allow.dn.changes boolean fixed idle - false Whether a certificate may be replaced by one of another name.
 ssl.allow.san.changes boolean fixed idle - false Whether a certificate may be replaced by one of other alternative names.
 ssl.cipher.suites list broker idle - "" The cipher suites that TLS may use.
-ssl.client.auth string broker idle required|requested|none none Whether clients have to show a certificate.
-ssl.enabled.protocols list broker idle - TLSv1.2,TLSv1.3 The versions of TLS that are spoken.
+ssl.client.auth string broker works required|requested|none none Whether clients have to show a certificate.
+ssl.enabled.protocols list broker works - TLSv1.2,TLSv1.3 The versions of TLS that are spoken.
 ssl.endpoint.identification.algorithm string broker idle - https How the name in a server's certificate is checked.
 ssl.engine.factory.class class broker idle - - The Java class that makes TLS engines.
 ssl.key.password password broker idle - - The password of the private key.
 ssl.keymanager.algorithm string broker idle - SunX509 The algorithm of the Java key manager.
-ssl.keystore.certificate.chain password broker idle - - The certificates that are shown, as PEM.
-ssl.keystore.key password broker idle - - The private key, as PEM.
-ssl.keystore.location string broker idle - - The file with the private key and its certificates.
+ssl.keystore.certificate.chain password broker works - - The certificates that are shown, as PEM.
+ssl.keystore.key password broker works - - The private key, as PEM.
+ssl.keystore.location string broker works - - The file with the private key and its certificates.
 ssl.keystore.password password broker idle - - The password of the file with the private key.
-ssl.keystore.type string broker idle - JKS The format of the file with the private key.
+ssl.keystore.type string broker works - JKS The format of the file with the private key; read here: PEM.
 ssl.principal.mapping.rules string fixed idle - DEFAULT Rules that make short names of the names in certificates.
 ssl.protocol string broker idle - TLSv1.3 The version of TLS that a Java context is made for.
 ssl.provider string broker idle - - The Java security provider of TLS.
 ssl.secure.random.implementation string broker idle - - The Java source of random numbers for TLS.
 ssl.trustmanager.algorithm string broker idle - PKIX The algorithm of the Java trust manager.
-ssl.truststore.certificates password broker idle - - The certificates that are trusted, as PEM.
-ssl.truststore.location string broker idle - - The file with the certificates that are trusted.
+ssl.truststore.certificates password broker works - - The certificates that are trusted, as PEM.
+ssl.truststore.location string broker works - - The file with the certificates that are trusted.
 ssl.truststore.password password broker idle - - The password of the file with the certificates that are trusted.
-ssl.truststore.type string broker idle - JKS The format of the file with the certificates that are trusted.
+ssl.truststore.type string broker works - JKS The format of the file with the certificates that are trusted; read here: PEM.
 telemetry.max.bytes int fixed works 1.. 1048576 The most that a client may push of its own metrics at a time.
 transaction.abort.timed.out.transaction.cleanup.interval.ms int fixed idle 1.. 10000 How often transactions that have run out are aborted.
 transaction.max.timeout.ms int fixed idle 1.. 900000 The longest that a client may let a transaction last.

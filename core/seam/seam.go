@@ -128,10 +128,11 @@ type (
 
 	// Opened: a client connected.
 	Opened struct {
-		Conn   Conn
-		Host   string // the local address the client reached us at
-		Port   int32
-		Remote string
+		Conn     Conn
+		Listener int32  // position in the list of listeners
+		Host     string // the local address the client reached us at
+		Port     int32
+		Remote   string
 	}
 
 	// Request: one whole frame arrived. Body is what conn.Intake made of it on the connection's goroutine (a

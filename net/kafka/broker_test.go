@@ -46,7 +46,6 @@ func serve(dir string) (address string, stop func()) {
 	mind.ClusterID, mind.Directories = "in-this-process", []string{dir}
 	mind.Controller.ClusterID = mind.ClusterID
 	mind.DirectoryIDs = append(mind.DirectoryIDs, [16]byte{1: 1, 6: 0x40, 8: 0x80})
-	mind.AdvertisedPort = int32(listener.Addr().(*net.TCPAddr).Port)
 	rand.Read(mind.Incarnation[:])
 	rand.Read(mind.Seed[:])
 
@@ -107,7 +106,7 @@ func serve(dir string) (address string, stop func()) {
 	doors.Bind(broker)
 	broker.Push(files.Started())
 	var serving sync.WaitGroup
-	serving.Go(func() { must(doors.Serve(listener)) })
+	serving.Go(func() { must(doors.Serve(server.Listener{Listener: listener})) })
 	return listener.Addr().String(), func() {
 		broker.Push(&seam.Stop{})
 		<-stopped

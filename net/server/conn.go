@@ -2,6 +2,8 @@ package server
 
 import (
 	"encoding/binary"
+	"errors"
+	"io"
 	"net"
 	"strconv"
 	"sync"
@@ -16,11 +18,14 @@ import (
 
 // conn is one client connection. Its goroutine reads; its replies are sent by whoever has them.
 type conn struct {
-	server *Server
-	id     seam.Conn
-	tcp    *net.TCPConn
-	raw    syscall.RawConn
-	fd     int // good until gone; tcp owns it
+	server   *Server
+	id       seam.Conn
+	listener int32
+	tcp      *net.TCPConn
+	raw      syscall.RawConn
+	fd       int // good until gone; tcp owns it
+	wire     transport
+	plain    plain // what wire is, mostly
 
 	received  counter     // bytes, all told; sums of all connections would go from one processor's cache to the other's
 	sentBytes counter     // likewise
@@ -38,7 +43,6 @@ type conn struct {
 	size       int // of the next chunk
 	modest     int // reads in a row that would have fitted a smaller chunk
 	lowWater   int
-	readErr    error
 	got        int
 	request    seam.Request
 
@@ -67,23 +71,36 @@ func (s chunkSignal) notify() {
 	}
 }
 
-func newConn(s *Server, tcp *net.TCPConn) *conn {
-	c := &conn{server: s, tcp: tcp, moreGrant: make(chunkSignal, 1), size: smallestChunk, lowWater: 1}
+func newConn(s *Server, tcp *net.TCPConn, from *Listener) *conn {
+	c := &conn{server: s, listener: from.Position, tcp: tcp, moreGrant: make(chunkSignal, 1), size: smallestChunk, lowWater: 1}
 	raw, err := tcp.SyscallConn()
 	if err != nil || raw.Control(func(fd uintptr) { c.fd = int(fd) }) != nil {
 		return nil
 	}
 	c.raw = raw
+	if c.wire = &c.plain; from.TLS != nil {
+		c.wire = newSecure(c, from.TLS)
+	}
 	return c
 }
 
 func (c *conn) serve() {
 	host, port := hostPort(c.tcp.LocalAddr())
-	c.server.mail.Post(&seam.Opened{Conn: c.id, Host: host, Port: port, Remote: c.tcp.RemoteAddr().String()})
+	c.server.mail.Post(&seam.Opened{Conn: c.id, Listener: c.listener, Host: host, Port: port, Remote: c.tcp.RemoteAddr().String()})
 	c.server.mail.Run()
+	if err := c.wire.begin(c); err == nil {
+		c.readFrames()
+	} else {
+		c.unheard(err)
+	}
+	c.drain()
+	c.finishReading()
+}
+
+func (c *conn) readFrames() {
 	read := c.read // made once: a closure a read would be an allocation a read
 	for c.awaitCredit() {
-		if c.got, c.readErr = 0, nil; !c.whole() {
+		if c.got = 0; !c.whole() {
 			if err := c.raw.Read(read); err != nil || c.got == 0 {
 				break
 			}
@@ -93,8 +110,6 @@ func (c *conn) serve() {
 		}
 		c.server.mail.Run()
 	}
-	c.drain()
-	c.finishReading()
 }
 
 // allowed is how many bytes may be read now: the rest of the credit, always the four bytes of a length, the rest of a short
@@ -165,7 +180,7 @@ func (c *conn) read(fd uintptr) bool {
 		return true
 	}
 	want := c.prepare()
-	n, err := unix.Read(int(fd), c.chunk.data[c.end:c.end+want])
+	n, err := c.wire.read(int(fd), c.chunk.data[c.end:c.end+want])
 	switch {
 	case err == unix.EAGAIN || err == unix.EINTR:
 		if c.start == c.end {
@@ -176,7 +191,6 @@ func (c *conn) read(fd uintptr) bool {
 		c.setLowWater(int(fd))
 		return err == unix.EINTR && c.read(fd)
 	case err != nil || n <= 0:
-		c.readErr = err
 		return true
 	}
 	c.adapt(n, want)
@@ -259,7 +273,7 @@ func (c *conn) setLowWater(fd int) {
 	want := 1
 	if frame := 0; c.chunk != nil {
 		frame = c.frameBytes()
-		missing := min(int64(frame-(c.end-c.start)), c.allowed())
+		missing := min(int64(frame-(c.end-c.start)), c.allowed()) - c.wire.held()
 		if frame > 0 && missing >= lowWaterMin {
 			want = int(min(missing, lowWaterMax))
 		}
@@ -280,7 +294,7 @@ func (c *conn) parse() bool {
 		if length < config.FrameBytesMin || length > config.FrameBytesMax {
 			c.server.mail.Run()
 			c.server.counts.unreadable.Add(1)
-			c.server.refused(c.tcp.RemoteAddr().String(), "a frame of "+strconv.Itoa(length)+" bytes")
+			c.server.refused(c.tcp.RemoteAddr().String(), wrongLength(length))
 			return false
 		}
 		begin := c.start + lengthSize
@@ -297,6 +311,14 @@ func (c *conn) parse() bool {
 	return true
 }
 
+// wrongLength says what came where the length of a frame is due.
+func wrongLength(length int) string {
+	if length>>8 == 0x160301 || length>>8 == 0x160303 { // a record with a handshake
+		return "TLS on a listener that speaks none (clients: security.protocol=PLAINTEXT)"
+	}
+	return "a frame of " + strconv.Itoa(length) + " bytes"
+}
+
 func (c *conn) post(frame []byte) {
 	id, slot := c.server.leases.take(c.chunk)
 	if c.server.config.Arrived != nil {
@@ -308,6 +330,19 @@ func (c *conn) post(frame []byte) {
 	c.request = seam.Request{Conn: c.id, Lease: id, Frame: frame, Body: slot.body}
 	c.server.mail.Post(&c.request)
 	c.request = seam.Request{}
+}
+
+// unheard ends a connection that was never ready for frames, and lets its client read why.
+func (c *conn) unheard(err error) {
+	if c.cutting.Load() {
+		return
+	}
+	c.server.counts.unheard.Add(1)
+	if !errors.Is(err, io.EOF) { // a look at whether the port is open
+		c.server.refused(c.tcp.RemoteAddr().String(), err.Error())
+	}
+	_ = unix.Shutdown(c.fd, unix.SHUT_WR)
+	c.draining.Store(true)
 }
 
 // drainMax bounds how long a closed connection is read for its client's sake: closing with unread bytes resets the
@@ -350,6 +385,7 @@ func (c *conn) maybeHangup() {
 	}
 	if !c.gone {
 		c.gone = true
+		c.wire.farewell(c.fd)
 		_ = c.tcp.Close()
 	}
 	c.marks = append(c.marks, c.emitted)

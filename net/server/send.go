@@ -1,9 +1,7 @@
 package server
 
 import (
-	"sync"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -25,8 +23,6 @@ type sender struct {
 	at      int   // the first of sending that is not out yet
 	skip    int64 // bytes of it that are
 	broken  bool  // nothing can be sent any more
-	parts   []unix.Iovec
-	gather  int // how far past at the parts reach: what the system call was given
 	sent    seam.Sent
 }
 
@@ -74,7 +70,7 @@ func (c *conn) Do() bool {
 	if c.at == len(c.sending) {
 		return true
 	}
-	err := c.sendSome(c.fd)
+	err := c.wire.send(c, c.fd)
 	if err == unix.EAGAIN && c.block() {
 		go c.wait()
 		return false
@@ -99,6 +95,7 @@ func (c *conn) refill() bool {
 	}
 	c.busy = false
 	if c.cutting.Load() && !c.gone {
+		c.wire.farewell(c.fd)
 		_ = unix.Shutdown(c.fd, unix.SHUT_RDWR)
 	}
 	c.maybeHangup()
@@ -138,7 +135,7 @@ func (c *conn) hangOn() bool {
 func (c *conn) wait() {
 	err := c.raw.Write(func(fd uintptr) bool {
 		for c.at < len(c.sending) {
-			switch err := c.sendSome(int(fd)); err {
+			switch err := c.wire.send(c, int(fd)); err {
 			case nil, unix.EINTR:
 			case unix.EAGAIN:
 				return c.isStuck()
@@ -208,99 +205,11 @@ func (c *conn) lastWord() {
 	c.moreGrant.notify()
 	c.mu.Lock()
 	if !c.gone {
+		c.wire.farewell(c.fd)
 		_ = unix.Shutdown(c.fd, unix.SHUT_WR)
 		_ = c.tcp.SetReadDeadline(longAgo)
 	}
 	c.mu.Unlock()
-}
-
-const (
-	partsMax      = 512     // of one system call; the kernel's limit is 1,024
-	partBytesMax  = 4 << 20 // and about as much as a socket's buffer ever takes
-	copiedPartMax = 256 << 10
-)
-
-// sendSome gives the socket one system call's worth. What it took may be less, or nothing (EAGAIN).
-func (c *conn) sendSome(fd int) error {
-	c.parts = c.parts[:0]
-	more, fault := c.collect()
-	if fault != seam.OK {
-		c.fail(fault)
-		c.breakOff()
-		return nil
-	}
-	if len(c.parts) > 0 {
-		n, err := sendParts(fd, c.parts, more != nil)
-		c.sentBytes.Add(n)
-		c.advance(n)
-		return err
-	}
-	if more != nil {
-		n, err := c.sendRange(fd, more)
-		c.sentBytes.Add(n)
-		c.advance(n)
-		return err
-	}
-	c.advance(0)
-	return nil
-}
-
-// piece is a Range, or the rest of one, that goes out by a system call of its own.
-type piece struct {
-	source Source
-	at     int64
-	size   int
-}
-
-// collect gathers what can go out together. It stops before a Range that cannot join, which it returns.
-func (c *conn) collect() (*piece, seam.Fault) {
-	total, skip := int64(0), c.skip
-	for i := c.at; i < len(c.sending); i++ {
-		r := &c.sending[i]
-		before := 0
-		for j := range r.body {
-			g := &r.body[j]
-			total += c.part(r.head[before:g.Before], &skip)
-			before = int(g.Before)
-			if skip >= int64(g.Len) {
-				skip -= int64(g.Len)
-				continue
-			}
-			source := r.sources[j]
-			if source == nil {
-				if i > c.at || len(c.parts) > 0 {
-					return nil, seam.OK // first what is good
-				}
-				return nil, seam.NotFound
-			}
-			if c.server.config.Ranges == Mapped {
-				if data := source.Bytes(g.At, int(g.Len)); data != nil {
-					total += c.part(data, &skip)
-					continue
-				}
-			}
-			return &piece{source: source, at: g.At + skip, size: int(int64(g.Len) - skip)}, seam.OK
-		}
-		total += c.part(r.head[before:], &skip)
-		if r.last || len(c.parts) > partsMax || total > partBytesMax {
-			break
-		}
-	}
-	return nil, seam.OK
-}
-
-// part adds what of data has not gone out yet.
-func (c *conn) part(data []byte, skip *int64) int64 {
-	if *skip >= int64(len(data)) {
-		*skip -= int64(len(data))
-		return 0
-	}
-	data = data[*skip:]
-	*skip = 0
-	p := unix.Iovec{Base: &data[0]}
-	p.SetLen(len(data))
-	c.parts = append(c.parts, p)
-	return int64(len(data))
 }
 
 func (r *reply) size() int64 {
@@ -328,54 +237,6 @@ func (c *conn) advance(n int64) {
 		c.finish(r, fault)
 		c.skip = rest
 	}
-}
-
-// sendParts is sendmsg(2), which unlike writev(2) can say that more follows at once.
-func sendParts(fd int, parts []unix.Iovec, more bool) (int64, error) {
-	message := unix.Msghdr{Iov: &parts[0]}
-	message.SetIovlen(min(len(parts), 1024))
-	flags := unix.MSG_DONTWAIT | unix.MSG_NOSIGNAL
-	if more {
-		flags |= unix.MSG_MORE
-	}
-	n, _, errno := unix.Syscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&message)), uintptr(flags))
-	if errno != 0 {
-		return 0, errno
-	}
-	return int64(n), nil
-}
-
-func (c *conn) sendRange(fd int, p *piece) (int64, error) {
-	file, fault := p.source.Descriptor()
-	if fault != seam.OK {
-		return 0, unix.EIO
-	}
-	defer p.source.Done()
-	if c.server.config.Ranges == Sendfile {
-		at := p.at
-		n, err := unix.Sendfile(fd, file, &at, p.size)
-		if err == nil && n == 0 {
-			return 0, unix.EIO // the file is shorter than promised
-		}
-		return int64(max(n, 0)), err
-	}
-	return sendCopy(fd, file, p)
-}
-
-var copies = sync.Pool{New: func() any { b := make([]byte, copiedPartMax); return &b }}
-
-func sendCopy(fd, file int, p *piece) (int64, error) {
-	buffer := copies.Get().(*[]byte)
-	defer copies.Put(buffer)
-	n, err := unix.Pread(file, (*buffer)[:min(p.size, copiedPartMax)], p.at)
-	if err != nil {
-		return 0, err
-	}
-	if n == 0 {
-		return 0, unix.EIO
-	}
-	sent, err := unix.SendmsgN(fd, (*buffer)[:n], nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
-	return int64(max(sent, 0)), err
 }
 
 // longAgo as a deadline wakes whoever waits.

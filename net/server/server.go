@@ -20,6 +20,8 @@
 package server
 
 import (
+	"cmp"
+	"crypto/tls"
 	"errors"
 	"net"
 	"strconv"
@@ -73,21 +75,32 @@ type Config struct {
 	// Refused, if set, is told of connections ended for what they sent, or for being too many.
 	Refused func(remote, why string)
 
-	FrameBytesMin int // zero: 8, the shortest request header
-	FrameBytesMax int // zero: 100 MiB, Kafka's socket.request.max.bytes
-	ConnsMax      int // zero: 10,000
-	IdleBytesMax  int // free chunks kept for later; zero: 16 MiB
-	Ranges        Way
+	FrameBytesMin int  // zero: 8, the shortest request header
+	FrameBytesMax int  // zero: 100 MiB, Kafka's socket.request.max.bytes
+	ConnsMax      int  // zero: 10,000
+	IdleBytesMax  int  // free chunks kept for later; zero: 16 MiB
+	Ranges        Way  // of connections without TLS
 	Poison        bool // overwrite what has been freed: for tests
+
+	HandshakesMax int           // of TLS, under way at once; zero: 500
+	HandshakeMax  time.Duration // how long one may take, what it waits for others included; zero: ten seconds
+}
+
+// Listener is where connections come in.
+type Listener struct {
+	net.Listener
+	Position int32       // as seam.Opened tells it
+	TLS      *tls.Config // nil: none
 }
 
 // Server is one machine's client connections.
 type Server struct {
-	config Config
-	mail   Mailbox
-	slabs  slabs
-	leases leases
-	counts counts
+	config     Config
+	mail       Mailbox
+	slabs      slabs
+	leases     leases
+	counts     counts
+	handshakes chan struct{} // as many as are under way
 
 	mu        sync.Mutex
 	conns     map[seam.Conn]*conn
@@ -98,33 +111,32 @@ type Server struct {
 
 // New is a server that listens to nobody yet.
 func New(config Config) *Server {
-	config.FrameBytesMin = orDefault(config.FrameBytesMin, 8)
-	config.FrameBytesMax = orDefault(config.FrameBytesMax, 100<<20)
-	config.ConnsMax = orDefault(config.ConnsMax, 10_000)
-	s := &Server{config: config, conns: map[seam.Conn]*conn{}}
-	s.slabs = slabs{idleMax: orDefault(config.IdleBytesMax, 16<<20), poison: config.Poison, inUse: config.InUse}
+	config.FrameBytesMin = cmp.Or(config.FrameBytesMin, 8)
+	config.FrameBytesMax = cmp.Or(config.FrameBytesMax, 100<<20)
+	config.ConnsMax = cmp.Or(config.ConnsMax, 10_000)
+	config.HandshakesMax = cmp.Or(config.HandshakesMax, 500)
+	config.HandshakeMax = cmp.Or(config.HandshakeMax, 10*time.Second)
+	s := &Server{config: config, conns: map[seam.Conn]*conn{}, handshakes: make(chan struct{}, config.HandshakesMax)}
+	s.slabs = slabs{idleMax: cmp.Or(config.IdleBytesMax, 16<<20), poison: config.Poison, inUse: config.InUse}
 	s.leases.slabs = &s.slabs
 	return s
-}
-
-func orDefault(value, otherwise int) int {
-	if value == 0 {
-		return otherwise
-	}
-	return value
 }
 
 // Bind says whose connections these are, before the first Serve.
 func (s *Server) Bind(mail Mailbox) { s.mail = mail }
 
 // Serve accepts connections until the listener is closed.
-func (s *Server) Serve(listener net.Listener) error {
+func (s *Server) Serve(listener Listener) error {
+	if listener.TLS != nil {
+		listener.TLS = listener.TLS.Clone()
+		listener.TLS.DynamicRecordSizingDisabled = true // short ones are for pages of which a browser shows the beginning
+	}
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
 		return errors.Join(net.ErrClosed, listener.Close())
 	}
-	s.listeners = append(s.listeners, listener)
+	s.listeners = append(s.listeners, listener.Listener)
 	s.mu.Unlock()
 	pause := time.Duration(0)
 	for {
@@ -138,12 +150,12 @@ func (s *Server) Serve(listener net.Listener) error {
 			continue
 		}
 		pause = 0
-		s.admit(accepted.(*net.TCPConn))
+		s.admit(accepted.(*net.TCPConn), &listener)
 	}
 }
 
-func (s *Server) admit(tcp *net.TCPConn) {
-	c := newConn(s, tcp)
+func (s *Server) admit(tcp *net.TCPConn, from *Listener) {
+	c := newConn(s, tcp, from)
 	if c == nil {
 		_ = tcp.Close()
 		return

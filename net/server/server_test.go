@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"crypto/tls"
 	"io"
 	"net"
 	"sync"
@@ -15,6 +16,7 @@ import (
 	"rookery/io/disk"
 	"rookery/io/loop"
 	"rookery/net/server"
+	"rookery/specs/outside"
 )
 
 // watched lets a test look at a machine between its steps.
@@ -44,10 +46,41 @@ type subject struct {
 	server  *server.Server
 	disk    *disk.Disk
 	address string
+	way     way
 }
 
-func open(fail func(string, ...any), toy *contract.Toy, dir string, config server.Config) *subject {
-	s := &subject{fail: fail, watched: watch(toy), disk: disk.New(disk.Config{Dirs: []string{dir}})}
+// way is how bytes come and go: every test of what a connection owes to the machine goes every way.
+type way struct {
+	name           string
+	ranges         server.Way
+	server, client *tls.Config // nil: plain
+}
+
+func ways(t *testing.T) []way {
+	authority := outside.NewAuthority(t)
+	secure := func(version uint16) way {
+		return way{
+			name:   tls.VersionName(version),
+			server: &tls.Config{Certificates: []tls.Certificate{authority.Certificate(t)}, MaxVersion: version},
+			client: &tls.Config{RootCAs: authority.Pool(), ServerName: "localhost"},
+		}
+	}
+	return []way{
+		{name: server.Mapped.String(), ranges: server.Mapped}, {name: server.Sendfile.String(), ranges: server.Sendfile},
+		{name: server.Copied.String(), ranges: server.Copied}, secure(tls.VersionTLS12), secure(tls.VersionTLS13),
+	}
+}
+
+// everyWay runs a test over the raw socket and over TLS.
+func everyWay(t *testing.T, test func(t *testing.T, w way)) {
+	for _, w := range ways(t) {
+		t.Run(w.name, func(t *testing.T) { test(t, w) })
+	}
+}
+
+func open(fail func(string, ...any), toy *contract.Toy, dir string, w way, config server.Config) *subject {
+	s := &subject{fail: fail, watched: watch(toy), disk: disk.New(disk.Config{Dirs: []string{dir}}), way: w}
+	config.Ranges = w.ranges
 	var port *disk.Port
 	config.Rewrite = contract.Rewrite
 	config.Pin = func(file seam.File) (server.Source, seam.Fault) {
@@ -66,7 +99,7 @@ func open(fail func(string, ...any), toy *contract.Toy, dir string, config serve
 		fail("%v", err)
 	}
 	s.address = listener.Addr().String()
-	go func() { _ = s.server.Serve(listener) }()
+	go func() { _ = s.server.Serve(server.Listener{Listener: listener, TLS: w.server}) }()
 	return s
 }
 
@@ -106,6 +139,9 @@ func (s *subject) Dial() contract.ClientConn {
 		s.fail("%v", err)
 	}
 	_ = c.SetDeadline(time.Now().Add(patience))
+	if s.way.client != nil {
+		c = tls.Client(c, s.way.client)
+	}
 	return client{c}
 }
 
@@ -123,54 +159,56 @@ func (c client) Read(size int) ([]byte, bool) {
 func (c client) Close() { _ = c.Conn.Close() }
 
 func TestContract(t *testing.T) {
-	for _, way := range []server.Way{server.Mapped, server.Sendfile, server.Copied} {
-		t.Run(way.String(), func(t *testing.T) {
-			rapid.Check(t, func(r *rapid.T) {
-				toy := &contract.Toy{File: 1, Path: seam.Path{Name: "file"}, Allowance: contract.AllowanceOfConns}
-				s := open(r.Fatalf, toy, t.TempDir(), server.Config{Ranges: way, FrameBytesMin: 1, Poison: true})
-				defer s.close()
-				contract.Conns(r, toy, s)
-			})
+	everyWay(t, func(t *testing.T, w way) {
+		rapid.Check(t, func(r *rapid.T) {
+			toy := &contract.Toy{File: 1, Path: seam.Path{Name: "file"}, Allowance: contract.AllowanceOfConns}
+			s := open(r.Fatalf, toy, t.TempDir(), w, server.Config{FrameBytesMin: 1, Poison: true})
+			defer s.close()
+			contract.Conns(r, toy, s)
 		})
-	}
+	})
 }
 
 func TestBadLengthsEndTheConnection(t *testing.T) {
-	for name, length := range map[string][]byte{
-		"negative":  {0xff, 0xff, 0xff, 0xff},
-		"too large": {0x10, 0, 0, 0},
-		"too small": {0, 0, 0, 3},
-	} {
-		t.Run(name, func(t *testing.T) {
-			why := make(chan string, 1)
-			toy := &contract.Toy{Allowance: 1 << 20}
-			s := open(t.Fatalf, toy, t.TempDir(), server.Config{Refused: func(_, reason string) { why <- reason }})
-			defer s.close()
-			c := s.Dial()
-			c.Write(append(length, make([]byte, 100)...))
-			_, more := c.Read(1)
-			require.False(t, more)
-			require.Contains(t, <-why, "a frame of ")
-			s.Await("hangup", func() bool { return toy.Hangups == 1 })
-			require.Zero(t, toy.Requests)
-		})
-	}
+	everyWay(t, func(t *testing.T, w way) {
+		for name, length := range map[string][]byte{
+			"negative":  {0xff, 0xff, 0xff, 0xff},
+			"too large": {0x10, 0, 0, 0},
+			"too small": {0, 0, 0, 3},
+		} {
+			t.Run(name, func(t *testing.T) {
+				why := make(chan string, 1)
+				toy := &contract.Toy{Allowance: 1 << 20}
+				s := open(t.Fatalf, toy, t.TempDir(), w, server.Config{Refused: func(_, reason string) { why <- reason }})
+				defer s.close()
+				c := s.Dial()
+				c.Write(append(length, make([]byte, 100)...))
+				_, more := c.Read(1)
+				require.False(t, more)
+				require.Contains(t, <-why, "a frame of ")
+				s.Await("hangup", func() bool { return toy.Hangups == 1 })
+				require.Zero(t, toy.Requests)
+			})
+		}
+	})
 }
 
 func TestTooManyConnections(t *testing.T) {
-	toy := &contract.Toy{Allowance: 1 << 20}
-	why := make(chan string, 1)
-	s := open(t.Fatalf, toy, t.TempDir(), server.Config{ConnsMax: 1, Refused: func(_, reason string) { why <- reason }})
-	defer s.close()
-	first := s.Dial()
-	s.Await("the first", func() bool { return toy.Opened == 1 })
-	second := s.Dial()
-	_, more := second.Read(1)
-	require.False(t, more)
-	require.Equal(t, "too many connections", <-why)
-	first.Close()
-	s.Await("hangup", func() bool { return toy.Hangups == 1 })
-	third := s.Dial()
-	third.Close()
-	s.Await("the third", func() bool { return toy.Hangups == 2 })
+	everyWay(t, func(t *testing.T, w way) {
+		toy := &contract.Toy{Allowance: 1 << 20}
+		why := make(chan string, 1)
+		s := open(t.Fatalf, toy, t.TempDir(), w, server.Config{ConnsMax: 1, Refused: func(_, reason string) { why <- reason }})
+		defer s.close()
+		first := s.Dial()
+		s.Await("the first", func() bool { return toy.Opened == 1 })
+		second := s.Dial()
+		_, more := second.Read(1)
+		require.False(t, more)
+		require.Equal(t, "too many connections", <-why)
+		first.Close()
+		s.Await("hangup", func() bool { return toy.Hangups == 1 })
+		third := s.Dial()
+		third.Close()
+		s.Await("the third", func() bool { return toy.Hangups == 2 })
+	})
 }

@@ -8,6 +8,7 @@ type counts struct {
 	sent       int64
 	turnedAway counter
 	unreadable counter
+	unheard    counter
 }
 
 // Status is what a server shows of itself: sums since the start, and what is now.
@@ -17,6 +18,7 @@ type Status struct {
 	Opened     int64 // connections
 	TurnedAway int64 // connections beyond ConnsMax
 	Unreadable int64 // connections ended for a frame that cannot be one
+	Unheard    int64 // connections whose handshake failed
 	Conns      int   // open
 	ConnsMax   int
 	Idle       int64 // bytes of buffers kept for later
@@ -26,7 +28,7 @@ type Status struct {
 // Status says how things are.
 func (s *Server) Status() Status {
 	status := Status{
-		TurnedAway: s.counts.turnedAway.Load(), Unreadable: s.counts.unreadable.Load(), ConnsMax: s.config.ConnsMax,
+		TurnedAway: s.counts.turnedAway.Load(), Unreadable: s.counts.unreadable.Load(), Unheard: s.counts.unheard.Load(), ConnsMax: s.config.ConnsMax,
 	}
 	s.mu.Lock()
 	status.Opened, status.Conns = int64(s.next), len(s.conns)

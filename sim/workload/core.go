@@ -65,7 +65,7 @@ func DirName(i int) string { return "/disk" + strconv.Itoa(i) }
 
 func coreConfig(p *Plan, seeds *world.Stream, life int) core.Config {
 	c := core.DefaultConfig()
-	c.ClusterID, c.Controller.ClusterID, c.AdvertisedPort = "sim", "sim", 9092
+	c.ClusterID, c.Controller.ClusterID = "sim", "sim"
 	for i := range p.Dirs {
 		c.DirectoryIDs = append(c.DirectoryIDs, meta.UUID{1, byte(i)})
 		c.Directories = append(c.Directories, DirName(i))

@@ -60,7 +60,7 @@ func (r *reader) input(e *Entry) seam.Input {
 		}
 		return in
 	case kindOpened:
-		in := &seam.Opened{Conn: seam.Conn(r.number()), Port: int32(r.number())}
+		in := &seam.Opened{Conn: seam.Conn(r.number()), Listener: int32(r.number()), Port: int32(r.number())}
 		in.Host, in.Remote = string(r.bytes()), string(r.bytes())
 		return in
 	case kindRequest:

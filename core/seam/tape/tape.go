@@ -22,7 +22,7 @@ import (
 )
 
 // Magic begins a tape.
-const Magic = "rookery tape 3\n"
+const Magic = "rookery tape 4\n"
 
 // ErrShort: read more, or the process died while it wrote the last entry.
 const (
@@ -83,7 +83,7 @@ func AppendInput(b []byte, to seam.Address, now seam.Now, in seam.Input) []byte 
 			b = append(b, byte(fault))
 		}
 	case *seam.Opened:
-		b = appendNumbers(append(b, kindOpened), uint64(in.Conn), uint64(uint32(in.Port)))
+		b = appendNumbers(append(b, kindOpened), uint64(in.Conn), uint64(uint32(in.Listener)), uint64(uint32(in.Port)))
 		b = appendText(appendText(b, in.Host), in.Remote)
 	case *seam.Request:
 		b = appendNumbers(append(b, kindRequest), uint64(in.Conn), uint64(in.Lease))

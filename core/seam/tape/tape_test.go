@@ -34,7 +34,7 @@ func drawInput(t *rapid.T) seam.Input {
 	case 0:
 		return &seam.Started{Files: drawEntries(t), Dirs: rapid.SliceOfN(fault, 1, 3).Draw(t, "dirs")}
 	case 1:
-		return &seam.Opened{Conn: seam.Conn(number("conn")), Host: rapid.String().Draw(t, "host"), Port: rapid.Int32().Draw(t, "port"), Remote: rapid.String().Draw(t, "remote")}
+		return &seam.Opened{Conn: seam.Conn(number("conn")), Listener: rapid.Int32().Draw(t, "listener"), Host: rapid.String().Draw(t, "host"), Port: rapid.Int32().Draw(t, "port"), Remote: rapid.String().Draw(t, "remote")}
 	case 2:
 		return &seam.Request{Conn: seam.Conn(number("conn")), Lease: seam.Lease(number("lease")), Frame: data("frame")}
 	case 3:
