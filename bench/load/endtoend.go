@@ -13,7 +13,7 @@ func (w *worker) endToEnd() error {
 	if w.rate <= 0 || w.connections != 1 || w.options.partitions != 1 {
 		return errors.New("--mode end-to-end needs a --rate, one connection and one partition")
 	}
-	l, err := dial(w.leader)
+	l, err := w.dial(w.leader)
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -45,6 +46,7 @@ type options struct {
 	rate         float64
 	bytes        int64
 	duration     time.Duration
+	tls          *tls.Config // nil: none
 }
 
 // result is what one run found out. Bytes are bytes of record batches; MB are 10^6 bytes.
@@ -81,8 +83,13 @@ func main() {
 	flag.Float64Var(&o.rate, "rate", 0, "produce, end-to-end: requests a second over all connections; 0 is as fast as answers come")
 	flag.Int64Var(&o.bytes, "bytes", 1<<30, "stop after so many bytes")
 	flag.DurationVar(&o.duration, "duration", 0, "stop after this time instead")
+	authorities := flag.String("tls-ca", "", "PEM file of those who vouch for the broker: TLS is spoken")
 	flag.Parse()
-	r, err := run(&o)
+	var err error
+	var r *result
+	if o.tls, err = trust(*authorities); err == nil {
+		r, err = run(&o)
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "load:", err)
 		os.Exit(1)
@@ -114,7 +121,7 @@ func run(o *options) (*result, error) {
 		return nil, fmt.Errorf("--mode produce|consume|end-to-end, --acks 1|-1, --in-flight >= 1; got %s, %d, %d", o.mode, o.acks, o.inFlight)
 	}
 	for range o.idle {
-		l, err := dial(leaders[0])
+		l, err := o.dial(leaders[0])
 		if err != nil {
 			return nil, err
 		}
@@ -127,7 +134,7 @@ func run(o *options) (*result, error) {
 	for i := range workers {
 		w := &worker{options: o, budget: o.bytes / int64(o.connections), partitions: deal(i, o.connections, o.partitions)}
 		w.leader = leaders[w.partitions[0]]
-		if w.link, err = dial(w.leader); err != nil {
+		if w.link, err = o.dial(w.leader); err != nil {
 			return nil, err
 		}
 		defer w.link.Close()

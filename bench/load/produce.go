@@ -54,8 +54,7 @@ func (s *sender) send(n int) error {
 		pieces = append(pieces, head, s.batch)
 	}
 	s.pieces = pieces
-	_, err := pieces.WriteTo(s.link)
-	return err
+	return s.link.sendAll(pieces)
 }
 
 // take checks an answer and counts it; answers come in the order of requests.

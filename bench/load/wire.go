@@ -1,12 +1,16 @@
 package main
 
 import (
+	"bytes"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
 	"io"
 	"math/rand/v2"
 	"net"
+	"os"
 	"strconv"
 	"time"
 
@@ -19,24 +23,58 @@ const patience = 5 * time.Minute
 
 // link is one connection, with a buffer that answers are parsed in.
 type link struct {
-	*net.TCPConn
-	fd       int
+	net.Conn
+	fd       int // -1 under TLS
 	lowWater int
 	buffer   []byte
 	from, to int
 }
 
-func dial(address string) (*link, error) {
+func (o *options) dial(address string) (*link, error) {
 	conn, err := net.DialTimeout("tcp", address, 10*time.Second)
 	if err != nil {
 		return nil, err
 	}
-	l := &link{TCPConn: conn.(*net.TCPConn), lowWater: 1, buffer: make([]byte, 64<<10)}
-	raw, err := l.SyscallConn()
+	l := &link{Conn: conn, fd: -1, lowWater: 1, buffer: make([]byte, 64<<10)}
+	if o.tls != nil {
+		config := o.tls.Clone()
+		if config.ServerName, _, err = net.SplitHostPort(address); err != nil {
+			return nil, err
+		}
+		l.Conn = tls.Client(conn, config)
+		return l, nil
+	}
+	raw, err := conn.(*net.TCPConn).SyscallConn()
 	if err != nil {
 		return nil, err
 	}
 	return l, raw.Control(func(fd uintptr) { l.fd = int(fd) })
+}
+
+// sendAll is one writev, or under TLS as few records as there can be.
+func (l *link) sendAll(pieces net.Buffers) (err error) {
+	if l.fd < 0 {
+		_, err = l.Write(bytes.Join(pieces, nil))
+		return err
+	}
+	_, err = pieces.WriteTo(l.Conn)
+	return err
+}
+
+// trust makes the options of TLS: whom to believe.
+func trust(file string) (*tls.Config, error) {
+	if file == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("%s holds no certificate", file)
+	}
+	return &tls.Config{RootCAs: pool, DynamicRecordSizingDisabled: true}, nil
 }
 
 // buffered returns the next answer that is already here, without its length, or nil.
@@ -69,7 +107,9 @@ func (l *link) fill() error {
 		}
 		l.from, l.to = 0, copy(l.buffer, old)
 	}
-	l.await(missing)
+	if l.fd >= 0 {
+		l.await(missing)
+	}
 	n, err := l.Read(l.buffer[l.to:])
 	l.to += n
 	return err
@@ -121,7 +161,7 @@ func (l *link) ask(request kmsg.Request, version int16) (kmsg.Response, error) {
 
 // ensureTopic makes the topic unless it is there and returns the address of each partition's leader.
 func ensureTopic(o *options) ([]string, error) {
-	l, err := dial(o.address)
+	l, err := o.dial(o.address)
 	if err != nil {
 		return nil, err
 	}
@@ -147,7 +187,7 @@ func ensureTopic(o *options) ([]string, error) {
 		if leaders == nil {
 			continue
 		}
-		if led, err := areLed(o.topic, leaders); led || err != nil {
+		if led, err := o.areLed(leaders); led || err != nil {
 			return leaders, err
 		}
 	}
@@ -155,8 +195,8 @@ func ensureTopic(o *options) ([]string, error) {
 }
 
 // areLed asks the first of the leaders whether its partitions are: Kafka tells of leaders before it has made them.
-func areLed(name string, leaders []string) (bool, error) {
-	l, err := dial(leaders[0])
+func (o *options) areLed(leaders []string) (bool, error) {
+	l, err := o.dial(leaders[0])
 	if err != nil {
 		return false, err
 	}
@@ -164,7 +204,7 @@ func areLed(name string, leaders []string) (bool, error) {
 	list := kmsg.NewPtrListOffsetsRequest()
 	list.ReplicaID = -1
 	topic := kmsg.NewListOffsetsRequestTopic()
-	topic.Topic = name
+	topic.Topic = o.topic
 	for p, leader := range leaders {
 		if leader == leaders[0] {
 			one := kmsg.NewListOffsetsRequestTopicPartition()
