@@ -114,6 +114,7 @@ func (m *monitor) tellNetwork(p page, s *snapshot) {
 	p.counter("rookery_network_received_bytes_total", "Bytes that clients sent.", float64(s.server.Received))
 	p.counter("rookery_network_sent_bytes_total", "Bytes that clients were sent.", float64(s.server.Sent))
 	p.gauge("rookery_connections", "Open client connections.", float64(s.server.Conns))
+	p.gauge("rookery_handshakes", "TLS handshakes under way.", float64(s.server.Handshakes))
 	p.gauge("rookery_connections_limit", "Connections from which on clients are turned away.", float64(s.server.ConnsMax))
 	p.counter("rookery_connections_opened_total", "Client connections since the start.", float64(s.server.Opened))
 	const refused = "Connections that were ended by us."

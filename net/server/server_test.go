@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -211,4 +212,86 @@ func TestTooManyConnections(t *testing.T) {
 		third.Close()
 		s.Await("the third", func() bool { return toy.Hangups == 2 })
 	})
+}
+
+// TestHandshakesAreBoundedInTime: one that does not come to an end is given up, and whoever waited for it too.
+func TestHandshakesAreBoundedInTime(t *testing.T) {
+	why := make(chan string, 3)
+	toy := &contract.Toy{Allowance: 1 << 20}
+	s := open(t.Fatalf, toy, t.TempDir(), ways(t)[4], server.Config{
+		HandshakesMax: 1, HandshakeMax: 100 * time.Millisecond, Refused: func(_, reason string) { why <- reason },
+	})
+	defer s.close()
+	for range 3 {
+		c := s.silent(t)
+		defer c.Close()
+	}
+	for range 3 { // which of them it is that has the one place when time is up is a matter of chance
+		require.Regexp(t, "^(no TLS handshake within|1 TLS handshakes were before it for) 100ms$", <-why)
+	}
+	s.Await("all hangups", func() bool { return toy.Hangups == 3 })
+	require.EqualValues(t, 3, s.server.Status().Unheard)
+}
+
+// TestHandshakesAreBoundedInNumber: the next begins when one has ended.
+func TestHandshakesAreBoundedInNumber(t *testing.T) {
+	toy := &contract.Toy{Allowance: 1 << 20}
+	s := open(t.Fatalf, toy, t.TempDir(), ways(t)[4], server.Config{HandshakesMax: 1, HandshakeMax: patience})
+	defer s.close()
+	silent := s.silent(t)
+	require.Eventually(t, func() bool { return s.server.Status().Handshakes == 1 }, patience, time.Millisecond)
+	c := s.Dial().(client)
+	defer c.Close()
+	done := make(chan error, 1)
+	go func() { done <- c.Conn.(*tls.Conn).Handshake() }()
+	s.Await("the second", func() bool { return toy.Opened == 2 })
+	select {
+	case <-done:
+		t.Fatal("there was no place for it")
+	case <-time.After(50 * time.Millisecond):
+	}
+	silent.Close()
+	require.NoError(t, <-done)
+	require.True(t, c.Write([]byte("\x00\x00\x00\x0bea question")))
+	answer, whole := c.Read(14)
+	require.True(t, whole)
+	require.Equal(t, "\x00\x00\x00\x0aa question", string(answer))
+	require.Zero(t, s.server.Status().Handshakes)
+}
+
+// silent connects and says nothing.
+func (s *subject) silent(t *testing.T) net.Conn {
+	c, err := net.Dial("tcp", s.address)
+	require.NoError(t, err)
+	return c
+}
+
+// TestAHandshakeWaitsForCredit: whom the machine does not let in yet costs nothing but a connection, and can be cut.
+func TestAHandshakeWaitsForCredit(t *testing.T) {
+	w := ways(t)[4]
+	toy := &contract.Toy{Allowance: 0}
+	s := open(t.Fatalf, toy, t.TempDir(), w, server.Config{HandshakeMax: time.Millisecond, Refused: func(_, why string) { t.Error(why) }})
+	c := s.Dial().(client)
+	s.Await("it has come", func() bool { return toy.Opened == 1 })
+	require.NoError(t, c.SetDeadline(time.Now().Add(50*time.Millisecond)))
+	require.ErrorIs(t, c.Conn.(*tls.Conn).Handshake(), os.ErrDeadlineExceeded)
+	s.close()
+	s.Await("its hangup", func() bool { return toy.Hangups == 1 })
+	require.Zero(t, s.server.Status().Unheard)
+}
+
+// TestTheEndIsSaid: a client that speaks TLS can tell an end that was meant from one that somebody made in between.
+func TestTheEndIsSaid(t *testing.T) {
+	for frame, what := range map[string]string{
+		"\x00\x00\x00\x02qx": "after an answer that closes", "\x00\x00\x00\x01c": "after a cut", "\xff\xff\xff\xff": "after nonsense",
+	} {
+		toy := &contract.Toy{Allowance: 1 << 20}
+		s := open(t.Fatalf, toy, t.TempDir(), ways(t)[4], server.Config{FrameBytesMin: 1})
+		c := s.Dial().(client)
+		require.True(t, c.Write([]byte(frame)))
+		_, err := io.ReadAll(c.Conn)
+		require.NoError(t, err, what) // without close_notify it would be io.ErrUnexpectedEOF
+		c.Close()
+		s.close()
+	}
 }

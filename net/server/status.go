@@ -19,6 +19,7 @@ type Status struct {
 	TurnedAway int64 // connections beyond ConnsMax
 	Unreadable int64 // connections ended for a frame that cannot be one
 	Unheard    int64 // connections whose handshake failed
+	Handshakes int   // of TLS, under way
 	Conns      int   // open
 	ConnsMax   int
 	Idle       int64 // bytes of buffers kept for later
@@ -28,7 +29,7 @@ type Status struct {
 // Status says how things are.
 func (s *Server) Status() Status {
 	status := Status{
-		TurnedAway: s.counts.turnedAway.Load(), Unreadable: s.counts.unreadable.Load(), Unheard: s.counts.unheard.Load(), ConnsMax: s.config.ConnsMax,
+		TurnedAway: s.counts.turnedAway.Load(), Unreadable: s.counts.unreadable.Load(), Unheard: s.counts.unheard.Load(), Handshakes: len(s.handshakes), ConnsMax: s.config.ConnsMax,
 	}
 	s.mu.Lock()
 	status.Opened, status.Conns = int64(s.next), len(s.conns)

@@ -11,6 +11,8 @@ import (
 	"encoding/pem"
 	"math/big"
 	"net"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 )
@@ -73,6 +75,22 @@ func (a *Authority) Certificate(t testing.TB) tls.Certificate {
 		t.Fatal(err)
 	}
 	return certificate
+}
+
+// Sets are the arguments of a broker that listens there and shows a certificate of the authority's.
+func (a *Authority) Sets(t testing.TB, listeners string) []string {
+	t.Helper()
+	key, chain := a.Issue(t)
+	file := filepath.Join(t.TempDir(), "store.pem")
+	if err := os.WriteFile(file, append(key, chain...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return []string{"--set", "listeners=" + listeners, "--set", "ssl.keystore.type=PEM", "--set", "ssl.keystore.location=" + file}
+}
+
+// Believer is what its clients speak.
+func (a *Authority) Believer() *tls.Config {
+	return &tls.Config{RootCAs: a.Pool(), ServerName: "localhost", MinVersion: tls.VersionTLS12}
 }
 
 // Pool is for those who are to believe it.

@@ -1,6 +1,7 @@
 package outside
 
 import (
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -18,12 +19,15 @@ type Client struct {
 	correlation int32
 }
 
-// Dial connects.
+// Dial connects, as the node's listener wants it.
 func Dial(t testing.TB, n *Node) *Client {
 	t.Helper()
 	c, err := net.Dial("tcp", n.Address)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, n.Log)
+	}
+	if n.TLS != nil {
+		c = tls.Client(c, n.TLS)
 	}
 	t.Cleanup(func() { _ = c.Close() })
 	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {

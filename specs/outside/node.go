@@ -2,6 +2,7 @@ package outside
 
 import (
 	"bytes"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -63,6 +64,7 @@ func look(root string) error {
 // Node is one broker process.
 type Node struct {
 	Address string
+	TLS     *tls.Config // what clients speak; nil: none
 	Log     *Log
 	process *os.Process
 	done    chan struct{} // closed when the process is gone
@@ -194,16 +196,24 @@ func (l *Log) Lines(words ...string) []string {
 	return found
 }
 
-// ready is the address in the line that says so.
+// ready is the first of the addresses.
 func (l *Log) ready() string {
+	if addresses := l.Addresses(); len(addresses) > 0 {
+		return addresses[0]
+	}
+	return ""
+}
+
+// Addresses are where the listeners are, once the process is ready.
+func (l *Log) Addresses() []string {
 	for _, line := range l.Lines(`"ready"`) {
 		var said struct {
 			Msg       string
 			Addresses []string
 		}
-		if json.Unmarshal([]byte(line), &said) == nil && said.Msg == "ready" && len(said.Addresses) > 0 {
-			return said.Addresses[0]
+		if json.Unmarshal([]byte(line), &said) == nil && said.Msg == "ready" {
+			return said.Addresses
 		}
 	}
-	return ""
+	return nil
 }

@@ -33,6 +33,21 @@ func start(t *testing.T, args ...string) *Node {
 	return Start(t, binaryPath, t.TempDir(), args...)
 }
 
+// bothWays runs a test over the plain socket and over TLS.
+func bothWays(t *testing.T, test func(t *testing.T, start func(args ...string) *Node)) {
+	t.Run("PLAINTEXT", func(t *testing.T) {
+		test(t, func(args ...string) *Node { return start(t, args...) })
+	})
+	t.Run("SSL", func(t *testing.T) {
+		authority := NewAuthority(t)
+		test(t, func(args ...string) *Node {
+			n := start(t, append(authority.Sets(t, "SSL://127.0.0.1:0"), args...)...)
+			n.TLS = authority.Believer()
+			return n
+		})
+	})
+}
+
 // within fails a test that took longer than something that has a time of its own.
 func within(t *testing.T, most time.Duration, do func()) {
 	t.Helper()

@@ -13,8 +13,10 @@ import (
 
 // A question is many times shorter than its answer: whoever asks and does not read must not make the broker keep all it
 // was asked for.
-func TestClientsThatTakeNoAnswers(t *testing.T) {
-	n := start(t)
+func TestClientsThatTakeNoAnswers(t *testing.T) { bothWays(t, clientsThatTakeNoAnswers) }
+
+func clientsThatTakeNoAnswers(t *testing.T, start func(args ...string) *Node) {
+	n := start()
 	defer n.Stop(t)
 	admin := Dial(t, n)
 	for i := range 10 {
