@@ -1,15 +1,19 @@
 // Package server is the broker's end of client connections: it accepts them, cuts what arrives into frames, and sends
 // replies. What a frame means is not known here: an injected func makes a value of it on the connection's goroutine.
 //
-//	socket ──▶ chunk ──▶ frames ──▶ intake ──▶ Post(Request)* ──▶ Run          one goroutine a connection
-//	turn: Queue(fx) ──▶ the connection's replies ──▶ conn.Do ──▶ sendmsg ──▶ Post(Sent)*
+//	transport ──▶ chunk ──▶ frames ──▶ intake ──▶ Post(Request)* ──▶ Run       one goroutine a connection
+//	turn: Queue(fx) ──▶ the connection's replies ──▶ conn.Do ──▶ transport ──▶ Post(Sent)*
 //	                                                    └─ socket full ──▶ a writer goroutine until it has drained
+//
+// A transport is plain or secure: the raw socket, or TLS. It is the only thing that differs, and whatever is said below of
+// connections holds for both.
 //
 // Rules:
 //   - The four bytes of length are read free; beyond them a connection is read up to its credit, and not at all
-//     without it. An idle connection holds no buffer.
+//     without it. An idle connection holds no buffer (under TLS: crypto/tls's own, for one record).
 //   - Every complete frame in the buffer is posted before the machine runs. A frame is lent: its chunk is used again
 //     after the last lease on it has been freed.
+//   - A TLS handshake begins when the machine has granted credit. It is bounded in time, and so is the number under way.
 //   - Replies of one connection go out in the order queued, as many as fit with one system call. Whoever queued them
 //     sends them, after the turn, and never waits: a full socket gets a goroutine of its own.
 //   - What is to be rewritten is rewritten on a goroutine of its connection's, which there is while there is something to

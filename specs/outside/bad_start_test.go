@@ -44,7 +44,7 @@ func TestBadValues(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
 	for _, set := range []string{
 		"num.partitions=0", "num.partitions=many", "num.partitions=", "log.segment.bytes=13", "log.retention.hours=soon", "listeners=localhost",
-		"listeners=SSL://:1", "process.roles=broker", "auto.create.topics.enable=maybe", "socket.request.max.bytes=-1", "node.id=-1", "compression.type=zip", "nothing",
+		"listeners=SSL://:1", "listeners=SASL_SSL://:1", "process.roles=broker", "auto.create.topics.enable=maybe", "socket.request.max.bytes=-1", "node.id=-1", "compression.type=zip", "nothing",
 	} {
 		said := refused(t, "dev", "--port", "0", "--data-dir", dir, "--set", set)
 		name, _, _ := strings.Cut(set, "=")
