@@ -62,7 +62,7 @@ func open(t testing.TB, config server.Config, tape *loop.Tape) *house {
 	served.Add(1)
 	go func() {
 		defer served.Done()
-		_ = h.server.Serve(listener)
+		_ = h.server.Serve(server.Listener{Listener: listener})
 	}()
 	t.Cleanup(func() {
 		h.server.Close()
