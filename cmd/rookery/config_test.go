@@ -117,5 +117,6 @@ func TestPropertiesFile(t *testing.T) {
 	require.Equal(t, int32(3), s.NodeID)
 	require.Equal(t, int32(4), s.NumPartitions, "--set comes last")
 	require.Equal(t, []string{"${not.expanded}"}, s.Dirs)
-	require.Equal(t, "rookery format --config x --set num.partitions=4", (&settings{config: "x", sets: s.sets}).formatLine(""))
+	sets := append(s.sets, "ssl.keystore.key=secret")
+	require.Equal(t, "rookery format --config x --set num.partitions=4", (&settings{config: "x", sets: sets}).formatLine(""), "a secret is not repeated")
 }

@@ -8,12 +8,14 @@ import (
 	"os"
 	"os/signal"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
 	"rookery/core"
+	"rookery/core/controller"
 	"rookery/net/server"
 )
 
@@ -193,7 +195,10 @@ func (s *settings) formatLine(cluster string) string {
 		line += " --config " + s.config
 	}
 	for _, set := range s.sets {
-		line += " --set " + set
+		name, _, _ := strings.Cut(set, "=")
+		if key, _ := controller.FindBrokerKey(strings.TrimSpace(name)); !key.Sensitive() { // format has no use for keys of TLS
+			line += " --set " + set
+		}
 	}
 	if cluster != "" {
 		line += " --ignore-formatted --cluster-id " + cluster
