@@ -57,7 +57,7 @@ type way struct {
 	server, client *tls.Config // nil: plain
 }
 
-func ways(t *testing.T) []way {
+func ways(t testing.TB) []way {
 	authority := outside.NewAuthority(t)
 	secure := func(version uint16) way {
 		return way{
@@ -293,5 +293,29 @@ func TestTheEndIsSaid(t *testing.T) {
 		require.NoError(t, err, what) // without close_notify it would be io.ErrUnexpectedEOF
 		c.Close()
 		s.close()
+	}
+}
+
+// BenchmarkEcho is a question and its answer, one after the other, and what each way of bytes takes for it.
+func BenchmarkEcho(b *testing.B) {
+	for _, w := range ways(b) {
+		b.Run(w.name, func(b *testing.B) {
+			toy := &contract.Toy{Allowance: 1 << 20}
+			s := open(b.Fatalf, toy, b.TempDir(), w, server.Config{FrameBytesMin: 1})
+			defer s.close()
+			c := s.Dial().(client)
+			defer c.Close()
+			frame := append([]byte{0, 0, 0, 101, 'e'}, make([]byte, 100)...)
+			answer := make([]byte, 104)
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := c.Conn.Write(frame); err != nil {
+					b.Fatal(err)
+				}
+				if _, err := io.ReadFull(c.Conn, answer); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
