@@ -28,6 +28,7 @@ type consumer struct {
 	expressions ordered.Map[string, *ResolvedExpression]
 	patterns    ordered.Map[string, int] // expressions, and by how many members they are subscribed to
 	names       map[string]int           // topics that are subscribed to, by name or by an expression, and how often
+	said        []string                 // topics that the last member has named: those who name the same share them, and are soon compared
 	outdated    bool                     // there is a record of its topics from before there was a hash of them
 
 	checked int64            // the shape of the Image that the hash was last held against; -1: none
@@ -165,6 +166,10 @@ func (c *Coordinator) replayMember(now seam.Now, g *group, r *MemberRecord) {
 		turned = (m.Classic == nil) != (r.Value.Classic == nil)
 	}
 	m.MemberMetadata = *r.Value
+	if slices.Equal(m.Topics, con.said) {
+		m.Topics = con.said
+	}
+	con.said = m.Topics
 	con.subscribe(m, 1)
 	c.bytes -= m.bytes
 	m.bytes = m.cost(m.id)
