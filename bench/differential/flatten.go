@@ -28,6 +28,9 @@ var internal = regexp.MustCompile(`^__`)
 // how long a client is to wait, hosts and ports, ids of clusters and topics, producer ids, texts of errors.
 func (s *side) flatten(answer kmsg.Response) []field {
 	f := flattener{side: s}
+	if r, ok := answer.(*kmsg.GetTelemetrySubscriptionsResponse); ok && r.ErrorCode == 0 {
+		r.SubscriptionID ^= javaHash(r.ClientInstanceID) // which Kafka mixes in
+	}
 	f.walk("", reflect.ValueOf(answer).Elem())
 	return f.fields
 }
@@ -106,6 +109,9 @@ func (f *flattener) slice(path string, v reflect.Value) {
 		f.note(path+".#", "null")
 		return
 	}
+	if strings.HasSuffix(path, ".SubscribedTopics") { // those of a hash set
+		slices.Sort(v.Interface().([]string))
+	}
 	var elements []reflect.Value
 	for i := range v.Len() {
 		if f.shown(v.Index(i)) {
@@ -151,6 +157,8 @@ var unordered = map[string]bool{
 	"OffsetFetchResponseTopicPartition": true, "OffsetFetchResponseGroupTopic": true, "OffsetFetchResponseGroupTopicPartition": true,
 	"DescribeClientQuotasResponseEntryValue": true, "OffsetDeleteResponseTopic": true, "OffsetDeleteResponseTopicPartition": true,
 	"DescribeUserSCRAMCredentialsResponseResult": true, "FetchResponseTopic": true, "FetchResponseTopicPartition": true,
+	"ConsumerGroupHeartbeatResponseAssignmentTopic": true, "AssignmentTopicPartition": true,
+	"ConsumerGroupDescribeResponseGroup": true, "ConsumerGroupDescribeResponseGroupMember": true,
 }
 
 func (f *flattener) sortKey(v reflect.Value) string {
@@ -173,7 +181,8 @@ func (f *flattener) sortKey(v reflect.Value) string {
 			key = append(key, fmt.Sprint(reflect.Indirect(field).Interface()))
 		}
 	}
-	if id := v.FieldByName("MemberID"); id.IsValid() && id.Kind() == reflect.String && f.side.members[id.String()] > 0 {
+	if id := v.FieldByName("MemberID"); id.IsValid() && id.Kind() == reflect.String &&
+		(f.side.members[id.String()] > 0 || strings.HasPrefix(id.String(), f.side.prefix)) {
 		key = append(key, f.text(id.String()))
 	}
 	return strings.Join(key, " ")
@@ -200,11 +209,12 @@ func (f *flattener) shown(v reflect.Value) bool {
 	return true
 }
 
-// given is how a broker names a member of a group: at least one of its parts is drawn.
-var given = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+// given is how a broker names a member of a group: at least one of its parts is drawn. A member of the consumer protocol's
+// first version is given nothing else, in base64 (whose 22 digits no name has that a case makes).
+var given = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$|^[A-Za-z0-9_-]{22}$`)
 
 func (f *flattener) text(text string) string {
-	if given.MatchString(text) {
+	if given.MatchString(text) && !strings.HasPrefix(text, f.side.prefix) {
 		return fmt.Sprintf("member %d", f.side.members.of(text))
 	}
 	return fmt.Sprintf("%q", strings.ReplaceAll(text, f.side.prefix, ""))
@@ -238,6 +248,12 @@ func (f *flattener) time(at int64) string {
 		return "now"
 	}
 	return fmt.Sprint(at)
+}
+
+// javaHash is what an id is in a hash table of Java's.
+func javaHash(id [16]byte) int32 {
+	mixed := binary.BigEndian.Uint64(id[:]) ^ binary.BigEndian.Uint64(id[8:])
+	return int32(mixed>>32) ^ int32(mixed)
 }
 
 // producer is the symbol of a producer id that a broker gave; those that a case made up are small.

@@ -11,6 +11,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -144,29 +145,28 @@ func (o *options) sides(worker int) (a, b *side) {
 
 // both runs a case on both sides at once. What a case cannot go on without is an error.
 func both(a, b *side, prefix string, run func(s *side)) error {
-	failed := make(chan error, 2)
-	for _, s := range []*side{a, b} {
-		s.begin(prefix)
-		go func() {
-			defer func() {
-				if r := recover(); r != nil {
-					err, ok := r.(error)
-					if !ok {
-						err = fmt.Errorf("%s: %v", s.name, r)
-					}
-					failed <- err
-					return
-				}
-				failed <- nil
-			}()
-			run(s)
-		}()
-	}
-	first, second := <-failed, <-failed
-	if first != nil {
-		return first
-	}
-	return second
+	failed := make(chan error, 1)
+	go func() { failed <- one(a, prefix, run) }()
+	return errors.Join(one(b, prefix, run), <-failed)
+}
+
+// inTurn runs a case on one side and then on the other, where both are the same broker and the case alters it.
+func inTurn(a, b *side, prefix string, run func(s *side)) error {
+	return errors.Join(one(a, prefix, run), one(b, prefix, run))
+}
+
+func one(s *side, prefix string, run func(s *side)) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			var known bool
+			if err, known = r.(error); !known {
+				err = fmt.Errorf("%s: %v", s.name, r)
+			}
+		}
+	}()
+	s.begin(prefix)
+	run(s)
+	return nil
 }
 
 // runTables runs the cases side by side, and then, one by one, those that alter the broker itself.
@@ -188,8 +188,12 @@ func runTables(o *options, t *tally) {
 			}
 		}
 	}
-	runJobs(o, t, together, o.workers)
-	runJobs(o, t, alone, 1)
+	runJobs(o, t, together, o.workers, both)
+	if o.against == "kafka" {
+		runJobs(o, t, alone, 1, inTurn)
+	} else {
+		runJobs(o, t, alone, 1, both)
+	}
 }
 
 // job is a table case in one version.
@@ -199,7 +203,7 @@ type job struct {
 	tableCase
 }
 
-func runJobs(o *options, t *tally, jobs []job, workers int) {
+func runJobs(o *options, t *tally, jobs []job, workers int, on func(a, b *side, prefix string, run func(s *side)) error) {
 	var next atomic.Int64
 	var all sync.WaitGroup
 	for w := range workers {
@@ -207,7 +211,7 @@ func runJobs(o *options, t *tally, jobs []job, workers int) {
 			a, b := o.sides(50 + w)
 			for n := next.Add(1) - 1; n < int64(len(jobs)); n = next.Add(1) - 1 {
 				j := jobs[n]
-				if err := both(a, b, j.prefix, func(s *side) { j.run(s, j.version) }); err != nil {
+				if err := on(a, b, j.prefix, func(s *side) { j.run(s, j.version) }); err != nil {
 					t.broke(j.name, err)
 				} else {
 					t.table(len(a.told), compare(j.name, a, b, t.accepted))

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	_ "embed"
 	"fmt"
 	"os"
 	"os/exec"
@@ -30,6 +31,11 @@ var settings = []string{
 	"transaction.state.log.min.isr=1",
 }
 
+// receiver starts Kafka with a plugin for clients' telemetry. It is run from its source, as java does.
+//
+//go:embed Receiver.java
+var receiver []byte
+
 // startKafka formats a folder and starts Apache Kafka in it, one node with both roles. The jars are those that
 // bench/interop/install.sh puts into its folder.
 func startKafka(jars, dir string, port int) (*node, error) {
@@ -40,12 +46,16 @@ func startKafka(jars, dir string, port int) (*node, error) {
 		fmt.Sprintf("controller.quorum.voters=1@127.0.0.1:%d", port+1),
 		fmt.Sprintf("listeners=PLAINTEXT://127.0.0.1:%d,CONTROLLER://127.0.0.1:%d", port, port+1),
 		"controller.listener.names=CONTROLLER",
-		"log.dirs=" + filepath.Join(dir, "data"),
+		"log.dirs=" + filepath.Join(dir, "data"), "metric.reporters=Receiver",
 	}, settings...)
+	source := filepath.Join(dir, "Receiver.java")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
 	if err := os.WriteFile(file, []byte(strings.Join(lines, "\n")+"\n"), 0o644); err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(source, receiver, 0o644); err != nil {
 		return nil, err
 	}
 	format := exec.Command("java", "-Xmx256m", "-cp", classpath, "kafka.tools.StorageTool", "format", "-t", "ZGlmZmVyZW50aWFsLTAwMA", "-c", file)
@@ -54,11 +64,12 @@ func startKafka(jars, dir string, port int) (*node, error) {
 	}
 	// The first tier of compilation only would be slower after a minute, and a run takes several.
 	return start(port, 3*time.Minute, filepath.Join(dir, "log"), "java", "-Xms512m", "-Xmx512m", "-XX:+UseSerialGC",
-		"-cp", classpath, "kafka.Kafka", file)
+		"-cp", classpath, source, file)
 }
 
 func startRookery(binary, dir string, port int) (*node, error) {
-	arguments := []string{binary, "dev", "--port", fmt.Sprint(port), "--metrics-listener", "none", "--data-dir", filepath.Join(dir, "data")}
+	arguments := []string{binary, "dev", "--port", fmt.Sprint(port), "--metrics-listener", "none", "--data-dir", filepath.Join(dir, "data"),
+		"--set", "client.telemetry.enable=true"}
 	for _, each := range settings {
 		arguments = append(arguments, "--set", each)
 	}

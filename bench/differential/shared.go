@@ -69,7 +69,7 @@ func (h *shared) once() (err error) {
 		}
 	}()
 	h.rounds++
-	value := fmt.Sprint(100 + h.rounds%3_000_000)
+	value := fmt.Sprint("client_id=mark", h.rounds)
 	alter := incremental(kmsg.ConfigResourceTypeClientMetrics, h.name, markKey, set, value)
 	if code := h.side.must(alter, 1).(*kmsg.IncrementalAlterConfigsResponse).Resources[0].ErrorCode; code != 0 {
 		return fmt.Errorf("%s: no mark can be set: %d", h.side.name, code)
@@ -81,8 +81,8 @@ func (h *shared) once() (err error) {
 	}, h.side.name+": a mark is never seen")
 }
 
-// markKey is how often clients push their metrics, which nothing here does.
-const markKey = "interval.ms"
+// markKey is which clients push metrics: one that there is not.
+const markKey = "match"
 
 // poll asks until it is so, less and less often: a broker that is behind has to have time to follow.
 func poll(so func() bool, never string) error {

@@ -16,9 +16,9 @@ type tableCase struct {
 	run       func(s *side, v int16)
 }
 
-// alone: the case alters the broker, or looks at what such a case alters.
+// alone: the case alters the broker, or looks at what such a case alters, or at the configurations of all cases.
 func (c *tableCase) alone() bool {
-	return strings.HasSuffix(c.api, "AlterConfigs") && (c.name == "unknown" || c.name == "brokers") ||
+	return strings.HasSuffix(c.api, "Telemetry") || strings.HasSuffix(c.api, "TelemetrySubscriptions") || strings.HasSuffix(c.api, "AlterConfigs") && (c.name == "unknown" || c.name == "brokers") ||
 		c.api == "DescribeConfigs" && c.name == "brokers"
 }
 
@@ -45,7 +45,7 @@ func rows(api string, from, to int16, all ...row) (cases []tableCase) {
 var tables = slices.Concat(produceTable, fetchTable, listOffsetsTable, metadataTable, versionTable, createTopicsTable,
 	deleteTopicsTable, deleteRecordsTable, initProducerIDTable, epochTable, describeConfigsTable, alterConfigsTable,
 	incrementalTable, logDirsTable, createPartitionsTable, clusterTable, producersTable, listResourcesTable,
-	topicPartitionsTable, securityTable, groupTable, walksTable, effectsTable)
+	topicPartitionsTable, securityTable, groupTable, consumersTable, telemetryTable, walksTable, effectsTable)
 
 var listOffsetsTable = rows("ListOffsets", 1, 11,
 	row{name: "specials of an empty partition", run: func(s *side, v int16) {
@@ -329,6 +329,25 @@ var producersTable = rows("DescribeProducers", 0, 0,
 		s.ask("moved on", s.describeProducers("t", 0), v)
 		s.must(s.deleteRecords("t", 0, -1), 2)
 		s.ask("after the records are deleted", s.describeProducers("t", 0), v)
+	}},
+	row{name: "many", run: func(s *side, v int16) {
+		s.topic("t", 3, "cleanup.policy", "compact")
+		for i := range int64(7) {
+			s.write("t", int32(i%3), from(plain(1), firstInvented+i, int16(i), int32(i*100)))
+			s.write("t", int32(i%2), from(spaced(began+i, 2, 2), firstInvented+i, int16(i)+1, 0))
+		}
+		s.ask("in the order of the partitions", s.describeProducers("t", 0, 1, 2), v)
+		s.ask("in another", s.describeProducers("t", 2, 0), v)
+		r := s.describeProducers("t", 0)
+		r.Topics = append(r.Topics, s.describeProducers("no", 0).Topics[0], s.describeProducers("t", 1).Topics[0])
+		s.ask("three topics, of which one is unknown and one stands twice", r, v)
+		s.ask("a refused batch", s.produce("t", 0, -1, from(plain(1), firstInvented, 0, 5)), 9)
+		s.ask("changes nothing", s.describeProducers("t", 0), v)
+		s.must(deleteTopics(s.called("t")), 5)
+		s.settle()
+		s.ask("of a deleted topic", s.describeProducers("t", 0), v)
+		s.topic("t", 1)
+		s.ask("of the one that is made again", s.describeProducers("t", 0, 1), v)
 	}},
 	row{name: "unknown", run: func(s *side, v int16) {
 		s.topic("t", 1)

@@ -298,6 +298,37 @@ var topicPartitionsTable = rows("DescribeTopicPartitions", 0, 0,
 			s.ask("from "+cursor, r, v)
 		}
 	}},
+	row{name: "page by page", run: func(s *side, v int16) {
+		for i, name := range []string{"a", "b", "c", "d"} {
+			s.topic(name, int32(i)+1)
+		}
+		s.must(deleteTopics(s.called("b")), 5)
+		s.settle()
+		names := []string{s.called("d"), s.called("b"), s.called("a"), s.called("c"), s.called("a")}
+		for _, limit := range []int32{1, 2, 3, 4, 7, 8, 9} {
+			r := describeTopicPartitions(limit, names...)
+			for page := range 12 {
+				answer := s.ask(fmt.Sprintf("limit %d, page %d", limit, page), r, v)
+				if answer == nil || answer.(*kmsg.DescribeTopicPartitionsResponse).NextCursor == nil {
+					break
+				}
+				next := answer.(*kmsg.DescribeTopicPartitionsResponse).NextCursor
+				r.Cursor = &kmsg.DescribeTopicPartitionsRequestCursor{Topic: next.Topic, Partition: next.Partition}
+			}
+		}
+		for _, limit := range []int32{1, 4, 2000} {
+			for _, cursor := range []string{"", "a", "aa", "b", "c", "d", "e", "not a name"} {
+				for _, partition := range []int32{-1, 0, 1, 2, 5} {
+					r := describeTopicPartitions(limit, names...)
+					r.Cursor = &kmsg.DescribeTopicPartitionsRequestCursor{Topic: s.called(cursor), Partition: partition}
+					s.ask(fmt.Sprintf("limit %d from %q-%d", limit, cursor, partition), r, v)
+				}
+			}
+		}
+		r := describeTopicPartitions(3, names[:2]...)
+		r.Cursor = &kmsg.DescribeTopicPartitionsRequestCursor{Topic: "", Partition: 0}
+		s.ask("from a topic without a name", r, v)
+	}},
 	row{name: "names", run: func(s *side, v int16) {
 		s.topic("t", 1)
 		s.ask("unknown", describeTopicPartitions(10, s.called("no")), v)

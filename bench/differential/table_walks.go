@@ -432,6 +432,44 @@ var walksTable = slices.Concat(
 		found := s.succeeds(kmsg.NewPtrListGroupsRequest(), v).(*kmsg.ListGroupsResponse).Groups
 		s.seen(wire.KeyListGroups, v, slices.ContainsFunc(found, func(g kmsg.ListGroupsResponseGroup) bool { return g.Group == m.group }))
 	}),
+	walks(wire.KeyConsumerGroupHeartbeat, func(s *side, v int16) {
+		s.subscribable(2, "t")
+		c := s.consumer("g", "m")
+		c.takes(s.succeeds(c.joins(s.called("t")), v))
+		found := s.must(describeConsumers(c.group), 1).(*kmsg.ConsumerGroupDescribeResponse).Groups[0]
+		s.seen(wire.KeyConsumerGroupHeartbeat, v, len(found.Members) == 1 && found.Members[0].MemberID == c.id && len(found.Members[0].Assignment.TopicPartitions) == 1)
+		c.epoch = 99
+		s.fails(c.beats(), v)
+	}),
+	walks(wire.KeyConsumerGroupDescribe, func(s *side, v int16) {
+		s.subscribable(2, "t")
+		c := s.consuming("g", "m", s.called("t"))
+		found := s.succeeds(describeConsumers(c.group), v).(*kmsg.ConsumerGroupDescribeResponse).Groups[0]
+		s.seen(wire.KeyConsumerGroupDescribe, v, found.Epoch == c.epoch && found.Members[0].MemberID == c.id)
+		s.fails(describeConsumers(s.called("no")), v)
+	}),
+	walks(wire.KeyGetTelemetry, func(s *side, v int16) {
+		own := s.aside("c")
+		defer own.link.close()
+		s.subscribe("m", "metrics", "x.")
+		r := kmsg.NewPtrGetTelemetrySubscriptionsRequest()
+		answer := own.succeeds(r, v).(*kmsg.GetTelemetrySubscriptionsResponse)
+		own.seen(wire.KeyGetTelemetry, v, slices.Contains(answer.RequestedMetrics, "x."))
+		r.ClientInstanceID = answer.ClientInstanceID
+		own.fails(r, v) // too soon
+		s.told = own.told
+		s.unsubscribe("m")
+	}),
+	walks(wire.KeyPushTelemetry, func(s *side, v int16) {
+		given := s.must(kmsg.NewPtrGetTelemetrySubscriptionsRequest(), 0).(*kmsg.GetTelemetrySubscriptionsResponse)
+		r := kmsg.NewPtrPushTelemetryRequest()
+		r.ClientInstanceID, r.SubscriptionID, r.Metrics, r.Terminating = given.ClientInstanceID, given.SubscriptionID, []byte{}, true
+		s.succeeds(r, v)
+		ask := kmsg.NewPtrGetTelemetrySubscriptionsRequest()
+		ask.ClientInstanceID = given.ClientInstanceID
+		s.seen(wire.KeyPushTelemetry, v, s.must(ask, 0).(*kmsg.GetTelemetrySubscriptionsResponse).ErrorCode != 0)
+		s.fails(r, v)
+	}),
 	walks(wire.KeyDeleteGroups, func(s *side, v int16) {
 		s.topic("t", 1)
 		s.must(s.commit(s.simple("g"), "t", 0, 5, ""), 8)
