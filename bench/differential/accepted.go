@@ -14,8 +14,9 @@ type ledger struct {
 	rows  []accepted
 }
 
-// accepted is one row: patterns (of path.Match, a * goes over everything but nothing is special about /) for the
-// case and request, the field (with indexes or without), Kafka's value and ours, and why that is so.
+// accepted is one row: patterns for the case and request, the field (with indexes or without), Kafka's value and ours, and
+// why that is so. A pattern is path.Match's, but that a * goes over everything and nothing is special about / and [; several
+// stand with " or " between them.
 type accepted struct {
 	where, field, kafka, ours, reason string
 	times                             int
@@ -69,7 +70,11 @@ func (l *ledger) unused(few bool) (rows []accepted) {
 
 var slashes = strings.NewReplacer("/", "\x00", "[", `\[`)
 
-func like(pattern, text string) bool {
-	ok, err := path.Match(slashes.Replace(pattern), strings.ReplaceAll(text, "/", "\x00"))
-	return ok && err == nil
+func like(patterns, text string) bool {
+	for pattern := range strings.SplitSeq(patterns, " or ") {
+		if ok, err := path.Match(slashes.Replace(pattern), strings.ReplaceAll(text, "/", "\x00")); ok && err == nil {
+			return true
+		}
+	}
+	return false
 }

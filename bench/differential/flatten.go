@@ -46,7 +46,7 @@ func (f *flattener) walk(path string, v reflect.Value) {
 	switch name := path[strings.LastIndexByte(path, '.')+1:]; name {
 	case "Version", "ThrottleMillis", "FinalizedFeaturesEpoch":
 		return
-	case "ErrorMessage", "Documentation", "ClusterID":
+	case "Documentation", "ClusterID":
 		f.note(path, present(v))
 		return
 	case "TotalBytes", "UsableBytes":
@@ -76,8 +76,11 @@ func (f *flattener) kind(path string, v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Struct:
 		for i := range v.NumField() {
-			if v.Type().Field(i).IsExported() {
-				f.walk(path+"."+v.Type().Field(i).Name, v.Field(i))
+			switch name := v.Type().Field(i).Name; {
+			case name == "ErrorMessage":
+				f.note(path+"."+name, explained(v))
+			case v.Type().Field(i).IsExported():
+				f.walk(path+"."+name, v.Field(i))
 			}
 		}
 	case reflect.Pointer:
@@ -321,6 +324,15 @@ func (f *flattener) records(whole, records []byte) string {
 		fmt.Fprintf(&text, " %d:%q=%q@%s%v", record.OffsetDelta, record.Key, record.Value, f.time(record.Timestamp), record.Headers)
 	}
 	return text.String()
+}
+
+// explained says whether there is a text about an error, and an error.
+func explained(v reflect.Value) string {
+	text := present(v.FieldByName("ErrorMessage"))
+	if code := v.FieldByName("ErrorCode"); text == "text" && code.IsValid() && code.Int() == 0 {
+		return "text without an error"
+	}
+	return text
 }
 
 func present(v reflect.Value) string {

@@ -22,13 +22,32 @@ type node struct {
 	log     string // a file for the output, at the end
 }
 
-// settings are what both brokers are started with: a log that is not synced at every batch, as Kafka's is not.
-var settings = []string{
-	"log.flush.interval.messages=9223372036854775807",
-	"group.initial.rebalance.delay.ms=0",
-	"offsets.topic.replication.factor=1",
-	"transaction.state.log.replication.factor=1",
-	"transaction.state.log.min.isr=1",
+// settings are what both brokers are started with: one node with both roles, a log that is not synced at every batch, as
+// Kafka's is not, and sessions that are longer than any case.
+func settings(dir string, port int) []string {
+	return []string{
+		"process.roles=broker,controller", "node.id=1",
+		fmt.Sprintf("controller.quorum.voters=1@127.0.0.1:%d", port+1),
+		fmt.Sprintf("listeners=PLAINTEXT://127.0.0.1:%d,CONTROLLER://127.0.0.1:%d", port, port+1),
+		"controller.listener.names=CONTROLLER",
+		"log.dirs=" + filepath.Join(dir, "data"),
+		"log.flush.interval.messages=9223372036854775807",
+		"group.initial.rebalance.delay.ms=0",
+		"group.consumer.max.session.timeout.ms=3600000",
+		"group.consumer.session.timeout.ms=3600000",
+		"offsets.topic.replication.factor=1",
+		"transaction.state.log.replication.factor=1",
+		"transaction.state.log.min.isr=1",
+	}
+}
+
+// configured writes a server.properties: the settings and what else a broker has to be told.
+func configured(dir string, port int, more string) (file string, err error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	file = filepath.Join(dir, "server.properties")
+	return file, os.WriteFile(file, []byte(strings.Join(append(settings(dir, port), more), "\n")+"\n"), 0o644)
 }
 
 // receiver starts Kafka with a plugin for clients' telemetry. It is run from its source, as java does.
@@ -36,31 +55,22 @@ var settings = []string{
 //go:embed Receiver.java
 var receiver []byte
 
-// startKafka formats a folder and starts Apache Kafka in it, one node with both roles. The jars are those that
-// bench/interop/install.sh puts into its folder.
+const cluster = "ZGlmZmVyZW50aWFsLTAwMA"
+
+// startKafka formats a folder and starts Apache Kafka in it, without eligible leader replicas (KIP-966), which are not on
+// here. The jars are those that bench/interop/install.sh puts into its folder.
 func startKafka(jars, dir string, port int) (*node, error) {
-	classpath := filepath.Join(jars, "*")
-	file := filepath.Join(dir, "server.properties")
-	lines := append([]string{
-		"process.roles=broker,controller", "node.id=1",
-		fmt.Sprintf("controller.quorum.voters=1@127.0.0.1:%d", port+1),
-		fmt.Sprintf("listeners=PLAINTEXT://127.0.0.1:%d,CONTROLLER://127.0.0.1:%d", port, port+1),
-		"controller.listener.names=CONTROLLER",
-		"log.dirs=" + filepath.Join(dir, "data"), "metric.reporters=Receiver",
-	}, settings...)
-	source := filepath.Join(dir, "Receiver.java")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	file, err := configured(dir, port, "metric.reporters=Receiver")
+	if err != nil {
 		return nil, err
 	}
-	if err := os.WriteFile(file, []byte(strings.Join(lines, "\n")+"\n"), 0o644); err != nil {
-		return nil, err
-	}
+	source, classpath := filepath.Join(dir, "Receiver.java"), filepath.Join(jars, "*")
 	if err := os.WriteFile(source, receiver, 0o644); err != nil {
 		return nil, err
 	}
-	format := exec.Command("java", "-Xmx256m", "-cp", classpath, "kafka.tools.StorageTool", "format", "-t", "ZGlmZmVyZW50aWFsLTAwMA", "-c", file)
-	if out, err := format.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("kafka format: %w\n%s", err, out)
+	if err := format("java", "-Xmx256m", "-cp", classpath, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", file,
+		"--feature", "eligible.leader.replicas.version=0"); err != nil {
+		return nil, err
 	}
 	// The first tier of compilation only would be slower after a minute, and a run takes several.
 	return start(port, 3*time.Minute, filepath.Join(dir, "log"), "java", "-Xms512m", "-Xmx512m", "-XX:+UseSerialGC",
@@ -68,12 +78,21 @@ func startKafka(jars, dir string, port int) (*node, error) {
 }
 
 func startRookery(binary, dir string, port int) (*node, error) {
-	arguments := []string{binary, "dev", "--port", fmt.Sprint(port), "--metrics-listener", "none", "--data-dir", filepath.Join(dir, "data"),
-		"--set", "client.telemetry.enable=true"}
-	for _, each := range settings {
-		arguments = append(arguments, "--set", each)
+	file, err := configured(dir, port, "client.telemetry.enable=true\nmetrics.listener=none")
+	if err != nil {
+		return nil, err
 	}
-	return start(port, time.Minute, filepath.Join(dir, "log"), arguments...)
+	if err := format(binary, "format", "--cluster-id", cluster, "--config", file); err != nil {
+		return nil, err
+	}
+	return start(port, time.Minute, filepath.Join(dir, "log"), binary, "server", "--config", file)
+}
+
+func format(arguments ...string) error {
+	if out, err := exec.Command(arguments[0], arguments[1:]...).CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w\n%s", strings.Join(arguments, " "), err, out)
+	}
+	return nil
 }
 
 func start(port int, within time.Duration, log string, arguments ...string) (*node, error) {

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -59,6 +60,12 @@ var kinds = []kind{
 	{"describe group", 3, 0, 6, (*memory).describeGroup},
 	{"list groups", 1, 0, 5, (*memory).listGroups},
 	{"delete group", 1, 0, 2, (*memory).deleteGroup},
+	{"consume", 12, 0, 1, (*memory).consume},
+	{"depart", 2, 0, 1, (*memory).depart},
+	{"describe consumers", 3, 0, 1, (*memory).describeConsumers},
+	{"commit consumed", 3, 2, 10, (*memory).commitConsumed},
+	{"fetch consumed", 3, 1, 10, (*memory).fetchConsumed},
+	{"delete consumed", 1, 0, 2, (*memory).deleteConsumed},
 }
 
 type kind struct {
@@ -68,44 +75,67 @@ type kind struct {
 	run      func(m *memory, a act)
 }
 
-// dice has a side for each unit of weight.
-var dice = func() (sides []kind) {
-	for _, k := range kinds {
-		for range k.weight {
-			sides = append(sides, k)
+// themes are what sequences are about: anything, or mostly the kinds that are named.
+var themes = []string{
+	"", "", "",
+	"|produce|idempotent|damaged|fetch|list offsets|delete records|epoch|producers|producer id|",
+	"|join|sync|beat|leave|commit|committed|forget offsets|describe group|list groups|delete group|",
+	"|consume|depart|describe consumers|commit consumed|fetch consumed|delete consumed|list groups|",
+	"|consume|depart|describe consumers|create topic|delete topic|create partitions|",
+	"|create topic|delete topic|create partitions|alter|alter all|configs|topic partitions|metadata|log dirs|",
+}
+
+// dice of each theme have a side for each unit of weight.
+var dice = func() (dice [][]kind) {
+	for _, theme := range themes {
+		var sides []kind
+		for _, k := range kinds {
+			weight := k.weight
+			if strings.Contains(theme, "|"+k.kind+"|") {
+				weight *= 8
+			}
+			sides = append(sides, slices.Repeat([]kind{k}, weight)...)
 		}
+		dice = append(dice, sides)
 	}
-	return sides
+	return dice
 }()
 
-// draw is a sequence from a seed: a topic to begin with, then anything.
+// draw is a sequence from a seed: a topic to begin with, then anything, or a theme.
 //
 // rapid's generators draw it, by Example, and not rapid.Check: that would have a run's sequences one after another in
 // one test, and shrink by what it calls bits, hundreds of runs for what a dozen tell (random.go: shrunk), each of which
 // is a talk with two brokers.
 func draw(seed uint64, steps int) []act {
 	return rapid.Custom(func(t *rapid.T) []act {
+		step := drawn[uniform(t, 3)]
 		acts := []act{{kind: "create topic", topic: "p", version: 7, n: int(uniform(t, 3)), choice: uniform(t, 32)}}
 		for range steps + int(uniform(t, 16)%11) {
-			acts = append(acts, drawn.Draw(t, "step"))
+			acts = append(acts, step.Draw(t, "step"))
 		}
 		return acts
 	}).Example(int(seed))
 }
 
-var drawn = rapid.Custom(func(t *rapid.T) act {
-	k := dice[uniform(t, 16)%uint32(len(dice))]
-	topic := uniform(t, 16) % 9
-	return act{
-		kind: k.kind, topic: "pppppqqqr"[topic : topic+1],
-		partition: []int32{0, 0, 0, 0, 1, 1, 2, 3}[uniform(t, 3)],
-		producer:  int(uniform(t, 16) % 3),
-		version:   k.from + int16(uniform(t, 16)%uint32(k.to-k.from+1)),
-		n:         int(uniform(t, 3)),
-		far:       int64(uniform(t, 16) % 1201),
-		choice:    uniform(t, 32),
+// drawn are the steps of each theme.
+var drawn = func() (steps []*rapid.Generator[act]) {
+	for _, sides := range dice {
+		steps = append(steps, rapid.Custom(func(t *rapid.T) act {
+			k := sides[uniform(t, 16)%uint32(len(sides))]
+			topic := uniform(t, 16) % 9
+			return act{
+				kind: k.kind, topic: "pppppqqqr"[topic : topic+1],
+				partition: []int32{0, 0, 0, 0, 1, 1, 2, 3}[uniform(t, 3)],
+				producer:  int(uniform(t, 16) % 3),
+				version:   k.from + int16(uniform(t, 16)%uint32(k.to-k.from+1)),
+				n:         int(uniform(t, 3)),
+				far:       int64(uniform(t, 16) % 1201),
+				choice:    uniform(t, 32),
+			}
+		}))
 	}
-})
+	return steps
+}()
 
 // uniform is a number of so many bits: rapid's own numbers are small more often than not, and these are shares of
 // something, or stand for several choices at once.
@@ -131,8 +161,10 @@ type memory struct {
 		id    int64
 		epoch int16
 	}
-	groups map[string][]member // those who have joined
-	round  int
+	groups    map[string][]member // those who have joined
+	round     int
+	consumers [3]*consumer
+	unsettled bool // topics were made or deleted that the whole broker may not know yet
 }
 
 // play runs a sequence on one side.
@@ -141,6 +173,7 @@ func play(s *side, acts []act) {
 		groups: map[string][]member{}}
 	for i := range m.producers {
 		m.producers[i].id = firstInvented + int64(i)
+		m.consumers[i] = s.consumer("c", fmt.Sprint("m", i))
 	}
 	for _, a := range acts {
 		for _, k := range kinds {
@@ -173,6 +206,7 @@ func (m *memory) create(a act) {
 		return
 	}
 	m.opened(a.topic, int32(a.choice%3+1))
+	m.unsettled = true
 	made := m.must(metadata(m.called(a.topic)), 12).(*kmsg.MetadataResponse).Topics[0]
 	m.topics[a.topic] = made.TopicID
 	for p := range int32(4) {
@@ -202,6 +236,7 @@ func (m *memory) grow(a act) {
 	answer := m.ask("", r, a.version)
 	if answer != nil && answer.(*kmsg.CreatePartitionsResponse).Topics[0].ErrorCode == 0 && !r.ValidateOnly {
 		m.opened(a.topic, int32(a.n%5))
+		m.unsettled = true
 	}
 }
 

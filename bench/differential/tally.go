@@ -116,6 +116,9 @@ func (t *tally) end(o *options) error {
 	gone := 0
 	if t.accepted != nil {
 		r.Reasons = len(t.accepted.rows)
+		for _, row := range t.accepted.rows {
+			fmt.Printf("%6d accepted of: %s %s: %s | %s\n", row.times, row.where, row.field, row.kafka, row.ours)
+		}
 		if o.tables && o.only == "" && o.sequences > 0 {
 			for _, row := range t.accepted.unused(o.sequences < 2000) {
 				gone++

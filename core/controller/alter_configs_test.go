@@ -264,6 +264,27 @@ func TestDescribedBrokers(t *testing.T) {
 	require.Len(t, DescribeBroker(&layers, Selected([]string{"num.partitions", "nope"})), 1)
 }
 
+// A group's default is the broker's value, told once, as a default.
+func TestDescribedGroups(t *testing.T) {
+	b := configBench()
+	layers := Layers{Static: overrides("group.consumer.session.timeout.ms", "50000")}
+	entry := func(key string) Entry {
+		all := DescribeGroup(&layers, b.image, "g", Selected([]string{key}))
+		require.Len(t, all, 1)
+		require.Equal(t, []Synonym{{key, all[0].Value, false, all[0].Source}}, all[0].Synonyms)
+		return all[0]
+	}
+	require.Equal(t, "50000", entry("consumer.session.timeout.ms").Value)
+	require.Equal(t, SourceDefault, entry("consumer.session.timeout.ms").Source)
+	require.Equal(t, "5000", entry("consumer.heartbeat.interval.ms").Value)
+	change := Change{Kind: meta.ResourceGroup, Name: "g", Edits: []Edit{put("consumer.session.timeout.ms", "46000")}}
+	rs, got := b.AlterConfigs(&change)
+	require.Equal(t, wire.None, got.Code, got.Message)
+	b.append(rs)
+	require.Equal(t, "46000", entry("consumer.session.timeout.ms").Value)
+	require.Equal(t, SourceGroup, entry("consumer.session.timeout.ms").Source)
+}
+
 // What has no effect for a topic has none for a broker.
 func TestEffectIsHandedDown(t *testing.T) {
 	for _, key := range TopicKeys() {

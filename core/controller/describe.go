@@ -268,7 +268,8 @@ func brokerNames(layers *Layers) []string {
 	return slices.Compact(names)
 }
 
-// DescribeGroup is every configuration of a group by name: its own value, the broker's, or Kafka's.
+// DescribeGroup is every configuration of a group by name: its own value, or else its default, which is the broker's value
+// where that has one. As in Kafka it is told once and as a default, whoever has set it.
 func DescribeGroup(layers *Layers, image *meta.Image, group string, asked Selection) []Entry {
 	own := image.Configs(meta.ResourceGroup, group)
 	var all []Entry
@@ -277,16 +278,14 @@ func DescribeGroup(layers *Layers, image *meta.Image, group string, asked Select
 			continue
 		}
 		e := Entry{Name: key.name, Kind: key.Kind, documentation: key.documentation, idle: key.idle()}
-		text, set := own.Find(key.name)
-		if set {
-			e.Synonyms = append(e.Synonyms, Synonym{Name: key.name, Value: key.show(key.name, text), Source: SourceGroup})
+		text, source := key.def, SourceDefault
+		if own, set := own.Find(key.name); set {
+			text, source = own, SourceGroup
+		} else if broker, set := layers.Own("group." + key.name); set {
+			text = broker
 		}
-		if broker := "group." + key.name; layers.Sets(broker) {
-			e.Synonyms = append(e.Synonyms, layers.synonymsOf(broker)...)
-		} else if !set {
-			e.Synonyms = append(e.Synonyms, Synonym{Name: key.name, Value: key.def, Source: SourceDefault})
-		}
-		e.Source, e.Value = e.Synonyms[0].Source, key.show(key.name, e.Synonyms[0].Value)
+		e.Value, e.Source = key.show(key.name, text), source
+		e.Synonyms = []Synonym{{Name: key.name, Value: e.Value, Source: source}}
 		all = append(all, e)
 	}
 	return all

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// instances are those of the three members of a sequence's consumer group: one of them is static.
+var instances = [3]*string{nil, nil, value("i")}
+
+// consumerOf is the member of an act, as it knows itself.
+func (m *memory) consumerOf(a act) *consumer { return m.consumers[a.producer] }
+
+// spoken is a heartbeat under the member's instance. Kafka's coordinators have to know the topics that were made.
+func (m *memory) spoken(a act, r *kmsg.ConsumerGroupHeartbeatRequest) *kmsg.ConsumerGroupHeartbeatRequest {
+	if m.unsettled {
+		m.settle()
+		m.unsettled = false
+	}
+	r.InstanceID = instances[a.producer]
+	return r
+}
+
+// subscribed are the topics that a number stands for, bit by bit.
+func (m *memory) subscribed(bits int) (names []string) {
+	for i, topic := range []string{"p", "q", "r"} {
+		if bits>>i%2 == 1 {
+			names = append(names, m.called(topic))
+		}
+	}
+	return names
+}
+
+// consume is a heartbeat: mostly the one that a client would send now.
+func (m *memory) consume(a act) {
+	c := m.consumerOf(a)
+	r, what := c.owns(), "owns"
+	switch {
+	case c.epoch <= 0:
+		r, what = c.joins(m.subscribed(a.n)...), "joins"
+	case a.choice%16 == 0:
+		r, what = c.joins(m.subscribed(a.n)...), "joins again"
+	case a.choice%16 < 4:
+		r.SubscribedTopicNames, what = append([]string{}, m.subscribed(a.n)...), "subscribes anew"
+	case a.choice%16 < 7:
+		r, what = c.beats(), "beats"
+	case a.choice%16 == 7:
+		r.MemberEpoch, what = c.epoch+int32(a.choice>>4%4)-2, "with some epoch"
+		if r.MemberEpoch <= 0 {
+			r.MemberEpoch = 1
+		}
+	case a.choice%16 == 8:
+		r.MemberID, what = m.called("stranger"), "a stranger"
+	}
+	answer, ok := m.ask(what, m.spoken(a, r), a.version).(*kmsg.ConsumerGroupHeartbeatResponse)
+	if !ok || what == "a stranger" {
+		return
+	}
+	if c.takes(answer); answer.ErrorCode != 0 && what != "with some epoch" {
+		c.epoch, c.owned = 0, nil
+	}
+}
+
+// depart ends a membership; the static member may mean to come back.
+func (m *memory) depart(a act) {
+	c := m.consumerOf(a)
+	epoch := int32(-1)
+	if instances[a.producer] != nil && a.n%2 == 0 {
+		epoch = -2
+	}
+	m.ask("", m.spoken(a, c.leaves(epoch)), a.version)
+	c.epoch, c.owned = 0, nil
+}
+
+func (m *memory) describeConsumers(a act) {
+	m.ask("", describeConsumers(m.called("c"), m.called([]string{"g", "other"}[a.n%2])), a.version)
+}
+
+// commitConsumed commits as a member, or as nobody.
+func (m *memory) commitConsumed(a act) {
+	c := m.consumerOf(a)
+	who := member{c.group, c.id, c.epoch}
+	switch a.choice % 8 {
+	case 0:
+		who = m.simple("c")
+	case 1:
+		who.generation += int32(a.choice>>4%3) - 1
+	}
+	m.ask("", m.commit(who, a.topic, a.partition, a.far, strings.Repeat("n", a.n)), a.version)
+}
+
+// fetchConsumed asks for offsets as a member, from version 9 on.
+func (m *memory) fetchConsumed(a act) {
+	c := m.consumerOf(a)
+	r := m.committed(c.group, a.topic, a.partition, 0)
+	if a.n < 3 && a.version >= 2 {
+		r = m.committed(c.group, "")
+	}
+	if a.choice%4 > 0 {
+		r.Groups[0].MemberID, r.Groups[0].MemberEpoch = &c.id, c.epoch
+	}
+	r.RequireStable = a.choice>>3%2 == 0
+	m.ask("", r, a.version)
+}
+
+func (m *memory) deleteConsumed(a act) { m.ask("", deleteGroups(m.called("c")), a.version) }
