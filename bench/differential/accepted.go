@@ -22,6 +22,10 @@ type accepted struct {
 	times                             int
 }
 
+func (a accepted) String() string {
+	return fmt.Sprintf("%s %s: %s | %s", a.where, a.field, a.kafka, a.ours)
+}
+
 func readLedger(name string) (*ledger, error) {
 	text, err := os.ReadFile(name)
 	if err != nil {

@@ -88,7 +88,7 @@ func run(o *options) error {
 	if err != nil {
 		return err
 	}
-	t := &tally{started: time.Now(), verbose: o.verbose, accepted: accepted}
+	t := &tally{started: time.Now(), verbose: o.verbose, accepted: accepted, errors: map[string]map[string]bool{}}
 	if o.against == "kafka" {
 		t.accepted = nil
 	}
@@ -214,7 +214,7 @@ func runJobs(o *options, t *tally, jobs []job, workers int, on func(a, b *side, 
 				if err := on(a, b, j.prefix, func(s *side) { j.run(s, j.version) }); err != nil {
 					t.broke(j.name, err)
 				} else {
-					t.table(len(a.told), compare(j.name, a, b, t.accepted))
+					t.table(a.told, b.told, compare(j.name, a, b, t.accepted))
 				}
 				a.clear()
 				b.clear()

@@ -72,7 +72,7 @@ func runSequence(t *tally, a, b *side, seed uint64, acts []act) {
 		return compare(name, a, b, t.accepted)
 	}
 	found := try(acts)
-	requests := len(a.told)
+	steps, requests := len(acts), len(a.told)
 	var text string
 	if bad := refused(found); bad != nil && t.isNew(*bad) {
 		acts = shrunk(acts, func(fewer []act) bool {
@@ -86,7 +86,7 @@ func runSequence(t *tally, a, b *side, seed uint64, acts []act) {
 			text += "\n        not seen again: it depends on the moment"
 		}
 	}
-	t.sequence(requests, found, text)
+	t.sequence(steps, requests, found, text)
 }
 
 // refused is the first difference that is not accepted.

@@ -1,9 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -14,11 +19,13 @@ type tally struct {
 	started                     time.Time
 	verbose                     bool
 	accepted                    *ledger
-	cases, sequences, requests  int
+	cases, sequences, steps     int
+	requests                    int
 	differences, agreed, broken int
 	kinds                       map[string]int
 	seen                        map[string]bool
 	walks                       map[walk]walked
+	errors                      map[string]map[string]bool // the codes that an API answered on both sides
 }
 
 // walk takes over what a worker has walked through.
@@ -34,20 +41,30 @@ func (t *tally) walk(all map[walk]walked) {
 	}
 }
 
-// table counts a table case.
-func (t *tally) table(requests int, found []difference) {
+// table counts a table case, and the errors that both sides have answered in it.
+func (t *tally) table(told, other []step, found []difference) {
 	t.mutex.Lock()
 	defer t.mutex.Unlock()
 	t.cases++
-	t.requests += requests
+	t.requests += len(told)
+	for i := range min(len(told), len(other)) {
+		name, _, _ := strings.Cut(told[i].request, " ")
+		for code := range strings.FieldsSeq(errorCodes(told[i])) {
+			if t.errors[name] == nil {
+				t.errors[name] = map[string]bool{}
+			}
+			t.errors[name][code] = t.errors[name][code] || slices.Contains(strings.Fields(errorCodes(other[i])), code)
+		}
+	}
 	t.add(found)
 }
 
 // sequence counts a sequence; what was shrunk is told with its steps.
-func (t *tally) sequence(requests int, found []difference, text string) {
+func (t *tally) sequence(steps, requests int, found []difference, text string) {
 	t.mutex.Lock()
 	defer t.mutex.Unlock()
 	t.sequences++
+	t.steps += steps
 	t.requests += requests
 	t.add(found)
 	if text != "" {
@@ -100,31 +117,53 @@ type result struct {
 	Kafka       string `json:"kafka"`
 	Cases       int    `json:"cases"`
 	Sequences   int    `json:"sequences"`
+	Steps       int    `json:"steps"`
 	Requests    int    `json:"requests"`
 	Differences int    `json:"differences"`
 	Accepted    int    `json:"accepted"`
 	Reasons     int    `json:"reasons"`
 	Walked      int    `json:"walked"`
 	Served      int    `json:"served"`
+	Errors      int    `json:"errors"` // pairs of an API and a code that both sides have answered
 	Seconds     int    `json:"seconds"`
+	Rows        []used `json:"rows"` // of accepted.tsv
+}
+
+// used is how many differences one row has taken in.
+type used struct {
+	Times int    `json:"times"`
+	Row   string `json:"row"`
 }
 
 func (t *tally) end(o *options) error {
-	r := result{commit(), "4.2.0", t.cases, t.sequences, t.requests, t.differences, t.agreed, 0, 0, 0, int(time.Since(t.started).Seconds())}
-	fmt.Printf("%d table cases, %d sequences, %d requests to each side in %d s: %d differences of %d kinds, %d accepted, %d cases could not be run\n",
-		r.Cases, r.Sequences, r.Requests, r.Seconds, r.Differences, len(t.kinds), r.Accepted, t.broken)
+	r := result{Commit: commit(), Kafka: "4.2.0", Cases: t.cases, Sequences: t.sequences, Steps: t.steps, Requests: t.requests,
+		Differences: t.differences, Accepted: t.agreed, Seconds: int(time.Since(t.started).Seconds())}
+	fmt.Printf("%d table cases, %d sequences of %d steps in all, %d requests to each side in %d s: %d differences of %d kinds, %d accepted, %d cases could not be run\n",
+		r.Cases, r.Sequences, r.Steps, r.Requests, r.Seconds, r.Differences, len(t.kinds), r.Accepted, t.broken)
 	gone := 0
 	if t.accepted != nil {
 		r.Reasons = len(t.accepted.rows)
 		for _, row := range t.accepted.rows {
-			fmt.Printf("%6d accepted of: %s %s: %s | %s\n", row.times, row.where, row.field, row.kafka, row.ours)
+			r.Rows = append(r.Rows, used{row.times, row.String()})
+			fmt.Printf("%6d accepted: %s\n", row.times, row)
 		}
 		if o.tables && o.only == "" && o.sequences > 0 {
 			for _, row := range t.accepted.unused(o.sequences < 2000) {
 				gone++
-				fmt.Printf("accepted, but not seen any more: %s %s: %s | %s\n", row.where, row.field, row.kafka, row.ours)
+				fmt.Printf("accepted, but not seen any more: %s\n", row)
 			}
 		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(t.errors)) {
+		var codes []int
+		for code, alike := range t.errors[name] {
+			if n, err := strconv.Atoi(code); err == nil && alike {
+				codes = append(codes, n)
+			}
+		}
+		slices.Sort(codes)
+		r.Errors += len(codes)
+		fmt.Printf("errors of both: %s %v\n", name, codes)
 	}
 	var lacking []string
 	if o.tables && o.only == "" {
@@ -136,11 +175,7 @@ func (t *tally) end(o *options) error {
 		}
 	}
 	if o.result != "" {
-		text, err := json.MarshalIndent(r, "", "  ")
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(o.result, append(text, '\n'), 0o644); err != nil {
+		if err := r.write(o.result); err != nil {
 			return err
 		}
 	}
@@ -149,4 +184,15 @@ func (t *tally) end(o *options) error {
 			t.differences, t.broken, gone, len(lacking))
 	}
 	return nil
+}
+
+func (r *result) write(name string) error {
+	var text bytes.Buffer
+	e := json.NewEncoder(&text)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	if err := e.Encode(r); err != nil {
+		return err
+	}
+	return os.WriteFile(name, text.Bytes(), 0o644)
 }

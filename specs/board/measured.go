@@ -305,7 +305,7 @@ func powercutSection(root string, p *page) error {
 func differentialSection(root string, p *page) error {
 	p.line("## Beside Apache Kafka 4.2")
 	p.line("")
-	p.heading("asked beside Kafka", "commit", "table cases", "versions walked through, of those served", "drawn sequences", "requests to each", "differences",
+	p.heading("asked beside Kafka", "commit", "table cases", "versions walked through, of those served", "drawn sequences", "their steps", "requests to each", "differences",
 		"accepted fields", "by rows of accepted.tsv", "seconds")
 	for _, of := range [][2]string{{"this broker", "differential.json"}, {"Kafka itself", "differential-kafka.json"}} {
 		text, err := readTracked(root, "specs/results/"+of[1])
@@ -313,17 +313,17 @@ func differentialSection(root string, p *page) error {
 			return err
 		}
 		if text == nil {
-			p.row(of[0], "not measured yet", "", "", "", "", "", "", "", "")
+			p.row(of[0], "not measured yet", "", "", "", "", "", "", "", "", "")
 			continue
 		}
 		var r struct {
-			Commit, Kafka                                                                       string
-			Cases, Sequences, Requests, Differences, Accepted, Reasons, Walked, Served, Seconds int
+			Commit, Kafka                                                                              string
+			Cases, Sequences, Steps, Requests, Differences, Accepted, Reasons, Walked, Served, Seconds int
 		}
 		if err := json.Unmarshal(text, &r); err != nil {
 			return fmt.Errorf("%s: %w", of[1], err)
 		}
-		p.row(of[0], r.Commit, fmt.Sprint(r.Cases), fmt.Sprintf("%d of %d", r.Walked, r.Served), fmt.Sprint(r.Sequences), fmt.Sprint(r.Requests),
+		p.row(of[0], r.Commit, fmt.Sprint(r.Cases), fmt.Sprintf("%d of %d", r.Walked, r.Served), fmt.Sprint(r.Sequences), fmt.Sprint(r.Steps), fmt.Sprint(r.Requests),
 			fmt.Sprint(r.Differences), fmt.Sprint(r.Accepted), fmt.Sprint(r.Reasons), fmt.Sprint(r.Seconds))
 	}
 	return nil
