@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
@@ -31,8 +32,25 @@ func (s *side) flatten(answer kmsg.Response) []field {
 	if r, ok := answer.(*kmsg.GetTelemetrySubscriptionsResponse); ok && r.ErrorCode == 0 {
 		r.SubscriptionID ^= javaHash(r.ClientInstanceID) // which Kafka mixes in
 	}
+	if r, ok := answer.(*kmsg.FetchResponse); ok && r.SessionID != 0 {
+		r.Topics = gathered(r.Topics)
+	}
 	f.walk("", reflect.ValueOf(answer).Elem())
 	return f.fields
+}
+
+// gathered are topics once each. A session's partitions come in an order that changes with what there was of them, Kafka's
+// unknown ones last, so that a topic stands in one piece or in several.
+func gathered(topics []kmsg.FetchResponseTopic) (once []kmsg.FetchResponseTopic) {
+	for _, t := range topics {
+		at := slices.IndexFunc(once, func(o kmsg.FetchResponseTopic) bool { return o.Topic == t.Topic && o.TopicID == t.TopicID })
+		if at < 0 {
+			once = append(once, t)
+		} else {
+			once[at].Partitions = append(once[at].Partitions, t.Partitions...)
+		}
+	}
+	return once
 }
 
 type flattener struct {
@@ -62,9 +80,12 @@ func (f *flattener) walk(path string, v reflect.Value) {
 	case [16]byte:
 		f.note(path, f.id(value))
 	case []byte:
-		if strings.HasSuffix(path, ".RecordBatches") {
+		switch {
+		case strings.HasSuffix(path, ".RecordBatches"):
 			f.bytes(path, value)
-		} else {
+		case strings.HasSuffix(path, ".MemberAssignment"):
+			f.note(path, f.assignment(value))
+		default:
 			f.note(path, fmt.Sprintf("%q", strings.ReplaceAll(string(value), f.side.prefix, "")))
 		}
 	default:
@@ -120,6 +141,10 @@ func (f *flattener) slice(path string, v reflect.Value) {
 		if f.shown(v.Index(i)) {
 			elements = append(elements, v.Index(i))
 		}
+	}
+	if len(elements) == 0 && v.Len() > 0 {
+		f.note(path+".#", "null") // as kmsg reads an array in which there is nothing: that of others is nothing here
+		return
 	}
 	if unordered[v.Type().Elem().Name()] {
 		slices.SortStableFunc(elements, func(a, b reflect.Value) int { return strings.Compare(f.sortKey(a), f.sortKey(b)) })
@@ -257,6 +282,16 @@ func (f *flattener) time(at int64) string {
 func javaHash(id [16]byte) int32 {
 	mixed := binary.BigEndian.Uint64(id[:]) ^ binary.BigEndian.Uint64(id[8:])
 	return int32(mixed>>32) ^ int32(mixed)
+}
+
+// assignment is what a classic member is given, with its topics in order: a coordinator that writes it has them in a hash map.
+func (f *flattener) assignment(b []byte) string {
+	a := kmsg.NewConsumerMemberAssignment()
+	if err := a.ReadFrom(b); err == nil && bytes.Equal(a.AppendTo(nil), b) {
+		slices.SortFunc(a.Topics, func(x, y kmsg.ConsumerMemberAssignmentTopic) int { return strings.Compare(x.Topic, y.Topic) })
+		b = a.AppendTo(nil)
+	}
+	return fmt.Sprintf("%q", strings.ReplaceAll(string(b), f.side.prefix, ""))
 }
 
 // producer is the symbol of a producer id that a broker gave; those that a case made up are small.

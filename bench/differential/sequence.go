@@ -41,6 +41,7 @@ var kinds = []kind{
 	{"idempotent", 20, 3, 13, (*memory).idempotent},
 	{"damaged", 6, 3, 13, (*memory).damaged},
 	{"fetch", 16, 4, 18, (*memory).fetch},
+	{"session", 6, 7, 18, (*memory).sessionFetch},
 	{"list offsets", 12, 1, 11, (*memory).list},
 	{"delete records", 6, 0, 2, (*memory).trim},
 	{"epoch", 4, 2, 4, (*memory).epoch},
@@ -66,6 +67,7 @@ var kinds = []kind{
 	{"commit consumed", 3, 2, 10, (*memory).commitConsumed},
 	{"fetch consumed", 3, 1, 10, (*memory).fetchConsumed},
 	{"delete consumed", 1, 0, 2, (*memory).deleteConsumed},
+	{"classic", 6, 0, 4, (*memory).classic},
 }
 
 type kind struct {
@@ -77,11 +79,13 @@ type kind struct {
 
 // themes are what sequences are about: anything, or mostly the kinds that are named.
 var themes = []string{
-	"", "", "",
-	"|produce|idempotent|damaged|fetch|list offsets|delete records|epoch|producers|producer id|",
+	"",
+	"|produce|idempotent|damaged|fetch|session|list offsets|delete records|epoch|producers|producer id|",
 	"|join|sync|beat|leave|commit|committed|forget offsets|describe group|list groups|delete group|",
 	"|consume|depart|describe consumers|commit consumed|fetch consumed|delete consumed|list groups|",
 	"|consume|depart|describe consumers|create topic|delete topic|create partitions|",
+	"|consume|depart|describe consumers|classic|",
+	"|session|produce|delete records|delete topic|create topic|create partitions|",
 	"|create topic|delete topic|create partitions|alter|alter all|configs|topic partitions|metadata|log dirs|",
 }
 
@@ -163,7 +167,9 @@ type memory struct {
 	}
 	groups    map[string][]member // those who have joined
 	round     int
+	session   struct{ id, epoch int32 } // that of fetches
 	consumers [3]*consumer
+	classicOf classicMember
 	unsettled bool // topics were made or deleted that the whole broker may not know yet
 }
 
@@ -175,6 +181,7 @@ func play(s *side, acts []act) {
 		m.producers[i].id = firstInvented + int64(i)
 		m.consumers[i] = s.consumer("c", fmt.Sprint("m", i))
 	}
+	m.classicOf.group = s.called("c")
 	for _, a := range acts {
 		for _, k := range kinds {
 			if k.kind == a.kind {
@@ -398,6 +405,37 @@ func (m *memory) fetch(a act) {
 		r.Topics[0].Partitions[0].CurrentLeaderEpoch = int32(a.choice >> 20 % 3)
 	}
 	m.ask("", r, a.version)
+}
+
+// sessionFetch is a fetch in a session (KIP-227): the first opens it, later ones ask for what is new, for more, or for less.
+func (m *memory) sessionFetch(a act) {
+	r := m.side.fetch(a.topic, a.partition, m.offset(a))
+	r.SessionID, r.SessionEpoch = m.session.id, m.session.epoch
+	what := "more"
+	switch a.choice % 16 {
+	case 0:
+		r.SessionEpoch, what = 0, "anew"
+	case 1:
+		r.SessionEpoch, what = -1, "closed"
+	case 2:
+		r.SessionEpoch, what = m.session.epoch+int32(a.choice>>4%3)-1, "in some epoch"
+	case 3, 4:
+		r.ForgottenTopics = []kmsg.FetchRequestForgottenTopic{{Topic: m.called(a.topic), TopicID: m.id(a.topic), Partitions: []int32{a.partition}}}
+		r.Topics, what = nil, "less"
+	case 5, 6, 7, 8:
+		if m.session.id != 0 {
+			r.Topics, what = nil, "the same"
+		}
+	}
+	answer, ok := m.ask(what, r, a.version).(*kmsg.FetchResponse)
+	switch {
+	case !ok || answer.ErrorCode == 71 || what == "closed":
+		m.session.id, m.session.epoch = 0, 0
+	case r.SessionEpoch == 0:
+		m.session.id, m.session.epoch = answer.SessionID, 1
+	case answer.ErrorCode == 0:
+		m.session.epoch = r.SessionEpoch + 1
+	}
 }
 
 func (m *memory) list(a act) {

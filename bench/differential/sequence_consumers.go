@@ -32,15 +32,24 @@ func (m *memory) subscribed(bits int) (names []string) {
 	return names
 }
 
+// wanted are the topics that a member joins for: some, as Kafka may give partitions to one that joins for none, and leaves a
+// group that it upgrades without an assignment (specs/differences.md).
+func (m *memory) wanted(bits int) []string {
+	if bits == 0 {
+		bits = 7
+	}
+	return m.subscribed(bits)
+}
+
 // consume is a heartbeat: mostly the one that a client would send now.
 func (m *memory) consume(a act) {
 	c := m.consumerOf(a)
 	r, what := c.owns(), "owns"
 	switch {
 	case c.epoch <= 0:
-		r, what = c.joins(m.subscribed(a.n)...), "joins"
+		r, what = c.joins(m.wanted(a.n)...), "joins"
 	case a.choice%16 == 0:
-		r, what = c.joins(m.subscribed(a.n)...), "joins again"
+		r, what = c.joins(m.wanted(a.n)...), "joins again"
 	case a.choice%16 < 4:
 		r.SubscribedTopicNames, what = append([]string{}, m.subscribed(a.n)...), "subscribes anew"
 	case a.choice%16 < 7:
@@ -105,3 +114,88 @@ func (m *memory) fetchConsumed(a act) {
 }
 
 func (m *memory) deleteConsumed(a act) { m.ask("", deleteGroups(m.called("c")), a.version) }
+
+// A classicMember speaks the classic protocol in the consumers' group: it is one of them, or makes the group a classic one
+// while it is alone. It is the only one of its kind, so that it never waits for others, and static, so that the range
+// assignor puts it in the same place on both sides.
+type classicMember struct {
+	member
+	joined, synced, leads bool
+}
+
+// classic does mostly what a client would do next.
+func (m *memory) classic(a act) {
+	c := &m.classicOf
+	switch {
+	case !c.joined || a.choice%16 == 0:
+		m.joinClassic(a)
+	case a.choice%16 == 1:
+		c.id = ""
+		m.joinClassic(a)
+	case a.choice%16 < 4:
+		m.leaveClassic(a)
+	case a.choice%16 == 4:
+		m.ask("in some generation", m.beatClassic(c.at(c.generation+int32(a.choice>>4%3)-1)), min(a.version, 4))
+	case a.choice%16 < 7:
+		r := m.commit(c.member, a.topic, a.partition, a.far, "")
+		r.InstanceID = value("x")
+		m.ask("by the classic one", r, a.version+5)
+	case !c.synced:
+		m.syncClassic(a)
+	default:
+		if answer, ok := m.ask("", m.beatClassic(c.member), min(a.version, 4)).(*kmsg.HeartbeatResponse); ok && answer.ErrorCode != 0 {
+			c.joined = false
+		}
+	}
+}
+
+func (m *memory) joinClassic(a act) {
+	c := &m.classicOf
+	if m.unsettled {
+		m.settle()
+		m.unsettled = false
+	}
+	r := joinGroup(m.called("c"), c.id)
+	r.InstanceID = value("x")
+	r.Protocols = r.Protocols[:1]
+	r.Protocols[0].Name, r.Protocols[0].Metadata = "range", subscription("", m.wanted(a.n)...)
+	answer, ok := m.ask("joins", r, a.version+5).(*kmsg.JoinGroupResponse)
+	if !ok {
+		return
+	}
+	if c.joined = answer.ErrorCode == 0; !c.joined {
+		c.id = ""
+		return
+	}
+	c.id, c.generation, c.synced, c.leads = answer.MemberID, answer.Generation, false, answer.LeaderID == answer.MemberID
+}
+
+func (m *memory) syncClassic(a act) {
+	c := &m.classicOf
+	r := syncGroup(c.member)
+	if c.leads {
+		assignment := kmsg.NewConsumerMemberAssignment()
+		for _, topic := range m.wanted(a.n) {
+			assignment.Topics = append(assignment.Topics, kmsg.ConsumerMemberAssignmentTopic{Topic: topic, Partitions: []int32{0}})
+		}
+		r = syncGroup(c.member, c.id, string(assignment.AppendTo(nil)))
+	}
+	r.InstanceID, r.Protocol = value("x"), value("range")
+	answer, ok := m.ask("", r, min(a.version+3, 5)).(*kmsg.SyncGroupResponse)
+	if c.synced = ok && answer.ErrorCode == 0; !c.synced {
+		c.joined = false
+	}
+}
+
+func (m *memory) beatClassic(who member) *kmsg.HeartbeatRequest {
+	r := heartbeat(who)
+	r.InstanceID = value("x")
+	return r
+}
+
+func (m *memory) leaveClassic(a act) {
+	r := leaveGroup(m.called("c"), "")
+	r.Members[0].InstanceID = value("x")
+	m.ask("", r, min(a.version+3, 5))
+	m.classicOf = classicMember{member: member{group: m.called("c")}}
+}

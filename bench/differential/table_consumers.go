@@ -24,7 +24,7 @@ func (s *side) consumer(group, id string) *consumer {
 func (c *consumer) joins(topics ...string) *kmsg.ConsumerGroupHeartbeatRequest {
 	r := c.beats()
 	r.MemberEpoch, r.RebalanceTimeoutMillis = 0, 300_000 // longer than any case
-	r.SubscribedTopicNames, r.ServerAssignor, r.Topics = slices.Concat([]string{}, topics), value("range"), []kmsg.ConsumerGroupHeartbeatRequestTopic{}
+	r.SubscribedTopicNames, r.ServerAssignor, r.Topics = append([]string{}, topics...), value("range"), []kmsg.ConsumerGroupHeartbeatRequestTopic{}
 	return r
 }
 
@@ -38,7 +38,7 @@ func (c *consumer) beats() *kmsg.ConsumerGroupHeartbeatRequest {
 // owns is a heartbeat that says what the member has.
 func (c *consumer) owns() *kmsg.ConsumerGroupHeartbeatRequest {
 	r := c.beats()
-	r.Topics = slices.Concat([]kmsg.ConsumerGroupHeartbeatRequestTopic{}, c.owned)
+	r.Topics = append([]kmsg.ConsumerGroupHeartbeatRequestTopic{}, c.owned...)
 	return r
 }
 
@@ -300,6 +300,15 @@ var consumerHeartbeatTable = rows("ConsumerGroupHeartbeat", 0, 1,
 		bad.SubscribedTopicRegex = value("(")
 		s.ask("one that is none", bad, v)
 		s.beat("still there", c, c.owns(), v)
+	}},
+	row{name: "a member of nothing", run: func(s *side, v int16) {
+		s.subscribable(3, "t")
+		one, two := s.consumer("g", "m1"), s.consumer("g", "m2")
+		s.beat("joins", two, two.joins(s.called("t")), v)
+		s.ask("joins for a topic that is none", one.joins(s.called("u")), v)
+		s.ask("leaves", one.leaves(-1), v)
+		s.ask("joins for nothing", one.joins(), v)
+		s.ask("described", describeConsumers(one.group), 1)
 	}},
 	row{name: "racks", run: func(s *side, v int16) {
 		s.subscribable(2, "t")

@@ -62,6 +62,18 @@ var produceTable = rows("Produce", 3, 13,
 		s.ask("in two topics", r, v)
 		s.ask("end", s.listOffsets("t", 0, -1), 5)
 	}},
+	row{name: "not enough replicas", run: func(s *side, v int16) {
+		s.topic("t", 1, "min.insync.replicas", "2")
+		for _, acks := range []int16{-1, 1, -1} {
+			s.ask(fmt.Sprint("acks ", acks), s.produce("t", 0, acks, plain(2)), v)
+		}
+		bad := plain(2)
+		bad[outside.AtCRC]++
+		s.ask("a wrong CRC", s.produce("t", 0, -1, bad), v)
+		s.ask("a producer's", s.produce("t", 0, -1, from(plain(1), firstInvented, 0, 0)), v)
+		s.ask("end", s.listOffsets("t", 0, -1), 5)
+		s.ask("producers", s.describeProducers("t", 0), 0)
+	}},
 	row{name: "damaged", run: damaged},
 	row{name: "null records", since: 9, until: 9, run: func(s *side, v int16) {
 		s.topic("t", 1)

@@ -88,6 +88,7 @@ type held struct {
 	epoch     int32
 	lastEpoch int32
 	gone      bool // forgotten
+	named     bool // its topic was there once: it is missed by its name
 }
 
 // heldTopic is a topic of a session. name is empty for an id that was never known.
@@ -268,7 +269,7 @@ func newSession(f *Fetch) *Session {
 		p := &f.Parts[i]
 		number := x.topic(p.Topic, p.TopicID)
 		h := x.add(place{number, p.Index})
-		h.offset, h.maxBytes, h.epoch, h.lastEpoch = p.Offset, p.MaxBytes, p.Epoch, p.LastEpoch
+		h.offset, h.maxBytes, h.epoch, h.lastEpoch, h.named = p.Offset, p.MaxBytes, p.Epoch, p.LastEpoch, len(p.Topic) > 0
 		h.news(p)
 	}
 	return x
@@ -427,8 +428,12 @@ func (f *Fetch) Load(place int) {
 	x := f.session
 	h := &x.parts[x.order[place]]
 	t := &x.topics[h.topic]
+	name := t.name
+	if x.byID && !h.named {
+		name = nil
+	}
 	f.Parts = append(f.Parts, Part{
-		Topic: t.name, TopicID: t.id, Group: int32(h.topic), Index: h.index, place: int32(place),
+		Topic: name, TopicID: t.id, Group: int32(h.topic), Index: h.index, place: int32(place),
 		Offset: h.offset, MaxBytes: h.maxBytes, Epoch: h.epoch, LastEpoch: h.lastEpoch,
 	})
 }
@@ -450,6 +455,7 @@ func (f *Fetch) MaybeUnload() bool {
 func (f *Fetch) Name(p *Part, name []byte) {
 	if p.Topic = name; f.session != nil {
 		f.session.topics[p.Group].name = name
+		f.session.parts[f.session.order[p.place]].named = true
 	}
 }
 

@@ -380,6 +380,42 @@ func begin(sessions *fetch.Sessions, f *fetch.Fetch, r *wire.FetchRequest) wire.
 	return code
 }
 
+// A topic that is gone is missed by its name only where it was found once: a partition of its id that comes when it is gone
+// is of an unknown id (KIP-516).
+func TestNamedWhereFound(t *testing.T) {
+	sessions := fetch.NewSessions(10, 1000, 100_000, rng.FromInt(1))
+	var f fetch.Fetch
+	now := seam.Now{Mono: 1}
+	id := [16]byte{1}
+	names := func(session, epoch int32, partition int32, found bool) (names []string, of int32) {
+		r := &wire.FetchRequest{ReplicaID: -1, MaxBytes: 1 << 20, SessionID: session, SessionEpoch: epoch}
+		r.Partitions = []wire.FetchPartition{{TopicID: id, Index: partition, PartitionMaxBytes: 1 << 20, CurrentLeaderEpoch: -1, LastFetchedEpoch: -1}}
+		f.Begin(now, 1, 13, 1, r, 1<<20)
+		require.Equal(t, wire.None, sessions.Join(now, &f, r))
+		if f.InSession() {
+			for i := range f.Len() {
+				f.Load(i)
+			}
+		}
+		for i := range f.Parts {
+			p := &f.Parts[i]
+			names = append(names, fmt.Sprintf("%d %s", p.Index, p.Topic))
+			if p.Code = wire.UnknownTopicID; found {
+				p.Code = wire.None
+				f.Name(p, []byte("t"))
+			}
+		}
+		return names, sessions.Told(now, &f)
+	}
+	_, session := names(0, 0, 0, true)
+	got, _ := names(session, 1, 1, false)
+	require.Equal(t, []string{"0 t", "1 "}, got)
+	got, _ = names(session, 2, 1, true)
+	require.Equal(t, []string{"0 t", "1 "}, got)
+	got, _ = names(session, 3, 1, false)
+	require.Equal(t, []string{"0 t", "1 t"}, got)
+}
+
 // What sessions remember is bounded, in partitions that come at once, that come one by one, and that go again.
 func TestSessionsAreBounded(t *testing.T) {
 	sessions := fetch.NewSessions(1000, 1000, 100_000, rng.FromInt(1))
