@@ -168,8 +168,9 @@ func (b *Broker) look(i uint32, j int, fx *seam.Effects) {
 	byID := f.Version >= 13
 	t, target, code := b.find(p.Topic, p.TopicID, p.Index, byID)
 	if p.Code = code; code == wire.UnknownTopicID && len(p.Topic) > 0 { // deleted under the fetch, or its session
-		if p.Code = wire.UnknownTopicOrPartition; b.topics[string(p.Topic)] != nil {
-			p.Code = wire.InconsistentTopicID
+		p.Code = wire.UnknownTopicOrPartition
+		if again := b.topics[string(p.Topic)]; again != nil && p.Index >= 0 && int(p.Index) < len(again.partitions) {
+			p.Code = wire.InconsistentTopicID // of the same name now, and this partition
 		}
 	}
 	if byID && t != nil && len(p.Topic) == 0 {

@@ -23,7 +23,7 @@ type node struct {
 }
 
 // settings are what both brokers are started with: one node with both roles, a log that is not synced at every batch, as
-// Kafka's is not, and sessions that are longer than any case.
+// Kafka's is not, sessions that are longer than any case, and no second look for what is too old.
 func settings(dir string, port int) []string {
 	return []string{
 		"process.roles=broker,controller", "node.id=1",
@@ -32,6 +32,7 @@ func settings(dir string, port int) []string {
 		"controller.listener.names=CONTROLLER",
 		"log.dirs=" + filepath.Join(dir, "data"),
 		"log.flush.interval.messages=9223372036854775807",
+		"log.retention.check.interval.ms=86400000",
 		"group.initial.rebalance.delay.ms=0",
 		"group.consumer.max.session.timeout.ms=3600000",
 		"group.consumer.session.timeout.ms=3600000",

@@ -12,7 +12,7 @@ import (
 )
 
 // effectsTable is what takes several requests to be seen, and what is alike in its shape only.
-var effectsTable = slices.Concat(sessionsTable, appendTimeTable, conversionTable, quotasTable, resourcesTable)
+var effectsTable = slices.Concat(sessionsTable, remadeTable, appendTimeTable, conversionTable, quotasTable, resourcesTable)
 
 // sessionsTable walks through fetch sessions (KIP-227).
 var sessionsTable = rows("Fetch", 7, 18,
@@ -81,6 +81,41 @@ var sessionsTable = rows("Fetch", 7, 18,
 			s.ask("close it", again, v)
 			next("closed", 1, nil)
 		}
+	}},
+)
+
+// remadeTable is about a topic that is deleted, and made again with fewer partitions, under a session.
+var remadeTable = rows("Fetch", 7, 18,
+	row{name: "a topic made again under a session", run: func(s *side, v int16) {
+		s.topic("t", 2)
+		r := s.fetch("t", 0, 0)
+		r.Topics[0].Partitions = append(r.Topics[0].Partitions, s.fetch("t", 1, 0).Topics[0].Partitions...)
+		r.SessionID, r.SessionEpoch = 0, 0
+		opened := s.ask("open", r, v)
+		if opened == nil {
+			return
+		}
+		next := func(what string, epoch int32, partitions ...int32) {
+			r := s.fetch("t", 0, 0)
+			r.SessionID, r.SessionEpoch, r.Topics[0].Partitions = opened.(*kmsg.FetchResponse).SessionID, epoch, nil
+			for _, p := range partitions {
+				r.Topics[0].Partitions = append(r.Topics[0].Partitions, s.fetch("t", p, 0).Topics[0].Partitions...)
+			}
+			if len(partitions) == 0 {
+				r.Topics = nil
+			}
+			s.ask(what, r, v)
+		}
+		s.must(deleteTopics(s.called("t")), 5)
+		s.settle()
+		next("while it is gone", 1)
+		next("a partition more of what is gone", 2, 2)
+		old := s.id("t")
+		s.topic("t", 1)
+		s.settle()
+		s.topics["t"] = old
+		next("made again with one partition", 3)
+		next("a partition more of the old one", 4, 3)
 	}},
 )
 
