@@ -171,3 +171,34 @@ func BenchmarkFetch(b *testing.B) {
 		})
 	}
 }
+
+// A session by ids whose topic was deleted, and made again with fewer partitions: what the new one has is inconsistent, what
+// it has not is unknown (KIP-516).
+func TestTopicMadeAgainUnderASession(t *testing.T) {
+	w := newBenchOf(t, DefaultConfig())
+	w.createTopicOf("t", 2)
+	r := fetchRequest("t", 0, 0)
+	r.Version, r.SessionEpoch, r.Topics[0].TopicID = 13, 0, w.broker.topics["t"].id
+	other := r.Topics[0].Partitions[0]
+	other.Partition = 1
+	r.Topics[0].Partitions = append(r.Topics[0].Partitions, other)
+	codes := func() (id int32, codes []int16) {
+		w.stepOn(2, r)
+		require.Len(t, w.heads, 1)
+		answer := kmsg.NewPtrFetchResponse()
+		answer.Version = 13
+		require.NoError(t, answer.ReadFrom(w.heads[0][9:]))
+		require.Len(t, answer.Topics, 1)
+		for _, p := range answer.Topics[0].Partitions {
+			codes = append(codes, p.ErrorCode)
+		}
+		return answer.SessionID, codes
+	}
+	id, _ := codes()
+	require.NotZero(t, id)
+	w.step(w.frame(deleteRequest("t")))
+	w.createTopicOf("t", 1)
+	r.SessionID, r.SessionEpoch, r.Topics = id, 1, nil
+	_, got := codes()
+	require.Equal(t, []int16{int16(wire.InconsistentTopicID), int16(wire.UnknownTopicOrPartition)}, got)
+}
