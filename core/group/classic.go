@@ -51,6 +51,7 @@ type classic struct {
 	protocolType *string
 	protocol     *string // the one that was chosen for this generation
 	generation   int32
+	downgraded   int32 // from this epoch, and the first generation since then is still in the making; 0: it was not
 	leader       string
 	members      []*member // in the order in which they came
 	byID         map[string]*member
@@ -312,6 +313,12 @@ func (g *group) validate(id string, instance *string) wire.Code {
 	return wire.None
 }
 
+// isCurrent says whether a member that names a generation speaks of now. The newest epoch of a group that was downgraded is
+// not over before its first generation begins.
+func (g *group) isCurrent(generation int32) bool {
+	return generation == g.generation || g.state == preparing && g.downgraded > 0 && generation == g.downgraded
+}
+
 // prepare begins a rebalance: whoever waits for an assignment joins again.
 func (c *Coordinator) prepare(now seam.Now, g *group) {
 	if g.state == completing {
@@ -392,7 +399,7 @@ func (c *Coordinator) completeJoin(now seam.Now, g *group) {
 		g.joinAlarm = c.timers.Set(now.Mono+g.rebalanceTimeout(), alarm{kind: alarmJoin, group: g})
 		return
 	}
-	g.generation++
+	g.generation, g.downgraded = g.generation+1, 0
 	if len(g.members) == 0 {
 		g.protocol = nil
 		g.subscribe()

@@ -217,6 +217,7 @@ func (c *Coordinator) replayClassic(now seam.Now, r *ClassicGroupRecord) {
 	case r.Value != nil:
 		if g == nil {
 			g = c.make(r.Group, now)
+			g.generation = r.Value.Generation
 		}
 		g.stored = r.Value
 	}

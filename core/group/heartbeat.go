@@ -97,10 +97,9 @@ func (c *Coordinator) beat(now seam.Now, client Client, r *kmsg.ConsumerGroupHea
 		return refused
 	}
 	epoch, members := ch.con.epoch, []person(nil)
-	// A group that was upgraded in the middle of a rebalance has nothing assigned: somebody must begin one anew, whatever the
-	// one who joins has subscribed to.
-	upgraded := ch.ends != nil && ch.con.members.Len() > 0
-	must := epoch == 0 || names || regex == expressionResolved || upgraded
+	// A classic group that is upgraded in the middle of a rebalance has nothing assigned: somebody must begin one anew, whatever
+	// the one who joins has subscribed to.
+	must := epoch == 0 || names || regex == expressionResolved || ch.ends != nil
 	if must || ch.con.checked != c.Image.Shape() {
 		members = ch.everybody(&p)
 		epoch = ch.raise(must, members)
@@ -145,6 +144,7 @@ func (c *Coordinator) enter(now seam.Now, id string, joins bool) (*change, refus
 		return nil, refusal{wire.GroupIDNotFound, "Group " + id + " is not a consumer group."}
 	case g.state == empty:
 		ch.con, ch.ends = newConsumer(), g
+		ch.con.epoch = g.generation // or a number would name two: one before, and one from now on
 		ch.add(&ClassicGroupRecord{Group: id})
 	default:
 		return c.upgrade(now, g)
@@ -369,7 +369,7 @@ func (c *Coordinator) fence(now seam.Now, g *group, gone ...*consumerMember) {
 		}
 	}
 	if c.downgrades(stay) {
-		c.downgrade(now, g, stay, nil, true)
+		c.downgrade(now, g, stay)
 		return
 	}
 	for _, m := range gone {

@@ -30,8 +30,9 @@ func (c *Coordinator) JoinGroup(now seam.Now, ticket Ticket, client Client, r *k
 		return
 	case g == nil:
 		g = c.make(r.Group, now)
-	case created:
-		c.endEmpty(g) // an empty consumer group becomes a classic one
+	case created: // an empty consumer group becomes a classic one, whose generations go on behind its epochs
+		g.generation = g.consumer.epoch
+		c.endEmpty(g)
 	}
 	records := len(c.Records)
 	switch {
@@ -50,7 +51,7 @@ func (c *Coordinator) JoinGroup(now seam.Now, ticket Ticket, client Client, r *k
 		c.joinAgain(now, g, parked{ticket, r.Version}, client, r)
 	}
 	if created && len(c.Records) == records {
-		empty := &ClassicGroup{StateTimestamp: g.stateAt, Members: []ClassicMember{}}
+		empty := &ClassicGroup{Generation: g.generation, StateTimestamp: g.stateAt, Members: []ClassicMember{}}
 		c.Records = append(c.Records, &ClassicGroupRecord{Group: g.id, Value: empty}) // the group is there from now on
 	}
 }
@@ -292,7 +293,7 @@ func (c *Coordinator) judgeSync(g *group, r *kmsg.SyncGroupRequest) wire.Code {
 		return code
 	}
 	switch {
-	case r.Generation != g.generation:
+	case !g.isCurrent(r.Generation):
 		return wire.IllegalGeneration
 	case other(r.ProtocolType, g.protocolType) || other(r.Protocol, g.protocol):
 		return wire.InconsistentGroupProtocol
@@ -368,7 +369,7 @@ func (c *Coordinator) Heartbeat(now seam.Now, r *kmsg.HeartbeatRequest) wire.Cod
 	if code := g.validate(r.MemberID, r.InstanceID); code != wire.None {
 		return code
 	}
-	if r.Generation != g.generation {
+	if !g.isCurrent(r.Generation) {
 		return wire.IllegalGeneration
 	}
 	c.hear(now, g, g.member(r.MemberID))

@@ -14,7 +14,9 @@ import (
 // A group goes from one protocol to the other while its members work. A member that joins by the consumer protocol takes
 // the whole group with it; those of the classic protocol go on in theirs, and are told by their heartbeats to join again
 // when they have something to give up or to get. When the last one goes that speaks the consumer protocol, the group is a
-// classic one again.
+// classic one again, in the middle of a rebalance.
+//
+// Generations and epochs are one row of numbers, which goes on while the group is there, whoever is in it: none names two.
 
 // upgrade makes a consumer group of a classic one with members.
 func (c *Coordinator) upgrade(now seam.Now, g *group) (*change, refusal) {
@@ -137,17 +139,21 @@ func (c *Coordinator) downgrades(stay []person) bool {
 		(policy == "BIDIRECTIONAL" || policy == "DOWNGRADE") && len(stay) <= int(c.config.SizeMax)
 }
 
-// downgrade makes a classic group of these, in the generation of the group's epoch. Whoever takes another one's place has
-// its target: by names from id to id.
-func (c *Coordinator) downgrade(now seam.Now, g *group, stay []person, instead map[string]string, rebalance bool) {
+// downgrade makes a classic group of these, which begins a rebalance at once: what the others had is nobody's. Only the
+// coordinator knows of that, so the generation that is written down is one that nobody was told: should the coordinator be
+// folded anew before all have joined, nobody takes what he has for what the group wants of him. Until then those of the
+// newest epoch may say how far they have come; who has not reached it has lost what he had, as it is with generations.
+func (c *Coordinator) downgrade(now seam.Now, g *group, stay []person) {
 	con := g.consumer
 	ch := &change{Coordinator: c, id: g.id, con: con}
 	ch.end()
 	protocolType := consumerProtocol
 	c.endClassic(g)
-	g.protocolType, g.generation = &protocolType, con.epoch
+	g.protocolType, g.generation = &protocolType, con.epoch+1
+	newest := int32(0)
 	for i := range stay {
 		p := &stay[i]
+		newest = max(newest, p.MemberEpoch)
 		m := &member{
 			id: p.id, instance: p.InstanceID, client: Client{p.ClientID, p.ClientHost}, rebalance: p.RebalanceTimeoutMs,
 			session: p.Classic.SessionTimeoutMs,
@@ -162,21 +168,16 @@ func (c *Coordinator) downgrade(now seam.Now, g *group, stay []person, instead m
 	}
 	protocol := g.elect()
 	g.protocol = &protocol
-	for _, m := range g.members {
-		id := m.id
-		if other, ok := instead[id]; ok {
-			id = other
-		}
-		m.assignment = c.classicAssignment(con.targets.At(id), m.metadata(protocol))
+	for i, m := range g.members {
+		m.assignment = c.classicAssignment(stay[i].Assigned, m.metadata(protocol))
 		c.weigh(m)
 	}
 	g.subscribe()
 	g.enter(now, stable)
 	ch.add(g.record())
 	c.commit(ch)
-	if rebalance {
-		c.prepare(now, g)
-	}
+	g.downgraded = newest
+	c.prepare(now, g)
 }
 
 // end takes all records of the group back.
@@ -277,20 +278,23 @@ func (c *Coordinator) joinConsumer(now seam.Now, g *group, ticket Ticket, client
 	}
 	changed := names || regex != expressionSame
 	epoch, members := con.epoch, ch.everybody(&p)
+	if replaced != nil && replaced.Classic == nil && c.downgrades(members) { // it was the last who spoke the consumer protocol
+		c.downgrade(now, g, members)
+		c.update(g, g.member(p.id), parked{ticket, r.Version}, r)
+		c.maybeCompleteJoin(now, g)
+		return
+	}
 	if changed || con.checked != c.Image.Shape() {
 		epoch = ch.raise(changed, members)
 	}
 	owned := c.ownedByClassic(&said)
-	downgrade := replaced != nil && replaced.Classic == nil && c.downgrades(members)
 	target, targetEpoch := ch.targetOf(&p), con.targetEpoch
-	if !downgrade && epoch > targetEpoch {
+	if epoch > targetEpoch {
 		target, targetEpoch = ch.assign(epoch, &p, members), epoch
 	}
-	if !downgrade || !changed {
-		if refused := ch.reconcile(&p, targetEpoch, target, changed, owned, true); refused.refused() {
-			answer(failedJoin(r.MemberID, refused.code))
-			return
-		}
+	if refused := ch.reconcile(&p, targetEpoch, target, changed, owned, true); refused.refused() {
+		answer(failedJoin(r.MemberID, refused.code))
+		return
 	}
 	if refused := ch.large(); refused.refused() {
 		answer(failedJoin(r.MemberID, refused.code))
@@ -300,16 +304,6 @@ func (c *Coordinator) joinConsumer(now seam.Now, g *group, ticket Ticket, client
 	protocolType, protocol := consumerProtocol, p.Classic.Protocols[0].Name
 	welcome.MemberID, welcome.Generation, welcome.ProtocolType, welcome.Protocol = p.id, p.MemberEpoch, &protocolType, &protocol
 	welcome.Members = []kmsg.JoinGroupResponseMember{}
-	if downgrade {
-		for i := range members {
-			if members[i].id == p.id {
-				members[i] = p
-			}
-		}
-		c.downgrade(now, g, members, map[string]string{p.id: replaced.id}, changed)
-		answer(welcome)
-		return
-	}
 	c.commit(ch)
 	answer(welcome)
 	if m := con.members.At(p.id); m != nil {

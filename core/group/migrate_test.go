@@ -109,13 +109,63 @@ func TestAGroupGoesThereAndBack(t *testing.T) {
 	w.decided()
 	g := w.c.find("g")
 	require.Nil(t, g.consumer)
-	require.Equal(t, []any{"PreparingRebalance", int32(2)}, []any{g.state.String(), g.generation})
+	require.Equal(t, []any{"PreparingRebalance", int32(3)}, []any{g.state.String(), g.generation})
 	require.Equal(t, wire.RebalanceInProgress, w.beatClassic("g", old, 2))
 	require.Nil(t, w.c.find("g").consumer)
+	require.Equal(t, wire.None, w.c.JudgeCommit(&Commit{Group: "g", MemberID: old, Generation: 2, Version: 8}), "it may say how far it has come")
+	code, _ = w.syncClassic("g", old, 2)
+	require.Equal(t, wire.RebalanceInProgress, code)
+	require.Equal(t, wire.IllegalGeneration, w.beatClassic("g", old, 1))
 	joined = w.joinClassic(classicJoin("g", old, "consumer", saying("orders")))
-	require.Equal(t, int32(3), joined.Generation)
+	require.Equal(t, int32(4), joined.Generation)
 	require.Equal(t, old, joined.LeaderID)
 	require.Len(t, joined.Members, 1)
+	require.Equal(t, wire.IllegalGeneration, w.beatClassic("g", old, 2))
+}
+
+// A downgrade begins a rebalance that only the coordinator knows of. When that is gone before anybody has joined, nobody
+// takes what he had for what the group wants of him.
+func TestADowngradeThatIsCutOffIsNoticed(t *testing.T) {
+	w := newModernWorld(t)
+	w.topic("orders", meta.UUID{1}, 4)
+	old := w.classicMember(t, "g", "old", "consumer", saying("orders"))
+	w.beat("new", join("g", "new", "orders"))
+	w.decided()
+	w.joinClassic(classicJoin("g", old, "consumer", saying("orders")))
+	epoch := w.joinClassic(classicJoin("g", old, "consumer", saying("orders"))).Generation
+	_, had := w.syncClassic("g", old, epoch)
+	require.Len(t, had[0].Partitions, 2)
+	w.beat("new", beat("g", "new", leaving))
+	w.decided()
+	w.restart()
+	require.Equal(t, "Stable", w.c.find("g").state.String())
+	require.Equal(t, wire.IllegalGeneration, w.beatClassic("g", old, epoch))
+	require.Equal(t, wire.IllegalGeneration, w.c.JudgeCommit(&Commit{Group: "g", MemberID: old, Generation: epoch, Version: 8}))
+	require.Equal(t, epoch+2, w.joinClassic(classicJoin("g", old, "consumer", saying("orders"))).Generation, "the leader begins a round by joining")
+}
+
+// The last member of the consumer protocol is static, and comes back with the classic one: it joins the group's next
+// generation like everybody else.
+func TestAStaticMemberThatComesBackClassicBringsTheGroupAlong(t *testing.T) {
+	w := newModernWorld(t)
+	w.topic("orders", meta.UUID{1}, 4)
+	old := w.classicMember(t, "g", "old", "consumer", saying("orders"))
+	static := join("g", "new", "orders")
+	static.InstanceID = text("seat")
+	w.beat("new", static)
+	w.decided()
+	back := classicJoin("g", "", "consumer", saying("orders"))
+	back.InstanceID = text("seat")
+	require.Nil(t, w.joinClassic(back), "it waits for the other one")
+	g := w.c.find("g")
+	require.Nil(t, g.consumer)
+	joined := w.joinClassic(classicJoin("g", old, "consumer", saying("orders")))
+	require.NotNil(t, joined)
+	require.Zero(t, joined.ErrorCode)
+	require.Equal(t, g.generation, joined.Generation)
+	require.Equal(t, completing, g.state)
+	require.Len(t, g.members, 2)
+	w.restart()
 }
 
 func TestGroupsThatDoNotGoOver(t *testing.T) {
@@ -254,6 +304,33 @@ func TestAnEmptyGroupIsAnybodys(t *testing.T) {
 	before := w.c.Digest()
 	w.restart()
 	require.Equal(t, before, w.c.Digest())
+}
+
+// A group that was empty goes over to the other protocol, and back: no number names two generations.
+func TestGenerationsGoOnOverProtocols(t *testing.T) {
+	w := newModernWorld(t)
+	w.topic("orders", meta.UUID{1}, 4)
+	leaveClassic := func(id string) {
+		leave := kmsg.NewPtrLeaveGroupRequest()
+		leave.Version, leave.Group, leave.Members = 5, "g", []kmsg.LeaveGroupRequestMember{{MemberID: id}}
+		w.c.LeaveGroup(w.now, leave)
+		w.decided()
+	}
+	old := w.classicMember(t, "g", "old", "consumer", saying("orders"))
+	leaveClassic(old)
+	last := w.c.find("g").generation
+	w.restart()
+	answer := w.beat("new", join("g", "new", "orders"))
+	w.decided()
+	require.Equal(t, last+1, answer.MemberEpoch)
+	w.beat("new", beat("g", "new", leaving))
+	w.decided()
+	last = w.c.find("g").consumer.epoch
+	w.restart()
+	w.classicMember(t, "g", "old", "consumer", saying("orders"))
+	require.Equal(t, last+1, w.c.find("g").generation)
+	w.restart()
+	require.Equal(t, last+1, w.c.find("g").generation)
 }
 
 // A classic group is upgraded between its leader's join and its sync, by a member that matches nothing: what was not assigned

@@ -87,7 +87,7 @@ func (c *Coordinator) JudgeCommit(r *Commit) wire.Code {
 		return code
 	}
 	switch {
-	case r.Generation != g.generation:
+	case !g.isCurrent(r.Generation):
 		return wire.IllegalGeneration
 	case g.state == completing:
 		return wire.RebalanceInProgress
