@@ -23,6 +23,10 @@ func (c *Client) joinPatience() seam.Mono {
 // maybeRejoin begins a round, or asks for the place in it.
 func (c *Client) maybeRejoin(now seam.Now, fx *seam.Effects) {
 	g := &c.group
+	if g.phase == settled && g.recallAt > 0 {
+		fx.Wake(g.recallAt)
+		g.rejoin = g.rejoin || now.Mono >= g.recallAt
+	}
 	if g.phase == settled && g.rejoin {
 		g.retryAt, g.failures = now.Mono, 0
 		c.letGo(now, c.toLetGo(), func(seam.Now, *seam.Effects) { g.phase = joining }, fx)
@@ -157,7 +161,7 @@ func (c *Client) onPlace(now seam.Now, r *kmsg.JoinGroupResponse, fx *seam.Effec
 	}
 	g.assignor, g.member, g.generation, g.failures, g.code = chosen, r.MemberID, r.Generation, 0, wire.None
 	g.beatAt = now.Mono + c.config.HeartbeatInterval
-	g.leads, g.peers, g.counts = r.LeaderID == r.MemberID, nil, assignor.Topics{}
+	g.leads, g.peers, g.counts, g.recallAt = r.LeaderID == r.MemberID, nil, assignor.Topics{}, 0
 	if g.leads {
 		g.peers = peersIn(r, chosen)
 	}
@@ -236,10 +240,20 @@ func (c *Client) maybeDecide(now seam.Now, fx *seam.Effects) {
 		return
 	}
 	var rows []kmsg.SyncGroupRequestGroupAssignment
+	left := 0 // of all partitions
+	for _, count := range g.counts.All() {
+		left += int(count)
+	}
 	for i, given := range g.assignor.Assign(&g.counts, g.peers) {
+		left -= len(given)
 		row := kmsg.NewSyncGroupRequestGroupAssignment()
 		row.MemberID, row.MemberAssignment = g.peers[i].ID, assignment0(given)
 		rows = append(rows, row)
+	}
+	if left > 0 && g.assignor.IsCooperative() {
+		// Whoever has the rest lets go and joins again (KIP-429). An instance that comes back before it has heard of that has
+		// nothing to let go, and nobody would join.
+		g.recallAt = now.Mono + c.config.PollIntervalMax
 	}
 	g.peers = nil
 	g.phase = syncing

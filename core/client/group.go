@@ -56,6 +56,7 @@ type group struct {
 	peers      []assignor.Member // of the leader, until it has assigned, or has no doubt about what is assigned
 	counts     assignor.Topics   // partitions of the group's topics, when this member assigned them
 	decideBy   seam.Mono         // when assigning does not wait for metadata any more
+	recallAt   seam.Mono         // when the leader calls for another round, if nobody has: it has held something back; 0: it has not
 
 	holds  []*hold // in order
 	order  uint64  // of the last of them

@@ -299,6 +299,30 @@ func TestStaticLeaderComesBack(t *testing.T) {
 	}
 }
 
+// TestHeldBackForNobody: the leader has held back what an instance has, for another member, and the instance comes back
+// before it has heard of that. It has nothing to let go and joins no more; the leader does.
+func TestHeldBackForNobody(t *testing.T) {
+	c := newCrowd(1, "a", "b")
+	config := memberConfig(assignor.CooperativeSticky)
+	c.alone(t, config, Subscribe{Topics: []string{"b"}})
+	static := config
+	static.InstanceID = "i"
+	two := c.enter(t, static, faults{}, Subscribe{Topics: []string{"a"}})
+	c.run(c.now + 10*seam.Second)
+	require.Len(t, two.owns(), 3)
+	rounds := c.group.rounds
+	three := c.enter(t, config, faults{}, Subscribe{Topics: []string{"a"}})
+	for c.group.rounds == rounds || c.group.preparing || c.group.syncing {
+		c.run(c.now + 5*seam.Millisecond)
+	}
+	two.die()
+	two = c.enter(t, static, faults{}, Subscribe{Topics: []string{"a"}})
+	c.run(c.now + 10*seam.Second)
+	require.Less(t, len(two.owns())+len(three.owns()), 3, "nobody has let go what was held back")
+	c.run(c.now + 20*seam.Second)
+	c.shared(t, 6)
+}
+
 // TestPattern: topics that appear and vanish come and go.
 func TestPattern(t *testing.T) {
 	c := newCrowd(1, "a", "b", "xa")
