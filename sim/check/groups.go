@@ -12,7 +12,8 @@ type Claim struct {
 	At         seam.Mono // when it was told
 }
 
-// Commit is an offset that a client committed for a share. No two commits have the same offset.
+// Commit is an offset that a client committed for a share. No two commits have the same offset, but for -1: the share was
+// taken back.
 type Commit struct {
 	Group      string
 	Share      int32
@@ -31,6 +32,21 @@ type Committed struct {
 	Share        int32
 	Offset       int64
 	Call, Return seam.Mono
+}
+
+// Share is a partition of a topic that may have had others of its name.
+type Share struct {
+	Topic  [16]byte
+	Number int32
+}
+
+// Hold is a share that a member of the consumer protocol was given: told at From, and let go by nobody when To was, at
+// which it sent a heartbeat that was taken.
+type Hold struct {
+	Group string
+	Share
+	Member   string
+	From, To seam.Mono
 }
 
 // Work is what an application in a group did with a partition: it took it over, to go on at From, or it processed Count
@@ -84,7 +100,7 @@ func Works(h *History, f *Facts, laws *Counts) error {
 
 // Groups holds what members of groups were told against each other.
 func Groups(h *History, laws *Counts) error {
-	for _, pass := range []func(*History, *Counts) error{claims, zombies, committed} {
+	for _, pass := range []func(*History, *Counts) error{claims, holds, zombies, committed} {
 		if err := pass(h, laws); err != nil {
 			return err
 		}
@@ -109,6 +125,27 @@ func claims(h *History, laws *Counts) error {
 			}
 			owners[at] = c.Owner
 		}
+	}
+	return nil
+}
+
+// holds: no two members have a share at the same time.
+func holds(h *History, laws *Counts) error {
+	type place struct {
+		group string
+		Share
+	}
+	all := map[place][]*Hold{}
+	for _, one := range h.Holds {
+		at := place{one.Group, one.Share}
+		for _, other := range all[at] {
+			laws[OneHand]++
+			if one.Member != other.Member && max(one.From, other.From) < min(one.To, other.To) {
+				return Fail(OneHand, "%x-%d of %s is %s's from %v until at least %v, and %s's from %v until at least %v",
+					one.Topic, one.Number, one.Group, other.Member, other.From, other.To, one.Member, one.From, one.To)
+			}
+		}
+		all[at] = append(all[at], one)
 	}
 	return nil
 }
@@ -156,21 +193,45 @@ func committed(h *History, laws *Counts) error {
 	}
 	for _, r := range h.Committed {
 		laws[CommitsKept]++
-		var found *Commit
 		commits := all[place{r.Group, r.Share}]
+		if h.expired(r, commits) {
+			continue
+		}
+		why := Fail(CommitsKept, "share %d of %s was read at %v as %d, which nobody had committed", r.Share, r.Group, r.Return, r.Offset)
+		if r.Offset < 0 {
+			why = r.since(nil, commits)
+		}
 		for _, c := range commits {
-			if c.Offset == r.Offset {
-				found = c
+			if c.Offset == r.Offset && c.Outcome != Refused && c.Call <= r.Return && why != nil {
+				why = r.since(c, commits)
 			}
 		}
-		if r.Offset >= 0 && (found == nil || found.Outcome == Refused || found.Call > r.Return) {
-			return Fail(CommitsKept, "share %d of %s was read at %v as %d, which nobody had committed", r.Share, r.Group, r.Return, r.Offset)
-		}
-		for _, c := range commits {
-			if c.Outcome == Done && c.Return < r.Call && (found == nil || found.Return < c.Call) {
-				return Fail(CommitsKept, "share %d of %s was read at %v as %d; %d had been committed at %v", r.Share, r.Group, r.Return, r.Offset, c.Offset, c.Return)
-			}
+		if why != nil {
+			return why
 		}
 	}
 	return nil
+}
+
+// since fails if another commit was told of between the one that is read, or the beginning, and the reading.
+func (r *Committed) since(read *Commit, commits []*Commit) *Failure {
+	for _, c := range commits {
+		if c.Outcome == Done && c.Return < r.Call && (read == nil || read.Return < c.Call) {
+			return Fail(CommitsKept, "share %d of %s was read at %v as %d; %d had been committed at %v", r.Share, r.Group, r.Return, r.Offset, c.Offset, c.Return)
+		}
+	}
+	return nil
+}
+
+// expired: nothing is read, and all that was committed for sure was so long ago that it may be forgotten.
+func (h *History) expired(r *Committed, commits []*Commit) bool {
+	if r.Offset >= 0 || h.Expiry == 0 {
+		return false
+	}
+	for _, c := range commits {
+		if c.Offset >= 0 && c.Outcome == Done && c.Return < r.Call && r.Return-c.Call < h.Expiry && !h.Jumped {
+			return false
+		}
+	}
+	return true
 }

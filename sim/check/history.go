@@ -99,6 +99,9 @@ type History struct {
 	Claims    []*Claim
 	Commits   []*Commit
 	Committed []*Committed
+	Holds     []*Hold
+	Expiry    seam.Mono // for how long offsets are kept; 0: for ever
+	Jumped    bool      // but by a clock that has jumped
 	Works     []*Work
 	Searches  []*Search
 }

@@ -75,6 +75,7 @@ const (
 	ResumedBehindCommit
 	HeardIsKept
 	IDsOnce
+	OneHand
 
 	TopicRegister
 	ProducerIDs

@@ -106,9 +106,14 @@ var violations = []violation{
 	{"H25", grouped(func(h *History) { h.Committed[0].Offset = -1 }), grouped(func(h *History) { h.Committed[0].Offset, h.Committed[0].Call = -1, 105 })},
 	{"H25", grouped(func(h *History) { h.Committed[0].Offset = 99 }), nil},
 	{"H25", grouped(func(h *History) { h.Commits[1].Outcome, h.Commits[1].Return = Refused, Unfinished }), grouped(func(h *History) { h.Commits[1].Outcome, h.Commits[1].Return = Unknown, Unfinished })},
+	{"H25", grouped(func(h *History) { takenBack(h, 120); h.Committed[0].Offset = -1 }), grouped(func(h *History) { takenBack(h, 310); h.Committed[0].Offset = -1 })},
+	{"H25", grouped(func(h *History) { takenBack(h, 310) }), grouped(func(h *History) { takenBack(h, 120) })},
+	{"H25", grouped(func(h *History) { h.Committed[0].Offset, h.Expiry = -1, 211 }), grouped(func(h *History) { h.Committed[0].Offset, h.Expiry = -1, 210 })},
 	{"H26", grouped(func(h *History) { h.Commits[1].Generation = 0 }), grouped(func(h *History) { h.Commits[1].Generation, h.Commits[1].Call = 0, 90 })},
 	{"H26", grouped(func(h *History) { h.Commits[1].Member = "a0" }), grouped(func(h *History) { h.Commits[1].Member, h.Commits[1].Call = "a0", 89 })},
 
+	{"H32", grouped(func(h *History) { h.Holds[1].From = 19 }), grouped(func(h *History) { h.Holds[1].From = 20 })},
+	{"H32", grouped(func(h *History) { h.Holds[0].To = 21 }), grouped(func(h *History) { h.Holds[0].To, h.Holds[1].Member = 21, "a" })},
 	{"H27", worked(func(h *History) { h.Works[2].From = 4 }), worked(func(h *History) { h.Works[2].From = 0 })},
 	{"H27", worked(func(h *History) { h.Works[1].From = 1 }), nil},
 	{"H28", worked(func(h *History) { h.Works[3].Count = 6 }), worked(func(h *History) { h.Works[3].Count = 8 })},
@@ -442,9 +447,15 @@ func grouped(spoil func(h *History)) trial {
 		Claims:    []*Claim{{"g", 1, "a", "a", []int32{0, 1}, 90}, {"g", 1, "b", "b", []int32{2}, 95}},
 		Commits:   []*Commit{{"g", 0, 10, 1, "a", "a", 100, 110, Done}, {"g", 0, 11, 1, "a", "a", 200, 300, Done}},
 		Committed: []*Committed{{"g", 0, 11, 400, 410}},
+		Holds:     []*Hold{{"g", Share{Number: 1}, "a", 10, 20}, {"g", Share{Number: 1}, "b", 20, 30}, {"g", Share{Number: 2}, "c", 10, 30}},
 	}
 	spoil(h)
 	return func(laws *Counts) error { return Groups(h, laws) }
+}
+
+// takenBack has what was committed deleted at a time, which is told 10 later.
+func takenBack(h *History, at seam.Mono) {
+	h.Commits = append(h.Commits, &Commit{"g", 0, -1, -1, "", "", at, at + 10, Done})
 }
 
 // worked judges a legal history of applications in a group, spoilt.

@@ -78,6 +78,9 @@ func coreConfig(p *Plan, seeds *world.Stream, life int) core.Config {
 	c.AutoCreateTopics = false
 	c.Controller.Offsets.NumPartitions, c.Controller.Offsets.SegmentBytes = 2, 1<<20
 	c.Groups.SessionMinMillis, c.Groups.InitialRebalanceDelay, c.Groups.RetentionMillis = 100, 100*seam.Millisecond, 1<<50
+	if p.Expiry > 0 {
+		c.Groups.RetentionMillis, c.Groups.CheckEvery = int64(p.Expiry), seam.Mono(p.Expiry)*seam.Millisecond/8
+	}
 	c.Groups.Consumer.SessionMillis, c.Groups.Consumer.HeartbeatMillis = 3000, 500
 	c.Controller.ProducerIDBlockSize = [2]int64{2, 1000}[min(p.SegmentBytes, 1)]
 	set(&c.ConnectionBytes, p.ConnectionBytes)

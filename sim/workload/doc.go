@@ -13,8 +13,12 @@
 //	passer ──── reads that from its start to its end, again and again
 //	tuner ───── alters topics and brokers, adds partitions, describes them
 //	auditor ─── reads everything once the faults are over
+//	members ─── JoinGroup, SyncGroup, Heartbeat, OffsetCommit in groups of the classic protocol: late, twice, as who they were
+//	grazers ─── the same in a group of the consumer protocol (KIP-848), with names and expressions, in epochs that are over
+//	loners ──── commit as nobody's members; OffsetDelete, DeleteGroups, offsets that expire
 //	programs ── the same and more through a Client machine (core/client), which is judged with the broker
-//	workers ─── the same machine as a member of a group: they share "firm", hang, die, leave and come back
+//	workers ─── the same machine as a member of a group: they share "firm", hang, die, leave and come back; in a third of the
+//	            seeds some by one protocol and some by the other
 //	                                 ▼
 //	                          check.History ──▶ check.Judge, check.Models
 //

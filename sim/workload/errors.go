@@ -39,8 +39,11 @@ var accepted = map[int16][]int16{
 	wire.KeySyncGroup:               {loadInProgress, notCoordinator, illegalGeneration, unknownMember, rebalanceInProgress, fencedInstance},
 	wire.KeyHeartbeat:               {notCoordinator, illegalGeneration, unknownMember, rebalanceInProgress, fencedInstance},
 	wire.KeyLeaveGroup:              {loadInProgress, notCoordinator, unknownMember, fencedInstance},
-	wire.KeyOffsetCommit:            {unknownTopic, loadInProgress, notCoordinator, illegalGeneration, unknownMember, rebalanceInProgress, fencedInstance},
+	wire.KeyOffsetCommit:            {unknownTopic, loadInProgress, notCoordinator, illegalGeneration, unknownMember, rebalanceInProgress, groupNotFound, fencedInstance, staleEpoch},
 	wire.KeyOffsetFetch:             {loadInProgress, notCoordinator},
+	wire.KeyConsumerGroupHeartbeat:  {loadInProgress, notCoordinator, unknownMember, groupNotFound, fencedInstance, fencedEpoch, unreleasedInstance},
+	wire.KeyOffsetDelete:            {unknownTopic, loadInProgress, notCoordinator, groupNotFound},
+	wire.KeyDeleteGroups:            {loadInProgress, notCoordinator, groupNotFound},
 }
 
 // What groups are answered with.
@@ -52,8 +55,12 @@ const (
 	inconsistentProtocol    = 23
 	unknownMember           = 25
 	rebalanceInProgress     = 27
+	groupNotFound           = 69
 	memberIDRequired        = 79
 	fencedInstance          = 82
+	fencedEpoch             = 110
+	unreleasedInstance      = 111
+	staleEpoch              = 113
 )
 
 // told counts an answer's code. An error must be one that can be so, and beside it nothing may be told: each number that

@@ -347,6 +347,15 @@ func (m *member) leave(now seam.Mono, fx *seam.Effects) {
 	}})
 }
 
+// freshOffset is one that nobody has committed yet. They fall as often as they rise, since the newest is not the highest.
+func (r *Run) freshOffset() int64 {
+	r.commits++
+	if r.commits%2 == 0 {
+		return 1<<20 - r.commits
+	}
+	return 1<<20 + r.commits
+}
+
 // commit commits an offset that nobody else does, for a share that it has, or had.
 func (m *member) commit(now seam.Mono, as identity, fx *seam.Effects) {
 	if as.id == "" || len(m.shares) == 0 {
@@ -364,8 +373,7 @@ func (m *member) commit(now seam.Mono, as identity, fx *seam.Effects) {
 	if !known {
 		r.Version = min(r.Version, 9)
 	}
-	m.run.commits++
-	c := &check.Commit{Group: m.group, Share: share, Offset: m.run.commits, Generation: as.generation, Owner: m.owner(), Member: as.id, Call: now, Return: check.Unfinished}
+	c := &check.Commit{Group: m.group, Share: share, Offset: m.run.freshOffset(), Generation: as.generation, Owner: m.owner(), Member: as.id, Call: now, Return: check.Unfinished}
 	m.run.History.Commits = append(m.run.History.Commits, c)
 	r.Topics = []kmsg.OffsetCommitRequestTopic{{Topic: topic, TopicID: id, Partitions: []kmsg.OffsetCommitRequestTopicPartition{{Partition: partition, Offset: c.Offset, LeaderEpoch: -1}}}}
 	judge := func(at seam.Mono, answer kmsg.Response) (code int16) {

@@ -41,6 +41,8 @@ type Plan struct {
 	Rot   bool
 	Quiet bool // no faults at all
 
+	Restless bool // the wall clock jumps all the time, when the faults are over too
+
 	Dirs      int   // log directories
 	MoveBytes int64 // copied at once of what moves between them
 
@@ -52,6 +54,9 @@ type Plan struct {
 	Tidying  tidying
 	Limits   limiting
 	Members  int // of groups
+	Herd     int // members of a group of the consumer protocol
+	Loners   int // clients that commit as nobody's members
+	Expiry   int // milliseconds for which offsets are kept, where only loners commit any; 0: for ever
 	Numbers  numbering
 	Workers  working
 }
@@ -97,7 +102,12 @@ func drawPlan(tape *world.Tape, quiet, brief bool) *Plan {
 	p.Limits = drawLimiting(tape)
 	p.Members = [4]int{0, 3, 4, 6}[tape.Choose("members", 4)]
 	p.Workers = drawWorking(tape)
-	p.Limits.admit(p.Members + p.Workers.Seats)
+	p.Loners = 2 * tape.Choose("loners", 2)
+	p.Herd = [4]int{0, 2, 0, 4}[tape.Choose("herd", 4)]
+	if p.Expiry = [8]int{7: 2000}[tape.Choose("expiry", 8)]; p.Expiry > 0 {
+		p.Members, p.Herd, p.Workers.Seats, p.Loners = 0, 0, 0, 2
+	}
+	p.Limits.admit(p.Members + p.Herd + p.Workers.Seats + p.Loners)
 	if p.Tidying.On {
 		p.Limits.admit(tidyClients)
 	}
@@ -106,6 +116,7 @@ func drawPlan(tape *world.Tape, quiet, brief bool) *Plan {
 	if !quiet {
 		p.drawFaults(tape, s)
 		p.drawSloth(tape)
+		p.Restless = tape.Choose("restless", 4) == 3
 	}
 	for i := range p.Programs {
 		if p.Programs[i] = s.Choose(3) == 1; p.Programs[i] {

@@ -261,6 +261,9 @@ func (r *Run) live() {
 	if !r.plan.Quiet {
 		w.Unleash(chaos)
 	}
+	if r.plan.Restless {
+		r.jump(r.tape.Stream("jumps"))
+	}
 	w.Run(chaos, nil)
 	r.lurk()
 	r.calm = true
@@ -286,6 +289,15 @@ func (r *Run) lurk() {
 		w.Rates.Ambush, w.Rates.Haste = ambush, haste
 		w.Run(w.Now()+length/seam.Mono(haste), nil)
 	}
+}
+
+// jump sets the wall clock, again and again, until the clients are to come to their end.
+func (r *Run) jump(s *world.Stream) {
+	if r.draining || r.World.Failure() != nil {
+		return
+	}
+	r.World.Node.JumpClock(int64(s.Choose(7)-3) * pick[int64](s, 1000, 60_000, 3_600_000))
+	r.World.After(seam.Mono(1+s.Choose(8))*100*seam.Millisecond, func() { r.jump(s) })
 }
 
 // changeDisk is what an operator does who is told that a folder cannot be read: a partition that could not be recovered
@@ -402,6 +414,8 @@ func (r *Run) enterAll() {
 	r.enterTuner()
 	r.enterTidy()
 	r.enterMembers()
+	r.enterLoners()
+	r.enterHerd()
 	r.enterWorkers()
 }
 
@@ -588,6 +602,7 @@ func (r *Run) judge() {
 	}
 	w.Fail(check.Judge(r.History, r.facts, w.Laws))
 	if w.Failure() == nil && !r.offsetsRotted() {
+		r.History.Expiry, r.History.Jumped = seam.Mono(r.plan.Expiry)*seam.Millisecond, w.Counts[world.ClockJumped] > 0
 		w.Fail(check.Groups(r.History, w.Laws))
 	}
 	r.judgeTidy()

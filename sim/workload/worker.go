@@ -27,6 +27,7 @@ type worker struct {
 	tell   func(body any)
 	kill   func()
 	budget int
+	each   bool // it commits after each record, and waits for no answer
 
 	holds   map[int32]*holding
 	tag     uint64
@@ -61,6 +62,7 @@ type working struct {
 	Seats     int
 	Assignors []assignor.Assignor
 	Modern    bool // the consumer protocol (KIP-848)
+	Mixed     bool // some speak that and some the classic one: the group goes over and back
 }
 
 func drawWorking(tape *world.Tape) (w working) {
@@ -68,6 +70,7 @@ func drawWorking(tape *world.Tape) (w working) {
 	w.Seats = [4]int{0, 2, 3, 1}[s.Choose(4)]
 	w.Assignors = [][]assignor.Assignor{{assignor.Range}, {assignor.CooperativeSticky}, {assignor.Sticky}, {assignor.RoundRobin, assignor.Range}}[s.Choose(4)]
 	w.Modern = s.Choose(3) == 2
+	w.Mixed = tape.Choose("mixed workers", 3) == 2
 	return w
 }
 
@@ -97,6 +100,10 @@ func (r *Run) hire(seat, budget int) {
 	c.MetadataAgeMax = 3 * seam.Second
 	c.FetchWaitMax = pick[seam.Mono](s, 200, 500) * seam.Millisecond
 	c.PartitionFetchBytes = pick[int32](s, 1<<20, 3000, 300)
+	k.each = r.tape.Choose(k.name+" commits", 3) == 2
+	if r.plan.Workers.Mixed {
+		c.Modern = s.Choose(2) == 1
+	}
 	k.config = c
 	k.tell, k.kill = r.World.Program(k.name, client.New(c), k.receive)
 	r.workers = append(r.workers, k)
@@ -382,6 +389,11 @@ func (k *worker) onFetched(now seam.Mono, in *client.Fetched) {
 		k.run.History.Works = append(k.run.History.Works, &check.Work{Group: crewName, Partition: at, At: now, From: in.Records[0].Offset, Count: n})
 	}
 	h.next, h.ended = in.Position, in.End
+	if k.each && !k.run.draining {
+		for _, record := range in.Records {
+			k.tell(&client.Commit{Places: []client.Place{{Partition: client.Partition{Topic: in.Topic, Number: in.Partition}, Offset: record.Offset + 1}}})
+		}
+	}
 }
 
 // resumed: it goes on where its group has come to.

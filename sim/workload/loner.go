@@ -1,0 +1,183 @@
+package workload
+
+import (
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"rookery/core/seam"
+	"rookery/core/wire"
+	"rookery/sim/check"
+)
+
+// loner commits under the name of a group in which nobody is a member, reads what was committed, and takes it back: of one
+// partition (OffsetDelete), or with the group (DeleteGroups). Several share a group. Some of the topics come and go, and in a
+// share of the seeds offsets expire in seconds.
+type loner struct {
+	*session
+	budget int
+	found  bool // the coordinator
+	next   seam.Mono
+}
+
+const lonerGroup = "lone"
+
+// lonerShares are those of every group, and the first partitions of the topics that come and go.
+const lonerShares = sharesAll + 2
+
+func (r *Run) enterLoners() {
+	for i := range r.plan.Loners {
+		l := &loner{session: r.client(fmt.Sprintf("loner.%d", i)), budget: r.plan.Budget}
+		r.enter(l.session, l)
+	}
+	for share := int32(sharesAll); share < lonerShares && r.plan.Loners > 0; share++ { // its topic may be deleted, and deleted again
+		r.History.Commits = append(r.History.Commits, &check.Commit{Group: lonerGroup, Share: share, Offset: -1, Generation: -1, Return: check.Unfinished})
+	}
+}
+
+func (l *loner) share() (share int32, topic string, partition int32) {
+	share = int32(l.stream.Choose(lonerShares))
+	if share >= sharesAll {
+		return share, l.run.plan.Fleeting[share-sharesAll], 0
+	}
+	topic, partition = shareOf(share)
+	return share, topic, partition
+}
+
+func (l *loner) idle() bool {
+	return len(l.inflight) == 0 && (l.budget == 0 || l.run.draining)
+}
+
+func (l *loner) turn(now seam.Mono, fx *seam.Effects) {
+	switch {
+	case len(l.inflight) > 0 || l.idle():
+		return
+	case now < l.next:
+		fx.Wake(l.next)
+		return
+	}
+	l.next = now + l.think()
+	if !l.found {
+		l.find(now, fx)
+		return
+	}
+	l.budget--
+	switch l.stream.Pick(6, 6, 3, 1) {
+	case 0:
+		l.commit(now, fx)
+	case 1:
+		l.fetch(now, fx)
+	case 2:
+		l.deleteOffset(now, fx)
+	case 3:
+		l.deleteGroup(now, fx)
+	}
+}
+
+// request asks, and goes on with whatever is answered. judge says what the answer's code is.
+func (l *loner) request(now seam.Mono, q question, request kmsg.Request, fx *seam.Effects, judge func(at seam.Mono, answer kmsg.Response) int16) {
+	q.key, q.sent = request.Key(), now
+	settle := func(at seam.Mono, answer kmsg.Response) {
+		code := judge(at, answer)
+		l.run.told(q, code, at)
+		if wire.Code(code) == wire.NotCoordinator {
+			l.found = false
+		}
+	}
+	l.ask(now, request, fx, &call{settle: settle, done: func(at seam.Mono, answer kmsg.Response, fx *seam.Effects) {
+		if answer != nil {
+			settle(at, answer)
+		}
+		fx.Wake(max(l.next, at+seam.Microsecond))
+	}})
+}
+
+func (l *loner) find(now seam.Mono, fx *seam.Effects) {
+	r := kmsg.NewPtrFindCoordinatorRequest()
+	r.Version, r.CoordinatorKey = 2, lonerGroup
+	l.request(now, question{}, r, fx, func(_ seam.Mono, answer kmsg.Response) int16 {
+		code := answer.(*kmsg.FindCoordinatorResponse).ErrorCode
+		l.found = code == none
+		return code
+	})
+}
+
+// changes notes what is about to be done to offsets, and returns what is to be told how it ended.
+func (l *loner) changes(now seam.Mono, commits ...*check.Commit) func(at seam.Mono, code int16) {
+	for _, c := range commits {
+		c.Group, c.Generation, c.Call, c.Return = lonerGroup, -1, now, check.Unfinished
+		l.run.History.Commits = append(l.run.History.Commits, c)
+	}
+	return func(at seam.Mono, code int16) {
+		for _, c := range commits {
+			switch wire.Code(code) {
+			case wire.None:
+				c.Outcome, c.Return = check.Done, at
+			case wire.UnknownTopicOrPartition, wire.GroupIDNotFound, wire.CoordinatorLoadInProgress:
+				c.Outcome = check.Refused
+			}
+		}
+	}
+}
+
+func (l *loner) commit(now seam.Mono, fx *seam.Effects) {
+	share, topic, partition := l.share()
+	r := kmsg.NewPtrOffsetCommitRequest()
+	r.Version, r.Group, r.Generation = int16(2+l.stream.Choose(8)), lonerGroup, -1
+	c := &check.Commit{Share: share, Offset: l.run.freshOffset()}
+	r.Topics = []kmsg.OffsetCommitRequestTopic{{Topic: topic, Partitions: []kmsg.OffsetCommitRequestTopicPartition{{Partition: partition, Offset: c.Offset, LeaderEpoch: -1}}}}
+	ended := l.changes(now, c)
+	l.request(now, question{topic: topic}, r, fx, func(at seam.Mono, answer kmsg.Response) int16 {
+		code := answer.(*kmsg.OffsetCommitResponse).Topics[0].Partitions[0].ErrorCode
+		ended(at, code)
+		return code
+	})
+}
+
+func (l *loner) fetch(now seam.Mono, fx *seam.Effects) {
+	share, topic, partition := l.share()
+	r := kmsg.NewPtrOffsetFetchRequest()
+	r.Version, r.Group = int16(2+l.stream.Choose(6)), lonerGroup
+	r.Topics = []kmsg.OffsetFetchRequestTopic{{Topic: topic, Partitions: []int32{partition}}}
+	l.request(now, question{}, r, fx, func(at seam.Mono, answer kmsg.Response) int16 {
+		a := answer.(*kmsg.OffsetFetchResponse)
+		if a.ErrorCode == none {
+			p := a.Topics[0].Partitions[0]
+			l.run.require(p.ErrorCode == none, check.ErrorsAreDue, "%s: %v of a partition", l.name, wire.Code(p.ErrorCode))
+			l.run.History.Committed = append(l.run.History.Committed, &check.Committed{Group: lonerGroup, Share: share, Offset: p.Offset, Call: now, Return: at})
+		}
+		return a.ErrorCode
+	})
+}
+
+func (l *loner) deleteOffset(now seam.Mono, fx *seam.Effects) {
+	share, topic, partition := l.share()
+	r := kmsg.NewPtrOffsetDeleteRequest()
+	r.Group = lonerGroup
+	r.Topics = []kmsg.OffsetDeleteRequestTopic{{Topic: topic, Partitions: []kmsg.OffsetDeleteRequestTopicPartition{{Partition: partition}}}}
+	ended := l.changes(now, &check.Commit{Share: share, Offset: -1})
+	l.request(now, question{topic: topic}, r, fx, func(at seam.Mono, answer kmsg.Response) int16 {
+		a := answer.(*kmsg.OffsetDeleteResponse)
+		code := a.ErrorCode
+		if code == none {
+			code = a.Topics[0].Partitions[0].ErrorCode
+		}
+		ended(at, code)
+		return code
+	})
+}
+
+func (l *loner) deleteGroup(now seam.Mono, fx *seam.Effects) {
+	r := kmsg.NewPtrDeleteGroupsRequest()
+	r.Version, r.Groups = int16(l.stream.Choose(3)), []string{lonerGroup}
+	var all []*check.Commit
+	for share := range int32(lonerShares) {
+		all = append(all, &check.Commit{Share: share, Offset: -1})
+	}
+	ended := l.changes(now, all...)
+	l.request(now, question{}, r, fx, func(at seam.Mono, answer kmsg.Response) int16 {
+		code := answer.(*kmsg.DeleteGroupsResponse).Groups[0].ErrorCode
+		ended(at, code)
+		return code
+	})
+}
