@@ -192,7 +192,7 @@ func (m *connModel) mute(t *rapid.T) {
 		sizes = rapid.IntRange(1, 20)
 	}
 	covered := true
-	for cost := 0; cost <= AllowanceOfConns; cost = len(stream) + frames*seam.FrameCost {
+	for cost := 0; cost < AllowanceOfConns; cost = len(stream) + frames*seam.FrameCost {
 		echo := bytes.Repeat([]byte{'m'}, sizes.Draw(t, "size"))
 		c.answers = append(c.answers, echo)
 		stream = append(stream, frameOf('m', echo)...)
