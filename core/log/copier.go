@@ -279,9 +279,11 @@ func (l *Log) Pieces(c *Copying, max int64) (pieces []Piece, left int64) {
 			max -= room
 		}
 		left += s.done - x.size
-		if c.Upto = max64(c.Upto, s.base); x.size == s.done {
-			c.Upto = max64(c.Upto, min(s.next, l.end.Offset))
+		upto := s.base
+		if x.size == s.done {
+			upto = s.next
 		}
+		c.Upto = max64(c.Upto, min(upto, l.end.Offset)) // a segment may be begun while what comes before it is on its way
 		if s.closed && x.size == s.size && !x.beside && max > 0 {
 			x.beside = true
 			pieces = append(pieces, l.besides(s)...)
