@@ -170,7 +170,9 @@ type memory struct {
 	session   struct{ id, epoch int32 } // that of fetches
 	consumers [3]*consumer
 	classicOf classicMember
-	unsettled bool // topics were made or deleted that the whole broker may not know yet
+	spoke     struct{ classic, consumer bool } // which protocols were spoken in the consumers' group
+	parted    bool                             // that group does not go on as in Kafka
+	unsettled bool                             // topics were made or deleted that the whole broker may not know yet
 }
 
 // play runs a sequence on one side.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -41,8 +42,19 @@ func (m *memory) wanted(bits int) []string {
 	return m.subscribed(bits)
 }
 
+// hasParted says whether the group has gone over to the other protocol without an upgrade, or is about to: the last of its
+// consumers have gone, or it is empty. Its numbers and its rounds are not Kafka's from there on (specs/differences.md).
+func (m *memory) hasParted(consuming bool) bool {
+	consumers := slices.ContainsFunc(m.consumers[:], func(c *consumer) bool { return c.epoch > 0 })
+	m.parted = m.parted || m.spoke.classic && !consumers && (m.spoke.consumer || consuming && !m.classicOf.joined)
+	return m.parted
+}
+
 // consume is a heartbeat: mostly the one that a client would send now.
 func (m *memory) consume(a act) {
+	if m.hasParted(true) {
+		return
+	}
 	c := m.consumerOf(a)
 	r, what := c.owns(), "owns"
 	switch {
@@ -66,6 +78,7 @@ func (m *memory) consume(a act) {
 	if !ok || what == "a stranger" {
 		return
 	}
+	m.spoke.consumer = m.spoke.consumer || answer.ErrorCode == 0
 	if c.takes(answer); answer.ErrorCode != 0 && what != "with some epoch" {
 		c.epoch, c.owned = 0, nil
 	}
@@ -73,6 +86,9 @@ func (m *memory) consume(a act) {
 
 // depart ends a membership; the static member may mean to come back.
 func (m *memory) depart(a act) {
+	if m.hasParted(false) {
+		return
+	}
 	c := m.consumerOf(a)
 	epoch := int32(-1)
 	if instances[a.producer] != nil && a.n%2 == 0 {
@@ -83,11 +99,17 @@ func (m *memory) depart(a act) {
 }
 
 func (m *memory) describeConsumers(a act) {
+	if m.hasParted(false) {
+		return
+	}
 	m.ask("", describeConsumers(m.called("c"), m.called([]string{"g", "other"}[a.n%2])), a.version)
 }
 
 // commitConsumed commits as a member, or as nobody.
 func (m *memory) commitConsumed(a act) {
+	if m.hasParted(false) {
+		return
+	}
 	c := m.consumerOf(a)
 	who := member{c.group, c.id, c.epoch}
 	switch a.choice % 8 {
@@ -101,6 +123,9 @@ func (m *memory) commitConsumed(a act) {
 
 // fetchConsumed asks for offsets as a member, from version 9 on.
 func (m *memory) fetchConsumed(a act) {
+	if m.hasParted(false) {
+		return
+	}
 	c := m.consumerOf(a)
 	r := m.committed(c.group, a.topic, a.partition, 0)
 	if a.n < 3 && a.version >= 2 {
@@ -113,7 +138,11 @@ func (m *memory) fetchConsumed(a act) {
 	m.ask("", r, a.version)
 }
 
-func (m *memory) deleteConsumed(a act) { m.ask("", deleteGroups(m.called("c")), a.version) }
+func (m *memory) deleteConsumed(a act) {
+	if !m.hasParted(false) {
+		m.ask("", deleteGroups(m.called("c")), a.version)
+	}
+}
 
 // A classicMember speaks the classic protocol in the consumers' group: it is one of them, or makes the group a classic one
 // while it is alone. It is the only one of its kind, so that it never waits for others, and static, so that the range
@@ -125,6 +154,9 @@ type classicMember struct {
 
 // classic does mostly what a client would do next.
 func (m *memory) classic(a act) {
+	if m.hasParted(false) {
+		return
+	}
 	c := &m.classicOf
 	switch {
 	case !c.joined || a.choice%16 == 0:
@@ -167,6 +199,7 @@ func (m *memory) joinClassic(a act) {
 		c.id = ""
 		return
 	}
+	m.spoke.classic = true
 	c.id, c.generation, c.synced, c.leads = answer.MemberID, answer.Generation, false, answer.LeaderID == answer.MemberID
 }
 

@@ -166,4 +166,18 @@ var fetchTable = rows("Fetch", 4, 18,
 			s.ask(fmt.Sprint("at ", offset), s.fetch("t", 0, offset), v)
 		}
 	}},
+	row{name: "a batch that is cut", run: func(s *side, v int16) {
+		s.topic("t", 2)
+		r := s.fetch("t", 0, 0)
+		r.Topics[0].Partitions = append(r.Topics[0].Partitions, s.fetch("t", 1, 0).Topics[0].Partitions[0])
+		for p := range int32(2) {
+			s.write("t", p, plain(2))
+			s.write("t", p, plain(2))
+			r.Topics[0].Partitions[p].PartitionMaxBytes = int32(len(plain(2))) + 40
+		}
+		for _, level := range []int8{0, 1} {
+			r.IsolationLevel = level
+			s.ask(fmt.Sprint("level ", level), r, v)
+		}
+	}},
 )
