@@ -472,6 +472,7 @@ func (r *Run) restartEqual() {
 		return
 	}
 	w.Node.Shut = true
+	w.Run(w.Now()+2*seam.Mono(r.plan.Expiry)*seam.Millisecond, nil) // what would expire while it starts has gone before
 	before, after := check.View{}, check.View{}
 	made := func() bool { // a partition for which there was no space is made with the next checkpoint
 		if w.Node.Quiet() && w.Node.Ready {

@@ -51,7 +51,9 @@ func (r *Run) judgeWhereabouts(who string, before whereabouts, dirs []kmsg.Descr
 	counts := &w.Counts
 	whole := before.life == w.Node.Life && w.Node.Ready && counts[world.WriteFailed]+counts[world.WriteCutShort]+counts[world.AnsweredLate] == 0
 	quiet := whole && w.Node.Quiet()
+	offline := false // a directory: what lies there is not told
 	for i := range dirs {
+		offline = offline || dirs[i].ErrorCode != none
 		for _, t := range dirs[i].Topics {
 			for _, x := range t.Partitions {
 				p, in := check.Partition{Topic: t.Topic, Number: x.Partition}, lies
@@ -77,7 +79,7 @@ func (r *Run) judgeWhereabouts(who string, before whereabouts, dirs []kmsg.Descr
 		}
 	}
 	for p, dir := range copied { //tidy:unordered each by itself
-		r.require(lies[p] != "" && lies[p] != dir, check.LiesInOnePlace, "%s: %v is being copied to %s, and lies in %q", who, p, dir, lies[p])
+		r.require((lies[p] != "" || offline) && lies[p] != dir, check.LiesInOnePlace, "%s: %v is being copied to %s, and lies in %q", who, p, dir, lies[p])
 	}
 }
 
