@@ -285,6 +285,15 @@ func TestDescribedGroups(t *testing.T) {
 	require.Equal(t, SourceGroup, entry("consumer.session.timeout.ms").Source)
 }
 
+// What bounds a consumer group's configurations is not said to have no effect.
+func TestBoundsHaveAnEffect(t *testing.T) {
+	for _, bound := range groupBounds() {
+		key, known := FindBrokerKey(bound.broker)
+		require.True(t, known, bound.broker)
+		require.Equal(t, !strings.HasPrefix(bound.name, "consumer."), key.Idle, "%s: no other groups are served", bound.broker)
+	}
+}
+
 // What has no effect for a topic has none for a broker.
 func TestEffectIsHandedDown(t *testing.T) {
 	for _, key := range TopicKeys() {
