@@ -307,6 +307,8 @@ func groupKeys() []string {
 		"offsets.topic.num.partitions", "offsets.topic.replication.factor", "offsets.topic.segment.bytes",
 		"group.consumer.session.timeout.ms", "group.consumer.heartbeat.interval.ms", "group.consumer.max.size",
 		"group.consumer.migration.policy", "group.consumer.regex.refresh.interval.ms",
+		"group.consumer.min.session.timeout.ms", "group.consumer.max.session.timeout.ms", // of what a group's may be altered to
+		"group.consumer.min.heartbeat.interval.ms", "group.consumer.max.heartbeat.interval.ms",
 	}
 }
 

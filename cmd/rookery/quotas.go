@@ -227,7 +227,7 @@ func quotaKeys() []quotaKey {
 	return []quotaKey{
 		{controller.ProducerByteRate, "bytes a second that a client writes"},
 		{controller.ConsumerByteRate, "bytes a second that a client reads"},
-		{controller.RequestPercentage, "share of a thread's time, in percent"},
+		{controller.RequestPercentage, "share of a thread's time, in percent; kept, and held to nowhere"},
 		{controller.ControllerMutationRate, "partitions a second that are made or deleted"},
 		{controller.ConnectionCreationRate, "connections a second of an address (--ip)"},
 	}

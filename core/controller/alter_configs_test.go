@@ -285,6 +285,24 @@ func TestDescribedGroups(t *testing.T) {
 	require.Equal(t, SourceGroup, entry("consumer.session.timeout.ms").Source)
 }
 
+// What bounds a consumer group's configurations is not said to have no effect.
+func TestBoundsHaveAnEffect(t *testing.T) {
+	for _, bound := range groupBounds() {
+		key, known := FindBrokerKey(bound.broker)
+		require.True(t, known, bound.broker)
+		require.Equal(t, !strings.HasPrefix(bound.name, "consumer."), key.Idle, "%s: no other groups are served", bound.broker)
+	}
+}
+
+// Whoever describes a resource is told what has no effect here: what share and streams groups would go by, and nothing else.
+func TestIdleConfigurationsSaySo(t *testing.T) {
+	image := meta.New()
+	for _, e := range append(DescribeGroup(&Layers{}, image, "g", Selected(nil)), DescribeClientMetrics(image, "m", Selected(nil))...) {
+		idle := strings.HasPrefix(e.Name, "share.") || strings.HasPrefix(e.Name, "streams.")
+		require.Equal(t, idle, strings.HasSuffix(e.Documentation(), idleNote), e.Name)
+	}
+}
+
 // What has no effect for a topic has none for a broker.
 func TestEffectIsHandedDown(t *testing.T) {
 	for _, key := range TopicKeys() {

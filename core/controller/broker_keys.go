@@ -62,12 +62,12 @@ fetch.purgatory.purge.interval.requests int fixed idle - 1000 How many requests 
 follower.replication.throttled.rate long rate idle 0.. 9223372036854775807 How many bytes in a second a follower takes of throttled partitions.
 group.consumer.assignors list fixed works - uniform,range The assignors of consumer groups that the broker runs, the default first.
 group.consumer.heartbeat.interval.ms int fixed works 1.. 5000 How often members of a consumer group are to send heartbeats.
-group.consumer.max.heartbeat.interval.ms int fixed idle 1.. 15000 The longest heartbeat interval that a consumer group may be given.
-group.consumer.max.session.timeout.ms int fixed idle 1.. 60000 The longest session timeout that a consumer group may be given.
+group.consumer.max.heartbeat.interval.ms int fixed works 1.. 15000 The longest heartbeat interval that a consumer group may be given.
+group.consumer.max.session.timeout.ms int fixed works 1.. 60000 The longest session timeout that a consumer group may be given.
 group.consumer.max.size int fixed works 1.. 2147483647 How many members a consumer group may have.
 group.consumer.migration.policy string fixed works ~DISABLED|DOWNGRADE|UPGRADE|BIDIRECTIONAL bidirectional Which ways groups may go between the classic and the consumer protocol while members are there.
-group.consumer.min.heartbeat.interval.ms int fixed idle 1.. 5000 The shortest heartbeat interval that a consumer group may be given.
-group.consumer.min.session.timeout.ms int fixed idle 1.. 45000 The shortest session timeout that a consumer group may be given.
+group.consumer.min.heartbeat.interval.ms int fixed works 1.. 5000 The shortest heartbeat interval that a consumer group may be given.
+group.consumer.min.session.timeout.ms int fixed works 1.. 45000 The shortest session timeout that a consumer group may be given.
 group.consumer.regex.refresh.interval.ms int hidden works 10000.. 600000 How often the topics that a regular expression matches are looked up anew.
 group.consumer.session.timeout.ms int fixed works 1.. 45000 How long a member of a consumer group that sends no heartbeat is taken for alive.
 group.coordinator.append.linger.ms int fixed idle -1.. -1 How long the group coordinator gathers records before it writes them; -1 fits it to the load.

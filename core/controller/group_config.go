@@ -15,8 +15,10 @@ type resourceKey struct {
 	domain
 }
 
-// idle: the key has no effect yet. Of groups those of the consumer protocol are there.
-func (k *resourceKey) idle() bool { return !strings.HasPrefix(k.name, "consumer.") }
+// idle: the key has no effect. Of groups those of the consumer protocol are there; telemetry is.
+func (k *resourceKey) idle() bool {
+	return strings.HasPrefix(k.name, "share.") || strings.HasPrefix(k.name, "streams.")
+}
 
 // groupKeys are the configurations that a group can have, by name (KIP-848, KIP-932, KIP-1071).
 func groupKeys() []resourceKey {

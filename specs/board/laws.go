@@ -53,7 +53,8 @@ func lawsPage(root string) ([]byte, error) {
 	p.line("## Laws that the simulator checks")
 	p.line("")
 	p.line("W: the driver's side of the doorway, at every effect. V: the broker's state, after every step. H: what clients were")
-	p.line("told, at the end. P1 to P3: small models, by porcupine; P4: what a client that alters finds again. S: where logs begin, and searches.")
+	p.line("told, at the end. P1 to P3: small models, by porcupine; P4: what a client that alters finds again. S: where logs begin and lie,")
+	p.line("and searches. K: compaction. A number here says nothing of the same number above.")
 	p.line("")
 	p.heading("law", "what must hold")
 	for _, l := range simulated {
