@@ -352,7 +352,7 @@ func TestPatternOfTheBroker(t *testing.T) {
 func TestCommits(t *testing.T) {
 	for _, config := range []Config{memberConfig(assignor.Range), memberConfig()} {
 		config.AutoCommitInterval = 0
-		c := newCrowd(1, "a")
+		c := newCrowd(1, "a", "b")
 		c.fill("a", 5)
 		one := c.alone(t, config, Subscribe{Topics: []string{"a"}})
 		require.Empty(t, c.group.offsets)
@@ -380,6 +380,11 @@ func TestCommits(t *testing.T) {
 		one.world.tell(&Commit{Tag: 5, Timeout: 500})
 		c.run(c.now + 11*seam.Second)
 		require.Equal(t, TimedOut, one.committed[4].Fault)
+		other := Partition{Topic: "b", Number: 0} // or one that has been lost: its next owner may have begun
+		one.world.tell(&Commit{Tag: 6, Places: []Place{{Partition: other, Offset: 1}}})
+		c.run(c.now + 5*seam.Second)
+		require.Equal(t, wire.IllegalGeneration, one.committed[5].Code)
+		require.NotContains(t, c.group.offsets, other)
 	}
 }
 

@@ -22,7 +22,7 @@ type commit struct {
 }
 
 // pledge is one position, and the hold of its partition when it was handed over: who comes to own the partition again
-// must not commit what it had before. 0: there was no hold, and the broker judges.
+// must not commit what it had before. 0: there was no hold; of who is no member the broker judges, a member has lost it.
 type pledge struct {
 	Place
 	hold uint64
@@ -119,7 +119,7 @@ func (c *Client) maybeCommit(now seam.Now, fx *seam.Effects) {
 func (c *Client) disown(one *commit) {
 	one.left = slices.DeleteFunc(one.left, func(p pledge) bool {
 		h := c.holdOf(p.Partition)
-		mine := p.hold == 0 || h != nil && h.order == p.hold
+		mine := p.hold == 0 && !c.group.subscribed || h != nil && h.order == p.hold
 		if !mine {
 			one.done = append(one.done, CommittedPlace{p.Place, wire.IllegalGeneration})
 		}
