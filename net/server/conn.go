@@ -313,8 +313,12 @@ func (c *conn) parse() bool {
 
 // wrongLength says what came where the length of a frame is due.
 func wrongLength(length int) string {
-	if length>>8 == 0x160301 || length>>8 == 0x160303 { // a record with a handshake
+	if kind := length >> 8; kind == 0x160301 || kind == 0x160303 || kind == 0x150301 || kind == 0x150303 { // a handshake, an alert
 		return "TLS on a listener that speaks none (clients: security.protocol=PLAINTEXT)"
+	}
+	switch string(binary.BigEndian.AppendUint32(nil, uint32(length))) {
+	case "GET ", "HEAD", "POST", "PUT ":
+		return "HTTP on a listener that speaks Kafka's protocol"
 	}
 	return "a frame of " + strconv.Itoa(length) + " bytes"
 }

@@ -172,10 +172,13 @@ func TestContract(t *testing.T) {
 
 func TestBadLengthsEndTheConnection(t *testing.T) {
 	everyWay(t, func(t *testing.T, w way) {
-		for name, length := range map[string][]byte{
-			"negative":  {0xff, 0xff, 0xff, 0xff},
-			"too large": {0x10, 0, 0, 0},
-			"too small": {0, 0, 0, 3},
+		for name, bad := range map[string]struct{ length, why string }{
+			"negative":  {"\xff\xff\xff\xff", "a frame of -1 bytes"},
+			"too large": {"\x10\x00\x00\x00", "a frame of 268435456 bytes"},
+			"too small": {"\x00\x00\x00\x03", "a frame of 3 bytes"},
+			"handshake": {"\x16\x03\x01\x02", "TLS on a listener that speaks none"},
+			"alert":     {"\x15\x03\x03\x00", "TLS on a listener that speaks none"},
+			"HTTP":      {"GET ", "HTTP on a listener that speaks Kafka's protocol"},
 		} {
 			t.Run(name, func(t *testing.T) {
 				why := make(chan string, 1)
@@ -183,10 +186,10 @@ func TestBadLengthsEndTheConnection(t *testing.T) {
 				s := open(t.Fatalf, toy, t.TempDir(), w, server.Config{Refused: func(_, reason string) { why <- reason }})
 				defer s.close()
 				c := s.Dial()
-				c.Write(append(length, make([]byte, 100)...))
+				c.Write(append([]byte(bad.length), make([]byte, 100)...))
 				_, more := c.Read(1)
 				require.False(t, more)
-				require.Contains(t, <-why, "a frame of ")
+				require.Contains(t, <-why, bad.why)
 				s.Await("hangup", func() bool { return toy.Hangups == 1 })
 				require.Zero(t, toy.Requests)
 			})
