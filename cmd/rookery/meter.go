@@ -167,7 +167,11 @@ func (m *meter) sent(now seam.Now, in *seam.Sent) {
 	a.send.observe(int64(now.Mono - e.replied))
 	a.total.observe(int64(now.Mono - e.arrived))
 	a.out += e.out
-	if m.slow != nil && now.Mono-e.arrived-e.patience >= m.slow.threshold {
+	late := now.Mono - e.arrived - e.patience
+	if key := int16(e.api); key == wire.KeyJoinGroup || key == wire.KeySyncGroup {
+		late -= e.replied - e.stepped // they wait for the other members, each time that a group is rebalanced
+	}
+	if m.slow != nil && late >= m.slow.threshold {
 		m.slow.tell(now.Mono, c, e)
 	}
 }

@@ -128,7 +128,7 @@ func BenchmarkMeter(b *testing.B) {
 	}
 }
 
-// TestSlowRequests: a Fetch that waited as long as it asked to is not slow; a hanging disk writes a few lines, not thousands.
+// TestSlowRequests: a Fetch that waited as long as it asked to is not slow, nor a member that waited for the others; a hanging disk writes a few lines, not thousands.
 func TestSlowRequests(t *testing.T) {
 	slow := newSlowLog(100 * time.Millisecond)
 	m := newMetered(slow)
@@ -137,6 +137,11 @@ func TestSlowRequests(t *testing.T) {
 		m.step(1, frameAt(0, patient))
 		m.step(at, &seam.Alarm{}, reply(seam.Op(i+1)))
 		m.step(at, &seam.Sent{Conn: 1, Op: seam.Op(i + 1)})
+	}
+	for _, key := range []int16{wire.KeyJoinGroup, wire.KeySyncGroup} {
+		m.step(1000, frameAt(1000, conn.Request{Kind: conn.Cold, Key: key}))
+		m.step(1900, &seam.Alarm{}, reply(8))
+		m.step(1901, &seam.Sent{Conn: 1, Op: 8})
 	}
 	for i := range 30 {
 		m.step(2000, frameAt(1000, conn.Request{Kind: conn.Produce, Key: wire.KeyProduce, Version: 9, Correlation: int32(i), Produce: wire.ProduceRequest{Acks: -1}}))

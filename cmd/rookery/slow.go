@@ -7,7 +7,8 @@ import (
 	"rookery/core/seam"
 )
 
-// slowLog writes a line for each request that took longer than it should, beyond what a Fetch asked to wait. A broker
+// slowLog writes a line for each request that took longer than it should, beyond what a Fetch asked to wait
+// and what members of a group wait for each other. A broker
 // whose disk hangs has thousands of those at once: a second has slowLinesMax lines at most, and the next says how many
 // there were beside them.
 type slowLog struct {
