@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"os"
 	"slices"
 	"syscall"
 	"time"
@@ -58,7 +60,7 @@ func (s *session) open() (err error) {
 	if len(s.config.Brokers) == 0 {
 		return failed
 	}
-	s.config.ClientID = "rookery-cli"
+	s.config.ClientID = clientID
 	s.config.RequestTimeout = s.patience
 	if s.config.DeliveryTimeout = max(s.config.DeliveryTimeout, 2*s.patience); s.named != nil && s.named() {
 		s.config.DeliveryTimeout = s.patience // a human who says how long means all of it, tries again included
@@ -66,6 +68,8 @@ func (s *session) open() (err error) {
 	s.courier, err = kafka.Dial(s.config)
 	return err
 }
+
+const clientID = "rookery-cli"
 
 func reachable(text string, patience time.Duration) error {
 	conn, err := net.DialTimeout("tcp", text, patience)
@@ -76,7 +80,34 @@ func reachable(text string, patience time.Duration) error {
 	if err != nil {
 		return advise("name another broker: --bootstrap-server HOST:PORT", "%s: %w", text, err)
 	}
-	_ = conn.Close()
+	defer conn.Close()
+	return greet(conn, text, min(patience, greetingMax))
+}
+
+// greetingMax is how long a broker may leave the first question open before it is asked in earnest: what is no Kafka
+// broker, or one that speaks TLS, says so at once.
+const greetingMax = time.Second
+
+// greet asks which versions are spoken, and looks at nothing but how the answer begins. A broker that is silent may have
+// its reasons; whoever waits for its answer finds out.
+func greet(conn net.Conn, text string, patience time.Duration) error {
+	_ = conn.SetDeadline(time.Now().Add(patience))
+	_, err := conn.Write(wire.AppendRequest(nil, 0, clientID, kmsg.NewPtrApiVersionsRequest()))
+	var head [4]byte
+	if err == nil {
+		_, err = io.ReadFull(conn, head[:])
+	}
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil
+	case err != nil:
+		return advise("a listener that speaks TLS? This speaks plaintext only. The broker's log says why: \"connection closed\"",
+			"%s ends connections without an answer", text)
+	case head[0] == 0x15 && head[1] == 3: // an alert
+		return advise("name a listener that speaks plaintext: --bootstrap-server HOST:PORT", "%s speaks TLS, and this speaks plaintext only", text)
+	case string(head[:]) == "HTTP":
+		return advise("name a broker: --bootstrap-server HOST:PORT", "%s speaks HTTP: it is no Kafka listener", text)
+	}
 	return nil
 }
 
@@ -120,7 +151,7 @@ func (s *session) answer(call client.Call) (*client.Answer, error) {
 	answer, err := s.courier.Call(context.Background(), call)
 	var unanswered *courier.CallError
 	if errors.As(err, &unanswered) && unanswered.Answer.Fault == client.TimedOut {
-		return nil, advise("look at the broker's log, or wait longer: --timeout 1m",
+		return nil, advise("is a broker there, in plaintext? Look at its log, or wait longer: --timeout 1m",
 			"no answer to %s within %s", kmsg.NameForKey(call.Request.Key()), s.patience)
 	}
 	if err != nil {
@@ -188,6 +219,14 @@ func topicAdvice(name string, err error) error {
 		return advise("see what there is: rookery topic list, or make it: rookery topic create "+name, "there is no topic %s", name)
 	}
 	return fmt.Errorf("topic %s: %w", name, err)
+}
+
+// noPartition says which partitions there are.
+func noPartition(topic string, partition int32, count int) error {
+	if count == 1 {
+		return fmt.Errorf("topic %s has one partition, 0, and no %d", topic, partition)
+	}
+	return fmt.Errorf("topic %s has partitions 0 to %d, and no %d", topic, count-1, partition)
 }
 
 func hasNone(leaders, wanted []int32) bool {

@@ -2,7 +2,9 @@ package main
 
 import (
 	"crypto/tls"
+	"io"
 	"maps"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -71,6 +73,34 @@ func TestTLSKeys(t *testing.T) {
 		require.ErrorContains(t, err, test.why, test.what)
 		report(&said, err)
 		require.Contains(t, said.String(), test.next, test.what)
+	}
+}
+
+// TestWhatIsNoPlaintextBroker: the command line says so at once, and does not wait until its time is up.
+func TestWhatIsNoPlaintextBroker(t *testing.T) {
+	key, chain := outside.NewAuthority(t).Issue(t)
+	r := begin(t, t.TempDir(), "listeners=SSL://127.0.0.1:0",
+		"ssl.keystore.type=PEM", "ssl.keystore.key="+string(key), "ssl.keystore.certificate.chain="+string(chain))
+	answering := func(answer string) string {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = l.Close() })
+		go func() {
+			conn, err := l.Accept()
+			if err == nil {
+				_, _ = io.WriteString(conn, answer)
+				_, _ = io.Copy(io.Discard, conn)
+			}
+		}()
+		return l.Addr().String()
+	}
+	for address, why := range map[string]string{
+		r.address: "ends connections without an answer",
+		answering("HTTP/1.1 400 Bad Request\r\n"): "speaks HTTP: it is no Kafka listener",
+		answering("\x15\x03\x03\x00\x02\x02\x50"): "speaks TLS, and this speaks plaintext only", // Kafka's answer
+	} {
+		_, _, err := runCommand("topic", "list", "-b", address)
+		require.ErrorContains(t, err, address+" "+why)
 	}
 }
 
