@@ -234,7 +234,7 @@ func (c *consuming) begin() ([]client.Assign, error) {
 	}
 	for _, p := range wanted {
 		if p < 0 || int(p) >= len(leaders) {
-			return nil, fmt.Errorf("topic %s has partitions 0 to %d, and no %d", c.topic, len(leaders)-1, p)
+			return nil, noPartition(c.topic, p, len(leaders))
 		}
 	}
 	c.ends = map[int32]int64{}

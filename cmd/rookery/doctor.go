@@ -123,7 +123,7 @@ func (x *examination) brokers() {
 	}
 	m := answer.(*kmsg.MetadataResponse)
 	cluster := orDash(m.ClusterID)
-	x.say("broker", fine, "", "%s answers in %s; cluster %s, %d brokers", where, short(time.Since(began)), cluster, len(m.Brokers))
+	x.say("broker", fine, "", "%s answers in %s; cluster %s, %s", where, short(time.Since(began)), cluster, counted(len(m.Brokers), "broker"))
 	for _, b := range m.Brokers {
 		x.advertised(net.JoinHostPort(b.Host, strconv.Itoa(int(b.Port))), b.NodeID, cluster)
 	}

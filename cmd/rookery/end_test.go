@@ -199,6 +199,8 @@ func TestTopicCommands(t *testing.T) {
 	require.Equal(t, "deleted a\n", r.ask(t, "", "topic", "delete", "a"))
 	require.NotContains(t, r.ask(t, "", "topic", "list"), "\na ")
 
+	require.Equal(t, "created single: 1 partition, replication factor 1\n", r.ask(t, "", "topic", "create", "single", "-p", "1"))
+
 	for _, test := range []struct {
 		args []string
 		why  string
@@ -211,6 +213,7 @@ func TestTopicCommands(t *testing.T) {
 		{[]string{"consume", "nowhere"}, "there is no topic nowhere"},
 		{[]string{"consume", "b", "-p", "9", "-o", "start"}, "has partitions 0 to 1"},
 		{[]string{"consume", "b", "-p", "0", "-o", "77"}, "has no offset 77"},
+		{[]string{"consume", "single", "-p", "1", "-o", "start"}, "has one partition, 0, and no 1"},
 	} {
 		_, _, err := runCommand(append(test.args, "-b", r.address)...)
 		require.ErrorContains(t, err, test.why, "%v", test.args)

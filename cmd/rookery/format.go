@@ -296,7 +296,11 @@ func timePart(form string) (part, error) {
 		}
 		return nil, fmt.Errorf("neither strftime[...] nor go[...]")
 	}
-	return numberPart(func(r *seenRecord) int64 { return r.Timestamp }, form)
+	number, err := numberPart(func(r *seenRecord) int64 { return r.Timestamp }, form)
+	if err != nil {
+		return nil, fmt.Errorf("%w, strftime[...], go[...]", err)
+	}
+	return number, nil
 }
 
 // strftime are the letters of strftime(3) in Go's words.

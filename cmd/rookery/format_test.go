@@ -53,7 +53,9 @@ func TestFormats(t *testing.T) {
 		_, err := printer(wrong, "text")
 		require.Error(t, err, wrong)
 	}
-	_, err := printer("", "yaml")
+	_, err := printer("%d{day}", "text")
+	require.ErrorContains(t, err, "byte, bool, strftime[...], go[...]")
+	_, err = printer("", "yaml")
 	require.ErrorContains(t, err, "neither text nor json")
 	require.JSONEq(t, `{"topic":"clicks","partition":2,"offset":9,"timestamp":0,"key":null,"value":"/w==","valueBase64":true}`,
 		printed(t, "", "json", &client.FetchedRecord{Offset: 9, Value: []byte{0xff}}))

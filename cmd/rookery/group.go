@@ -243,7 +243,7 @@ func partitionsOf(a kmsg.Assignment) map[string][]int32 {
 func groupAdvice(name string, err error) error {
 	switch {
 	case refusedWith(err, wire.GroupIDNotFound):
-		return advise("rookery group list", "there is no group %s", name)
+		return advise("see what there is: rookery group list", "there is no group %s", name)
 	case refusedWith(err, wire.NotCoordinator):
 		return advise("if groups were used on this broker, look for \"coordinator not loaded\" in its log; what it serves: rookery group list",
 			"group %s is not served here: %w", name, err)
@@ -399,11 +399,7 @@ func groupDescribeCommand() *cobra.Command {
 
 func printGroup(command *cobra.Command, d *groupDescription) error {
 	out := command.OutOrStdout()
-	members := "members"
-	if len(d.Members) == 1 {
-		members = "member"
-	}
-	fmt.Fprintf(out, "%s: %s, %s, %d %s", d.Group, d.Type, d.State, len(d.Members), members)
+	fmt.Fprintf(out, "%s: %s, %s, %s", d.Group, d.Type, d.State, counted(len(d.Members), "member"))
 	if d.Protocol != "" {
 		fmt.Fprintf(out, ", assigned by %s", d.Protocol)
 	}
@@ -521,7 +517,7 @@ func groupResetCommand() *cobra.Command {
 	var to string
 	var dry bool
 	command := &cobra.Command{
-		Use:   "reset-offsets GROUP --topic TOPIC --to PLACE",
+		Use:   "reset-offsets GROUP --to PLACE [--topic TOPIC]",
 		Short: "commit other offsets for a group that has no members",
 		Example: "  rookery group reset-offsets billing --topic clicks --to start\n" +
 			"  rookery group reset-offsets billing --topic clicks --to 2026-01-31T12:00:00Z --dry-run\n" +

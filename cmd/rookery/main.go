@@ -75,9 +75,11 @@ func rootCommand(out, complaints io.Writer) *cobra.Command {
 		Use:           "rookery",
 		Short:         "a Kafka broker whose whole mind runs in a simulator",
 		Long:          "Rookery is a Kafka broker. Start one with: rookery dev",
+		Version:       thisBuild().String(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetOut(out)
 	root.SetErr(complaints)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
@@ -97,6 +99,9 @@ func rootCommand(out, complaints io.Writer) *cobra.Command {
 	completeNamesOf(root)
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		c.Short = strings.ToLower(c.Short[:1]) + c.Short[1:] // of cobra's own, as ours are
+	}
 	sayWhatIsMissing(root)
 	return root
 }

@@ -234,7 +234,7 @@ func (p *producing) start() (*sender, error) {
 	}
 	leaders, err := p.leaders(p.topic, true, wanted)
 	if err == nil && int(p.partition) >= len(leaders) {
-		err = fmt.Errorf("topic %s has partitions 0 to %d", p.topic, len(leaders)-1)
+		err = noPartition(p.topic, p.partition, len(leaders))
 	}
 	if err != nil {
 		return nil, err

@@ -138,6 +138,12 @@ func TestVersion(t *testing.T) {
 	out, _, err := runCommand("version", "-o", "json")
 	require.NoError(t, err)
 	require.Contains(t, out, `"go"`)
+	out, _, err = runCommand("version")
+	require.NoError(t, err)
+	require.Regexp(t, `^rookery( [^ ]+)+\n$`, out)
+	flag, _, err := runCommand("--version")
+	require.NoError(t, err)
+	require.Equal(t, out, flag)
 	_, _, err = runCommand("version", "-o", "yaml")
 	require.ErrorContains(t, err, "neither text nor json")
 }

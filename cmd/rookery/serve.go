@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -175,7 +176,11 @@ func formatCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			for _, dir := range made {
+			for _, dir := range settings.Dirs {
+				if !slices.Contains(made, dir) {
+					fmt.Fprintf(c.OutOrStdout(), "left %s as it is: formatted already, cluster %s\n", dir, id)
+					continue
+				}
 				fmt.Fprintf(c.OutOrStdout(), "formatted %s: cluster %s, node %d\n", dir, id, settings.NodeID)
 			}
 			return nil

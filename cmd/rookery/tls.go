@@ -99,7 +99,7 @@ func (s *settings) certificate(listener string) (tls.Certificate, error) {
 		from = "ssl.keystore.location=" + location
 		content, err := os.ReadFile(location)
 		if err != nil {
-			return none, advise(setPEM, "ssl.keystore.location: %w", err)
+			return none, advise("ssl.keystore.location=FILE names one file with the private key and its certificates", "ssl.keystore.location: %w", err)
 		}
 		key, chain = string(content), string(content)
 	}

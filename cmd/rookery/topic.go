@@ -111,7 +111,7 @@ func printMade(command *cobra.Command, form form, answer *kmsg.CreateTopicsRespo
 		return errors.Join(printJSON(command.OutOrStdout(), done), failed)
 	}
 	for _, m := range done {
-		fmt.Fprintf(command.OutOrStdout(), "created %s: %d partitions, replication factor %d\n", m.Topic, m.Partitions, m.ReplicationFactor)
+		fmt.Fprintf(command.OutOrStdout(), "created %s: %s, replication factor %d\n", m.Topic, counted(int(m.Partitions), "partition"), m.ReplicationFactor)
 	}
 	return failed
 }

@@ -131,7 +131,7 @@ func compactNow(out io.Writer, c *session, topic string) error {
 	if err := setRatio(c, topic, before); err != nil {
 		return fmt.Errorf("%s of topic %s is 0 now, and could not be put back: %w", dirtyRatio, topic, err)
 	}
-	fmt.Fprintf(out, "compacting %s: the broker logs a line for each partition that is done\n", topic)
+	fmt.Fprintf(out, "compacting %s: the broker logs a line \"compacted\" for each partition that is done; what was just written waits up to log.cleaner.backoff.ms\n", topic)
 	return nil
 }
 

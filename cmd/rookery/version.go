@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -37,6 +39,11 @@ func thisBuild() build {
 	return b
 }
 
+// String leaves out what is not known.
+func (b build) String() string {
+	return "rookery " + strings.Join(slices.DeleteFunc([]string{b.Version, b.Commit, b.Go, b.Platform}, func(s string) bool { return s == "" }), " ")
+}
+
 func versionCommand() *cobra.Command {
 	var form form
 	c := &cobra.Command{
@@ -48,7 +55,7 @@ func versionCommand() *cobra.Command {
 			if form.json() {
 				return printJSON(c.OutOrStdout(), b)
 			}
-			_, err := fmt.Fprintf(c.OutOrStdout(), "rookery %s %s %s %s\n", b.Version, b.Commit, b.Go, b.Platform)
+			_, err := fmt.Fprintln(c.OutOrStdout(), b)
 			return err
 		},
 	}
