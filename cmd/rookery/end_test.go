@@ -332,10 +332,21 @@ func (deaf) Step(seam.Now, seam.Input, *seam.Effects) {}
 func TestASecondSignalEndsAtOnce(t *testing.T) {
 	n := &node{logger: slog.New(slog.DiscardHandler), loop: loop.New(loop.Config{Machine: deaf{}}), stopped: make(chan struct{}), failed: make(chan error, 1)}
 	n.monitor = newMonitor(n)
-	signals := make(chan os.Signal, 2)
-	signals <- syscall.SIGTERM
-	signals <- syscall.SIGTERM
-	require.ErrorContains(t, n.wait(signals), "without a clean stop")
+	signals, ended := make(chan os.Signal), make(chan struct{})
+	go func() {
+		for tick := time.NewTicker(time.Millisecond); ; <-tick.C {
+			select {
+			case signals <- syscall.SIGTERM:
+			case <-ended:
+				return
+			}
+		}
+	}()
+	began := time.Now()
+	err := n.wait(signals)
+	close(ended)
+	require.ErrorContains(t, err, "without a clean stop")
+	require.Greater(t, time.Since(began), sameSignal, "one that comes twice is one")
 }
 
 func TestAFailedDirectoryEndsTheProcess(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"runtime/pprof"
 	"sync"
+	"time"
 
 	"rookery/core"
 	"rookery/core/batch"
@@ -112,18 +113,27 @@ func (n *node) wait(signals <-chan os.Signal) error {
 	case err := <-n.failed:
 		return err
 	}
+	told := time.Now()
 	n.monitor.stop()
 	n.loop.Push(&seam.Stop{})
-	select {
-	case <-n.stopped:
-		n.logger.Info("stopped")
-		return nil
-	case err := <-n.failed:
-		return err
-	case s := <-signals:
-		return fmt.Errorf("%s again: ended without a clean stop; the next start will recover", s)
+	for {
+		select {
+		case <-n.stopped:
+			n.logger.Info("stopped")
+			return nil
+		case err := <-n.failed:
+			return err
+		case s := <-signals:
+			if time.Since(told) > sameSignal {
+				return fmt.Errorf("%s again: ended without a clean stop; the next start will recover", s)
+			}
+		}
 	}
 }
+
+// sameSignal is how long a signal may come once more and mean nothing else: timeout(1), and a shell whose job is ended, tell
+// the process and its group.
+const sameSignal = 500 * time.Millisecond
 
 // lockAll takes the directories for this process. One that cannot be written to, but the first, has none of us.
 func (n *node) lockAll() ([]*disk.Locked, error) {
