@@ -57,9 +57,6 @@ type loading struct {
 	began   seam.Mono
 	at, to  int64 // the next offset to be folded, and where the log ends
 	from    int64 // at, when the piece came
-	op      seam.Op
-	next    log.Next
-	cursor  log.Cursor
 	data    []byte // of the piece that is being folded
 	view    batch.View
 	records batch.Records
@@ -72,8 +69,16 @@ type loading struct {
 // loads are the coordinators that fold their logs.
 type loads struct {
 	waiting  ordered.Ring[*coordinator]
-	underWay map[seam.Op]*coordinator
+	underWay map[seam.Op]loadRead
 	running  int
+}
+
+// loadRead is a Read under way: of the search for a piece, or of the piece.
+type loadRead struct {
+	coordinator *coordinator
+	groups      *group.Coordinator // of the load that has asked; there may be another by now
+	cursor      log.Cursor
+	next        log.Next
 }
 
 // loadBytes is how much of a log is read at a time.
@@ -138,16 +143,15 @@ func (b *Broker) loadMore(now seam.Now, c *coordinator, fx *seam.Effects) {
 		b.loaded(c)
 		return
 	}
-	var want log.Want
-	c.load.cursor, c.load.next, want = c.partition.replica.Log.Find(c.load.at)
-	b.loadRead(now, c, want, fx)
+	cursor, next, want := c.partition.replica.Log.Find(c.load.at)
+	b.loadRead(now, c, cursor, next, want, fx)
 }
 
-func (b *Broker) loadRead(now seam.Now, c *coordinator, want log.Want, fx *seam.Effects) {
+func (b *Broker) loadRead(now seam.Now, c *coordinator, cursor log.Cursor, next log.Next, want log.Want, fx *seam.Effects) {
 	p := c.partition
-	switch c.load.next {
+	switch next {
 	case log.Found:
-		span, _ := p.replica.Log.Plan(c.load.cursor, p.replica.High(), loadBytes, true)
+		span, _ := p.replica.Log.Plan(cursor, p.replica.High(), loadBytes, true)
 		want = log.Want{File: span.File, At: span.At, Len: span.Len}
 	case log.AtEnd:
 		b.loaded(c)
@@ -158,43 +162,42 @@ func (b *Broker) loadRead(now seam.Now, c *coordinator, want log.Want, fx *seam.
 	case log.NeedIndex, log.NeedBytes:
 	}
 	if b.loads.underWay == nil {
-		b.loads.underWay = map[seam.Op]*coordinator{}
+		b.loads.underWay = map[seam.Op]loadRead{}
 	}
 	p.reads++
-	c.load.op = b.numbers.Op()
-	b.loads.underWay[c.load.op] = c
-	fx.Reads = append(fx.Reads, seam.Read{Op: c.load.op, File: want.File, At: want.At, Len: want.Len})
+	op := b.numbers.Op()
+	b.loads.underWay[op] = loadRead{c, c.groups, cursor, next}
+	fx.Reads = append(fx.Reads, seam.Read{Op: op, File: want.File, At: want.At, Len: want.Len})
 }
 
-// loadLoaded takes a piece that was read, and says whether it was one of a coordinator's.
+// loadLoaded takes a piece that was read, and says whether it was one of a coordinator's. What a load has asked for that is
+// over is not for the one that came after it: that began anew.
 func (b *Broker) loadLoaded(now seam.Now, in *seam.Loaded, fx *seam.Effects) bool {
-	c := b.loads.underWay[in.Op]
-	if c == nil {
+	read, ours := b.loads.underWay[in.Op]
+	if !ours {
 		return false
 	}
 	delete(b.loads.underWay, in.Op)
-	p := c.partition
+	c := read.coordinator
+	p, groups := c.partition, read.groups
 	p.reads--
 	b.touch(p)
-	if c.load.next != log.Found {
-		var want log.Want
-		c.load.cursor, c.load.next, want = p.replica.Log.Loaded(c.load.cursor, c.load.next, in)
-		if c.state == coordinatorLoading {
-			b.loadRead(now, c, want, fx)
-		}
+	switch over := c.state != coordinatorLoading || c.groups != groups; {
+	case over:
+		p.replica.Log.Abandon(read.cursor, read.next)
 		return true
-	}
-	if c.state != coordinatorLoading {
+	case read.next != log.Found:
+		cursor, next, want := p.replica.Log.Loaded(read.cursor, read.next, in)
+		b.loadRead(now, c, cursor, next, want, fx)
 		return true
-	}
-	if in.Fault != seam.OK {
+	case in.Fault != seam.OK:
 		b.loadAgain(now, c, in.Fault.String(), fx)
 		return true
 	}
 	c.load.data, c.load.from = append(c.load.data[:0], in.Data...), c.load.at
 	rest := c.load.data
 	b.turns.put(func(now seam.Now, fx *seam.Effects) bool {
-		if c.state != coordinatorLoading || b.phase >= phaseStopping {
+		if c.state != coordinatorLoading || c.groups != groups || b.phase >= phaseStopping {
 			return true
 		}
 		done := false

@@ -15,8 +15,11 @@ import (
 )
 
 // grouped is a world with a topic and the one partition in which groups are kept.
-func grouped(t *testing.T) (*world, *client) {
+func grouped(t *testing.T) (*world, *client) { return groupedOver(t, 1) }
+
+func groupedOver(t *testing.T, dirs int) (*world, *client) {
 	w := newWorld(t)
+	w.addDirs(dirs)
 	w.config.Controller.Offsets.NumPartitions = 1
 	w.config.Groups.InitialRebalanceDelay = 0
 	w.start()
@@ -337,4 +340,58 @@ func TestOffsetsOfTransactionsThatLieInTheLog(t *testing.T) {
 	found, code := fetchesOffset(w, w.dial(""))
 	require.Equal(t, wire.None, code)
 	require.EqualValues(t, 70, found)
+}
+
+// What a load has asked for that was ended by a move is not taken for what the next one asks for, which begins anew: the
+// log is folded from its start, and nobody counts on a search that nobody goes on with.
+func TestALoadTakesNothingFromTheOneBefore(t *testing.T) {
+	w, c := groupedOver(t, 2)
+	commits(w, c, 5)
+	w.stabilize()
+	long := kmsg.NewPtrOffsetCommitRequest()
+	long.Version, long.Group, long.Generation = 8, "g", -1
+	metadata := strings.Repeat("x", 4000)
+	long.Topics = []kmsg.OffsetCommitRequestTopic{{Topic: "t", Partitions: []kmsg.OffsetCommitRequestTopicPartition{{Offset: 1, LeaderEpoch: -1, Metadata: &metadata}}}}
+	for range 2*loadBytes/len(metadata) + 1 {
+		w.send(c, long)
+		w.stabilize()
+	}
+	require.Equal(t, wire.None, committed(c))
+	w.crash(false)
+	w.held = "read __consumer_offsets-0/"
+	w.start()
+	w.stabilize()
+	own := func() *coordinator { return w.broker.topics["__consumer_offsets"].partitions[0].coordinator }
+	for own().load.at == 0 {
+		w.comeBack(w.oldest("read"), seam.OK, 0)
+		w.stabilize()
+	}
+	c = w.dial("")
+	moves := func(to string) {
+		r := kmsg.NewPtrAlterReplicaLogDirsRequest()
+		r.Version = 2
+		r.Dirs = []kmsg.AlterReplicaLogDirsRequestDir{{Dir: to, Topics: []kmsg.AlterReplicaLogDirsRequestDirTopic{{Topic: "__consumer_offsets", Partitions: []int32{0}}}}}
+		w.send(c, r)
+	}
+	copied := func() {
+		w.comeBack(w.oldest("letter"), seam.OK, 0)
+		w.tick(seam.Millisecond)
+	}
+	w.held = "__consumer_offsets-0"
+	moves("/d1")
+	w.stabilize()
+	for !w.broker.copiedWhole(own().partition) {
+		copied()
+	}
+	require.Equal(t, coordinatorGone, own().state)
+	moves("/d0")
+	w.stabilize()
+	for w.broker.loads.running == 0 {
+		copied()
+	}
+	w.held = ""
+	w.stabilize()
+	offset, code := fetchesOffset(w, c)
+	require.Equal(t, wire.None, code)
+	require.EqualValues(t, 5, offset)
 }

@@ -181,6 +181,9 @@ func (l *Log) Loaded(c Cursor, was Next, in *seam.Loaded) (Cursor, Next, Want) {
 	return c, next, want
 }
 
+// Abandon is told instead of Loaded when nobody goes on with a search.
+func (l *Log) Abandon(c Cursor, was Next) { l.reading(c, was, -1) }
+
 func (l *Log) loaded(c Cursor, was Next, in *seam.Loaded) (Cursor, Next, Want) {
 	i := l.segmentOf(c.segment)
 	if len(l.segments) == 0 || l.segments[i].base != c.segment || l.segments[i].file != c.file {
