@@ -25,7 +25,6 @@ type coordinator struct {
 	partition *partition
 	state     coordinatorState
 	groups    *group.Coordinator
-	random    *rng.Source           // goes on when groups is made anew: a member's id is given out once
 	last      int64                 // offset of the newest record appended
 	releases  ordered.Ring[release] // what waits for records, by rising offset
 	releasing bool                  // in turns
@@ -55,8 +54,8 @@ type release struct {
 type loading struct {
 	queued  bool // in Broker.loads
 	began   seam.Mono
-	at, to  int64 // the next offset to be folded, and where the log ends
-	from    int64 // at, when the piece came
+	at, to  int64  // the next offset to be folded, and where the log ends
+	from    int64  // at, when the piece came
 	data    []byte // of the piece that is being folded
 	view    batch.View
 	records batch.Records
@@ -71,6 +70,7 @@ type loads struct {
 	waiting  ordered.Ring[*coordinator]
 	underWay map[seam.Op]loadRead
 	running  int
+	random   map[string]*rng.Source // by the partition's name: of members' ids
 }
 
 // loadRead is a Read under way: of the search for a piece, or of the piece.
@@ -124,10 +124,7 @@ func (b *Broker) startLoads(now seam.Now, fx *seam.Effects) bool {
 		c.state = coordinatorLoading
 		config := b.config.Groups
 		config.RecordBytesMax = int(c.partition.topic.config.MaxMessageBytes)
-		if c.random == nil {
-			c.random = b.random.Named(c.partition.folder.Name)
-		}
-		c.groups = group.New(config, c.random, b.topicGone)
+		c.groups = group.New(config, b.memberIDs(c.partition.folder.Name), b.topicGone)
 		c.groups.Image = b.image
 		l := c.partition.replica.Log
 		c.load = loading{began: now.Mono, at: l.Start(), to: l.Next()}
@@ -135,6 +132,18 @@ func (b *Broker) startLoads(now seam.Now, fx *seam.Effects) bool {
 		b.loadMore(now, c, fx)
 	}
 	return true
+}
+
+// memberIDs is where a partition's members have their ids from. It goes on when the log is folded anew, is moved, or is that
+// of a topic made again: an id is given out once in a life.
+func (b *Broker) memberIDs(name string) *rng.Source {
+	if b.loads.random == nil {
+		b.loads.random = map[string]*rng.Source{}
+	}
+	if b.loads.random[name] == nil {
+		b.loads.random[name] = b.random.Named(name)
+	}
+	return b.loads.random[name]
 }
 
 // loadMore looks for the next piece.

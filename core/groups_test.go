@@ -367,24 +367,18 @@ func TestALoadTakesNothingFromTheOneBefore(t *testing.T) {
 		w.stabilize()
 	}
 	c = w.dial("")
-	moves := func(to string) {
-		r := kmsg.NewPtrAlterReplicaLogDirsRequest()
-		r.Version = 2
-		r.Dirs = []kmsg.AlterReplicaLogDirsRequestDir{{Dir: to, Topics: []kmsg.AlterReplicaLogDirsRequestDirTopic{{Topic: "__consumer_offsets", Partitions: []int32{0}}}}}
-		w.send(c, r)
-	}
 	copied := func() {
 		w.comeBack(w.oldest("letter"), seam.OK, 0)
 		w.tick(seam.Millisecond)
 	}
 	w.held = "__consumer_offsets-0"
-	moves("/d1")
+	movesOffsets(w, c, 1)
 	w.stabilize()
 	for !w.broker.copiedWhole(own().partition) {
 		copied()
 	}
 	require.Equal(t, coordinatorGone, own().state)
-	moves("/d0")
+	movesOffsets(w, c, 0)
 	w.stabilize()
 	for w.broker.loads.running == 0 {
 		copied()
@@ -394,4 +388,37 @@ func TestALoadTakesNothingFromTheOneBefore(t *testing.T) {
 	offset, code := fetchesOffset(w, c)
 	require.Equal(t, wire.None, code)
 	require.EqualValues(t, 5, offset)
+}
+
+// A member's id is given out once, also when the partition that knows of it lies elsewhere by now.
+func TestNoMemberIDTwiceBeyondAMove(t *testing.T) {
+	w, c := groupedOver(t, 2)
+	id := func() string {
+		r := kmsg.NewPtrJoinGroupRequest()
+		r.Version, r.Group, r.ProtocolType, r.SessionTimeoutMillis, r.RebalanceTimeoutMillis = 9, "g", "consumer", 30_000, 30_000
+		r.Protocols = []kmsg.JoinGroupRequestProtocol{{Name: "range"}}
+		w.send(c, r)
+		w.stabilize()
+		answer := last(c).(*kmsg.JoinGroupResponse)
+		require.Equal(t, int16(wire.MemberIDRequired), answer.ErrorCode)
+		return answer.MemberID
+	}
+	first := id()
+	for to := range 2 {
+		movesOffsets(w, c, 1-to)
+		for range 10 {
+			w.stabilize()
+			w.tick(seam.Millisecond)
+		}
+		require.EqualValues(t, 1-to, w.broker.topics["__consumer_offsets"].partitions[0].folder.Dir)
+		require.NotEqual(t, first, id())
+	}
+}
+
+// movesOffsets asks for the one partition of groups to lie elsewhere.
+func movesOffsets(w *world, c *client, to int) {
+	r := kmsg.NewPtrAlterReplicaLogDirsRequest()
+	r.Version = 2
+	r.Dirs = []kmsg.AlterReplicaLogDirsRequestDir{{Dir: "/d" + decimal(int64(to)), Topics: []kmsg.AlterReplicaLogDirsRequestDirTopic{{Topic: "__consumer_offsets", Partitions: []int32{0}}}}}
+	w.send(c, r)
 }
