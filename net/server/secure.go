@@ -120,6 +120,7 @@ func (t *secure) read(fd int, data []byte) (n int, err error) {
 	if err != nil && err != errNothing {
 		t.err = err
 	}
+	t.answer(fd)
 	switch {
 	case n > 0:
 		return n, nil
@@ -128,8 +129,16 @@ func (t *secure) read(fd int, data []byte) (n int, err error) {
 	case t.err == nil || t.err == io.EOF:
 		return 0, nil
 	}
-	_ = t.flush(fd) // what is wrong, in an alert
 	return 0, t.err
+}
+
+// answer sends what reading has come to: new keys, or what is wrong, in an alert. It would keep sealed for as long as no reply
+// takes it along. Whoever has the lock sends it himself.
+func (t *secure) answer(fd int) {
+	if t.mu.TryLock() {
+		_ = t.flushLocked(fd)
+		t.mu.Unlock()
+	}
 }
 
 func (*secure) held() int64 { return recordBytesMax }
@@ -234,6 +243,10 @@ func load(source Source, into []byte, at int64) (int, seam.Fault) {
 func (t *secure) flush(fd int) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	return t.flushLocked(fd)
+}
+
+func (t *secure) flushLocked(fd int) error {
 	if t.sealed == nil {
 		return nil
 	}
