@@ -9,10 +9,12 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -327,9 +329,18 @@ type page struct{ ch chan<- prometheus.Metric }
 
 func labels(pairs []string) (names, values []string) {
 	for i := 0; i+1 < len(pairs); i += 2 {
-		names, values = append(names, pairs[i]), append(values, strings.ToValidUTF8(pairs[i+1], "?"))
+		names, values = append(names, pairs[i]), append(values, label(pairs[i+1]))
 	}
 	return names, values
+}
+
+// label is a name as it may stand in a scrape. What is no text is quoted, and so is what looks as if it were: two names that
+// came to one would be one metric twice, and the scrape none at all.
+func label(name string) string {
+	if utf8.ValidString(name) && !strings.HasPrefix(name, `"`) {
+		return name
+	}
+	return strconv.Quote(name)
 }
 
 // gauge and counter tell one number; pairs are names and values of labels in turn.

@@ -15,6 +15,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	"github.com/prometheus/common/expfmt"
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/kversion"
 
 	dto "github.com/prometheus/client_model/go"
 
@@ -132,6 +136,33 @@ func TestMetrics(t *testing.T) {
 	require.Equal(t, http.StatusBadRequest, status)
 	status, _ = r.look(t, "/debug/pprof/")
 	require.Equal(t, http.StatusNotFound, status, "nobody asked for profiles")
+}
+
+// TestNamesThatAreNoText: clients name themselves and their groups by whatever bytes they like. Two whose names differ only in
+// what is no UTF-8 are two, and whatever they are called, a scrape has all the rest.
+func TestNamesThatAreNoText(t *testing.T) {
+	r := beginWatched(t, "group.initial.rebalance.delay.ms=0")
+	named := kversion.Stable()
+	named.SetMaxKeyVersion(int16(kmsg.OffsetCommit), 9) // the newest that names topics
+	client, err := kgo.NewClient(kgo.SeedBrokers(r.address), kgo.MaxVersions(named))
+	require.NoError(t, err)
+	defer client.Close()
+	names := []string{"g\xff", "g\xfe", "g?", "\"g\\xff\""}
+	for i, name := range names {
+		commit := kmsg.NewPtrOffsetCommitRequest()
+		commit.Group, commit.Generation = name, -1
+		commit.Topics = []kmsg.OffsetCommitRequestTopic{{Topic: "clicks", Partitions: []kmsg.OffsetCommitRequestTopicPartition{{Partition: 1, Offset: int64(i), LeaderEpoch: -1}}}}
+		answer, err := commit.RequestWith(t.Context(), client)
+		require.NoError(t, err)
+		require.NoError(t, kerr.ErrorForCode(answer.Topics[0].Partitions[0].ErrorCode))
+	}
+	status, text := r.look(t, "/metrics")
+	require.Equal(t, http.StatusOK, status, text)
+	f := r.families(t, "/metrics")
+	require.Len(t, f["rookery_group_committed_offset"].Metric, len(names))
+	require.Equal(t, 2.0, valueOf(t, f["rookery_group_committed_offset"], "group", "g?"))
+	require.Equal(t, 0.0, valueOf(t, f["rookery_group_committed_offset"], "group", `"g\xff"`))
+	require.Equal(t, 3.0, valueOf(t, f["rookery_group_committed_offset"], "group", `"\"g\\xff\""`))
 }
 
 func sum(f *dto.MetricFamily) (total float64) {
