@@ -550,7 +550,8 @@ func (r *Run) filesIn(dir int32, p check.Partition) (files []check.File) {
 
 // left is what the disk has of a partition after the power has failed. The folder in the directory where the broker was last
 // seen to serve it has to hold everything, also while a copy has the same name elsewhere; but behind a move that it has
-// spoken of since then, the copy has to.
+// spoken of since then, the copy has to. Where neither is there any more, a start had found a move done and has ended it,
+// and was not heard of: the copy has to.
 func (r *Run) left(p check.Partition, dir int32) (files []check.File) {
 	longest := int64(-1)
 	for _, dir := range []int32{dir, r.homes[p]} {
@@ -560,7 +561,15 @@ func (r *Run) left(p check.Partition, dir int32) (files []check.File) {
 			}
 		}
 	}
-	return files
+	if files != nil {
+		return files
+	}
+	for dir := range r.plan.Dirs {
+		if here := r.filesIn(int32(dir), p); here != nil {
+			return here
+		}
+	}
+	return nil
 }
 
 // findHomes notes in which directory each partition lies.
