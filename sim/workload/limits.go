@@ -46,6 +46,13 @@ func (l *limiting) admit(workers int) {
 	}
 }
 
+// seat makes room for programs: they give a connection a second to begin, and would stand behind all others again and again.
+func (l *limiting) seat(programs int) {
+	if l.Seats > 0 {
+		l.Seats += 2 * programs
+	}
+}
+
 // singlesMax is how many producers there are at most, and how many readers.
 const singlesMax = 10
 

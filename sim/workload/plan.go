@@ -121,6 +121,7 @@ func drawPlan(tape *world.Tape, quiet, brief bool) *Plan {
 	for i := range p.Programs {
 		if p.Programs[i] = s.Choose(3) == 1; p.Programs[i] {
 			p.Budget -= 6 // of all others, so that a seed stays as long as it was
+			p.Limits.seat(1)
 		}
 	}
 	if tape.Mark("brief", brief) {
