@@ -42,17 +42,20 @@ func (m *memory) wanted(bits int) []string {
 	return m.subscribed(bits)
 }
 
-// hasParted says whether the group has gone over to the other protocol without an upgrade, or is about to: the last of its
-// consumers have gone, or it is empty. Its numbers and its rounds are not Kafka's from there on (specs/differences.md).
-func (m *memory) hasParted(consuming bool) bool {
+// hasParted says whether the group has gone over to the other protocol without an upgrade, or is about to, as somebody comes
+// who speaks it: the last of its consumers have gone, or it is empty. Its numbers and its rounds are not Kafka's from there on
+// (specs/differences.md).
+func (m *memory) hasParted(comes string) bool {
 	consumers := slices.ContainsFunc(m.consumers[:], func(c *consumer) bool { return c.epoch > 0 })
-	m.parted = m.parted || m.spoke.classic && !consumers && (m.spoke.consumer || consuming && !m.classicOf.joined)
+	classic := m.spoke.classic || comes == "classic"
+	consumer := m.spoke.consumer || comes == "consumer" && !m.classicOf.joined
+	m.parted = m.parted || classic && consumer && !consumers
 	return m.parted
 }
 
 // consume is a heartbeat: mostly the one that a client would send now.
 func (m *memory) consume(a act) {
-	if m.hasParted(true) {
+	if m.hasParted("consumer") {
 		return
 	}
 	c := m.consumerOf(a)
@@ -86,7 +89,7 @@ func (m *memory) consume(a act) {
 
 // depart ends a membership; the static member may mean to come back.
 func (m *memory) depart(a act) {
-	if m.hasParted(false) {
+	if m.hasParted("") {
 		return
 	}
 	c := m.consumerOf(a)
@@ -99,7 +102,7 @@ func (m *memory) depart(a act) {
 }
 
 func (m *memory) describeConsumers(a act) {
-	if m.hasParted(false) {
+	if m.hasParted("") {
 		return
 	}
 	m.ask("", describeConsumers(m.called("c"), m.called([]string{"g", "other"}[a.n%2])), a.version)
@@ -107,7 +110,7 @@ func (m *memory) describeConsumers(a act) {
 
 // commitConsumed commits as a member, or as nobody.
 func (m *memory) commitConsumed(a act) {
-	if m.hasParted(false) {
+	if m.hasParted("") {
 		return
 	}
 	c := m.consumerOf(a)
@@ -123,7 +126,7 @@ func (m *memory) commitConsumed(a act) {
 
 // fetchConsumed asks for offsets as a member, from version 9 on.
 func (m *memory) fetchConsumed(a act) {
-	if m.hasParted(false) {
+	if m.hasParted("") {
 		return
 	}
 	c := m.consumerOf(a)
@@ -139,7 +142,7 @@ func (m *memory) fetchConsumed(a act) {
 }
 
 func (m *memory) deleteConsumed(a act) {
-	if !m.hasParted(false) {
+	if !m.hasParted("") {
 		m.ask("", deleteGroups(m.called("c")), a.version)
 	}
 }
@@ -154,7 +157,7 @@ type classicMember struct {
 
 // classic does mostly what a client would do next.
 func (m *memory) classic(a act) {
-	if m.hasParted(false) {
+	if m.hasParted("classic") {
 		return
 	}
 	c := &m.classicOf
