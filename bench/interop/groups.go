@@ -55,7 +55,7 @@ func groupsOfClients() []groupOf {
 		{client: "sarama", kind: "sarama"},
 		{client: "aiokafka", kind: "aiokafka"},
 		{client: "kafkajs", kind: "kafkajs"},
-		{client: "kafka-go", kind: "kafka-go", late: 100},
+		{client: "kafka-go", kind: "kafka-go", late: int64(6 * time.Second / producePause)}, // what comes in within a session
 	}
 }
 
