@@ -36,6 +36,7 @@ build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/...
 
 quick: format vet
+	$(GO) run ./specs/board -check
 	$(GO) test ./specs ./core/...
 	$(GO) run ./cmd/sim run --brief --seeds $(SEEDS)
 
