@@ -257,6 +257,9 @@ func (f *flattener) id(id [16]byte) string {
 			return "id of " + name
 		}
 	}
+	if id == nobody(string(id[1:2])) {
+		return fmt.Sprintf("id of no %c", id[1])
+	}
 	return fmt.Sprintf("id %d", f.side.ids.of(id))
 }
 

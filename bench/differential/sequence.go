@@ -207,7 +207,7 @@ func (m *memory) create(a act) {
 	topic := a.newTopic(m.side)
 	if id, made := m.made[topic.Topic]; made {
 		delete(m.made, topic.Topic)
-		m.topics[a.topic] = id
+		m.learn(a.topic, id)
 		return
 	}
 	answer := m.ask("", createTopics(topic), a.version)
@@ -217,7 +217,7 @@ func (m *memory) create(a act) {
 	m.opened(a.topic, int32(a.choice%3+1))
 	m.unsettled = true
 	made := m.must(metadata(m.called(a.topic)), 12).(*kmsg.MetadataResponse).Topics[0]
-	m.topics[a.topic] = made.TopicID
+	m.learn(a.topic, made.TopicID)
 	for p := range int32(4) {
 		a.partition = p
 		delete(m.ends, a.place())

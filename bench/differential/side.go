@@ -73,7 +73,16 @@ func (s *side) id(name string) [16]byte {
 	if id, made := s.topics[name]; made {
 		return id
 	}
-	return [16]byte{0xee, name[0]}
+	return nobody(name)
+}
+
+func nobody(name string) [16]byte { return [16]byte{0xee, name[0]} }
+
+// learn notes a topic's id. It has its number from now on, so that ids of topics that are gone are told apart alike on
+// both sides, in whatever order an answer names them.
+func (s *side) learn(name string, id [16]byte) {
+	s.topics[name] = id
+	s.ids.of(id)
 }
 
 // ask sends a request and notes the answer.
@@ -142,7 +151,7 @@ func (s *side) topic(name string, partitions int32, configs ...string) string {
 	if made.ErrorCode != 0 {
 		panic(fmt.Errorf("%s: %s is not made: %d", s.name, made.Topic, made.ErrorCode))
 	}
-	s.topics[name] = made.TopicID
+	s.learn(name, made.TopicID)
 	s.opened(name, partitions)
 	return made.Topic
 }
