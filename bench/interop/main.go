@@ -94,7 +94,8 @@ func main() {
 		*segmentBytes = max(1<<20, s.storm*stormShares()/100*6000/stormPartitions/4)
 	}
 	s.broker.settings = []string{fmt.Sprintf("log.segment.bytes=%d", *segmentBytes),
-		"group.consumer.session.timeout.ms=6000", "group.consumer.heartbeat.interval.ms=1000", "group.initial.rebalance.delay.ms=500",
+		"group.consumer.min.session.timeout.ms=6000", "group.consumer.session.timeout.ms=6000",
+		"group.consumer.min.heartbeat.interval.ms=1000", "group.consumer.heartbeat.interval.ms=1000", "group.initial.rebalance.delay.ms=500",
 		"client.telemetry.enable=true"}
 	fmt.Printf("interop: seed=%d\n", s.seed)
 	if err := s.run(); err != nil {

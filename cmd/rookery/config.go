@@ -149,6 +149,9 @@ func (s *settings) settle() error {
 	if s.QueuedBytes > 0 && s.QueuedBytes < int64(s.RequestBytesMax) {
 		return fmt.Errorf("queued.max.request.bytes=%d is less than one request may have (socket.request.max.bytes=%d)", s.QueuedBytes, s.RequestBytesMax)
 	}
+	if err := s.settleConsumerGroups(); err != nil {
+		return err
+	}
 	if s.Listeners == nil {
 		s.Listeners = []endpoint{{"PLAINTEXT", "", 9092}}
 	}
@@ -181,6 +184,27 @@ func (s *settings) settle() error {
 		if !slices.ContainsFunc(s.Listeners, e.named) {
 			return advise("names are those of listeners", "advertised.listeners: there is no listener %s", e.Name)
 		}
+	}
+	return nil
+}
+
+// settleConsumerGroups compares what the coordinator is told of consumer groups' timeouts, as Kafka's GroupCoordinatorConfig
+// does: a broker whose own timeout is outside the bounds that it sets for groups does not start.
+func (s *settings) settleConsumerGroups() error {
+	layers := s.Static.Layers()
+	number := func(name string) int64 { return layers.Number("group.consumer." + name + ".ms") }
+	for _, rising := range [...][3]string{
+		{"min.heartbeat.interval", "heartbeat.interval", "max.heartbeat.interval"},
+		{"min.session.timeout", "session.timeout", "max.session.timeout"},
+	} {
+		for i := range 2 {
+			if low, high := rising[i], rising[i+1]; number(low) > number(high) {
+				return fmt.Errorf("group.consumer.%s.ms=%d is more than group.consumer.%s.ms=%d", low, number(low), high, number(high))
+			}
+		}
+	}
+	if beat, session := number("heartbeat.interval"), number("session.timeout"); beat >= session {
+		return fmt.Errorf("group.consumer.heartbeat.interval.ms=%d is not less than group.consumer.session.timeout.ms=%d", beat, session)
 	}
 	return nil
 }

@@ -53,6 +53,9 @@ func (c *Client) onAssign(in *Assign, fx *seam.Effects) {
 	if in.Partition < 0 || c.closing || !c.mayAssign(Partition{Topic: in.Topic, Number: in.Partition}) {
 		return
 	}
+	if h := c.holdOf(Partition{Topic: in.Topic, Number: in.Partition}); h != nil {
+		h.known = true
+	}
 	c.order++
 	a := &assignment{topic: c.topicNamed(in.Topic), number: in.Partition, order: c.order, tag: in.Tag, paused: in.Paused,
 		position: in.Offset, endToldAt: -1}

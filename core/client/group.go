@@ -85,6 +85,7 @@ type hold struct {
 	Partition
 	order     uint64  // tells it from an earlier hold of the same partition
 	id        topicID // of the topic, as the coordinator of the consumer protocol said
+	known     bool    // to the application, which has Assigned it: what it told before is of an earlier hold
 	processed Place   // Offset -1: nobody has said
 	committed int64
 }
@@ -101,6 +102,15 @@ type yield struct {
 func (c *Client) holdOf(p Partition) *hold {
 	if at, ok := slices.BinarySearchFunc(c.group.holds, p, func(h *hold, p Partition) int { return h.Compare(p) }); ok {
 		return c.group.holds[at]
+	}
+	return nil
+}
+
+// knownHoldOf is the hold that the application speaks of. One that is busy for long may have lost a partition and been
+// given it anew when it tells how far it had come before: that would set the group back.
+func (c *Client) knownHoldOf(p Partition) *hold {
+	if h := c.holdOf(p); h != nil && h.known {
+		return h
 	}
 	return nil
 }
@@ -184,7 +194,7 @@ func (c *Client) onSubscribe(now seam.Now, in *Subscribe, fx *seam.Effects) {
 func (c *Client) onPolled(now seam.Now, in *Polled) {
 	g := &c.group
 	for _, place := range in.Processed {
-		if h := c.holdOf(place.Partition); h != nil && place.Offset >= 0 {
+		if h := c.knownHoldOf(place.Partition); h != nil && place.Offset >= 0 {
 			h.processed = place
 		}
 	}

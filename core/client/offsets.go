@@ -42,7 +42,7 @@ func (c *Client) onCommit(now seam.Now, in *Commit, fx *seam.Effects) {
 	}
 	for _, place := range in.Places {
 		p := pledge{Place: place}
-		if h := c.holdOf(place.Partition); h != nil {
+		if h := c.knownHoldOf(place.Partition); h != nil {
 			p.hold = h.order
 			if place.Offset > h.processed.Offset {
 				h.processed = place // or what is committed by itself would go back behind it
