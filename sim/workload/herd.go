@@ -34,6 +34,7 @@ type grazer struct {
 	unsure bool // the last answer is missing: the next heartbeat says everything
 	has    map[check.Share]*check.Hold
 	spare  []check.Share // of them: it is to let them go
+	boasts bool          // it has said last that it has what it was not given: nobody can tell that it has let that go
 	heard  seam.Mono     // when what was heard of it last was sent; 0: not since it joined, or it has something to let go
 	next   seam.Mono
 	left   seam.Mono
@@ -55,6 +56,9 @@ type subscribed struct {
 }
 
 const herdGroup = "herd"
+
+// nowhere is a partition that no topic has.
+const nowhere = 99
 
 func (r *Run) enterHerd() {
 	s := r.tape.Stream("herd.kind")
@@ -161,8 +165,9 @@ func (g *grazer) graze(now seam.Mono, fx *seam.Effects) {
 	case 6: // with what it was never given
 		r := g.full(g.epoch)
 		if id, known := g.run.topicIDs["firm"]; known {
-			r.Topics = append(r.Topics, kmsg.ConsumerGroupHeartbeatRequestTopic{TopicID: id, Partitions: []int32{0, 1, 2, 99}})
+			r.Topics = append(r.Topics, kmsg.ConsumerGroupHeartbeatRequestTopic{TopicID: id, Partitions: []int32{0, 1, 2, nowhere}})
 		}
+		g.boasts = true
 		g.beat(now, r, fx)
 	case 7: // silent for longer than its session, or than it may take to let go
 		g.next = now + pick[seam.Mono](g.stream, 4, 1)*seam.Second
@@ -247,6 +252,9 @@ func (g *grazer) beat(now seam.Mono, r *kmsg.ConsumerGroupHeartbeatRequest, fx *
 			g.refused(at, wire.Code(a.ErrorCode), probing)
 		default:
 			g.run.told(question{key: wire.KeyConsumerGroupHeartbeat, sent: now}, none, at)
+			if r.Topics != nil {
+				g.boasts = slices.ContainsFunc(r.Topics, func(t kmsg.ConsumerGroupHeartbeatRequestTopic) bool { return slices.Contains(t.Partitions, nowhere) })
+			}
 			g.accepted(now, at, a)
 		}
 		fx.Wake(max(g.next, at+seam.Microsecond))
@@ -262,7 +270,7 @@ func (g *grazer) accepted(sent, at seam.Mono, a *kmsg.ConsumerGroupHeartbeatResp
 	if a.Assignment != nil {
 		g.given(at, a.Assignment)
 	}
-	if len(g.spare) > 0 {
+	if len(g.spare) > 0 || g.boasts {
 		g.heard = 0 // its time to let go runs, however often it is heard of
 	}
 }
