@@ -27,7 +27,8 @@ func (s *tuner) standing() (kind, key string, found bool) {
 	return "", "", false
 }
 
-// tuneQuota sets, takes back or looks for a quota. Rates are such that a client is muted for less than it is patient.
+// tuneQuota sets, takes back or looks for a quota. Rates are such that a client is muted for less than it is patient: a
+// user's is shared by all clients, of which each may have gone over it by a request before any of them is paid for.
 func (s *tuner) tuneQuota(now seam.Mono, fx *seam.Effects) {
 	kind := [...]string{"user", "client-id"}[s.stream.Choose(2)]
 	if s.stream.Choose(3) == 0 || s.run.calm {
@@ -43,7 +44,11 @@ func (s *tuner) tuneQuota(now seam.Mono, fx *seam.Effects) {
 		{"request_percentage", []string{unset, "12.5"}},
 	}
 	rate := rates[s.stream.Choose(len(rates))]
-	s.alterQuota(now, kind, rate.key, rate.values[s.stream.Choose(len(rate.values))], fx)
+	value := rate.values[s.stream.Choose(len(rate.values))]
+	if kind == "user" && value != unset && rate.key != "request_percentage" {
+		value += "0"
+	}
+	s.alterQuota(now, kind, rate.key, value, fx)
 }
 
 func (s *tuner) alterQuota(now seam.Mono, kind, key, value string, fx *seam.Effects) {
