@@ -151,7 +151,7 @@ func Do(tape *world.Tape, broker Broker, options Options) *Result {
 		r.facts.Durable[topic], r.facts.Deleted[topic] = true, true
 	}
 	r.facts.Durable[tidyTopic], r.facts.Compacted = true, map[string]bool{tidyTopic: true}
-	r.facts.Durable[offsetsTopic] = true
+	r.facts.Durable[offsetsTopic], r.facts.Compacted[offsetsTopic] = true, true
 	r.facts.Durable[crowdTopic], r.facts.Deleted[crowdTopic] = true, true
 	for _, topic := range r.plan.stable() {
 		if r.plan.prunes(topic) {
@@ -180,6 +180,13 @@ func (r *Run) observe() {
 			r.loaded = w.Now()
 		}
 		r.onTidied(e)
+		switch {
+		case e.Topic != offsetsTopic:
+		case e.Kind == seam.Compacted:
+			r.World.Counts[world.GroupsCompacted]++
+		case e.Kind == seam.ReplicaMoved:
+			r.World.Counts[world.GroupsMoved]++
+		}
 		if e.Kind == seam.SegmentUnreadable || e.Kind == seam.DirFenced || e.Kind == seam.CoordinatorFailed {
 			r.unreadable = n.Life
 		}
@@ -404,7 +411,7 @@ func (r *Run) enterAll() {
 	}
 	r.enterPrograms()
 	if p.Dirs > 1 {
-		s := &mover{session: r.client("mover"), budget: p.Budget / 2, partitions: p.partitionsOf(p.names()...)}
+		s := &mover{session: r.client("mover"), budget: p.Budget / 2, partitions: append(p.partitionsOf(p.names()...), check.Partition{Topic: offsetsTopic}, check.Partition{Topic: offsetsTopic, Number: 1})}
 		r.enter(s.session, s)
 	}
 	if p.Pruning.On {
@@ -561,7 +568,7 @@ func (r *Run) left(p check.Partition, dir int32) (files []check.File) {
 	longest := int64(-1)
 	for _, dir := range []int32{dir, r.homes[p]} {
 		if here := r.filesIn(dir, p); here != nil {
-			if end := check.Held(here, r.begins()[p]); end > longest {
+			if end := check.HeldOf(r.facts.Compacted[p.Topic])(here, r.begins()[p]); end > longest {
 				longest, files = end, here
 			}
 		}

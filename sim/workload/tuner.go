@@ -71,7 +71,7 @@ func (s *tuner) turn(now seam.Mono, fx *seam.Effects) {
 	}
 	s.next = now + 8*s.think()
 	s.budget--
-	switch topics := s.run.plan.names(); s.stream.Pick(4, 3, 2, 1, 2) {
+	switch topics := s.run.plan.names(); s.stream.Pick(4, 3, 2, 1, 2, 2) {
 	case 0:
 		s.alterTopic(now, topics[s.stream.Choose(len(topics))], fx)
 	case 1:
@@ -84,6 +84,13 @@ func (s *tuner) turn(now seam.Mono, fx *seam.Effects) {
 		s.alter(now, knob{"", "log.index.interval.bytes"}, values[s.stream.Choose(len(values))], fx)
 	case 4:
 		s.tuneQuota(now, fx)
+	case 5: // groups' logs roll, and are compacted
+		knobs := [...]struct {
+			key    string
+			values []string
+		}{{"internal.segment.bytes", []string{"1000", "4000", unset}}, {"min.cleanable.dirty.ratio", []string{"0", "0.1", unset}}}
+		one := knobs[s.stream.Choose(len(knobs))]
+		s.alter(now, knob{offsetsTopic, one.key}, one.values[s.stream.Choose(len(one.values))], fx)
 	}
 }
 

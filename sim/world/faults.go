@@ -52,6 +52,8 @@ const (
 	BegunFarUp
 	ReplicaMoved
 	Ambushed
+	GroupsCompacted
+	GroupsMoved
 	faults
 )
 
