@@ -82,6 +82,7 @@ type Run struct {
 	commits    int64             // of members: no two the same
 	memberIDs  map[string]string // who was given them
 	loaded     seam.Mono         // when a coordinator had folded its log last: until then it answers every heartbeat
+	crewFolded seam.Mono         // when the crew's coordinator had folded its log last
 	crewTold   map[int32]int64   // of the crew's topic, by partition: up to where a commit was told to have come
 	clients    int               // how many there were
 	others     []party           // all but workers
@@ -178,6 +179,9 @@ func (r *Run) observe() {
 	w.OnEvent = func(n *world.Node, e *seam.Event) {
 		if e.Kind == seam.CoordinatorLoaded {
 			r.loaded = w.Now()
+			if e.Partition == crewPartition {
+				r.crewFolded = w.Now()
+			}
 		}
 		r.onTidied(e)
 		switch {

@@ -260,7 +260,9 @@ type passer struct {
 	pass     check.Pass
 	begun    seam.Mono
 	life     int
-	jumps    int // of the node's clock, before anything that may be compacted under its eyes
+	jumps    int  // of the node's clock, before anything that may be compacted under its eyes
+	rotten   bool // a bit of the partition had turned when the pass began
+	turned   int  // bits, of whatever partition, by then
 	next     seam.Mono
 	budget   int
 	passes   int // of late, since the faults are over
@@ -288,6 +290,7 @@ func (p *passer) turn(now seam.Mono, fx *seam.Effects) {
 		if p.run.tidied.begun > 0 {
 			p.jumps = p.run.tidied.jumps
 		}
+		p.rotten, p.turned = p.run.rotted(check.Partition{Topic: tidyTopic}), p.run.World.Counts[world.BitRotted]
 		p.budget = max(0, p.budget-1)
 	}
 	p.next = now + p.think()/4
@@ -319,18 +322,21 @@ func (p *passer) turn(now seam.Mono, fx *seam.Effects) {
 	}})
 }
 
+// sound says whether no bit of what the pass has read had turned. That cannot be seen later: a segment that was made of what
+// a Cleaner had read before takes the rotten one's place (seed 20035829).
+func (p *passer) sound() bool {
+	return !p.rotten && p.run.World.Counts[world.BitRotted] == p.turned
+}
+
 func (p *passer) onPart(now seam.Mono, part *kmsg.FetchResponseTopicPartition) {
 	batches, _, err := check.ReadKept(part.RecordBatches)
-	if err != nil {
-		p.position = 0
-		if p.run.mayRot() {
-			p.passes++
-			return
-		}
-		p.run.fail(check.Fail(check.KeptAsWritten, "%s: %v", p.name, err))
+	p.run.require(err == nil || !p.sound(), check.KeptAsWritten, "%s: %v", p.name, err)
+	brought := len(batches) > 0 || p.position >= part.HighWatermark
+	p.run.require(brought || !p.sound(), check.FetchProgress, "%s: a fetch of %s from %d brought nothing below %d", p.name, tidyTopic, p.position, part.HighWatermark)
+	if err != nil || !brought {
+		p.over()
 		return
 	}
-	p.run.require(len(batches) > 0 || p.position >= part.HighWatermark || p.run.mayRot(), check.FetchProgress, "%s: a fetch of %s from %d brought nothing below %d", p.name, tidyTopic, p.position, part.HighWatermark)
 	for _, b := range batches {
 		for _, k := range b.Kept {
 			if k.Offset >= p.position {
@@ -339,14 +345,21 @@ func (p *passer) onPart(now seam.Mono, part *kmsg.FetchResponseTopicPartition) {
 		}
 		p.position = max(p.position, b.Last+1)
 	}
-	if p.position < part.HighWatermark && len(batches) > 0 {
+	if p.position < part.HighWatermark {
 		return
 	}
 	w, took := p.run.World, now-p.begun
 	whole := w.Node.Life == p.life && w.Counts[world.ClockJumped] == p.jumps
 	p.pass.End = part.HighWatermark
 	p.pass.Short = whole && took+p.run.slack(now) < seam.Mono(p.run.plan.Tidying.RetentionMillis)*seam.Millisecond
-	p.run.tidied.Passes = append(p.run.tidied.Passes, p.pass)
+	if p.sound() {
+		p.run.tidied.Passes = append(p.run.tidied.Passes, p.pass)
+	}
+	p.over()
+}
+
+// over ends a pass, whether it has come to the end or to what cannot be read.
+func (p *passer) over() {
 	p.position = 0
 	if p.run.draining {
 		p.passes++

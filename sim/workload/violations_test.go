@@ -73,6 +73,7 @@ var violations = []violation{
 		delivered(r, client.Delivered{Tag: 1, Count: 2, Partition: -1, Code: wire.RequestTimedOut})
 	}},
 	{"H18", func(r *Run) { awaited(r, 1021*seam.Millisecond) }, func(r *Run) { awaited(r, 1020*seam.Millisecond) }},
+	{"H18", func(r *Run) { fenced(r, 2, 1) }, func(r *Run) { fenced(r, 1, 2) }},
 	{"H19", func(r *Run) { handedOn(r, 5, 0, 2) }, func(r *Run) { handedOn(r, 5, 0, 1) }},
 	{"H19", func(r *Run) { handedOn(r, 5, 0, 0) }, nil},
 	{"H19", func(r *Run) { handedOn(r, 5, 1) }, func(r *Run) { // records that were deleted are left out: S laws see to that
@@ -95,6 +96,9 @@ var violations = []violation{
 		r.facts.Losses = []seam.Mono{1}
 		told(r, wire.KeyFetch, "loose", offsetOutOfRange, -1)
 	}},
+	{"H17", func(r *Run) { passed(r, false, part(3)) }, func(r *Run) { passed(r, true, part(3)) }},
+	{"H17", func(r *Run) { passed(r, false, part(3, keyed(2)[:70]...)) }, func(r *Run) { passed(r, false, part(3, keyed(2)...)) }},
+	{"K3", func(r *Run) { passed(r, false, part(3, turned(keyed(2))...)) }, func(r *Run) { passed(r, true, part(3, turned(keyed(2))...)) }},
 	{"H23", func(r *Run) { leftOut(r, heldPart{told: true, code: notLeader, high: -1}, 7) }, func(r *Run) { leftOut(r, heldPart{told: true, high: 3}, 7) }},
 	{"H29", func(r *Run) { resumed(r, 7, 6) }, func(r *Run) { resumed(r, 7, 7) }},
 	{"H30", func(r *Run) { put(r, 299*seam.Millisecond) }, func(r *Run) { put(r, 300*seam.Millisecond) }},
@@ -216,6 +220,19 @@ func record(offset byte) []byte {
 	return b
 }
 
+// keyed is a batch of a compacted log, of one record at an offset.
+func keyed(offset byte) []byte {
+	b := encodePuts([]check.Put{{Kept: check.Kept{Key: "key", Value: 1}}}, 0, 0, 0, false)
+	b[7] = offset
+	return b
+}
+
+// turned is a batch of which a bit has turned.
+func turned(b []byte) []byte {
+	b[len(b)-1] ^= 1
+	return b
+}
+
 // fetched is an answer to a fetch from 3 of one partition after the other.
 func fetched(r *Run, parts ...kmsg.FetchResponseTopicPartition) {
 	rd := r.enterReader("reader", false, r.plan.partitionsOf("firm")...)
@@ -305,6 +322,19 @@ func resumed(r *Run, told, from int64) {
 	k := &worker{run: r, holds: map[int32]*holding{}}
 	k.onCommitted(&client.Committed{Places: []client.CommittedPlace{{Place: client.Place{Offset: told}}}})
 	k.resumed(check.Partition{Topic: crewTopic}, &holding{told: r.crewTold[0]}, from)
+}
+
+// fenced is a worker, hired at some time, that another one is said to have taken the place of. Its coordinator was folded last
+// at another.
+func fenced(r *Run, hired, folded seam.Mono) {
+	r.crewFolded = folded
+	(&worker{run: r, hired: hired}).read(3, &client.GroupTrouble{Code: wire.FencedInstanceID, Stopped: true})
+}
+
+// passed is an answer to who reads a compacted log from its start, of which a bit may have turned.
+func passed(r *Run, rotten bool, part kmsg.FetchResponseTopicPartition) {
+	p := &passer{session: newSession(r, 1, "passer"), rotten: rotten}
+	p.onPart(10, &part)
 }
 
 // put is a member with a session of 300 ms that is put out of its group so long after it was heard of.

@@ -29,6 +29,7 @@ type worker struct {
 	budget int
 	each   bool // it commits after each record, and waits for no answer
 
+	hired   seam.Mono
 	holds   map[int32]*holding
 	tag     uint64
 	inbox   []any // while it hangs
@@ -51,6 +52,9 @@ type holding struct {
 const (
 	crewName  = "crew"
 	crewTopic = "firm"
+
+	// crewPartition is the partition of __consumer_offsets, of two, that the crew's coordinator folds.
+	crewPartition = 1
 
 	// workerLinger is how long after its end a worker waits for what is left of it in the group to be over: its session, and
 	// the round that follows.
@@ -82,7 +86,7 @@ func (r *Run) enterWorkers() {
 
 // hire puts a worker into a seat.
 func (r *Run) hire(seat, budget int) {
-	k := &worker{run: r, seat: seat, name: fmt.Sprintf("worker.%d.%d", seat, len(r.workers)), holds: map[int32]*holding{}, budget: budget}
+	k := &worker{run: r, seat: seat, name: fmt.Sprintf("worker.%d.%d", seat, len(r.workers)), hired: r.World.Now(), holds: map[int32]*holding{}, budget: budget}
 	k.stream = r.tape.Stream(k.name)
 	s := k.stream
 	c := client.DefaultConfig(brokerAddress)
@@ -307,17 +311,15 @@ func (k *worker) read(now seam.Mono, body any) {
 	case *client.Fetched:
 		k.onFetched(now, in)
 	case *client.GroupTrouble:
-		if in.Code == wire.UnreleasedInstanceID && k.config.Modern {
-			k.run.World.After(500*seam.Millisecond, k.subscribe) // who sat here before has died, and its session lasts
-			return
-		}
-		if in.Code == wire.FencedInstanceID && !k.config.Modern && k.run.World.Node.Life > 1 {
-			// Who takes an instance over in the middle of a round is written down with the next one, as in Kafka: a coordinator
-			// that is folded anew before that knows the earlier one (seed 976).
+		// Who sat here before has died, and its session lasts.
+		taken := in.Code == wire.UnreleasedInstanceID && k.config.Modern
+		// Who takes an instance over in the middle of a round is written down with the next one, as in Kafka: a coordinator that
+		// is folded anew before that, by a start (seed 976) or since a write has failed (seed 20044765), knows the earlier one.
+		forgotten := in.Code == wire.FencedInstanceID && !k.config.Modern && k.run.crewFolded > k.hired
+		if taken || forgotten {
 			k.run.World.After(500*seam.Millisecond, k.subscribe)
-			return
 		}
-		k.require(!in.Stopped || k.run.offsetsRotted(), check.ClientTells, "its place in the group is lost for good: %v", in.Code)
+		k.require(!in.Stopped || taken || forgotten || k.run.offsetsRotted(), check.ClientTells, "its place in the group is lost for good: %v", in.Code)
 	case *client.Closed:
 		k.stage, k.over = ended, now
 		clear(k.holds)
