@@ -1,6 +1,7 @@
 package client
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -399,6 +400,38 @@ func TestCommitIsNotTakenBack(t *testing.T) {
 	one.stuck = true
 	c.run(c.now + 5*seam.Second)
 	require.EqualValues(t, 4, c.group.offsets[p])
+}
+
+// TestCommitOfBefore: an application that is busy while its member loses a partition, and is given it anew, still speaks of
+// what it had. The group's place is where others have come meanwhile.
+func TestCommitOfBefore(t *testing.T) {
+	for _, config := range []Config{memberConfig(assignor.Range), memberConfig()} {
+		c := newCrowd(1, "a")
+		c.fill("a", 5)
+		one := c.alone(t, config, Subscribe{Topics: []string{"a"}})
+		p := Partition{Topic: "a", Number: 1}
+		require.EqualValues(t, 5, c.group.offsets[p])
+		var unheard []any
+		one.stuck, one.world.letters = true, func(body any) bool { unheard = append(unheard, body); return true }
+		c.group.remove(c.group.members[0])
+		c.run(c.now + 5*seam.Second)
+		require.Len(t, c.group.members, 1)
+		isAssigned := func(body any) bool { _, is := body.(*Assigned); return is }
+		require.True(t, slices.ContainsFunc(unheard, isAssigned), "it is a member again, and the application has not looked")
+		one.world.tell(&Commit{Tag: 1, Places: []Place{{Partition: p, Offset: 2}}})
+		one.world.tell(&Polled{Processed: []Place{{Partition: p, Offset: 3}}})
+		c.run(c.now + 10*seam.Second)
+		require.EqualValues(t, 5, c.group.offsets[p])
+		one.stuck, one.world.letters = false, one.receive
+		for _, body := range unheard {
+			one.receive(body)
+		}
+		c.run(c.now + 5*seam.Second)
+		require.Equal(t, wire.IllegalGeneration, one.committed[0].Code)
+		one.world.tell(&Commit{Tag: 2, Places: []Place{{Partition: p, Offset: 4}}})
+		c.run(c.now + 5*seam.Second)
+		require.Equal(t, wire.None, one.committed[1].Code, "now it speaks of what it has")
+	}
 }
 
 // TestStandalone: who assigns itself may put its places down in a group, too, and go on from there.
