@@ -52,6 +52,7 @@ type Rules struct {
 	IndexBytes            int32 // segment.index.bytes
 	IndexIntervalBytes    int32 // index.interval.bytes
 	DeleteRetentionMillis int64 // delete.retention.ms
+	MergeMax              int   // segments that one comes to stand for, which are taken away in one Step; 0: no bound
 	KeysMax               int   // of the map: log.cleaner.dedupe.buffer.size by SlotBytes
 	BytesPerSecond        int64 // log.cleaner.io.max.bytes.per.second; 0: no bound
 }

@@ -336,7 +336,7 @@ func TestTwin(t *testing.T) {
 			}
 			most := rapid.SampledFrom([]int{8, 1, 2, 1000}).Draw(t, "keys")
 			request := &compact.Request{ID: 7, Folder: folder, Sources: sources[:upTo], Dirty: w.dirty, First: 100,
-				Rules: compact.Rules{SegmentBytes: rapid.SampledFrom([]int64{1 << 20, 100, 400, 900}).Draw(t, "segment.bytes"), IndexBytes: 10 << 20,
+				Rules: compact.Rules{SegmentBytes: rapid.SampledFrom([]int64{1 << 20, 100, 400, 900}).Draw(t, "segment.bytes"), MergeMax: rapid.SampledFrom([]int{0, 1, 2, 3}).Draw(t, "merge"), IndexBytes: 10 << 20,
 					IndexIntervalBytes: int32(rapid.SampledFrom([]int{0, 100, 4096}).Draw(t, "interval")), DeleteRetentionMillis: 20, KeysMax: most, BytesPerSecond: rapid.SampledFrom([]int64{0, 1000}).Draw(t, "rate")}}
 			for id := range int64(3) {
 				if last, lives := alive[id]; lives {
@@ -348,6 +348,15 @@ func TestTwin(t *testing.T) {
 			var ends []int64
 			for _, c := range out.Compacted {
 				ends = append(ends, c.Next)
+				stoodFor := 0
+				for i := range sources[:upTo] {
+					if s := &sources[i]; s.Base >= c.Base && s.Base < c.Next {
+						stoodFor++
+					}
+				}
+				if most := request.Rules.MergeMax; most > 0 {
+					require.LessOrEqual(t, stoodFor, most)
+				}
 			}
 			w.compact(sources[upTo-1].Next, most, now, 20, ends, alive)
 			sources = d.put(t, sources, out)

@@ -91,6 +91,9 @@ func (c *Cleaner) beginGroup(fx *seam.Effects) {
 	for ; g.end < g.most; g.end++ {
 		s := &sources[g.end]
 		size += s.Size
+		if rules.MergeMax > 0 && g.end-begin >= rules.MergeMax {
+			break
+		}
 		if size > rules.SegmentBytes || s.Next-1-sources[begin].Base > relativeMax || size/(int64(rules.IndexIntervalBytes)+1) >= entriesMax {
 			break
 		}
