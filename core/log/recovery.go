@@ -67,7 +67,8 @@ type Recovered struct {
 //     its pages clean, and only a page that is dirty again is covered by the next sync.
 //   - what was cut or removed is durable before the answer leaves, so that it cannot come back behind newer batches. So is
 //     the name of partition.metadata: a folder that loses it was never this topic's.
-//   - a .swap is a compacted segment that was durable before anything that it stands for was touched: it is finished first.
+//   - a .swap is a compacted segment that was durable before anything that it stands for was touched: it is finished first,
+//     and its name is made durable before that.
 //     A .cleaned is nothing yet. Offsets may be missing below what a .compacted says, which was durable before the first
 //     .swap; and where a log was compacted by Kafka, below its line in the cleaner's checkpoint and the recovery point.
 //   - its files are closed when it answers: their ids are its own. Restore gives the log ids of the owner's.
@@ -188,8 +189,7 @@ func (r *Recovery) begin(now seam.Now, request *RecoveryRequest, fx *seam.Effect
 		}
 	}
 	r.request.Compacted = max(r.request.Compacted, r.out.sparse)
-	r.sortSwaps()
-	r.nextSwap(fx)
+	r.beginSwaps(fx)
 }
 
 // load begins when every segment has its name.
@@ -671,10 +671,14 @@ func (r *Recovery) sync(fx *seam.Effects) {
 		r.close(fx)
 		return
 	}
-	fx.Syncs = append(fx.Syncs, seam.Sync{Op: r.await(forSync, 0), Folder: r.request.Folder})
+	r.syncFolder(fx)
 	if n := len(r.out.segments); n > 0 && r.out.segments[n-1].file != 0 {
 		fx.Syncs = append(fx.Syncs, seam.Sync{Op: r.await(forSync, 0), File: r.out.segments[n-1].file})
 	}
+}
+
+func (r *Recovery) syncFolder(fx *seam.Effects) {
+	fx.Syncs = append(fx.Syncs, seam.Sync{Op: r.await(forSync, 0), Folder: r.request.Folder})
 }
 
 // close lets go of every file.

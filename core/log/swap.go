@@ -10,9 +10,10 @@ import (
 )
 
 // swaps is how a Recovery finishes the replacement of segments that a crash has cut short (see replacing), by Kafka's rules:
-// what ends in .swap was whole and durable before anything that it stands for was touched.
+// what ends in .swap was whole and durable before anything that it stands for was touched. Its name need not be: a process
+// that dies right behind the rename leaves one that a power cut still takes back, and nothing goes on its word before that.
 //
-//	read to the end ─▶ what it stands for is removed ─▶ folder synced ─▶ renamed ─▶ folder synced ─▶ the next one
+//	folder synced ─▶ read to the end ─▶ what it stands for is removed ─▶ folder synced ─▶ renamed ─▶ folder synced ─▶ the next one
 type swaps struct {
 	begun seam.Now
 	queue []swap
@@ -31,7 +32,8 @@ type swap struct {
 type swapStage uint8
 
 const (
-	swapOpening swapStage = iota
+	swapNamed swapStage = iota
+	swapOpening
 	swapReading
 	swapClosing
 	swapRemoved
@@ -39,6 +41,16 @@ const (
 	swapRenamed
 	swapDone
 )
+
+// beginSwaps makes durable the names of what ends in .swap, if there is any.
+func (r *Recovery) beginSwaps(fx *seam.Effects) {
+	r.sortSwaps()
+	if len(r.swaps.queue) == 0 {
+		r.load(r.swaps.begun, fx)
+		return
+	}
+	r.syncFolder(fx)
+}
 
 func (r *Recovery) sortSwaps() {
 	for _, e := range r.request.Files {
@@ -66,6 +78,8 @@ func (r *Recovery) nextSwap(fx *seam.Effects) {
 func (r *Recovery) swapOn(fx *seam.Effects) {
 	s := &r.swaps
 	switch s.stage {
+	case swapNamed:
+		r.nextSwap(fx)
 	case swapOpening, swapReading:
 		if s.stage = swapReading; s.at < s.queue[0].size {
 			s.asked = max(s.asked, walkBytes)
@@ -82,13 +96,13 @@ func (r *Recovery) swapOn(fx *seam.Effects) {
 		}
 	case swapRemoved:
 		s.stage = swapSynced
-		fx.Syncs = append(fx.Syncs, seam.Sync{Op: r.await(forSync, 0), Folder: r.request.Folder})
+		r.syncFolder(fx)
 	case swapSynced:
 		s.stage = swapRenamed
 		r.renameSwap(fx)
 	case swapRenamed:
 		s.stage = swapDone
-		fx.Syncs = append(fx.Syncs, seam.Sync{Op: r.await(forSync, 0), Folder: r.request.Folder})
+		r.syncFolder(fx)
 	case swapDone:
 		s.queue = s.queue[1:]
 		r.nextSwap(fx)

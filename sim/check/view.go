@@ -259,7 +259,8 @@ func (w *Watch) nobodySleepsOn(k *known, p *PartitionView) error {
 }
 
 // SameState compares what there was with what was rebuilt from the bytes. Leader epochs rise with each life. Of producers the
-// newest batches are known again for certain, and all that was known if no life ever ended but in order (clean).
+// newest batches are known again for certain, and all that was known if no life ever ended but in order, and said so on the
+// disk (clean).
 func SameState(before, after *View, clean bool) error {
 	order := func(a, b PartitionView) int {
 		return byName(Partition{a.Topic, a.Number}, Partition{b.Topic, b.Number})
