@@ -120,6 +120,7 @@ func (b *Broker) checkpoints(now seam.Now, fx *seam.Effects) {
 		return
 	}
 	b.checkpointAt = now.Mono + b.config.CheckpointEvery
+	var unidentified []*partition
 	for _, p := range b.partitions[1:] {
 		if p == nil {
 			continue
@@ -131,10 +132,11 @@ func (b *Broker) checkpoints(now seam.Now, fx *seam.Effects) {
 		if p.replica != nil && p.state == partitionOpen && p.replica.Log.RetrySnapshot() {
 			b.touch(p)
 		}
-		if p.begun && p.replica == nil && p.state == partitionRecovering && !p.identity.Busy() {
-			p.identity.Offer(encodeIdentity(p.id), fx)
+		if p.unidentified() {
+			unidentified = append(unidentified, p)
 		}
 	}
+	b.identify(unidentified)
 	for i := range b.dirs {
 		if d := &b.dirs[i]; d.failed == seam.OK {
 			b.checkpoint(d, fx)
@@ -148,6 +150,23 @@ func (b *Broker) checkpoints(now seam.Now, fx *seam.Effects) {
 		b.maybeAssign(now, &b.dirs[m.to], fx) // what it waited for may have failed
 	}
 	b.expireProducers(now, fx)
+}
+
+// unidentified: it is new, and its partition.metadata could not be written.
+func (p *partition) unidentified() bool {
+	return p.begun && p.replica == nil && p.state == partitionRecovering && !p.identity.Busy()
+}
+
+// identify tries again to write the partition.metadata of new partitions, in turns: a disk that was full refused them all.
+func (b *Broker) identify(partitions []*partition) {
+	if len(partitions) == 0 {
+		return
+	}
+	b.turns.put(b.turns.each(len(partitions), func(i int, _ seam.Now, fx *seam.Effects) {
+		if p := partitions[i]; p.unidentified() && !p.topic.gone && b.phase < phaseStopping {
+			p.identity.Offer(encodeIdentity(p.id), fx)
+		}
+	}))
 }
 
 func (b *Broker) checkpoint(d *directory, fx *seam.Effects) {
