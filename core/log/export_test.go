@@ -47,6 +47,3 @@ func (l *Log) BusyWith() string {
 	}
 	return out
 }
-
-// NoSnapshot says whether a missing snapshot of the producers could not be written.
-func (l *Log) NoSnapshot() bool { return l.noSnapshot }

@@ -43,7 +43,6 @@ type rig struct {
 	start    int64 // log start, as checkpointed
 	sequence map[int64]int32
 	deleted  map[int64]batch.View // the newest batch below the start, by producer
-	unsure   bool                 // the disk was too full to keep who they were
 	counts   map[string]int
 }
 
@@ -337,7 +336,7 @@ func (r *rig) learn(out *log.Recovered, least int64) {
 
 // remembered: in durable mode a producer is known though his records were deleted, by his newest batch that is left.
 func (r *rig) remembered(dumb *producer.State, out *log.Recovered) {
-	if r.flush > 1 || r.unsure {
+	if r.flush > 1 {
 		return
 	}
 	want, got := map[int64]int32{}, map[int64]int32{}
@@ -521,7 +520,6 @@ func (r *rig) moveStart(start int64) {
 		r.drain()
 		return
 	}
-	r.unsure = r.unsure || r.replica.Log.NoSnapshot()
 	for _, b := range r.twin {
 		if v := batch.View(b.data); b.last < start && v.HasProducer() {
 			r.deleted[v.ProducerID()] = v
@@ -691,4 +689,33 @@ func TestARecoveryClosesWhatItRemoves(t *testing.T) {
 		require.Zero(t, out.End)
 		require.Empty(t, d.logs())
 	})
+}
+
+// Retention on a disk that is full: whoever wrote what has gone is remembered over a stop at any time.
+func TestAFullDiskKeepsWhoWrote(t *testing.T) {
+	moved := 0
+	rapid.Check(t, func(t *rapid.T) {
+		r := newRig(t)
+		if r.flush > 1 {
+			return
+		}
+		for range 10 {
+			r.produce()
+			r.drain()
+		}
+		r.rest()
+		r.disk.full = true
+		start, _ := r.replica.Expire(r.now, log.Retention{Delete: true, Millis: -1, Bytes: 0}, &r.fx)
+		r.drain()
+		for n := rapid.IntRange(0, 60).Draw(t, "steps"); n > 0; n-- {
+			r.disk.carryOut()
+			r.deliver()
+			if r.replica.Log.Start() < start {
+				r.moveStart(start)
+			}
+		}
+		moved += r.counts["start moved"]
+		r.crash()
+	})
+	require.NotZero(t, moved)
 }

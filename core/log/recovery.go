@@ -57,8 +57,7 @@ type Recovered struct {
 //   - a batch is accepted if it is whole, its CRC is right, its base offset continues the log and its epoch does not
 //     fall. The first one that is not ends the log: the file is cut there and later segments go.
 //   - segments wholly below the log's start are removed unread if there is a snapshot of the producers behind them. Else they
-//     are walked: none of them has gone, but where the disk was too full for the snapshot, and then in no order. A log that
-//     ends below its start is empty there.
+//     are walked: none of them has gone. A log that ends below its start is empty there.
 //   - below the recovery point nothing is ever cut, and the log does not end there: a batch that was durable and is
 //     unreadable or missing now is a fault of the disk, the folder is left as it is and not used.
 //   - indexes of segments that end below the recovery point are durable and stay as they are, walked or not, so that the

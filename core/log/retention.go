@@ -157,7 +157,7 @@ func (s *segment) date(timestamp, last int64, dated bool) {
 // not the log's any more; their files go with Unlink.
 func (l *Log) MoveStart(start int64, fx *seam.Effects) {
 	must.Be(l.start <= start && start <= l.end.Offset, "L17: a log's start moves forward, and never past its end")
-	l.start = start
+	l.start, l.noSnapshot = start, false // its checkpoint has found room: so may the snapshot
 	l.Epochs.TruncateFromStart(start)
 	if len(l.segments) == 0 {
 		return
@@ -196,15 +196,12 @@ func (l *Log) trim() {
 // Trimmed says whether files below the log's start wait for their Unlink.
 func (l *Log) Trimmed() bool { return len(l.trimmed) > 0 }
 
-// Unlink removes the files of trimmed segments that are at rest. lent says whether an answer that is still to go out
-// names a file. Beside a segment go the producers' snapshots at its start: the next one is there by then, unless the disk
-// is so full that it takes the room which this makes. take says whether there is room for another segment in this Step.
+// Unlink removes the files of trimmed segments that are at rest, and are not needed any more to know the producers. lent says
+// whether an answer that is still to go out names a file. Beside a segment go the producers' snapshots at its start. take says
+// whether there is room for another segment in this Step.
 func (l *Log) Unlink(take func() bool, lent func(seam.File) bool, fx *seam.Effects) {
-	n := 0
-	if !l.segments[0].snapped && !l.noSnapshot {
-		return
-	}
-	for n < len(l.trimmed) && l.atRest(&l.trimmed[n]) && !lent(l.trimmed[n].file) && take() {
+	n, known := 0, l.known()
+	for n < known && l.atRest(&l.trimmed[n]) && !lent(l.trimmed[n].file) && take() {
 		s := &l.trimmed[n]
 		l.unlinkOr(s.file, s.opening, s.base, ".log", fx)
 		l.unlinkOr(s.indexFile, false, s.base, ".index", fx)
@@ -220,6 +217,21 @@ func (l *Log) Unlink(take func() bool, lent func(seam.File) bool, fx *seam.Effec
 	kept := copy(l.trimmed, l.trimmed[n:])
 	clear(l.trimmed[kept:])
 	l.trimmed = l.trimmed[:kept]
+}
+
+// known is how many of the trimmed segments hold nothing of the producers that a snapshot behind them does not tell: all of
+// them, but where a disk is too full for the snapshot at the log's first segment. The one that is left is read by a start
+// instead, with what has been written since.
+func (l *Log) known() int {
+	if l.segments[0].snapped {
+		return len(l.trimmed)
+	}
+	for n := len(l.trimmed) - 1; n > 0; n-- {
+		if l.trimmed[n].snapped {
+			return n
+		}
+	}
+	return 0
 }
 
 // atRest says whether nothing of a trimmed segment is under way, and nothing that is written at its end.

@@ -40,10 +40,9 @@ type lane struct {
 	sequence  int32
 	queue     []*parcel
 	inFlight  int
-	made      int  // batches so far
-	known     bool // the broker has acknowledged a batch under this producer id
-	knownIn   int  // in which life of the broker that was last asked for
-	rewind    bool // once nothing is in flight begin again with the first
+	lives     []int // of the broker, in which each batch so far was acknowledged; 0: in none yet
+	known     bool  // the broker has acknowledged a batch under this producer id
+	rewind    bool  // once nothing is in flight begin again with the first
 	resume    seam.Mono
 }
 
@@ -171,8 +170,8 @@ func (p *producer) begin(now seam.Mono, l *lane) {
 			p.run.World.Counts[world.SequenceWrapped]++
 		}
 	}
-	l.made++
-	l.queue = append(l.queue, &parcel{append: a, data: spec.encode(), life: p.run.World.Node.Life, number: l.made})
+	l.lives = append(l.lives, 0)
+	l.queue = append(l.queue, &parcel{append: a, data: spec.encode(), life: p.run.World.Node.Life, number: len(l.lives)})
 	p.run.History.Appends = append(p.run.History.Appends, a)
 }
 
@@ -359,7 +358,8 @@ func (p *producer) onResult(now seam.Mono, l *lane, b *parcel, result *kmsg.Prod
 		b.append.Outcome, b.append.Return, b.append.Base, b.append.Time = check.Done, now, result.BaseOffset, result.LogAppendTime
 		p.run.result.Acknowledged++
 		p.run.World.Laws[check.RightlyNumbered]++
-		l.known, l.knownIn = true, b.sentIn
+		l.known = l.known || b.append.Producer == p.pid // it may be the last that was in flight when a new id was asked for
+		l.lives[b.number-1] = b.sentIn
 		l.drop(b)
 	case code == unknownTopic && p.run.plan.isFleeting(l.partition.Topic) && p.run.draining:
 		p.giveUp(l, b) // it may never come back
@@ -398,11 +398,13 @@ func (p *producer) onRetriable(now seam.Mono, l *lane, b *parcel, code int16) {
 
 // onMisnumbered: the broker says that the first batch without an answer is not the next one. That is so only if what
 // came before it was lost, or a restart forgot all but each producer's last batch. (Of a producer that it does not know
-// a broker takes any sequence, KIP-360: the second batch may then have come in before the first.)
+// a broker takes any sequence, KIP-360: the second batch may then have come in before the first.) What is not promised
+// over a restart it still has to know in the life in which it acknowledged the batch just before: one before that, which
+// went missing and was sent again, says nothing of it.
 func (p *producer) onMisnumbered(l *lane, b *parcel, code int16) {
 	run := p.run
 	kept := p.acks == -1 && run.facts.Durable[l.partition.Topic] ||
-		l.knownIn == run.World.Node.Life && run.World.Counts[world.PowerLost] == 0 // a cut may take any of what was only cached
+		b.number > 1 && l.lives[b.number-2] == run.World.Node.Life && run.World.Counts[world.PowerLost] == 0 // a cut may take any of what was only cached
 	calm := kept && !b.early && run.World.Node.Life == b.life && !run.plan.isFleeting(l.partition.Topic)
 	if calm && !run.require(false, check.RightlyNumbered, "%s: value %#x on %v: code %d, and there was no restart", p.name, b.append.First, l.partition, code) {
 		return

@@ -55,8 +55,16 @@ var violations = []violation{
 	{"H15", func(r *Run) { answers(r, 2, 1) }, func(r *Run) { answers(r, 1, 2) }},
 	{"H15", func(r *Run) { answers(r, 1, 1) }, nil},
 	{"H15", func(r *Run) { answers(r, 1, 2, 3) }, nil},
-	{"H16", func(r *Run) { refused(r, func(b *parcel) {}) }, func(r *Run) { refused(r, func(b *parcel) { b.life-- }) }},
-	{"H16", func(r *Run) { refused(r, func(b *parcel) {}) }, func(r *Run) { refused(r, func(b *parcel) { b.early = true }) }},
+	{"H16", func(r *Run) { refused(r, func(l *lane, b *parcel) {}) }, func(r *Run) { refused(r, func(l *lane, b *parcel) { b.life-- }) }},
+	{"H16", func(r *Run) { refused(r, func(l *lane, b *parcel) {}) }, func(r *Run) { refused(r, func(l *lane, b *parcel) { b.early = true }) }},
+	{"H16", func(r *Run) { cached(r); refused(r, func(l *lane, b *parcel) {}) }, func(r *Run) { cached(r); refused(r, func(l *lane, b *parcel) { l.lives[0]-- }) }},
+	{"H16", func(r *Run) {
+		cached(r)
+		refused(r, func(l *lane, b *parcel) { l.lives = []int{0, 1, 0}; b.number = 3 })
+	}, func(r *Run) {
+		cached(r)
+		refused(r, func(l *lane, b *parcel) { l.lives = []int{1, 0, 0}; b.number = 3 }) // the one just before was lost, and one before that came again
+	}},
 	{"H17", func(r *Run) { fetched(r, part(5)) }, func(r *Run) { fetched(r, part(3)) }},
 	{"H17", func(r *Run) { fetched(r, part(3), part(4)) }, func(r *Run) { fetched(r, part(4, record(3)...), part(4)) }},
 	{"H18", func(r *Run) {
@@ -189,22 +197,25 @@ func answers(r *Run, correlations ...byte) {
 }
 
 // refused is the first batch without an answer, refused for its number after another was taken.
-func refused(r *Run, but func(b *parcel)) {
+func refused(r *Run, but func(l *lane, b *parcel)) {
 	s := newSession(r, 1, "producer")
 	p := &producer{session: s, idempotent: true, acks: -1, version: 3}
-	l := &lane{partition: check.Partition{Topic: "firm"}, known: true, knownIn: 1}
+	l := &lane{partition: check.Partition{Topic: "firm"}, known: true, lives: make([]int, 2)}
 	p.lanes = []*lane{l}
 	answer := kmsg.NewProduceResponseTopicPartition()
-	for _, code := range []int16{none, outOfOrderSequence} {
-		b := &parcel{append: &check.Append{Partition: l.partition, Count: 1, Attempts: 1}, life: 1, sentIn: 1}
+	for i, code := range []int16{none, outOfOrderSequence} {
+		b := &parcel{number: i + 1, append: &check.Append{Partition: l.partition, Count: 1, Attempts: 1}, life: 1, sentIn: 1}
 		l.queue = []*parcel{b}
 		if answer.ErrorCode = code; code != none {
 			answer.BaseOffset = -1
-			but(b)
+			but(l, b)
 		}
 		p.onResult(100, l, b, &answer)
 	}
 }
+
+// cached: what is acknowledged waits in the page cache.
+func cached(r *Run) { delete(r.facts.Durable, "firm") }
 
 // part is a partition's part in the answer to a fetch.
 func part(high int64, records ...byte) kmsg.FetchResponseTopicPartition {
