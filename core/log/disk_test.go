@@ -321,6 +321,15 @@ func (d *disk) kill() {
 	d.files, d.free, d.inbox = map[seam.File]*handle{}, nil, nil
 }
 
+func isNamed(names map[string]*inode, n *inode) bool {
+	for _, other := range names {
+		if other == n {
+			return true
+		}
+	}
+	return false
+}
+
 // cut takes the power away: of each page and name that no sync has covered, either version may be left, or a torn page.
 func (d *disk) cut() {
 	d.kill()
@@ -339,6 +348,11 @@ func (d *disk) cut() {
 			n = d.safe[name]
 		}
 		if n != nil {
+			left[name] = n
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(d.safe)) { // a rename is one deed: what it was done to is left under one name or the other
+		if n := d.safe[name]; left[name] == nil && isNamed(d.names, n) && !isNamed(left, n) {
 			left[name] = n
 		}
 	}
