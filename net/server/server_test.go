@@ -151,6 +151,12 @@ func (c client) Write(data []byte) bool {
 	return err == nil
 }
 
+func (c client) Post(data []byte) (written func() bool) {
+	done := make(chan bool, 1)
+	go func() { done <- c.Write(data) }()
+	return func() bool { return <-done }
+}
+
 func (c client) Read(size int) ([]byte, bool) {
 	data := make([]byte, size)
 	n, err := io.ReadFull(c.Conn, data)

@@ -2,9 +2,8 @@ package world
 
 import (
 	"encoding/binary"
-	"sync"
+	"slices"
 	"testing"
-	"time"
 
 	"pgregory.net/rapid"
 
@@ -12,50 +11,27 @@ import (
 	"rookery/core/seam/contract"
 )
 
-// connSubject is the node's side of the simulated links as the shared suite of connections sees it. The suite writes from
-// a goroutine of its own at times; what it writes there is carried by whoever lets time pass.
+// connSubject is the node's side of the simulated links as the shared suite of connections sees it.
 type connSubject struct {
 	t     *rapid.T
 	world *World
-
-	mu      sync.Mutex
-	pending []func()
-	wrote   chan struct{}
 }
 
 func newConnSubject(t *rapid.T, toy *contract.Toy) *connSubject {
-	s := &connSubject{t: t, wrote: make(chan struct{}, 1)}
+	s := &connSubject{t: t}
 	s.world = New(NewTape(rapid.Uint64().Draw(t, "seed")), Rates{}, Parts{Broker: func(int) seam.Machine { return toy }, Rewrite: contract.Rewrite}, 1)
 	s.world.Node.Start()
 	return s
 }
 
-// Await lets time pass, and waits for the suite's other goroutine where time alone does not help.
+// Await lets time pass.
 func (s *connSubject) Await(what string, condition func() bool) {
-	for !condition() {
-		s.carry()
-		s.world.Run(s.world.Now()+60*seam.Second, condition)
-		if err := s.world.Failure(); err != nil {
-			s.t.Fatal(err)
-		}
-		if condition() {
-			return
-		}
-		select {
-		case <-s.wrote:
-		case <-time.After(10 * time.Second):
-			s.t.Fatalf("never came: %s", what)
-		}
+	s.world.Run(s.world.Now()+60*seam.Second, condition)
+	if err := s.world.Failure(); err != nil {
+		s.t.Fatal(err)
 	}
-}
-
-func (s *connSubject) carry() {
-	s.mu.Lock()
-	pending := s.pending
-	s.pending = nil
-	s.mu.Unlock()
-	for _, send := range pending {
-		send()
+	if !condition() {
+		s.t.Fatalf("never came: %s", what)
 	}
 }
 
@@ -89,24 +65,20 @@ func (c *nearEnd) Step(now seam.Now, in seam.Input, fx *seam.Effects) {
 }
 
 func (c *nearEnd) Write(data []byte) bool {
-	s := c.subject
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	c.out = append(c.out, data...)
 	for len(c.out) >= 4 && len(c.out) >= 4+int(binary.BigEndian.Uint32(c.out)) {
 		frame := c.out[:4+int(binary.BigEndian.Uint32(c.out))]
 		c.out = c.out[len(frame):]
-		s.pending = append(s.pending, func() { c.link.post(frame) })
-	}
-	select {
-	case s.wrote <- struct{}{}:
-	default:
+		c.link.upload(slices.Clone(frame))
 	}
 	return true
 }
 
-// post is what a Send does with a link that is known.
-func (l *link) post(frame []byte) { l.upload(append([]byte(nil), frame...)) }
+// Post: a link of the simulator keeps what is not read.
+func (c *nearEnd) Post(data []byte) (written func() bool) {
+	done := c.Write(data)
+	return func() bool { return done }
+}
 
 func (c *nearEnd) Read(size int) ([]byte, bool) {
 	c.subject.Await("bytes or an end", func() bool { return len(c.in) >= size || c.gone })
@@ -116,10 +88,7 @@ func (c *nearEnd) Read(size int) ([]byte, bool) {
 	return data, whole
 }
 
-func (c *nearEnd) Close() {
-	c.subject.carry()
-	c.actor.cutLink(c.link.number)
-}
+func (c *nearEnd) Close() { c.actor.cutLink(c.link.number) }
 
 // The node's side of the simulated links obeys the suite that net/server obeys.
 func TestContractOfTheConnections(t *testing.T) {

@@ -18,7 +18,9 @@ type ConnSubject interface {
 
 // ClientConn is a client's end.
 type ClientConn interface {
-	Write(data []byte) bool       // false: the connection is gone
+	Write(data []byte) bool // false: the connection is gone
+	// Post begins to write what may be more than is read for now; written waits for the end of it.
+	Post(data []byte) (written func() bool)
 	Read(size int) ([]byte, bool) // exactly size bytes; false: it ended before
 	Close()
 }
@@ -180,7 +182,6 @@ func (m *connModel) mute(t *rapid.T) {
 	}
 	m.readAll(t, c)
 	c.muted = true
-	done := make(chan bool, 1)
 	var stream []byte
 	expected, frames := 0, 0
 	m.subject.Await("a look at the toy", func() bool {
@@ -204,7 +205,7 @@ func (m *connModel) mute(t *rapid.T) {
 	echo := []byte("m, and no credit left")
 	c.answers = append(c.answers, echo)
 	stream = append(stream, frameOf('m', echo)...)
-	go func() { done <- c.conn.Write(stream) }()
+	written := c.conn.Post(stream)
 	m.subject.Await("as many requests as the credit covers", func() bool { return m.toy.Requests >= expected })
 	other := m.subject.Dial()
 	m.dialled++
@@ -215,7 +216,7 @@ func (m *connModel) mute(t *rapid.T) {
 		}
 		m.readOne(t, c)
 	}
-	if !<-done {
+	if !written() {
 		t.Fatalf("the connection went while it was written to")
 	}
 	other.Write(frameOf('u', []byte("go on")))

@@ -35,7 +35,7 @@ func Disk(t *rapid.T, subject DiskSubject) {
 		"append":        m.append,
 		"step of many":  m.many,
 		"read":          m.read,
-		"sync":          m.sync,
+		"sync":          m.syncFile,
 		"truncate":      m.truncate,
 		"close":         m.close,
 		"unlink":        m.unlink,
@@ -303,8 +303,8 @@ func (m *diskModel) read(t *rapid.T) {
 	}
 }
 
-// sync makes a file and every folder above it durable.
-func (m *diskModel) sync(t *rapid.T) {
+// syncFile makes a file and every folder above it durable.
+func (m *diskModel) syncFile(t *rapid.T) {
 	id, o := m.anyID(t)
 	fx := &seam.Effects{Syncs: []seam.Sync{{Op: m.nextOp(), File: id}}, Alarm: seam.Never}
 	for folder := o.name; strings.Contains(folder, "/"); {
