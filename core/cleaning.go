@@ -229,7 +229,8 @@ func (b *Broker) clean(now seam.Now, p *partition, fx *seam.Effects) bool {
 		ID: c.last, Topic: p.name(), Partition: p.index, Folder: p.folder, Sources: sources, Dirty: p.dirtyFrom(), First: first,
 		Rules: compact.Rules{
 			SegmentBytes: int64(config.SegmentBytes), IndexBytes: config.SegmentIndexBytes, IndexIntervalBytes: config.IndexIntervalBytes,
-			DeleteRetentionMillis: config.DeleteRetentionMillis, MergeMax: max(2, b.config.StepItems), KeysMax: c.config.KeysMax, BytesPerSecond: c.config.BytesPerSecond / int64(max(1, c.config.Threads)),
+			DeleteRetentionMillis: config.DeleteRetentionMillis, MergeMax: max(2, b.config.StepItems), // one by one nothing would be merged
+			KeysMax: c.config.KeysMax, BytesPerSecond: c.config.BytesPerSecond / int64(max(1, c.config.Threads)),
 		},
 	}
 	p.replica.Producers.Each(func(a producer.Active) {

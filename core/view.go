@@ -81,7 +81,7 @@ func (b *Broker) View(deep bool, v *View) {
 	*v = View{Ready: b.phase == phaseReady, Produces: b.waiting, Proposals: b.proposals.Len(), Frames: b.frames, Held: len(b.lent), Partitions: v.Partitions[:0],
 		Searches: len(b.searching) + b.asked.Len(), Measures: len(b.measuring)}
 	for _, c := range b.conns.All() {
-		if c.frozen() || c.queue.Len() > 0 && !b.held(c) && !b.behind(c) && !c.closing && !c.gone { // of whom leaves nothing is begun
+		if c.frozen() || c.queue.Len() > 0 && !b.held(c) && !b.behind(c) && !c.closing && !c.gone { // for who leaves nothing is begun any more
 			v.Frozen++
 		}
 	}

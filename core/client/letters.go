@@ -66,7 +66,8 @@ type (
 	Released struct{ Tag uint64 }
 
 	// Commit puts down where the group has come to; nil: where this member has, by what was Polled. It is answered by
-	// Committed, and tried again until then.
+	// Committed, and tried again until then. Of a partition that was Assigned, and that the application has not answered by an
+	// Assign yet, it is what the application had of it before, and has lost (ILLEGAL_GENERATION); so are Polled's places.
 	Commit struct {
 		Tag     uint64
 		Places  []Place

@@ -22,7 +22,8 @@ type commit struct {
 }
 
 // pledge is one position, and the hold of its partition when it was handed over: who comes to own the partition again
-// must not commit what it had before. 0: there was no hold; of who is no member the broker judges, a member has lost it.
+// must not commit what it had before. 0: there was none that the application knew of; of who is no member the broker judges,
+// a member has lost it.
 type pledge struct {
 	Place
 	hold uint64

@@ -80,7 +80,8 @@ func (c *Cleaner) fillGroup(fx *seam.Effects) {
 	}
 }
 
-// beginGroup takes neighbours as long as what they hold fits into one segment (Kafka's groupSegmentsBySize).
+// beginGroup takes neighbours as long as what they hold fits into one segment (Kafka's groupSegmentsBySize), and a Step can
+// take them away.
 func (c *Cleaner) beginGroup(fx *seam.Effects) {
 	const relativeMax = 1<<31 - 1
 	g, rules, sources := &c.group, &c.request.Rules, c.request.Sources
@@ -91,10 +92,8 @@ func (c *Cleaner) beginGroup(fx *seam.Effects) {
 	for ; g.end < g.most; g.end++ {
 		s := &sources[g.end]
 		size += s.Size
-		if rules.MergeMax > 0 && g.end-begin >= rules.MergeMax {
-			break
-		}
-		if size > rules.SegmentBytes || s.Next-1-sources[begin].Base > relativeMax || size/(int64(rules.IndexIntervalBytes)+1) >= entriesMax {
+		many := rules.MergeMax > 0 && g.end-begin >= rules.MergeMax
+		if many || size > rules.SegmentBytes || s.Next-1-sources[begin].Base > relativeMax || size/(int64(rules.IndexIntervalBytes)+1) >= entriesMax {
 			break
 		}
 	}

@@ -44,12 +44,11 @@ const (
 
 // beginSwaps makes durable the names of what ends in .swap, if there is any.
 func (r *Recovery) beginSwaps(fx *seam.Effects) {
-	r.sortSwaps()
-	if len(r.swaps.queue) == 0 {
-		r.load(r.swaps.begun, fx)
+	if r.sortSwaps(); len(r.swaps.queue) > 0 {
+		r.syncFolder(fx)
 		return
 	}
-	r.syncFolder(fx)
+	r.nextSwap(fx)
 }
 
 func (r *Recovery) sortSwaps() {

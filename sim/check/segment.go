@@ -111,17 +111,12 @@ func ReadLog(files []File) (Log, error) {
 	return all, nil
 }
 
-// HeldOf is how it is found out how far a partition's files go.
-func HeldOf(compacted bool) func(files []File, from int64) int64 {
-	if compacted {
-		return heldCompacted
-	}
-	return Held
-}
-
 // Held is how far a partition's .log files go on from an offset without a gap, whatever else is in them: they are as a
-// power cut has left them.
-func Held(files []File, from int64) int64 {
+// power cut has left them. Of a compacted log they may have gaps.
+func Held(files []File, from int64, compacted bool) int64 {
+	if compacted {
+		return heldCompacted(files, from)
+	}
 	end := from
 	for _, f := range segments(files) {
 		var base int64

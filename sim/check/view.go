@@ -167,7 +167,7 @@ func (w *Watch) Lost(begins map[Partition]int64, rotted func(p Partition) bool, 
 			continue
 		}
 		w.laws[DurableIsDurable]++
-		if end := HeldOf(w.compacted[p.Topic])(left(p, k.mark.dir), max(k.mark.start, begins[p])); end < k.mark.durable {
+		if end := Held(left(p, k.mark.dir), max(k.mark.start, begins[p]), w.compacted[p.Topic]); end < k.mark.durable {
 			return Fail(DurableIsDurable, "%s-%d was durable up to %d, and the power has left it up to %d", p.Topic, p.Number, k.mark.durable, end)
 		}
 	}

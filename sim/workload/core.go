@@ -76,7 +76,7 @@ func coreConfig(p *Plan, seeds *world.Stream, life int) core.Config {
 	}
 	c.Seed[8], c.Seed[9] = byte(life>>8), byte(life) // two lives differ even on a quiet tape
 	c.AutoCreateTopics = false
-	c.Controller.Offsets.NumPartitions, c.Controller.Offsets.SegmentBytes = 2, 1<<20
+	c.Controller.Offsets.NumPartitions, c.Controller.Offsets.SegmentBytes = offsetsPartitions, 1<<20
 	c.Groups.SessionMinMillis, c.Groups.InitialRebalanceDelay, c.Groups.RetentionMillis = 100, 100*seam.Millisecond, 1<<50
 	if p.Expiry > 0 {
 		c.Groups.RetentionMillis, c.Groups.CheckEvery = int64(p.Expiry), seam.Mono(p.Expiry)*seam.Millisecond/8

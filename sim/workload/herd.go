@@ -167,7 +167,6 @@ func (g *grazer) graze(now seam.Mono, fx *seam.Effects) {
 		if id, known := g.run.topicIDs["firm"]; known {
 			r.Topics = append(r.Topics, kmsg.ConsumerGroupHeartbeatRequestTopic{TopicID: id, Partitions: []int32{0, 1, 2, nowhere}})
 		}
-		g.boasts = true
 		g.beat(now, r, fx)
 	case 7: // silent for longer than its session, or than it may take to let go
 		g.next = now + pick[seam.Mono](g.stream, 4, 1)*seam.Second
@@ -241,7 +240,8 @@ func (g *grazer) join(now seam.Mono, fx *seam.Effects) {
 
 // beat sends a heartbeat, and takes what is answered.
 func (g *grazer) beat(now seam.Mono, r *kmsg.ConsumerGroupHeartbeatRequest, fx *seam.Effects) {
-	probing := g.stage == grazerGrazes && r.MemberEpoch != g.epoch
+	probing, boasts := g.stage == grazerGrazes && r.MemberEpoch != g.epoch, boasts(r)
+	g.boasts = g.boasts || boasts // whatever becomes of it
 	g.ask(now, r, fx, &call{done: func(at seam.Mono, answer kmsg.Response, fx *seam.Effects) {
 		a, _ := answer.(*kmsg.ConsumerGroupHeartbeatResponse)
 		switch {
@@ -253,12 +253,16 @@ func (g *grazer) beat(now seam.Mono, r *kmsg.ConsumerGroupHeartbeatRequest, fx *
 		default:
 			g.run.told(question{key: wire.KeyConsumerGroupHeartbeat, sent: now}, none, at)
 			if r.Topics != nil {
-				g.boasts = slices.ContainsFunc(r.Topics, func(t kmsg.ConsumerGroupHeartbeatRequestTopic) bool { return slices.Contains(t.Partitions, nowhere) })
+				g.boasts = boasts
 			}
 			g.accepted(now, at, a)
 		}
 		fx.Wake(max(g.next, at+seam.Microsecond))
 	}})
+}
+
+func boasts(r *kmsg.ConsumerGroupHeartbeatRequest) bool {
+	return slices.ContainsFunc(r.Topics, func(t kmsg.ConsumerGroupHeartbeatRequestTopic) bool { return slices.Contains(t.Partitions, nowhere) })
 }
 
 // accepted: it is a member, with all that it had when it said so.

@@ -63,7 +63,18 @@ func shareOf(n int32) (topic string, partition int32) {
 	return "loose", n - 3
 }
 
-const offsetsTopic = "__consumer_offsets"
+const (
+	offsetsTopic      = "__consumer_offsets"
+	offsetsPartitions = 2
+)
+
+// offsetsLogs are the logs of what groups are kept in.
+func offsetsLogs() (all []check.Partition) {
+	for n := range int32(offsetsPartitions) {
+		all = append(all, check.Partition{Topic: offsetsTopic, Number: n})
+	}
+	return all
+}
 
 // memberLinger is how long after its leave a member waits for what is left of its group to be over.
 const memberLinger = 8 * seam.Second
@@ -86,7 +97,7 @@ func (m *member) idle() bool {
 
 // offsetsRotted: a bit of what groups are kept in has turned, and they are not served.
 func (r *Run) offsetsRotted() bool {
-	return r.rotted(check.Partition{Topic: offsetsTopic}) || r.rotted(check.Partition{Topic: offsetsTopic, Number: 1})
+	return slices.ContainsFunc(offsetsLogs(), r.rotted)
 }
 
 func (m *member) String() string {

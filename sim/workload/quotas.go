@@ -35,20 +35,20 @@ func (s *tuner) tuneQuota(now seam.Mono, fx *seam.Effects) {
 		s.lookForQuotas(now, kind, fx)
 		return
 	}
+	bytes := []string{unset, "8000", "50000"}
+	if kind == "user" {
+		bytes = []string{unset, "80000", "500000"}
+	}
 	rates := [...]struct {
 		key    string
 		values []string
 	}{
-		{"producer_byte_rate", []string{unset, "8000", "50000"}},
-		{"consumer_byte_rate", []string{unset, "8000", "50000"}},
+		{"producer_byte_rate", bytes},
+		{"consumer_byte_rate", bytes},
 		{"request_percentage", []string{unset, "12.5"}},
 	}
 	rate := rates[s.stream.Choose(len(rates))]
-	value := rate.values[s.stream.Choose(len(rate.values))]
-	if kind == "user" && value != unset && rate.key != "request_percentage" {
-		value += "0"
-	}
-	s.alterQuota(now, kind, rate.key, value, fx)
+	s.alterQuota(now, kind, rate.key, rate.values[s.stream.Choose(len(rate.values))], fx)
 }
 
 func (s *tuner) alterQuota(now seam.Mono, kind, key, value string, fx *seam.Effects) {

@@ -186,9 +186,9 @@ func (r *Run) observe() {
 		switch {
 		case e.Topic != offsetsTopic:
 		case e.Kind == seam.Compacted:
-			r.World.Counts[world.GroupsCompacted]++
+			w.Counts[world.GroupsCompacted]++
 		case e.Kind == seam.ReplicaMoved:
-			r.World.Counts[world.GroupsMoved]++
+			w.Counts[world.GroupsMoved]++
 		}
 		if e.Kind == seam.SegmentUnreadable || e.Kind == seam.DirFenced || e.Kind == seam.CoordinatorFailed {
 			r.unreadable = n.Life
@@ -413,7 +413,7 @@ func (r *Run) enterAll() {
 	}
 	r.enterPrograms()
 	if p.Dirs > 1 {
-		s := &mover{session: r.client("mover"), budget: p.Budget / 2, partitions: append(p.partitionsOf(p.names()...), check.Partition{Topic: offsetsTopic}, check.Partition{Topic: offsetsTopic, Number: 1})}
+		s := &mover{session: r.client("mover"), budget: p.Budget / 2, partitions: append(p.partitionsOf(p.names()...), offsetsLogs()...)}
 		r.enter(s.session, s)
 	}
 	if p.Pruning.On {
@@ -580,10 +580,10 @@ func (r *Run) filesIn(dir int32, p check.Partition) (files []check.File) {
 // spoken of since then, the copy has to. Where neither is there any more, a start had found a move done and has ended it,
 // and was not heard of: the copy has to.
 func (r *Run) left(p check.Partition, dir int32) (files []check.File) {
-	longest := int64(-1)
+	longest, begins := int64(-1), r.begins()
 	for _, dir := range []int32{dir, r.homes[p]} {
 		if here := r.filesIn(dir, p); here != nil {
-			if end := check.HeldOf(r.facts.Compacted[p.Topic])(here, r.begins()[p]); end > longest {
+			if end := check.Held(here, begins[p], r.facts.Compacted[p.Topic]); end > longest {
 				longest, files = end, here
 			}
 		}

@@ -53,7 +53,7 @@ const (
 	crewName  = "crew"
 	crewTopic = "firm"
 
-	// crewPartition is the partition of __consumer_offsets, of two, that the crew's coordinator folds.
+	// crewPartition is the one of offsetsPartitions that the crew's coordinator folds.
 	crewPartition = 1
 
 	// workerLinger is how long after its end a worker waits for what is left of it in the group to be over: its session, and
