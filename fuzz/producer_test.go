@@ -36,6 +36,11 @@ func FuzzProducerSnapshot(f *testing.F) {
 		f.Add(file)
 	}
 	f.Add([]byte{0, 1, 0, 0, 0, 0, 0, 0, 0, 0})
+	for _, at := range [...]int{10 + 14, 10 + 38} { // the last offset, and the first of the transaction, beyond any
+		far := bytes.Clone(snapshot)
+		binary.BigEndian.PutUint64(far[at:], 1<<63-1)
+		f.Add(far)
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		sealFrom(b, 2)
 		s := producer.New()

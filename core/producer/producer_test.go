@@ -193,6 +193,8 @@ func TestFilesThatAreWrong(t *testing.T) {
 	assert.Equal(t, ErrVersion, New().Load(0, 0, flip(good, 1)))
 	assert.Equal(t, ErrChecksum, New().Load(0, 0, flip(good, 20)))
 	assert.Equal(t, ErrChecksum, New().Load(0, 0, good[:55]))
+	assert.Equal(t, ErrPast, New().Load(0, 17, good))
+	assert.NoError(t, New().Load(0, 18, good))
 	assert.Equal(t, ErrShort, New().LoadWindows(18, windows[:21]))
 	assert.Equal(t, ErrVersion, New().LoadWindows(18, flip(windows, 0)))
 	assert.Equal(t, ErrChecksum, New().LoadWindows(18, flip(windows, 30)))

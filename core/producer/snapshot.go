@@ -47,6 +47,8 @@ const (
 	ErrChecksum FileError = "producer file has a wrong checksum"
 	// ErrSize: the entries do not fill the file.
 	ErrSize FileError = "producer file has a wrong size"
+	// ErrPast: a batch, or a transaction, at or past the offset that the snapshot was taken at.
+	ErrPast FileError = "producer file knows of offsets past its own"
 	// ErrOther: windows that belong to another snapshot.
 	ErrOther FileError = "producer windows belong to another snapshot"
 )
@@ -133,7 +135,13 @@ func (s *State) Load(now seam.Mono, offset int64, b []byte) error {
 	case int64(int32(binary.BigEndian.Uint32(b[6:])))*snapshotEntrySize != int64(len(b)-snapshotHeaderSize):
 		return ErrSize
 	}
-	for b = b[snapshotHeaderSize:]; len(b) > 0; b = b[snapshotEntrySize:] {
+	entries := b[snapshotHeaderSize:]
+	for b = entries; len(b) > 0; b = b[snapshotEntrySize:] {
+		if max(int64(binary.BigEndian.Uint64(b[14:])), int64(binary.BigEndian.Uint64(b[38:]))) >= offset {
+			return ErrPast
+		}
+	}
+	for b = entries; len(b) > 0; b = b[snapshotEntrySize:] {
 		s.touch(now, int64(binary.BigEndian.Uint64(b))).load(b)
 	}
 	s.end, s.top = offset, offset-1

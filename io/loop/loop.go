@@ -105,13 +105,9 @@ type lane struct {
 
 // take is what is to be stepped next. The turn is held.
 func (l *Loop) take() []letter {
+	l.refill()
 	for i := range l.lanes {
 		n := &l.lanes[i]
-		if n.at == len(n.batch) {
-			l.mu.Lock()
-			n.batch, n.queue, n.at = n.queue, n.batch[:0], 0
-			l.mu.Unlock()
-		}
 		if some := n.batch[n.at:min(n.at+lettersMax, len(n.batch))]; len(some) > 0 {
 			n.at += len(some)
 			l.waiting.Add(-int64(len(some)))
@@ -120,6 +116,23 @@ func (l *Loop) take() []letter {
 	}
 	return nil
 }
+
+// refill lets both lanes go on with what has come, in one hold of mu: a letter of the second must not be seen before one
+// of the first that was posted before it (a Hangup before the last Sent of its connection).
+func (l *Loop) refill() {
+	first, second := &l.lanes[0], &l.lanes[1]
+	if first.at < len(first.batch) {
+		return
+	}
+	l.mu.Lock()
+	first.turnOver()
+	if second.at == len(second.batch) {
+		second.turnOver()
+	}
+	l.mu.Unlock()
+}
+
+func (n *lane) turnOver() { n.batch, n.queue, n.at = n.queue, n.batch[:0], 0 }
 
 // isEmpty says that no letter waits; mu and the turn are held.
 func (l *Loop) isEmpty() bool {

@@ -2,6 +2,7 @@ package loop_test
 
 import (
 	"bytes"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -83,6 +84,41 @@ func TestNoInputIsForgotten(t *testing.T) {
 	}
 	group.Wait()
 	await(t, "the last input", done)
+}
+
+// TestAHangupComesAfterTheSents: they take different lanes.
+func TestAHangupComesAfterTheSents(t *testing.T) {
+	const each = 300_000
+	sent := seam.Op(0)
+	early := 0
+	var hungUp atomic.Int64
+	l := loop.New(loop.Config{Machine: script(func(_ seam.Now, in seam.Input, _ *seam.Effects) {
+		switch in := in.(type) {
+		case *seam.Sent:
+			sent = in.Op
+		case *seam.Hangup:
+			if sent < seam.Op(in.Conn) {
+				early++
+			}
+			hungUp.Add(1)
+		}
+	})})
+	var group sync.WaitGroup
+	group.Go(func() {
+		for op := 1; op <= each; op++ {
+			l.Post(&seam.Opened{}) // the machine is woken, and looks into the lane of what is done while nothing is in it
+			l.Post(&seam.Sent{Op: seam.Op(op)})
+			l.Post(&seam.Hangup{Conn: seam.Conn(op)})
+			for hungUp.Load() < int64(op) {
+				runtime.Gosched()
+			}
+		}
+	})
+	for hungUp.Load() < each {
+		l.Run()
+	}
+	group.Wait()
+	require.Zero(t, early)
 }
 
 // TestASlowChoreHoldsNobody blocks one driver's chore and sees the machine go on.
