@@ -2,6 +2,7 @@ package log_test
 
 import (
 	"encoding/binary"
+	"maps"
 	"slices"
 	"testing"
 
@@ -99,6 +100,37 @@ func TestAWalkForTheProducersDoesNotTakeTheRecoveryPointBack(t *testing.T) {
 		l.RewriteIndexes(&fx)
 		require.EqualValues(t, 3, l.Point())
 		require.Empty(t, fx.Writes)
+	})
+}
+
+// A process dies when it has given a snapshot its name, which no Sync covers yet, and the next start lets the segments go that
+// lie below the log's start. If the power fails meanwhile, the one or the other is left to tell who wrote.
+func TestASnapshotThatNoSyncCoversStandsForNothingYet(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		start := rapid.SampledFrom([]int64{2, 5}).Draw(t, "start") // the second is behind all that is left of the log
+		d := edgeDisk(t, nil)
+		var b batch.Builder
+		b.Begin(batch.Spec{BaseOffset: 1, ProducerID: 7})
+		b.Add(50, nil, nil, nil)
+		written := slices.Clone([]byte(b.Finish()))
+		known := producer.New()
+		known.Replay(0, written)
+		first := d.names["t-0/00000000000000000000.log"]
+		first.data = slices.Concat(dated(0, 10), written)
+		first.disk = first.data
+		delete(d.names, "t-0/00000000000000000002.snapshot")
+		d.safe = maps.Clone(d.names)
+		snapshot := known.AppendSnapshot(nil)
+		d.names[log.SegmentPath(seam.Path{Name: "t-0"}, start, ".snapshot").Name] = &inode{data: snapshot, disk: snapshot, dirty: map[int]bool{}}
+		request := func() *log.RecoveryRequest {
+			return &log.RecoveryRequest{Topic: "t", Folder: seam.Path{Name: "t-0"}, Files: d.entries(), First: 1, RecoveryPoint: 2, LogStart: start, Config: edgeConfig}
+		}
+		runRecovery(t, d, request(), rapid.IntRange(1, 30).Draw(t, "steps"))
+		d.cut()
+		out := runRecovery(t, d, request(), 0)
+		require.Equal(t, seam.OK, out.Fault, out.Reason)
+		require.Equal(t, start, out.Start)
+		require.Equal(t, 1, out.Producers.Len())
 	})
 }
 

@@ -195,6 +195,9 @@ func (r *Recovery) begin(now seam.Now, request *RecoveryRequest, fx *seam.Effect
 func (r *Recovery) load(now seam.Now, fx *seam.Effects) {
 	r.phase = loading
 	r.sortFiles(now)
+	if len(r.junk) > 0 || r.leastSnapshot() < r.request.LogStart {
+		r.syncFolder(fx) // of what goes, some is told by a snapshot, whose name may be of a process that did not live to see it durable
+	}
 	for i := range r.small {
 		f := &r.small[i]
 		r.fileOp(forSmall, i, seam.FileOp{Deed: seam.Open, File: f.file, Path: f.path}, fx)
