@@ -129,7 +129,7 @@ func (b *Broker) checkpoints(now seam.Now, fx *seam.Effects) {
 			p.replica.Age(now.Mono)
 		}
 		b.wantSync(now, p, fx)
-		if p.replica != nil && p.state == partitionOpen && p.replica.Log.RetrySnapshot() {
+		if p.replica != nil && p.state == partitionOpen && p.replica.Log.Retry() {
 			b.touch(p)
 		}
 		if p.unidentified() {

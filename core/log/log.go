@@ -90,13 +90,15 @@ type segment struct {
 	closed    bool      // no batch follows
 	closedAt  seam.Mono // when it rolled
 	indexed   bool      // its index files were written, or their writing is under way
-	onDisk    bool      // its .index can be read back
+	onDisk    bool      // its .index can be read back, and nothing of it has to be in memory
 	timeBytes int64     // of the .timeindex under way
 	timed     bool      // its .timeindex is whole
-	derived   uint8     // how many of its two index files are on the disk as they were last written
+	written   uint8     // how many of its two index files are as they were last written, in the page cache
+	derived   uint8     // likewise on the disk
 	named     uint64    // when they got their names, in the log's count of names
 	round     uint8     // counts how often they were written
 	rebuilt   bool      // its index had to be made again and waits for RewriteIndexes
+	lost      bool      // an index file of it could not be written: what it would hold stays in memory until Retry
 	suspect   bool      // its .index was found wrong: index holds what walks have seen below seen
 	seen      int64     // position up to which a suspect's index is made again
 	entries   int64     // bytes of its .index, while that is on the disk and not in memory

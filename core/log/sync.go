@@ -222,8 +222,9 @@ const (
 	sideTrim    // of a file below the log's start
 	sideCut     // the Truncate of a repair
 	sideOpen    // a .log of a Restored log
+	sideDerived // the Create of an index file
+	sideIndex   // the Write of a .index
 	sideTimes   // the Write of a .timeindex
-	sideIndex   // the last operation that makes a .index or .timeindex
 	sideReplace // of a replacement
 	sideOther
 )
@@ -272,14 +273,12 @@ func (l *Log) sideDone(side sideOp, in *seam.Wrote, fx *seam.Effects) {
 		l.repaired(in.Fault)
 	case sideOpen:
 		l.onReopened(side, in.Fault, fx)
-	case sideIndex:
-		l.indexWritten(side, in)
-		l.maybeSyncIndex(side, in)
-	case sideTimes:
-		if s := l.based(side.base); s != nil && s.timeFile == side.file {
-			s.timed = in.Fault == seam.OK && in.Bytes == s.timeBytes
+	case sideDerived:
+		if s := l.based(side.base); s != nil && in.Fault != seam.OK {
+			s.unnamed(side.file)
 		}
-		l.maybeSyncIndex(side, in)
+	case sideIndex, sideTimes:
+		l.indexWritten(side, in)
 	case sideReplace:
 		l.replaceDone(side, in.Fault, fx)
 	case sideOther:
@@ -295,27 +294,36 @@ func (l *Log) segmentLost(fault seam.Fault, fx *seam.Effects) {
 	}
 }
 
-// maybeSyncIndex: an index file is as it should be, in the page cache. Its Sync waits for the next call of EmitSyncs.
-func (l *Log) maybeSyncIndex(side sideOp, in *seam.Wrote) {
+// indexWritten: an index file is as it should be, in the page cache, or it is lost. Its Sync waits for the next call of
+// EmitSyncs. What is in memory of a closed segment's index is forgotten once it can be read back.
+func (l *Log) indexWritten(side sideOp, in *seam.Wrote) {
 	s := l.based(side.base)
-	if s == nil || in.Fault != seam.OK || in.Bytes != side.size || side.round != s.round {
+	if s == nil || side.round != s.round {
 		return
+	}
+	if in.Fault != seam.OK || in.Bytes != side.size {
+		s.lost = true
+		return
+	}
+	if side.kind == sideIndex {
+		s.entries = in.Bytes
 	}
 	l.names++
 	s.named = l.names
 	l.indexSyncs = append(l.indexSyncs, indexSync{file: side.file, base: side.base})
+	if s.written++; s.written == indexFiles && s.closed && s.indexed && !s.rebuilt {
+		s.onDisk, s.timed = true, true
+		s.index.Offsets, s.index.Times = nil, nil
+	}
 }
 
-// indexWritten forgets a closed segment's index once it can be read back from its file.
-func (l *Log) indexWritten(side sideOp, in *seam.Wrote) {
-	for i := range l.segments {
-		s := &l.segments[i]
-		if s.base == side.base && s.closed && s.indexed && !s.rebuilt && in.Fault == seam.OK && s.indexFile == side.file {
-			s.onDisk, s.entries = in.Bytes == int64(8*len(s.index.Offsets)), in.Bytes
-		}
-		if s.base == side.base && s.onDisk {
-			s.index.Offsets, s.index.Times = nil, nil
-		}
+// unnamed: the Create of an index file failed, so that its id leads nowhere.
+func (s *segment) unnamed(file seam.File) {
+	switch file {
+	case s.indexFile:
+		s.indexFile = 0
+	case s.timeFile:
+		s.timeFile = 0
 	}
 }
 
@@ -347,7 +355,7 @@ func (l *Log) CloseSegment(closed int64, fx *seam.Effects, beside ...Beside) {
 }
 
 func (l *Log) writeIndexes(s *segment, fx *seam.Effects) {
-	s.round, s.derived = s.round+1, 0
+	s.round, s.written, s.derived, s.onDisk, s.lost = s.round+1, 0, 0, false, false
 	l.indexSyncs = slices.DeleteFunc(l.indexSyncs, func(x indexSync) bool { return x.base == s.base && x.op == 0 })
 	for i := range l.indexSyncs {
 		if l.indexSyncs[i].base == s.base {
@@ -365,11 +373,12 @@ func (l *Log) derived(file seam.File, path seam.Path, content []byte, base int64
 	op := l.numbers.Op()
 	if file == 0 {
 		file = l.numbers.File()
+		l.side = append(l.side, sideOp{op: op, kind: sideDerived, file: file, base: base})
 		fx.Files = append(fx.Files, seam.FileOp{Op: op, Deed: seam.Create, File: file, Path: path})
 	} else {
+		l.side = append(l.side, sideOp{op: op, kind: sideOther, file: file})
 		fx.Files = append(fx.Files, seam.FileOp{Op: op, Deed: seam.Truncate, File: file})
 	}
-	l.side = append(l.side, sideOp{op: op, kind: sideOther, file: file})
 	op = l.numbers.Op()
 	l.side = append(l.side, sideOp{op: op, kind: kind, file: file, base: base, size: int64(len(content)), round: l.segmentAt(base).round})
 	fx.Writes = append(fx.Writes, seam.Write{Op: op, File: file, Data: content})

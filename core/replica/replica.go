@@ -69,7 +69,11 @@ type Replica struct {
 	written    ordered.Ring[parked] // acks=all: in the page cache, waiting for the high watermark
 	repeats    []parked             // duplicates that wait with their originals
 	frozen     bool                 // nothing is taken into the log
+	tried      snapshotTry          // in vain
 }
+
+// snapshotTry is where the producers' snapshot is missing, and how far the log was safe when it was to be written.
+type snapshotTry struct{ base, kept int64 }
 
 // New makes the leader's side of a log. It serves nothing before BecomeLeader.
 func New(l *log.Log, producers *producer.State, flushMessages int64) *Replica {
@@ -387,10 +391,11 @@ func (r *Replica) Expire(now seam.Now, keep log.Retention, fx *seam.Effects) (st
 	return start, pending
 }
 
-// Unlink removes what lies below the log's start (see Log.Unlink).
+// Unlink removes what lies below the log's start (see Log.Unlink), and takes room for what it has done only: it is called
+// until nothing is left.
 func (r *Replica) Unlink(take func() bool, lent func(seam.File) bool, fx *seam.Effects) {
-	if base, missing, _ := r.Log.Unsnapped(r.Log.Start()); missing && take() {
-		r.writeSnapshot(base, fx)
+	if base, missing, _ := r.Log.Unsnapped(r.Log.Start()); missing && r.writeSnapshot(base, fx) {
+		take()
 	}
 	if r.Log.Trimmed() {
 		r.Log.Unlink(take, lent, fx)
@@ -407,15 +412,24 @@ func (r *Replica) Remember(start int64, fx *seam.Effects) bool {
 	return !missing && !underWay
 }
 
-// writeSnapshot writes the snapshot that is missing, as soon as what it leaves to the log is safe there.
-func (r *Replica) writeSnapshot(base int64, fx *seam.Effects) {
-	kept := r.Log.End().Offset
+// writeSnapshot writes the snapshot that is missing, as soon as what it leaves to the log is safe there, and says whether it
+// did. Until more is safe it does not look again.
+func (r *Replica) writeSnapshot(base int64, fx *seam.Effects) bool {
+	tried := snapshotTry{base: base, kept: r.Log.End().Offset}
 	if r.Durable() {
-		kept = r.Log.Durable().Offset
+		tried.kept = r.Log.Durable().Offset
 	}
-	if snapshot, windows, whole := r.Producers.AppendBelow(nil, nil, base, kept); whole {
-		r.Log.WriteSnapshot(base, fx, log.Beside{Suffix: ".snapshot", Content: snapshot}, log.Beside{Suffix: ".window", Content: windows})
+	if tried == r.tried {
+		return false
 	}
+	snapshot, windows, whole := r.Producers.AppendBelow(nil, nil, base, tried.kept)
+	if !whole {
+		r.tried = tried
+		return false
+	}
+	r.tried = snapshotTry{}
+	r.Log.WriteSnapshot(base, fx, log.Beside{Suffix: ".snapshot", Content: snapshot}, log.Beside{Suffix: ".window", Content: windows})
+	return true
 }
 
 // MoveStart makes the log begin at start, which is durable already.

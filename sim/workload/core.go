@@ -63,6 +63,12 @@ func (t *tools) parts(p *Plan, tape *world.Tape) world.Parts {
 // DirName is what a simulated log directory is called.
 func DirName(i int) string { return "/disk" + strconv.Itoa(i) }
 
+// A group of the consumer protocol has these in ms, if it has none of its own.
+const (
+	consumerSession   = 3000
+	consumerHeartbeat = 500
+)
+
 func coreConfig(p *Plan, seeds *world.Stream, life int) core.Config {
 	c := core.DefaultConfig()
 	c.ClusterID, c.Controller.ClusterID = "sim", "sim"
@@ -81,7 +87,7 @@ func coreConfig(p *Plan, seeds *world.Stream, life int) core.Config {
 	if p.Expiry > 0 {
 		c.Groups.RetentionMillis, c.Groups.CheckEvery = int64(p.Expiry), seam.Mono(p.Expiry)*seam.Millisecond/8
 	}
-	c.Groups.Consumer.SessionMillis, c.Groups.Consumer.HeartbeatMillis = 3000, 500
+	c.Groups.Consumer.SessionMillis, c.Groups.Consumer.HeartbeatMillis = consumerSession, consumerHeartbeat
 	c.Controller.ProducerIDBlockSize = [2]int64{2, 1000}[min(p.SegmentBytes, 1)]
 	set(&c.ConnectionBytes, p.ConnectionBytes)
 	set(&c.FrameBytes, p.FrameBytes)

@@ -300,7 +300,7 @@ func (g *grazer) refused(at seam.Mono, code wire.Code, probing bool) {
 	switch code {
 	case wire.UnknownMemberID, wire.GroupIDNotFound:
 		if g.heard > g.run.loaded && !g.unsure {
-			patience := min(seam.Mono(g.timeout)*seam.Millisecond, herdSession)
+			patience := min(seam.Mono(g.timeout)*seam.Millisecond, g.run.herdSession)
 			g.run.require(at >= g.heard+patience, check.HeardIsKept, "%s: %s is unknown at %v; it was heard of after %v", g.name, g.id, at, g.heard)
 		}
 		g.forget()
@@ -320,9 +320,6 @@ func (g *grazer) refused(at seam.Mono, code wire.Code, probing bool) {
 		}
 	}
 }
-
-// herdSession is the shortest session of a member.
-const herdSession = 3 * seam.Second
 
 // leave says good-bye: for good, or as an instance that comes back under another id.
 func (g *grazer) leave(now seam.Mono, epoch int32, fx *seam.Effects) {

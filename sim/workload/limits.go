@@ -68,7 +68,10 @@ func remoteOf(client string) string {
 
 // static is what the broker is started with.
 func (l *limiting) static() controller.Static {
-	keys := map[string]string{}
+	keys := map[string]string{
+		"group.consumer.session.timeout.ms": strconv.Itoa(consumerSession), "group.consumer.min.session.timeout.ms": "1000",
+		"group.consumer.heartbeat.interval.ms": strconv.Itoa(consumerHeartbeat), "group.consumer.min.heartbeat.interval.ms": "100",
+	}
 	for key, n := range map[string]int{"connections.max.idle.ms": l.IdleMillis, "max.connection.creation.rate": l.Rate, "max.connections.per.ip": l.PerAddress, "max.connections": l.Seats} { //tidy:unordered into a map
 		if n > 0 {
 			keys[key] = strconv.Itoa(n)

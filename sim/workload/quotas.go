@@ -102,7 +102,7 @@ func (s *tuner) lookForQuotas(now seam.Mono, kind string, fx *seam.Effects) {
 			}
 			k := quotaOf(kind, key)
 			was := s.at(k)
-			if s.run.require(value == was.value || slices.Contains(was.maybe, value), check.ConfigRegister, "%s of %s is %s, and it was left at %s (%v are in doubt)", key, k.topic, value, was.value, was.maybe) {
+			if s.run.require(value == was.value || slices.Contains(was.maybe, value), check.ConfigRegister, "%s of %s is %s, and it was left at %s (%v are in doubt)", key, k.of, value, was.value, was.maybe) {
 				s.sure(k, value)
 			}
 		}

@@ -3,6 +3,7 @@ package workload
 import (
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -12,7 +13,7 @@ import (
 	"rookery/sim/world"
 )
 
-// tuner alters the configurations of topics and of all brokers while they are written to, gives topics more partitions,
+// tuner alters the configurations of topics, of groups and of all brokers while they are used, gives topics more partitions,
 // and looks whether it finds what it left. It is the only one that does.
 type tuner struct {
 	*session
@@ -24,8 +25,23 @@ type tuner struct {
 	lifted map[knob]bool  // quotas that were last taken back for certain
 }
 
-// knob is a key of a topic, or of all brokers (topic "").
-type knob struct{ topic, key string }
+// knob is a key of a topic, of a group, or of all brokers (of "").
+type knob struct{ of, key string }
+
+func (k knob) resource() kmsg.ConfigResourceType {
+	switch {
+	case k.of == "":
+		return kmsg.ConfigResourceTypeBroker
+	case strings.HasPrefix(k.key, "consumer."):
+		return kmsg.ConfigResourceTypeGroupConfig
+	}
+	return kmsg.ConfigResourceTypeTopic
+}
+
+const (
+	sessionKey   = "consumer.session.timeout.ms"
+	heartbeatKey = "consumer.heartbeat.interval.ms"
+)
 
 // setting is what a key may be: what was last seen or answered for, and what was asked for without an answer. unset
 // stands for the default.
@@ -71,7 +87,7 @@ func (s *tuner) turn(now seam.Mono, fx *seam.Effects) {
 	}
 	s.next = now + 8*s.think()
 	s.budget--
-	switch topics := s.run.plan.names(); s.stream.Pick(4, 3, 2, 1, 2, 2) {
+	switch topics := s.run.plan.names(); s.stream.Pick(4, 3, 2, 1, 2, 2, 2) {
 	case 0:
 		s.alterTopic(now, topics[s.stream.Choose(len(topics))], fx)
 	case 1:
@@ -91,7 +107,27 @@ func (s *tuner) turn(now seam.Mono, fx *seam.Effects) {
 		}{{"internal.segment.bytes", []string{"1000", "4000", unset}}, {"min.cleanable.dirty.ratio", []string{"0", "0.1", unset}}}
 		one := knobs[s.stream.Choose(len(knobs))]
 		s.alter(now, knob{offsetsTopic, one.key}, one.values[s.stream.Choose(len(one.values))], fx)
+	case 6:
+		s.tuneGroup(now, fx)
 	}
+}
+
+// tuneGroup alters how long members of the consumer protocol are taken for alive, or how often they are heard.
+func (s *tuner) tuneGroup(now seam.Mono, fx *seam.Effects) {
+	group := [...]string{herdGroup, crewName}[s.stream.Choose(2)]
+	if s.stream.Choose(3) == 2 {
+		s.alter(now, knob{group, heartbeatKey}, [...]string{"200", "700", unset}[s.stream.Choose(3)], fx)
+		return
+	}
+	session := [...]int{0, 1500, 6000}[s.stream.Choose(3)]
+	value := unset
+	if session > 0 {
+		value = strconv.Itoa(session)
+	}
+	if group == herdGroup && session > 0 {
+		s.run.herdSession = min(s.run.herdSession, seam.Mono(session)*seam.Millisecond)
+	}
+	s.alter(now, knob{group, sessionKey}, value, fx)
 }
 
 // alterTopic changes what does not make a producer's batch wrong. Only a topic without a promise comes and goes between
@@ -130,10 +166,7 @@ func (s *tuner) alter(now seam.Mono, k knob, value string, fx *seam.Effects) {
 	request := kmsg.NewPtrIncrementalAlterConfigsRequest()
 	request.Version = int16(s.stream.Choose(2))
 	r := kmsg.NewIncrementalAlterConfigsRequestResource()
-	r.ResourceType, r.ResourceName = kmsg.ConfigResourceTypeTopic, k.topic
-	if k.topic == "" {
-		r.ResourceType = kmsg.ConfigResourceTypeBroker
-	}
+	r.ResourceType, r.ResourceName = k.resource(), k.of
 	config := kmsg.NewIncrementalAlterConfigsRequestResourceConfig()
 	config.Name, config.Op = k.key, kmsg.IncrementalAlterConfigOpDelete
 	if value != unset {
@@ -152,11 +185,14 @@ func (s *tuner) alter(now seam.Mono, k knob, value string, fx *seam.Effects) {
 		if !s.run.require(len(resources) == 1, check.AnswersInOrder, "%s: an answer about %d resources", s.name, len(resources)) {
 			return
 		}
-		s.run.told(question{key: wire.KeyIncrementalAlterConfigs, topic: k.topic, sent: sent}, resources[0].ErrorCode, now)
+		s.run.told(question{key: wire.KeyIncrementalAlterConfigs, topic: k.of, sent: sent}, resources[0].ErrorCode, now)
 		switch resources[0].ErrorCode {
 		case none:
 			s.sure(k, value)
 			s.promise(now, k)
+			if k.resource() == kmsg.ConfigResourceTypeGroupConfig {
+				s.run.World.Counts[world.GroupsConfigured]++
+			}
 		case unknownTopic:
 		default:
 			s.doubt(k, value)
@@ -170,15 +206,15 @@ func (s *tuner) promise(now seam.Mono, k knob) {
 	if at := s.at(k); k.key != "flush.messages" || at.value != "1" || len(at.maybe) > 0 {
 		return
 	}
-	spans := s.run.facts.Promised[k.topic]
+	spans := s.run.facts.Promised[k.of]
 	if n := len(spans); n == 0 || spans[n-1].To != check.Unfinished {
-		s.run.facts.Promised[k.topic] = append(spans, check.Span{From: now, To: check.Unfinished})
+		s.run.facts.Promised[k.of] = append(spans, check.Span{From: now, To: check.Unfinished})
 	}
 }
 
 // withdraw ends the promise when anything else is asked for.
 func (s *tuner) withdraw(now seam.Mono, k knob, value string) {
-	spans := s.run.facts.Promised[k.topic]
+	spans := s.run.facts.Promised[k.of]
 	if n := len(spans); k.key == "flush.messages" && value != "1" && n > 0 && spans[n-1].To == check.Unfinished {
 		spans[n-1].To = now
 	}
@@ -207,17 +243,21 @@ func (s *tuner) at(k knob) setting {
 	return setting{value: unset}
 }
 
-// look describes a topic that stays, or what was altered for all brokers, and asks how many partitions there are.
+// look describes a topic that stays, a group, or what was altered for all brokers, and asks how many partitions a topic has.
 func (s *tuner) look(now seam.Mono, fx *seam.Effects) {
-	topics := append(s.run.plan.stable(), "")
-	topic := topics[s.stream.Choose(len(topics))]
+	topics := s.run.plan.stable()
+	all := append(slices.Clone(topics), "", herdGroup, crewName)
+	at := s.stream.Choose(len(all))
+	name := all[at]
 	request := kmsg.NewPtrDescribeConfigsRequest()
 	request.Version = int16(1 + s.stream.Choose(4))
 	r := kmsg.NewDescribeConfigsRequestResource()
-	r.ResourceType, r.ResourceName = kmsg.ConfigResourceTypeTopic, topic
 	own := kmsg.ConfigSourceDynamicTopicConfig
-	if topic == "" {
+	switch r.ResourceType, r.ResourceName = kmsg.ConfigResourceTypeTopic, name; {
+	case at == len(topics):
 		r.ResourceType, own = kmsg.ConfigResourceTypeBroker, kmsg.ConfigSourceDynamicDefaultBrokerConfig
+	case at > len(topics):
+		r.ResourceType, own = kmsg.ConfigResourceTypeGroupConfig, kmsg.ConfigSourceGroupConfig
 	}
 	request.Resources = append(request.Resources, r)
 	sent := now
@@ -226,7 +266,7 @@ func (s *tuner) look(now seam.Mono, fx *seam.Effects) {
 			return
 		}
 		for _, r := range answer.(*kmsg.DescribeConfigsResponse).Resources {
-			s.run.told(question{key: wire.KeyDescribeConfigs, topic: topic, sent: sent}, r.ErrorCode, now)
+			s.run.told(question{key: wire.KeyDescribeConfigs, topic: name, sent: sent}, r.ErrorCode, now)
 			if r.ErrorCode != none {
 				continue
 			}
@@ -236,23 +276,23 @@ func (s *tuner) look(now seam.Mono, fx *seam.Effects) {
 					found[config.Name] = *config.Value
 				}
 			}
-			s.compare(topic, found)
+			s.compare(name, found)
 		}
 	}})
-	if topic != "" {
-		s.count(now, topic, fx)
+	if at < len(topics) {
+		s.count(now, name, fx)
 	}
 }
 
-func (s *tuner) compare(topic string, found map[string]string) {
-	for _, key := range []string{"compression.type", "flush.messages", "flush.ms", "index.interval.bytes", "internal.segment.bytes", "log.index.interval.bytes", "segment.ms"} {
+func (s *tuner) compare(of string, found map[string]string) {
+	for _, key := range []string{"compression.type", heartbeatKey, sessionKey, "flush.messages", "flush.ms", "index.interval.bytes", "internal.segment.bytes", "log.index.interval.bytes", "segment.ms"} {
 		value, set := found[key]
 		if !set {
 			value = unset
 		}
-		k := knob{topic, key}
+		k := knob{of, key}
 		now := s.at(k)
-		if s.run.require(value == now.value || slices.Contains(now.maybe, value), check.ConfigRegister, "%s of %q is %s, and it was left at %s (%v are in doubt)", key, topic, value, now.value, now.maybe) {
+		if s.run.require(value == now.value || slices.Contains(now.maybe, value), check.ConfigRegister, "%s of %q is %s, and it was left at %s (%v are in doubt)", key, of, value, now.value, now.maybe) {
 			s.sure(k, value)
 		}
 	}

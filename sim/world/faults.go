@@ -54,6 +54,7 @@ const (
 	Ambushed
 	GroupsCompacted
 	GroupsMoved
+	GroupsConfigured
 	faults
 )
 
