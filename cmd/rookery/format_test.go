@@ -101,7 +101,7 @@ func TestPlaces(t *testing.T) {
 		want[0].at, want[1].at, from.at, until.at = now, now, now, now
 		require.Equal(t, want, [2]place{from, until}, text)
 	}
-	for _, wrong := range []string{"", "soon", "@noon", "1:2:3", "1:x", "@-1x"} {
+	for _, wrong := range []string{"", "soon", "@noon", "1:2:3", "1:x", "@-1x", "5:2", "-2:-5", "+3:+2", "@-1h:@-2h", "@2026-01-31:@2026-01-30"} {
 		var from, until place
 		require.Error(t, parsePlaces(wrong, now, &from, &until), wrong)
 	}

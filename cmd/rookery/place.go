@@ -85,9 +85,32 @@ func parseTime(s string, now time.Time) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("@%s is no time: seconds or milliseconds since 1970, 2026-01-31, 2026-01-31T12:00:00Z, -1h", s)
 }
 
-// parsePlaces reads FROM, FROM:UNTIL, :UNTIL, s@MS or e@MS into what was given before. Times have colons of their own, so
-// each colon is tried.
+// parsePlaces reads FROM, FROM:UNTIL, :UNTIL, s@MS or e@MS into what was given before.
 func parsePlaces(s string, now time.Time, from, until *place) error {
+	if err := splitPlaces(s, now, from, until); err != nil {
+		return err
+	}
+	if from.given && until.given && from.behind(*until) {
+		return fmt.Errorf("%s: it would stop before it begins", s)
+	}
+	return nil
+}
+
+// behind says whether p is known to lie behind q without asking anybody: only like places can be compared.
+func (p place) behind(q place) bool {
+	switch {
+	case p.kind != q.kind:
+		return false
+	case p.kind == atTime:
+		return p.at.After(q.at)
+	case p.kind == beforeEnd:
+		return p.n < q.n
+	}
+	return p.n > q.n
+}
+
+// splitPlaces: times have colons of their own, so each colon is tried.
+func splitPlaces(s string, now time.Time, from, until *place) error {
 	if ms, ok := strings.CutPrefix(s, "s@"); ok {
 		return parseInto("@"+ms, now, from)
 	}
