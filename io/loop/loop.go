@@ -85,6 +85,7 @@ type Loop struct {
 	steps       int64
 	turns       int64
 	alarm       seam.Mono // what the machine wished for; Never: nothing
+	called      bool      // an Alarm was posted for it, and is not taken yet
 	outstanding int       // disk effects that have not come back
 	reported    bool      // a child has written to its parent
 	children    map[seam.Address]*Loop
@@ -279,8 +280,8 @@ func (l *Loop) takeTurn(ready []Chore) []Chore {
 		ready = l.stepLetter(&some[i], ready)
 		some[i] = letter{}
 	}
-	if l.alarm > l.now.Mono {
-		l.ringer.set(l.alarm) // a time that is past has been posted already
+	if !l.called {
+		l.ringer.set(l.alarm) // it may be past by now: the clock has gone on while the turn lasted
 	}
 	l.maybeFinish()
 	l.steps += int64(len(some))
@@ -308,6 +309,7 @@ func (l *Loop) stepLetter(from *letter, ready []Chore) []Chore {
 			return ready
 		}
 	case *seam.Alarm:
+		l.called = false
 		if l.alarm == seam.Never || l.now.Mono < l.alarm {
 			return ready // it was answered meanwhile
 		}
@@ -344,7 +346,8 @@ func (l *Loop) step(in seam.Input) {
 func (l *Loop) wish(at seam.Mono) {
 	if at < l.alarm {
 		l.alarm = at
-		if at <= l.now.Mono {
+		if at <= l.now.Mono && !l.called {
+			l.called = true
 			l.Post(&seam.Alarm{})
 		}
 	}

@@ -63,6 +63,30 @@ func TestAlarmsRingWhenAskedFor(t *testing.T) {
 	}
 }
 
+// TestAnAlarmComesDueWithinItsTurn: the clock is read anew while a turn lasts, and passes what a Step before wished for.
+func TestAnAlarmComesDueWithinItsTurn(t *testing.T) {
+	rang := make(chan struct{})
+	clock := loop.Clock()
+	l := loop.New(loop.Config{Clock: clock, Machine: script(func(now seam.Now, in seam.Input, fx *seam.Effects) {
+		switch in.(type) {
+		case *seam.Stop:
+			soon := now.Mono + 1
+			fx.Wake(soon)
+			for clock().Mono <= soon {
+				runtime.Gosched()
+			}
+		case *seam.Alarm:
+			close(rang)
+		}
+	})})
+	l.Post(&seam.Stop{})
+	for range 40 {
+		l.Post(&seam.Opened{})
+	}
+	l.Run()
+	await(t, "the alarm", rang)
+}
+
 // TestNoInputIsForgotten has many goroutines post at once, each as a connection does: the machine must see every input
 // although most of the posters find it busy.
 func TestNoInputIsForgotten(t *testing.T) {
