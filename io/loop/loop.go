@@ -9,7 +9,8 @@
 //   - Whoever arrives takes the turn: a goroutine that finds the machine free steps all that waits; one that finds it
 //     busy leaves its input to the holder, who looks again after giving up the turn, so that no input is forgotten.
 //   - Effects are queued inside the turn (that keeps the order law 2 asks for) and carried out after it, so a slow
-//     disk or a slow reader never holds the machine.
+//     disk or a slow reader never holds the machine. Nor does it hold up for long what else its goroutine has taken on: that
+//     goes on on another (work.go).
 //   - Post copies the input; the machine sees a struct of the loop's own, good for one Step.
 //   - Nobody waits in a busy loop: the alarm is one timer.
 //   - A panic in a Step is reported to Config.Broken and then goes on: it ends the process.
@@ -202,6 +203,7 @@ func (l *Loop) Run() {
 		return
 	}
 	w := works.Get().(*work)
+	w.loop = l
 	if !l.carry(w, roundsMax) {
 		go l.carryOn(w)
 		return
@@ -214,11 +216,6 @@ func (l *Loop) carryOn(w *work) {
 	}
 	works.Put(w)
 }
-
-// work is what a goroutine has taken on.
-type work struct{ chores, next []Chore }
-
-var works = sync.Pool{New: func() any { return new(work) }}
 
 // carry alternates turns and chores until neither is left, and reports whether it came to that.
 func (l *Loop) carry(w *work, rounds int) bool {
@@ -248,17 +245,6 @@ func (l *Loop) takeTurns(w *work) {
 			return
 		}
 	}
-}
-
-// do does each chore once and keeps those that want it again.
-func (w *work) do() {
-	for i, chore := range w.chores {
-		w.chores[i] = nil
-		if chore.Do() {
-			w.next = append(w.next, chore)
-		}
-	}
-	w.chores, w.next = w.next, w.chores[:0]
 }
 
 // lettersMax bounds a turn: what it decided has to wait for its end, and those who flood us never let the queue be empty.

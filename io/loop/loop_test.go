@@ -185,6 +185,70 @@ func (s slow) Do() bool {
 	return false
 }
 
+// TestWhatIsBehindAStuckChoreIsDone: one chore of a turn lasts for ever, and those of the same turn and the next do not.
+func TestWhatIsBehindAStuckChoreIsDone(t *testing.T) {
+	hold, held, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	defer close(hold)
+	left := 3
+	behind := errand(func() bool {
+		left--
+		if left == 0 {
+			close(done)
+		}
+		return left > 0
+	})
+	stuck := errand(func() bool {
+		close(held)
+		<-hold
+		return false
+	})
+	l := loop.New(loop.Config{
+		Machine: script(func(_ seam.Now, _ seam.Input, fx *seam.Effects) {
+			fx.Replies = append(fx.Replies, seam.Reply{Op: 1})
+		}),
+		Conns: hands{behind, stuck, behind},
+	})
+	go l.Push(&seam.Stop{})
+	await(t, "the stuck chore", held)
+	await(t, "what is behind it", done)
+}
+
+// TestALookWaitsForNoChore: whoever looks takes the turn, not what comes of it.
+func TestALookWaitsForNoChore(t *testing.T) {
+	hold, held, looked := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	defer close(hold)
+	l := loop.New(loop.Config{
+		Machine: script(func(_ seam.Now, _ seam.Input, fx *seam.Effects) {
+			fx.Replies = append(fx.Replies, seam.Reply{Op: 1})
+		}),
+		Conns: slow{held: held, hold: hold},
+	})
+	go func() {
+		l.Look(func(loop.Status) { l.Post(&seam.Stop{}) })
+		close(looked)
+	}()
+	await(t, "the chore", held)
+	await(t, "the end of the look", looked)
+}
+
+type errand func() bool
+
+func (e errand) Do() bool { return e() }
+
+// hands are the chores of each Reply.
+type hands []errand
+
+func (h hands) Queue(fx *seam.Effects, ready []loop.Chore) []loop.Chore {
+	for range fx.Replies {
+		for _, chore := range h {
+			ready = append(ready, chore)
+		}
+	}
+	return ready
+}
+
+func (h hands) Finish(seam.Conn) bool { return true }
+
 func TestMachinesWriteToEachOther(t *testing.T) {
 	done := make(chan struct{})
 	var made atomic.Int32

@@ -35,7 +35,9 @@ func (l *Loop) Look(see func(Status)) {
 	}
 	see(Status{Steps: l.steps, Waiting: l.waiting.Load(), Children: children})
 	l.turn.Unlock()
-	l.Run() // whoever came meanwhile has left the turn to us
+	if l.waiting.Load() > 0 {
+		go l.Run() // whoever came meanwhile has left the turn to us; what comes of it may wait for a disk
+	}
 }
 
 // timedEvery is how many turns there are to each that is timed: a reading of the clock is a third of a short turn.

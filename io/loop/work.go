@@ -1,0 +1,96 @@
+package loop
+
+import (
+	"sync"
+	"time"
+)
+
+// work is what a goroutine has taken on. A chore may last as long as a disk that does not answer, and what is behind it may
+// be of another disk, or of a client: a timer looks whether the goroutine gets on, and hands the rest to another if not.
+//
+//	chores ─▶ one is done ─▶ next, if it wants to be done again
+//	   └────── stuckAfter ──────┴──▶ a goroutine of their own
+type work struct {
+	loop *Loop
+
+	mu      sync.Mutex // guards these while the chores are done; else they are the goroutine's own
+	chores  []Chore
+	at      int // the first of chores that is not begun
+	next    []Chore
+	doing   bool
+	begun   uint64 // chores, ever
+	seen    uint64 // begun, when the timer last looked
+	watched bool   // the timer is set
+	timer   *time.Timer
+}
+
+var works = sync.Pool{New: func() any { return new(work) }}
+
+// stuckAfter is how long a chore may last, at least, before those behind it are done elsewhere. The timer looks once in it.
+const stuckAfter = 100 * time.Millisecond
+
+// do does each chore once and keeps those that want it again.
+func (w *work) do() {
+	for chore := w.begin(); chore != nil; chore = w.begin() {
+		if chore.Do() {
+			w.mu.Lock()
+			w.next = append(w.next, chore)
+			w.mu.Unlock()
+		}
+	}
+}
+
+// begin is the chore to be done now; nil: each was done, and what wants it again has taken their place.
+func (w *work) begin() Chore {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.at == len(w.chores) {
+		w.chores, w.next, w.at, w.doing = w.next, w.chores[:0], 0, false
+		return nil
+	}
+	chore := w.chores[w.at]
+	w.chores[w.at] = nil
+	w.at, w.begun, w.doing = w.at+1, w.begun+1, true
+	if !w.watched && w.isWaitedFor() {
+		w.watch()
+	}
+	return chore
+}
+
+// isWaitedFor says whether there is more than the chore under way; mu is held.
+func (w *work) isWaitedFor() bool { return w.doing && len(w.chores)-w.at+len(w.next) > 0 }
+
+// watch sets the timer; mu is held.
+func (w *work) watch() {
+	w.watched, w.seen = true, w.begun
+	if w.timer == nil {
+		w.timer = time.AfterFunc(stuckAfter, w.look)
+		return
+	}
+	w.timer.Reset(stuckAfter)
+}
+
+// look is called by the timer. It is not set again before there is something to look after.
+func (w *work) look() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.watched = false
+	switch {
+	case !w.isWaitedFor():
+	case w.begun == w.seen:
+		w.handOver()
+	default:
+		w.watch()
+	}
+}
+
+// handOver has another goroutine do all but the chore under way; mu is held.
+func (w *work) handOver() {
+	rest := works.Get().(*work)
+	rest.loop = w.loop
+	rest.chores = append(append(rest.chores, w.chores[w.at:]...), w.next...)
+	clear(w.chores[w.at:])
+	clear(w.next)
+	w.chores, w.next = w.chores[:w.at], w.next[:0]
+	go rest.loop.carryOn(rest)
+}
