@@ -43,11 +43,3 @@ func (c *crew) next() *file {
 	c.waiting[0], c.waiting = nil, c.waiting[1:]
 	return f
 }
-
-// crewOf is that of the file's log directory.
-func (d *Disk) crewOf(f *file) *crew {
-	if f.crew >= 0 && f.crew < len(d.dirs) {
-		return &d.crews[f.crew]
-	}
-	return &d.crews[len(d.dirs)]
-}

@@ -10,7 +10,7 @@
 //   - Creates, Opens, Writes, Truncates and Reads of one File run in the order queued. A file's queue is drained by
 //     whoever finds it idle: Queue hands the file back as a chore, and its taker does it once the turn is given up.
 //   - Writes that are neighbours in the queue and in the file go out as one pwritev.
-//   - Syncs run beside the queue, at most syncsMax at once.
+//   - Syncs run beside the queue, at most Config.SyncsMax of a log directory at once.
 //   - After a failed or partial write (or a failed create or open) later writes of that File answer Planned until a
 //     truncate succeeds.
 //   - Every Op comes back once, to the machine whose Port it came through. File ids belong to the process: a Recovery
@@ -22,7 +22,8 @@
 //     ones first. One with unsynced writes is synced before: the kernel reports a failed write-back through it, once, and
 //     every later Sync answers what it said. A want of handles, or of the process's descriptors, is waited out: it says
 //     nothing about a disk. A file that is being sent keeps no handle between two system calls, but for one unlinked.
-//   - What may wait for the device without having asked for it in a turn is done by a crew of each log directory.
+//   - What may wait for the device without having asked for it in a turn is done by a crew of each log directory. What
+//     waits for one log directory waits for no other.
 package disk
 
 import (
@@ -51,7 +52,7 @@ type Chore = interface{ Do() (again bool) }
 type Config struct {
 	Dirs           []string      // the log directories, in the order of seam.Path.Dir
 	OpenHandlesMax int           // zero: 10,000
-	SyncsMax       int           // zero: 32
+	SyncsMax       int           // of a log directory; zero: 32
 	JoinBytesMax   int           // neighbouring writes are joined up to this; zero: 1 MiB
 	Patience       time.Duration // how long an operation may take before it counts as failed; zero: 30 s
 }
@@ -60,12 +61,9 @@ type Config struct {
 type Disk struct {
 	counts  counts
 	dirs    []string
+	homes   []home // of each log directory, and one of what lies in none
 	handles handles
-	crews   []crew // of each log directory, and one of what lies in none
 	joinMax int
-	syncs   chan struct{} // one token a sync under way
-
-	names sync.RWMutex // held to open by name (read) and to rename (write); guards file.path, with idsMu
 
 	idsMu sync.Mutex
 	ids   map[seam.File]*file
@@ -79,11 +77,13 @@ type Disk struct {
 func New(config Config) *Disk {
 	d := &Disk{
 		dirs:    config.Dirs,
-		crews:   make([]crew, len(config.Dirs)+1),
+		homes:   make([]home, len(config.Dirs)+1),
 		joinMax: orDefault(config.JoinBytesMax, 1<<20),
-		syncs:   make(chan struct{}, orDefault(config.SyncsMax, 32)),
 		ids:     map[seam.File]*file{},
 		named:   map[seam.Path][]*file{},
+	}
+	for i := range d.homes {
+		d.homes[i].syncs = make(chan struct{}, orDefault(config.SyncsMax, 32))
 	}
 	d.handles.begin(orDefault(config.OpenHandlesMax, 10_000))
 	d.begin(config.Patience, d.handles.isStarved, d.expireQueues)
@@ -95,6 +95,20 @@ func orDefault(value, otherwise int) int {
 		return otherwise
 	}
 	return value
+}
+
+// home is what there is of a log directory.
+type home struct {
+	crew
+	names sync.RWMutex  // held to open by name (read) and to rename (write); guards file.path, with idsMu
+	syncs chan struct{} // one token a sync under way
+}
+
+func (d *Disk) homeOf(dir int32) *home {
+	if dir < 0 || int(dir) >= len(d.dirs) {
+		return &d.homes[len(d.dirs)]
+	}
+	return &d.homes[dir]
 }
 
 func (d *Disk) name(p seam.Path) (string, bool) {
@@ -186,7 +200,7 @@ func (p *Port) enqueue(id seam.File, t task, ready []Chore) []Chore {
 		return ready
 	}
 	if t.kind != write && t.kind != read && !p.calm {
-		p.disk.crewOf(f).carry(f)
+		f.home.carry(f)
 		return ready
 	}
 	return append(ready, f)
@@ -203,7 +217,7 @@ func (d *Disk) file(id seam.File) *file {
 func (d *Disk) know(id seam.File, p seam.Path) {
 	d.idsMu.Lock()
 	if d.ids[id] == nil {
-		f := &file{disk: d, id: id, path: p, crew: int(p.Dir), fd: -1}
+		f := &file{disk: d, id: id, path: p, home: d.homeOf(p.Dir), fd: -1}
 		d.ids[id] = f
 		d.enter(f)
 	}
@@ -244,7 +258,7 @@ func above(p seam.Path) seam.Path {
 	return p
 }
 
-// moved gives a file its new path; names is held to write.
+// moved gives a file its new path; its home's names are held to write.
 func (d *Disk) moved(f *file, to seam.Path) {
 	d.idsMu.Lock()
 	defer d.idsMu.Unlock()
@@ -284,24 +298,26 @@ func (p *Port) sync(s *seam.Sync) {
 }
 
 func (p *Port) syncFile(e *errand, op seam.Op, f *file) {
-	p.disk.syncs <- struct{}{}
+	f.home.syncs <- struct{}{}
 	fault := f.sync()
-	<-p.disk.syncs
+	<-f.home.syncs
 	f.letGo()
 	p.finish(e, &seam.Synced{Op: op, Fault: fault})
 }
 
 func (p *Port) syncFolder(e *errand, op seam.Op, folder seam.Path) {
-	p.disk.syncs <- struct{}{}
+	home := p.disk.homeOf(folder.Dir)
+	home.syncs <- struct{}{}
 	fault := p.disk.syncFolder(folder)
-	<-p.disk.syncs
+	<-home.syncs
 	p.finish(e, &seam.Synced{Op: op, Fault: fault})
 }
 
 func (d *Disk) syncFolder(folder seam.Path) seam.Fault {
 	fd, err := d.handles.take(func() (int, error) {
-		d.names.RLock()
-		defer d.names.RUnlock()
+		home := d.homeOf(folder.Dir)
+		home.names.RLock()
+		defer home.names.RUnlock()
 		name, known := d.name(folder)
 		if !known {
 			return -1, unix.ENOENT

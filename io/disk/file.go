@@ -37,8 +37,8 @@ type task struct {
 type file struct {
 	disk *Disk
 	id   seam.File
-	path seam.Path // guarded by Disk.names
-	crew int       // of the log directory that it began in
+	home *home
+	path seam.Path // guarded by home.names
 
 	line    sync.Mutex // guards these; never held in a system call
 	queue   []task
@@ -149,7 +149,7 @@ func (f *file) perform(s *scratch) bool {
 func (f *file) take(s *scratch) (failed bool) {
 	f.line.Lock()
 	defer f.line.Unlock()
-	failed, f.skipped, f.doing = f.skipped, false, s
+	failed, f.skipped = f.skipped, false
 	end, total := int64(-1), 0
 	for f.head < len(f.queue) && len(s.tasks) < joinedMax {
 		t := &f.queue[f.head]
@@ -160,6 +160,9 @@ func (f *file) take(s *scratch) (failed bool) {
 		s.tasks = append(s.tasks, *t)
 		*t = task{}
 		f.head++
+	}
+	if len(s.tasks) > 0 {
+		f.doing = s
 	}
 	if f.head > 64 && f.head*2 > len(f.queue) {
 		n := copy(f.queue, f.queue[f.head:])
@@ -410,8 +413,8 @@ func (f *file) create() seam.Fault {
 
 func (f *file) createFile() (int, error) {
 	d := f.disk
-	d.names.RLock()
-	defer d.names.RUnlock()
+	f.home.names.RLock()
+	defer f.home.names.RUnlock()
 	name, known := d.name(f.path)
 	if !known {
 		return -1, unix.ENOENT
@@ -522,13 +525,13 @@ func (f *file) unlink() seam.Fault {
 		f.renounce()
 	}
 	d := f.disk
-	d.names.RLock()
+	f.home.names.RLock()
 	name, known := d.name(f.path)
 	err := error(unix.ENOENT)
 	if known {
 		_, err = retry(func() (int, error) { return 0, unix.Unlink(name) })
 	}
-	d.names.RUnlock()
+	f.home.names.RUnlock()
 	if err != nil {
 		f.attach()
 		return faultOf(err)

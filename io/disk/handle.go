@@ -125,10 +125,9 @@ func (f *file) reopened(fd int, fault seam.Fault) (int, seam.Fault) {
 
 // reopen opens by name.
 func (f *file) reopen() (int, error) {
-	d := f.disk
-	d.names.RLock()
-	defer d.names.RUnlock()
-	name, known := d.name(f.path)
+	f.home.names.RLock()
+	defer f.home.names.RUnlock()
+	name, known := f.disk.name(f.path)
 	if !known {
 		return -1, unix.ENOENT
 	}

@@ -31,16 +31,21 @@ func (p *Port) byPath(e *errand, op seam.FileOp) {
 	p.finish(e, &wrote)
 }
 
-// rename moves a name; ids at or below it follow, and ids of a file that it replaces keep what they had.
+// rename moves a name within its log directory; ids at or below it follow, and ids of a file that it replaces keep what
+// they had.
 func (d *Disk) rename(from, to seam.Path) seam.Fault {
 	old, known := d.name(from)
 	target, knownTo := d.name(to)
 	if !known || !knownTo {
 		return seam.NotFound
 	}
+	if from.Dir != to.Dir {
+		return faultOf(unix.EXDEV)
+	}
 	replaced := d.detachUnder(to)
-	d.names.Lock()
-	defer d.names.Unlock()
+	names := &d.homeOf(from.Dir).names
+	names.Lock()
+	defer names.Unlock()
 	if err := unix.Rename(old, target); err != nil {
 		attach(replaced)
 		return faultOf(err)
@@ -55,9 +60,10 @@ func (d *Disk) rename(from, to seam.Path) seam.Fault {
 
 // detachUnder opens every id at or below a name that is about to go.
 func (d *Disk) detachUnder(p seam.Path) []*file {
-	d.names.RLock()
+	names := &d.homeOf(p.Dir).names
+	names.RLock()
 	found := d.under(p)
-	d.names.RUnlock()
+	names.RUnlock()
 	var detached []*file
 	for _, f := range found {
 		if !f.isNameless() && f.detach() == seam.OK {
@@ -122,8 +128,9 @@ func (d *Disk) list(p seam.Path) ([]seam.Entry, seam.Fault) {
 	}
 	var entries []seam.Entry
 	err := d.handles.lend(func() (err error) {
-		d.names.RLock()
-		defer d.names.RUnlock()
+		names := &d.homeOf(p.Dir).names
+		names.RLock()
+		defer names.RUnlock()
 		entries, err = listFolder(p, name)
 		return err
 	})
@@ -136,8 +143,9 @@ func (d *Disk) measure(p seam.Path) (entries []seam.Entry, left int64, fault sea
 	if !known {
 		return nil, 0, seam.NotFound
 	}
-	d.names.RLock()
-	defer d.names.RUnlock()
+	names := &d.homeOf(p.Dir).names
+	names.RLock()
+	defer names.RUnlock()
 	var fs unix.Statfs_t
 	if _, err := retry(func() (int, error) { return 0, unix.Statfs(name, &fs) }); err != nil {
 		return nil, 0, faultOf(err)

@@ -2,6 +2,7 @@ package disk_test
 
 import (
 	"fmt"
+	"os"
 	"os/signal"
 	"path/filepath"
 	"syscall"
@@ -116,4 +117,32 @@ func TestAnOpenThatNeverComesBack(t *testing.T) {
 	came := s.Do(&seam.Effects{Writes: []seam.Write{{Op: 12, File: 3, Data: []byte("x")}}})
 	require.Equal(t, []seam.Input{&seam.Wrote{Op: 12, Fault: seam.Planned}}, came)
 	require.Empty(t, s.mail.came)
+}
+
+// TestAStuckDirectoryIsGivenUpAndTheOthersGoOn: an open that lasts, syncs that wait behind it, and a name that has to wait
+// for the open keep nobody of another log directory waiting.
+func TestAStuckDirectoryIsGivenUpAndTheOthersGoOn(t *testing.T) {
+	stuck, well := t.TempDir(), t.TempDir()
+	name := filepath.Join(stuck, "f")
+	require.NoError(t, os.WriteFile(name, []byte("there"), 0o644))
+	s := newSubject(disk.Config{Dirs: []string{stuck, well}, SyncsMax: 1, Patience: time.Minute}, false)
+	defer s.disk.Close()
+	letGo := stick(t, name)
+	s.queue(&seam.Effects{Files: []seam.FileOp{{Op: 1, Deed: seam.Open, File: 1, Path: seam.Path{Name: "f"}}}})
+	s.queue(&seam.Effects{Syncs: []seam.Sync{{Op: 2, File: 1}}})
+	s.queue(&seam.Effects{Files: []seam.FileOp{{Op: 3, Deed: seam.Rename, Path: seam.Path{Name: "f"}, To: seam.Path{Name: "g"}}}})
+	require.Eventually(t, func() bool { return s.disk.IsHeldUp(0) }, 10*time.Second, time.Millisecond)
+
+	came := s.Do(&seam.Effects{
+		Files:  []seam.FileOp{{Op: 4, Deed: seam.Create, File: 2, Path: seam.Path{Dir: 1, Name: "f"}}},
+		Writes: []seam.Write{{Op: 5, File: 2, Data: []byte("at once")}},
+	})
+	require.ElementsMatch(t, []seam.Input{&seam.Wrote{Op: 4}, &seam.Wrote{Op: 5, Bytes: 7}}, came)
+	came = s.Do(&seam.Effects{Syncs: []seam.Sync{{Op: 6, File: 2}, {Op: 7, Folder: seam.Path{Dir: 1}}}})
+	require.ElementsMatch(t, []seam.Input{&seam.Synced{Op: 6}, &seam.Synced{Op: 7}}, came)
+
+	letGo()
+	for range 3 {
+		<-s.mail.came
+	}
 }
