@@ -242,8 +242,8 @@ func (c *conn) room(need int) {
 	if free >= need && (have > 0 && free >= need+frameTrailing || free-have >= c.size/4) {
 		return
 	}
-	if c.chunk.refs.Load() == 1 && len(c.chunk.data) >= max(need, c.size) {
-		copy(c.chunk.data, c.chunk.data[c.start:c.end]) // no frame in it is lent
+	if len(c.chunk.data) >= max(need, c.size) && c.server.slabs.isOurs(c.chunk) {
+		copy(c.chunk.data, c.chunk.data[c.start:c.end])
 		c.start, c.end = 0, have
 		return
 	}
@@ -305,7 +305,7 @@ func (c *conn) parse() bool {
 		c.start, c.begun, c.asked = begin+length, false, false
 		c.consumed += seam.FrameCost
 	}
-	if c.start == c.end && c.chunk.refs.Load() == 1 {
+	if c.start == c.end && c.server.slabs.isOurs(c.chunk) {
 		c.start, c.end = 0, 0
 	}
 	return true

@@ -61,6 +61,10 @@ func (s *slabs) take(size int) *chunk {
 	return c
 }
 
+// isOurs tells the connection that fills a chunk whether it may overwrite it: no frame in it is lent, and none that was may
+// still be read.
+func (s *slabs) isOurs(c *chunk) bool { return c.refs.Load() == 1 && (s.inUse == nil || !s.inUse()) }
+
 // release ends one reference.
 func (s *slabs) release(c *chunk) {
 	if c.refs.Add(-1) > 0 || s.inUse != nil && s.inUse() {

@@ -1,9 +1,13 @@
 package server
 
 import (
+	"bytes"
+	"encoding/binary"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"rookery/core/seam"
 )
 
 func TestWhatIsInUseIsNotUsedAgain(t *testing.T) {
@@ -17,3 +21,55 @@ func TestWhatIsInUseIsNotUsedAgain(t *testing.T) {
 	inUse = false
 	require.NotSame(t, c, s.take(100))
 }
+
+// TestAConnectionOverwritesNothingInUse: of two frames that have the chunk one after the other, the first stays as it is for as
+// long as a disk that was given up may still read it, whether its lease is freed at once or later.
+func TestAConnectionOverwritesNothingInUse(t *testing.T) {
+	for _, inUse := range []bool{false, true} {
+		for _, atOnce := range []bool{false, true} {
+			s := New(Config{InUse: func() bool { return inUse }})
+			mail := &frees{server: s, atOnce: atOnce}
+			s.Bind(mail)
+			c := &conn{server: s, size: smallestChunk}
+			c.granted.Store(1 << 20)
+			for i := range 2 {
+				c.arrive(bytes.Repeat([]byte{byte(i)}, smallestChunk-lengthSize))
+				s.leases.free(mail.lent)
+				mail.lent = nil
+			}
+			if inUse {
+				require.Equal(t, bytes.Repeat([]byte{0}, smallestChunk-lengthSize), mail.frames[0], "freed at once: %v", atOnce)
+			} else {
+				require.Same(t, &mail.frames[0][0], &mail.frames[1][0], "what nobody has is used again")
+			}
+		}
+	}
+}
+
+// arrive has a frame come.
+func (c *conn) arrive(frame []byte) {
+	c.room(lengthSize + len(frame))
+	c.end += copy(c.chunk.data[c.end:], binary.BigEndian.AppendUint32(nil, uint32(len(frame))))
+	c.end += copy(c.chunk.data[c.end:], frame)
+	c.parse()
+}
+
+// frees is a machine that keeps no frame, at once or by and by.
+type frees struct {
+	server *Server
+	atOnce bool
+	frames [][]byte
+	lent   []seam.Lease
+}
+
+func (m *frees) Post(in seam.Input) {
+	r := in.(*seam.Request)
+	m.frames = append(m.frames, r.Frame)
+	if m.atOnce {
+		m.server.leases.free([]seam.Lease{r.Lease})
+		return
+	}
+	m.lent = append(m.lent, r.Lease)
+}
+
+func (m *frees) Run() {}
