@@ -324,13 +324,27 @@ func TestDirectoryInUse(t *testing.T) {
 	require.Contains(t, err.(*advice).next, "rookery format --set node.id=2 --set log.dirs="+filepath.Join(dir, "new"))
 }
 
-// deaf is a machine that never says that it has stopped.
+// deaf is a machine that never says that it has stopped. Whatever it is told, it has something done.
 type deaf struct{}
 
-func (deaf) Step(seam.Now, seam.Input, *seam.Effects) {}
+func (deaf) Step(_ seam.Now, _ seam.Input, fx *seam.Effects) {
+	fx.Replies = append(fx.Replies, seam.Reply{Op: 1})
+}
+
+// stuck is a driver that never gets it done: a disk that does not answer.
+type stuck chan struct{}
+
+func (s stuck) Queue(_ *seam.Effects, ready []loop.Chore) []loop.Chore { return append(ready, s) }
+func (s stuck) Finish(seam.Conn) bool                                  { return true }
+func (s stuck) Do() bool {
+	<-s
+	return false
+}
 
 func TestASecondSignalEndsAtOnce(t *testing.T) {
-	n := &node{logger: slog.New(slog.DiscardHandler), loop: loop.New(loop.Config{Machine: deaf{}}), stopped: make(chan struct{}), failed: make(chan error, 1)}
+	disk := make(stuck)
+	defer close(disk)
+	n := &node{logger: slog.New(slog.DiscardHandler), loop: loop.New(loop.Config{Machine: deaf{}, Conns: disk}), stopped: make(chan struct{}), failed: make(chan error, 1)}
 	n.monitor = newMonitor(n)
 	signals, ended := make(chan os.Signal), make(chan struct{})
 	go func() {

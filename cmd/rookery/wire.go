@@ -87,7 +87,8 @@ func (n *node) run(signals <-chan os.Signal) error {
 	for _, l := range listeners {
 		n.ready = append(n.ready, l.Addr().String())
 	}
-	n.loop.Push(n.disk.Started())
+	n.loop.Post(n.disk.Started())
+	go n.loop.Run() // here nobody waits for a disk: a signal must be heard
 	var serving sync.WaitGroup
 	for _, l := range listeners {
 		serving.Go(func() {
@@ -97,13 +98,30 @@ func (n *node) run(signals <-chan os.Signal) error {
 		})
 	}
 	err = n.wait(signals)
-	n.server.Close()
-	serving.Wait()
+	n.hangUp(&serving)
 	if n.tape != nil {
 		err = errors.Join(err, n.tape.Close())
 	}
 	return err
 }
+
+// hangUp closes the doors. It gives up soon: who sends may wait for a disk that does not answer, and the process ends all
+// the same.
+func (n *node) hangUp(serving *sync.WaitGroup) {
+	closed := make(chan struct{})
+	go func() {
+		n.server.Close()
+		serving.Wait()
+		close(closed)
+	}()
+	select {
+	case <-closed:
+	case <-time.After(hangUpMax):
+		n.logger.Error("connections are left as they are: a disk does not answer", "after", hangUpMax.String())
+	}
+}
+
+const hangUpMax = 5 * time.Second
 
 // wait returns when the broker has stopped: nil if it did so in order.
 func (n *node) wait(signals <-chan os.Signal) error {
@@ -115,7 +133,8 @@ func (n *node) wait(signals <-chan os.Signal) error {
 	}
 	told := time.Now()
 	n.monitor.stop()
-	n.loop.Push(&seam.Stop{})
+	n.loop.Post(&seam.Stop{})
+	go n.loop.Run()
 	for {
 		select {
 		case <-n.stopped:
