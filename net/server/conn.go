@@ -361,7 +361,9 @@ func (c *conn) drain() {
 	if !c.draining.Load() || c.cutting.Load() {
 		return
 	}
+	c.mu.Lock()
 	_ = c.tcp.SetReadDeadline(time.Now().Add(drainMax))
+	c.mu.Unlock()
 	sink := make([]byte, smallestChunk)
 	for {
 		if n, err := c.tcp.Read(sink); n == 0 || err != nil {

@@ -201,15 +201,15 @@ func (c *conn) finish(r *reply, fault seam.Fault) {
 // lastWord closes the sending side after a reply that said so.
 func (c *conn) lastWord() {
 	c.broken = true
-	c.draining.Store(true)
-	c.moreGrant.notify()
 	c.mu.Lock()
+	c.draining.Store(true) // with the lock, which drain takes too: its deadline is the later one
 	if !c.gone {
 		c.wire.farewell(c.fd)
 		_ = unix.Shutdown(c.fd, unix.SHUT_WR)
 		_ = c.tcp.SetReadDeadline(longAgo)
 	}
 	c.mu.Unlock()
+	c.moreGrant.notify()
 }
 
 func (r *reply) size() int64 {
