@@ -2,6 +2,7 @@ package loop
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -9,7 +10,7 @@ import (
 // be of another disk, or of a client: a timer looks whether the goroutine gets on, and hands the rest to another if not.
 //
 //	chores ─▶ one is done ─▶ next, if it wants to be done again
-//	   └────── stuckAfter ──────┴──▶ a goroutine of their own
+//	   └────── stuckAfter ──────┴──▶ a goroutine of their own, unless stuckMax wait for theirs already
 type work struct {
 	loop *Loop
 
@@ -21,10 +22,17 @@ type work struct {
 	begun   uint64 // chores, ever
 	seen    uint64 // begun, when the timer last looked
 	watched bool   // the timer is set
+	stuck   bool   // what was behind its chore was handed over
 	timer   *time.Timer
 }
 
 var works = sync.Pool{New: func() any { return new(work) }}
+
+// stuckNow counts those of the process whose chore lasts.
+var stuckNow atomic.Int64
+
+// stuckMax bounds the threads that chores which do not come back take beyond those of who brings them: 10,000 end the process.
+const stuckMax = 1000
 
 // stuckAfter is how long a chore may last, at least, before those behind it are done elsewhere. The timer looks once in it.
 const stuckAfter = 100 * time.Millisecond
@@ -44,6 +52,10 @@ func (w *work) do() {
 func (w *work) begin() Chore {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.stuck {
+		w.stuck = false
+		stuckNow.Add(-1)
+	}
 	if w.at == len(w.chores) {
 		w.chores, w.next, w.at, w.doing = w.next, w.chores[:0], 0, false
 		return nil
@@ -77,7 +89,7 @@ func (w *work) look() {
 	w.watched = false
 	switch {
 	case !w.isWaitedFor():
-	case w.begun == w.seen:
+	case w.begun == w.seen && stuckNow.Load() < stuckMax:
 		w.handOver()
 	default:
 		w.watch()
@@ -86,6 +98,8 @@ func (w *work) look() {
 
 // handOver has another goroutine do all but the chore under way; mu is held.
 func (w *work) handOver() {
+	w.stuck = true
+	stuckNow.Add(1)
 	rest := works.Get().(*work)
 	rest.loop = w.loop
 	rest.chores = append(append(rest.chores, w.chores[w.at:]...), w.next...)
