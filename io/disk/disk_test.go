@@ -196,7 +196,7 @@ func TestLockNamesItsHolder(t *testing.T) {
 	require.NoError(t, again.Unlock())
 }
 
-// What has left the page cache is read all the same, by a goroutine that may wait for the device, and what is queued
+// What has left the page cache is read all the same, by the crew, which may wait for the device, and what is queued
 // behind it comes after it.
 func TestReadsOfWhatIsNotInMemory(t *testing.T) {
 	folder := t.TempDir()

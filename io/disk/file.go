@@ -46,6 +46,7 @@ type file struct {
 	busy    bool     // somebody drains the queue
 	drainer *Port    // for this machine, which runs when the chore is done
 	doing   *scratch // what is under way
+	taken   *scratch // of whoever drains: what the crew is to begin with
 	skipped bool     // a change ran out of patience in the queue
 
 	flushing sync.Mutex // one sync at a time: the kernel reports a failed write-back once a handle
@@ -78,11 +79,12 @@ func (f *file) push(t task) bool {
 }
 
 // carry drains the queue on a goroutine of its own, which may wait for the device.
-func (f *file) carry() { f.carryOn(f.first()) }
-
-// carryOn does the same from tasks that were taken already.
-func (f *file) carryOn(s *scratch) {
+func (f *file) carry() {
 	mail := f.drainer.mail // nobody else claims the file before its queue is empty
+	s := f.taken
+	if f.taken = nil; s == nil {
+		s = f.first()
+	}
 	for again := true; again; {
 		if again = f.perform(s); again {
 			s = f.first()
@@ -100,12 +102,13 @@ func (f *file) post(t *task, in seam.Input) {
 }
 
 // Do carries out what is first in the queue, with the writes that join it, and reports whether more waits. Its caller
-// is not made to wait for a device that has to be read: what is not in the page cache goes on on a goroutine of its own.
+// is not made to wait for a device that has to be read: with what is not in the page cache the crew goes on.
 func (f *file) Do() bool {
 	s := f.first()
 	if len(s.tasks) > 0 {
 		if t := &s.tasks[0]; t.kind == read && !t.port.calm && !f.readCached(t, &s.loaded) {
-			go f.carryOn(s)
+			f.taken = s
+			f.home.carry(f)
 			return false
 		}
 	}
