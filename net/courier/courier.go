@@ -257,7 +257,12 @@ func (c *Courier) ask(ctx context.Context, body func(tag uint64) any) (any, erro
 	case letter := <-answered:
 		return letter, nil
 	case <-c.finished:
-		return nil, ErrClosed
+		select {
+		case letter := <-answered: // before the client was closed: letters are handed over in order
+			return letter, nil
+		default:
+			return nil, ErrClosed
+		}
 	case <-ctx.Done():
 		c.mu.Lock()
 		delete(c.answers, tag)

@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"cmp"
 	"context"
 	"sync"
 
@@ -119,16 +120,23 @@ func (p *Producer) SendSync(ctx context.Context, topic string, partition int32, 
 	}
 	var all []Delivered
 	var failure error
-	for left := len(records); left > 0; {
+	left := len(records)
+	hear := func(w word) {
+		all = append(all, w.Delivered)
+		left -= int(w.Count)
+		failure = cmp.Or(failure, w.err)
+	}
+	for left > 0 {
 		select {
 		case w := <-told:
-			all = append(all, w.Delivered)
-			left -= int(w.Count)
-			if failure == nil {
-				failure = w.err
-			}
+			hear(w)
 		case <-p.courier.Done():
-			return all, ErrClosed
+			for len(told) > 0 { // before the client was closed
+				hear(<-told)
+			}
+			if left > 0 {
+				return all, ErrClosed
+			}
 		case <-ctx.Done():
 			return all, context.Cause(ctx)
 		}
