@@ -206,16 +206,18 @@ func (c *Consumer) Records(ctx context.Context) iter.Seq2[ConsumerRecord, error]
 				yield(ConsumerRecord{}, err)
 				return
 			}
-			n := 0
-			for n < len(f.Records) && c.handOut(f, n+1) {
+			n, called := 0, false
+			for !called && n < len(f.Records) && c.handOut(f, n+1) {
 				if n++; !yield(ConsumerRecord{f.Topic, f.Partition, f.Records[n-1]}, nil) {
 					c.putBack(f, n)
 					return
 				}
-				if c.member.isCalled(c) {
+				if called = c.member.isCalled(c); called {
 					c.putBack(f, n)
-					break
 				}
+			}
+			if called || n < len(f.Records) {
+				continue // what is wrong is told behind the last of them, if that is still due
 			}
 			if len(f.Records) == 0 {
 				c.handOut(f, 0)
