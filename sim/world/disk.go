@@ -195,6 +195,9 @@ func (d *Disk) open(p seam.Path) (*inode, seam.Fault) {
 }
 
 func (d *Disk) rename(from, to seam.Path) seam.Fault {
+	if from.Dir != to.Dir {
+		return seam.IOError // another file system, for all a machine knows
+	}
 	n := d.find(from)
 	if n == nil || n.parent == nil {
 		return seam.NotFound
