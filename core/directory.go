@@ -271,7 +271,11 @@ func (b *Broker) ownWrote(now seam.Now, in *seam.Wrote, fx *seam.Effects) {
 	}
 	for i := range b.dirs {
 		d := &b.dirs[i]
-		if d.recovery.Wrote(in, fx) || d.high.Wrote(in, fx) || d.marker.Wrote(in, fx) {
+		if d.recovery.Wrote(in, fx) {
+			b.maybeAssign(now, d, fx) // it may have failed
+			return
+		}
+		if d.high.Wrote(in, fx) || d.marker.Wrote(in, fx) {
 			return
 		}
 		if d.starts.file.Wrote(in, fx) {

@@ -74,6 +74,9 @@ func (s *State) AppendBelow(snapshot, windows []byte, offset, kept int64) (_, _ 
 	s.committed(func(e *entry) {
 		whole = whole && (e.count == 0 || e.window[0].LastOffset < max(offset, kept))
 	})
+	if !whole {
+		return snapshot, windows, false
+	}
 	return s.appendSnapshot(snapshot, offset), s.appendWindows(windows, offset, offset), whole
 }
 

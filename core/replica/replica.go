@@ -69,11 +69,7 @@ type Replica struct {
 	written    ordered.Ring[parked] // acks=all: in the page cache, waiting for the high watermark
 	repeats    []parked             // duplicates that wait with their originals
 	frozen     bool                 // nothing is taken into the log
-	tried      snapshotTry          // in vain
 }
-
-// snapshotTry is where the producers' snapshot is missing, and how far the log was safe when it was to be written.
-type snapshotTry struct{ base, kept int64 }
 
 // New makes the leader's side of a log. It serves nothing before BecomeLeader.
 func New(l *log.Log, producers *producer.State, flushMessages int64) *Replica {
@@ -413,23 +409,17 @@ func (r *Replica) Remember(start int64, fx *seam.Effects) bool {
 }
 
 // writeSnapshot writes the snapshot that is missing, as soon as what it leaves to the log is safe there, and says whether it
-// did. Until more is safe it does not look again.
+// did.
 func (r *Replica) writeSnapshot(base int64, fx *seam.Effects) bool {
-	tried := snapshotTry{base: base, kept: r.Log.End().Offset}
+	kept := r.Log.End().Offset
 	if r.Durable() {
-		tried.kept = r.Log.Durable().Offset
+		kept = r.Log.Durable().Offset
 	}
-	if tried == r.tried {
-		return false
+	snapshot, windows, whole := r.Producers.AppendBelow(nil, nil, base, kept)
+	if whole {
+		r.Log.WriteSnapshot(base, fx, log.Beside{Suffix: ".snapshot", Content: snapshot}, log.Beside{Suffix: ".window", Content: windows})
 	}
-	snapshot, windows, whole := r.Producers.AppendBelow(nil, nil, base, tried.kept)
-	if !whole {
-		r.tried = tried
-		return false
-	}
-	r.tried = snapshotTry{}
-	r.Log.WriteSnapshot(base, fx, log.Beside{Suffix: ".snapshot", Content: snapshot}, log.Beside{Suffix: ".window", Content: windows})
-	return true
+	return whole
 }
 
 // MoveStart makes the log begin at start, which is durable already.
