@@ -217,6 +217,7 @@ func (c *Coordinator) replaceStatic(now seam.Now, g *group, m *member, id string
 		g.leader = id
 	}
 	m.id, g.byID[id], g.static[*m.instance] = id, m, id
+	m.fresh = false // the instance is no newcomer, and is not to be lost while it waits
 	c.hear(now, g, m)
 	c.update(g, m, p, r)
 	switch g.state {
@@ -321,13 +322,19 @@ func (g *group) assignment(m *member) *kmsg.SyncGroupResponse {
 	return answer
 }
 
-// assign makes the leader's assignment the group's: one record, and who waits for it gets his part when that is safe.
+// assign makes the leader's assignment the group's: one record, and who waits for it gets his part when that is safe. Of whom
+// it says nothing has nothing: his part of the last generation may be another's.
 func (c *Coordinator) assign(now seam.Now, g *group, r *kmsg.SyncGroupRequest) {
+	for _, m := range g.members {
+		m.assignment = nil
+	}
 	for i := range r.GroupAssignment {
 		if m := g.member(r.GroupAssignment[i].MemberID); m != nil {
 			m.assignment = append([]byte{}, r.GroupAssignment[i].MemberAssignment...)
-			c.weigh(m)
 		}
+	}
+	for _, m := range g.members {
+		c.weigh(m)
 	}
 	if !c.fits(g.record()) {
 		for _, m := range g.members {
