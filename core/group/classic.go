@@ -524,6 +524,9 @@ func (c *Coordinator) restore(now seam.Now, g *group) {
 	if g.subscribe(); len(g.members) > 0 {
 		g.state = stable
 	}
+	if len(g.members) > int(c.config.SizeMax) { // group.max.size is another than it was: who comes back last finds no room
+		c.prepare(now, g)
+	}
 }
 
 // subscribe learns which topics the members read: what a consumer says about itself begins, in every version, with its

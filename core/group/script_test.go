@@ -32,7 +32,7 @@ var rewrite = flag.Bool("rewrite", false, "write what the scripts say now into t
 //	describe G           list [state=S] [type=T]              awaited G
 //	tick 3s              time passes, and what is due is done
 //	gone T               the topic is deleted
-//	reload               the records so far are folded into a new coordinator, which has to come to the same
+//	reload [size=2]      the records so far are folded into a new coordinator, which has to come to the same
 //
 // A member is named by whom it is: "new" sends no id, and its id is known by as=NAME from then on; ids that were given are
 // written as <NAME>.
@@ -454,6 +454,7 @@ func (s *script) reload() {
 	before := s.c
 	before.Abandon(wire.NotCoordinator)
 	s.settle()
+	s.config.SizeMax = int32(s.number("size", int64(s.config.SizeMax)))
 	s.fresh()
 	for _, r := range s.log {
 		s.c.Replay(s.now, r)
