@@ -212,24 +212,23 @@ func (b *Broker) fetchOffsets(f *offsetsOf, g *gathering, fx *seam.Effects) (don
 
 func (b *Broker) fetchTopicOffsets(f *offsetsOf, groups *group.Coordinator) (done bool) {
 	name, id, partitions, known := "", [16]byte{}, []int32(nil), true
-	if f.asked.Topics == nil {
+	switch {
+	case f.asked.Topics == nil:
 		name = f.names[f.topic]
-		partitions = groups.CommittedPartitions(f.asked.Group, name)
-	} else {
-		t := &f.asked.Topics[f.topic]
-		name, id, partitions = t.Topic, t.TopicID, t.Partitions
-	}
-	if f.version >= 10 {
-		if f.asked.Topics != nil {
-			t := b.image.TopicByID(id)
-			if known = t != nil; known {
-				name = t.Name
-			}
-		} else if t := b.image.Topic(name); t != nil {
-			id = t.ID
-		} else {
-			return true // it has no id to be told by
+		t := b.image.Topic(name)
+		if t == nil {
+			return true // it is gone, and what was committed of it is about to be
 		}
+		id, partitions = t.ID, groups.CommittedPartitions(f.asked.Group, name)
+	case f.version >= 10:
+		asked := &f.asked.Topics[f.topic]
+		id, partitions = asked.TopicID, asked.Partitions
+		t := b.image.TopicByID(id)
+		if known = t != nil; known {
+			name = t.Name
+		}
+	default:
+		name, partitions = f.asked.Topics[f.topic].Topic, f.asked.Topics[f.topic].Partitions
 	}
 	if !f.opened {
 		f.opened = true

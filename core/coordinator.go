@@ -461,10 +461,11 @@ func (b *Broker) coordinators(each func(c *coordinator)) {
 	}
 }
 
-// topicGone says whether the topic of a commit was deleted: its name is free, or another's.
+// topicGone says whether the topic of a commit was deleted: its name is free, or another's. A commit with a retention of its own,
+// and one of another broker's, may not know the id.
 func (b *Broker) topicGone(name string, id [16]byte) bool {
 	t := b.image.Topic(name)
-	return t == nil || t.ID != id
+	return t == nil || id != [16]byte{} && t.ID != id
 }
 
 // forgetOffsets: a topic is gone, and so is what was committed of it.

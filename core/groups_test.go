@@ -264,17 +264,30 @@ func TestALoadThatTheDiskFailsIsTriedAgain(t *testing.T) {
 	require.EqualValues(t, 5, offset)
 }
 
-// What was committed of a topic goes with the topic, and does not come back with its name.
+// What was committed of a topic goes with the topic, and does not come back with its name; also what does not know the topic's
+// id any more, since it was committed with a retention of its own.
 func TestADeletedTopicsOffsets(t *testing.T) {
 	w, c := grouped(t)
 	commits(w, c, 5)
+	retained := kmsg.NewPtrOffsetCommitRequest()
+	retained.Version, retained.Group, retained.Generation, retained.RetentionTimeMillis = 4, "g", -1, 3_600_000
+	retained.Topics = []kmsg.OffsetCommitRequestTopic{{Topic: "t", Partitions: []kmsg.OffsetCommitRequestTopicPartition{{Partition: 0, Offset: 7}}}}
+	w.send(c, retained)
 	w.stabilize()
+	require.Equal(t, wire.None, committed(c))
+	w.crash(false)
+	w.start()
+	w.stabilize()
+	c = w.dial("")
+	groups := func() *group.Coordinator { return w.broker.topics["__consumer_offsets"].partitions[0].coordinator.groups }
+	require.Equal(t, []int32{0, 1}, groups().CommittedPartitions("g", "t"))
 	gone := kmsg.NewPtrDeleteTopicsRequest()
 	gone.Version, gone.TopicNames = 5, []string{"t"}
 	w.send(c, gone)
 	w.stabilize()
 	w.tick(seam.Second)
 	w.stabilize()
+	require.Empty(t, groups().CommittedPartitions("g", "t"))
 	offset, code := fetchesOffset(w, c)
 	require.Equal(t, wire.None, code)
 	require.EqualValues(t, -1, offset)

@@ -120,7 +120,7 @@ type Coordinator struct {
 
 	hashes map[string]topicHash                 // of topics
 	scans  ordered.Map[string, *scan]           // for the topics that expressions match, by group
-	gone   func(topic string, id [16]byte) bool // whether a topic of a commit is not there any more
+	gone   func(topic string, id [16]byte) bool // whether a topic of a commit is not there any more; a zero id is not known
 }
 
 // group is one group, and the offsets that were committed under its name. What is stored is what the log says; the rest

@@ -184,12 +184,13 @@ type Fetched struct {
 	Metadata  string
 }
 
-// FetchOffset (9) is what a group has committed of a partition: offset -1 for nothing.
+// FetchOffset (9) is what a group has committed of a partition: offset -1 for nothing. What was committed of a topic that is gone
+// is nothing, also before the sweep has come to it: another one may have the name by now.
 func (c *Coordinator) FetchOffset(group, topic string, partition int32) Fetched {
 	out := Fetched{Partition: partition, Offset: -1, Epoch: NoLeaderEpoch}
 	if g := c.find(group); g != nil {
 		if t := g.topics.At(topic); t != nil {
-			if v := t.At(partition); v != nil {
+			if v := t.At(partition); v != nil && !c.deleted(topic, v) {
 				out.Offset, out.Epoch, out.Metadata = v.Offset, v.LeaderEpoch, v.Metadata
 			}
 		}
@@ -422,7 +423,7 @@ func (c *Coordinator) expired(now seam.Now, v *OffsetCommit, since int64) bool {
 
 // deleted: the topic of a commit is not there any more.
 func (c *Coordinator) deleted(topic string, v *OffsetCommit) bool {
-	return c.gone != nil && v.TopicID != [16]byte{} && c.gone(topic, v.TopicID)
+	return c.gone != nil && c.gone(topic, v.TopicID)
 }
 
 // TopicsGone begins a sweep that takes back what was committed of topics that are gone.
