@@ -32,7 +32,7 @@ type consumer struct {
 	outdated    bool                     // there is a record of its topics from before there was a hash of them
 
 	checked int64            // the shape of the Image that the hash was last held against; -1: none
-	joined  map[string]int32 // classic members whose join is about to be folded: in how many milliseconds they are to ask for their assignment
+	joined  map[string]int32 // who is a classic member with the next fold: in how many milliseconds it is to ask for their assignment
 	scanned seam.Mono        // when expressions were looked up last; zero: not yet
 }
 
@@ -147,9 +147,7 @@ func (c *Coordinator) replayMember(now seam.Now, g *group, r *MemberRecord) {
 			c.bytes -= m.bytes
 			con.own(m, CurrentAssignment{})
 			con.subscribe(m, -1)
-			if m.InstanceID != nil && con.static[*m.InstanceID] == m.id {
-				delete(con.static, *m.InstanceID)
-			}
+			con.unseat(m)
 			con.members.Delete(m.id)
 		}
 		return
@@ -157,12 +155,9 @@ func (c *Coordinator) replayMember(now seam.Now, g *group, r *MemberRecord) {
 	turned := false // to the other protocol
 	if m == nil {
 		m = con.admit(r.MemberID)
-		if timeout, joined := con.joined[m.id]; joined {
-			c.awaitSync(now, g, m, timeout)
-		}
-		delete(con.joined, m.id)
 	} else {
 		con.subscribe(m, -1)
+		con.unseat(m)
 		turned = (m.Classic == nil) != (r.Value.Classic == nil)
 	}
 	m.MemberMetadata = *r.Value
@@ -180,8 +175,19 @@ func (c *Coordinator) replayMember(now seam.Now, g *group, r *MemberRecord) {
 	if turned {
 		c.silence(m)
 	}
+	if timeout, joined := con.joined[m.id]; joined {
+		c.awaitSync(now, g, m, timeout)
+		delete(con.joined, m.id)
+	}
 	if m.session == 0 {
 		c.heard(now, g, m)
+	}
+}
+
+// unseat: the member is not its instance's any more.
+func (con *consumer) unseat(m *consumerMember) {
+	if m.InstanceID != nil && con.static[*m.InstanceID] == m.id {
+		delete(con.static, *m.InstanceID)
 	}
 }
 

@@ -292,12 +292,12 @@ func (ch *change) tell(before, p *person) (names bool) {
 	return !slices.Equal(before.Topics, p.Topics)
 }
 
-// targetOf is what a member shall have by the present target: what its instance had, if it is static.
+// targetOf is what a member shall have by the present target: what it had before, or its instance.
 func (ch *change) targetOf(p *person) []TopicPartitions {
-	if p.InstanceID != nil {
-		return ch.con.targets.At(ch.con.static[*p.InstanceID])
+	if m := ch.instead(p); m != nil {
+		return ch.con.targets.At(m.id)
 	}
-	return ch.con.targets.At(p.id)
+	return nil
 }
 
 // ownedBy is what a member says that it owns, if it says.

@@ -373,3 +373,33 @@ func TestAConsumerGroupIsDescribed(t *testing.T) {
 	_, wanted = w.c.List("g", nil, []string{"classic"})
 	require.False(t, wanted)
 }
+
+// A member that joins again as an instance, while it waits for what another one has yet to give up, gets it as before.
+func TestAMemberBecomesStaticWhileItWaits(t *testing.T) {
+	w := newModernWorld(t)
+	w.topic("orders", meta.UUID{1}, 4)
+	all := TopicPartitions{TopicID: meta.UUID{1}, Partitions: []int32{0, 1, 2, 3}}
+	for _, r := range []*kmsg.ConsumerGroupHeartbeatRequest{join("g", "a", "orders"), join("g", "b", "orders"), owning(beat("g", "a", 1), all), instance(join("g", "b", "orders"))} {
+		require.Zero(t, w.beat("client", r).ErrorCode)
+		w.decided()
+	}
+	require.Zero(t, w.beat("client", owning(beat("g", "a", 1), TopicPartitions{TopicID: meta.UUID{1}, Partitions: []int32{0, 1}})).ErrorCode)
+	w.decided()
+	answer := w.beat("client", instance(beat("g", "b", 2)))
+	require.NotNil(t, answer.Assignment)
+	require.Equal(t, []int32{2, 3}, answer.Assignment.Topics[0].Partitions)
+}
+
+// An instance that its member has given up is free, for whoever comes, as it is after a restart.
+func TestAMemberBecomesAnotherInstance(t *testing.T) {
+	w := seatedWorld(t)
+	other := join("g", "s", "orders")
+	other.InstanceID = text("j")
+	require.Zero(t, w.beat("client", other).ErrorCode)
+	w.decided()
+	require.Zero(t, w.beat("client", instance(join("g", "t", "orders"))).ErrorCode)
+	w.decided()
+	require.Equal(t, map[string]string{"i": "t", "j": "s"}, w.c.find("g").consumer.static)
+	w.restart()
+	require.Equal(t, map[string]string{"i": "t", "j": "s"}, w.c.find("g").consumer.static)
+}

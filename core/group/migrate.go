@@ -306,7 +306,7 @@ func (c *Coordinator) joinConsumer(now seam.Now, g *group, ticket Ticket, client
 	welcome.Members = []kmsg.JoinGroupResponseMember{}
 	c.commit(ch)
 	answer(welcome)
-	if m := con.members.At(p.id); m != nil {
+	if m := con.members.At(p.id); m != nil && m.Classic != nil {
 		c.timers.Cancel(m.rejoin)
 		m.rejoin = 0
 		c.heard(now, g, m)

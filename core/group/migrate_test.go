@@ -355,3 +355,21 @@ func TestAnUpgradeInTheMiddleOfARebalanceAssigns(t *testing.T) {
 	require.Equal(t, wire.None, code)
 	require.Equal(t, []TopicPartitions{{TopicID: meta.UUID{1}, Partitions: []int32{0, 1, 2, 3}}}, set)
 }
+
+// A member that goes over to the classic protocol has its rebalance timeout to ask for its assignment, as any that joins.
+func TestWhoTurnsClassicHasToAskForItsAssignment(t *testing.T) {
+	w := seatedWorld(t)
+	joined := w.joinClassic(classicJoin("g", "d", "consumer", saying("orders")))
+	require.Zero(t, joined.ErrorCode)
+	member := func() *consumerMember { return w.c.find("g").consumer.members.At("d") }
+	require.NotZero(t, member().sync)
+	for over := w.now.Mono + seam.Mono(classicJoin("g", "d", "consumer", nil).RebalanceTimeoutMillis)*seam.Millisecond; w.now.Mono+seam.Second < over; {
+		require.NotNil(t, member())
+		w.beatClassic("g", "d", joined.Generation)
+		w.beat("client", instance(beat("g", "s", 2)))
+		w.decided()
+		w.pass(seam.Second)
+	}
+	w.pass(seam.Second)
+	require.Nil(t, member(), "it was alive, and has not asked")
+}
