@@ -28,6 +28,8 @@ type worker struct {
 	kill   func()
 	budget int
 	each   bool // it commits after each record, and waits for no answer
+	asked  int  // commits that are not answered yet
+	most   int  // of them at a time, since there were none
 
 	hired   seam.Mono
 	holds   map[int32]*holding
@@ -104,7 +106,9 @@ func (r *Run) hire(seat, budget int) {
 	c.MetadataAgeMax = 3 * seam.Second
 	c.FetchWaitMax = pick[seam.Mono](s, 200, 500) * seam.Millisecond
 	c.PartitionFetchBytes = pick[int32](s, 1<<20, 3000, 300)
-	k.each = r.tape.Choose(k.name+" commits", 3) == 2
+	if k.each = r.tape.Choose(k.name+" commits", 3) == 2; k.each && r.tape.Choose(k.name+" by hand", 2) == 1 {
+		c.AutoCommitInterval = 0
+	}
 	if r.plan.Workers.Mixed {
 		c.Modern = s.Choose(2) == 1
 	}
@@ -190,7 +194,7 @@ func (k *worker) answer() {
 	k.tell(polled)
 	if tag := k.release; tag != 0 {
 		if k.config.AutoCommitInterval == 0 {
-			k.tell(&client.Commit{})
+			k.commit(nil)
 		}
 		k.letGo()
 		k.tell(&client.Released{Tag: tag})
@@ -217,18 +221,51 @@ func (k *worker) letGo() {
 func (k *worker) deed() {
 	switch k.stream.Pick(12, 3, 1, 1, 1) {
 	case 1:
-		k.tell(&client.Commit{})
+		k.commit(nil)
 	case 2: // it hangs
 		k.tell(&client.Polled{})
 		k.hangsTo = k.run.World.Now() + seam.Mono(1+k.stream.Choose(3))*k.config.PollIntervalMax/2
-	case 3: // it dies, and another comes
-		k.stage, k.over = ended, k.run.World.Now()
-		k.kill()
-		k.run.hire(k.seat, k.budget)
+	case 3:
+		k.die()
 	case 4:
 		k.tell(&client.Subscribe{})
 		k.run.World.After(k.config.SessionTimeout/2, k.subscribe)
 	}
+}
+
+// die ends it without a word, and another comes.
+func (k *worker) die() {
+	k.stage, k.over = ended, k.run.World.Now()
+	k.kill()
+	k.run.hire(k.seat, k.budget)
+}
+
+// commit says how far it has come: everywhere, if no places are named. Where links break at all, now and then this one's does
+// while several commits wait for each other.
+func (k *worker) commit(places []client.Place) {
+	k.asked++
+	k.most = max(k.most, k.asked)
+	k.tell(&client.Commit{Places: places})
+	if k.asked == 3 && k.run.World.Rates.CutOnFrame > 0 && k.stream.Choose(4) == 3 {
+		k.run.World.After(seam.Mono(k.stream.Choose(30))*seam.Millisecond, func() { k.run.World.CutLinksOf(k.name) })
+	}
+}
+
+// maybeDie: now and then it dies with the answer to the last of several commits, before anything sets right what went wrong
+// between them.
+func (k *worker) maybeDie() {
+	if k.asked > 0 || k.most < 3 {
+		return
+	}
+	if k.most = 0; k.run.draining || k.budget == 0 || k.stream.Choose(4) != 3 {
+		return
+	}
+	k.budget--
+	k.run.World.After(0, func() {
+		if k.stage == living && k.run.World.Failure() == nil {
+			k.die()
+		}
+	})
 }
 
 // part goes when the crew has read everything to the end, and nobody is left who writes.
@@ -348,6 +385,8 @@ func (k *worker) onCommitted(in *client.Committed) {
 			k.run.crewTold[p.Number] = max(k.run.crewTold[p.Number], p.Offset)
 		}
 	}
+	k.asked--
+	k.maybeDie()
 }
 
 func (k *worker) onRevoked(in *client.Revoked) {
@@ -393,7 +432,7 @@ func (k *worker) onFetched(now seam.Mono, in *client.Fetched) {
 	h.next, h.ended = in.Position, in.End
 	if k.each && !k.run.draining {
 		for _, record := range in.Records {
-			k.tell(&client.Commit{Places: []client.Place{{Partition: client.Partition{Topic: in.Topic, Number: in.Partition}, Offset: record.Offset + 1}}})
+			k.commit([]client.Place{{Partition: client.Partition{Topic: in.Topic, Number: in.Partition}, Offset: record.Offset + 1}})
 		}
 	}
 }

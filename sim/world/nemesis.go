@@ -131,6 +131,18 @@ func (w *World) cutSome() {
 	}
 }
 
+// CutLinksOf breaks the links of a client, at a moment that its program has chosen: the one that matters is too short to be met
+// by chance.
+func (w *World) CutLinksOf(client string) {
+	for _, a := range w.clients {
+		if a.name == client {
+			for _, l := range a.links {
+				l.Cut()
+			}
+		}
+	}
+}
+
 // Calm ends all faults; what was broken heals and a process runs.
 func (w *World) Calm() {
 	w.Rates = Rates{}
