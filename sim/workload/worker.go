@@ -165,7 +165,7 @@ func (k *worker) live() {
 		if k.run.draining {
 			pause = 100 * seam.Millisecond
 			k.part()
-		} else if k.budget > 0 {
+		} else if k.budget > 0 && (len(k.owned()) > 0 || k.stream.Choose(8) == 7) { // most of what it does is for a member with a share
 			k.budget--
 			k.deed()
 		}
