@@ -307,11 +307,16 @@ func (m *member) sync(now seam.Mono, fx *seam.Effects) {
 	}
 	m.heard = 0
 	if len(m.roll) > 0 {
-		parts := make([][]byte, len(m.roll))
+		named := slices.Clone(m.roll)
+		if len(named) > 1 && m.stream.Choose(4) == 3 { // somebody gets nothing, and is not even named
+			i := m.stream.Choose(len(named))
+			named = slices.Delete(named, i, i+1)
+		}
+		parts := make([][]byte, len(named))
 		for share := range sharesAll {
 			parts[share%len(parts)] = append(parts[share%len(parts)], byte(share))
 		}
-		for i, id := range m.roll {
+		for i, id := range named {
 			r.GroupAssignment = append(r.GroupAssignment, kmsg.SyncGroupRequestGroupAssignment{MemberID: id, MemberAssignment: parts[i]})
 		}
 	}

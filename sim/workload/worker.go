@@ -165,7 +165,7 @@ func (k *worker) live() {
 		if k.run.draining {
 			pause = 100 * seam.Millisecond
 			k.part()
-		} else if k.budget > 0 && (len(k.owned()) > 0 || k.stream.Choose(8) == 7) { // most of what it does is for a member with a share
+		} else if k.budget > 0 && (len(k.owned()) > 0 || k.stream.Choose(64) == 63) { // most of what it does is for a member with a share
 			k.budget--
 			k.deed()
 		}
@@ -219,12 +219,12 @@ func (k *worker) letGo() {
 }
 
 func (k *worker) deed() {
-	switch k.stream.Pick(12, 3, 1, 1, 1) {
+	switch k.stream.Pick(10, 3, 2, 1, 1) {
 	case 1:
 		k.commit(nil)
 	case 2: // it hangs
 		k.tell(&client.Polled{})
-		k.hangsTo = k.run.World.Now() + seam.Mono(1+k.stream.Choose(3))*k.config.PollIntervalMax/2
+		k.hangsTo = k.run.World.Now() + seam.Mono(1+k.stream.Choose(3))*k.config.PollIntervalMax*2/3
 	case 3:
 		k.die()
 	case 4:
