@@ -279,7 +279,9 @@ func TestADeletedTopicsOffsets(t *testing.T) {
 	w.start()
 	w.stabilize()
 	c = w.dial("")
-	groups := func() *group.Coordinator { return w.broker.topics["__consumer_offsets"].partitions[0].coordinator.groups }
+	groups := func() *group.Coordinator {
+		return w.broker.topics["__consumer_offsets"].partitions[0].coordinator.groups
+	}
 	require.Equal(t, []int32{0, 1}, groups().CommittedPartitions("g", "t"))
 	gone := kmsg.NewPtrDeleteTopicsRequest()
 	gone.Version, gone.TopicNames = 5, []string{"t"}
