@@ -18,6 +18,7 @@ type change struct {
 	con     *consumer
 	records []Record
 	ends    *group // a classic group that is a consumer group from now on
+	checked bool   // its topics were held against the Image
 }
 
 // person is one member as it is to be: what it says of itself, and what it has.
@@ -127,7 +128,7 @@ func (ch *change) raise(must bool, members []person) (epoch int32) {
 		epoch++
 		ch.add(&ConsumerGroupRecord{Group: ch.id, Value: &ConsumerGroupEpoch{Epoch: epoch, MetadataHash: hash}})
 	}
-	con.checked = ch.Image.Shape()
+	ch.checked = true
 	if con.outdated {
 		ch.add(&PartitionMetadataRecord{Group: ch.id})
 	}

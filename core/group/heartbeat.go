@@ -157,6 +157,9 @@ func (c *Coordinator) commit(ch *change) {
 	if ch.ends != nil {
 		c.endClassic(ch.ends)
 	}
+	if ch.checked {
+		ch.con.checked = c.Image.Shape()
+	}
 	c.Records = append(c.Records, ch.records...)
 }
 

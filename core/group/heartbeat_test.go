@@ -403,3 +403,16 @@ func TestAMemberBecomesAnotherInstance(t *testing.T) {
 	w.restart()
 	require.Equal(t, map[string]string{"i": "t", "j": "s"}, w.c.find("g").consumer.static)
 }
+
+// A heartbeat that is refused has not made anything of the topics' change: the next one does.
+func TestWhoIsRefusedHasNotSeenTheTopics(t *testing.T) {
+	w := seatedWorld(t)
+	w.grow(meta.UUID{1}, 4, 6)
+	most := w.c.config.RecordBytesMax
+	w.c.config.RecordBytesMax = 100
+	require.Equal(t, wire.UnknownServerError, wire.Code(w.beat("client", beat("g", "d", 2)).ErrorCode))
+	w.c.config.RecordBytesMax = most
+	require.Zero(t, w.beat("client", beat("g", "d", 2)).ErrorCode)
+	w.decided()
+	require.Equal(t, int32(3), w.c.find("g").consumer.epoch)
+}
