@@ -303,14 +303,21 @@ func (b *Broker) describeGroups(now seam.Now, c *connection, slot conn.Slot, r *
 			return
 		}
 		*out = at.groups.Describe(request.Groups[i], request.Version)
-		if awaited := at.groups.Awaited(request.Groups[i]); len(awaited.Members) > 0 {
-			out.UnknownTags.Set(group.AwaitedTag, group.AppendAwaited(nil, now.Mono, awaited))
+		if out.State != "Dead" {
+			setAwaited(&out.UnknownTags, at, request.Groups[i], now)
 		}
 		if request.IncludeAuthorizedOperations && out.ErrorCode == 0 {
 			out.AuthorizedOperations = groupOperations
 		}
 		b.gather(at, g, fail, fx)
 	}, fx)
+}
+
+// setAwaited says who is awaited, if anybody is.
+func setAwaited(tags *kmsg.Tags, at *coordinator, id string, now seam.Now) {
+	if awaited := at.groups.Awaited(id); len(awaited.Members) > 0 {
+		tags.Set(group.AwaitedTag, group.AppendAwaited(nil, now.Mono, awaited))
+	}
 }
 
 // consumerGroupHeartbeat (68).
@@ -337,7 +344,7 @@ func (b *Broker) consumerGroupDescribe(now seam.Now, c *connection, slot conn.Sl
 	answer := request.ResponseKind().(*kmsg.ConsumerGroupDescribeResponse)
 	answer.Groups = make([]kmsg.ConsumerGroupDescribeResponseGroup, len(request.Groups))
 	g := &gathering{who: asker{c.id, slot, r.Correlation}, answer: answer, open: 1}
-	b.eachGroup(now, c, g, len(request.Groups), func(i int, _ seam.Now, fx *seam.Effects) {
+	b.eachGroup(now, c, g, len(request.Groups), func(i int, now seam.Now, fx *seam.Effects) {
 		out := &answer.Groups[i]
 		fail := func(code wire.Code) {
 			*out = kmsg.NewConsumerGroupDescribeResponseGroup()
@@ -351,7 +358,9 @@ func (b *Broker) consumerGroupDescribe(now seam.Now, c *connection, slot conn.Sl
 			fail(code)
 			return
 		}
-		*out = at.groups.ConsumerGroupDescribe(request.Groups[i])
+		if *out = at.groups.ConsumerGroupDescribe(request.Groups[i]); out.ErrorCode == 0 {
+			setAwaited(&out.UnknownTags, at, request.Groups[i], now)
+		}
 		if request.IncludeAuthorizedOperations && out.ErrorCode == 0 {
 			out.AuthorizedOperations = groupOperations
 		}

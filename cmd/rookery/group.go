@@ -125,7 +125,7 @@ type groupDescription struct {
 	Epoch       int32       `json:"epoch,omitempty"`
 	Members     []memberRow `json:"members"`
 	Awaited     []string    `json:"awaited,omitempty"`            // who is to join, to assign, or to take up a new assignment
-	SinceMillis int64       `json:"awaitedSinceMillis,omitempty"` // how long; of a consumer group it is not known
+	SinceMillis int64       `json:"awaitedSinceMillis,omitempty"` // how long
 	Offsets     []offsetRow `json:"offsets"`
 }
 
@@ -179,16 +179,21 @@ func describeGroup(c *session, name string) (*groupDescription, error) {
 		d.Members = append(d.Members, row)
 	}
 	sortMembers(d.Members)
-	g.UnknownTags.Each(func(key uint32, value []byte) {
+	d.hear(&g.UnknownTags)
+	return d, nil
+}
+
+// hear takes who is awaited, which only a Rookery says.
+func (d *groupDescription) hear(tags *kmsg.Tags) {
+	tags.Each(func(key uint32, value []byte) {
 		if key == group.AwaitedTag {
 			d.SinceMillis, d.Awaited = group.ParseAwaited(value)
 		}
 	})
-	return d, nil
 }
 
 // describeConsumerGroup asks for the members of a group of the consumer protocol. Those are awaited that have not yet what
-// they are to have.
+// they are to have; since when, the broker says if it is a Rookery.
 func describeConsumerGroup(c *session, name string) (*groupDescription, error) {
 	request := kmsg.NewPtrConsumerGroupDescribeRequest()
 	request.Groups = []string{name}
@@ -223,6 +228,7 @@ func describeConsumerGroup(c *session, name string) (*groupDescription, error) {
 	}
 	sortMembers(d.Members)
 	slices.Sort(d.Awaited)
+	d.hear(&g.UnknownTags)
 	return d, nil
 }
 

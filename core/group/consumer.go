@@ -96,6 +96,9 @@ func (c *Coordinator) replayConsumer(now seam.Now, id string, r Record) {
 			c.endConsumer(g)
 			return
 		}
+		if con.epoch != r.Value.Epoch {
+			g.since = now.Mono
+		}
 		con.epoch, con.hash = r.Value.Epoch, r.Value.MetadataHash
 	case *PartitionMetadataRecord:
 		con.outdated = r.Value != nil
@@ -306,6 +309,7 @@ func (m *MemberMetadata) expression() string {
 
 // restoreConsumer begins the timers of a group that was loaded: each member has one session to be heard of.
 func (c *Coordinator) restoreConsumer(now seam.Now, g *group) {
+	g.since = now.Mono
 	for _, m := range g.consumer.members.All() {
 		c.heard(now, g, m)
 		c.timers.Cancel(m.sync)

@@ -79,8 +79,8 @@ func among(filter []string, value string) bool {
 
 // Awaited is who keeps a group from its next state, for whoever looks at it.
 type Awaited struct {
-	Members []string  // that have not joined, or not asked for their assignment, or the leader, who has not assigned
-	Since   seam.Mono // when the group came into its state
+	Members []string  // that have not joined, or not asked for their assignment, or the leader, who has not assigned; or have not come to the epoch
+	Since   seam.Mono // when the group came into its state, or to its epoch
 }
 
 // Awaited says who is awaited, and since when.
@@ -90,6 +90,14 @@ func (c *Coordinator) Awaited(id string) (out Awaited) {
 		return out
 	}
 	out.Since = g.since
+	if g.consumer != nil {
+		for id, m := range g.consumer.members.All() {
+			if !m.reconciled(g.consumer.epoch) {
+				out.Members = append(out.Members, id)
+			}
+		}
+		return out
+	}
 	for _, m := range g.members {
 		if g.state == preparing && !m.join.waits() || g.state == completing && m.unsynced {
 			out.Members = append(out.Members, m.id)
@@ -101,8 +109,8 @@ func (c *Coordinator) Awaited(id string) (out Awaited) {
 	return out
 }
 
-// AwaitedTag is a tagged field of our own in a group of a DescribeGroups answer (version 5 and above): who is awaited, and
-// since when. Clients that do not know it pass over it (KIP-482).
+// AwaitedTag is a tagged field of our own in a group of a DescribeGroups (version 5 and above) or a ConsumerGroupDescribe answer:
+// who is awaited, and since when. Clients that do not know it pass over it (KIP-482).
 const AwaitedTag uint32 = 20_000
 
 // AppendAwaited writes it: milliseconds, then each name with its length.

@@ -416,3 +416,21 @@ func TestWhoIsRefusedHasNotSeenTheTopics(t *testing.T) {
 	w.decided()
 	require.Equal(t, int32(3), w.c.find("g").consumer.epoch)
 }
+
+// Who has not come to the group's epoch is awaited, since it began; who waits for what another one has yet to give up, too.
+func TestWhoIsAwaitedInAConsumerGroup(t *testing.T) {
+	w := seatedWorld(t)
+	require.Empty(t, w.c.Awaited("g").Members)
+	w.pass(seam.Second)
+	w.grow(meta.UUID{1}, 4, 6)
+	w.beat("client", beat("g", "d", 2))
+	w.decided()
+	began := w.now.Mono
+	w.pass(seam.Second)
+	require.Equal(t, Awaited{Members: []string{"s"}, Since: began}, w.c.Awaited("g"))
+	w.beat("client", instance(owning(beat("g", "s", 2), TopicPartitions{TopicID: meta.UUID{1}, Partitions: []int32{0, 1}})))
+	w.decided()
+	require.Empty(t, w.c.Awaited("g").Members)
+	w.restart()
+	require.Equal(t, Awaited{Since: w.now.Mono}, w.c.Awaited("g"))
+}
