@@ -316,7 +316,7 @@ func (b *Broker) offsetDelete(now seam.Now, c *connection, slot conn.Slot, r *co
 				answer.Topics = append(answer.Topics, out)
 			}
 			for ; j < len(t.Partitions); j++ {
-				if !b.turns.take() {
+				if at.groups.Full() || !b.turns.take() {
 					b.groupsDecided(now, at, fx)
 					return false
 				}

@@ -1,6 +1,8 @@
 package core
 
 import (
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -195,4 +197,43 @@ func TestWhoComesWhileAGroupIsDeleted(t *testing.T) {
 		w.stabilize()
 		require.Len(t, last(c).(*kmsg.ConsumerGroupDescribeResponse).Groups[0].Members, 1, "it is in no group that was buried")
 	})
+}
+
+// What one Step takes back of a group is one batch that the log would take, whatever the group's name is.
+func TestOffsetsOfALongNameAreDeletedInBatches(t *testing.T) {
+	w, c := turned(t)
+	w.config.StepItems = 1000
+	w.crash(false)
+	w.start()
+	w.stabilize()
+	c = w.dial("")
+	name := strings.Repeat("g", 30_000)
+	commit := kmsg.NewPtrOffsetCommitRequest()
+	commit.Version, commit.Group, commit.Generation = 8, name, -1
+	topic := kmsg.OffsetCommitRequestTopic{Topic: "t"}
+	for i := range int32(manyOffsets) {
+		topic.Partitions = append(topic.Partitions, kmsg.OffsetCommitRequestTopicPartition{Partition: i, Offset: 6, LeaderEpoch: -1})
+	}
+	commit.Topics = append(commit.Topics, topic)
+	w.send(c, commit)
+	w.stabilize()
+	require.Equal(t, wire.None, committed(c))
+	largest, all := 0, 0
+	w.told = func(x *told) {
+		for _, write := range x.fx.Writes {
+			largest, all = max(largest, len(write.Data)), all+len(write.Data)
+		}
+	}
+	r := deletesOffsets()
+	r.Group, r.Topics = name, slices.Repeat(r.Topics, 4)
+	w.send(c, r)
+	w.stabilize()
+	require.Zero(t, last(c).(*kmsg.OffsetDeleteResponse).ErrorCode)
+	require.Len(t, last(c).(*kmsg.OffsetDeleteResponse).Topics, 4)
+	require.Len(t, last(c).(*kmsg.OffsetDeleteResponse).Topics[3].Partitions, manyOffsets)
+	require.Greater(t, all, manyOffsets*len(name))
+	require.Less(t, largest, w.config.Groups.RecordBytesMax)
+	offset, code := fetchesOffset(w, c)
+	require.Equal(t, wire.None, code)
+	require.EqualValues(t, 5, offset, "of another group")
 }

@@ -234,7 +234,7 @@ func (c *Coordinator) DeleteOffset(group, topic string, partition int32) wire.Co
 		return wire.GroupSubscribedToTopic
 	}
 	if t := g.topics.At(topic); t != nil && t.At(partition) != nil {
-		c.Records = append(c.Records, &OffsetCommitRecord{Group: group, Topic: topic, Partition: partition})
+		c.takeBack(group, topic, partition)
 	}
 	return wire.None
 }
@@ -260,13 +260,13 @@ func (c *Coordinator) Delete(group string, take func() bool) (done bool) {
 	g.dying = true
 	for _, topic := range g.topics.Keys() {
 		for _, partition := range g.topics.At(topic).Keys() {
-			if c.full() || !take() {
+			if c.Full() || !take() {
 				return false
 			}
 			c.takeBack(group, topic, partition)
 		}
 	}
-	if c.full() {
+	if c.Full() {
 		return false
 	}
 	g.dying = false
@@ -283,9 +283,9 @@ func (c *Coordinator) takeBack(group, topic string, partition int32) {
 	c.taken += recordOverhead + len(group) + len(topic)
 }
 
-// full says whether the batch that is being made is long enough. Names are what makes it large: of the longest, a few
+// Full says whether the batch that is being made is long enough. Names are what makes it large: of the longest, a few
 // dozen are as much as the log takes at once.
-func (c *Coordinator) full() bool {
+func (c *Coordinator) Full() bool {
 	return len(c.Records) >= batchMax || len(c.Records) > 0 && c.taken >= c.config.RecordBytesMax/2
 }
 
@@ -310,7 +310,7 @@ type sweep struct {
 // sweepOn looks through the groups, a group or an offset an item. It stops where it has found some that have expired, since
 // what one call takes back is one batch.
 func (c *Coordinator) sweepOn(now seam.Now, take func() bool) {
-	for !c.full() {
+	for !c.Full() {
 		id, more := c.groups.Ceiling(c.sweep.group)
 		if !more {
 			c.sweep = sweep{}
@@ -350,7 +350,7 @@ func (c *Coordinator) expire(now seam.Now, g *group, take func() bool) (done boo
 			if !more {
 				break
 			}
-			if c.full() || !take() {
+			if c.Full() || !take() {
 				return false
 			}
 			c.sweep.partition = partition + 1
@@ -366,7 +366,7 @@ func (c *Coordinator) expire(now seam.Now, g *group, take func() bool) (done boo
 		c.sweep.topic, c.sweep.partition = topic+"\x00", -1<<31
 	}
 	if c.sweep.left == 0 && expires && g.deserted() && g.pending.Len() == 0 {
-		if c.full() {
+		if c.Full() {
 			return false
 		}
 		c.bury(g)
