@@ -1,6 +1,8 @@
 package core
 
 import (
+	"slices"
+
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"rookery/core/conn"
@@ -173,8 +175,9 @@ type offsetsOf struct {
 	names   []string // instead of those asked for: all that anything was committed of
 	begun   bool
 	topic   int
-	opened  bool // the topic stands in the answer
-	next    int  // partition
+	opened  bool    // the topic stands in the answer
+	next    int     // partition
+	listed  []int32 // likewise, of the topic at hand
 }
 
 func (b *Broker) fetchOffsets(f *offsetsOf, g *gathering, fx *seam.Effects) (done bool) {
@@ -219,7 +222,10 @@ func (b *Broker) fetchTopicOffsets(f *offsetsOf, groups *group.Coordinator) (don
 		if t == nil {
 			return true // it is gone, and what was committed of it is about to be
 		}
-		id, partitions = t.ID, groups.CommittedPartitions(f.asked.Group, name)
+		if !f.opened { // once: what others commit and delete meanwhile must not move it
+			f.listed = slices.Clone(groups.CommittedPartitions(f.asked.Group, name))
+		}
+		id, partitions = t.ID, f.listed
 	case f.version >= 10:
 		asked := &f.asked.Topics[f.topic]
 		id, partitions = asked.TopicID, asked.Partitions

@@ -237,3 +237,27 @@ func TestOffsetsOfALongNameAreDeletedInBatches(t *testing.T) {
 	require.Equal(t, wire.None, code)
 	require.EqualValues(t, 5, offset, "of another group")
 }
+
+// Whoever asks for all that a group has committed is told all that stays, whatever is deleted beside it.
+func TestAllOffsetsAreFetchedBesideADelete(t *testing.T) {
+	all := func() kmsg.Request {
+		r := kmsg.NewPtrOffsetFetchRequest()
+		r.Version, r.Groups = 8, []kmsg.OffsetFetchRequestGroup{{Group: "g"}}
+		return r
+	}
+	first := func() kmsg.Request {
+		r := deletesOffsets()
+		r.Topics[0].Partitions = r.Topics[0].Partitions[:1]
+		return r
+	}
+	between(t, all, first, func(_ *world, long, _ kmsg.Response) {
+		told := map[int32]bool{}
+		for _, p := range long.(*kmsg.OffsetFetchResponse).Groups[0].Topics[0].Partitions {
+			require.False(t, told[p.Partition])
+			told[p.Partition] = true
+		}
+		for n := int32(1); n < manyOffsets; n++ {
+			require.True(t, told[n], "partition %d", n)
+		}
+	})
+}
