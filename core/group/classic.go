@@ -396,7 +396,7 @@ func (c *Coordinator) completeJoin(now seam.Now, g *group) {
 	}
 	if len(g.members) > 0 && !c.electLeader(g) {
 		// only static members are left, and none of them has joined: their sessions decide
-		g.joinAlarm = c.timers.Set(now.Mono+g.rebalanceTimeout(), alarm{kind: alarmJoin, group: g})
+		g.joinAlarm = c.timers.Set(now.Mono+max(g.rebalanceTimeout(), patienceMin), alarm{kind: alarmJoin, group: g})
 		return
 	}
 	g.generation, g.downgraded = g.generation+1, 0
@@ -420,6 +420,10 @@ func (c *Coordinator) completeJoin(now seam.Now, g *group) {
 	g.unsynced = len(g.members)
 	g.syncAlarm = c.timers.Set(now.Mono+g.rebalanceTimeout(), alarm{kind: alarmSync, group: g})
 }
+
+// patienceMin is the shortest time after which it is looked again whether a static member has come back: clients may say that
+// a rebalance takes none.
+const patienceMin = seam.Second
 
 // electLeader keeps the leader if it has joined, else takes the first who has.
 func (c *Coordinator) electLeader(g *group) bool {
