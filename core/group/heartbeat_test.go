@@ -434,3 +434,38 @@ func TestWhoIsAwaitedInAConsumerGroup(t *testing.T) {
 	w.restart()
 	require.Equal(t, Awaited{Since: w.now.Mono}, w.c.Awaited("g"))
 }
+
+// A member whose expression is another one, which matches nothing, has left its share to those who read the topic still.
+func TestWhatAnExpressionLeavesIsGivenToOthers(t *testing.T) {
+	w := newModernWorld(t)
+	w.topic("orders", meta.UUID{1}, 2)
+	set := func(partitions ...int32) TopicPartitions {
+		return TopicPartitions{TopicID: meta.UUID{1}, Partitions: partitions}
+	}
+	says := func(r *kmsg.ConsumerGroupHeartbeatRequest) *kmsg.ConsumerGroupHeartbeatResponse {
+		answer := w.beat("client", r)
+		require.Zero(t, answer.ErrorCode)
+		w.decided()
+		w.pass(11 * seam.Second)
+		return answer
+	}
+	says(join("g", "a", "orders"))
+	b := join("g", "b")
+	b.SubscribedTopicRegex = text("ord.*")
+	says(b)
+	says(owning(beat("g", "a", 1), set(0, 1)))
+	says(owning(beat("g", "a", w.c.find("g").consumer.members.At("a").MemberEpoch), set(0)))
+	member := func(id string) *consumerMember { return w.c.find("g").consumer.members.At(id) }
+	says(beat("g", "b", member("b").MemberEpoch))
+	require.Equal(t, []TopicPartitions{set(1)}, member("b").Assigned)
+	b = owning(beat("g", "b", member("b").MemberEpoch), set(1))
+	b.SubscribedTopicRegex = text("none")
+	says(b)
+	says(owning(beat("g", "b", member("b").MemberEpoch)))
+	for range 3 {
+		says(owning(beat("g", "a", member("a").MemberEpoch), member("a").Assigned...))
+		says(owning(beat("g", "b", member("b").MemberEpoch)))
+	}
+	require.Equal(t, []TopicPartitions{set(0, 1)}, member("a").Assigned)
+	require.Equal(t, "Stable", w.c.find("g").consumer.state())
+}

@@ -189,9 +189,22 @@ func (c *Coordinator) scanned(now seam.Now, id string, s *scan) {
 	var members []person
 	for _, m := range con.members.All() {
 		members = append(members, m.person())
+		must = must || next.strays(c, m)
 	}
 	if hash := c.metadataHash(next.namesOf(members)); must || hash != con.hash {
 		ch.add(&ConsumerGroupRecord{Group: id, Value: &ConsumerGroupEpoch{Epoch: con.epoch + 1, MetadataHash: hash}})
 	}
 	c.commit(ch)
+}
+
+// strays says whether a member is to have of a topic that it reads no more, since its expression is another one: somebody else
+// may read that.
+func (con *consumer) strays(c *Coordinator, m *consumerMember) bool {
+	if m.expression() == "" {
+		return false
+	}
+	reads := (&change{Coordinator: c, con: con}).topicIDs(&m.MemberMetadata)
+	return slices.ContainsFunc(con.targets.At(m.id), func(t TopicPartitions) bool {
+		return !slices.Contains(reads, t.TopicID)
+	})
 }
