@@ -669,8 +669,8 @@ func (b *Broker) found(now seam.Now, s searchFor, found *log.Searched, fx *seam.
 	}
 	out := &s.listing.answer.Topics[s.topic].Partitions[s.partition]
 	switch {
-	case found.Fault == seam.Gone:
-		out.ErrorCode = int16(wire.NotLeaderOrFollower)
+	case found.Fault == seam.Gone || found.Fault != seam.OK && s.target.state != partitionOpen && s.target.state != partitionFailed:
+		out.ErrorCode = int16(wire.NotLeaderOrFollower) // it lies elsewhere, or is deleted: so are the files that were searched
 	case found.Fault != seam.OK:
 		out.ErrorCode = int16(wire.KafkaStorageError)
 	case found.Found:
