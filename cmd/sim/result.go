@@ -11,13 +11,18 @@ import (
 	"rookery/sim/world"
 )
 
+// head is the commit that is checked out, if there is one.
+func head() string {
+	commit, _ := exec.Command("git", "rev-parse", "--short", "HEAD").Output()
+	return strings.TrimSpace(string(commit))
+}
+
 // write leaves what the runs came to for the board: kind, name and count, apart by tabs.
 func (t *tally) write(file string, wall, cpu time.Duration) error {
 	var b strings.Builder
-	commit, _ := exec.Command("git", "rev-parse", "--short", "HEAD").Output()
 	fmt.Fprintf(&b, "# %d seeds, %d of them twice, in %.0f s (%.0f s of CPU): %.0f seeds a CPU-minute; %d failed; commit %s\n",
 		t.seeds, t.twice, wall.Seconds(), cpu.Seconds(),
-		float64(t.seeds+t.twice)/max(cpu.Minutes(), 1e-9), len(t.failed), strings.TrimSpace(string(commit)))
+		float64(t.seeds+t.twice)/max(cpu.Minutes(), 1e-9), len(t.failed), t.commit)
 	for _, figure := range []struct {
 		name   string
 		values []int

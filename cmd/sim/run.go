@@ -66,6 +66,7 @@ func runCommand() *cobra.Command {
 
 // tally adds up what the runs came to.
 type tally struct {
+	commit     string // when the runs began: a long one may see others made
 	mu         sync.Mutex
 	next       uint64
 	stop       bool
@@ -89,7 +90,7 @@ type failure struct {
 }
 
 func (f *runFlags) run() error {
-	t := &tally{next: f.from, codes: map[int16]int{}}
+	t := &tally{commit: head(), next: f.from, codes: map[int16]int{}}
 	start, cpu := time.Now(), cpuTime()
 	var group sync.WaitGroup
 	for range f.workers {
