@@ -9,6 +9,16 @@ import (
 	"rookery/core/seam"
 )
 
+// IsOpening says whether somebody opens by name.
+func (d *Disk) IsOpening(dir int32) bool {
+	names := &d.homeOf(dir).names
+	if names.TryLock() {
+		names.Unlock()
+		return false
+	}
+	return true
+}
+
 // IsHeldUp says whether a rename waits for somebody who opens by name, and a sync is under way.
 func (d *Disk) IsHeldUp(dir int32) bool {
 	h := d.homeOf(dir)

@@ -129,6 +129,7 @@ func TestAStuckDirectoryIsGivenUpAndTheOthersGoOn(t *testing.T) {
 	defer s.disk.Close()
 	letGo := stick(t, name)
 	s.queue(&seam.Effects{Files: []seam.FileOp{{Op: 1, Deed: seam.Open, File: 1, Path: seam.Path{Name: "f"}}}})
+	require.Eventually(t, func() bool { return s.disk.IsOpening(0) }, 10*time.Second, time.Millisecond)
 	s.queue(&seam.Effects{Syncs: []seam.Sync{{Op: 2, File: 1}}})
 	s.queue(&seam.Effects{Files: []seam.FileOp{{Op: 3, Deed: seam.Rename, Path: seam.Path{Name: "f"}, To: seam.Path{Name: "g"}}}})
 	require.Eventually(t, func() bool { return s.disk.IsHeldUp(0) }, 10*time.Second, time.Millisecond)
