@@ -167,14 +167,17 @@ var fetchTable = rows("Fetch", 4, 18,
 		}
 	}},
 	row{name: "a batch that is cut", run: func(s *side, v int16) {
-		s.topic("t", 2)
+		s.topic("t", 3, "index.interval.bytes", "0")
 		r := s.fetch("t", 0, 0)
-		r.Topics[0].Partitions = append(r.Topics[0].Partitions, s.fetch("t", 1, 0).Topics[0].Partitions[0])
-		for p := range int32(2) {
-			s.write("t", p, plain(2))
-			s.write("t", p, plain(2))
-			r.Topics[0].Partitions[p].PartitionMaxBytes = int32(len(plain(2))) + 40
+		for p := range int32(3) {
+			if s.write("t", p, plain(2)); p > 0 {
+				r.Topics[0].Partitions = append(r.Topics[0].Partitions, s.fetch("t", p, 0).Topics[0].Partitions[0])
+			}
 		}
+		s.write("t", 0, plain(2))
+		whole := int32(len(plain(2)))
+		r.Topics[0].Partitions[0].PartitionMaxBytes = whole + 40 // and 40 bytes of the next
+		r.MaxBytes = 2*whole + 80                                // of the third partition's there is room for less than a header
 		for _, level := range []int8{0, 1} {
 			r.IsolationLevel = level
 			s.ask(fmt.Sprint("level ", level), r, v)
