@@ -307,7 +307,9 @@ func (b *Broker) unlinkReplaced(fx *seam.Effects) {
 	kept := b.cleaning.leaving[:0]
 	for _, p := range b.cleaning.leaving {
 		if p.cleaned.leaving = p.state == partitionOpen; p.cleaned.leaving && b.turns.take() {
-			p.replica.Log.UnlinkReplaced(lent, fx)
+			if p.folding == 0 {
+				p.replica.Log.UnlinkReplaced(lent, fx)
+			}
 			if p.reads == 0 {
 				p.replica.Log.NameReplaced(lent, fx)
 			}

@@ -174,6 +174,7 @@ func (b *Broker) loadRead(now seam.Now, c *coordinator, cursor log.Cursor, next 
 		b.loads.underWay = map[seam.Op]loadRead{}
 	}
 	p.reads++
+	p.folding++
 	op := b.numbers.Op()
 	b.loads.underWay[op] = loadRead{c, c.groups, cursor, next}
 	fx.Reads = append(fx.Reads, seam.Read{Op: op, File: want.File, At: want.At, Len: want.Len})
@@ -190,6 +191,7 @@ func (b *Broker) loadLoaded(now seam.Now, in *seam.Loaded, fx *seam.Effects) boo
 	c := read.coordinator
 	p, groups := c.partition, read.groups
 	p.reads--
+	p.folding--
 	b.touch(p)
 	switch over := c.state != coordinatorLoading || c.groups != groups; {
 	case over:

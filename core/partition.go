@@ -56,7 +56,8 @@ type partition struct {
 	epochs   log.Replacement // leader-epoch-checkpoint
 	identity log.Replacement // partition.metadata
 	side     log.Numbers     // of those two
-	reads    int             // of fetches, under way
+	reads    int             // of fetches, searches and folds, under way
+	folding  int             // those of folds, which go by file: none of the log's is unlinked meanwhile
 	deletion *proposal       // waits for the folder to be gone
 	creation *proposal       // waits for the folder to be made
 

@@ -141,7 +141,7 @@ func (b *Broker) unlinkTrimmed(now seam.Now, fx *seam.Effects) {
 	lent := func(file seam.File) bool { return b.lent[file] > 0 || named(file, fx) }
 	kept := b.trimmed[:0]
 	for _, p := range b.trimmed {
-		if p.trimmed = p.state == partitionOpen; p.trimmed && b.turns.room > 0 && !b.moving(p) {
+		if p.trimmed = p.state == partitionOpen; p.trimmed && b.turns.room > 0 && !b.moving(p) && p.folding == 0 {
 			p.replica.Unlink(b.turns.take, lent, fx)
 			p.trimmed = p.needsUnlink()
 		}
