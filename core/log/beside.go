@@ -111,6 +111,10 @@ func (l *Log) WriteSnapshot(base int64, fx *seam.Effects, files ...Beside) {
 // Retry lets what lies beside the segments and could not be written be tried again, and says whether there is any.
 func (l *Log) Retry() (failed bool) {
 	failed, l.noSnapshot = l.noSnapshot, false
+	if !l.unwritten {
+		return failed
+	}
+	l.unwritten = false
 	for i := range l.segments {
 		if s := &l.segments[i]; s.lost && s.closed && s.indexed && !s.suspect && !s.rebuilt {
 			s.lost, s.rebuilt, failed = false, true, true

@@ -163,6 +163,7 @@ type Log struct {
 	reopened   bool    // the files of a Restored log have ids of this machine
 	reopening  int     // how many of its segments have
 	remade     int     // segments that wait for RewriteIndexes
+	unwritten  bool    // there may be some whose indexes wait for Retry
 	opAge      seam.Op // the Read of Age under way
 	ageBase    int64   // the segment that it is about
 

@@ -302,7 +302,7 @@ func (l *Log) indexWritten(side sideOp, in *seam.Wrote) {
 		return
 	}
 	if in.Fault != seam.OK || in.Bytes != side.size {
-		s.lost = true
+		s.lost, l.unwritten = true, true
 		return
 	}
 	if side.kind == sideIndex {

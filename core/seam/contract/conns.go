@@ -19,7 +19,8 @@ type ConnSubject interface {
 // ClientConn is a client's end.
 type ClientConn interface {
 	Write(data []byte) bool // false: the connection is gone
-	// Post begins to write what may be more than is read for now; written waits for the end of it.
+	// Post begins to write what may be more than the other side reads until it has been told something else; written waits
+	// for the end of it.
 	Post(data []byte) (written func() bool)
 	Read(size int) ([]byte, bool) // exactly size bytes; false: it ended before
 	Close()

@@ -35,7 +35,7 @@ func Disk(t *rapid.T, subject DiskSubject) {
 		"append":        m.append,
 		"step of many":  m.many,
 		"read":          m.read,
-		"sync":          m.syncFile,
+		"sync file":     m.syncFile,
 		"truncate":      m.truncate,
 		"close":         m.close,
 		"unlink":        m.unlink,
