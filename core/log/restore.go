@@ -68,8 +68,8 @@ func (l *Log) Reopen(take func() bool, fx *seam.Effects) (done bool) {
 	return true
 }
 
-// RewriteIndexes writes the indexes of one segment that readers found wrong and have made again, if there is any. A Restored
-// log is reopened first.
+// RewriteIndexes writes the indexes of one segment that readers found wrong and have made again, or that Retry has found not
+// to be written, if there is any. A Restored log is reopened first.
 func (l *Log) RewriteIndexes(fx *seam.Effects) {
 	if !l.reopened || l.remade > 0 {
 		l.rewriteIndexes(fx)
