@@ -129,6 +129,12 @@ func moveGroupTools(s *session) {
 
 // committed is what a group has committed of the topic of all groups, by partition.
 func (s *session) committed(ctx context.Context, group string) (map[int32]int64, error) {
+	all, err := s.committedTopics(ctx, group)
+	return all[groupsTopic], err
+}
+
+// committedTopics is what a group has committed, by topic and partition.
+func (s *session) committedTopics(ctx context.Context, group string) (map[string]map[int32]int64, error) {
 	client, err := kgo.NewClient(kgo.SeedBrokers(s.through["franz-go"]), kgo.DisableClientMetrics())
 	if err != nil {
 		return nil, err
@@ -142,15 +148,16 @@ func (s *session) committed(ctx context.Context, group string) (map[int32]int64,
 	if err != nil {
 		return nil, err
 	}
-	all := map[int32]int64{}
+	all := map[string]map[int32]int64{}
 	for _, each := range answer.Groups {
 		for _, topic := range each.Topics {
+			all[topic.Topic] = map[int32]int64{}
 			for _, partition := range topic.Partitions {
 				if err := kerr.ErrorForCode(partition.ErrorCode); err != nil {
 					return nil, err
 				}
 				if partition.Offset >= 0 {
-					all[partition.Partition] = partition.Offset
+					all[topic.Topic][partition.Partition] = partition.Offset
 				}
 			}
 		}

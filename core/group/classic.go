@@ -521,14 +521,16 @@ func (c *Coordinator) restore(now seam.Now, g *group) {
 		c.add(g, m)
 		c.hear(now, g, m)
 	}
-	if g.leader = ""; r.Leader != nil {
+	if r.Leader != nil {
 		g.leader = *r.Leader
 	}
 	g.since = now.Mono
 	if g.subscribe(); len(g.members) > 0 {
 		g.state = stable
 	}
-	if len(g.members) > int(c.config.SizeMax) { // group.max.size is another than it was: who comes back last finds no room
+	tooMany := len(g.members) > int(c.config.SizeMax)  // group.max.size is another than it was: who comes back last finds no room
+	undecided := len(g.members) > 0 && r.Leader == nil // it was downgraded, and nobody was told of this generation
+	if tooMany || undecided {
 		c.prepare(now, g)
 	}
 }

@@ -1,6 +1,8 @@
 package group
 
 import (
+	"slices"
+
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"rookery/core/seam"
@@ -193,7 +195,8 @@ func (c *Coordinator) update(g *group, m *member, p parked, r *kmsg.JoinGroupReq
 }
 
 // replaceStatic: an instance has come back under a new member id. While its group is stable and would not choose another
-// protocol for it, nobody else notices.
+// protocol for it, nobody else notices; but if the one before it had yet to let something go, what it came back for is over:
+// all join again, as they would have when it said so.
 func (c *Coordinator) replaceStatic(now seam.Now, g *group, m *member, id string, p parked, client Client, r *kmsg.JoinGroupRequest) {
 	if g.state == stable && g.protocol != nil {
 		next := g.record()
@@ -209,7 +212,7 @@ func (c *Coordinator) replaceStatic(now seam.Now, g *group, m *member, id string
 			return
 		}
 	}
-	oldLeader := g.leader
+	oldLeader, lettingGo := g.leader, g.lettingGo(m)
 	c.answerJoin(g, m, failedJoin(m.id, wire.FencedInstanceID))
 	c.answerSync(g, m, failedSync(wire.FencedInstanceID))
 	delete(g.byID, m.id)
@@ -222,7 +225,7 @@ func (c *Coordinator) replaceStatic(now seam.Now, g *group, m *member, id string
 	c.update(g, m, p, r)
 	switch g.state {
 	case stable:
-		if g.protocol == nil || *g.protocol != g.elect() {
+		if g.protocol == nil || *g.protocol != g.elect() || lettingGo {
 			c.prepareOrComplete(now, g)
 			return
 		}
@@ -240,6 +243,34 @@ func (c *Coordinator) replaceStatic(now seam.Now, g *group, m *member, id string
 	case preparing, empty:
 		c.maybeCompleteJoin(now, g)
 	}
+}
+
+// lettingGo says whether a member said in its last join that it owned what it was not assigned then: in a cooperative
+// rebalance (KIP-429) nobody has that until it joins again, and a next round begins.
+func (g *group) lettingGo(m *member) bool {
+	if g.state != stable || !g.consumes() || g.protocol == nil {
+		return false
+	}
+	said, ok := readSubscription(m.metadata(*g.protocol))
+	if !ok || len(said.OwnedPartitions) == 0 {
+		return false
+	}
+	var assignment kmsg.ConsumerMemberAssignment
+	if len(m.assignment) > 0 && assignment.ReadFrom(m.assignment) != nil {
+		return false
+	}
+	assigned := map[string]map[int32]bool{}
+	for _, t := range assignment.Topics {
+		if assigned[t.Topic] == nil {
+			assigned[t.Topic] = map[int32]bool{}
+		}
+		for _, p := range t.Partitions {
+			assigned[t.Topic][p] = true
+		}
+	}
+	return slices.ContainsFunc(said.OwnedPartitions, func(t kmsg.ConsumerMemberMetadataOwnedPartition) bool {
+		return slices.ContainsFunc(t.Partitions, func(p int32) bool { return !assigned[t.Topic][p] })
+	})
 }
 
 // SyncGroup (14): the leader brings the assignment, the others ask for theirs.

@@ -1,12 +1,14 @@
 package group
 
 import (
+	"cmp"
 	"encoding/binary"
 	"slices"
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"rookery/core/meta"
 	"rookery/core/seam"
 	"rookery/core/wire"
 )
@@ -34,14 +36,17 @@ func (c *Coordinator) upgrade(now seam.Now, g *group) (*change, refusal) {
 	ch := &change{Coordinator: c, id: g.id, con: newConsumer(), ends: g}
 	ch.add(&ClassicGroupRecord{Group: g.id})
 	people := make([]person, 0, len(g.members))
+	claims := map[string]claim{}
 	for _, m := range g.members {
-		p, why := c.modernize(g, m)
+		p, said, why := c.modernize(g, m)
 		if why != "" {
 			return refuse(why)
 		}
 		people = append(people, p)
+		claims[p.id] = claim{said.Generation, c.ownedByClassic(&said)}
 	}
 	slices.SortStableFunc(people, func(a, b person) int { return strings.Compare(a.id, b.id) })
+	holdBack(people, claims)
 	for i := range people {
 		ch.addMember(&people[i])
 	}
@@ -55,6 +60,40 @@ func (c *Coordinator) upgrade(now seam.Now, g *group) (*change, refusal) {
 	}
 	c.preview(now, ch.con, ch.records)
 	return ch, refusal{}
+}
+
+// claim is what a classic member said in its last join that it owned, as of which generation (before version 2 of the
+// subscription: -1).
+type claim struct {
+	generation int32
+	partitions []TopicPartitions
+}
+
+// holdBack makes what a member said that it owned, and what nobody was assigned, its own to give up: a cooperative rebalance
+// has taken it away (KIP-429), and the join that says so is still to come. Of two who claim a partition the one of the later
+// generation has it.
+func holdBack(people []person, claims map[string]claim) {
+	taken := map[owned]bool{}
+	take := func(set []TopicPartitions) {
+		for _, t := range set {
+			for _, p := range t.Partitions {
+				taken[owned{t.TopicID, p}] = true
+			}
+		}
+	}
+	byGeneration := make([]*person, len(people))
+	for i := range people {
+		byGeneration[i] = &people[i]
+		take(people[i].Assigned)
+	}
+	slices.SortStableFunc(byGeneration, func(a, b *person) int { return cmp.Compare(claims[b.id].generation, claims[a.id].generation) })
+	for _, p := range byGeneration {
+		left := keep(claims[p.id].partitions, func(topic meta.UUID, partition int32) bool { return !taken[owned{topic, partition}] })
+		if len(left) > 0 {
+			p.State, p.PendingRevocation = MemberUnrevokedPartitions, left
+			take(left)
+		}
+	}
 }
 
 // preview folds records into a group that nobody knows yet, so that the call which makes them can go on from there.
@@ -72,8 +111,9 @@ func (c *Coordinator) preview(now seam.Now, con *consumer, records []Record) {
 	}
 }
 
-// modernize is a classic member as one of a consumer group: in the epoch of its generation, with what it was assigned.
-func (c *Coordinator) modernize(g *group, m *member) (p person, why string) {
+// modernize is a classic member as one of a consumer group: in the epoch of its generation, with what it was assigned; and
+// what it said in its last join.
+func (c *Coordinator) modernize(g *group, m *member) (p person, said kmsg.ConsumerMemberMetadata, why string) {
 	const malformed = "the embedded consumer protocol is malformed."
 	p = newPerson(m.id)
 	p.MemberEpoch, p.PreviousMemberEpoch, p.State = g.generation, g.generation, MemberStable
@@ -81,10 +121,10 @@ func (c *Coordinator) modernize(g *group, m *member) (p person, why string) {
 	if len(m.assignment) > 0 {
 		var assignment kmsg.ConsumerMemberAssignment
 		if err := assignment.ReadFrom(m.assignment); err != nil {
-			return p, malformed
+			return p, said, malformed
 		}
 		if len(assignment.UserData) > 0 {
-			return p, "an unsupported custom assignor is in use. Please refer to the documentation or switch to a default assignor before re-attempting the upgrade."
+			return p, said, "an unsupported custom assignor is in use. Please refer to the documentation or switch to a default assignor before re-attempting the upgrade."
 		}
 		var assigned []TopicPartitions
 		for _, t := range assignment.Topics {
@@ -104,10 +144,10 @@ func (c *Coordinator) modernize(g *group, m *member) (p person, why string) {
 	}
 	said, ok := readSubscription(metadata)
 	if !ok {
-		return p, malformed
+		return p, said, malformed
 	}
 	p.Topics, p.RackID, p.Classic = orderedNames(said.Topics), said.Rack, classicSide(m.session, m.protocols)
-	return p, ""
+	return p, said, ""
 }
 
 func classicSide(session int32, protocols []kmsg.JoinGroupRequestProtocol) *ClassicMetadata {
@@ -139,10 +179,11 @@ func (c *Coordinator) downgrades(stay []person) bool {
 		(policy == "BIDIRECTIONAL" || policy == "DOWNGRADE") && len(stay) <= int(c.config.SizeMax)
 }
 
-// downgrade makes a classic group of these, which begins a rebalance at once: what the others had is nobody's. Only the
-// coordinator knows of that, so the generation that is written down is one that nobody was told: should the coordinator be
-// folded anew before all have joined, nobody takes what he has for what the group wants of him. Until then those of the
-// newest epoch may say how far they have come; who has not reached it has lost what he had, as it is with generations.
+// downgrade makes a classic group of these, which begins a rebalance at once: what the others had is nobody's. The record
+// names no leader, so a coordinator that is folded anew before all have joined begins it again; and the generation that is
+// written down is one that nobody was told, so nobody takes what he has for what the group wants of him. Until all have
+// joined those of the newest epoch may say how far they have come; who has not reached it has lost what he had, as it is with
+// generations.
 func (c *Coordinator) downgrade(now seam.Now, g *group, stay []person) {
 	con := g.consumer
 	ch := &change{Coordinator: c, id: g.id, con: con}
@@ -174,7 +215,9 @@ func (c *Coordinator) downgrade(now seam.Now, g *group, stay []person) {
 	}
 	g.subscribe()
 	g.enter(now, stable)
-	ch.add(g.record())
+	undecided := g.record()
+	undecided.Value.Leader = nil
+	ch.add(undecided)
 	c.commit(ch)
 	g.downgraded = newest
 	c.prepare(now, g)

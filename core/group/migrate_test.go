@@ -138,10 +138,35 @@ func TestADowngradeThatIsCutOffIsNoticed(t *testing.T) {
 	w.beat("new", beat("g", "new", leaving))
 	w.decided()
 	w.restart()
-	require.Equal(t, "Stable", w.c.find("g").state.String())
+	require.Equal(t, "PreparingRebalance", w.c.find("g").state.String())
 	require.Equal(t, wire.IllegalGeneration, w.beatClassic("g", old, epoch))
 	require.Equal(t, wire.IllegalGeneration, w.c.JudgeCommit(&Commit{Group: "g", MemberID: old, Generation: epoch, Version: 8}))
-	require.Equal(t, epoch+2, w.joinClassic(classicJoin("g", old, "consumer", saying("orders"))).Generation, "the leader begins a round by joining")
+	require.Equal(t, epoch+2, w.joinClassic(classicJoin("g", old, "consumer", saying("orders"))).Generation)
+}
+
+// The same, and the member that would have led is an instance that comes back under a new id: it is not given what it had.
+func TestADowngradeThatIsCutOffIsNoticedByWhoComesBack(t *testing.T) {
+	w := newModernWorld(t)
+	w.topic("orders", meta.UUID{1}, 4)
+	w.beat("new", join("g", "new", "orders"))
+	w.decided()
+	static := classicJoin("g", "", "consumer", saying("orders"))
+	static.InstanceID = text("seat")
+	joined := w.joinClassic(static)
+	_, had := w.syncClassic("g", joined.MemberID, joined.Generation)
+	require.Empty(t, had)
+	w.beat("new", beat("g", "new", leaving))
+	w.decided()
+	require.Nil(t, w.c.find("g").consumer)
+	w.restart()
+	back := classicJoin("g", "", "consumer", saying("orders"))
+	back.InstanceID = text("seat")
+	again := w.joinClassic(back)
+	require.NotNil(t, again)
+	require.Zero(t, again.ErrorCode)
+	require.Equal(t, completing, w.c.find("g").state)
+	require.False(t, again.SkipAssignment)
+	w.lead(again.MemberID, again.Generation, text("seat"), 0, 1, 2, 3)
 }
 
 // The last member of the consumer protocol is static, and comes back with the classic one: it joins the group's next
