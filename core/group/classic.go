@@ -313,6 +313,34 @@ func (g *group) validate(id string, instance *string) wire.Code {
 	return wire.None
 }
 
+// lettingGo says whether a member said in its last join that it owned what it was not assigned then: in a cooperative
+// rebalance (KIP-429) nobody has that until it joins again, and a next round begins.
+func (g *group) lettingGo(m *member) bool {
+	if g.state != stable || !g.consumes() || g.protocol == nil {
+		return false
+	}
+	said, ok := readSubscription(m.metadata(*g.protocol))
+	if !ok || len(said.OwnedPartitions) == 0 {
+		return false
+	}
+	var assignment kmsg.ConsumerMemberAssignment
+	if len(m.assignment) > 0 && assignment.ReadFrom(m.assignment) != nil {
+		return false
+	}
+	assigned := map[string]map[int32]bool{}
+	for _, t := range assignment.Topics {
+		if assigned[t.Topic] == nil {
+			assigned[t.Topic] = map[int32]bool{}
+		}
+		for _, p := range t.Partitions {
+			assigned[t.Topic][p] = true
+		}
+	}
+	return slices.ContainsFunc(said.OwnedPartitions, func(t kmsg.ConsumerMemberMetadataOwnedPartition) bool {
+		return slices.ContainsFunc(t.Partitions, func(p int32) bool { return !assigned[t.Topic][p] })
+	})
+}
+
 // isCurrent says whether a member that names a generation speaks of now. The newest epoch of a group that was downgraded is
 // not over before its first generation begins.
 func (g *group) isCurrent(generation int32) bool {

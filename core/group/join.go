@@ -1,8 +1,6 @@
 package group
 
 import (
-	"slices"
-
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"rookery/core/seam"
@@ -243,34 +241,6 @@ func (c *Coordinator) replaceStatic(now seam.Now, g *group, m *member, id string
 	case preparing, empty:
 		c.maybeCompleteJoin(now, g)
 	}
-}
-
-// lettingGo says whether a member said in its last join that it owned what it was not assigned then: in a cooperative
-// rebalance (KIP-429) nobody has that until it joins again, and a next round begins.
-func (g *group) lettingGo(m *member) bool {
-	if g.state != stable || !g.consumes() || g.protocol == nil {
-		return false
-	}
-	said, ok := readSubscription(m.metadata(*g.protocol))
-	if !ok || len(said.OwnedPartitions) == 0 {
-		return false
-	}
-	var assignment kmsg.ConsumerMemberAssignment
-	if len(m.assignment) > 0 && assignment.ReadFrom(m.assignment) != nil {
-		return false
-	}
-	assigned := map[string]map[int32]bool{}
-	for _, t := range assignment.Topics {
-		if assigned[t.Topic] == nil {
-			assigned[t.Topic] = map[int32]bool{}
-		}
-		for _, p := range t.Partitions {
-			assigned[t.Topic][p] = true
-		}
-	}
-	return slices.ContainsFunc(said.OwnedPartitions, func(t kmsg.ConsumerMemberMetadataOwnedPartition) bool {
-		return slices.ContainsFunc(t.Partitions, func(p int32) bool { return !assigned[t.Topic][p] })
-	})
 }
 
 // SyncGroup (14): the leader brings the assignment, the others ask for theirs.
