@@ -27,6 +27,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"rookery/core/batch"
+	"rookery/core/wire"
 	"rookery/specs/outside"
 )
 
@@ -87,17 +88,99 @@ func offset(t *testing.T, n *outside.Node, topic string, partition int32, timest
 	return p.Offset
 }
 
-// topics are all that there are, with the number of their partitions.
+// topics are all that there are but for the broker's own, with the number of their partitions.
 func topics(t *testing.T, n *outside.Node) map[string]int {
 	out := map[string]int{}
 	all := kmsg.NewPtrMetadataRequest()
 	for _, topic := range outside.Dial(t, n).Ask(t, all, 9).(*kmsg.MetadataResponse).Topics {
-		out[*topic.Topic] = len(topic.Partitions)
+		if !topic.IsInternal {
+			out[*topic.Topic] = len(topic.Partitions)
+		}
 	}
 	return out
 }
 
-// manifest is what can be seen of a broker, a line a partition.
+// speaks are the APIs of a build.
+func speaks(t *testing.T, n *outside.Node) map[int16]bool {
+	out := map[int16]bool{}
+	for _, row := range outside.Dial(t, n).Ask(t, kmsg.NewPtrApiVersionsRequest(), 0).(*kmsg.ApiVersionsResponse).ApiKeys {
+		out[row.ApiKey] = true
+	}
+	return out
+}
+
+// groupsOf are a line a group, and one for each of its offsets.
+func groupsOf(t *testing.T, n *outside.Node) (out []string) {
+	if list := kmsg.NewPtrListGroupsRequest(); !speaks(t, n)[list.Key()] {
+		return nil
+	}
+	c := outside.Dial(t, n)
+	var listed *kmsg.ListGroupsResponse
+	outside.Await(t, func() bool {
+		listed = c.Ask(t, kmsg.NewPtrListGroupsRequest(), 5).(*kmsg.ListGroupsResponse)
+		return listed.ErrorCode == 0
+	}, "groups are loaded")
+	for _, g := range listed.Groups {
+		out = append(out, fmt.Sprintf("group %s %s", g.Group, g.GroupType))
+		r := kmsg.NewPtrOffsetFetchRequest()
+		of := kmsg.NewOffsetFetchRequestGroup()
+		of.Group = g.Group
+		r.Groups = append(r.Groups, of)
+		answer := c.Ask(t, r, 9).(*kmsg.OffsetFetchResponse).Groups[0]
+		require.Zero(t, answer.ErrorCode, "%s", g.Group)
+		for _, topic := range answer.Topics {
+			for _, p := range topic.Partitions {
+				out = append(out, fmt.Sprintf("group %s %s %d offset=%d epoch=%d %q", g.Group, topic.Topic, p.Partition, p.Offset, p.LeaderEpoch, *p.Metadata))
+			}
+		}
+	}
+	return out
+}
+
+// commit says how far a group has come in topic "plain", which makes the group.
+func commit(t *testing.T, n *outside.Node, group string, partition int32, offset int64, metadata string) {
+	r := kmsg.NewPtrOffsetCommitRequest()
+	r.Group, r.Generation = group, -1
+	p := kmsg.NewOffsetCommitRequestTopicPartition()
+	p.Partition, p.Offset, p.LeaderEpoch, p.Metadata = partition, offset, 0, &metadata
+	r.Topics = []kmsg.OffsetCommitRequestTopic{{Topic: "plain", Partitions: []kmsg.OffsetCommitRequestTopicPartition{p}}}
+	c := outside.Dial(t, n)
+	outside.Await(t, func() bool {
+		code := c.Ask(t, r, 8).(*kmsg.OffsetCommitResponse).Topics[0].Partitions[0].ErrorCode
+		require.Contains(t, []int16{0, int16(wire.CoordinatorLoadInProgress), int16(wire.NotCoordinator), int16(wire.CoordinatorNotAvailable)}, code)
+		return code == 0
+	}, "%s has committed", group)
+}
+
+// withGroups has groups commit, one of them go, and one be of the consumer protocol.
+func withGroups(t *testing.T, n *outside.Node) {
+	speaks := speaks(t, n)
+	find, beat, drop := kmsg.NewPtrFindCoordinatorRequest(), kmsg.NewPtrConsumerGroupHeartbeatRequest(), kmsg.NewPtrDeleteGroupsRequest()
+	if !speaks[find.Key()] || !speaks[beat.Key()] || !speaks[drop.Key()] {
+		return
+	}
+	c := outside.Dial(t, n)
+	find.CoordinatorKeys = []string{"readers", "doomed", "modern"}
+	outside.Await(t, func() bool {
+		found := c.Ask(t, find, 4).(*kmsg.FindCoordinatorResponse).Coordinators
+		return !slices.ContainsFunc(found, func(one kmsg.FindCoordinatorResponseCoordinator) bool { return one.ErrorCode != 0 })
+	}, "groups have coordinators")
+	for offset := range int64(30) {
+		commit(t, n, "readers", int32(offset%2), offset, fmt.Sprint("at ", offset))
+	}
+	commit(t, n, "doomed", 0, 7, "")
+	drop.Groups = []string{"doomed"}
+	require.Zero(t, c.Ask(t, drop, 2).(*kmsg.DeleteGroupsResponse).Groups[0].ErrorCode)
+	commit(t, n, "modern", 1, 11, "")
+	beat.Group, beat.MemberID, beat.RebalanceTimeoutMillis = "modern", "one-of-it", 60_000
+	beat.SubscribedTopicNames, beat.Topics = []string{"plain"}, []kmsg.ConsumerGroupHeartbeatRequestTopic{}
+	for _, epoch := range []int32{0, -1} { // it comes, and goes: no session is to be over while somebody reads this
+		beat.MemberEpoch = epoch
+		require.Zero(t, c.Ask(t, beat, 1).(*kmsg.ConsumerGroupHeartbeatResponse).ErrorCode)
+	}
+}
+
+// manifest is what can be seen of a broker, a line a partition, a group, and an offset of one.
 func manifest(t *testing.T, n *outside.Node) (out []string) {
 	for topic, partitions := range topics(t, n) {
 		for i := range int32(partitions) {
@@ -106,7 +189,9 @@ func manifest(t *testing.T, n *outside.Node) (out []string) {
 		}
 	}
 	slices.Sort(out)
-	return out
+	groups := groupsOf(t, n)
+	slices.Sort(groups)
+	return append(out, groups...)
 }
 
 func produce(t *testing.T, n *outside.Node, topic string, partition int32, data []byte) (base int64) {
@@ -124,7 +209,7 @@ func TestDirectoriesOfEarlierBuilds(t *testing.T) {
 	}
 	archives, err := filepath.Glob("testdata/*.tar.gz")
 	require.NoError(t, err)
-	require.GreaterOrEqual(t, len(archives), 6)
+	require.GreaterOrEqual(t, len(archives), 8)
 	for _, archive := range archives {
 		name := strings.TrimSuffix(archive, ".tar.gz")
 		t.Run(filepath.Base(name), func(t *testing.T) {
@@ -139,7 +224,10 @@ func TestDirectoriesOfEarlierBuilds(t *testing.T) {
 func read(t *testing.T, archive string, want []string) {
 	dir := t.TempDir()
 	unpack(t, archive, dir)
-	n := outside.Start(t, ourBuild, dir)
+	start := func() *outside.Node { // the offsets are of the day on which they were written
+		return outside.Start(t, ourBuild, dir, "--set", "offsets.retention.minutes=2147483647")
+	}
+	n := start()
 	require.Equal(t, want, manifest(t, n))
 	require.NotContains(t, topics(t, n), "gone")
 	again(t, n)
@@ -154,8 +242,12 @@ func read(t *testing.T, archive string, want []string) {
 	}
 	grown := manifest(t, n)
 	n.Kill()
-	n = outside.Start(t, ourBuild, dir)
+	n = start()
 	require.Equal(t, grown, manifest(t, n))
+	if slices.Contains(want, "group readers classic") {
+		commit(t, n, "readers", 0, 40, "later")
+		require.Contains(t, manifest(t, n), `group readers plain 0 offset=40 epoch=0 "later"`)
+	}
 	n.Stop(t)
 	out, err := exec.Command(ourBuild, "log", "verify", dir).CombinedOutput()
 	require.NoError(t, err, "%s", out)
@@ -179,7 +271,7 @@ func again(t *testing.T, n *outside.Node) {
 // write lives two lives of a build in a directory and packs what is left. What the build does not speak is left out.
 func write(t *testing.T, name string, killed bool) {
 	dir := t.TempDir()
-	n := outside.Start(t, *maker, dir)
+	n := outside.Start(t, *maker, dir, "--set", "log.cleaner.backoff.ms=100")
 	c := outside.Dial(t, n)
 	forever := []string{"retention.ms", "-1"}
 	small := append([]string{"internal.segment.bytes", "3000", "index.interval.bytes", "300"}, forever...)
@@ -188,6 +280,7 @@ func write(t *testing.T, name string, killed bool) {
 		outside.NewTopic("cached", 1, append([]string{"flush.messages", "1000"}, forever...)...),
 		outside.NewTopic("stamped", 1, append([]string{"message.timestamp.type", "LogAppendTime"}, forever...)...),
 		outside.NewTopic("empty", 1, forever...), outside.NewTopic("trimmed", 1, small...), outside.NewTopic("gone", 3),
+		outside.NewTopic("keyed", 1, "internal.segment.bytes", "500", "cleanup.policy", "compact", "min.cleanable.dirty.ratio", "0"),
 	} {
 		answer := c.Ask(t, outside.NewTopics(topic), 7).(*kmsg.CreateTopicsResponse).Topics[0]
 		require.Zero(t, answer.ErrorCode, "%s", topic.Topic)
@@ -203,6 +296,7 @@ func write(t *testing.T, name string, killed bool) {
 				produce(t, n, each, 0, outside.Batch(outside.Record(fmt.Sprint("k", i), value), outside.Record("", ""), outside.Record("n", value)))
 			}
 			produce(t, n, "plain", 1, outside.Three())
+			produce(t, n, "keyed", 0, outside.Three())
 			produce(t, n, "codecs", 0, encoded(batch.Codec(i%5), value))
 			produce(t, n, "sequenced", 0, outside.From(producer, 0, sequence, 2))
 			sequence += 2
@@ -214,6 +308,8 @@ func write(t *testing.T, name string, killed bool) {
 	doomed.TopicNames, doomed.TimeoutMillis = []string{"gone"}, 10_000
 	require.Zero(t, c.Ask(t, doomed, 5).(*kmsg.DeleteTopicsResponse).Topics[0].ErrorCode)
 	alter(t, n)
+	withGroups(t, n)
+	compacted(t, n)
 	n.Kill()
 	n = outside.Start(t, *maker, dir)
 	fill()
@@ -238,11 +334,7 @@ func encoded(codec batch.Codec, value string) []byte {
 
 // alter has a topic grow, the front of one deleted, and configurations changed.
 func alter(t *testing.T, n *outside.Node) {
-	c := outside.Dial(t, n)
-	speaks := map[int16]bool{}
-	for _, row := range c.Ask(t, kmsg.NewPtrApiVersionsRequest(), 0).(*kmsg.ApiVersionsResponse).ApiKeys {
-		speaks[row.ApiKey] = true
-	}
+	c, speaks := outside.Dial(t, n), speaks(t, n)
 	if r := kmsg.NewPtrDeleteRecordsRequest(); speaks[r.Key()] {
 		r.TimeoutMillis = 10_000
 		r.Topics = []kmsg.DeleteRecordsRequestTopic{{Topic: "trimmed", Partitions: []kmsg.DeleteRecordsRequestTopicPartition{{Offset: 40}}}}
@@ -258,6 +350,19 @@ func alter(t *testing.T, n *outside.Node) {
 			Configs: []kmsg.IncrementalAlterConfigsRequestResourceConfig{config}}}
 		require.Zero(t, c.Ask(t, r, 1).(*kmsg.IncrementalAlterConfigsResponse).Resources[0].ErrorCode)
 	}
+}
+
+// compacted waits until a topic's log is, and has it stay as it is from then on.
+func compacted(t *testing.T, n *outside.Node) {
+	c := outside.Dial(t, n)
+	outside.Await(t, func() bool {
+		p, stored := seen(t, n, "keyed", 0)
+		return int64(len(stored)) < p.end*20
+	}, "the log of keyed is compacted")
+	r := kmsg.NewPtrIncrementalAlterConfigsRequest()
+	r.Resources = []kmsg.IncrementalAlterConfigsRequestResource{{ResourceType: kmsg.ConfigResourceTypeTopic, ResourceName: "keyed",
+		Configs: []kmsg.IncrementalAlterConfigsRequestResourceConfig{{Name: "min.compaction.lag.ms", Value: new("9000000000000")}}}}
+	require.Zero(t, c.Ask(t, r, 1).(*kmsg.IncrementalAlterConfigsResponse).Resources[0].ErrorCode)
 }
 
 func pack(t *testing.T, dir, archive string) {
