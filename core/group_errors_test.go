@@ -17,7 +17,7 @@ var groupCodes = []wire.Code{
 	wire.IllegalGeneration, wire.RebalanceInProgress, wire.InconsistentGroupProtocol, wire.InvalidSessionTimeout, wire.MemberIDRequired,
 	wire.FencedInstanceID, wire.GroupMaxSizeReached, wire.NonEmptyGroup, wire.GroupIDNotFound, wire.GroupSubscribedToTopic,
 	wire.OffsetMetadataTooLarge, wire.FencedMemberEpoch, wire.UnreleasedInstanceID, wire.UnsupportedAssignor, wire.StaleMemberEpoch,
-	wire.InvalidRegularExpression,
+	wire.InvalidRegularExpression, wire.InvalidCommitOffsetSize,
 }
 
 // asks sends one request of a group, waits for its answer, and takes its code out of wherever this answer has it.
@@ -141,6 +141,11 @@ func TestEveryGroupErrorIsAnswered(t *testing.T) {
 	expect(wire.UnknownMemberID, asks(w, c, heartbeat("nobody", 1)), "a stranger")
 	expect(wire.IllegalGeneration, asks(w, c, heartbeat(id, 7)), "a generation to come")
 	expect(wire.OffsetMetadataTooLarge, asks(w, c, commitsAs("g", id, 1, strings.Repeat("n", 5000))), "a long note")
+	large := commitsAs("g", id, 1, strings.Repeat("n", 4000))
+	for range 300 {
+		large.Topics[0].Partitions = append(large.Topics[0].Partitions, large.Topics[0].Partitions[0])
+	}
+	expect(wire.InvalidCommitOffsetSize, asks(w, c, large), "more than the log takes in one batch")
 	other := joins("", "")
 	other.Protocols[0].Name = "nobody else's"
 	expect(wire.InconsistentGroupProtocol, asks(w, c, other), "nothing that all have")
