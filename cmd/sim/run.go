@@ -1,8 +1,11 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"slices"
 	"strings"
 	"sync"
@@ -39,7 +42,7 @@ type runFlags struct {
 
 func runCommand() *cobra.Command {
 	var f runFlags
-	c := &cobra.Command{Use: "run", Short: "Run many seeds", Args: cobra.NoArgs}
+	c := &cobra.Command{Use: "run", Short: "Run many seeds", Long: "Run many seeds. SIGINT and SIGTERM end it with its table, and with exit status 1.", Args: cobra.NoArgs}
 	c.Flags().Uint64Var(&f.seeds, "seeds", 0, "how many seeds (0: until the time is over)")
 	c.Flags().Uint64Var(&f.from, "from", 1, "the first seed")
 	c.Flags().DurationVar(&f.length, "for", 0, "how long by the wall clock (0: until the seeds are through)")
@@ -92,6 +95,14 @@ type failure struct {
 func (f *runFlags) run() error {
 	t := &tally{commit: head(), next: f.from, codes: map[int16]int{}}
 	start, cpu := time.Now(), cpuTime()
+	interrupted, deaf := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer deaf()
+	context.AfterFunc(interrupted, func() { // the seeds at work are the last; another signal ends them too
+		deaf()
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.stop = true
+	})
 	var group sync.WaitGroup
 	for range f.workers {
 		group.Go(func() {
@@ -119,6 +130,9 @@ func (f *runFlags) run() error {
 	}
 	if len(t.failed) > 0 || len(missing) > 0 {
 		return errFailed
+	}
+	if interrupted.Err() != nil {
+		return errors.New("interrupted before its end")
 	}
 	return nil
 }
