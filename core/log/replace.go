@@ -28,7 +28,8 @@ type Compacted struct {
 //	─▶ open, rename .cleaned to .swap ─▶ folder synced ─▶ readers go over ─▶ old files unlinked, when nobody reads them
 //	─▶ folder synced ─▶ rename .swap to its name, when nobody reads it ─▶ folder synced ─▶ the next one
 //
-// What is found missing or other than it was (retention has been there) is not replaced, and its files are removed.
+// What is found missing or other than it was (retention has been there) is not replaced, and its files are removed. Nor is
+// what lies behind it: a delete may be left out there for good, and what it deletes may lie where nothing was replaced.
 type replacing struct {
 	stage   replaceStage
 	sparse  int64 // what Log.sparse will be when that is on the disk
@@ -39,7 +40,7 @@ type replacing struct {
 	files   [3]seam.File
 	fault   seam.Fault
 	swapped bool // .swap names may be on the disk
-	left    bool // something was not put in place since the owner asked
+	left    bool // something was not put in place since the owner asked: nothing behind it is
 }
 
 type replaceStage uint8
@@ -165,7 +166,7 @@ func (l *Log) replaceNext(fx *seam.Effects) {
 		return
 	}
 	c := &r.queue[0]
-	if c.Next > l.sparse || !l.replaceable(c) {
+	if r.left || c.Next > l.sparse || !l.replaceable(c) {
 		l.leave(fx)
 		return
 	}
