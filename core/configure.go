@@ -109,7 +109,7 @@ func (b *Broker) configureEvery() turn {
 }
 
 func (b *Broker) configurePartition(now seam.Now, p *partition) {
-	if p.replica == nil || p.state != partitionOpen {
+	if p.replica == nil || p.state != partitionOpen && !p.opening { // one that is about to be open has taken its configuration already
 		return
 	}
 	p.replica.Log.Config = b.logConfig(&p.topic.config)
