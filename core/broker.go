@@ -285,7 +285,7 @@ func (b *Broker) onLoaded(now seam.Now, in *seam.Loaded, fx *seam.Effects) {
 	}
 	if o != ownerBroker && b.partitions[o].replica.Log.AgeLoaded(in) {
 		b.touch(b.partitions[o])
-		b.expire(now, b.partitions[o], fx)
+		b.ageKnown(now, b.partitions[o], fx)
 		return
 	}
 	if !b.loadLoaded(now, in, fx) {

@@ -101,7 +101,7 @@ func (b *Broker) lookOver(now seam.Now, fx *seam.Effects) {
 	}
 	for ; c.next < len(b.partitions) && b.turns.take(); c.next++ {
 		if p := b.partitions[c.next]; p != nil {
-			if ratio, due := b.dirt(now, p); due && (c.best == nil || ratio > c.ratio) {
+			if ratio, due := b.dirt(now, p, fx); due && (c.best == nil || ratio > c.ratio) {
 				c.best, c.ratio = p, ratio
 			}
 		}
@@ -146,23 +146,23 @@ func (p *partition) dirtyFrom() int64 {
 	return p.cleaned.upTo
 }
 
-// sources are the segments that a Cleaner may read now.
-func (b *Broker) sources(now seam.Now, p *partition) []log.Source {
+// sources are the segments that a Cleaner may read now. ageless: there may be more, when it is known how old they are.
+func (b *Broker) sources(now seam.Now, p *partition) (sources []log.Source, ageless bool) {
 	l := p.replica.Log
-	sources := l.Sources(min(p.safePoint, b.unstable(p)), p.replica.High())
+	sources = l.Sources(min(p.safePoint, b.unstable(p)), p.replica.High())
 	lag := p.topic.config.MinCompactionLagMillis
 	if lag <= 0 {
-		return sources
+		return sources, false
 	}
 	for i := range sources {
 		if sources[i].Next <= p.dirtyFrom() {
 			continue
 		}
 		if _, largest := l.Times(sources[i].Base); largest < 0 || largest > int64(now.Wall)-lag {
-			return sources[:i]
+			return sources[:i], largest < 0
 		}
 	}
-	return sources
+	return sources, false
 }
 
 // unstable is the last stable offset, as far as it can be told from the producers.
@@ -176,15 +176,20 @@ func (b *Broker) unstable(p *partition) int64 {
 	return high
 }
 
-// dirt is the share of a log that was never compacted, in millionths, and whether that is enough.
-func (b *Broker) dirt(now seam.Now, p *partition) (ratio int64, due bool) {
+// dirt is the share of a log that was never compacted, in millionths, and whether that is enough. It asks for what it has to
+// know.
+func (b *Broker) dirt(now seam.Now, p *partition, fx *seam.Effects) (ratio int64, due bool) {
 	if !p.cleanable() {
 		return 0, false
 	}
 	const million = 1_000_000
 	l, config, from := p.replica.Log, &p.topic.config, p.dirtyFrom()
 	total, dirty, overdue := int64(0), int64(0), from < p.cleaned.wished
-	for _, s := range b.sources(now, p) {
+	sources, ageless := b.sources(now, p)
+	if ageless && !p.aging {
+		b.askAge(now, p, from, fx)
+	}
+	for _, s := range sources {
 		total += s.Size
 		if s.Next <= from {
 			continue
@@ -215,7 +220,7 @@ func (b *Broker) clean(now seam.Now, p *partition, fx *seam.Effects) bool {
 		}
 		return false
 	}
-	sources := b.sources(now, p)
+	sources, _ := b.sources(now, p)
 	if len(sources) == 0 {
 		return false
 	}

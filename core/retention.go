@@ -207,18 +207,27 @@ func (b *Broker) expire(now seam.Now, p *partition, fx *seam.Effects) {
 	start, pending := p.replica.Expire(now, log.Retention{Delete: c.Delete, Millis: c.RetentionMillis, Bytes: c.RetentionBytes}, fx)
 	b.wantStart(p, start, fx)
 	if pending && !p.aging {
-		b.askAge(now, p, fx)
+		b.askAge(now, p, 0, fx)
 	}
 	b.touch(p)
 }
 
-// askAge finds out how old the segment is at which retention has stopped.
-func (b *Broker) askAge(now seam.Now, p *partition, fx *seam.Effects) {
-	if request := p.replica.Log.Age(fx); request != nil {
+// askAge finds out how old the segment is at which retention, or compaction, has stopped: the first above from of which that
+// is not known.
+func (b *Broker) askAge(now seam.Now, p *partition, from int64, fx *seam.Effects) {
+	if request := p.replica.Log.Age(from, fx); request != nil {
 		p.aging = true
 		p.reads++
 		b.asked.Push(searchFor{target: p, age: request})
 		b.startSearches(now, fx)
+	}
+}
+
+// ageKnown goes on with what has stopped at a segment.
+func (b *Broker) ageKnown(now seam.Now, p *partition, fx *seam.Effects) {
+	b.expire(now, p, fx)
+	if b.phase == phaseReady {
+		b.dirt(now, p, fx)
 	}
 }
 
@@ -227,6 +236,6 @@ func (b *Broker) aged(now seam.Now, p *partition, found *log.Searched, fx *seam.
 	p.aging = false
 	p.replica.Log.Aged(p.replica.Log.AgeBase(), found)
 	if found.Fault == seam.OK {
-		b.expire(now, p, fx)
+		b.ageKnown(now, p, fx)
 	}
 }

@@ -556,7 +556,7 @@ func (r *rig) expire() {
 	r.drain()
 	if pending {
 		r.counts["age asked"]++
-		if request := l.Age(&r.fx); request != nil {
+		if request := l.Age(0, &r.fx); request != nil {
 			base := l.AgeBase()
 			i := slices.IndexFunc(before, func(s log.SegmentFacts) bool { return s.Base == base })
 			l.Aged(base, &log.Searched{Found: true, Timestamp: r.maxTime(before[i]), Offset: before[i].Base})

@@ -78,12 +78,13 @@ func (l *Log) Size() (n int64) {
 	return n
 }
 
-// Age asks for what Expire waits for: the last entry of the segment's .timeindex. Where there is none to be trusted it
-// hands out the Search that finds it out; the caller numbers it and brings the answer to Aged.
-func (l *Log) Age(fx *seam.Effects) *SearchRequest {
+// Age asks how old the first segment is of which that is not known, and which ends above from: for the last entry of its
+// .timeindex. Where there is none to be trusted it hands out the Search that finds it out; the caller numbers it and brings
+// the answer to Aged.
+func (l *Log) Age(from int64, fx *seam.Effects) *SearchRequest {
 	for i := range l.segments {
 		s := &l.segments[i]
-		if !s.ageless {
+		if !s.ageless || s.next <= from {
 			continue
 		}
 		if l.opAge != 0 {
