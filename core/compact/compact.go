@@ -205,7 +205,7 @@ func (c *Cleaner) begin(request *Request) {
 	c.out = Cleaned{ID: request.ID, End: request.Dirty}
 	c.keys = newKeys(request.Rules.KeysMax)
 	c.mapEnd = request.Dirty
-	c.horizon = int64(c.now.Wall) + request.Rules.DeleteRetentionMillis
+	c.horizon = int64(c.now.Wall) + min(request.Rules.DeleteRetentionMillis, 1<<63-1-max(0, int64(c.now.Wall)))
 	c.txns = newTransactions(request.Aborted)
 	first := 0
 	for first < len(request.Sources) && request.Sources[first].Next <= request.Dirty {

@@ -445,3 +445,27 @@ func BenchmarkClean(b *testing.B) {
 		}
 	}
 }
+
+// TestADeleteThatIsKeptForEver: delete.retention.ms may be as long as it can be, and no clock comes to the horizon then.
+func TestADeleteThatIsKeptForEver(t *testing.T) {
+	d, builder, sources := newDisk(), batch.Builder{}, []log.Source{}
+	for base, value := range [][]byte{[]byte("v"), nil} {
+		spec := batch.Plain(batch.None)
+		spec.BaseOffset = int64(base)
+		builder.Begin(spec)
+		builder.Add(50, []byte("k"), value, nil)
+		view := builder.Finish()
+		d.files[d.name(int64(base), ".log")] = slices.Clone(view)
+		sources = append(sources, log.Source{Base: int64(base), Next: int64(base) + 1, Size: view.Size()})
+	}
+	for _, now := range []seam.Wall{1000, 2000, 1 << 50} {
+		out := d.run(t, seam.Now{Wall: now}, &compact.Request{ID: 1, Folder: folder, Sources: sources, First: 100,
+			Rules: compact.Rules{SegmentBytes: 100, IndexBytes: 10 << 20, KeysMax: 10, DeleteRetentionMillis: 1<<63 - 1}})
+		require.Equal(t, seam.OK, out.Fault, out.Reason)
+		sources = d.put(t, sources, out)
+		all := d.read(t, sources)
+		last := all[len(all)-1]
+		require.Equal(t, []record{{offset: 1, key: "k", timestamp: 50}}, last.records)
+		require.EqualValues(t, int64(1<<63-1), last.horizon)
+	}
+}
