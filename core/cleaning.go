@@ -150,6 +150,9 @@ func (p *partition) dirtyFrom() int64 {
 func (b *Broker) sources(now seam.Now, p *partition) (sources []log.Source, ageless bool) {
 	l := p.replica.Log
 	sources = l.Sources(min(p.safePoint, b.unstable(p)), p.replica.High())
+	for len(sources) > 0 && sources[0].Next <= max(p.startWish, p.startGoal) { // about to go
+		sources = sources[1:]
+	}
 	lag := p.topic.config.MinCompactionLagMillis
 	if lag <= 0 {
 		return sources, false
@@ -277,6 +280,7 @@ func (b *Broker) onCleaned(now seam.Now, out *compact.Cleaned, fx *seam.Effects)
 		b.cleaning.at = now.Mono + b.cleaning.config.BackOff
 		p.cleaned.unclean = out.Fault == seam.IOError
 		fx.Events = append(fx.Events, seam.Event{Kind: seam.CompactionFailed, Topic: p.name(), Partition: p.index, Text: out.Reason + ": " + out.Fault.String()})
+		b.expire(now, p, fx)
 	default:
 		p.cleaned.replacing, p.cleaned.end, p.cleaned.dropped = true, out.End, out.Records-out.Kept
 		p.replica.Log.Replace(out.Compacted, fx)
@@ -294,6 +298,7 @@ func (b *Broker) noteReplaced(now seam.Now, p *partition, fx *seam.Effects) {
 		return
 	}
 	p.cleaned.replacing = false
+	b.expire(now, p, fx)
 	b.nextMove()
 	if !l.Replaced() || l.Stuck() {
 		fx.Events = append(fx.Events, seam.Event{Kind: seam.CompactionFailed, Topic: p.name(), Partition: p.index, Text: "the log has changed meanwhile, or its disk failed"})

@@ -198,9 +198,10 @@ func (b *Broker) expireLogs(now seam.Now, fx *seam.Effects) {
 	}
 }
 
-// expire looks over one log.
+// expire looks over one log. A Cleaner at work comes to its end first, and then it is called again: what a Cleaner has read and
+// is gone cannot be replaced, and all that it has written would be for nothing.
 func (b *Broker) expire(now seam.Now, p *partition, fx *seam.Effects) {
-	if p.state != partitionOpen || p.topic == nil || b.phase != phaseReady || b.frozen(p) {
+	if p.state != partitionOpen || p.topic == nil || b.phase != phaseReady || b.frozen(p) || p.cleaned.busy() {
 		return
 	}
 	c := &p.topic.config
