@@ -57,6 +57,8 @@ type cleaned struct {
 	end       int64  // what upTo will be then
 	dropped   int64  // records
 	unclean   bool   // a Cleaner has found it damaged: not again in this life
+	failures  int    // one after another, whatever they were; it rests the longer, so that others have their turn
+	rests     seam.Mono
 	wished    int64  // somebody asked for what lies below, whatever the ratio
 }
 
@@ -182,7 +184,7 @@ func (b *Broker) unstable(p *partition) int64 {
 // dirt is the share of a log that was never compacted, in millionths, and whether that is enough. It asks for what it has to
 // know.
 func (b *Broker) dirt(now seam.Now, p *partition, fx *seam.Effects) (ratio int64, due bool) {
-	if !p.cleanable() {
+	if !p.cleanable() || now.Mono < p.cleaned.rests || b.awaitsLine(p) {
 		return 0, false
 	}
 	const million = 1_000_000
@@ -213,14 +215,25 @@ func (b *Broker) dirt(now seam.Now, p *partition, fx *seam.Effects) (ratio int64
 	return ratio, overdue || ratio > config.MinCleanableDirtyRatioPPM
 }
 
+// awaitsLine says whether a partition waits for its line, or would if it were chosen: where the checkpoint cannot be written
+// it is tried again with the others (checkpoint).
+func (b *Broker) awaitsLine(p *partition) bool {
+	return !p.cleaned.onDisk && (p.cleaned.line != 0 || b.dirs[p.folder.Dir].cleaned.file.Fault() != seam.OK)
+}
+
+// rest keeps a partition from being chosen for longer than the next look is away, and twice as long each time.
+func (b *Broker) rest(now seam.Now, p *partition) {
+	const hour, doublings = 3600 * seam.Second, 6
+	p.cleaned.failures = min(p.cleaned.failures+1, doublings)
+	p.cleaned.rests = now.Mono + min(b.cleaning.config.BackOff, hour)<<p.cleaned.failures
+}
+
 // clean starts a Cleaner, or brings the line to the disk that has to be there first. True: there may be more to do at once.
 func (b *Broker) clean(now seam.Now, p *partition, fx *seam.Effects) bool {
-	d, c := &b.dirs[p.folder.Dir], &b.cleaning
+	c := &b.cleaning
 	if !p.cleaned.onDisk {
-		if p.cleaned.line == 0 || d.cleaned.file.Fault() != seam.OK {
-			p.cleaned.upTo = p.dirtyFrom()
-			p.cleaned.line = b.offerCleaned(d, fx)
-		}
+		p.cleaned.upTo = p.dirtyFrom()
+		p.cleaned.line = b.offerCleaned(&b.dirs[p.folder.Dir], fx)
 		return false
 	}
 	sources, _ := b.sources(now, p)
@@ -278,7 +291,9 @@ func (b *Broker) onCleaned(now seam.Now, out *compact.Cleaned, fx *seam.Effects)
 	case p.state != partitionOpen || b.phase != phaseReady:
 	case out.Fault != seam.OK:
 		b.cleaning.at = now.Mono + b.cleaning.config.BackOff
-		p.cleaned.unclean = out.Fault == seam.IOError
+		if p.cleaned.unclean = out.Fault == seam.IOError; out.Fault != seam.Gone {
+			b.rest(now, p)
+		}
 		fx.Events = append(fx.Events, seam.Event{Kind: seam.CompactionFailed, Topic: p.name(), Partition: p.index, Text: out.Reason + ": " + out.Fault.String()})
 		b.expire(now, p, fx)
 	default:
@@ -302,10 +317,11 @@ func (b *Broker) noteReplaced(now seam.Now, p *partition, fx *seam.Effects) {
 	b.nextMove()
 	if !l.Replaced() || l.Stuck() {
 		fx.Events = append(fx.Events, seam.Event{Kind: seam.CompactionFailed, Topic: p.name(), Partition: p.index, Text: "the log has changed meanwhile, or its disk failed"})
+		b.rest(now, p)
 		b.cleaning.at = now.Mono + b.cleaning.config.BackOff
 		return
 	}
-	p.cleaned.upTo = max(p.cleaned.end, p.dirtyFrom())
+	p.cleaned.upTo, p.cleaned.failures = max(p.cleaned.end, p.dirtyFrom()), 0
 	b.offerCleaned(&b.dirs[p.folder.Dir], fx)
 	fx.Events = append(fx.Events, seam.Event{Kind: seam.Compacted, Topic: p.name(), Partition: p.index, A: p.cleaned.upTo, B: p.cleaned.dropped})
 	b.cleaning.at = min(b.cleaning.at, now.Mono)

@@ -116,6 +116,7 @@ func (b *Broker) configurePartition(now seam.Now, p *partition) {
 	p.replica.Configure(p.topic.config.FlushMessages, p.topic.config.FlushMillis)
 	if c := &p.topic.config; c.Compact && c.MinCleanableDirtyRatioPPM == 0 { // somebody may want it now, and put the ratio back
 		p.cleaned.wished = p.replica.Log.End().Segment // closed segments end there; what of them may not be read yet comes later
+		p.cleaned.rests = 0
 		b.cleaning.at = min(b.cleaning.at, now.Mono)
 	}
 	b.touch(p)

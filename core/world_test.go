@@ -455,7 +455,7 @@ func (w *world) rewriteTask(x seam.Rewrite) *task {
 	}}
 }
 
-// letterTask runs another machine to its end, in one go. Its files are the Broker's kind of files.
+// letterTask runs another machine to its end, in one go. Its files are the Broker's kind of files; a fault is that of its writes.
 func (w *world) letterTask(s seam.Send) *task {
 	label, machine := "search", seam.Machine(log.NewSearch())
 	if body, ok := s.Body.(*log.RecoveryRequest); ok {
@@ -470,7 +470,7 @@ func (w *world) letterTask(s seam.Send) *task {
 	if body, ok := s.Body.(*compact.Request); ok {
 		label, machine = "compact "+body.Folder.Name, compact.New()
 	}
-	return &task{kind: "letter", label: label, run: func(seam.Fault, int64) seam.Input {
+	return &task{kind: "letter", label: label, run: func(fault seam.Fault, _ int64) seam.Input {
 		mine := &world{t: w.t, root: w.root, files: w.files, ops: map[seam.Op]bool{}}
 		inputs := []seam.Input{&seam.Mail{Body: s.Body}}
 		var out *seam.Mail
@@ -486,7 +486,11 @@ func (w *world) letterTask(s seam.Send) *task {
 			mine.take(&told{fx: &mine.fx})
 			for _, t := range mine.asked {
 				delete(mine.ops, t.op)
-				inputs = append(inputs, t.run(seam.OK, 0))
+				if t.kind == "write" {
+					inputs = append(inputs, t.run(fault, 0))
+				} else {
+					inputs = append(inputs, t.run(seam.OK, 0))
+				}
 			}
 			mine.asked = nil
 		}
