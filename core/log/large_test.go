@@ -77,3 +77,39 @@ func TestPositionsNearTheirEnd(t *testing.T) {
 		require.LessOrEqual(t, span.At+int64(span.Len), full.Size)
 	}
 }
+
+// However far apart index.interval.bytes lets the entries lie, a search reads no more than a piece of them at a time.
+func TestASearchBetweenEntriesThatLieFarApart(t *testing.T) {
+	var files seam.File
+	var fx seam.Effects
+	now := seam.Now{Mono: 1, Wall: 1}
+	l := log.New("t", 0, seam.Path{Name: "t-0"}, log.Config{SegmentBytes: 1<<31 - 1, SegmentMillis: 1 << 40, IndexBytes: 1 << 20, IndexIntervalBytes: 1<<31 - 1},
+		log.Numbers{Owner: 7, Files: &files})
+	var content []byte
+	l.Create(now, &fx)
+	for offset := range int64(40) {
+		data := dated(0, 10)
+		data = append(data, make([]byte, 100<<10)...)
+		binary.BigEndian.PutUint32(data[8:], uint32(len(data)-12))
+		require.Equal(t, offset, l.Append(now, data, 1, 10, &fx))
+		content = append(content, data...)
+	}
+	for _, f := range fx.Files {
+		l.Wrote(&seam.Wrote{Op: f.Op}, &fx)
+	}
+	for _, w := range fx.Writes {
+		l.Wrote(&seam.Wrote{Op: w.Op, Bytes: int64(len(w.Data))}, &fx)
+	}
+	for fate := log.Written; fate == log.Written; {
+		_, _, fate = l.Pop(&fx)
+	}
+	l.Forget()
+	c, next, want := l.Find(39)
+	for ; next == log.NeedBytes; c, next, want = l.Loaded(c, next, &seam.Loaded{Data: content[want.At : want.At+int64(want.Len)]}) {
+		require.LessOrEqual(t, want.Len, int32(1<<20+61))
+	}
+	require.Equal(t, log.Found, next)
+	span, ok := l.Plan(c, l.End(), 1<<20, true)
+	require.True(t, ok)
+	require.EqualValues(t, len(content)/40*39, span.At)
+}

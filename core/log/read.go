@@ -163,10 +163,11 @@ func (l *Log) begin(c Cursor, s *segment) (Cursor, Next, Want) {
 	return c, NeedBytes, l.wantHeaders(s, c.at)
 }
 
-// wantHeaders covers one index interval and the header behind it; more where an index has to be made again.
+// wantHeaders covers one index interval and the header behind it, if that is no more than a piece; more where an index has to
+// be made again.
 func (l *Log) wantHeaders(s *segment, at int64) Want {
-	const suspectBytes = 64 << 10
-	length := int64(l.Config.IndexIntervalBytes) + batch.HeaderSize
+	const suspectBytes, mostBytes = 64 << 10, 1 << 20
+	length := min(int64(l.Config.IndexIntervalBytes), mostBytes) + batch.HeaderSize
 	if s.suspect {
 		length = max(length, suspectBytes)
 	}
