@@ -310,6 +310,7 @@ func (l *Log) replaceOn(fx *seam.Effects) {
 	case replaceEnded:
 		l.segmentAt(c.Base).swapping = false
 		l.generation++
+		l.trim() // it may have been deleted meanwhile
 		l.replaced(fx)
 	case replaceLeaving:
 		if r.swapped { // a name that came back later would stand for what has been compacted anew meanwhile
