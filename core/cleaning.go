@@ -59,6 +59,7 @@ type cleaned struct {
 	unclean   bool   // a Cleaner has found it damaged: not again in this life
 	failures  int    // one after another, whatever they were; it rests the longer, so that others have their turn
 	rests     seam.Mono
+	unread    bool // how old one of its segments is could not be found out
 	wished    int64  // somebody asked for what lies below, whatever the ratio
 }
 
@@ -184,7 +185,7 @@ func (b *Broker) unstable(p *partition) int64 {
 // dirt is the share of a log that was never compacted, in millionths, and whether that is enough. It asks for what it has to
 // know.
 func (b *Broker) dirt(now seam.Now, p *partition, fx *seam.Effects) (ratio int64, due bool) {
-	if !p.cleanable() || now.Mono < p.cleaned.rests || b.awaitsLine(p) {
+	if !p.cleanable() {
 		return 0, false
 	}
 	const million = 1_000_000
@@ -193,6 +194,9 @@ func (b *Broker) dirt(now seam.Now, p *partition, fx *seam.Effects) (ratio int64
 	sources, ageless := b.sources(now, p)
 	if ageless && !p.aging {
 		b.askAge(now, p, from, fx)
+	}
+	if now.Mono < p.cleaned.rests || b.awaitsLine(p) || ageless && !p.cleaned.unread { // one pass is better than one a segment
+		return 0, false
 	}
 	for _, s := range sources {
 		total += s.Size

@@ -236,6 +236,7 @@ func (b *Broker) ageKnown(now seam.Now, p *partition, fx *seam.Effects) {
 func (b *Broker) aged(now seam.Now, p *partition, found *log.Searched, fx *seam.Effects) {
 	p.aging = false
 	p.replica.Log.Aged(p.replica.Log.AgeBase(), found)
+	p.cleaned.unread = found.Fault != seam.OK
 	if found.Fault == seam.OK {
 		b.ageKnown(now, p, fx)
 	}
