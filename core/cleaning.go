@@ -59,8 +59,8 @@ type cleaned struct {
 	unclean   bool   // a Cleaner has found it damaged: not again in this life
 	failures  int    // one after another, whatever they were; it rests the longer, so that others have their turn
 	rests     seam.Mono
-	unread    bool // how old one of its segments is could not be found out
-	wished    int64  // somebody asked for what lies below, whatever the ratio
+	unread    bool  // how old one of its segments is could not be found out
+	wished    int64 // somebody asked for what lies below, whatever the ratio
 }
 
 // cleanedLines is a directory's cleaner-offset-checkpoint.

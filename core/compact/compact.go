@@ -10,7 +10,8 @@
 //   - a record stays if its offset lies behind what the map covers, or if it is the last of its key and either has a value
 //     or its batch's delete horizon has not come. One without a key goes.
 //   - the first pass that finds a tombstone, or the marker of an empty transaction, covered by the map gives its batch a
-//     horizon: now and delete.retention.ms. A later pass drops it.
+//     horizon: now and delete.retention.ms. A later pass drops it. A horizon makes records longer: where no room is left in
+//     the segment for what is still to come, it is left to a later pass.
 //   - records of aborted transactions go, and a marker when no batch of its transaction is left and its horizon has passed.
 //   - the batch with a live producer's last sequence stays, without records if it must. So does the last batch of a
 //     group: a segment says where it ends, and a crash between two renames finds out what it stands for.
@@ -49,6 +50,7 @@ func FilesOf(sources int) seam.File { return seam.File(6*sources + 2) }
 // Rules are what the configuration says.
 type Rules struct {
 	SegmentBytes          int64 // segment.bytes
+	SizeMax               int64 // of a segment, which grows by horizons; 0: as far as positions reach
 	IndexBytes            int32 // segment.index.bytes
 	IndexIntervalBytes    int32 // index.interval.bytes
 	DeleteRetentionMillis int64 // delete.retention.ms
@@ -205,6 +207,9 @@ func (c *Cleaner) begin(request *Request) {
 	c.out = Cleaned{ID: request.ID, End: request.Dirty}
 	c.keys = newKeys(request.Rules.KeysMax)
 	c.mapEnd = request.Dirty
+	if c.request.Rules.SizeMax == 0 {
+		c.request.Rules.SizeMax = 1<<31 - 1
+	}
 	c.horizon = int64(c.now.Wall) + min(request.Rules.DeleteRetentionMillis, 1<<63-1-max(0, int64(c.now.Wall)))
 	c.txns = newTransactions(request.Aborted)
 	first := 0

@@ -469,3 +469,31 @@ func TestADeleteThatIsKeptForEver(t *testing.T) {
 		require.EqualValues(t, int64(1<<63-1), last.horizon)
 	}
 }
+
+// TestAHorizonThatHasNoRoom: with a horizon each time takes a byte more. A segment that is as large as it may be does not become
+// larger: its deletes get their horizon when there is room.
+func TestAHorizonThatHasNoRoom(t *testing.T) {
+	for room := range int64(4) {
+		d, builder, source := newDisk(), batch.Builder{}, log.Source{Next: 3}
+		for base := range int64(3) {
+			spec := batch.Plain(batch.None)
+			spec.BaseOffset = base
+			builder.Begin(spec)
+			builder.Add(50, fmt.Appendf(nil, "k%d", base), nil, nil)
+			d.files[d.name(0, ".log")] = append(d.files[d.name(0, ".log")], builder.Finish()...)
+		}
+		source.Size = int64(len(d.files[d.name(0, ".log")]))
+		out := d.run(t, seam.Now{Wall: 1000}, &compact.Request{ID: 1, Folder: folder, Sources: []log.Source{source}, First: 100,
+			Rules: compact.Rules{SegmentBytes: 1 << 20, SizeMax: source.Size + room, IndexBytes: 10 << 20, KeysMax: 10, DeleteRetentionMillis: 20}})
+		require.Equal(t, seam.OK, out.Fault, out.Reason)
+		horizons := int64(0)
+		for _, b := range d.read(t, d.put(t, []log.Source{source}, out)) {
+			require.Len(t, b.records, 1)
+			if b.horizon > 0 {
+				horizons++
+			}
+		}
+		require.Equal(t, room, horizons)
+		require.Equal(t, source.Size+room, out.Compacted[0].Size)
+	}
+}

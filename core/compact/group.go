@@ -11,8 +11,9 @@ func suffixes() [3]string { return [3]string{".log.cleaned", ".index.cleaned", "
 
 // group is neighbours among the sources that become one segment.
 type group struct {
-	begin, end int // of the sources
-	most       int // no group goes beyond
+	begin, end int   // of the sources
+	most       int   // no group goes beyond
+	left       int64 // bytes of the sources that were not looked at
 	files      [3]seam.File
 	at         int64 // written
 	unsynced   int64
@@ -97,6 +98,9 @@ func (c *Cleaner) beginGroup(fx *seam.Effects) {
 			break
 		}
 	}
+	for i := begin; i < g.end; i++ {
+		g.left += sources[i].Size
+	}
 	c.in.source, c.in.last = begin, g.end
 	for c.in.last > begin+1 && sources[c.in.last-1].Size == 0 {
 		c.in.last--
@@ -165,17 +169,27 @@ func (c *Cleaner) keep(view batch.View, last bool) bool {
 	covered := view.LastOffset() < c.mapEnd
 	fresh := !set && covered && (sifted.Tombstones || view.IsControl() && discard)
 	before := len(g.buffer)
-	switch {
-	case sifted.Kept == sifted.Records && sifted.Kept > 0 && !fresh:
-		g.buffer = append(g.buffer, view...)
-	case sifted.Kept > 0 && fresh:
+	g.left -= view.Size()
+	if sifted.Kept > 0 && fresh {
 		g.buffer = c.sieve.Append(g.buffer, view, c.horizon, true)
+		if fresh = c.fits(); !fresh {
+			g.buffer = g.buffer[:before]
+		}
+	}
+	switch {
+	case sifted.Kept > 0 && fresh:
+	case sifted.Kept == sifted.Records && sifted.Kept > 0:
+		g.buffer = append(g.buffer, view...)
 	case sifted.Kept > 0:
 		g.buffer = c.sieve.Append(g.buffer, view, horizon, set)
 	case last || c.isLastOfProducer(view):
 		g.buffer = batch.AppendEmpty(g.buffer, view)
 	default:
 		return true
+	}
+	if !c.fits() { // it was compressed better than it is now
+		c.fail(seam.IOError, "a segment would become larger than a segment may be")
+		return false
 	}
 	out := batch.View(g.buffer[before:])
 	at := g.at + int64(before)
@@ -185,6 +199,12 @@ func (c *Cleaner) keep(view batch.View, last bool) bool {
 	base := c.request.Sources[g.begin].Base
 	g.index.Add(base, out.LastOffset(), at, out.Size(), log.LargestOf(out), c.request.Rules.IndexIntervalBytes)
 	return true
+}
+
+// fits says whether the group does not become too large with what has gathered, even if all stays that is still to come.
+func (c *Cleaner) fits() bool {
+	g := &c.group
+	return g.at+int64(len(g.buffer))+g.left <= c.request.Rules.SizeMax
 }
 
 // stays says whether a record does. young: its batch has a horizon, and that has not come.
