@@ -13,6 +13,8 @@
 //     horizon: now and delete.retention.ms. A later pass drops it. A horizon makes records longer: where no room is left in
 //     the segment for what is still to come, it is left to a later pass.
 //   - records of aborted transactions go, and a marker when no batch of its transaction is left and its horizon has passed.
+//     Which were aborted it finds out by itself where the request does not say, in a pass of its own before the first: a marker
+//     stands behind what it is about. A transaction whose end is not among the sources is left to a later request.
 //   - the batch with a live producer's last sequence stays, without records if it must. So does the last batch of a
 //     group: a segment says where it ends, and a crash between two renames finds out what it stands for.
 //   - offsets, order, epochs, producers, sequences and codecs stay as they are.
@@ -40,12 +42,12 @@ type Request struct {
 	Dirty     int64        // below, no key was seen twice
 	First     seam.File    // ids from here on are the Cleaner's: FilesOf of them
 	Producers []Producer   // those that live, by ID
-	Aborted   []Aborted    // transactions, by First
+	Aborted   []Aborted    // transactions, by First; nil: not known
 	Rules     Rules
 }
 
 // FilesOf is how many files a Cleaner may open for so many sources.
-func FilesOf(sources int) seam.File { return seam.File(6*sources + 2) }
+func FilesOf(sources int) seam.File { return seam.File(8*sources + 2) }
 
 // Rules are what the configuration says.
 type Rules struct {
@@ -66,7 +68,7 @@ type Producer struct {
 	LastOffset int64 // of its last batch of data, -1: its last was a marker
 }
 
-// Aborted is a transaction that came to nothing.
+// Aborted is a transaction that came to nothing: the offset of its first record, and of its marker.
 type Aborted struct{ ProducerID, First, Last int64 }
 
 // Stop is the letter that ends a Cleaner before its time. It answers with fault Gone.
@@ -92,6 +94,7 @@ type Cleaner struct {
 	request Request
 	numbers log.Numbers
 	files   seam.File
+	beyond  seam.File // the first that is not the Cleaner's
 	pending []pendingOp
 	out     Cleaned
 	phase   phase
@@ -99,6 +102,7 @@ type Cleaner struct {
 	mapEnd  int64 // the map covers what lies below
 	in      reader
 	txns    transactions
+	history history
 	sieve   *batch.Sieve
 	group   group
 	rest    seam.Mono // no work before that
@@ -110,7 +114,8 @@ type Cleaner struct {
 type phase uint8
 
 const (
-	waiting phase = iota
+	waiting  phase = iota
+	learning       // which transactions were aborted
 	mapping
 	cleaning
 	syncing  // a group's files
@@ -201,22 +206,26 @@ func (c *Cleaner) begin(request *Request) {
 	if c.phase != waiting {
 		return
 	}
-	c.request, c.phase = *request, mapping
-	c.files = request.First - 1
+	c.request = *request
+	c.files, c.beyond = request.First-1, request.First+FilesOf(len(request.Sources))
 	c.numbers = log.Numbers{Owner: 1, Files: &c.files}
 	c.out = Cleaned{ID: request.ID, End: request.Dirty}
-	c.keys = newKeys(request.Rules.KeysMax)
-	c.mapEnd = request.Dirty
 	if c.request.Rules.SizeMax == 0 {
 		c.request.Rules.SizeMax = 1<<31 - 1
 	}
 	c.horizon = int64(c.now.Wall) + min(request.Rules.DeleteRetentionMillis, 1<<63-1-max(0, int64(c.now.Wall)))
-	c.txns = newTransactions(request.Aborted)
+	c.beginMap()
+}
+
+// beginMap begins with the first source that is dirty.
+func (c *Cleaner) beginMap() {
+	c.phase, c.keys, c.mapEnd = mapping, newKeys(c.request.Rules.KeysMax), c.request.Dirty
+	c.txns = newTransactions(c.request.Aborted)
 	first := 0
-	for first < len(request.Sources) && request.Sources[first].Next <= request.Dirty {
+	for first < len(c.request.Sources) && c.request.Sources[first].Next <= c.request.Dirty {
 		first++
 	}
-	c.in = reader{source: first, last: len(request.Sources)}
+	c.in = reader{source: first, last: len(c.request.Sources), data: c.in.data[:0]}
 }
 
 func (c *Cleaner) stop(letter *Stop, fx *seam.Effects) {
@@ -266,6 +275,8 @@ func (c *Cleaner) proceed(fx *seam.Effects) {
 			return
 		}
 		switch c.phase {
+		case learning:
+			c.learnOn(fx)
 		case mapping:
 			c.mapOn(fx)
 		case cleaning:
@@ -346,8 +357,40 @@ func (c *Cleaner) loaded(data []byte) {
 // file is a fresh id of those that came with the request.
 func (c *Cleaner) file() seam.File {
 	f := c.numbers.File()
-	must.Be(f < c.request.First+FilesOf(len(c.request.Sources)), "K3: a cleaner opens no more files than it was given ids for")
+	must.Be(f < c.beyond, "K3: a cleaner opens no more files than it was given ids for")
 	return f
+}
+
+// learnOn looks at the transactions of some batches.
+func (c *Cleaner) learnOn(fx *seam.Effects) {
+	for c.items > 0 {
+		if c.in.source >= c.in.last {
+			c.learnt()
+			return
+		}
+		view, ok := c.next(fx)
+		if !ok {
+			return
+		}
+		c.in.at += view.Size()
+		c.items--
+		c.history.meet(view)
+	}
+}
+
+// learnt begins with the keys, as far as it is known what became of them.
+func (c *Cleaner) learnt() {
+	end := c.history.end()
+	c.request.Aborted = c.history.aborted
+	n := len(c.request.Sources)
+	for n > 0 && c.request.Sources[n-1].Next > end {
+		n--
+	}
+	if c.request.Sources = c.request.Sources[:n]; n == 0 || c.request.Sources[n-1].Next <= c.request.Dirty {
+		c.fail(seam.NotFound, "the end of a transaction does not lie in a segment that may be read")
+		return
+	}
+	c.beginMap()
 }
 
 // mapOn notes the keys of some batches.
@@ -359,6 +402,11 @@ func (c *Cleaner) mapOn(fx *seam.Effects) {
 		}
 		view, ok := c.next(fx)
 		if !ok {
+			return
+		}
+		if c.request.Aborted == nil && (view.IsTransactional() || view.IsControl()) {
+			c.closeReader(fx)
+			c.phase, c.in = learning, reader{last: len(c.request.Sources), data: c.in.data[:0]}
 			return
 		}
 		c.in.at += view.Size()
