@@ -3,17 +3,19 @@ package compact
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"math/bits"
 
 	"rookery/core/must"
 )
 
 // keys maps the hash of a key to the offset of its last record, in bounded memory: 16 bytes of SHA-256, so that nobody
-// can make two keys that are taken for one, and 8 of offset, in a table that is probed place by place. It grows by doubling until
-// it holds as many as it may.
+// can make two keys that are taken for one, and 8 of offset, in a table that is probed place by place. It grows by doubling, to
+// nine tenths full of as many as it may hold and no further.
 type keys struct {
 	slots []slot
 	used  int
 	most  int
+	full  int // slots that it grows to
 }
 
 type slot struct {
@@ -25,21 +27,25 @@ type slot struct {
 const SlotBytes = 24
 
 func newKeys(most int) keys {
-	return keys{slots: make([]slot, 16), most: max(1, most)}
+	k := keys{most: max(1, most)}
+	k.full = k.most + k.most/9 + 1
+	size := k.full
+	for size > 32 {
+		size = (size + 1) / 2
+	}
+	k.slots = make([]slot, size)
+	return k
 }
-
-// full says whether a key that is not there yet has no room.
-func (k *keys) full() bool { return k.used >= k.most }
 
 // put notes the offset of a key's record; offsets of one key rise. False: there is no room for another key.
 func (k *keys) put(key []byte, offset int64) bool {
 	hash := hashOf(key)
 	s := k.find(hash)
 	if s.offset == 0 {
-		if k.full() {
+		if k.used >= k.most {
 			return false
 		}
-		if k.used*4 >= len(k.slots)*3 {
+		if k.used*4 >= len(k.slots)*3 && len(k.slots) < k.full {
 			k.grow()
 			s = k.find(hash)
 		}
@@ -61,8 +67,11 @@ func hashOf(key []byte) (hash [16]byte) {
 
 // find is the place of a hash, or the free one where it would go.
 func (k *keys) find(hash [16]byte) *slot {
-	mask := uint64(len(k.slots) - 1)
-	for i := binary.BigEndian.Uint64(hash[:]) & mask; ; i = (i + 1) & mask {
+	n := uint64(len(k.slots))
+	for i, _ := bits.Mul64(binary.BigEndian.Uint64(hash[:]), n); ; i++ {
+		if i == n {
+			i = 0
+		}
 		if s := &k.slots[i]; s.offset == 0 || s.hash == hash {
 			return s
 		}
@@ -71,7 +80,7 @@ func (k *keys) find(hash [16]byte) *slot {
 
 func (k *keys) grow() {
 	old := k.slots
-	k.slots = make([]slot, 2*len(old))
+	k.slots = make([]slot, min(2*len(old), k.full))
 	for i := range old {
 		if old[i].offset != 0 {
 			*k.find(old[i].hash) = old[i]
