@@ -75,23 +75,45 @@ func (b *Broker) startsWritten(now seam.Now, d *directory, fx *seam.Effects) {
 	if s.file.Busy() {
 		return
 	}
-	failed := s.file.Fault() != seam.OK
 	lines := s.underWay
 	s.underWay = nil
-	b.turns.put(b.turns.each(len(lines), func(i int, _ seam.Now, fx *seam.Effects) {
-		p := lines[i].partition
-		switch {
-		case p.state != partitionOpen || p.replica == nil || lines[i].offset <= p.replica.Log.Start():
-		case failed:
-			b.startRefused(p, fx)
-		default:
-			b.moveStart(p, lines[i].offset, fx)
-		}
-	}))
-	if failed {
-		fx.Events = append(fx.Events, seam.Event{Kind: seam.WriteRefused, Text: startsFile + ": " + s.file.Fault().String()})
+	if fault := s.file.Fault(); fault != seam.OK {
+		fx.Events = append(fx.Events, seam.Event{Kind: seam.WriteRefused, Text: startsFile + ": " + fault.String()})
+		b.startsFailed(d, lines, fault == seam.NoSpace)
+	} else {
+		b.turns.put(b.turns.each(len(lines), func(i int, _ seam.Now, fx *seam.Effects) {
+			if p := lines[i].partition; p.state == partitionOpen && p.replica != nil && lines[i].offset > p.replica.Log.Start() {
+				b.moveStart(p, lines[i].offset, fx)
+			}
+		}))
 	}
 	b.pointsWritten(now, d, fx)
+}
+
+// startsFailed tries again on a disk that is full, if there is room to be made, and lets the logs begin where they do if not. A
+// full disk would stay full otherwise: what is to go does not go before the checkpoint says so, and that takes a block.
+func (b *Broker) startsFailed(d *directory, lines []startLine, full bool) {
+	i := 0
+	waits := func(x startLine) bool {
+		return x.partition.state == partitionOpen && x.partition.replica != nil && x.offset > x.partition.replica.Log.Start()
+	}
+	b.turns.put(func(_ seam.Now, fx *seam.Effects) bool {
+		for ; full && i < len(lines); i++ {
+			if !b.turns.take() {
+				return false
+			}
+			if waits(lines[i]) && lines[i].partition.replica.Log.Spare(lines[i].offset, fx) {
+				d.starts.due = true
+				return true
+			}
+		}
+		b.turns.put(b.turns.each(len(lines), func(i int, _ seam.Now, fx *seam.Effects) {
+			if waits(lines[i]) {
+				b.startRefused(lines[i].partition, fx)
+			}
+		}))
+		return true
+	})
 }
 
 // moveStart lets a log begin where the checkpoint says. An earlier one that failed may have taken the goal back after this one

@@ -194,6 +194,29 @@ func (l *Log) trim() {
 	l.segments = l.segments[:kept]
 }
 
+// Spare empties the index of a segment that ends at start at most, for the blocks that it takes: on a full disk there may be no
+// other room for the checkpoint without which the segment does not go. Readers do without meanwhile, as with a wrong one.
+func (l *Log) Spare(start int64, fx *seam.Effects) bool {
+	if l.dead != seam.OK || !l.reopened || l.closed {
+		return false
+	}
+	for i := range l.segments {
+		s := &l.segments[i]
+		if s.next > start {
+			return false
+		}
+		if s.onDisk && s.entries > 0 && s.indexFile != 0 && l.atRest(s) {
+			l.doubt(s)
+			s.entries = 0
+			op := l.numbers.Op()
+			l.side = append(l.side, sideOp{op: op, kind: sideOther, file: s.indexFile})
+			fx.Files = append(fx.Files, seam.FileOp{Op: op, Deed: seam.Truncate, File: s.indexFile})
+			return true
+		}
+	}
+	return false
+}
+
 // Trimmed says whether files below the log's start wait for their Unlink.
 func (l *Log) Trimmed() bool { return len(l.trimmed) > 0 }
 
