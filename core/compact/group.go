@@ -22,6 +22,8 @@ type group struct {
 	synced     bool   // its files are, to their ends
 	index      log.Index
 	first      int64 // timestamp of the first batch
+	latest     int64 // of all
+	filled     bool  // a record is left
 }
 
 // cleanOn goes over some batches of the group at hand, or begins the next one.
@@ -87,7 +89,7 @@ func (c *Cleaner) beginGroup(fx *seam.Effects) {
 	const relativeMax = 1<<31 - 1
 	g, rules, sources := &c.group, &c.request.Rules, c.request.Sources
 	begin := g.end
-	*g = group{begin: begin, end: begin + 1, most: g.most, buffer: g.buffer[:0], first: -1}
+	*g = group{begin: begin, end: begin + 1, most: g.most, buffer: g.buffer[:0], first: -1, latest: -1}
 	entriesMax := int64(rules.IndexBytes)/12 - 1
 	size := sources[begin].Size
 	for ; g.end < g.most; g.end++ {
@@ -123,9 +125,13 @@ func (c *Cleaner) writeIndexes(fx *seam.Effects) {
 		}
 	}
 	c.out.Written += int64(len(offsets) + len(times))
+	emptied := g.latest
+	if g.filled {
+		emptied = -1
+	}
 	c.out.Compacted = append(c.out.Compacted, log.Compacted{
 		Base: base, Next: c.request.Sources[g.end-1].Next, Size: g.at, IndexBytes: int64(len(offsets)), TimeBytes: int64(len(times)),
-		FirstTime: g.first, Index: g.index,
+		FirstTime: g.first, Emptied: emptied, Index: g.index,
 	})
 	c.phase = syncing
 	if len(c.pending) == 0 {
@@ -196,6 +202,7 @@ func (c *Cleaner) keep(view batch.View, last bool) bool {
 	if at == 0 {
 		g.first = out.MaxTimestamp()
 	}
+	g.latest, g.filled = max(g.latest, out.MaxTimestamp()), g.filled || out.Count() > 0
 	base := c.request.Sources[g.begin].Base
 	g.index.Add(base, out.LastOffset(), at, out.Size(), log.LargestOf(out), c.request.Rules.IndexIntervalBytes)
 	return true

@@ -18,6 +18,7 @@ type Compacted struct {
 	IndexBytes int64 // of its .index
 	TimeBytes  int64 // of its .timeindex
 	FirstTime  int64 // timestamp of its first batch, -1 if none
+	Emptied    int64 // where no record is left, the largest timestamp that one had; else -1
 	Index      Index // its largest timestamp; the entries are in the files
 }
 
@@ -377,6 +378,7 @@ func (l *Log) goOver(c *Compacted, fx *seam.Effects) {
 		timeBytes: c.TimeBytes, entries: c.IndexBytes, derived: indexFiles, snapped: old[0].snapped, firstTime: c.FirstTime, index: c.Index, swapping: true,
 	}
 	fresh.index.Offsets, fresh.index.Times = nil, nil
+	fresh.emptied(c.Emptied)
 	r.old = old
 	l.segments = slices.Replace(l.segments, i, i+n, fresh)
 	l.recent.forget(c.Next)

@@ -79,8 +79,9 @@ func (l *Log) Size() (n int64) {
 }
 
 // Age asks how old the first segment is of which that is not known, and which ends above from: for the last entry of its
-// .timeindex. Where there is none to be trusted it hands out the Search that finds it out; the caller numbers it and brings
-// the answer to Aged.
+// .timeindex, or, where that has none, for what compaction may have left of its batches: headers, which still say when their
+// records were written. Where no .timeindex is to be trusted it hands out the Search that finds it out; the caller numbers it and
+// brings the answer to Aged.
 func (l *Log) Age(from int64, fx *seam.Effects) *SearchRequest {
 	for i := range l.segments {
 		s := &l.segments[i]
@@ -93,6 +94,10 @@ func (l *Log) Age(from int64, fx *seam.Effects) *SearchRequest {
 		l.ageBase = s.base
 		if s.timed && s.timeFile != 0 {
 			l.opAge = l.numbers.Op()
+			if s.timeBytes == 0 {
+				fx.Reads = append(fx.Reads, seam.Read{Op: l.opAge, File: s.file, Len: int32(min(s.done, emptiedBytes))})
+				return nil
+			}
 			at := max(0, s.timeBytes-timeEntrySize)
 			fx.Reads = append(fx.Reads, seam.Read{Op: l.opAge, File: s.timeFile, At: at, Len: int32(s.timeBytes - at)})
 			return nil
@@ -123,6 +128,11 @@ func (l *Log) AgeLoaded(in *seam.Loaded) bool {
 	entry, ok := lastTime(in.Data)
 	switch {
 	case s == nil || !s.ageless:
+	case s.timeBytes == 0 && in.Fault != seam.OK:
+		s.timed = false
+	case s.timeBytes == 0:
+		s.ageless = false
+		s.emptied(writtenUntil(in.Data, s.done))
 	case in.Fault != seam.OK || int64(len(in.Data)) != min(s.timeBytes, timeEntrySize) || s.timeBytes%timeEntrySize != 0 || !ok || s.base+int64(entry.Relative) >= s.next:
 		s.timed = false
 	default:
@@ -148,6 +158,28 @@ func (l *Log) Aged(base int64, found *Searched) {
 
 // AgeBase is the segment that Age has asked about.
 func (l *Log) AgeBase() int64 { return l.ageBase }
+
+// emptiedBytes is as much as is read of a segment that may have no record left: the last batches of that many producers.
+const emptiedBytes = 1000 * headerSize
+
+// writtenUntil is the largest timestamp of a segment's batches if none of them has a record left, else -1.
+func writtenUntil(data []byte, size int64) (latest int64) {
+	latest = batch.NoTimestamp
+	for ; size > 0; data, size = data[headerSize:], size-headerSize {
+		if len(data) < headerSize || batch.View(data).Size() != headerSize || batch.View(data).Count() > 0 {
+			return batch.NoTimestamp
+		}
+		latest = max(latest, batch.View(data).MaxTimestamp())
+	}
+	return latest
+}
+
+// emptied: no record is left of a segment. It ages from when the last of them was written, if that is known.
+func (s *segment) emptied(until int64) {
+	if until >= 0 {
+		s.created = min(s.created, seam.Wall(until))
+	}
+}
 
 func (s *segment) date(timestamp, last int64, dated bool) {
 	s.ageless = false
