@@ -25,6 +25,7 @@
 //   - Of one partition no more than five batches are under way, and an idempotent producer's records are written in the
 //     order in which they were handed over (KIP-98). Without idempotence a batch sent again may pass others, unless
 //     InFlightMax is 1.
+//   - What is written with AcksNone is told of when the broker has read it, or as unknown where the link is lost before.
 //   - A lost link means an unknown outcome. Answers are found by correlation id alone: a late one is passed over.
 //   - What waits is bounded by BufferBytes on one side and by Poll on the other. A Produce that finds no room is refused
 //     at once: holding it back is for the application.

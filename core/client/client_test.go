@@ -340,7 +340,34 @@ func firsts(values []string) (kept []string) {
 	return kept
 }
 
-func TestAcksNoneIsToldAtOnce(t *testing.T) {
+// TestAcksNoneIsBounded: what a broker has not read is under way still. It takes room, and a Flush waits for it; where the
+// link ends nobody knows what became of it.
+func TestAcksNoneIsBounded(t *testing.T) {
+	config := DefaultConfig()
+	config.Acks, config.BufferBytes, config.RequestTimeout = AcksNone, 1000, 5*seam.Second
+	w := newWorld(1, config, faults{})
+	produce := func(tag uint64) {
+		w.tell(&Produce{Tag: tag, Topic: "t", Partition: 1, Records: []Record{{Value: make([]byte, 700)}}})
+	}
+	produce(1)
+	w.run(2 * seam.Second)
+	require.Len(t, w.deliveries, 1)
+	require.False(t, w.deliveries[0].Failed())
+	w.faults.silence = 1 // as if the socket took nothing
+	produce(2)
+	w.tell(&Flush{Tag: 9})
+	w.run(3 * seam.Second)
+	require.Len(t, w.deliveries, 1)
+	produce(3)
+	require.Equal(t, BufferFull, w.deliveries[1].Fault)
+	require.Empty(t, w.flushed)
+	w.run(8 * seam.Second)
+	require.Len(t, w.deliveries, 3)
+	require.Equal(t, []any{uint64(2), Lost, true}, []any{w.deliveries[2].Tag, w.deliveries[2].Fault, w.deliveries[2].Unknown})
+	require.Equal(t, []uint64{9}, w.flushed)
+}
+
+func TestAcksNoneHasNoOffset(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		config := drawn(t)
 		config.Acks = AcksNone

@@ -8,7 +8,7 @@ import (
 
 // Acks says when a produce is acknowledged.
 const (
-	AcksNone   int16 = 0  // never: it was sent, and that is all that is known
+	AcksNone   int16 = 0  // never: that the broker has read it is all that is known
 	AcksLeader int16 = 1  // once the leader has written it
 	AcksAll    int16 = -1 // once every in-sync replica has it
 )

@@ -157,10 +157,7 @@ func (c *Client) ship(now seam.Now, n *node, load []consignment, fx *seam.Effect
 	if ask.Acks == AcksNone {
 		c.correlation++
 		c.write(n, ask, fx)
-		for _, one := range load {
-			one.partition.remove(one.parcel)
-			c.succeed(one.parcel, -1, fx)
-		}
+		c.fence(now, n, load, fx)
 		return true
 	}
 	n.producing++
@@ -169,6 +166,26 @@ func (c *Client) ship(now seam.Now, n *node, load []consignment, fx *seam.Effect
 		c.onProduced(now, load, answer, fx)
 	})
 	return true
+}
+
+// fence asks something behind a Produce that has no answer. When that is answered the broker has read both: until then the
+// batches are under way, or nothing would bound what waits for a slow link, and a Flush would wait for nothing. A broker
+// that refuses such a Produce ends the connection.
+func (c *Client) fence(now seam.Now, n *node, load []consignment, fx *seam.Effects) {
+	n.producing++
+	ask := kmsg.NewPtrApiVersionsRequest() // of version 0: whoever was ready has answered one
+	c.send(now, n, ask, c.config.RequestTimeout, fx, func(_ seam.Now, answer wire.Answer, fault Fault, fx *seam.Effects) {
+		n.producing--
+		for _, one := range load {
+			one.partition.remove(one.parcel)
+			if one.parcel.flying = false; answer != nil {
+				c.succeed(one.parcel, -1, fx)
+				continue
+			}
+			one.parcel.unknown = true
+			c.fail(one.parcel, wire.None, fault, fx)
+		}
+	})
 }
 
 // address gives a batch its sequence when it is sent for the first time, in this epoch.

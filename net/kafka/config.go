@@ -40,7 +40,7 @@ const (
 
 // When records are acknowledged.
 const (
-	AcksNone   = client.AcksNone   // never: it was sent, and that is all that is known
+	AcksNone   = client.AcksNone   // never: that the broker has read them is all that is known
 	AcksLeader = client.AcksLeader // once the leader has written them
 	AcksAll    = client.AcksAll    // once every in-sync replica has them
 )
