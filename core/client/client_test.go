@@ -521,6 +521,27 @@ func TestPositionOutOfRange(t *testing.T) {
 	}
 }
 
+// TestNoWholeBatch: what a log of an old format has is no batch that we know. It is told once, and asked for again after
+// pauses: an answer that brings nobody on must not be asked for at once, for ever.
+func TestNoWholeBatch(t *testing.T) {
+	w := newWorld(1, DefaultConfig(), faults{})
+	topic := w.topic("t", 1)
+	for range 2 {
+		w.tell(&Produce{Topic: "t", Records: []Record{{Value: []byte("x")}}})
+		w.run(w.now + seam.Second)
+	}
+	const magicAt = 16
+	topic.parts[0].batches[1].bytes[magicAt] = 1
+	w.tell(&Assign{Topic: "t", Offset: Earliest})
+	w.tell(&Poll{Bytes: 1 << 20})
+	w.run(w.now + 10*seam.Second)
+	require.Less(t, w.keys[wire.KeyFetch], 30)
+	require.Len(t, w.fetched, 2)
+	require.Len(t, w.fetched[0].Records, 1)
+	require.True(t, w.fetched[1].Damaged())
+	require.Equal(t, []int64{1, 1}, []int64{w.fetched[1].From, w.fetched[1].Position})
+}
+
 func TestNothingIsFetchedWithoutCredit(t *testing.T) {
 	w := newWorld(1, DefaultConfig(), faults{})
 	w.topic("t", 1)

@@ -377,13 +377,17 @@ func (c *Client) onImplied(now seam.Now, a *assignment, fx *seam.Effects) {
 	}
 }
 
-// unpack reads whole batches up to the first one that is damaged or cut off.
+// unpack reads whole batches up to the first one that is damaged or cut off. An answer that begins with what is no whole batch
+// (messages of the formats before Kafka 0.11, which an old log still has) brings nobody on.
 func (c *Client) unpack(a *assignment, row *kmsg.FetchResponseTopicPartition, out *Fetched) {
 	aborted := abortedIn(row, c.config.ReadCommitted)
 	rest := slices.Clone(row.RecordBatches)
 	for {
 		v, behind, whole := batch.Next(rest)
 		if !whole {
+			if len(rest) > 0 && len(rest) == len(row.RecordBatches) {
+				out.Code = wire.CorruptMessage
+			}
 			return
 		}
 		rest = behind
