@@ -36,7 +36,8 @@
 //     group hears of it when the application has Released it and what it has processed is committed.
 //   - The client commits by itself no more than the application says it has processed (Polled), and never what another
 //     member may own by now: a Commit goes with the generation in which its partition is held, and fails with that hold.
-//     Commits go out one after another, so that none that is tried again overtakes a later one.
+//     Commits go out one after another, so that none that is tried again overtakes a later one; and none while a classic
+//     group takes its places: a coordinator judges it by the generation in which it comes to look at it.
 //   - Membership lasts as long as heartbeats are answered well and the application comes back within PollIntervalMax.
 //     Whatever ends it, all that was held is told to be lost before anything of it is assigned anew.
 //   - A coordinator has a link of its own: a JoinGroup may be held back for minutes.

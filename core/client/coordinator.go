@@ -100,6 +100,13 @@ func (c *Client) misled(now seam.Now) {
 	c.lookLater(now)
 }
 
+// isHeldBack says whether the coordinator holds back an answer until others have come. What is asked meanwhile waits behind
+// it, and its time would be up long before.
+func (c *Client) isHeldBack() bool {
+	g := &c.group
+	return g.busy && !c.config.Modern && (g.phase == joining || g.phase == syncing)
+}
+
 // isElsewhere says whether a code means that the coordinator has to be found again.
 func isElsewhere(code wire.Code) bool {
 	return code == wire.NotCoordinator || code == wire.CoordinatorNotAvailable

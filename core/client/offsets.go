@@ -161,8 +161,8 @@ func (c *Client) sendCommit(now seam.Now, one *commit, fx *seam.Effects) {
 		fx.Wake(one.retryAt)
 		return
 	}
-	if g.subscribed && g.generation < 0 || g.phase == joining && c.config.Modern {
-		return // it waits for the member's next place in the group
+	if g.subscribed && g.generation < 0 || g.phase == joining || g.phase == assigning || g.phase == syncing {
+		return // it waits for the member's next place in the group, or would be judged by it when it is looked at
 	}
 	ask := kmsg.NewPtrOffsetCommitRequest()
 	ask.Group, ask.Generation, ask.MemberID = c.config.GroupID, g.generation, g.member
@@ -249,7 +249,7 @@ func commitCode(r *kmsg.OffsetCommitResponse, p Partition) (wire.Code, bool) {
 // maybeAskCommitted asks where the group has come to in partitions that are to be read from there.
 func (c *Client) maybeAskCommitted(now seam.Now, fx *seam.Effects) {
 	g := &c.group
-	if g.fetching || c.closing || !slices.ContainsFunc(c.assignments, func(a *assignment) bool { return a.resuming }) {
+	if g.fetching || c.closing || c.isHeldBack() || !slices.ContainsFunc(c.assignments, func(a *assignment) bool { return a.resuming }) {
 		return
 	}
 	if now.Mono < g.fetchAt {

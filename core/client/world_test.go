@@ -50,6 +50,7 @@ type world struct {
 	group   *toyGroup           // nil: the brokers have none
 	letters func(body any) bool // of the group's, and whatever else it takes
 	dead    bool                // the client's process is gone
+	inTurn  bool                // a link's next request is looked at when the one before is answered, as Kafka does it
 
 	deliveries []Delivered
 	at         []seam.Mono // when they came
@@ -72,6 +73,8 @@ type testLink struct {
 	to       seam.Address
 	cut      bool
 	life     int // of the broker that it leads to: in the next one nothing that is under way arrives
+	busy     bool
+	waiting  [][]byte // requests behind the one that is not answered
 	up, down seam.Mono
 }
 
@@ -274,6 +277,10 @@ func (w *world) serve(l *testLink, frame []byte) {
 		w.crash(l)
 		return
 	}
+	if l.busy && w.inTurn {
+		l.waiting = append(l.waiting, frame)
+		return
+	}
 	var h wire.Header
 	body, flaw := wire.ReadHeader(frame, &h)
 	if flaw != wire.NoFlaw {
@@ -289,8 +296,9 @@ func (w *world) serve(l *testLink, frame []byte) {
 		panic(err)
 	}
 	node := slices.IndexFunc(w.brokers, func(a seam.Address) bool { return a.Host == l.to.Host })
+	l.busy = true
 	if w.group != nil && w.group.serve(w, node, ask, func(r kmsg.Response) {
-		if r != nil {
+		if l.busy = false; r != nil {
 			r.SetVersion(h.Version)
 			frame := binary.BigEndian.AppendUint32(make([]byte, 4), uint32(h.Correlation))
 			if r.IsFlexible() {
@@ -300,9 +308,15 @@ func (w *world) serve(l *testLink, frame []byte) {
 			binary.BigEndian.PutUint32(frame, uint32(len(frame)-4))
 			w.reply(l, frame, 0)
 		}
+		if len(l.waiting) > 0 {
+			next := l.waiting[0]
+			l.waiting = l.waiting[1:]
+			w.serve(l, next)
+		}
 	}) {
 		return
 	}
+	l.busy = false
 	answer := w.answer(node, ask)
 	if answer == nil {
 		return
