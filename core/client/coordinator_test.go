@@ -376,7 +376,10 @@ func (g *toyGroup) onCommit(ask *kmsg.OffsetCommitRequest, code wire.Code) kmsg.
 		row := kmsg.NewOffsetCommitResponseTopic()
 		row.Topic = t.Topic
 		for _, asked := range t.Partitions {
-			p := Partition{Topic: t.Topic, Number: asked.Partition}
+			p, code := Partition{Topic: t.Topic, Number: asked.Partition}, code
+			if code == wire.None && g.crowd.worlds[0].topics[t.Topic] == nil {
+				code = wire.UnknownTopicOrPartition
+			}
 			if code == wire.None {
 				g.offsets[p] = asked.Offset
 				for offset := range asked.Offset {

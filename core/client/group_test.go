@@ -446,6 +446,32 @@ func TestCommitBesideASync(t *testing.T) {
 	require.Equal(t, rounds+1, c.group.rounds)
 }
 
+// TestCommitOfATopicThatIsGone: what a client commits by itself is not tried again for a topic that the coordinator does not
+// know. It would hold up all that comes after it, a rebalance too (KAFKA-13310).
+func TestCommitOfATopicThatIsGone(t *testing.T) {
+	for _, config := range []Config{memberConfig(assignor.Range), memberConfig()} {
+		config.AutoCreate = false
+		c := newCrowd(1, "a", "b")
+		one := c.alone(t, config, Subscribe{Topics: []string{"a", "b"}})
+		c.worlds[0].client.config.AutoCreate = false
+		p := Partition{Topic: "a", Number: 1}
+		for range 3 {
+			c.worlds[0].tell(&Produce{Topic: "a", Partition: 1, Records: []Record{{Value: []byte("x")}}})
+		}
+		for one.holds[p].next < 3 {
+			c.run(c.now + 5*seam.Millisecond)
+		}
+		require.Less(t, c.group.offsets[p], int64(3))
+		delete(c.worlds[0].topics, "a")
+		for range 2 {
+			c.fill("b", 5)
+		}
+		require.EqualValues(t, 10, c.group.offsets[Partition{Topic: "b", Number: 1}])
+		c.run(c.now + 3*seam.Second)
+		require.Len(t, one.owns(), 3)
+	}
+}
+
 // TestCommitIsNotTakenBack: what the application has committed stays, though it has not said that it processed as much.
 func TestCommitIsNotTakenBack(t *testing.T) {
 	c := newCrowd(1, "a")

@@ -204,6 +204,9 @@ func (c *Client) onCommitted(now seam.Now, one *commit, sent []pledge, generatio
 	for _, p := range sent {
 		code, ok := commitCode(r, p.Partition)
 		again := !ok || isElsewhere(code) || code == wire.RebalanceInProgress || code == wire.StaleMemberEpoch || retriable(code)
+		if code == wire.UnknownTopicOrPartition {
+			again = one.asked // by itself the client commits the place again, if it is there again; others must not wait for that
+		}
 		switch code {
 		case wire.NotCoordinator, wire.CoordinatorNotAvailable, wire.RequestTimedOut:
 			c.misled(now)
