@@ -391,11 +391,14 @@ func (c *Client) expelled(now seam.Now, keep bool, fx *seam.Effects) {
 	if g.generation, g.busy, g.leads = -1, false, false; !keep {
 		g.member = ""
 	}
-	if !g.subscribed {
-		g.phase = outside
-		return
-	}
 	g.phase, g.retryAt = joining, now.Mono
+	switch {
+	case g.subscribed:
+	case keep:
+		g.phase = leaving // a member it may be still, of a generation that it has not heard of
+	default:
+		g.phase = outside
+	}
 }
 
 // quit ends membership until the application subscribes anew.

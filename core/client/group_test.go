@@ -472,6 +472,38 @@ func TestCommitOfATopicThatIsGone(t *testing.T) {
 	}
 }
 
+// TestClosedBesideAJoin: who closes while its JoinGroup waits may be in the next generation when it commits. It is a member
+// still, and says that it leaves: the others would wait until its session is over.
+func TestClosedBesideAJoin(t *testing.T) {
+	config := memberConfig(assignor.CooperativeSticky)
+	config.AutoCommitInterval = 0
+	c := newCrowd(1, "a")
+	c.fill("a", 5)
+	one := c.alone(t, config, Subscribe{Topics: []string{"a"}})
+	two := c.alone(t, config, Subscribe{Topics: []string{"a"}})
+	c.alone(t, config, Subscribe{Topics: []string{"a"}}).die()
+	c.enter(t, config, faults{}, Subscribe{Topics: []string{"a"}})
+	mine := two.owns()[0]
+	two.stuck = true
+	for c.group.find(two.world.client.group.member).join == nil {
+		c.run(c.now + 5*seam.Millisecond)
+	}
+	generation := c.group.generation
+	two.world.tell(&Close{Tag: 1})
+	for c.group.generation == generation {
+		c.run(c.now + 5*seam.Millisecond)
+	}
+	two.world.tell(&Commit{Tag: 1, Places: []Place{{Partition: mine, Offset: 1}}})
+	two.stuck = false
+	c.run(c.now + seam.Second)
+	require.Equal(t, wire.IllegalGeneration, two.committed[0].Code)
+	require.Len(t, two.world.closed, 1)
+	require.Nil(t, c.group.find(two.world.client.group.member))
+	c.run(c.now + 2*seam.Second)
+	require.Len(t, c.group.members, 2)
+	require.Positive(t, len(one.owns()))
+}
+
 // TestCommitIsNotTakenBack: what the application has committed stays, though it has not said that it processed as much.
 func TestCommitIsNotTakenBack(t *testing.T) {
 	c := newCrowd(1, "a")
