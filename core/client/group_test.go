@@ -349,6 +349,24 @@ func TestPatternOfTheBroker(t *testing.T) {
 	require.Len(t, one.owns(), 6)
 }
 
+// TestTargetWithoutName: a topic of the target that the brokers asked do not name (yet, or to this client) holds up nothing
+// else, of later targets neither.
+func TestTargetWithoutName(t *testing.T) {
+	config := memberConfig()
+	config.AutoCreate = false
+	c := newCrowd(1, "a", "b", "c")
+	one := c.enter(t, config, faults{}, Subscribe{Topics: []string{"a", "b"}})
+	one.world.topics = map[string]*testTopic{"a": one.world.topics["a"], "c": one.world.topics["c"]}
+	c.run(c.now + 3*seam.Second)
+	require.Equal(t, []Partition{{Topic: "a", Number: 0}, {Topic: "a", Number: 1}, {Topic: "a", Number: 2}}, one.owns())
+	one.world.tell(&Subscribe{Topics: []string{"b", "c"}})
+	c.run(c.now + 3*seam.Second)
+	require.Equal(t, []Partition{{Topic: "c", Number: 0}, {Topic: "c", Number: 1}, {Topic: "c", Number: 2}}, one.owns())
+	one.world.topics = c.worlds[0].topics
+	c.run(c.now + 3*seam.Second)
+	require.Len(t, one.owns(), 6)
+}
+
 // TestCommits: one's own, in order; what is not ours is not committed.
 func TestCommits(t *testing.T) {
 	for _, config := range []Config{memberConfig(assignor.Range), memberConfig()} {

@@ -167,7 +167,7 @@ func (c *Client) onEpoch(now seam.Now, r *kmsg.ConsumerGroupHeartbeatResponse, f
 		g.phase, g.modern.targeted, g.modern.target = settled, true, nil
 	}
 	if r.Assignment != nil {
-		g.modern.targeted, g.modern.target = true, nil
+		g.modern.targeted, g.modern.target, g.modern.unknown = true, nil, nil
 		for _, t := range r.Assignment.Topics {
 			g.modern.target = append(g.modern.target, target{t.TopicID, slices.Clone(t.Partitions)})
 		}

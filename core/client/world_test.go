@@ -430,7 +430,12 @@ func (w *world) metadata(ask *kmsg.MetadataRequest) kmsg.Response {
 			}
 		}
 		row := kmsg.NewMetadataResponseTopic()
-		row.Topic = asked.Topic
+		row.Topic, row.TopicID = asked.Topic, asked.TopicID
+		if asked.Topic == nil {
+			row.ErrorCode = int16(wire.UnknownTopicID)
+			r.Topics = append(r.Topics, row)
+			continue
+		}
 		t := w.topics[*asked.Topic]
 		if t == nil {
 			row.ErrorCode = int16(wire.UnknownTopicOrPartition)
