@@ -78,6 +78,12 @@ func (c *Client) onCoordinator(now seam.Now, r *kmsg.FindCoordinatorResponse, fx
 		c.lookLater(now)
 	default:
 		c.lookLater(now)
+		for _, a := range c.assignments {
+			if a.resuming && c.group.phase == outside {
+				a.resuming = false
+				c.complain(a, code, true, fx)
+			}
+		}
 		if c.failCommits(code, fx); c.group.phase != outside {
 			c.quit(now, code, fx)
 		}

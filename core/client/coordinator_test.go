@@ -19,6 +19,7 @@ type toyGroup struct {
 	lapse   int // one in so many answers is a refusal, or one in so many requests finds its member forgotten; 0: none
 	offsets map[Partition]int64
 	read    map[Partition]map[int64]int // how often each record was processed
+	barred  bool                        // its clients may not see it
 	beyond  []string                    // commits of what nobody has processed
 	counts  map[int16]int
 
@@ -83,6 +84,9 @@ func (g *toyGroup) serve(w *world, node int, ask kmsg.Request, answer func(kmsg.
 		at := w.brokers[g.node]
 		if code == wire.NotCoordinator {
 			code = wire.CoordinatorNotAvailable
+		}
+		if g.barred {
+			code = wire.GroupAuthorizationFailed
 		}
 		f := r.(*kmsg.FindCoordinatorResponse)
 		f.ErrorCode, f.Host, f.Port = int16(code), at.Host, at.Port

@@ -595,6 +595,22 @@ func TestStandalone(t *testing.T) {
 	require.EqualValues(t, 4, c.group.offsets[p])
 }
 
+// TestBarred: who assigns itself and may not ask for the group's places is told so. Nobody else would tell it.
+func TestBarred(t *testing.T) {
+	c := newCrowd(1, "a")
+	c.group.barred = true
+	one := c.enter(t, memberConfig(assignor.Range), faults{}, Subscribe{})
+	one.stuck = true
+	one.world.tell(&Assign{Tag: 7, Topic: "a", Offset: AsCommitted})
+	c.run(c.now + seam.Second)
+	require.Len(t, one.queue, 1)
+	f := one.queue[0]
+	require.Equal(t, []any{uint64(7), wire.GroupAuthorizationFailed, true}, []any{f.Tag, f.Code, f.Stopped})
+	asked := c.group.counts[10]
+	c.run(c.now + 10*seam.Second)
+	require.Equal(t, asked, c.group.counts[10], "nothing is left to be asked for")
+}
+
 func TestNoOffsetAndNoReset(t *testing.T) {
 	c := newCrowd(1, "a")
 	config := memberConfig(assignor.Range)
