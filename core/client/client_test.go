@@ -521,6 +521,29 @@ func TestPositionOutOfRange(t *testing.T) {
 	}
 }
 
+// TestTopicMadeAnewWithoutID: the leader epochs of a topic that was deleted and made anew begin anew. A cluster of before Kafka
+// 2.8 says by nothing but its absence that it is another one.
+func TestTopicMadeAnewWithoutID(t *testing.T) {
+	config := DefaultConfig()
+	config.AutoCreate, config.OffsetReset = false, ResetEarliest
+	config.Ceilings = []Ceiling{{wire.KeyMetadata, 9}, {wire.KeyProduce, 9}, {wire.KeyFetch, 12}}
+	w := newWorld(1, config, faults{})
+	w.topic("t", 1).parts[0] = &testPartition{epoch: 5}
+	w.tell(&Produce{Tag: 1, Topic: "t", Records: []Record{{Value: []byte("x")}}})
+	w.tell(&Assign{Topic: "t", Offset: Earliest})
+	w.tell(&Poll{Bytes: 1 << 20})
+	w.run(w.now + 2*seam.Second)
+	require.False(t, w.deliveries[0].Failed())
+	delete(w.topics, "t")
+	w.run(w.now + 5*seam.Second)
+	w.topic("t", 1).parts[0] = &testPartition{epoch: 1, leader: 1}
+	w.tell(&Produce{Tag: 2, Topic: "t", Records: []Record{{Value: []byte("y")}, {Value: []byte("z")}}})
+	w.run(w.now + 5*seam.Second)
+	require.Len(t, w.deliveries, 2)
+	require.False(t, w.deliveries[1].Failed())
+	require.Equal(t, "z", string(w.fetched[len(w.fetched)-1].Records[0].Value))
+}
+
 // TestNoWholeBatch: what a log of an old format has is no batch that we know. It is told once, and asked for again after
 // pauses: an answer that brings nobody on must not be asked for at once, for ever.
 func TestNoWholeBatch(t *testing.T) {

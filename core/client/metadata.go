@@ -187,6 +187,7 @@ func (c *Client) adoptNames(r *kmsg.MetadataResponse) {
 		if !there[name] {
 			t.code = wire.UnknownTopicOrPartition
 			c.withoutLeaders(t)
+			t.forgetEpochs()
 		}
 	}
 	c.metadata.askedFor = c.topics.Len()
@@ -234,6 +235,9 @@ func (c *Client) adoptTopic(r *kmsg.MetadataResponseTopic) {
 	}
 	if t.code = wire.Code(r.ErrorCode); t.code.Failed() {
 		c.withoutLeaders(t)
+		if t.code == wire.UnknownTopicOrPartition {
+			t.forgetEpochs()
+		}
 		return
 	}
 	another := t.known && t.id != r.TopicID && t.id != [16]byte{}
@@ -252,6 +256,14 @@ func (c *Client) adoptTopic(r *kmsg.MetadataResponseTopic) {
 func (c *Client) withoutLeaders(t *topic) {
 	for _, p := range t.parts {
 		p.leader = nil
+	}
+}
+
+// forgetEpochs lets any leader be believed: a topic that is not there may be made anew, and a cluster that names no ids does
+// not say that it was. If a broker was only behind, who leads no more says so.
+func (t *topic) forgetEpochs() {
+	for _, p := range t.parts {
+		p.leaderEpoch = -1
 	}
 }
 
