@@ -521,6 +521,27 @@ func TestPositionOutOfRange(t *testing.T) {
 	}
 }
 
+// TestNoProducerID: who may not have one is told why, at once and not when its time is up.
+func TestNoProducerID(t *testing.T) {
+	w := newWorld(1, DefaultConfig(), faults{})
+	w.barred = true
+	w.tell(&Produce{Tag: 1, Topic: "t", Records: []Record{{Value: []byte("x")}}})
+	w.tell(&Produce{Tag: 2, Topic: "t", Partition: 1, Records: []Record{{Value: []byte("y")}, {}}})
+	w.tell(&Flush{Tag: 3})
+	w.run(w.now + 2*seam.Second)
+	require.Len(t, w.deliveries, 2)
+	for _, d := range w.deliveries {
+		require.Equal(t, []any{wire.ClusterAuthorizationFailed, NoFault, false}, []any{d.Code, d.Fault, d.Unknown})
+	}
+	require.Equal(t, []uint64{3}, w.flushed)
+	require.Zero(t, w.client.buffered)
+	w.barred = false
+	w.tell(&Produce{Tag: 4, Topic: "t", Records: []Record{{Value: []byte("z")}}})
+	w.run(w.now + 5*seam.Second)
+	require.Len(t, w.deliveries, 3)
+	require.False(t, w.deliveries[2].Failed())
+}
+
 // TestTopicMadeAnewWithoutID: the leader epochs of a topic that was deleted and made anew begin anew. A cluster of before Kafka
 // 2.8 says by nothing but its absence that it is another one.
 func TestTopicMadeAnewWithoutID(t *testing.T) {

@@ -204,16 +204,36 @@ func (c *Client) maybeIdentify(now seam.Now, fx *seam.Effects) {
 	c.send(now, n, ask, c.config.RequestTimeout, fx, c.onIdentity)
 }
 
-func (c *Client) onIdentity(now seam.Now, answer wire.Answer, _ Fault, _ *seam.Effects) {
+func (c *Client) onIdentity(now seam.Now, answer wire.Answer, _ Fault, fx *seam.Effects) {
 	i := &c.identity
 	i.asking = false
 	r, _ := answer.(*kmsg.InitProducerIDResponse)
 	if r == nil || wire.Code(r.ErrorCode).Failed() || r.ProducerID < 0 {
 		i.retryAt = now.Mono + c.pause(c.config.RetryBackoff, c.config.RetryBackoffMax, i.failures)
 		i.failures++
+		if r != nil && wire.Code(r.ErrorCode) == wire.ClusterAuthorizationFailed {
+			c.bar(wire.ClusterAuthorizationFailed, fx)
+		}
 		return
 	}
 	i.id, i.epoch, i.failures = r.ProducerID, r.ProducerEpoch, 0
+}
+
+// bar fails everything that waits for a producer id.
+func (c *Client) bar(code wire.Code, fx *seam.Effects) {
+	for _, p := range c.active {
+		if p.line.id != batch.NoProducerID {
+			continue
+		}
+		if p.open {
+			p.close()
+			p.unstick()
+		}
+		for _, k := range p.parcels {
+			c.fail(k, code, NoFault, fx)
+		}
+		p.parcels = nil
+	}
 }
 
 // stamp writes producer and sequence into a batch that was built without, and renews its CRC.

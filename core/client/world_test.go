@@ -50,6 +50,7 @@ type world struct {
 	group   *toyGroup           // nil: the brokers have none
 	letters func(body any) bool // of the group's, and whatever else it takes
 	dead    bool                // the client's process is gone
+	barred  bool                // nobody is given a producer id
 	inTurn  bool                // a link's next request is looked at when the one before is answered, as Kafka does it
 
 	deliveries []Delivered
@@ -458,6 +459,10 @@ func (w *world) metadata(ask *kmsg.MetadataRequest) kmsg.Response {
 
 func (w *world) identify(ask *kmsg.InitProducerIDRequest) kmsg.Response {
 	r := ask.ResponseKind().(*kmsg.InitProducerIDResponse)
+	if w.barred {
+		r.ErrorCode = int16(wire.ClusterAuthorizationFailed)
+		return r
+	}
 	if w.chance(w.faults.refuse) {
 		r.ErrorCode = int16(wire.CoordinatorLoadInProgress)
 		return r
