@@ -175,7 +175,7 @@ func (c *Client) onPlace(now seam.Now, r *kmsg.JoinGroupResponse, fx *seam.Effec
 		c.sync(now, nil, fx)
 		return
 	}
-	g.phase, g.decideBy = assigning, now.Mono+c.config.RequestTimeout
+	g.phase, g.decideBy = assigning, now.Mono+min(c.config.RequestTimeout, c.config.SessionTimeout/2)
 	c.maybeDecide(now, fx)
 }
 

@@ -349,6 +349,21 @@ func TestPatternOfTheBroker(t *testing.T) {
 	require.Len(t, one.owns(), 6)
 }
 
+// TestTopicInTheMaking: a leader that is not told how many partitions a topic has waits for that, but no longer than the group
+// waits for it: nobody beats for a member that assigns.
+func TestTopicInTheMaking(t *testing.T) {
+	config := memberConfig(assignor.Range)
+	require.Greater(t, config.RequestTimeout, config.SessionTimeout)
+	c := newCrowd(1, "a")
+	c.worlds[0].topics["b"] = &testTopic{name: "b"}
+	one := c.enter(t, config, faults{}, Subscribe{Topics: []string{"a", "b"}})
+	c.run(c.now + 5*seam.Second)
+	require.Len(t, one.owns(), 3)
+	c.worlds[0].topics["b"].parts = []*testPartition{{epoch: 1}}
+	c.run(c.now + 5*seam.Second)
+	require.Len(t, one.owns(), 4)
+}
+
 // TestTargetWithoutName: a topic of the target that the brokers asked do not name (yet, or to this client) holds up nothing
 // else, of later targets neither.
 func TestTargetWithoutName(t *testing.T) {

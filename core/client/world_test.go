@@ -447,6 +447,9 @@ func (w *world) metadata(ask *kmsg.MetadataRequest) kmsg.Response {
 			continue
 		}
 		row.TopicID = t.id
+		if len(t.parts) == 0 { // it is being made
+			row.ErrorCode = int16(wire.LeaderNotAvailable)
+		}
 		for i, p := range t.parts {
 			pr := kmsg.NewMetadataResponseTopicPartition()
 			pr.Partition, pr.Leader, pr.LeaderEpoch = int32(i), int32(p.leader), p.epoch
