@@ -365,6 +365,7 @@ func (c *Client) onGiven(now seam.Now, given []Partition, fx *seam.Effects) {
 	g.before = given
 	c.adopt(now, given, func(_ seam.Now, dropped bool, _ *seam.Effects) {
 		g.rejoin = g.rejoin || dropped // so that others get them (KIP-429)
+		c.notice()                     // what was told since it joined
 	}, fx)
 }
 

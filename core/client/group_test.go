@@ -342,6 +342,27 @@ func TestPattern(t *testing.T) {
 	require.Equal(t, []GroupTrouble{{Code: wire.InvalidRegularExpression, Stopped: true}}, one.troubles)
 }
 
+// TestTopicBesideAJoin: a topic of which the cluster tells while JoinGroup waits is joined for next, not when the metadata are
+// old.
+func TestTopicBesideAJoin(t *testing.T) {
+	config := memberConfig(assignor.CooperativeSticky)
+	config.MetadataAgeMax = 300 * seam.Second
+	c := newCrowd(1, "a")
+	one := c.alone(t, config, Subscribe{Pattern: "a|b"})
+	c.alone(t, config, Subscribe{Topics: []string{"a"}}).die()
+	c.enter(t, config, faults{}, Subscribe{Topics: []string{"a"}})
+	for !one.world.client.isHeldBack() {
+		c.run(c.now + 5*seam.Millisecond)
+	}
+	c.worlds[0].topic("b", 2)
+	one.world.client.wantMetadata()
+	c.run(c.now + seam.Second)
+	require.True(t, one.world.client.isHeldBack())
+	require.Equal(t, []string{"a", "b"}, one.world.client.group.topics)
+	c.run(c.now + 10*seam.Second)
+	c.shared(t, 5)
+}
+
 // TestPatternOfTheBroker: with the consumer protocol the broker names topics by their ids.
 func TestPatternOfTheBroker(t *testing.T) {
 	c := newCrowd(1, "aq", "bq")
