@@ -19,6 +19,7 @@ type toyGroup struct {
 	lapse   int // one in so many answers is a refusal, or one in so many requests finds its member forgotten; 0: none
 	offsets map[Partition]int64
 	read    map[Partition]map[int64]int // how often each record was processed
+	leftOut Partition                   // of answers to OffsetFetch
 	barred  bool                        // its clients may not see it
 	beyond  []string                    // commits of what nobody has processed
 	counts  map[int16]int
@@ -423,6 +424,9 @@ func (g *toyGroup) onFetch(ask *kmsg.OffsetFetchRequest, code wire.Code) kmsg.Re
 			row := kmsg.NewOffsetFetchResponseGroupTopic()
 			row.Topic = t.Topic
 			for _, p := range t.Partitions {
+				if (Partition{Topic: t.Topic, Number: p}) == g.leftOut {
+					continue
+				}
 				row.Partitions = append(row.Partitions, kmsg.OffsetFetchResponseGroupTopicPartition{Partition: p, Offset: at(t.Topic, p)})
 			}
 			one.Topics = append(one.Topics, row)

@@ -631,6 +631,23 @@ func TestStandalone(t *testing.T) {
 	require.EqualValues(t, 4, c.group.offsets[p])
 }
 
+// TestPlaceLeftOut: of a partition that the answer leaves out the application is told that; the others go on.
+func TestPlaceLeftOut(t *testing.T) {
+	c := newCrowd(1, "a")
+	one := c.enter(t, memberConfig(assignor.Range), faults{}, Subscribe{})
+	one.stuck = true
+	c.group.leftOut = Partition{Topic: "a", Number: 1}
+	c.group.offsets[Partition{Topic: "a", Number: 2}] = 0
+	for number := range int32(3) {
+		one.world.tell(&Assign{Topic: "a", Partition: number, Offset: AsCommitted})
+	}
+	c.run(c.now + seam.Second)
+	require.Len(t, one.queue, 3)
+	for _, f := range one.queue {
+		require.Equal(t, f.Partition == 1, f.Stopped, "partition %d: %v", f.Partition, f.Code)
+	}
+}
+
 // TestBarred: who assigns itself and may not ask for the group's places is told so. Nobody else would tell it.
 func TestBarred(t *testing.T) {
 	c := newCrowd(1, "a")

@@ -308,12 +308,12 @@ func (c *Client) onResume(now seam.Now, about []*assignment, r *kmsg.OffsetFetch
 			continue
 		}
 		at, ok := found[Partition{Topic: a.topic.name, Number: a.number}]
-		if !ok && r != nil && !code.Failed() {
-			code = wire.UnknownServerError
-		}
 		why := at.code
-		if code.Failed() {
+		switch {
+		case code.Failed():
 			why = code
+		case !ok:
+			why = wire.UnknownServerError
 		}
 		switch {
 		case r == nil:
