@@ -310,7 +310,7 @@ func (b *benching) consume() (phase, error) {
 	defer giveUp(consumer)
 	for p.Records < wanted {
 		f, err := consumer.Poll(enough)
-		if err != nil {
+		if err = lasting(err); err != nil {
 			return p, err
 		}
 		p.Records += int64(len(f.Records))
@@ -318,6 +318,15 @@ func (b *benching) consume() (phase, error) {
 	}
 	s.into(&p, time.Since(began), b.recordSize)
 	return p, nil
+}
+
+// lasting is what is wrong with a Poll, but for what may pass: the client tries again.
+func lasting(err error) error {
+	var failed *kafka.FetchError
+	if errors.As(err, &failed) && !failed.Fetched.Stopped {
+		return nil
+	}
+	return err
 }
 
 // consumer reads all partitions from where they stood before anything was sent.
@@ -361,7 +370,7 @@ func (b *benching) endToEnd() (phase, error) {
 	go func() { sent <- b.ping(ctx, writer, wanted, began) }()
 	for p.Records < wanted {
 		f, err := reader.Poll(ctx)
-		if err != nil {
+		if err = lasting(err); err != nil {
 			return p, errors.Join(err, context.Cause(ctx))
 		}
 		for i := range f.Records {

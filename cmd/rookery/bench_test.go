@@ -5,6 +5,9 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"rookery/core/wire"
+	"rookery/net/kafka"
 )
 
 // TestBench: three phases, each with records; what was read is what was written, and the topic is gone afterwards.
@@ -35,4 +38,14 @@ func TestBench(t *testing.T) {
 		_, _, err := runCommand(append([]string{"bench", "--for", "50ms", "-b", r.address}, wrong...)...)
 		require.Error(t, err, "%v", wrong)
 	}
+}
+
+// TestWhatMayPass: a leader that moves ends no measurement.
+func TestWhatMayPass(t *testing.T) {
+	moved := &kafka.FetchError{Fetched: kafka.Fetched{Code: wire.NotLeaderOrFollower}}
+	barred := &kafka.FetchError{Fetched: kafka.Fetched{Code: wire.TopicAuthorizationFailed, Stopped: true}}
+	require.NoError(t, lasting(moved))
+	require.NoError(t, lasting(nil))
+	require.ErrorIs(t, lasting(barred), barred)
+	require.ErrorIs(t, lasting(kafka.ErrClosed), kafka.ErrClosed)
 }
