@@ -22,11 +22,7 @@ func (c *Client) onCall(now seam.Now, in *Call, fx *seam.Effects) {
 		c.post(&Answer{Tag: in.Tag, Fault: ShutDown}, fx)
 		return
 	}
-	patience := seam.Mono(in.Timeout) * seam.Millisecond
-	if in.Timeout <= 0 {
-		patience = c.config.RequestTimeout
-	}
-	c.calls = append(c.calls, &pendingCall{call: in, deadline: now.Mono + patience})
+	c.calls = append(c.calls, &pendingCall{call: in, deadline: now.Mono + patience(in.Timeout, c.config.RequestTimeout)})
 }
 
 // answer tells the application what became of a call, once.

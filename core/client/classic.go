@@ -81,8 +81,6 @@ func (c *Client) join(now seam.Now, fx *seam.Effects) {
 	}
 }
 
-func millis(d seam.Mono) int32 { return int32(min(d/seam.Millisecond, 1<<31-1)) }
-
 // subscription is what the leader is told of this member, in the ConsumerProtocol's version 3. Older leaders find the
 // generation, and what an eager sticky member had, in the user data.
 func (c *Client) subscription(a assignor.Assignor) []byte {

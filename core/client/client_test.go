@@ -521,6 +521,44 @@ func TestPositionOutOfRange(t *testing.T) {
 	}
 }
 
+// TestForEver: as long as a time can be is for ever, and not over already.
+func TestForEver(t *testing.T) {
+	config := DefaultConfig()
+	for _, d := range []*seam.Mono{&config.RequestTimeout, &config.DeliveryTimeout, &config.MetadataAgeMax, &config.FetchWaitMax,
+		&config.RetryBackoffMax, &config.ReconnectBackoffMax} {
+		*d = 1<<63 - 1
+	}
+	w := newWorld(1, config, faults{})
+	millis := map[int16]int32{}
+	w.sent = func(frame []byte) {
+		var h wire.Header
+		body, _ := wire.ReadHeader(frame[4:], &h)
+		ask := kmsg.RequestForKey(h.Key)
+		ask.SetVersion(h.Version)
+		require.NoError(t, ask.ReadFrom(body))
+		switch ask := ask.(type) {
+		case *kmsg.ProduceRequest:
+			millis[h.Key] = ask.TimeoutMillis
+		case *kmsg.FetchRequest:
+			millis[h.Key] = ask.MaxWaitMillis
+		case *kmsg.ListOffsetsRequest:
+			millis[h.Key] = ask.TimeoutMillis
+		}
+	}
+	w.topic("t", 1)
+	w.tell(&Produce{Tag: 1, Topic: "t", Records: []Record{{Value: []byte("x")}}})
+	w.tell(&Assign{Topic: "t", Offset: Earliest})
+	w.tell(&Poll{Bytes: 1 << 20})
+	w.tell(&Call{Tag: 1, Request: kmsg.NewPtrDescribeClusterRequest(), To: AnyBroker, Timeout: 1<<63 - 1})
+	w.run(w.now + 5*seam.Second)
+	require.Len(t, w.deliveries, 1)
+	require.False(t, w.deliveries[0].Failed(), w.deliveries[0])
+	require.NotEmpty(t, w.fetched)
+	require.Len(t, w.answers, 1)
+	require.Equal(t, NoFault, w.answers[0].Fault)
+	require.Equal(t, map[int16]int32{wire.KeyProduce: 1<<31 - 1, wire.KeyFetch: 1<<31 - 1, wire.KeyListOffsets: 1<<31 - 1}, millis)
+}
+
 // TestNoProducerID: who may not have one is told why, at once and not when its time is up.
 func TestNoProducerID(t *testing.T) {
 	w := newWorld(1, DefaultConfig(), faults{})

@@ -109,9 +109,28 @@ func DefaultConfig(bootstrap ...seam.Address) Config {
 	}
 }
 
+// forEver is as long as anything takes: 52 days. It can be added to a time, and be a fifth longer.
+const forEver seam.Mono = 1 << 52
+
+// millis is a time as requests have it.
+func millis(d seam.Mono) int32 { return int32(min(d/seam.Millisecond, 1<<31-1)) }
+
+// patience is a time of the application's, in milliseconds; 0: otherwise.
+func patience(millis int64, otherwise seam.Mono) seam.Mono {
+	if millis <= 0 {
+		return otherwise
+	}
+	return seam.Mono(min(millis, int64(forEver/seam.Millisecond))) * seam.Millisecond
+}
+
 // mended puts right what would keep a client from working at all.
 func (config Config) mended() Config {
 	config.Bootstrap = append([]seam.Address(nil), config.Bootstrap...)
+	for _, d := range []*seam.Mono{&config.RequestTimeout, &config.RetryBackoff, &config.RetryBackoffMax, &config.ReconnectBackoff,
+		&config.ReconnectBackoffMax, &config.MetadataAgeMax, &config.Linger, &config.DeliveryTimeout, &config.FetchWaitMax,
+		&config.SessionTimeout, &config.HeartbeatInterval, &config.PollIntervalMax, &config.AutoCommitInterval} {
+		*d = min(*d, forEver)
+	}
 	config.InFlightMax = max(config.InFlightMax, 1)
 	config.RetryBackoff = max(config.RetryBackoff, seam.Millisecond)
 	config.RetryBackoffMax = max(config.RetryBackoffMax, config.RetryBackoff)

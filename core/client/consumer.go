@@ -157,7 +157,7 @@ func (c *Client) askPositions(now seam.Now, n *node, willing []*assignment, fx *
 		return
 	}
 	ask.Version, ask.ReplicaID, ask.IsolationLevel = version, -1, c.isolation()
-	ask.TimeoutMillis = int32(c.config.RequestTimeout / seam.Millisecond)
+	ask.TimeoutMillis = millis(c.config.RequestTimeout)
 	setBusy(about, true)
 	c.send(now, n, ask, c.config.RequestTimeout, fx, func(now seam.Now, answer wire.Answer, _ Fault, fx *seam.Effects) {
 		setBusy(about, false)
@@ -262,7 +262,7 @@ func (c *Client) fetch(now seam.Now, n *node, willing []*assignment, fx *seam.Ef
 	about = append(slices.Clone(about[by:]), about[:by]...)
 	ask := n.session.newFetch(about, version, c.config.PartitionFetchBytes)
 	ask.IsolationLevel = c.isolation()
-	ask.MaxWaitMillis, ask.MinBytes = int32(c.config.FetchWaitMax/seam.Millisecond), c.config.FetchMinBytes
+	ask.MaxWaitMillis, ask.MinBytes = millis(c.config.FetchWaitMax), c.config.FetchMinBytes
 	ask.MaxBytes = int32(max(min(int64(c.config.FetchMaxBytes), c.credit), 1))
 	setBusy(about, true)
 	n.fetching = true

@@ -34,10 +34,7 @@ const commitsMax = 1000
 
 func (c *Client) onCommit(now seam.Now, in *Commit, fx *seam.Effects) {
 	g := &c.group
-	one := &commit{tag: in.Tag, asked: true, deadline: now.Mono + c.config.RequestTimeout}
-	if in.Timeout > 0 {
-		one.deadline = now.Mono + seam.Mono(in.Timeout)*seam.Millisecond
-	}
+	one := &commit{tag: in.Tag, asked: true, deadline: now.Mono + patience(in.Timeout, c.config.RequestTimeout)}
 	if in.Places == nil {
 		one.left = c.processed(true)
 	}

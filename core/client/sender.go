@@ -149,7 +149,7 @@ func (c *Client) ship(now seam.Now, n *node, load []consignment, fx *seam.Effect
 	for _, one := range load {
 		version = one.partition.topic.within(version)
 	}
-	ask.Version, ask.Acks, ask.TimeoutMillis = version, c.config.Acks, int32(c.config.RequestTimeout/seam.Millisecond)
+	ask.Version, ask.Acks, ask.TimeoutMillis = version, c.config.Acks, millis(c.config.RequestTimeout)
 	for _, one := range load {
 		c.address(one)
 		one.pack(ask)
