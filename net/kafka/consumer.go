@@ -177,6 +177,9 @@ func (c *Consumer) next(ctx context.Context, whole bool) (*Fetched, error) {
 		if err := c.hear(); err != nil {
 			return nil, err
 		}
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx) // there may always be more
+		}
 		if f := c.pop(whole); f != nil {
 			c.member.isBusy(c)
 			if f.Code.Failed() {
@@ -212,7 +215,7 @@ func (c *Consumer) Records(ctx context.Context) iter.Seq2[ConsumerRecord, error]
 					c.putBack(f, n)
 					return
 				}
-				if called = c.member.isCalled(c); called {
+				if called = ctx.Err() != nil || c.member.isCalled(c); called {
 					c.putBack(f, n)
 				}
 			}

@@ -2,6 +2,7 @@ package kafka_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"strings"
 	"sync"
@@ -59,6 +60,35 @@ func TestEveryCodec(t *testing.T) {
 			c.Unassign(topic, 0)
 		}
 	}
+}
+
+// TestContextEndsALoop, though there is more to be read: that is there for the next one.
+func TestContextEndsALoop(t *testing.T) {
+	records := make([]kafka.Record, 300)
+	_, err := newProducer(t, kafka.Default(broker)).SendSync(within(t), "endless", 0, records...)
+	require.NoError(t, err)
+	c := newConsumer(t, kafka.Default(broker))
+	c.Assign("endless", 0, kafka.Earliest)
+	ctx, cancel := context.WithCancel(within(t))
+	defer cancel()
+	read := 0
+	for r, err := range c.Records(ctx) {
+		if err != nil {
+			require.ErrorIs(t, err, context.Canceled)
+			break
+		}
+		require.EqualValues(t, read, r.Offset)
+		if read++; read == 10 {
+			cancel()
+		}
+	}
+	require.Equal(t, 10, read)
+	require.EqualValues(t, 10, c.Position("endless", 0))
+	_, err = c.Poll(ctx)
+	require.ErrorIs(t, err, context.Canceled)
+	f, err := c.Poll(within(t))
+	require.NoError(t, err)
+	require.EqualValues(t, 10, f.Records[0].Offset)
 }
 
 // TestAcksNone: nobody knows the offset, and the record arrives.
