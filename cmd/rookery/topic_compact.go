@@ -110,6 +110,7 @@ func (c *consuming) weigh() ([]savings, error) {
 		r.Keys = int64(len(last))
 		if c.isOver(f) {
 			open--
+			consumer.Unassign(f.Topic, f.Partition) // or it comes to its end again
 		}
 	}
 	return rows, nil

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"rookery/net/kafka"
 )
 
 // TestTopicCompact: what compaction would free is what it frees.
@@ -37,4 +39,32 @@ func TestTopicCompact(t *testing.T) {
 		return after.Keys == 2 && after.Keyless == 0 && after.Records <= 12 // what the last segment holds stays, and what overtook the rest
 	}, 30*time.Second, 20*time.Millisecond)
 	require.Regexp(t, `min\.cleanable\.dirty\.ratio +1\.0\n`, r.ask(t, "", "topic", "describe", "users"), "it is put back")
+}
+
+// TestWeighAliveTopic: a partition that grows while another is read reaches its end again and again, and is over once.
+func TestWeighAliveTopic(t *testing.T) {
+	r := begin(t, t.TempDir())
+	r.ask(t, "", "topic", "create", "alive", "-p", "2")
+	r.ask(t, strings.Repeat(strings.Repeat("x", 100_000)+"\n", 300), "produce", "alive", "-p", "1")
+	p, err := kafka.NewProducer(kafka.Default(r.address))
+	require.NoError(t, err)
+	defer giveUp(p)
+	over, grown := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(grown)
+		for {
+			select {
+			case <-over:
+				return
+			default:
+				_, _ = p.SendSync(t.Context(), "alive", 0, kafka.Record{Value: []byte("y")})
+			}
+		}
+	}()
+	var rows []savings
+	require.NoError(t, json.Unmarshal([]byte(r.ask(t, "", "topic", "compact", "alive", "-o", "json")), &rows))
+	close(over)
+	<-grown
+	require.Len(t, rows, 2)
+	require.EqualValues(t, 300, rows[1].Records)
 }
