@@ -83,7 +83,9 @@ func placesToReset(c *session, name string, topics []string, to string) ([]offse
 		if err != nil {
 			return nil, fmt.Errorf("--topic %s: %s is no partition", text, number)
 		}
-		wanted[topic] = append(wanted[topic], int32(p))
+		if some, named := wanted[topic]; !named || some != nil { // nil: all of them are wanted already
+			wanted[topic] = append(some, int32(p))
+		}
 	}
 	if len(wanted) == 0 {
 		return nil, advise("name some: --topic TOPIC", "group %s has committed nothing", name)
@@ -135,7 +137,7 @@ func resetTo(c *session, topic string, leaders, partitions []int32, to string, n
 	case to == "end":
 		wish = func(p int32) int64 { return end[p].offset }
 	case timed == nil:
-		found, err := offsetsAt(c, topic, leaders, partitions, at.UnixMilli()).whole()
+		found, err := offsetsAt(c, topic, leaders, partitions, max(at.UnixMilli(), 0)).whole() // negative ones mean ends of the log
 		if err != nil {
 			return nil, err
 		}

@@ -156,6 +156,8 @@ func TestGroupCommands(t *testing.T) {
 		require.Equal(t, []int64{5, 3}, committed(group))
 		reset([]int64{0, 0}, group, "--to", "2020-01-31T12:00:00Z")
 		require.Equal(t, []int64{0, 0}, committed(group))
+		reset([]int64{0, 0}, group, "--to", "1969-12-31T23:59:59.999Z") // which ListOffsets would take for the end
+		reset([]int64{6, 4}, group, "--to", "end", "--topic", "clicks", "--topic", "clicks:1")
 	}
 	refused("is no place", "2026-01-31T12:00:00Z", "group", "reset-offsets", "old", "--to", "yesterday")
 	refused("there is no topic nowhere", "rookery topic list", "group", "reset-offsets", "old", "--to", "start", "--topic", "nowhere")
