@@ -80,6 +80,7 @@ func drive(t *rapid.T, config Config, f faults) *load {
 	w := newWorld(rapid.Uint64().Draw(t, "seed of the world"), config, f)
 	w.tooBig = rapid.SampledFrom([]int{0, 0, 200}).Draw(t, "too big")
 	w.bad = rapid.SampledFrom([]int{0, 0, 20}).Draw(t, "bad")
+	w.refusal = rapid.SampledFrom([]wire.Code{wire.None, wire.None, wire.TopicAuthorizationFailed}).Draw(t, "refusal")
 	l := &load{w: w}
 	for range rapid.IntRange(1, 60).Draw(t, "produces") {
 		l.produce(t)
@@ -220,54 +221,62 @@ func TestARefusalProvesNothingWhileALaterBatchMayBeThere(t *testing.T) {
 	}
 }
 
-// Two batches are under way over a link that is lost. The first is given up, the second refused as there is a gap; then
-// the two requests arrive after all.
+// Two batches are under way over a link that is lost. The first is given up, because its time is over or because it is
+// refused for good, the second refused as there is a gap; then the two requests arrive after all.
 func TestRequestsThatOutliveTheirLink(t *testing.T) {
-	late := 0
-	for seed := range uint64(20) {
-		config := DefaultConfig()
-		config.BatchBytes, config.Linger, config.DeliveryTimeout = 1, 0, 2*seam.Second
-		config.RetryBackoff, config.RetryBackoffMax = 20*seam.Millisecond, 20*seam.Millisecond
-		w := newWorld(seed, config, faults{})
-		p := w.topic("t", 1).parts[0]
-		var held []event
-		produce := func(tag uint64, hold bool) {
-			before := len(w.events)
-			w.tell(&Produce{Tag: tag, Topic: "t", Records: []Record{{Value: fmt.Append(nil, tag)}}})
-			if hold {
-				w.run(w.now)
-				held = append(held, w.events[before:]...)
-				w.events = w.events[:before]
+	for _, refusal := range []wire.Code{wire.None, wire.TopicAuthorizationFailed, wire.UnknownServerError} {
+		late := 0
+		for seed := range uint64(20) {
+			config := DefaultConfig()
+			config.BatchBytes, config.Linger, config.DeliveryTimeout = 1, 0, 2*seam.Second
+			config.RetryBackoff, config.RetryBackoffMax = 20*seam.Millisecond, 20*seam.Millisecond
+			if refusal.Failed() {
+				config.DeliveryTimeout = 20 * seam.Second
 			}
-			w.run(w.now + seam.Second)
+			w := newWorld(seed, config, faults{})
+			w.refusal = refusal
+			p := w.topic("t", 1).parts[0]
+			var held []event
+			produce := func(tag uint64, hold bool) {
+				before := len(w.events)
+				w.tell(&Produce{Tag: tag, Topic: "t", Records: []Record{{Value: fmt.Append(nil, tag)}}})
+				if hold {
+					w.run(w.now)
+					held = append(held, w.events[before:]...)
+					w.events = w.events[:before]
+				}
+				w.run(w.now + seam.Second)
+			}
+			produce(0, false)
+			require.Len(t, w.deliveries, 1)
+			produce(1, true)
+			produce(2, true)
+			require.Len(t, held, 2)
+			require.Len(t, p.batches, 1)
+			w.faults.refuse = 1
+			w.cut(w.links[w.brokers[p.leader]])
+			for end := w.now + 500*seam.Millisecond; len(w.deliveries) < 2 && w.now < end; {
+				w.run(w.now + 100*seam.Microsecond)
+			}
+			w.faults.refuse = 0
+			require.Equal(t, []any{refusal.Failed(), true}, []any{w.deliveries[1].Fault == NoFault, w.deliveries[1].Unknown})
+			for end := w.now + seam.Second; w.refused == 0 && w.now < end; {
+				w.run(w.now + 100*seam.Microsecond)
+			}
+			for _, request := range held {
+				request.do()
+			}
+			produce(3, false)
+			w.run(w.now + 5*seam.Second)
+			require.Len(t, w.deliveries, 4)
+			require.IsIncreasing(t, p.values(), "after %v", refusal)
+			require.Equal(t, "3", p.value(w.deliveries[3].Offset))
+			if len(p.values()) == 4 {
+				late++
+			}
 		}
-		produce(0, false)
-		require.Len(t, w.deliveries, 1)
-		produce(1, true)
-		produce(2, true)
-		require.Len(t, held, 2)
-		require.Len(t, p.batches, 1)
-		w.faults.refuse = 1
-		w.cut(w.links[w.brokers[p.leader]])
-		w.run(w.now + 500*seam.Millisecond)
-		w.faults.refuse = 0
-		require.Equal(t, TimedOut, w.deliveries[1].Fault)
-		for end := w.now + seam.Second; w.refused == 0 && w.now < end; {
-			w.run(w.now + 100*seam.Microsecond)
-		}
-		for _, request := range held {
-			request.do()
-		}
-		produce(3, false)
-		w.run(w.now + 5*seam.Second)
-		require.Len(t, w.deliveries, 4)
-		require.IsIncreasing(t, p.values())
-		require.Equal(t, "3", p.value(w.deliveries[3].Offset))
-		if len(p.values()) == 4 {
-			late++
-		}
+		require.NotZero(t, late)
 	}
-	require.NotZero(t, late)
 }
 
 // A time-out tells why the batch was not taken: by the last refusal, also if its link was lost after that. Of a batch that no

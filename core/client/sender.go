@@ -295,11 +295,22 @@ func (c *Client) onOutcome(now seam.Now, one consignment, row *kmsg.ProduceRespo
 		k.unknown = k.unknown || mayBeWritten(code)
 		c.retry(now, k)
 	default:
+		k.unknown = k.unknown || code == wire.UnknownServerError
 		p.remove(k)
 		p.line.leave(k)
 		p.line.bump = p.line.bump || k.sequenced
+		p.line.astray = p.line.astray || k.sequenced && k.unknown && !isOfBatch(code)
 		c.fail(k, code, NoFault, fx)
 	}
+}
+
+// isOfBatch says whether a batch refused for good with this code would be refused whoever brings it, and whenever.
+func isOfBatch(code wire.Code) bool {
+	switch code {
+	case wire.InvalidRecord, wire.InvalidTimestamp, wire.MessageTooLarge, wire.RecordListTooLarge, wire.UnsupportedCompressionType:
+		return true
+	}
+	return false
 }
 
 // mayBeWritten says whether a batch refused with this code may be, or come to be, in the log.

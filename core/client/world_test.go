@@ -50,6 +50,7 @@ type world struct {
 	group   *toyGroup           // nil: the brokers have none
 	letters func(body any) bool // of the group's, and whatever else it takes
 	dead    bool                // the client's process is gone
+	refusal wire.Code           // what batches are refused with; None: something that may pass
 	barred  bool                // nobody is given a producer id
 	inTurn  bool                // a link's next request is looked at when the one before is answered, as Kafka does it
 
@@ -533,6 +534,9 @@ func (w *world) append(node int, p *testPartition, records []byte) (int64, wire.
 		p.known = len(p.batches)
 	}
 	if w.chance(w.faults.refuse) {
+		if w.refusal.Failed() {
+			return -1, w.refusal
+		}
 		return -1, []wire.Code{wire.NotEnoughReplicas, wire.CorruptMessage, wire.UnknownTopicOrPartition}[w.random.Intn(3)]
 	}
 	f := batch.Inspect(records, batch.Limits{})
