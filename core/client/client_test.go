@@ -612,6 +612,24 @@ func TestTopicMadeAnewWithoutID(t *testing.T) {
 	require.Equal(t, "z", string(w.fetched[len(w.fetched)-1].Records[0].Value))
 }
 
+// TestUnknownServerErrorPasses: what a broker did not foresee need not happen again. It is told once, and tried again.
+func TestUnknownServerErrorPasses(t *testing.T) {
+	w := newWorld(1, DefaultConfig(), faults{})
+	w.topic("t", 1)
+	w.tell(&Produce{Topic: "t", Records: []Record{{Value: []byte("x")}}})
+	w.run(w.now + seam.Second)
+	for _, offset := range []int64{Earliest, 0} {
+		w.fetched, w.strange = nil, 2
+		w.tell(&Assign{Topic: "t", Offset: offset})
+		w.tell(&Poll{Bytes: 1 << 20})
+		w.run(w.now + 5*seam.Second)
+		require.Zero(t, w.strange)
+		require.Len(t, w.fetched, 2)
+		require.Equal(t, []any{wire.UnknownServerError, false}, []any{w.fetched[0].Code, w.fetched[0].Stopped})
+		require.Len(t, w.fetched[1].Records, 1)
+	}
+}
+
 // TestNoWholeBatch: what a log of an old format has is no batch that we know. It is told once, and asked for again after
 // pauses: an answer that brings nobody on must not be asked for at once, for ever.
 func TestNoWholeBatch(t *testing.T) {

@@ -219,7 +219,7 @@ func (c *Client) tryLater(now seam.Now, a *assignment) {
 func (c *Client) onTrouble(now seam.Now, a *assignment, code wire.Code, fx *seam.Effects) {
 	c.tryLater(now, a)
 	if code != a.code {
-		c.complain(a, code, !retriable(code), fx)
+		c.complain(a, code, !retriable(code) && code != wire.UnknownServerError, fx)
 	}
 }
 

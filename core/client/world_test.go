@@ -51,6 +51,7 @@ type world struct {
 	letters func(body any) bool // of the group's, and whatever else it takes
 	dead    bool                // the client's process is gone
 	refusal wire.Code           // what batches are refused with; None: something that may pass
+	strange int                 // so many requests for offsets and records are answered UNKNOWN_SERVER_ERROR
 	barred  bool                // nobody is given a producer id
 	inTurn  bool                // a link's next request is looked at when the one before is answered, as Kafka does it
 
@@ -732,6 +733,9 @@ func (w *world) fetchOf(node int, ask *kmsg.FetchRequest, topics []kmsg.FetchReq
 			switch {
 			case p == nil:
 				rp.ErrorCode = int16(wire.UnknownTopicOrPartition)
+			case w.strange > 0:
+				w.strange--
+				rp.ErrorCode = int16(wire.UnknownServerError)
 			case p.leader != node:
 				rp.ErrorCode = int16(wire.NotLeaderOrFollower)
 			case asked.CurrentLeaderEpoch >= 0 && asked.CurrentLeaderEpoch < p.epoch:
@@ -772,6 +776,9 @@ func (w *world) positions(node int, ask *kmsg.ListOffsetsRequest) kmsg.Response 
 			switch {
 			case p == nil:
 				rp.ErrorCode = int16(wire.UnknownTopicOrPartition)
+			case w.strange > 0:
+				w.strange--
+				rp.ErrorCode = int16(wire.UnknownServerError)
 			case p.leader != node:
 				rp.ErrorCode = int16(wire.NotLeaderOrFollower)
 			case asked.Timestamp == Earliest:
