@@ -370,6 +370,19 @@ func TestPatternOfTheBroker(t *testing.T) {
 	require.Len(t, one.owns(), 6)
 }
 
+// TestPatternUnheardOf: version 0 of the heartbeat (Kafka 3.7 to 3.9) has no patterns. A member that told of none would be one of
+// no topics, and read nothing without a word.
+func TestPatternUnheardOf(t *testing.T) {
+	config := memberConfig()
+	config.Ceilings = []Ceiling{{68, 0}}
+	c := newCrowd(1, "aq")
+	one := c.alone(t, config, Subscribe{Pattern: ".q"})
+	require.Equal(t, []GroupTrouble{{Code: wire.UnsupportedVersion, Stopped: true}}, one.troubles)
+	one.world.tell(&Subscribe{Topics: []string{"aq"}})
+	c.run(c.now + 3*seam.Second)
+	require.Len(t, one.owns(), 3)
+}
+
 // TestTopicInTheMaking: a leader that is not told how many partitions a topic has waits for that, but no longer than the group
 // waits for it: nobody beats for a member that assigns.
 func TestTopicInTheMaking(t *testing.T) {

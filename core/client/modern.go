@@ -92,6 +92,12 @@ func (c *Client) beat(now seam.Now, fx *seam.Effects) {
 	if all || g.modern.owes {
 		ask.Topics = c.ownedByID(g.phase == joining)
 	}
+	if n := c.maybeCoordinator(now, fx); n != nil && g.source != "" {
+		if version, ok := c.version(n, ask); ok && version < 1 { // without patterns (Kafka 3.9)
+			c.quit(now, wire.UnsupportedVersion, fx)
+			return
+		}
+	}
 	first := g.phase == joining
 	epoch := g.generation
 	g.beating = c.askCoordinator(now, ask, 1, c.config.RequestTimeout, fx, func(now seam.Now, answer wire.Answer, fx *seam.Effects) {
