@@ -163,22 +163,23 @@ func (c *Client) onSubscribe(now seam.Now, in *Subscribe, fx *seam.Effects) {
 		c.beginLeave(now, fx)
 		return
 	}
+	var pattern *regexp.Regexp
+	if in.Pattern != "" && !c.config.Modern {
+		var err error
+		if pattern, err = regexp.Compile("^(?:" + in.Pattern + ")$"); err != nil {
+			c.post(&GroupTrouble{Code: wire.InvalidRegularExpression, Stopped: true}, fx)
+			c.beginLeave(now, fx)
+			return
+		}
+		c.wantMetadata()
+	}
 	if g.subscribed = true; g.phase == outside {
 		for _, p := range c.held() {
 			c.release(p) // what the application assigned itself
 		}
 	}
-	g.pattern, g.source, g.searched = nil, in.Pattern, false
+	g.pattern, g.source, g.searched = pattern, in.Pattern, false
 	g.names = slices.Compact(slices.Sorted(slices.Values(in.Topics)))
-	if in.Pattern != "" && !c.config.Modern {
-		pattern, err := regexp.Compile("^(?:" + in.Pattern + ")$")
-		if err != nil {
-			c.quit(now, wire.InvalidRegularExpression, fx)
-			return
-		}
-		g.pattern = pattern
-		c.wantMetadata()
-	}
 	g.topics = g.names
 	for _, name := range g.topics {
 		c.topicNamed(name)

@@ -340,6 +340,13 @@ func TestPattern(t *testing.T) {
 	require.Len(t, one.owns(), 6, "partitions that are added")
 	one.world.tell(&Subscribe{Pattern: "("})
 	require.Equal(t, []GroupTrouble{{Code: wire.InvalidRegularExpression, Stopped: true}}, one.troubles)
+	c.run(c.now + seam.Second)
+	require.Empty(t, c.group.members, "it says that it leaves")
+	require.Empty(t, one.owns())
+	require.Zero(t, one.losses)
+	one.world.tell(&Subscribe{Topics: []string{"a"}})
+	c.run(c.now + 3*seam.Second)
+	require.Len(t, one.owns(), 4)
 }
 
 // TestTopicBesideAJoin: a topic of which the cluster tells while JoinGroup waits is joined for next, not when the metadata are
