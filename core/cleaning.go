@@ -1,6 +1,7 @@
 package core
 
 import (
+	"slices"
 	"strings"
 
 	"rookery/core/compact"
@@ -258,6 +259,7 @@ func (b *Broker) clean(now seam.Now, p *partition, fx *seam.Effects) bool {
 			KeysMax: c.config.KeysMax, BytesPerSecond: c.config.BytesPerSecond / int64(max(1, c.config.Threads)),
 		},
 	}
+	request.Epochs.List = slices.Clone(p.replica.Log.Epochs.List)
 	p.replica.Producers.Each(func(a producer.Active) {
 		request.Producers = append(request.Producers, compact.Producer{ID: a.ID, Epoch: a.Epoch, LastOffset: a.LastOffset})
 	})

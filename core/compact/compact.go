@@ -43,6 +43,7 @@ type Request struct {
 	First     seam.File    // ids from here on are the Cleaner's: FilesOf of them
 	Producers []Producer   // those that live, by ID
 	Aborted   []Aborted    // transactions, by First; nil: not known
+	Epochs    log.Epochs   // of the partition
 	Rules     Rules
 }
 
@@ -154,6 +155,7 @@ type reader struct {
 	last   int // the source where it ends
 	file   seam.File
 	at     int64  // of the next batch
+	next   int64  // the least offset that it may begin at
 	from   int64  // where data begins
 	data   []byte // a copy of what was read
 	asked  int64
@@ -165,6 +167,16 @@ func New() *Cleaner { return NewWith(&batch.Sieve{}) }
 
 // NewWith makes one whose sieve serves others too, of which no two Step at a time.
 func NewWith(sieve *batch.Sieve) *Cleaner { return &Cleaner{sieve: sieve} }
+
+// pass goes behind a batch.
+func (r *reader) pass(view batch.View) { r.at, r.next = r.at+view.Size(), view.LastOffset()+1 }
+
+// ofItsEpoch says whether a batch is of the leader epoch that its offset belongs to. Neither is covered by its checksum: a bit
+// that has turned there would be written anew as if it were right.
+func (c *Cleaner) ofItsEpoch(view batch.View) bool {
+	epoch := c.request.Epochs.At(view.BaseOffset())
+	return epoch < 0 || epoch == view.LeaderEpoch()
+}
 
 // Step takes a letter or a completion.
 func (c *Cleaner) Step(now seam.Now, in seam.Input, fx *seam.Effects) {
@@ -310,7 +322,7 @@ func (c *Cleaner) next(fx *seam.Effects) (view batch.View, ok bool) {
 	}
 	source := &c.request.Sources[r.source]
 	if !r.opened {
-		r.file, r.at, r.from, r.asked, r.data, r.opened = c.file(), 0, 0, 0, r.data[:0], true
+		r.file, r.at, r.next, r.from, r.asked, r.data, r.opened = c.file(), 0, source.Base, 0, 0, r.data[:0], true
 		fx.Files = append(fx.Files, seam.FileOp{Op: c.await(forOpen, 0), Deed: seam.Open, File: r.file, Path: log.SegmentPath(c.request.Folder, source.Base, ".log")})
 		return nil, false
 	}
@@ -330,7 +342,7 @@ func (c *Cleaner) next(fx *seam.Effects) (view batch.View, ok bool) {
 			return nil, false
 		}
 		if size <= int64(len(rest)) {
-			if view = view[:size]; !view.Sound() || view.BaseOffset() < source.Base || view.LastOffset() >= source.Next {
+			if view = view[:size]; !view.Sound() || view.BaseOffset() < r.next || view.LastOffset() >= source.Next || !c.ofItsEpoch(view) {
 				c.fail(seam.IOError, "a batch of a segment is damaged")
 				return nil, false
 			}
@@ -372,7 +384,7 @@ func (c *Cleaner) learnOn(fx *seam.Effects) {
 		if !ok {
 			return
 		}
-		c.in.at += view.Size()
+		c.in.pass(view)
 		c.items--
 		c.history.meet(view)
 	}
@@ -409,7 +421,7 @@ func (c *Cleaner) mapOn(fx *seam.Effects) {
 			c.phase, c.in = learning, reader{last: len(c.request.Sources), data: c.in.data[:0]}
 			return
 		}
-		c.in.at += view.Size()
+		c.in.pass(view)
 		c.items -= 1 + int(view.Count())
 		if !c.note(view) {
 			c.closeReader(fx)

@@ -398,6 +398,42 @@ func TestFaultsLeaveNothing(t *testing.T) {
 	})
 }
 
+// TestABitThatNoChecksumCovers: an offset or a leader epoch that cannot be ends a pass, and is not written anew.
+func TestABitThatNoChecksumCovers(t *testing.T) {
+	const offsetAt, epochAt = 7, 15 // the lowest bytes of a batch's header
+	for _, c := range []struct {
+		name      string
+		batch, at int
+		bits      byte
+		fault     seam.Fault
+	}{
+		{"nothing", 0, 0, 0, seam.OK},
+		{"an epoch that is to come", 2, epochAt, 4, seam.IOError},
+		{"an epoch that is over", 2, epochAt, 1, seam.IOError},
+		{"an offset that was there", 1, offsetAt, 1, seam.IOError},
+		{"an offset beyond the segment", 2, offsetAt, 64, seam.IOError},
+		{"an offset behind the next one", 0, offsetAt, 2, seam.IOError},
+	} {
+		d, builder, source, starts := newDisk(), batch.Builder{}, log.Source{}, []int64{}
+		name := d.name(0, ".log")
+		for i, epoch := range []int32{3, 3, 5} {
+			spec := batch.Plain(batch.None)
+			spec.BaseOffset, spec.LeaderEpoch = int64(i), epoch
+			builder.Begin(spec)
+			builder.Add(50, []byte{byte(i)}, []byte("v"), nil)
+			view := builder.Finish()
+			starts = append(starts, int64(len(d.files[name])))
+			d.files[name] = append(d.files[name], view...)
+			source.Next, source.Size = int64(i)+1, source.Size+view.Size()
+		}
+		d.files[name][starts[c.batch]+int64(c.at)] ^= c.bits
+		request := &compact.Request{ID: 1, Folder: folder, Sources: []log.Source{source}, First: 100,
+			Epochs: log.Epochs{List: []log.Epoch{{Epoch: 3, Start: 0}, {Epoch: 5, Start: 2}}},
+			Rules:  compact.Rules{SegmentBytes: 400, IndexBytes: 10 << 20, KeysMax: 10}}
+		require.Equal(t, c.fault, d.run(t, seam.Now{}, request).Fault, c.name)
+	}
+}
+
 // TestStopped: a letter ends it at once, also one that comes when it has answered.
 func TestStopped(t *testing.T) {
 	d := newDisk()

@@ -46,7 +46,7 @@ func (c *Cleaner) cleanOn(fx *seam.Effects) {
 		if !ok {
 			return
 		}
-		c.in.at += view.Size()
+		c.in.pass(view)
 		c.items -= 1 + int(view.Count())
 		last := c.in.source+1 == c.in.last && c.in.at == c.request.Sources[c.in.source].Size
 		if !c.keep(view, last) {

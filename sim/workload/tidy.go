@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"strconv"
+	"strings"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -90,6 +91,9 @@ type tidied struct {
 
 // onTidied takes the broker's events about the topic.
 func (r *Run) onTidied(e *seam.Event) {
+	if e.Kind == seam.CompactionFailed {
+		r.require(!strings.Contains(e.Text, "damaged") || r.World.Counts[world.BitRotted] > 0, check.KeptAsWritten, "%s-%d: %s, and no bit has turned", e.Topic, e.Partition, e.Text)
+	}
 	if e.Topic != tidyTopic {
 		return
 	}
