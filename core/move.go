@@ -471,6 +471,8 @@ func (b *Broker) swap(now seam.Now, fx *seam.Effects) {
 	b.nextMove()
 	if b.phase != phaseReady { // the next start finds it, and what the checkpoints say of it
 		b.moves.swapped = m
+		p.startWish = p.startGoal // a wish that moves along with nobody; the stop would wait for it
+		b.refuseDeletions(p, wire.NotLeaderOrFollower, fx)
 		return
 	}
 	q := b.newPartition(t, p.index, m.home())
