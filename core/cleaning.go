@@ -220,6 +220,14 @@ func (b *Broker) dirt(now seam.Now, p *partition, fx *seam.Effects) (ratio int64
 	return ratio, overdue || ratio > config.MinCleanableDirtyRatioPPM
 }
 
+// share is what one Cleaner may read and write a second of what all of them may; 0: no bound.
+func (c *cleanings) share() int64 {
+	if c.config.BytesPerSecond <= 0 {
+		return 0
+	}
+	return max(1, c.config.BytesPerSecond/int64(max(1, c.config.Threads)))
+}
+
 // awaitsLine says whether a partition waits for its line, or would if it were chosen: where the checkpoint cannot be written
 // it is tried again with the others (checkpoint).
 func (b *Broker) awaitsLine(p *partition) bool {
@@ -256,7 +264,7 @@ func (b *Broker) clean(now seam.Now, p *partition, fx *seam.Effects) bool {
 		Rules: compact.Rules{
 			SegmentBytes: int64(config.SegmentBytes), IndexBytes: config.SegmentIndexBytes, IndexIntervalBytes: config.IndexIntervalBytes,
 			DeleteRetentionMillis: config.DeleteRetentionMillis, MergeMax: max(2, b.config.StepItems), // one by one nothing would be merged
-			KeysMax: c.config.KeysMax, BytesPerSecond: c.config.BytesPerSecond / int64(max(1, c.config.Threads)),
+			KeysMax: c.config.KeysMax, BytesPerSecond: c.share(),
 		},
 	}
 	request.Epochs.List = slices.Clone(p.replica.Log.Epochs.List)
