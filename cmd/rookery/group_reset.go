@@ -15,6 +15,9 @@ import (
 	"rookery/core/wire"
 )
 
+// aPlace is what --to takes beside start.
+const aPlace = "end, an offset, a time like 2026-01-31T12:00:00Z or @-1h, +N or -N"
+
 func groupResetCommand() *cobra.Command {
 	var c session
 	var form form
@@ -31,7 +34,14 @@ func groupResetCommand() *cobra.Command {
 		Args: cobra.ExactArgs(1),
 		RunE: func(command *cobra.Command, names []string) error {
 			defer c.close()
-			rows, err := placesToReset(&c, names[0], topics, to)
+			if to == "" {
+				return advise("for example: --to start, or "+aPlace, "group reset-offsets: --to is missing")
+			}
+			at, err := placeToReset(to)
+			if err != nil {
+				return err
+			}
+			rows, err := placesToReset(&c, names[0], topics, at)
 			if err != nil {
 				return err
 			}
@@ -53,14 +63,13 @@ func groupResetCommand() *cobra.Command {
 	c.flags(command)
 	form.flag(command)
 	command.Flags().StringSliceVar(&topics, "topic", nil, "topics, or TOPIC:PARTITION; left out: all that the group has committed")
-	command.Flags().StringVar(&to, "to", "", "start, end, an offset, a time (RFC 3339), or +N or -N from where the group is; required")
+	command.Flags().StringVar(&to, "to", "", "start, end, an offset, a time (2026-01-31T12:00:00Z, @-1h), or +N or -N from where the group is; required")
 	command.Flags().BoolVar(&dry, "dry-run", false, "say what would be committed, and commit nothing")
-	_ = command.MarkFlagRequired("to")
 	return command
 }
 
 // placesToReset finds the offsets that a group is to have.
-func placesToReset(c *session, name string, topics []string, to string) ([]offsetRow, error) {
+func placesToReset(c *session, name string, topics []string, to place) ([]offsetRow, error) {
 	committed, err := committedBy(c, name)
 	if err != nil && !refusedWith(err, wire.NotCoordinator) {
 		return nil, err
@@ -119,8 +128,22 @@ func placesToReset(c *session, name string, topics []string, to string) ([]offse
 	return rows, nil
 }
 
-// resetTo is the offset of each partition that the words mean, held inside its log.
-func resetTo(c *session, topic string, leaders, partitions []int32, to string, now map[string]int64) (map[int32]int64, error) {
+// placeToReset reads where a group is to go: a place as of consume, whose @ may be left out before a date.
+func placeToReset(to string) (place, error) {
+	now := time.Now()
+	at, err := parsePlace(to, now)
+	if err == nil {
+		return at, nil
+	}
+	if dated, err := parsePlace("@"+to, now); err == nil {
+		return dated, nil
+	}
+	return place{}, advise("start, "+aPlace, "--to %s is no place", to)
+}
+
+// resetTo is the offset of each partition that the place means, held inside its log. +N and -N are from where the group is
+// now.
+func resetTo(c *session, topic string, leaders, partitions []int32, to place, now map[string]int64) (map[int32]int64, error) {
 	start, err := offsetsAt(c, topic, leaders, partitions, -2).whole()
 	if err != nil {
 		return nil, err
@@ -130,35 +153,29 @@ func resetTo(c *session, topic string, leaders, partitions []int32, to string, n
 		return nil, err
 	}
 	wish := func(p int32) int64 { return start[p].offset }
-	at, timed := time.Parse(time.RFC3339, to)
-	n, number := strconv.ParseInt(to, 10, 64)
-	switch {
-	case to == "start":
-	case to == "end":
+	switch to.kind {
+	case atStart:
+	case atEnd:
 		wish = func(p int32) int64 { return end[p].offset }
-	case timed == nil:
-		found, err := offsetsAt(c, topic, leaders, partitions, max(at.UnixMilli(), 0)).whole() // negative ones mean ends of the log
+	case atOffset:
+		wish = func(int32) int64 { return to.n }
+	case atTime:
+		found, err := to.offsets(c, topic, leaders, partitions)
 		if err != nil {
 			return nil, err
 		}
-		wish = func(p int32) int64 {
-			if found[p].offset < 0 {
-				return end[p].offset // nothing is as young
-			}
-			return found[p].offset
-		}
-	case number != nil:
-		return nil, advise("start, end, an offset, a time like 2026-01-31T12:00:00Z, +N or -N", "--to %s is no place", to)
-	case to[0] == '+' || to[0] == '-':
+		wish = func(p int32) int64 { return found[p].offset }
+	case afterStart, beforeEnd:
 		wish = func(p int32) int64 {
 			from, known := now[topic+"-"+strconv.Itoa(int(p))]
 			if !known || from < 0 {
 				from = start[p].offset
 			}
-			return from + n
+			if to.kind == beforeEnd {
+				return from - to.n
+			}
+			return from + min(to.n, end[p].offset)
 		}
-	default:
-		wish = func(int32) int64 { return n }
 	}
 	all := map[int32]int64{}
 	for _, p := range partitions {

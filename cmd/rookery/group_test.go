@@ -157,8 +157,15 @@ func TestGroupCommands(t *testing.T) {
 		reset([]int64{0, 0}, group, "--to", "2020-01-31T12:00:00Z")
 		require.Equal(t, []int64{0, 0}, committed(group))
 		reset([]int64{0, 0}, group, "--to", "1969-12-31T23:59:59.999Z") // which ListOffsets would take for the end
-		reset([]int64{6, 4}, group, "--to", "end", "--topic", "clicks", "--topic", "clicks:1")
+		for to, want := range map[string][]int64{
+			"latest": {6, 4}, "earliest": {0, 0}, "@-1h": {0, 0}, "2020-01-31": {0, 0}, "2099-01-31T12:00:00.000": {6, 4},
+			"+9223372036854775807": {6, 4}, "-9223372036854775808": {0, 0},
+		} {
+			reset(want, group, "--to", to, "--dry-run")
+		}
+		reset([]int64{6, 4}, group, "--to", "end", "--topic", "clicks", "--topic", "clicks:0", "--dry-run")
 	}
+	refused("--to is missing", "--to start", "group", "reset-offsets", "old")
 	refused("is no place", "2026-01-31T12:00:00Z", "group", "reset-offsets", "old", "--to", "yesterday")
 	refused("there is no topic nowhere", "rookery topic list", "group", "reset-offsets", "old", "--to", "start", "--topic", "nowhere")
 	refused("has no partition 2", "", "group", "reset-offsets", "old", "--to", "start", "--topic", "clicks:2")
