@@ -79,7 +79,7 @@ func produceCommand() *cobra.Command {
 	f.BoolVarP(&p.emptyNull, "null", "Z", false, "an empty key or value is null")
 	f.StringVar(&p.input, "input", "text", "text, or json: an object a line, as consume -o json prints them")
 	f.Float64Var(&p.rate, "rate", 0, "records a second (0: as fast as they come)")
-	f.BoolVar(&p.wholeFile, "whole", false, "each file is one record")
+	f.BoolVar(&p.wholeFile, "whole", false, "each file is one record; or all of standard input")
 	f.StringVarP(&p.codecName, "compression", "z", "none", "none, gzip, snappy, lz4, zstd")
 	f.StringVarP(&p.acksName, "acks", "a", "all", "0, 1 or all")
 	f.StringArrayVarP(&p.headings, "header", "H", nil, "a header of every record, name=value")
@@ -133,20 +133,14 @@ func (p *producing) run(in io.Reader, files []string, notes io.Writer) error {
 // feed cuts the input into records.
 func (p *producing) feed(in io.Reader, files []string, add func(record []byte) error) error {
 	if p.wholeFile {
-		for _, file := range files {
-			text, err := os.ReadFile(file)
-			if err != nil {
-				return err
-			}
-			if err := add(text); err != nil {
-				return err
-			}
-		}
-		return nil
+		return feedWhole(in, files, add)
 	}
 	delimiter, err := unescape(p.delimiter)
-	if err != nil || delimiter == "" {
-		return fmt.Errorf("--delimiter %q: %w", p.delimiter, errors.Join(err, errors.New("it has at least one byte")))
+	if err == nil && delimiter == "" {
+		err = errors.New("it has at least one byte")
+	}
+	if err != nil {
+		return fmt.Errorf("--delimiter: %w", err)
 	}
 	if len(files) == 0 {
 		return split(in, delimiter, add)
@@ -157,6 +151,27 @@ func (p *producing) feed(in io.Reader, files []string, add func(record []byte) e
 			return err
 		}
 		if err := errors.Join(split(f, delimiter, add), f.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// feedWhole makes a record of each file, or of all that comes in where none is named.
+func feedWhole(in io.Reader, files []string, add func(record []byte) error) error {
+	if len(files) == 0 {
+		text, err := io.ReadAll(in)
+		if err != nil {
+			return err
+		}
+		return add(text)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		if err := add(text); err != nil {
 			return err
 		}
 	}

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"os"
 	"time"
 
@@ -10,14 +12,20 @@ import (
 
 // recordOfJSON makes a record of a line that consume -o json printed. Where it lay is not taken over: --partition says
 // where it goes, and the broker its offset. --header adds to its headers, and --key stands in for its key.
+// A name that consume does not write is refused: a value under another name would be a null, and so a deletion.
 func (s *sender) recordOfJSON(line []byte) (kafka.Record, error) {
 	s.lines++
 	var j recordJSON
-	if err := json.Unmarshal(line, &j); err != nil {
+	d := json.NewDecoder(bytes.NewReader(line))
+	d.DisallowUnknownFields()
+	err := d.Decode(&j)
+	if err == nil && d.More() {
+		err = errors.New("there is more than one object")
+	}
+	if err != nil {
 		return kafka.Record{}, advise(`a line is like {"key":"k","value":"v","headers":[{"key":"h","value":"1"}]}`, "--input json: line %d: %w", s.lines, err)
 	}
 	r := kafka.Record{Timestamp: j.Timestamp, Headers: s.headers}
-	var err error
 	if r.Key, err = bytesOf(j.Key, j.KeyBase64); err != nil {
 		return r, err
 	}

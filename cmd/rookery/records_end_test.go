@@ -33,6 +33,23 @@ func TestJSONThereAndBack(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, []byte("{\"value\":\"fine\"}\nnot json\n"), 0o644))
 	_, _, err := runCommand("produce", "c", file, "--input", "json", "-b", r.address)
 	require.ErrorContains(t, err, "--input json: line 2")
+	before := r.ask(t, "", "consume", "c", "-o", "start", "-e", "-o", "json")
+	for line, why := range map[string]string{`{"key":"k","vallue":"v"}`: `unknown field "vallue"`, `{"key":"k"} {"key":"l"}`: "more than one object"} {
+		require.NoError(t, os.WriteFile(file, []byte(line), 0o644))
+		_, _, err := runCommand("produce", "c", file, "--input", "json", "-b", r.address)
+		require.ErrorContains(t, err, why, "it would have been a null")
+	}
+	require.Equal(t, before, r.ask(t, "", "consume", "c", "-o", "start", "-e", "-o", "json"))
+}
+
+// TestWholeFiles: a file is one record, and so is what comes in where no file is named.
+func TestWholeFiles(t *testing.T) {
+	r := begin(t, t.TempDir())
+	file := filepath.Join(t.TempDir(), "page")
+	require.NoError(t, os.WriteFile(file, []byte("a\nb\n"), 0o644))
+	r.ask(t, "", "produce", "pages", "--whole", file, file)
+	r.ask(t, "c\nd\n", "produce", "pages", "--whole")
+	require.Equal(t, "a\nb\n|a\nb\n|c\nd\n|", r.ask(t, "", "consume", "pages", "-o", "start", "-e", "-f", "%v|"))
 }
 
 // TestPlacesInATopic reads pieces of three partitions: by offset, by time, up to what there is.
