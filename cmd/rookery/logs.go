@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"rookery/core/batch"
+	"rookery/io/disk"
 )
 
 func logCommand() *cobra.Command {
@@ -347,14 +348,18 @@ offsets rise and leader epochs do not fall, and that every index entry points at
 				}
 				reports = append(reports, found...)
 			}
-			return printReports(c, form, reports)
+			next := "see a file with: rookery log dump FILE"
+			if slices.ContainsFunc(dirs, func(dir string) bool { return isLocked(filepath.Join(dir, disk.LockName)) }) {
+				next = "a broker runs on it, and what it is writing looks torn: stop it and look again"
+			}
+			return printReports(c, form, reports, next)
 		},
 	}
 	form.flag(c)
 	return c
 }
 
-func printReports(c *cobra.Command, form form, reports []folderReport) error {
+func printReports(c *cobra.Command, form form, reports []folderReport, next string) error {
 	wrong := 0
 	var rows [][]string
 	for _, r := range reports {
@@ -376,7 +381,7 @@ func printReports(c *cobra.Command, form form, reports []folderReport) error {
 			fmt.Fprintln(c.ErrOrStderr(), p)
 		}
 	}
-	return advise("see a file with: rookery log dump FILE", "%d problems", wrong)
+	return advise(next, "%d problems", wrong)
 }
 
 // verify looks at every folder below dir that holds segments, or at dir itself.
@@ -393,6 +398,9 @@ func verify(dir string, watch *progress) ([]folderReport, error) {
 	})
 	if err != nil {
 		return nil, err
+	}
+	if _, err := os.Stat(filepath.Join(dir, metaName)); err != nil && len(folders) == 0 {
+		return nil, advise("name a log directory, such as rookery-data, or a partition's folder in it", "%s holds no segment", dir)
 	}
 	var names []string
 	for name := range folders {

@@ -93,6 +93,13 @@ func TestLogDumpAndVerify(t *testing.T) {
 	_, _, err = runCommand("log", "dump", filepath.Join(dir, "nothing"))
 	require.ErrorIs(t, err, os.ErrNotExist)
 
+	bare := t.TempDir()
+	_, _, err = runCommand("log", "verify", bare)
+	require.ErrorContains(t, err, bare+" holds no segment")
+	require.NoError(t, writeIdentity(bare, identity{newID(), 1, newID()}))
+	_, _, err = runCommand("log", "verify", bare)
+	require.NoError(t, err, "a log directory may have no partition yet")
+
 	text, err := os.ReadFile(first)
 	require.NoError(t, err)
 	text[starts[1]+70] ^= 1
