@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 
 	"rookery/core"
 	"rookery/core/seam"
@@ -27,7 +29,11 @@ func (n *node) event(e seam.Event) {
 	case seam.PartitionOpened:
 		log.Debug("partition opened", "start", e.A, "end", e.B)
 	case seam.Truncated:
-		log.Warn("truncated", "end", e.A, "bytes", e.B, "why", e.Text)
+		level := slog.LevelWarn
+		if n.monitor.isRefusing(e.Topic, e.Partition) {
+			level = slog.LevelDebug // each write that a full disk refuses is cut off, and clients try for as long as it is full
+		}
+		log.Log(context.Background(), level, "truncated", "end", e.A, "bytes", e.B, "why", e.Text)
 	case seam.SegmentRolled:
 		log.Debug("segment rolled", "base", e.A)
 	case seam.WriteRefused:

@@ -141,6 +141,14 @@ func (m *monitor) see(e seam.Event) {
 	}
 }
 
+// isRefusing says whether a partition's last write was refused.
+func (m *monitor) isRefusing(topic string, partition int32) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	_, refusing := m.refusing[fmt.Sprintf("%s-%d", topic, partition)]
+	return refusing
+}
+
 func (m *monitor) stop() {
 	m.mu.Lock()
 	m.stopping = true

@@ -1,13 +1,34 @@
 package main
 
 import (
+	"bytes"
+	"log/slog"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"rookery/core/seam"
 )
+
+// What a full disk refuses is said once, and not with each try again: the log may lie on that disk.
+func TestAFullDiskIsLoggedOnce(t *testing.T) {
+	var out bytes.Buffer
+	n := &node{settings: &settings{}, logger: slog.New(slog.NewTextHandler(&out, nil))}
+	n.monitor = newMonitor(n)
+	cut := seam.Event{Kind: seam.Truncated, Topic: "a", Partition: 7, Text: "a write failed"}
+	n.event(cut)
+	require.Equal(t, 1, strings.Count(out.String(), "truncated"))
+	n.event(seam.Event{Kind: seam.WriteRefused, Topic: "a", Partition: 7, Text: "no space left"})
+	for range 3 {
+		n.event(cut)
+	}
+	require.Equal(t, 2, strings.Count(out.String(), "\n"), out.String())
+	n.event(seam.Event{Kind: seam.WritesResumed, Topic: "a", Partition: 7, A: 3})
+	n.event(cut)
+	require.Equal(t, 4, strings.Count(out.String(), "\n"), out.String())
+}
 
 // On a full disk the probes say so and go on saying yes, until writes are taken again or the topic is gone.
 func TestProbesTellOfRefusedWrites(t *testing.T) {
