@@ -8,12 +8,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// newLogger writes text for a terminal and JSON for a machine.
-func newLogger(w io.Writer) *slog.Logger {
+// newLogger writes text for a terminal and JSON for a machine, and nothing below a level.
+func newLogger(w io.Writer, level slog.Level) *slog.Logger {
+	options := &slog.HandlerOptions{Level: level}
 	if onTerminal(w) {
-		return slog.New(slog.NewTextHandler(w, nil))
+		return slog.New(slog.NewTextHandler(w, options))
 	}
-	return slog.New(slog.NewJSONHandler(w, nil))
+	return slog.New(slog.NewJSONHandler(w, options))
 }
 
 func onTerminal(w io.Writer) bool {

@@ -27,6 +27,7 @@ type serving struct {
 	profile  string
 	metrics  string
 	profiles bool
+	level    slog.Level
 	usual    string // where the HTTP port is if nobody says; empty: nowhere
 }
 
@@ -35,6 +36,8 @@ func (s *serving) flags(c *cobra.Command) {
 	c.Flags().StringVar(&s.record, "record", "", "write every input of the broker to this file, to be replayed")
 	c.Flags().StringVar(&s.metrics, "metrics-listener", "", "HTTP address of /metrics, /healthz and /readyz, or none (dev: "+metricsDefault+")")
 	c.Flags().BoolVar(&s.profiles, "pprof", false, "serve Go's profiles there too, at /debug/pprof/")
+	c.Flags().TextVar(&s.level, "log-level", slog.LevelInfo, "log what is of this `LEVEL`, or worse: debug, info, warn, error")
+	completeFrom(c, "log-level", "debug", "info", "warn", "error")
 	c.Flags().StringVar(&s.profile, "cpu-profile", "", "write a processor profile to this file")
 }
 
@@ -58,7 +61,7 @@ func devCommand() *cobra.Command {
 			if err := settings.absolute(); err != nil {
 				return err
 			}
-			listeners, err := bind(settings, newLogger(c.ErrOrStderr())) // first: a refused start leaves nothing behind
+			listeners, err := bind(settings, newLogger(c.ErrOrStderr(), s.level)) // first: a refused start leaves nothing behind
 			if err != nil {
 				return err
 			}
@@ -214,7 +217,7 @@ func (s *settings) formatLine(cluster string) string {
 // serve runs a node until it is told to stop. Where no listeners are open it opens them, once the directories are known
 // to be ours.
 func (s *serving) serve(settings *settings, listeners []server.Listener, c *cobra.Command) error {
-	logger := newLogger(c.ErrOrStderr())
+	logger := newLogger(c.ErrOrStderr(), s.level)
 	settings.tell(logger)
 	ids, err := identify(settings, settings.formatLine)
 	if err != nil {
@@ -226,8 +229,16 @@ func (s *serving) serve(settings *settings, listeners []server.Listener, c *cobr
 		return err
 	}
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	signal.Notify(signals, stopSignals()...)
 	return n.run(signals)
+}
+
+// stopSignals are those that end a broker cleanly: a terminal that is closed sends SIGHUP, which nohup has us ignore.
+func stopSignals() []os.Signal {
+	if signal.Ignored(syscall.SIGHUP) {
+		return []os.Signal{syscall.SIGTERM, syscall.SIGINT}
+	}
+	return []os.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP}
 }
 
 // bind opens every listener. One that names no address of this machine (dev's ::1 where there is no IPv6) is skipped

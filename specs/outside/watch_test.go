@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"os"
+	"os/signal"
 	"strings"
 	"syscall"
 	"testing"
@@ -62,6 +64,29 @@ func TestTheShippedBinaryIsWatched(t *testing.T) {
 
 	n = Start(t, binaryPath, t.TempDir(), "--metrics-listener", "none")
 	require.Empty(t, watchedAt(t, n))
+	n.Stop(t)
+}
+
+// TestATerminalThatIsClosed: SIGHUP ends a broker cleanly, unless nohup has it ignored. What is debug is logged if it is asked
+// for.
+func TestATerminalThatIsClosed(t *testing.T) {
+	heard := make(chan os.Signal, 1)
+	signal.Notify(heard, syscall.SIGHUP) // whatever runs the tests: a child begins with what the system does
+	defer signal.Reset(syscall.SIGHUP)
+	n := Start(t, binaryPath, t.TempDir(), "--log-level", "debug")
+	Create(t, Dial(t, n), "t")
+	Await(t, func() bool { return strings.Contains(n.Log.String(), `"level":"DEBUG"`) }, "a line at debug: %s", n.Log)
+	require.NoError(t, n.process.Signal(syscall.SIGHUP))
+	require.NoError(t, n.Ended(t))
+	require.Contains(t, n.Log.String(), `"msg":"stopped"`)
+
+	signal.Ignore(syscall.SIGHUP)
+	n = Start(t, binaryPath, t.TempDir(), "--metrics-listener", "127.0.0.1:0")
+	require.NoError(t, n.process.Signal(syscall.SIGHUP))
+	Create(t, Dial(t, n), "t")
+	require.NotContains(t, n.Log.String(), `"level":"DEBUG"`)
+	status, _ := page(t, watchedAt(t, n), "/readyz", "")
+	require.Equal(t, 200, status)
 	n.Stop(t)
 }
 
