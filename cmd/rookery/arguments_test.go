@@ -42,6 +42,8 @@ func TestArgumentsThatDoNotFit(t *testing.T) {
 		"topic create":                  "topic create: TOPIC is missing\n  usage: rookery topic create TOPIC... [flags]\n",
 		"log dump":                      "log dump: FILE is missing\n  usage: rookery log dump FILE... [flags]\n",
 		"config describe":               "config describe: TYPE is missing\n  usage: rookery config describe TYPE [NAME...] [flags]\n",
+		"config describe topic":         "the name of the topic is missing\n  see what there is: rookery config list topic\n",
+		"config alter group --set a=b":  "the name of the group is missing\n  see what there is: rookery config list group\n",
 		"man":                           "man: DIR is missing\n  usage: rookery man DIR [flags]\n",
 		"dev now":                       "dev does not take \"now\"\n  usage: rookery dev [flags]\n",
 		"consume x -n -5":               "--number -5: there are no fewer records than none\n  leave it out to read on for ever, or stop at the end: -e\n",

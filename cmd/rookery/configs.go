@@ -48,6 +48,18 @@ func kindOfResource(name string) (int8, error) {
 	return 0, advise("one of topic, broker, group, client-metrics, broker-logger", "%s has no configurations", name)
 }
 
+// namesOf are those that were named. No name is what holds for all brokers; nothing else has that.
+func namesOf(kind int8, named []string) ([]string, error) {
+	switch {
+	case len(named) > 0:
+		return named, nil
+	case kind == meta.ResourceBroker:
+		return []string{""}, nil
+	}
+	text := resourceKind(kind)
+	return nil, advise("see what there is: rookery config list "+text, "the name of the %s is missing", text)
+}
+
 func configListCommand() *cobra.Command {
 	var c session
 	var form form
@@ -147,9 +159,9 @@ func configDescribeCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			names := args[1:]
-			if len(names) == 0 {
-				names = []string{""}
+			names, err := namesOf(kind, args[1:])
+			if err != nil {
+				return err
 			}
 			resources, err := describeConfigs(&c, kind, names, documented)
 			if err != nil {
@@ -304,9 +316,9 @@ func configAlterCommand() *cobra.Command {
 			if edits.none() {
 				return advise("--set, --delete-config, --append, --subtract", "nothing is to be altered")
 			}
-			names := args[1:]
-			if len(names) == 0 {
-				names = []string{""}
+			names, err := namesOf(kind, args[1:])
+			if err != nil {
+				return err
 			}
 			return alterConfigs(command, &c, kind, names, &edits)
 		},

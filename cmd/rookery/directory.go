@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/magiconair/properties"
@@ -17,6 +18,11 @@ import (
 
 // metaName is the file that says whose a log directory is, as in Kafka.
 const metaName = "meta.properties"
+
+const (
+	otherDir = "name another directory (dev: --data-dir DIR, server: --set log.dirs=DIR)"
+	ownDir   = "the user that the broker runs as must be able to read and write there: see whose it is (ls -la)"
+)
 
 // identity is what meta.properties (version 1, KRaft) says.
 type identity struct {
@@ -53,7 +59,12 @@ func parseID(id string) ([16]byte, error) {
 func readIdentity(dir string) (identity, error) {
 	file := filepath.Join(dir, metaName)
 	text, err := os.ReadFile(file)
-	if err != nil {
+	switch {
+	case errors.Is(err, syscall.ENOTDIR):
+		return identity{}, advise(otherDir, "%s is not a directory: %w", dir, err)
+	case errors.Is(err, fs.ErrPermission):
+		return identity{}, advise(ownDir+"; or "+otherDir, "%w", err)
+	case err != nil:
 		return identity{}, err
 	}
 	p, err := properties.Load(text, properties.UTF8)
@@ -157,7 +168,7 @@ func formatDirs(s *settings, clusterID string, ignoreFormatted bool) (cluster st
 	}
 	for _, dir := range bare {
 		if err := writeIdentity(dir, identity{clusterID, s.NodeID, newID()}); err != nil {
-			return "", nil, err
+			return "", nil, advise(ownDir+"; or "+otherDir, "%s cannot be formatted: %w", dir, err)
 		}
 	}
 	return clusterID, bare, nil

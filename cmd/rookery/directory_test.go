@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"rookery/io/disk"
 )
 
 func never(string) string { return "never" }
@@ -80,6 +82,32 @@ func TestForeignDirectories(t *testing.T) {
 		_, err := identify(&settings{NodeID: 1, Dirs: []string{dir}}, never)
 		require.ErrorContains(t, err, what)
 	}
+}
+
+// What is no directory, or not ours to write, is said with what to do about it. (Who runs as root may write everywhere but
+// into a folder of that name.)
+func TestDirectoriesThatCannotBeUsed(t *testing.T) {
+	said := func(err error) string {
+		var b strings.Builder
+		report(&b, err)
+		return b.String()
+	}
+	file := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o644))
+	_, _, err := formatDirs(&settings{NodeID: 1, Dirs: []string{file}}, "", true)
+	require.Contains(t, said(err), file+" is not a directory")
+	require.Contains(t, said(err), otherDir)
+	_, _, err = formatDirs(&settings{NodeID: 1, Dirs: []string{"/proc/rookery"}}, "", true)
+	require.Contains(t, said(err), "/proc/rookery cannot be formatted")
+	require.Contains(t, said(err), ownDir)
+
+	dir := t.TempDir()
+	id := identity{newID(), 1, newID()}
+	require.NoError(t, writeIdentity(dir, id))
+	require.NoError(t, os.Mkdir(filepath.Join(dir, disk.LockName), 0o755))
+	_, err = (&node{settings: &settings{Dirs: []string{dir}}, ids: []identity{id}}).lockAll()
+	require.Contains(t, said(err), ownDir)
+	require.NotContains(t, said(err), "stop that process")
 }
 
 func TestIDsAreKafkas(t *testing.T) {

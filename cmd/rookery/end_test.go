@@ -207,16 +207,21 @@ func TestTopicCommands(t *testing.T) {
 	}{
 		{[]string{"topic", "describe", "a"}, "there is no topic a"},
 		{[]string{"topic", "delete", "a"}, "there is no topic a"},
-		{[]string{"topic", "create", "b"}, "TOPIC_ALREADY_EXISTS"},
+		{[]string{"topic", "create", "b"}, "TOPIC_ALREADY_EXISTS)\n  to leave it as it is: --if-not-exists"},
 		{[]string{"topic", "create", "c/d"}, "INVALID_TOPIC_EXCEPTION"},
 		{[]string{"topic", "create", "c", "--config", "retention.ms=soon"}, "INVALID_CONFIG"},
 		{[]string{"consume", "nowhere"}, "there is no topic nowhere"},
+		{[]string{"consume", "c/d"}, "\"c/d\" is no name for a topic\n  names have ASCII letters"},
+		{[]string{"produce", "c/d"}, "\"c/d\" is no name for a topic\n  names have ASCII letters"},
 		{[]string{"consume", "b", "-p", "9", "-o", "start"}, "has partitions 0 to 1"},
 		{[]string{"consume", "b", "-p", "0", "-o", "77"}, "has no offset 77"},
 		{[]string{"consume", "single", "-p", "1", "-o", "start"}, "has one partition, 0, and no 1"},
 	} {
 		_, _, err := runCommand(append(test.args, "-b", r.address)...)
-		require.ErrorContains(t, err, test.why, "%v", test.args)
+		require.Error(t, err, "%v", test.args)
+		var said strings.Builder
+		report(&said, err)
+		require.Contains(t, said.String(), test.why, "%v", test.args)
 	}
 }
 

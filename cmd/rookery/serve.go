@@ -260,6 +260,9 @@ func bind(s *settings, logger *slog.Logger) ([]server.Listener, error) {
 		if errors.Is(err, syscall.EADDRINUSE) {
 			return nil, advise("take another port: --port N (dev) or listeners=PLAINTEXT://:N (server)", "%s is taken by another process", e.address())
 		}
+		if at := (*net.OpError)(nil); errors.As(err, &at) {
+			return nil, advise("a listener names an address of this machine, or none for all of them: "+e.Name+"://:9092; ports below 1024 are for root", "%w", err)
+		}
 		return nil, err
 	}
 	return all, nil

@@ -218,6 +218,9 @@ func topicAdvice(name string, err error) error {
 	if refusedWith(err, wire.UnknownTopicOrPartition) {
 		return advise("see what there is: rookery topic list, or make it: rookery topic create "+name, "there is no topic %s", name)
 	}
+	if refusedWith(err, wire.InvalidTopicException) {
+		return advise("names have ASCII letters, digits, '.', '_' and '-', 249 of them at most", "%q is no name for a topic", name)
+	}
 	return fmt.Errorf("topic %s: %w", name, err)
 }
 

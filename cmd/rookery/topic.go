@@ -96,7 +96,7 @@ func printMade(command *cobra.Command, form form, answer *kmsg.CreateTopicsRespo
 			continue
 		}
 		if err != nil {
-			failed = errors.Join(failed, fmt.Errorf("topic %s: %w", t.Topic, err))
+			failed = errors.Join(failed, notMade(t.Topic, err))
 			continue
 		}
 		m := made{t.Topic, idText(t.TopicID), t.NumPartitions, t.ReplicationFactor, map[string]string{}}
@@ -114,6 +114,13 @@ func printMade(command *cobra.Command, form form, answer *kmsg.CreateTopicsRespo
 		fmt.Fprintf(command.OutOrStdout(), "created %s: %s, replication factor %d\n", m.Topic, counted(int(m.Partitions), "partition"), m.ReplicationFactor)
 	}
 	return failed
+}
+
+func notMade(topic string, err error) error {
+	if refusedWith(err, wire.TopicAlreadyExists) {
+		return advise("to leave it as it is: --if-not-exists; to change it: rookery topic alter "+topic, "topic %s: %w", topic, err)
+	}
+	return fmt.Errorf("topic %s: %w", topic, err)
 }
 
 // idText is a topic id as Kafka prints it.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"runtime/pprof"
@@ -168,7 +169,10 @@ func (n *node) lockAll() ([]*disk.Locked, error) {
 		}
 		if err != nil {
 			unlockAll(locks)
-			return nil, advise("stop that process, or name another directory (dev: --data-dir DIR, server: --set log.dirs=DIR)", "%w", err)
+			if at := (*fs.PathError)(nil); errors.As(err, &at) { // it could not even be asked for
+				return nil, advise(ownDir+"; or "+otherDir, "%w", err)
+			}
+			return nil, advise("stop that process, or "+otherDir, "%w", err)
 		}
 		locks = append(locks, l)
 	}
