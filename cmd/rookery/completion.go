@@ -12,7 +12,7 @@ import (
 // completePatience is how long a shell is kept waiting for the names of topics.
 const completePatience = time.Second
 
-// completeNamesOf has every command complete the groups or topics that it takes, but for the one that makes them.
+// completeNamesOf has every command complete the groups, topics or resources that it takes, but for the one that makes them.
 func completeNamesOf(c *cobra.Command) {
 	if c.ValidArgsFunction == nil && c.Name() != "create" {
 		switch takes := strings.Fields(c.Use); {
@@ -20,6 +20,8 @@ func completeNamesOf(c *cobra.Command) {
 			c.ValidArgsFunction = completeGroups
 		case strings.Contains(c.Use, "TOPIC"):
 			c.ValidArgsFunction = completeTopics
+		case strings.Contains(c.Use, "TYPE"):
+			c.ValidArgsFunction = completeResources
 		}
 	}
 	for _, sub := range c.Commands() {
@@ -70,6 +72,36 @@ func completeGroups(command *cobra.Command, given []string, typed string) ([]cob
 		}
 	}
 	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeResources offers the types of what has configurations, and then the names of the one that was chosen.
+func completeResources(command *cobra.Command, given []string, typed string) (names []cobra.Completion, next cobra.ShellCompDirective) {
+	next = cobra.ShellCompDirectiveNoFileComp
+	if len(given) == 0 || strings.Contains(command.Use, "TYPE...") {
+		for _, kind := range resourceKinds() {
+			if name := resourceKind(kind); strings.HasPrefix(name, typed) {
+				names = append(names, name)
+			}
+		}
+		return names, next
+	}
+	kind, err := kindOfResource(given[0])
+	if err != nil {
+		return nil, next
+	}
+	c := session{patience: completePatience, config: kafka.Default()}
+	defer c.close()
+	c.bootstrap, _ = command.Flags().GetStringSlice("bootstrap-server")
+	rows, err := listResources(&c, []int8{kind})
+	if err != nil {
+		return nil, next
+	}
+	for _, row := range rows {
+		if strings.HasPrefix(row.Name, typed) {
+			names = append(names, row.Name)
+		}
+	}
+	return names, next
 }
 
 // completeFrom offers the few values that a flag has.

@@ -39,8 +39,13 @@ func resourceKind(kind int8) string {
 	return fmt.Sprintf("type %d", kind)
 }
 
+// resourceKinds are those that a command can name.
+func resourceKinds() []int8 {
+	return []int8{meta.ResourceTopic, meta.ResourceBroker, meta.ResourceGroup, meta.ResourceClientMetrics, meta.ResourceBrokerLogger}
+}
+
 func kindOfResource(name string) (int8, error) {
-	for kind := int8(1); kind > 0; kind <<= 1 {
+	for _, kind := range resourceKinds() {
 		if resourceKind(kind) == name {
 			return kind, nil
 		}
@@ -60,6 +65,31 @@ func namesOf(kind int8, named []string) ([]string, error) {
 	return nil, advise("see what there is: rookery config list "+text, "the name of the %s is missing", text)
 }
 
+// resourceRow is something that has, or can have, configurations.
+type resourceRow struct {
+	Type string `json:"type"`
+	Name string `json:"name"`
+}
+
+// listResources are those of some kinds, or of all if none is named.
+func listResources(c *session, kinds []int8) ([]resourceRow, error) {
+	request := kmsg.NewPtrListConfigResourcesRequest()
+	request.ResourceTypes = kinds
+	answer, err := c.call(request, client.AnyBroker)
+	if err != nil {
+		return nil, err
+	}
+	listed := answer.(*kmsg.ListConfigResourcesResponse)
+	if err := codeError(listed.ErrorCode, nil); err != nil {
+		return nil, err
+	}
+	rows := []resourceRow{}
+	for _, r := range listed.ConfigResources {
+		rows = append(rows, resourceRow{resourceKind(r.Type), r.Name})
+	}
+	return rows, nil
+}
+
 func configListCommand() *cobra.Command {
 	var c session
 	var form form
@@ -68,30 +98,21 @@ func configListCommand() *cobra.Command {
 		Short: "what there is that has, or can have, configurations: topic, broker, group, client-metrics, broker-logger",
 		RunE: func(command *cobra.Command, types []string) error {
 			defer c.close()
-			request := kmsg.NewPtrListConfigResourcesRequest()
+			var kinds []int8
 			for _, name := range types {
 				kind, err := kindOfResource(name)
 				if err != nil {
 					return err
 				}
-				request.ResourceTypes = append(request.ResourceTypes, kind)
+				kinds = append(kinds, kind)
 			}
-			answer, err := c.call(request, client.AnyBroker)
+			rows, err := listResources(&c, kinds)
 			if err != nil {
 				return err
 			}
-			listed := answer.(*kmsg.ListConfigResourcesResponse)
-			if err := codeError(listed.ErrorCode, nil); err != nil {
-				return err
-			}
-			type row struct {
-				Type string `json:"type"`
-				Name string `json:"name"`
-			}
-			rows, lines := []row{}, [][]string{}
-			for _, r := range listed.ConfigResources {
-				rows = append(rows, row{resourceKind(r.Type), r.Name})
-				lines = append(lines, []string{resourceKind(r.Type), r.Name})
+			var lines [][]string
+			for _, r := range rows {
+				lines = append(lines, []string{r.Type, r.Name})
 			}
 			if form.json() {
 				return printJSON(command.OutOrStdout(), rows)

@@ -63,6 +63,7 @@ func groupResetCommand() *cobra.Command {
 	c.flags(command)
 	form.flag(command)
 	command.Flags().StringSliceVar(&topics, "topic", nil, "topics, or TOPIC:PARTITION; left out: all that the group has committed")
+	_ = command.RegisterFlagCompletionFunc("topic", completeTopics) // fails for no flag only
 	command.Flags().StringVar(&to, "to", "", "start, end, an offset, a time (2026-01-31T12:00:00Z, @-1h), or +N or -N from where the group is; required")
 	command.Flags().BoolVar(&dry, "dry-run", false, "say what would be committed, and commit nothing")
 	return command

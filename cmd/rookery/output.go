@@ -19,6 +19,7 @@ type form string
 func (f *form) flag(c *cobra.Command) {
 	*f = "text"
 	c.Flags().VarP(f, "output", "o", "text or json")
+	completeFrom(c, "output", "text", "json")
 }
 
 func (f *form) json() bool     { return *f == "json" }
