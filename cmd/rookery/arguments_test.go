@@ -97,6 +97,7 @@ func TestDevOnATakenPortFormatsNothing(t *testing.T) {
 	require.NoError(t, err)
 	defer l.Close()
 	dir := filepath.Join(t.TempDir(), "data")
+	t.Setenv("KAFKA_LISTENERS", "PLAINTEXT://256.0.0.1:9092") // a flag goes over it
 	_, _, err = runCommand("dev", "--port", strconv.Itoa(l.Addr().(*net.TCPAddr).Port), "--data-dir", dir)
 	require.ErrorContains(t, err, "is taken by another process")
 	require.NoDirExists(t, dir)

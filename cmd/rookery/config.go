@@ -105,7 +105,7 @@ func settledLayers(first layer, environ, sets []string) (*settings, error) {
 		return nil, err
 	}
 	values, origins := lay(first, env, set)
-	s, err := settingsOf(values)
+	s, err := settingsOf(values, origins)
 	if err != nil {
 		return nil, err
 	}
@@ -113,8 +113,8 @@ func settledLayers(first layer, environ, sets []string) (*settings, error) {
 	return s, nil
 }
 
-// settingsOf judges every key, in one order, so that the first complaint is always the same.
-func settingsOf(values map[string]string) (*settings, error) {
+// settingsOf judges every key, in one order, so that the first complaint is always the same, and says who set it.
+func settingsOf(values map[string]string, origins map[string]origin) (*settings, error) {
 	s := &settings{
 		NodeID: -1, Broker: true, Controller: true, Dirs: []string{"/tmp/kafka-logs"},
 		AutoCreateTopics: true, NumPartitions: 1, ReplicationFactor: 1, RequestBytesMax: 100 << 20, FetchBytesMax: 55 << 20, FetchSessions: 1000,
@@ -124,6 +124,9 @@ func settingsOf(values map[string]string) (*settings, error) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		if err := s.take(name, strings.TrimSpace(values[name])); err != nil {
+			if by := origins[name].from; by != "" {
+				err = fmt.Errorf("%w (set by: %s)", err, by)
+			}
 			return nil, err
 		}
 	}
@@ -398,12 +401,15 @@ func endpoints(value string) ([]endpoint, error) {
 	return all, nil
 }
 
-// absolute makes the directories' names independent of the folder we were started in.
+// absolute makes the directories' names independent of the folder we were started in, and finds one that is named twice.
 func (s *settings) absolute() error {
 	for i, dir := range s.Dirs {
 		abs, err := filepath.Abs(dir)
 		if err != nil {
 			return err
+		}
+		if slices.Contains(s.Dirs[:i], abs) {
+			return advise("name each directory once", "log.dirs names %s twice", abs)
 		}
 		s.Dirs[i] = abs
 	}

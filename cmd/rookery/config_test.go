@@ -25,7 +25,7 @@ func topicOf(t *testing.T, s *settings) controller.TopicConfig {
 }
 
 func TestSettingsDefaults(t *testing.T) {
-	s, err := settingsOf(nil)
+	s, err := settingsOf(nil, nil)
 	require.NoError(t, err)
 	topic := topicOf(t, s)
 	require.True(t, topic.Durable(), "durable is the default")
@@ -51,7 +51,7 @@ func TestSettingsTakeKafkasNames(t *testing.T) {
 		"log.flush.interval.messages": "9223372036854775807",
 		"auto.create.topics.enable":   "FALSE",
 		"num.network.threads":         "3",
-	})
+	}, nil)
 	require.NoError(t, err)
 	require.Equal(t, int32(7), s.NodeID)
 	require.Equal(t, []string{"/a", "/b"}, s.Dirs)
@@ -96,7 +96,7 @@ func TestSettingsRefuse(t *testing.T) {
 		{"log.message.timestamp.type", "Whenever", "log.message.timestamp.type"},
 		{"controller.quorum.voters", "1@a:1,2@b:1,3@c:1", "3 controllers"},
 	} {
-		_, err := settingsOf(map[string]string{test.name: test.value})
+		_, err := settingsOf(map[string]string{test.name: test.value}, nil)
 		require.ErrorContains(t, err, test.why, "%s=%s", test.name, test.value)
 	}
 }
@@ -106,7 +106,7 @@ func TestUnknownKeysNameTheNearest(t *testing.T) {
 		"advertized.listeners": "did you mean advertised.listeners?",
 		"zookeeper.connect":    "take it out: since Kafka 4.0 there is no ZooKeeper, and a node here is its own controller",
 	} {
-		_, err := settingsOf(map[string]string{name: "x"})
+		_, err := settingsOf(map[string]string{name: "x"}, nil)
 		var b strings.Builder
 		report(&b, err)
 		require.Equal(t, "rookery: unknown configuration key "+name+"\n  "+next+"\n", b.String())

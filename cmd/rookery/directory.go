@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/magiconair/properties"
+
+	"rookery/core/controller"
 )
 
 // metaName is the file that says whose a log directory is, as in Kafka.
@@ -81,7 +83,11 @@ func readIdentity(dir string) (identity, error) {
 	case id.ClusterID == "":
 		return id, fmt.Errorf("%s: no cluster.id", file)
 	}
-	if _, err := parseID(id.DirectoryID); err != nil {
+	directory, err := parseID(id.DirectoryID)
+	if err == nil && controller.IsReserved(directory) {
+		err = advise("give it another: 22 letters of base64url; until then it has belonged to nobody", "%s is reserved", id.DirectoryID)
+	}
+	if err != nil {
 		return id, fmt.Errorf("%s: directory.id: %w", file, err)
 	}
 	return id, nil
@@ -208,6 +214,7 @@ func unreachable(dir string, err error) bool {
 func identify(s *settings, formatLine func(clusterID string) string) ([]identity, error) {
 	var ids []identity
 	var bare string
+	named := map[string]string{} // directories, by their ids
 	for i, dir := range s.Dirs {
 		id, err := readIdentity(dir)
 		if i > 0 && unreachable(dir, err) {
@@ -229,6 +236,10 @@ func identify(s *settings, formatLine func(clusterID string) string) ([]identity
 			return nil, advise("take the one that is not this cluster's out of log.dirs",
 				"%s belongs to cluster %s, and %s to cluster %s", dir, id.ClusterID, s.Dirs[0], ids[0].ClusterID)
 		}
+		if other, taken := named[id.DirectoryID]; taken {
+			return nil, advise("one is a copy of the other: take it out of log.dirs", "%s and %s have one directory.id, %s", other, dir, id.DirectoryID)
+		}
+		named[id.DirectoryID] = dir
 		ids = append(ids, id)
 	}
 	if bare != "" {

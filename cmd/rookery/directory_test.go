@@ -68,6 +68,18 @@ func TestForeignDirectories(t *testing.T) {
 	require.ErrorContains(t, err, "BBBBBBBBBBBBBBBBBBBBBA")
 	require.ErrorContains(t, err, "AAAAAAAAAAAAAAAAAAAAAA")
 
+	copied, reserved := t.TempDir(), t.TempDir()
+	id, err := readIdentity(a)
+	require.NoError(t, err)
+	require.NoError(t, writeIdentity(copied, id))
+	_, err = identify(&settings{NodeID: 3, Dirs: []string{a, copied}}, never)
+	require.EqualError(t, err, a+" and "+copied+" have one directory.id, "+id.DirectoryID)
+	id.DirectoryID = encodeID([16]byte{15: 99})
+	require.NoError(t, writeIdentity(reserved, id))
+	_, err = identify(&settings{NodeID: 3, Dirs: []string{reserved}}, never)
+	require.ErrorContains(t, err, "is reserved")
+	require.EqualError(t, (&settings{Dirs: []string{a, b, a + "/"}}).absolute(), "log.dirs names "+a+" twice")
+
 	full := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(full, "thesis.doc"), nil, 0o644))
 	_, _, err = formatDirs(&settings{NodeID: 1, Dirs: []string{full}}, "", true)

@@ -44,7 +44,7 @@ func TestLayersGoOverEachOther(t *testing.T) {
 	require.Equal(t, "KAFKA_HEAP_OPTS", said["environment variable names no configuration key"]["variable"])
 
 	_, err = loadSettings(file, []string{"KAFKA_NUM_PARTITIONS=many"}, nil)
-	require.ErrorContains(t, err, "num.partitions")
+	require.ErrorContains(t, err, "num.partitions: Not a number of type INT (set by: environment)")
 }
 
 // TestEveryKeyWithAnEffectHasAPlace: the table that users are told from, and the place where a key does something.

@@ -51,6 +51,9 @@ func devCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			sets := s.sets
+			if c.Flags().Changed("port") { // a flag goes over the environment
+				sets = append([]string{"listeners=" + devListeners(port)}, sets...)
+			}
 			if c.Flags().Changed("data-dir") {
 				sets = append([]string{"log.dirs=" + dir}, sets...)
 			}
@@ -89,10 +92,14 @@ const (
 func devLayer(port uint16, dir string) layer {
 	return layer{from: fromDev, values: map[string]string{
 		"node.id": strconv.Itoa(devNode), "log.dirs": dir,
-		"listeners":                        fmt.Sprintf("PLAINTEXT://127.0.0.1:%d,%s://[::1]:%d", port, local6, port),
+		"listeners":                        devListeners(port),
 		"listener.security.protocol.map":   "PLAINTEXT:PLAINTEXT," + local6 + ":PLAINTEXT",
 		"group.initial.rebalance.delay.ms": "0", // nobody waits for more members at a desk
 	}}
+}
+
+func devListeners(port uint16) string {
+	return fmt.Sprintf("PLAINTEXT://127.0.0.1:%d,%s://[::1]:%d", port, local6, port)
 }
 
 // formatBare formats what dev finds empty.

@@ -61,7 +61,7 @@ func TestTLSKeys(t *testing.T) {
 	} {
 		values := with(map[string]string{"listeners": "SSL://:9093"})
 		maps.Copy(values, test.keys)
-		s, err := settingsOf(values)
+		s, err := settingsOf(values, nil)
 		require.NoError(t, err, test.what)
 		require.Empty(t, s.Idle, test.what)
 		_, err = s.tls("SSL")

@@ -58,7 +58,7 @@ func registration(req *kmsg.BrokerRegistrationRequest, epoch int64) *meta.Regist
 // metadata.version among the features.
 func (c *Controller) registrable(req *kmsg.BrokerRegistrationRequest) bool {
 	for i, dir := range req.LogDirs {
-		if reserved(dir) || slices.Contains(req.LogDirs[:i], dir) || c.ownedByAnother(req.BrokerID, dir) {
+		if IsReserved(dir) || slices.Contains(req.LogDirs[:i], dir) || c.ownedByAnother(req.BrokerID, dir) {
 			return false
 		}
 	}
@@ -66,8 +66,9 @@ func (c *Controller) registrable(req *kmsg.BrokerRegistrationRequest) bool {
 	return len(req.LogDirs) > 0 && slices.ContainsFunc(req.Features, named)
 }
 
-// reserved: the first hundred UUIDs mean something else than an id (KIP-858, and Uuid.RESERVED of Kafka).
-func reserved(id meta.UUID) bool {
+// IsReserved holds for the first hundred UUIDs, which mean something else than a directory's id (KIP-858, and Uuid.RESERVED of
+// Kafka).
+func IsReserved(id meta.UUID) bool {
 	return id[15] < 100 && meta.UUID(id) == meta.UUID{15: id[15]}
 }
 
