@@ -67,7 +67,7 @@ func (b *Broker) onStarted(now seam.Now, in *seam.Started, fx *seam.Effects) {
 		}
 	}
 	if b.boot.inhabited = inhabited(in.Files); b.boot.inhabited && !hasMetadataLog(in.Files) {
-		b.failWithoutMetadata(fx)
+		b.failFor(MetadataMissing, fx)
 		return
 	}
 	for _, e := range in.Files {
@@ -93,9 +93,15 @@ func (b *Broker) syncRoot(dir int32, fx *seam.Effects) {
 // can be believed, and a start would take them all for what deletions left.
 const MetadataMissing = "it holds partitions, and no metadata log (" + metadataTopic + "-0) that names them"
 
-func (b *Broker) failWithoutMetadata(fx *seam.Effects) {
+// Texts of DirFailed when what the first directory holds is not this broker's to go on from: Apache Kafka's own, as a rule.
+const (
+	StateForeign    = "its quorum-state is none of this broker's: another broker's, or damaged"
+	FeaturesForeign = "its metadata log has features that are not served here: it is another broker's, or a later version's"
+)
+
+func (b *Broker) failFor(text string, fx *seam.Effects) {
 	b.phase = phaseDead
-	fx.Events = append(fx.Events, seam.Event{Kind: seam.DirFailed, Text: MetadataMissing})
+	fx.Events = append(fx.Events, seam.Event{Kind: seam.DirFailed, Text: text})
 }
 
 // inhabited says whether a directory holds partitions, deleted ones too: their folders are made when the metadata log is
@@ -215,8 +221,12 @@ func (b *Broker) bootLoaded(now seam.Now, in *seam.Loaded, fx *seam.Effects) {
 	if !ok {
 		return
 	}
-	if in.Fault != seam.OK || !b.keepLoaded(p, in.Data) { // what this voter promised, or what is durable, is not known
-		b.fail(p.dir, max(in.Fault, seam.IOError), fx)
+	if in.Fault != seam.OK {
+		b.fail(p.dir, in.Fault, fx)
+		return
+	}
+	if !b.keepLoaded(p, in.Data) { // what this voter promised is not known
+		b.failFor(StateForeign, fx)
 		return
 	}
 	fx.Files = append(fx.Files, seam.FileOp{Op: p.shut, Deed: seam.Close, File: p.file})
@@ -411,7 +421,7 @@ func (b *Broker) removeForeign(p *partition, fx *seam.Effects) {
 // metadataOpened: the metadata log can be written. The voter stands at once.
 func (b *Broker) metadataOpened(p *partition, l *log.Log, fx *seam.Effects) {
 	if b.boot.inhabited && l.End().Offset == 0 {
-		b.failWithoutMetadata(fx)
+		b.failFor(MetadataMissing, fx)
 		return
 	}
 	p.replica = newMetadataReplica(l)

@@ -34,3 +34,21 @@ func TestCheckpointsOfASecondDirectoryAreThereToStay(t *testing.T) {
 	b.Step(seam.Now{Mono: 5}, &seam.Synced{Op: sync.Op}, &fx)
 	require.Greater(t, b.phase, phaseLoading)
 }
+
+// A metadata log with features that this broker has not is refused in words: another broker's, or a later version's.
+func TestFeaturesOfAnotherBrokerAreRefused(t *testing.T) {
+	w := newWorld(t)
+	w.config.Controller.Features = []meta.FeatureLevelRecord{{Name: "transaction.version", FeatureLevel: 2}}
+	said := ""
+	w.told = func(x *told) {
+		for _, e := range x.fx.Events {
+			if e.Kind == seam.DirFailed {
+				said = e.Text
+			}
+		}
+	}
+	w.start()
+	w.stabilize()
+	require.True(t, w.dead())
+	require.Equal(t, FeaturesForeign, said)
+}

@@ -305,6 +305,10 @@ func (b *Broker) register(now seam.Now, fx *seam.Effects) {
 	feature.Name, feature.MinSupportedVersion, feature.MaxSupportedVersion = controller.MetadataVersion, 1, controller.MetadataVersionLevel
 	request.Features = append(request.Features, feature)
 	records, epoch, code := b.controller.RegisterBroker(request, b.boot.partition.replica.Log.Next(), false)
+	if code == wire.UnsupportedVersion {
+		b.failFor(FeaturesForeign, fx)
+		return
+	}
 	must.Be(code == wire.None, "T2: a broker's own registration is in order: its cluster, and directory ids that are not reserved")
 	if !b.propose(now, &proposal{records: records, kind: proposedRegistration}, fx) {
 		b.fail(0, seam.IOError, fx)

@@ -254,6 +254,17 @@ func TestAMetadataLogThatRotted(t *testing.T) {
 	require.NotContains(t, n.Log.String(), "goroutine")
 }
 
+// TestADirectoryOfApacheKafka: what it promised elsewhere is not ours to go on from, and that is said, with what can be done.
+func TestADirectoryOfApacheKafka(t *testing.T) {
+	d := prepare(t, true)
+	state := filepath.Join(d.dir, "__cluster_metadata-0", "quorum-state")
+	kafkas := `{"clusterId":"","leaderId":1,"leaderEpoch":1,"votedId":-1,"appliedOffset":0,"currentVoters":[{"voterId":1}],"data_version":0}`
+	require.NoError(t, os.WriteFile(state, []byte(kafkas), 0o644))
+	said := refused(t, "dev", "--port", "0", "--data-dir", d.dir)
+	require.Contains(t, said, "its quorum-state is none of this broker's")
+	require.Contains(t, said, "rookery log")
+}
+
 // TestAMetadataLogThatIsLost: folders of partitions without the log that names them are not taken for strays.
 func TestAMetadataLogThatIsLost(t *testing.T) {
 	for what, lose := range map[string]func(folder string) error{
