@@ -81,6 +81,9 @@ func environment(environ []string) (l layer, strangers []string) {
 	return l, strangers
 }
 
+// noEffect is the line about a key that Kafka knows, and that does nothing here.
+const noEffect = "configuration key has no effect here"
+
 // tell writes one line of where the configuration comes from, and one for each key that has no effect. Values are not in
 // them: some are secrets.
 func (s *settings) tell(log *slog.Logger) {
@@ -102,7 +105,7 @@ func (s *settings) tell(log *slog.Logger) {
 	}
 	log.Info("configuration", attributes...)
 	for _, key := range s.Idle {
-		log.Warn("configuration key has no effect here", "key", key)
+		log.Warn(noEffect, "key", key)
 	}
 	for _, name := range s.strangers {
 		log.Info("environment variable names no configuration key", "variable", name)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"rookery/core/meta"
 	"rookery/core/seam"
 )
 
@@ -51,4 +52,21 @@ func TestProbesTellOfRefusedWrites(t *testing.T) {
 	m.see(seam.Event{Kind: seam.TopicDeleted, Topic: "a"})
 	m.see(seam.Event{Kind: seam.TopicDeleted, Topic: "a-b"})
 	require.Equal(t, "ok\n", asked())
+}
+
+// Whoever sets a key that does nothing here is told so in the log, at the start and when it is altered.
+func TestKeysWithoutAnEffectAreLogged(t *testing.T) {
+	var out bytes.Buffer
+	n := &node{settings: &settings{}, logger: slog.New(slog.NewTextHandler(&out, nil))}
+	n.monitor = newMonitor(n)
+	for key, kind := range map[string]int8{"preallocate": meta.ResourceTopic, "num.io.threads": meta.ResourceBroker} {
+		out.Reset()
+		n.event(seam.Event{Kind: seam.ConfigAltered, Topic: "a", A: int64(kind), Text: key})
+		require.Contains(t, out.String(), noEffect+`" key=`+key)
+	}
+	for key, kind := range map[string]int8{"retention.ms": meta.ResourceTopic, "log.retention.ms": meta.ResourceBroker, "consumer.session.timeout.ms": meta.ResourceGroup} {
+		out.Reset()
+		n.event(seam.Event{Kind: seam.ConfigAltered, Topic: "a", A: int64(kind), Text: key})
+		require.NotContains(t, out.String(), noEffect)
+	}
 }
