@@ -79,7 +79,7 @@ func loadSettings(file string, environ, sets []string) (*settings, error) {
 	if err != nil {
 		return nil, err
 	}
-	return settledLayers(first, environ, sets)
+	return settledLayers(first, environ, layer{}, sets)
 }
 
 func readProperties(file string) (layer, error) {
@@ -97,14 +97,14 @@ func readProperties(file string) (layer, error) {
 	return layer{from: file, values: p.Map()}, nil
 }
 
-// settledLayers lays environment and --set over what there is, and judges the outcome.
-func settledLayers(first layer, environ, sets []string) (*settings, error) {
+// settledLayers lays environment, flags and --set over what there is, and judges the outcome.
+func settledLayers(first layer, environ []string, flags layer, sets []string) (*settings, error) {
 	env, strangers := environment(environ)
 	set, err := setLayer(sets)
 	if err != nil {
 		return nil, err
 	}
-	values, origins := lay(first, env, set)
+	values, origins := lay(first, env, flags, set)
 	s, err := settingsOf(values, origins)
 	if err != nil {
 		return nil, err

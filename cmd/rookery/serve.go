@@ -50,14 +50,14 @@ func devCommand() *cobra.Command {
 		Short: "start a broker for yourself: one node, no configuration",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			sets := s.sets
-			if c.Flags().Changed("port") { // a flag goes over the environment
-				sets = append([]string{"listeners=" + devListeners(port)}, sets...)
+			first, flags := devLayer(port, dir), layer{from: fromDev, values: map[string]string{}}
+			for flag, key := range map[string]string{"port": "listeners", "data-dir": "log.dirs"} {
+				if c.Flags().Changed(flag) { // it goes over the environment
+					flags.values[key] = first.values[key]
+					delete(first.values, key)
+				}
 			}
-			if c.Flags().Changed("data-dir") {
-				sets = append([]string{"log.dirs=" + dir}, sets...)
-			}
-			settings, err := settledLayers(devLayer(port, dir), os.Environ(), sets)
+			settings, err := settledLayers(first, os.Environ(), flags, s.sets)
 			if err != nil {
 				return err
 			}
@@ -92,14 +92,10 @@ const (
 func devLayer(port uint16, dir string) layer {
 	return layer{from: fromDev, values: map[string]string{
 		"node.id": strconv.Itoa(devNode), "log.dirs": dir,
-		"listeners":                        devListeners(port),
+		"listeners":                        fmt.Sprintf("PLAINTEXT://127.0.0.1:%d,%s://[::1]:%d", port, local6, port),
 		"listener.security.protocol.map":   "PLAINTEXT:PLAINTEXT," + local6 + ":PLAINTEXT",
 		"group.initial.rebalance.delay.ms": "0", // nobody waits for more members at a desk
 	}}
-}
-
-func devListeners(port uint16) string {
-	return fmt.Sprintf("PLAINTEXT://127.0.0.1:%d,%s://[::1]:%d", port, local6, port)
 }
 
 // formatBare formats what dev finds empty.
