@@ -196,6 +196,9 @@ func split(in io.Reader, delimiter string, add func([]byte) error) error {
 			return err
 		}
 	}
+	if errors.Is(s.Err(), bufio.ErrTooLong) {
+		return advise("records end at a line feed, or at what -D says; a file a record: --whole", "a record of more than %s", bytesText(requestBytesMax))
+	}
 	return s.Err()
 }
 
@@ -331,6 +334,8 @@ func (s *sender) failure() error {
 		return nil
 	case failed.Delivered.Code == wire.MessageTooLarge:
 		return advise("the topic's max.message.bytes is the limit (1048588 unless it was set); -z lz4 may bring it below", "%w", failed)
+	case failed.Delivered.Code == wire.InvalidRecord:
+		return advise("a compacted topic takes no record without a key: -K : of key:value lines, or -k KEY; see: rookery config describe topic "+failed.Delivered.Topic, "%w", failed)
 	case failed.Delivered.Fault == client.TimedOut:
 		return advise("the broker's log says why, and rookery doctor --data-dir DIR on its machine whether its disk is full; or wait longer: --timeout 5m", "%w", failed)
 	}

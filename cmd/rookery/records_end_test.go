@@ -52,6 +52,24 @@ func TestWholeFiles(t *testing.T) {
 	require.Equal(t, "a\nb\n|a\nb\n|c\nd\n|", r.ask(t, "", "consume", "pages", "-o", "start", "-e", "-f", "%v|"))
 }
 
+// What produce cannot send is said with what to do about it.
+func TestProduceSaysWhatToDo(t *testing.T) {
+	r := begin(t, t.TempDir(), "auto.create.topics.enable=false")
+	r.ask(t, "", "topic", "create", "compacted", "--config", "cleanup.policy=compact")
+	refused := func(input, next string, args ...string) {
+		t.Helper()
+		var out, said strings.Builder
+		root := rootCommand(&out, &said)
+		root.SetIn(strings.NewReader(input))
+		root.SetArgs(append([]string{"produce", "-b", r.address}, args...))
+		report(&said, root.Execute())
+		require.Contains(t, said.String(), next)
+	}
+	refused("no key\n", "INVALID_RECORD\n  a compacted topic takes no record without a key", "compacted")
+	refused("x\n", "there is no topic nowhere\n  see what there is", "nowhere", "--timeout", "50ms")
+	refused(strings.Repeat("x", requestBytesMax+1), "a record of more than 64 MiB\n  records end at a line feed", "compacted")
+}
+
 // TestPlacesInATopic reads pieces of three partitions: by offset, by time, up to what there is.
 func TestPlacesInATopic(t *testing.T) {
 	r := begin(t, t.TempDir())

@@ -200,6 +200,9 @@ func (s *session) leaders(topic string, create bool, wanted []int32) ([]int32, e
 			return nil, topicAdvice(topic, err)
 		}
 		if time.Now().After(deadline) {
+			if refusedWith(err, wire.UnknownTopicOrPartition) { // auto.create.topics.enable may be false
+				err = topicAdvice(topic, err)
+			}
 			return nil, err
 		}
 	}
