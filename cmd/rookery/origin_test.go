@@ -69,6 +69,20 @@ func TestEveryKeyWithAnEffectHasAPlace(t *testing.T) {
 	}
 }
 
+// TestTheEnvironmentAlone: a container's server needs no file.
+func TestTheEnvironmentAlone(t *testing.T) {
+	_, _, err := runCommand("format")
+	require.ErrorContains(t, err, "no configuration is named")
+	dir := filepath.Join(t.TempDir(), "data")
+	t.Setenv("KAFKA_LOG_DIRS", dir)
+	_, _, err = runCommand("format")
+	require.ErrorContains(t, err, "node.id is not set")
+	t.Setenv("KAFKA_NODE_ID", "4")
+	out, _, err := runCommand("format")
+	require.NoError(t, err)
+	require.Regexp(t, "^formatted "+dir+": cluster .*, node 4\n$", out)
+}
+
 func TestConfigShow(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "server.properties")
 	require.NoError(t, os.WriteFile(file, []byte("node.id=3\nssl.key.password=secret\n"), 0o644))

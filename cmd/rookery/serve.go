@@ -142,8 +142,8 @@ func theFile(flag string, args []string) (string, error) {
 }
 
 func loadServer(file string, sets []string) (*settings, error) {
-	if file == "" && len(sets) == 0 {
-		return nil, advise("for one node without a file: rookery dev", "no configuration is named: --config server.properties")
+	if env, _ := environment(os.Environ()); file == "" && len(sets) == 0 && len(env.values) == 0 {
+		return nil, advise("for one node without a file: rookery dev", "no configuration is named: --config server.properties, --set, or KAFKA_NODE_ID=1 and others in the environment")
 	}
 	settings, err := loadSettings(file, os.Environ(), sets)
 	if err != nil {
