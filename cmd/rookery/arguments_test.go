@@ -49,6 +49,9 @@ func TestArgumentsThatDoNotFit(t *testing.T) {
 		"consume x -n -5":               "--number -5: there are no fewer records than none\n  leave it out to read on for ever, or stop at the end: -e\n",
 		"produce x --rate -1":           "--rate -1: records a second are not fewer than none\n  0 is as fast as they come\n",
 		"produce x --rate nan":          "--rate NaN: records a second are not fewer than none\n  0 is as fast as they come\n",
+		"bench --for 0s":                "--for 0s: nothing is measured in no time\n  for example: --for 5s\n",
+		"bench --end-to-end-rate nan":   "records a second are not fewer than none\n  0 is as fast as they come of --rate, and no such phase of --end-to-end-rate\n",
+		"bench --batch-bytes 0":         "--batch-bytes 0: a batch has at least one byte\n",
 		"produce x -p -7":               "there is no partition -7\n  leave it out, or -1: by the key's hash\n",
 		"server mine.properties others": "server does not take \"others\"\n  usage: rookery server [FILE] [flags]\n",
 	} {

@@ -145,8 +145,15 @@ func (b *benching) run() (phases []phase, err error) {
 const stampSize = 8
 
 func (b *benching) prepare() error {
-	if b.recordSize < stampSize || b.recordSize > requestBytesMax {
+	switch {
+	case b.recordSize < stampSize || b.recordSize > requestBytesMax:
 		return fmt.Errorf("--record-bytes is between %d and %d", stampSize, requestBytesMax)
+	case b.batchBytes < 1:
+		return fmt.Errorf("--batch-bytes %d: a batch has at least one byte", b.batchBytes)
+	case b.duration <= 0:
+		return advise("for example: --for 5s", "--for %s: nothing is measured in no time", b.duration)
+	case !(b.rate >= 0) || !(b.pingRate >= 0): // not a number is none either
+		return advise("0 is as fast as they come of --rate, and no such phase of --end-to-end-rate", "records a second are not fewer than none")
 	}
 	var err error
 	if b.config.Codec, err = codecOf(b.codecName); err != nil {
