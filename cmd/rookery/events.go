@@ -47,7 +47,7 @@ func (n *node) event(e seam.Event) {
 		n.dirFailed(e)
 	case seam.DirFenced:
 		n.logger.Error("log directory failed: its partitions are out of service, the others go on", "directory", n.dirName(e.A), "why", e.Text, "partitions", e.B,
-			"next", "look at the disk (dmesg), and start again when it is well: what acks=all acknowledged is on it")
+			"next", "look at the disk (dmesg) and at whose its files are (ls -l), and start again when it is well: what acks=all acknowledged is on it")
 	case seam.ConnRefused:
 		n.refusals.tell(n.logger, "connection closed", "remote", e.Topic, "connection", e.A, "why", e.Text)
 	case seam.IndexRebuilt:
@@ -101,7 +101,7 @@ func hasNoEffect(kind int8, key string) bool {
 // dirFailed ends the process: the broker acknowledges nothing any more once a directory could not sync.
 func (n *node) dirFailed(e seam.Event) {
 	dir := n.dirName(e.A)
-	next := "look at the disk (dmesg), then start again: what acks=all acknowledged is on it"
+	next := "look at the disk (dmesg) and at whose its files are (ls -l), then start again: what acks=all acknowledged is on it"
 	switch e.Text {
 	case core.MetadataMissing:
 		next = "put the folder __cluster_metadata-0 back, from a backup or wherever it went, or start with an empty directory: nothing was removed"
