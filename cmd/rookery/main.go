@@ -5,6 +5,7 @@
 //	rookery format --config FILE       make its directories ready
 //	rookery topic create|list|describe|delete
 //	rookery config, quota              configurations, and what clients are held to
+//	rookery cluster describe           its id, its brokers
 //	rookery group list|describe|members|delete|reset-offsets
 //	rookery produce, consume           records in and out, in kcat's letters and rpk's
 //	rookery log dump|index|verify      segment files, offline: ours or Kafka's
@@ -95,7 +96,7 @@ func rootCommand(out, complaints io.Writer) *cobra.Command {
 	})
 	root.AddCommand(devCommand(), serverCommand(), formatCommand(), topicCommand(), groupCommand(), configCommand(), quotaCommand(), produceCommand(), consumeCommand(),
 		logCommand(), versionCommand())
-	root.AddCommand(doctorCommand(), benchCommand(), dashboardCommand(), manCommand())
+	root.AddCommand(clusterCommand(), doctorCommand(), benchCommand(), dashboardCommand(), manCommand())
 	completeNamesOf(root)
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
