@@ -43,13 +43,13 @@ func (r *Run) segmentBytes(dir int32, p check.Partition) (bytes int64) {
 }
 
 // judgeWhereabouts: a partition lies in one directory, and its copy in at most one other, no further than it. Where no write
-// has failed, and so nothing was cut off, it is no smaller than its segments were before, and no larger than they are when
-// nothing is under way.
+// has failed and no directory has lost its power, and so nothing was cut off, it is no smaller than its segments were before,
+// and no larger than they are when nothing is under way.
 func (r *Run) judgeWhereabouts(who string, before whereabouts, dirs []kmsg.DescribeLogDirsResponseDir) {
 	lies, copied := map[check.Partition]string{}, map[check.Partition]string{}
 	w := r.World
 	counts := &w.Counts
-	whole := before.life == w.Node.Life && w.Node.Ready && counts[world.WriteFailed]+counts[world.WriteCutShort]+counts[world.AnsweredLate] == 0
+	whole := before.life == w.Node.Life && w.Node.Ready && counts[world.WriteFailed]+counts[world.WriteCutShort]+counts[world.AnsweredLate]+counts[world.DirPowerLost] == 0
 	quiet := whole && w.Node.Quiet()
 	offline := false // a directory: what lies there is not told
 	for i := range dirs {
