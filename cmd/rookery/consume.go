@@ -198,7 +198,7 @@ func (c *consuming) isOver(f *kafka.Fetched) bool {
 // print shows what one answer brought; enough says that no more is wanted.
 func (c *consuming) print(out *bufio.Writer, f *kafka.Fetched, show show) (enough bool, err error) {
 	end, bounded := c.ends[f.Partition]
-	seen := seenRecord{topic: c.topic, partition: f.Partition, start: f.LogStart, high: f.HighWatermark}
+	seen := seenRecord{topic: c.topic, partition: f.Partition, start: f.LogStart, stable: f.LastStable, high: f.HighWatermark}
 	for i := range f.Records {
 		if bounded && f.Records[i].Offset >= end {
 			break

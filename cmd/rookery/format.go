@@ -22,6 +22,8 @@ const formatHelp = `Formats are those of kcat, and of rpk where kcat has no such
   %h     headers, name=value with commas; %h{ %k: %v\n} each by a format        %H  how many there are
   %d     timestamp; %d{strftime[%F %T]} or %d{go[15:04:05]} by a calendar, in UTC
   %e     leader epoch   %i  records so far    %[ log start   %] high watermark  %%  %{  %}  the sign itself
+  %x     producer id    %y  producer epoch    %| last stable offset
+  %a{compression}  %a{timestamp-type}  %a{transactional-bit}  %a{control-bit}   of the batch; %a{compression;number} and so on
   text in another form:    %v{hex}  %k{base64}  %v{base64raw}  %v{json}
   numbers in another form: %o{hex}  %o{hex16}  %p{big32}  %o{little64}  %p{byte} (hex8 to hex64, big and little 8 to 64)
 and \n \r \t \0 \\ \xNN. The length of null is -1.`
@@ -31,6 +33,7 @@ type seenRecord struct {
 	topic     string
 	partition int32
 	start     int64 // log start offset
+	stable    int64 // last stable offset
 	high      int64 // high watermark
 	count     int64 // records shown, this one among them
 	*client.FetchedRecord
@@ -106,6 +109,8 @@ func parseLetter(l byte, rest string) (part, string, error) {
 		p, err = headersPart(option, braced)
 	case l == 'd':
 		p, err = timePart(option)
+	case l == 'a':
+		p, err = attributePart(option)
 	case l == 'R':
 		p, err = numberPart(func(r *seenRecord) int64 { return sizeOf(r.Value) }, "big32")
 		after = rest
@@ -178,12 +183,45 @@ func numberOf(l byte) func(r *seenRecord) int64 {
 		return func(r *seenRecord) int64 { return int64(r.LeaderEpoch) }
 	case 'i':
 		return func(r *seenRecord) int64 { return r.count }
+	case 'x':
+		return func(r *seenRecord) int64 { return r.ProducerID }
+	case 'y':
+		return func(r *seenRecord) int64 { return int64(r.ProducerEpoch) }
+	case '|':
+		return func(r *seenRecord) int64 { return r.stable }
 	case '[':
 		return func(r *seenRecord) int64 { return r.start }
 	case ']':
 		return func(r *seenRecord) int64 { return r.high }
 	}
 	return nil
+}
+
+// attributePart is one attribute of the record's batch: compression as a word, the others as numbers, or any of them as a number
+// of some form behind a semicolon.
+func attributePart(option string) (part, error) {
+	name, form, numbered := strings.Cut(option, ";")
+	bit := func(mask int16) func(r *seenRecord) int64 {
+		return func(r *seenRecord) int64 {
+			if r.Attributes&mask != 0 {
+				return 1
+			}
+			return 0
+		}
+	}
+	of := map[string]func(r *seenRecord) int64{
+		"compression":    func(r *seenRecord) int64 { return int64(r.Attributes & batch.CodecMask) },
+		"timestamp-type": bit(batch.AppendTimeBit), "transactional-bit": bit(batch.TransactionalBit), "control-bit": bit(batch.ControlBit),
+	}[name]
+	switch {
+	case of == nil:
+		return nil, fmt.Errorf("none of compression, timestamp-type, transactional-bit, control-bit")
+	case name == "compression" && !numbered:
+		return func(b []byte, r *seenRecord) []byte { return append(b, batch.Codec(of(r)).String()...) }, nil
+	case form == "number":
+		form = ""
+	}
+	return numberPart(of, form)
 }
 
 func textPart(of func(*seenRecord) []byte, form string) (part, error) {
@@ -258,7 +296,8 @@ func headersPart(layout string, braced bool) (part, error) {
 	return func(b []byte, r *seenRecord) []byte {
 		header := *r
 		for _, h := range r.Headers {
-			header.FetchedRecord = &client.FetchedRecord{Key: h.Key, Value: h.Value, Offset: r.Offset, Timestamp: r.Timestamp}
+			header.FetchedRecord = &client.FetchedRecord{Key: h.Key, Value: h.Value, Offset: r.Offset, Timestamp: r.Timestamp, LeaderEpoch: r.LeaderEpoch,
+				Attributes: r.Attributes, ProducerEpoch: r.ProducerEpoch, ProducerID: r.ProducerID}
 			for _, p := range inner {
 				b = p(b, &header)
 			}

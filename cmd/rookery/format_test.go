@@ -17,14 +17,14 @@ func printed(t require.TestingT, layout, output string, r *client.FetchedRecord)
 	require.NoError(t, err)
 	var b bytes.Buffer
 	out := bufio.NewWriter(&b)
-	require.NoError(t, show(out, &seenRecord{topic: "clicks", partition: 2, start: 3, high: 300, count: 7, FetchedRecord: r}))
+	require.NoError(t, show(out, &seenRecord{topic: "clicks", partition: 2, start: 3, stable: 299, high: 300, count: 7, FetchedRecord: r}))
 	require.NoError(t, out.Flush())
 	return b.String()
 }
 
 func TestFormats(t *testing.T) {
 	r := &client.FetchedRecord{
-		Offset: 9, Timestamp: 1648138245123, LeaderEpoch: 4, Key: []byte("k"), Value: []byte("v%"),
+		Offset: 9, Timestamp: 1648138245123, LeaderEpoch: 4, Attributes: 4 | 8 | 16, ProducerID: 77, ProducerEpoch: 5, Key: []byte("k"), Value: []byte("v%"),
 		Headers: []client.Header{{Key: []byte("a"), Value: []byte("1")}, {Key: []byte("b")}},
 	}
 	for layout, want := range map[string]string{
@@ -45,11 +45,14 @@ func TestFormats(t *testing.T) {
 		`%d{strftime[%s%%%n%Y]}!`:  "1648138245%\n2022!",
 		`%d{go[15:04:05.000 Jan]}`: "16:10:45.123 Mar",
 		`%d{strftime##[%H]##}`:     "16",
+		`%x %y %|`:                 "77 5 299",
+		`%a{compression}|%a{compression;number}|%a{compression;hex8}`:        "zstd|4|04",
+		`%a{timestamp-type}%a{transactional-bit;bool}%a{control-bit} %h{%x}`: "1true0 7777",
 	} {
 		require.Equal(t, want, printed(t, layout, "text", r), layout)
 	}
 	require.Equal(t, "-1 -1", printed(t, "%K %V", "text", &client.FetchedRecord{}))
-	for _, wrong := range []string{"%", "%q", `\q`, "%v{zip}", "%o{big7}", "%o{wide}", "%h{", "%h{%q}", "%d{strftime[%Q]}", "%d{strftime[%]}", "%d{java[x]}"} {
+	for _, wrong := range []string{"%", "%q", `\q`, "%v{zip}", "%o{big7}", "%o{wide}", "%h{", "%h{%q}", "%d{strftime[%Q]}", "%d{strftime[%]}", "%d{java[x]}", "%a", "%a{codec}", "%a{compression;zip}"} {
 		_, err := printer(wrong, "text")
 		require.Error(t, err, wrong)
 	}
@@ -65,7 +68,7 @@ func TestFormats(t *testing.T) {
 // TestFormatsNeverPanic draws formats of the letters that mean something, braces and rubbish.
 func TestFormatsNeverPanic(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
-		layout := rapid.StringOf(rapid.RuneFrom([]rune(`%{}[]\svkKthHdoTpeibigltx16832#strfmego FT:`))).Draw(r, "layout")
+		layout := rapid.StringOf(rapid.RuneFrom([]rune(`%{}[]\svkKthHdoTpeibigltxya;|16832#strfmego FT:`))).Draw(r, "layout")
 		if _, err := printer(layout, "text"); err == nil {
 			printed(r, layout, "text", &client.FetchedRecord{Key: []byte("k"), Headers: []client.Header{{Key: []byte("h")}}})
 		}

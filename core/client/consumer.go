@@ -33,8 +33,8 @@ type assignment struct {
 	dropped   bool      // it is no assignment any more
 }
 
-// marks are a partition's high watermark and log start.
-type marks struct{ high, start int64 }
+// marks are a partition's high watermark, last stable offset and log start.
+type marks struct{ high, stable, start int64 }
 
 // partition is the partition with its leader, if the cluster has told of it.
 func (a *assignment) partition() *partition {
@@ -226,7 +226,7 @@ func (c *Client) onTrouble(now seam.Now, a *assignment, code wire.Code, fx *seam
 // complain tells of an assignment's error.
 func (c *Client) complain(a *assignment, code wire.Code, stopped bool, fx *seam.Effects) {
 	a.code, a.stopped = code, stopped
-	c.post(&Fetched{Tag: a.tag, Topic: a.topic.name, Partition: a.number, From: a.position, Position: a.position, HighWatermark: -1, LogStart: -1,
+	c.post(&Fetched{Tag: a.tag, Topic: a.topic.name, Partition: a.number, From: a.position, Position: a.position, HighWatermark: -1, LastStable: -1, LogStart: -1,
 		Code: code, Stopped: stopped}, fx)
 }
 
@@ -295,7 +295,7 @@ func (c *Client) onFetched(now seam.Now, about []*assignment, r *kmsg.FetchRespo
 	for _, a := range about {
 		row := a.findFetched(r)
 		if row != nil {
-			a.told = marks{row.HighWatermark, row.LogStartOffset} // whoever is assigned the partition anew is not told again
+			a.told = marks{row.HighWatermark, row.LastStableOffset, row.LogStartOffset} // whoever is assigned the partition anew is not told again
 		}
 		if a.dropped || a.seeking {
 			continue
@@ -351,7 +351,7 @@ func (c *Client) onOutOfRange(a *assignment, fx *seam.Effects) {
 // onRecords hands the records of one partition on. Their bytes are copied: the frame is lent.
 func (c *Client) onRecords(now seam.Now, a *assignment, row *kmsg.FetchResponseTopicPartition, fx *seam.Effects) {
 	out := &Fetched{Tag: a.tag, Topic: a.topic.name, Partition: a.number, From: a.position, HighWatermark: row.HighWatermark,
-		LogStart: row.LogStartOffset}
+		LastStable: row.LastStableOffset, LogStart: row.LogStartOffset}
 	c.unpack(a, row, out)
 	if out.Code.Failed() {
 		c.tryLater(now, a)
@@ -373,7 +373,7 @@ func (c *Client) onRecords(now seam.Now, a *assignment, row *kmsg.FetchResponseT
 // onImplied is for a partition that its session's answer does not name: it is as it was told last.
 func (c *Client) onImplied(now seam.Now, a *assignment, fx *seam.Effects) {
 	if a.failures = 0; a.told.high >= 0 && a.position >= a.told.high && a.endToldAt != a.position {
-		c.onRecords(now, a, &kmsg.FetchResponseTopicPartition{HighWatermark: a.told.high, LogStartOffset: a.told.start}, fx)
+		c.onRecords(now, a, &kmsg.FetchResponseTopicPartition{HighWatermark: a.told.high, LastStableOffset: a.told.stable, LogStartOffset: a.told.start}, fx)
 	}
 }
 
@@ -423,7 +423,7 @@ func (c *Client) read(v batch.View, from int64, out *Fetched) bool {
 			continue
 		}
 		out.Records = append(out.Records, FetchedRecord{Offset: offset, Timestamp: r.Timestamp, LeaderEpoch: v.LeaderEpoch(),
-			Key: r.Key, Value: r.Value, Headers: slices.Clone(r.Headers)})
+			Attributes: v.Attributes(), ProducerEpoch: v.ProducerEpoch(), ProducerID: v.ProducerID(), Key: r.Key, Value: r.Value, Headers: slices.Clone(r.Headers)})
 	}
 	if records.Fault() != batch.Fine {
 		out.Records = out.Records[:before]

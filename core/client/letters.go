@@ -121,6 +121,7 @@ type (
 		From          int64 // the offset that was read from; -1: not found yet
 		Position      int64 // the offset that is read next
 		HighWatermark int64
+		LastStable    int64 // the offset below which every transaction has ended; -1: not told
 		LogStart      int64
 		End           bool      // Position has reached HighWatermark
 		Code          wire.Code // what is wrong; it is tried again unless Stopped
@@ -231,12 +232,15 @@ type Record struct {
 
 // FetchedRecord is one record that was read.
 type FetchedRecord struct {
-	Offset      int64
-	Timestamp   int64
-	LeaderEpoch int32
-	Key         []byte
-	Value       []byte
-	Headers     []Header
+	Offset        int64
+	Timestamp     int64
+	LeaderEpoch   int32
+	Attributes    int16 // of its batch: codec, kind of timestamp, transactional
+	ProducerEpoch int16
+	ProducerID    int64 // -1: of no idempotent producer
+	Key           []byte
+	Value         []byte
+	Headers       []Header
 }
 
 // Fault is what the client itself finds wrong.

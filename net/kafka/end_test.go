@@ -50,8 +50,9 @@ func TestEveryCodec(t *testing.T) {
 				require.NoError(t, err)
 				want := records[read]
 				require.EqualValues(t, read, r.Offset)
+				require.Equal(t, config.Idempotent, r.ProducerID >= 0)
 				require.Equal(t, kafka.FetchedRecord{Offset: r.Offset, LeaderEpoch: r.LeaderEpoch, Timestamp: want.Timestamp,
-					Key: want.Key, Value: want.Value, Headers: want.Headers}, r.FetchedRecord)
+					Attributes: int16(codec), ProducerEpoch: r.ProducerEpoch, ProducerID: r.ProducerID, Key: want.Key, Value: want.Value, Headers: want.Headers}, r.FetchedRecord)
 				if read++; read == len(records) {
 					break
 				}
