@@ -13,15 +13,16 @@ import (
 // DescribeLogDirs shows how far they are. Checks and their order are Kafka's (ReplicaManager.alterReplicaLogDirs).
 func (b *Broker) alterReplicaLogDirs(r *kmsg.AlterReplicaLogDirsRequest, fx *seam.Effects) wire.Answer {
 	answer := r.ResponseKind().(*kmsg.AlterReplicaLogDirsResponse)
+	places := map[string]int{} // of topics in the answer
 	for i := range r.Dirs {
 		for j := range r.Dirs[i].Topics {
 			t := &r.Dirs[i].Topics[j]
-			at := slices.IndexFunc(answer.Topics, func(x kmsg.AlterReplicaLogDirsResponseTopic) bool { return x.Topic == t.Topic })
-			if at < 0 {
+			at, there := places[t.Topic]
+			if !there {
 				out := kmsg.NewAlterReplicaLogDirsResponseTopic()
 				out.Topic = t.Topic
 				at = len(answer.Topics)
-				answer.Topics = append(answer.Topics, out)
+				places[t.Topic], answer.Topics = at, append(answer.Topics, out)
 			}
 			for _, index := range t.Partitions {
 				one := kmsg.NewAlterReplicaLogDirsResponseTopicPartition()

@@ -93,6 +93,9 @@ func (c *Controller) alterQuota(e *kmsg.AlterClientQuotasRequestEntry, values []
 func quotaEntity(e *kmsg.AlterClientQuotasRequestEntry) (entity []meta.EntityPart, no *refusal) {
 	for i := range e.Entity {
 		part := meta.EntityPart{Type: e.Entity[i].Type, Name: e.Entity[i].Name}
+		if part.Type != meta.EntityUser && part.Type != meta.EntityClientID && part.Type != meta.EntityIP {
+			return nil, refuse(wire.InvalidRequest, "Unhandled client quota entity type: %s", part.Type) // before it is compared with thousands
+		}
 		if at := slices.IndexFunc(entity, func(p meta.EntityPart) bool { return p.Type == part.Type }); at >= 0 {
 			entity[at] = part
 			continue
@@ -104,14 +107,7 @@ func quotaEntity(e *kmsg.AlterClientQuotasRequestEntry) (entity []meta.EntityPar
 	}
 	ofIP, ofClient := false, false
 	for _, part := range entity {
-		switch part.Type {
-		case meta.EntityUser, meta.EntityClientID:
-			ofClient = true
-		case meta.EntityIP:
-			ofIP = true
-		default:
-			return nil, refuse(wire.InvalidRequest, "Unhandled client quota entity type: %s", part.Type)
-		}
+		ofIP, ofClient = ofIP || part.Type == meta.EntityIP, ofClient || part.Type != meta.EntityIP
 		if part.Name != nil && *part.Name == "" {
 			return nil, refuse(wire.InvalidRequest, "Empty %s not supported", part.Type)
 		}
