@@ -75,7 +75,7 @@ func (b *Broker) onCold(now seam.Now, c *connection, r *conn.Request, fx *seam.E
 	case *kmsg.DescribeLogDirsRequest:
 		b.describeLogDirs(c, slot, r, request, fx)
 	case *kmsg.DescribeProducersRequest:
-		b.cold(c.id, slot, r.Correlation, b.describeProducers(request), fx)
+		b.describeProducers(now, c, slot, r, request, fx)
 	case *kmsg.DescribeTopicPartitionsRequest:
 		b.cold(c.id, slot, r.Correlation, b.describeTopicPartitions(request), fx)
 	case *kmsg.DeleteRecordsRequest:

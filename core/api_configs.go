@@ -13,6 +13,10 @@ import (
 // namesMax bounds the keys that one resource of a request may name: ten times as many as there are.
 const namesMax = 4000
 
+// describedConfigsMax is how many configurations one answer describes: those of thirty thousand topics. A resource may be
+// named again and again, and groups that nobody has made are described too.
+const describedConfigsMax = 1 << 20
+
 // describing is a DescribeConfigs (32) under way. It reads the committed Image; each turn as it is then.
 type describing struct {
 	conn    seam.Conn
@@ -20,6 +24,7 @@ type describing struct {
 	corr    int32
 	request *kmsg.DescribeConfigsRequest
 	answer  *kmsg.DescribeConfigsResponse
+	entries int // in the answer
 }
 
 func (b *Broker) describeConfigs(now seam.Now, c *connection, slot conn.Slot, r *conn.Request, request *kmsg.DescribeConfigsRequest, fx *seam.Effects) {
@@ -55,7 +60,11 @@ func (d *describing) turn(b *Broker, fx *seam.Effects) (done bool) {
 			return false
 		}
 		asked := &d.request.Resources[len(d.answer.Resources)]
-		entries, code, message := b.describeResource(&layers, asked, d.request.IncludeSynonyms)
+		entries, code, message := []controller.Entry(nil), wire.PolicyViolation, "Excessively many configurations per request."
+		if d.entries < describedConfigsMax {
+			entries, code, message = b.describeResource(&layers, asked, d.request.IncludeSynonyms)
+		}
+		d.entries += len(entries)
 		d.add(asked, entries, code, message)
 		b.turns.room -= 1 + len(entries) + len(asked.ConfigNames)
 	}

@@ -172,31 +172,59 @@ func (b *Broker) askedOf(r *kmsg.DescribeLogDirsRequest) (all []askedTopic) {
 	return all
 }
 
+// describedProducersMax is how many producers one answer describes: a partition may be named again and again.
+const describedProducersMax = 1 << 20
+
 // describeProducers (61): who writes to a partition, for whoever looks for a hanging transaction (KIP-664).
-func (b *Broker) describeProducers(r *kmsg.DescribeProducersRequest) wire.Answer {
-	answer := r.ResponseKind().(*kmsg.DescribeProducersResponse)
-	for i := range r.Topics {
-		t := &r.Topics[i]
-		out := kmsg.NewDescribeProducersResponseTopic()
-		out.Topic = t.Topic
-		for _, index := range t.Partitions {
-			one := kmsg.NewDescribeProducersResponseTopicPartition()
-			one.Partition, one.ActiveProducers = index, []kmsg.DescribeProducersResponseTopicPartitionActiveProducer{}
-			_, p, code := b.find([]byte(t.Topic), [16]byte{}, index, false)
-			if code != wire.None && controller.InvalidName(t.Topic) != "" {
-				code = wire.InvalidTopicException
+func (b *Broker) describeProducers(now seam.Now, c *connection, slot conn.Slot, r *conn.Request, request *kmsg.DescribeProducersRequest, fx *seam.Effects) {
+	answer := request.ResponseKind().(*kmsg.DescribeProducersResponse)
+	producers := 0
+	b.inTurns(now, c, func(_ seam.Now, fx *seam.Effects) bool {
+		for {
+			topics := len(answer.Topics)
+			if topics > 0 {
+				t, out := &request.Topics[topics-1], &answer.Topics[topics-1]
+				for len(out.Partitions) < len(t.Partitions) {
+					if !b.turns.take() {
+						return false
+					}
+					one := b.describedProducers(t.Topic, t.Partitions[len(out.Partitions)], producers < describedProducersMax)
+					producers += len(one.ActiveProducers)
+					b.turns.room -= len(one.ActiveProducers)
+					out.Partitions = append(out.Partitions, one)
+				}
 			}
-			if one.ErrorCode = int16(code); code != wire.None {
-				message := code.String()
-				one.ErrorMessage = &message
-			} else {
-				p.replica.Producers.Each(func(a producer.Active) { one.ActiveProducers = append(one.ActiveProducers, activeProducer(a)) })
+			if topics == len(request.Topics) {
+				b.cold(c.id, slot, r.Correlation, answer, fx)
+				return true
 			}
-			out.Partitions = append(out.Partitions, one)
+			if !b.turns.take() {
+				return false
+			}
+			out := kmsg.NewDescribeProducersResponseTopic()
+			out.Topic = request.Topics[topics].Topic
+			answer.Topics = append(answer.Topics, out)
 		}
-		answer.Topics = append(answer.Topics, out)
+	}, fx)
+}
+
+func (b *Broker) describedProducers(topic string, index int32, room bool) kmsg.DescribeProducersResponseTopicPartition {
+	one := kmsg.NewDescribeProducersResponseTopicPartition()
+	one.Partition, one.ActiveProducers = index, []kmsg.DescribeProducersResponseTopicPartitionActiveProducer{}
+	_, p, code := b.find([]byte(topic), [16]byte{}, index, false)
+	switch {
+	case code != wire.None && controller.InvalidName(topic) != "":
+		code = wire.InvalidTopicException
+	case code == wire.None && !room:
+		code = wire.PolicyViolation
 	}
-	return answer
+	if one.ErrorCode = int16(code); code != wire.None {
+		message := code.String()
+		one.ErrorMessage = &message
+		return one
+	}
+	p.replica.Producers.Each(func(a producer.Active) { one.ActiveProducers = append(one.ActiveProducers, activeProducer(a)) })
+	return one
 }
 
 func activeProducer(a producer.Active) kmsg.DescribeProducersResponseTopicPartitionActiveProducer {

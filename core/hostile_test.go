@@ -72,3 +72,58 @@ func TestMoveOfManyTopics(t *testing.T) {
 		require.Len(t, answer.Topics[i].Partitions, 2)
 	}
 }
+
+// What is named again and again is described again and again, as Kafka does, until the answer would take all memory.
+func TestDescribedConfigurationsAreBounded(t *testing.T) {
+	w := newBench(t)
+	r := kmsg.NewPtrDescribeConfigsRequest()
+	r.Version = 4
+	for range 100_000 {
+		r.Resources = append(r.Resources, kmsg.DescribeConfigsRequestResource{ResourceType: kmsg.ConfigResourceTypeGroupConfig, ResourceName: "g"})
+	}
+	w.step(w.frame(r))
+	answer := kmsg.NewPtrDescribeConfigsResponse()
+	w.decode(r, answer)
+	require.Len(t, answer.Resources, 100_000)
+	entries, refused := 0, 0
+	for i := range answer.Resources {
+		switch one := &answer.Resources[i]; one.ErrorCode {
+		case 0:
+			require.Zero(t, refused)
+			entries += len(one.Configs)
+		case 44:
+			require.Empty(t, one.Configs)
+			refused++
+		}
+	}
+	require.LessOrEqual(t, entries, describedConfigsMax+11)
+	require.Greater(t, refused, 1000)
+}
+
+// Likewise producers.
+func TestDescribedProducersAreBounded(t *testing.T) {
+	w := newBench(t)
+	w.createTopic("t")
+	const producers = 300
+	for id := range int64(producers) {
+		w.step(w.frame(produceRequest(-1, oneBatch(1, 10, id, 0))))
+		require.Len(t, w.heads, 1)
+	}
+	r := kmsg.NewPtrDescribeProducersRequest()
+	topic := kmsg.NewDescribeProducersRequestTopic()
+	topic.Topic, topic.Partitions = "t", make([]int32, 5_000)
+	r.Topics = append(r.Topics, topic)
+	w.steps = 0
+	w.step(w.frame(r))
+	require.Greater(t, w.steps, describedProducersMax/(w.broker.config.StepItems+producers+1))
+	answer := kmsg.NewPtrDescribeProducersResponse()
+	w.decode(r, answer)
+	require.Len(t, answer.Topics[0].Partitions, 5_000)
+	described := 0
+	for i, one := range answer.Topics[0].Partitions {
+		require.Contains(t, []int16{0, 44}, one.ErrorCode)
+		require.Equal(t, one.ErrorCode == 0, i*producers < describedProducersMax)
+		described += len(one.ActiveProducers)
+	}
+	require.Less(t, described, describedProducersMax+producers)
+}
