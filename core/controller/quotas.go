@@ -29,9 +29,10 @@ func (c *Controller) AlterQuotas(req *wire.AlterClientQuotas) ([]meta.Record, *k
 	resp.Entries = make([]kmsg.AlterClientQuotasResponseEntry, 0, len(req.Entries))
 	var rs []meta.Record
 	values := req.Values
+	altered := map[string]bool{} // entities, by an earlier entry
 	for i := range req.Entries {
 		e := &req.Entries[i]
-		made, no := c.alterQuota(e, values[:len(e.Ops)])
+		made, no := c.alterQuota(e, values[:len(e.Ops)], altered)
 		if len(req.Values) > quotasMax {
 			made, no = nil, refuse(wire.PolicyViolation, "Excessively large number of quotas per request.")
 		}
@@ -52,7 +53,8 @@ func (c *Controller) AlterQuotas(req *wire.AlterClientQuotas) ([]meta.Record, *k
 	return rs, resp
 }
 
-func (c *Controller) alterQuota(e *kmsg.AlterClientQuotasRequestEntry, values []uint64) (rs []meta.Record, no *refusal) {
+// alterQuota alters what the image has of an entity, and what earlier entries make of it.
+func (c *Controller) alterQuota(e *kmsg.AlterClientQuotasRequestEntry, values []uint64, altered map[string]bool) (rs []meta.Record, no *refusal) {
 	entity, no := quotaEntity(e)
 	if no != nil {
 		return nil, no
@@ -61,6 +63,7 @@ func (c *Controller) alterQuota(e *kmsg.AlterClientQuotasRequestEntry, values []
 	if has = c.image.QuotaOf(entity...); has == nil {
 		has = new(meta.Quota)
 	}
+	key := meta.EntityKey(entity)
 	seen := make(map[string]bool, len(e.Ops))
 	for i := range e.Ops {
 		op := &e.Ops[i]
@@ -71,7 +74,7 @@ func (c *Controller) alterQuota(e *kmsg.AlterClientQuotasRequestEntry, values []
 		value, set := has.Values.Find(op.Key)
 		record := &meta.ClientQuotaRecord{Entity: entity, Key: op.Key}
 		switch {
-		case op.Remove && !set:
+		case op.Remove && !set && !altered[key]:
 			continue
 		case op.Remove:
 			record.Remove = true
@@ -79,13 +82,14 @@ func (c *Controller) alterQuota(e *kmsg.AlterClientQuotasRequestEntry, values []
 			if no := quotaValue(entity, op.Key, values[i]); no != nil {
 				return nil, no
 			}
-			if set && value == values[i] {
+			if set && value == values[i] && !altered[key] {
 				continue
 			}
 			record.Value = values[i]
 		}
 		rs = append(rs, record)
 	}
+	altered[key] = true
 	return rs, nil
 }
 

@@ -51,7 +51,7 @@ func (m *Image) Quotas() iter.Seq[*Quota] {
 }
 
 // QuotaOf is what is set for exactly this entity, or nil.
-func (m *Image) QuotaOf(entity ...EntityPart) *Quota { return m.quotas.At(entityKey(entity)) }
+func (m *Image) QuotaOf(entity ...EntityPart) *Quota { return m.quotas.At(EntityKey(entity)) }
 
 // QuotaChanges is how many changes of quotas were folded: what was looked up at the same number still holds.
 func (m *Image) QuotaChanges() int { return m.quotaChanges }
@@ -60,7 +60,7 @@ func (m *Image) changeQuota(r *ClientQuotaRecord) {
 	m.quotaChanges++
 	entity := slices.Clone(r.Entity)
 	slices.SortStableFunc(entity, func(a, b EntityPart) int { return strings.Compare(a.Type, b.Type) })
-	key := entityKey(entity)
+	key := EntityKey(entity)
 	q := m.quotas.At(key)
 	if q == nil {
 		if r.Remove {
@@ -78,8 +78,8 @@ func (m *Image) changeQuota(r *ClientQuotaRecord) {
 	}
 }
 
-// entityKey is another string for every other entity: types have no zero in them, and the longest name comes last.
-func entityKey(entity []EntityPart) string {
+// EntityKey is another string for every other entity: types have no zero in them, and the longest name comes last.
+func EntityKey(entity []EntityPart) string {
 	var key []byte
 	for i := range entity {
 		key = append(key, entity[i].Type...)
