@@ -29,6 +29,7 @@ func (c *Controller) CreatePartitions(req *kmsg.CreatePartitionsRequest) ([]meta
 		}
 	}
 	var rs []meta.Record
+	on := placing{controller: c}
 	tooMany := c.partitionsAdded(req) > partitionsMax
 	for i := range req.Topics {
 		t := &req.Topics[i]
@@ -37,7 +38,7 @@ func (c *Controller) CreatePartitions(req *kmsg.CreatePartitionsRequest) ([]meta
 		case tooMany:
 			answer(t.Topic, refuse(wire.PolicyViolation, "Excessively large number of partitions per request."))
 		default:
-			added, no := c.addPartitions(t)
+			added, no := c.addPartitions(t, &on)
 			answer(t.Topic, no)
 			rs = append(rs, added...)
 		}
@@ -58,7 +59,7 @@ func (c *Controller) partitionsAdded(req *kmsg.CreatePartitionsRequest) (total i
 	return total
 }
 
-func (c *Controller) addPartitions(t *kmsg.CreatePartitionsRequestTopic) ([]meta.Record, *refusal) {
+func (c *Controller) addPartitions(t *kmsg.CreatePartitionsRequestTopic, on *placing) ([]meta.Record, *refusal) {
 	topic := c.image.Topic(t.Topic)
 	if topic == nil {
 		return nil, refuse(wire.UnknownTopicOrPartition, "")
@@ -77,7 +78,7 @@ func (c *Controller) addPartitions(t *kmsg.CreatePartitionsRequestTopic) ([]meta
 	if no != nil {
 		return nil, no
 	}
-	return c.partitionRecords(topic.ID, int32(there), replicas), nil
+	return c.partitionRecords(topic.ID, int32(there), replicas, on), nil
 }
 
 // placeMore says which brokers hold the new partitions: as asked, or, without an assignment, as with a new topic.

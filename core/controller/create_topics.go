@@ -42,8 +42,9 @@ func (c *Controller) CreateTopics(req *kmsg.CreateTopicsRequest) ([]meta.Record,
 		return nil, resp
 	}
 	var rs []meta.Record
+	on := placing{controller: c}
 	for _, t := range once {
-		made, answer := c.createTopic(t)
+		made, answer := c.createTopic(t, &on)
 		resp.Topics = append(resp.Topics, answer)
 		rs = append(rs, made...)
 	}
@@ -97,7 +98,7 @@ func (c *Controller) AutoCreate(name string) ([]meta.Record, wire.Code) {
 	case TransactionState:
 		c.internal(&t, c.config.TransactionState)
 	}
-	rs, answer := c.createTopic(&t)
+	rs, answer := c.createTopic(&t, &placing{controller: c})
 	return rs, wire.Code(answer.ErrorCode)
 }
 
@@ -119,7 +120,7 @@ func (c *Controller) internal(t *kmsg.CreateTopicsRequestTopic, as InternalTopic
 	}
 }
 
-func (c *Controller) createTopic(t *kmsg.CreateTopicsRequestTopic) ([]meta.Record, kmsg.CreateTopicsResponseTopic) {
+func (c *Controller) createTopic(t *kmsg.CreateTopicsRequestTopic, on *placing) ([]meta.Record, kmsg.CreateTopicsResponseTopic) {
 	if no := c.nameTaken(t.Topic); no != nil {
 		return nil, refused(t.Topic, no)
 	}
@@ -132,7 +133,7 @@ func (c *Controller) createTopic(t *kmsg.CreateTopicsRequestTopic) ([]meta.Recor
 		return nil, refused(t.Topic, no)
 	}
 	id := c.newTopicID()
-	return c.topicRecords(t.Topic, id, configs, replicas), c.created(t.Topic, id, configs, replicas)
+	return c.topicRecords(t.Topic, id, configs, replicas, on), c.created(t.Topic, id, configs, replicas)
 }
 
 func refused(name string, no *refusal) kmsg.CreateTopicsResponseTopic {
@@ -333,25 +334,21 @@ func (c *Controller) newTopicID() meta.UUID {
 
 const dash = 62 // '-' in the base64 of URLs
 
-func (c *Controller) topicRecords(name string, id meta.UUID, configs *ordered.Map[string, string], replicas [][]int32) []meta.Record {
+func (c *Controller) topicRecords(name string, id meta.UUID, configs *ordered.Map[string, string], replicas [][]int32, on *placing) []meta.Record {
 	rs := []meta.Record{&meta.TopicRecord{Name: name, TopicID: id}}
 	for key, value := range configs.All() {
 		rs = append(rs, &meta.ConfigRecord{ResourceType: meta.ResourceTopic, ResourceName: name, Name: key, Value: &value})
 	}
-	return append(rs, c.partitionRecords(id, 0, replicas)...)
+	return append(rs, c.partitionRecords(id, 0, replicas, on)...)
 }
 
 // partitionRecords makes partitions from a number on.
-func (c *Controller) partitionRecords(id meta.UUID, first int32, replicas [][]int32) []meta.Record {
+func (c *Controller) partitionRecords(id meta.UUID, first int32, replicas [][]int32, on *placing) []meta.Record {
 	var rs []meta.Record
-	var on ordered.Map[int32, *vacancies]
 	for p, brokers := range replicas {
 		r := &meta.PartitionRecord{PartitionID: first + int32(p), TopicID: id, Replicas: brokers}
 		for _, broker := range brokers {
-			if on.At(broker) == nil {
-				on.Put(broker, c.vacancies(broker))
-			}
-			r.Directories = append(r.Directories, on.At(broker).take())
+			r.Directories = append(r.Directories, on.directory(broker))
 			if c.active(broker) {
 				r.ISR = append(r.ISR, broker)
 			}

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"rookery/core/meta"
+	"rookery/core/ordered"
 )
 
 // Which log directory a replica lies in is said by the metadata (KIP-858): a broker that misses a directory knows that its
@@ -14,6 +15,21 @@ import (
 type vacancies struct {
 	dirs  []meta.UUID
 	taken []int
+}
+
+// placing hands out the directories of all brokers to what one request makes.
+type placing struct {
+	controller *Controller
+	on         ordered.Map[int32, *vacancies]
+}
+
+func (p *placing) directory(broker int32) meta.UUID {
+	v := p.on.At(broker)
+	if v == nil {
+		v = p.controller.vacancies(broker)
+		p.on.Put(broker, v)
+	}
+	return v.take()
 }
 
 func (c *Controller) vacancies(broker int32) *vacancies {
