@@ -239,17 +239,35 @@ func apply(kind int8, edit *Edit, values *ordered.Map[string, string]) *refusal 
 		text = def
 	}
 	parts := slices.DeleteFunc(strings.Split(text, ","), func(part string) bool { return part == "" })
-	for _, part := range split(*edit.Value) {
-		at := slices.Index(parts, part)
-		switch {
-		case edit.Op == Append && at < 0:
-			parts = append(parts, part)
-		case edit.Op == Subtract && at >= 0:
-			parts = slices.Delete(parts, at, at+1)
+	values.Put(edit.Key, strings.Join(changed(parts, edit.Op, split(*edit.Value)), ","))
+	return nil
+}
+
+// changed is a list with what it lacks of others, or without them: of what stands in it twice the first goes.
+func changed(parts []string, op Op, others []string) []string {
+	there := make(map[string]int, len(parts))
+	for _, part := range parts {
+		there[part]++
+	}
+	if op == Append {
+		for _, part := range others {
+			if there[part] == 0 {
+				there[part] = 1
+				parts = append(parts, part)
+			}
+		}
+		return parts
+	}
+	gone := map[string]int{}
+	for _, part := range others {
+		if gone[part] < there[part] {
+			gone[part]++
 		}
 	}
-	values.Put(edit.Key, strings.Join(parts, ","))
-	return nil
+	return slices.DeleteFunc(parts, func(part string) bool {
+		gone[part]--
+		return gone[part] >= 0
+	})
 }
 
 // split cuts at commas as Java does: empty parts at the end are none, but nothing at all is one.

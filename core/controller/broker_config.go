@@ -220,20 +220,27 @@ func MeantBrokerKey(name string) string {
 }
 
 func nearestBrokerKey(name string) string {
-	nearest, least := "", 2+min(len(name), comparedMax)/5 // one letter in five, and one more
+	nearest, least := "", farthest(name)
 	for line := range strings.Lines(brokerKeys) {
 		key, _, _ := strings.Cut(line, " ")
-		if d := editDistance(name, key); d < least {
+		if d := editDistance(name, key, least); d < least {
 			nearest, least = key, d
 		}
 	}
 	return nearest
 }
 
+// farthest is how many letters another key differs in that cannot be meant: one in five, and two more.
+func farthest(name string) int { return 2 + min(len(name), comparedMax)/5 }
+
 const comparedMax = 256 // a longer name is compared by its beginning
 
-func editDistance(a, b string) int {
+// editDistance is how many letters differ, or enough, where one is longer than the other by as many.
+func editDistance(a, b string, enough int) int {
 	a = a[:min(len(a), comparedMax)]
+	if len(a)-len(b) >= enough || len(b)-len(a) >= enough {
+		return enough
+	}
 	row := make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j

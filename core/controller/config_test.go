@@ -45,7 +45,7 @@ func TestTopicConfigurationsAreJudgedAsKafkaDoes(t *testing.T) {
 		{"internal.segment.bytes", "1", ""},
 		{"internal.segment.bytes", "-5", "Invalid value -5 for configuration internal.segment.bytes: Value must be at least 1"},
 		{"internal.segment.bytes", "x", "Invalid value x for configuration internal.segment.bytes: Not a number of type INT"},
-		{"message.format.version", "3.0", "Unknown topic config name: message.format.version; did you mean message.timestamp.type?"},
+		{"message.format.version", "3.0", "Unknown topic config name: message.format.version"},
 		{"compression.gzip.level", "0", "Invalid value 0 for configuration compression.gzip.level: Value must be between 1 and 9 or equal to -1"},
 		{"compression.gzip.level", "-1", ""},
 		{"compression.gzip.level", "9", ""},
@@ -124,9 +124,9 @@ func TestTopicConfigurationsAreJudgedAsKafkaDoes(t *testing.T) {
 		{"file.delete.delay.ms", "0", ""},
 		{"message.timestamp.before.max.ms", "-1", "Invalid value -1 for configuration message.timestamp.before.max.ms: Value must be at least 0"},
 		{"message.timestamp.after.max.ms", "0", ""},
-		{"no.such.key", "1", "Unknown topic config name: no.such.key; did you mean flush.ms?"},
+		{"no.such.key", "1", "Unknown topic config name: no.such.key"},
 		{"Segment.bytes", "1048576", "Unknown topic config name: Segment.bytes; did you mean segment.bytes?"},
-		{"message.downconversion.enable", "true", "Unknown topic config name: message.downconversion.enable; did you mean remote.storage.enable?"},
+		{"message.downconversion.enable", "true", "Unknown topic config name: message.downconversion.enable"},
 		{"message.timestamp.difference.max.ms", "1", "Unknown topic config name: message.timestamp.difference.max.ms; did you mean message.timestamp.after.max.ms?"},
 	} {
 		err := Check(&Defaults{}, overrides(row.key, row.value))
@@ -282,7 +282,8 @@ func TestEditDistance(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		word := rapid.StringMatching("[ab]{0,6}")
 		a, b := word.Draw(t, "a"), word.Draw(t, "b")
-		require.Equal(t, slowDistance(a, b), editDistance(a, b))
+		enough := rapid.IntRange(1, 8).Draw(t, "enough")
+		require.Equal(t, min(slowDistance(a, b), enough), min(editDistance(a, b, enough), enough))
 	})
 }
 

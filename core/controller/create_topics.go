@@ -73,6 +73,7 @@ func createdOnce(topics []kmsg.CreateTopicsRequestTopic) (once []*kmsg.CreateTop
 	return once, twice
 }
 
+// partitionsAsked counts what cannot be made as one: it is looked at too.
 func (c *Controller) partitionsAsked(topics []*kmsg.CreateTopicsRequestTopic) int64 {
 	total := int64(0)
 	for _, t := range topics {
@@ -82,7 +83,7 @@ func (c *Controller) partitionsAsked(topics []*kmsg.CreateTopicsRequestTopic) in
 		case t.NumPartitions == -1:
 			total += int64(c.config.NumPartitions)
 		default:
-			total += int64(max(t.NumPartitions, 0))
+			total += int64(max(t.NumPartitions, 1))
 		}
 	}
 	return total

@@ -272,20 +272,24 @@ func unknownKey(overrides *ordered.Map[string, string]) error {
 	keys := TopicKeys()
 	for name := range overrides.All() {
 		if findTopicKey(keys, name) == nil {
-			return fmt.Errorf("Unknown topic config name: %s; did you mean %s?", name, nearestTopicKey(keys, name))
+			return fmt.Errorf("Unknown topic config name: %s%s", name, meantTopicKey(keys, name))
 		}
 	}
 	return nil
 }
 
-func nearestTopicKey(keys []TopicKey, name string) string {
-	nearest, least := "", int(^uint(0)>>1)
+// meantTopicKey is a question after the nearest key, or nothing where none is near.
+func meantTopicKey(keys []TopicKey, name string) string {
+	nearest, least := "", farthest(name)
 	for i := range keys {
-		if d := editDistance(name, keys[i].Name); d < least && !keys[i].Internal {
+		if d := editDistance(name, keys[i].Name, least); d < least && !keys[i].Internal {
 			nearest, least = keys[i].Name, d
 		}
 	}
-	return nearest
+	if nearest == "" {
+		return ""
+	}
+	return "; did you mean " + nearest + "?"
 }
 
 func findTopicKey(keys []TopicKey, name string) *TopicKey {
