@@ -3,12 +3,14 @@ package wire_test
 import (
 	"encoding/hex"
 	"math"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"pgregory.net/rapid"
 
+	"rookery/core/meta"
 	"rookery/core/wire"
 )
 
@@ -353,6 +355,22 @@ func TestColdBodiesOfBadWill(t *testing.T) {
 			require.Equal(t, flaw == wire.NoFlaw, request != nil)
 		})
 	}
+}
+
+// A string that is longer than Kafka's are would be written to the metadata log, where no start could read it.
+func TestLongStringsAreAFlaw(t *testing.T) {
+	read := func(n int) wire.Flaw {
+		r := kmsg.NewPtrIncrementalAlterConfigsRequest()
+		r.Version = 1
+		r.Resources = []kmsg.IncrementalAlterConfigsRequestResource{{ResourceType: kmsg.ConfigResourceTypeGroupConfig, ResourceName: strings.Repeat("g", n)}}
+		_, flaw := wire.ReadCold(wire.KeyIncrementalAlterConfigs, 1, r.AppendTo(nil))
+		return flaw
+	}
+	require.Equal(t, wire.NoFlaw, read(math.MaxInt16))
+	require.Equal(t, wire.LongString, read(math.MaxInt16+1))
+	text := strings.Repeat("c", math.MaxInt16)
+	_, err := meta.Parse(meta.Append(nil, &meta.ConfigRecord{ResourceType: meta.ResourceGroup, ResourceName: text, Name: text, Value: &text}))
+	require.NoError(t, err)
 }
 
 func TestMetadataBeforeVersionFourAlwaysCreates(t *testing.T) {

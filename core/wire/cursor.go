@@ -126,10 +126,19 @@ const null = math.MaxUint32
 // length reads the length of a flexible field: one less than the uvarint, null for zero.
 func (c *cursor) length() uint32 { return c.uvarint() - 1 }
 
+// stringMax is the longest string: what is not flexible has no room for the length of a longer one, and what is written to
+// logs of Kafka's schemas could not be read back.
+const stringMax = math.MaxInt16
+
 // stringLength reads the length of a string; null for null.
 func (c *cursor) stringLength() uint32 {
 	if c.flexible {
-		return c.length()
+		n := c.length()
+		if n != null && n > stringMax {
+			c.fail(LongString)
+			return 0
+		}
+		return n
 	}
 	n := c.int16()
 	if n < 0 {

@@ -53,13 +53,14 @@ func emptied[E any](s []E) []E {
 type Flaw uint8
 
 const (
-	NoFlaw   Flaw = iota
-	Short         // a field or a length runs past the end of the frame
-	Null          // null where the protocol has no null
-	Overlong      // a varint of more than 32 bits
-	TooMany       // more than ElementsMax things
-	Unspoken      // not an API and version that is spoken here
-	Unknown       // an element of an ACL that is UNKNOWN
+	NoFlaw     Flaw = iota
+	Short           // a field or a length runs past the end of the frame
+	Null            // null where the protocol has no null
+	Overlong        // a varint of more than 32 bits
+	TooMany         // more than ElementsMax things
+	Unspoken        // not an API and version that is spoken here
+	Unknown         // an element of an ACL that is UNKNOWN
+	LongString      // of more than 32,767 bytes
 )
 
 func (f Flaw) String() string {
@@ -78,6 +79,8 @@ func (f Flaw) String() string {
 		return "an API or a version that is not served"
 	case Unknown:
 		return "an ACL or a filter of ACLs with UNKNOWN in it"
+	case LongString:
+		return "a string of more than " + strconv.Itoa(stringMax) + " bytes"
 	}
 	return "flaw " + strconv.Itoa(int(f))
 }
