@@ -39,7 +39,7 @@ core/xxh           : PURE
 core/schema        : PURE core/must
 core/meta          : PURE core/must core/seam core/ordered core/wire core/batch core/schema github.com/twmb/franz-go/
 core/telemetry     : PURE core/must core/seam core/ordered core/timer core/rng core/wire core/meta regexp
-core/controller    : PURE core/must core/seam core/ordered core/timer core/rng core/wire core/batch core/meta core/telemetry github.com/twmb/franz-go/
+core/controller    : PURE core/must core/seam core/ordered core/timer core/rng core/wire core/batch core/meta core/telemetry github.com/twmb/franz-go/ net/netip
 core/assign        : PURE core/must core/meta
 core/group         : PURE core/must core/seam core/ordered core/timer core/rng core/wire core/batch core/xxh core/schema core/meta core/assign github.com/twmb/franz-go/ regexp regexp/syntax unicode/utf16
 core/quorum        : PURE core/must core/seam core/ordered core/timer core/rng core/wire core/batch core/log core/meta github.com/twmb/franz-go/

@@ -55,8 +55,8 @@ func AddressLimits(text string) (ordered.Map[string, int64], error) {
 		if at < 0 {
 			return limits, wrong(connectionOverrides, text, entry+" is not address:number")
 		}
-		address := strings.Trim(strings.TrimSpace(entry[:at]), "[]")
-		if !isAddress(address) {
+		address, ok := canonicalAddress(strings.Trim(strings.TrimSpace(entry[:at]), "[]"))
+		if !ok {
 			return limits, wrong(connectionOverrides, text, entry[:at]+" is no address")
 		}
 		n, err := strconv.ParseInt(strings.TrimSpace(entry[at+1:]), 10, 32)

@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -119,16 +120,22 @@ func quotaEntity(e *kmsg.AlterClientQuotasRequestEntry) (entity []meta.EntityPar
 	if ofIP && ofClient {
 		return nil, refuse(wire.InvalidRequest, "Invalid quota entity combination, IP entity should not be combined with User or ClientId")
 	}
-	if ofIP && entity[0].Name != nil && !isAddress(*entity[0].Name) {
-		return nil, refuse(wire.InvalidRequest, "%s is not a valid IP or resolvable host.", *entity[0].Name)
+	if ofIP && entity[0].Name != nil {
+		address, ok := canonicalAddress(*entity[0].Name)
+		if !ok {
+			return nil, refuse(wire.InvalidRequest, "%s is not a valid IP or resolvable host.", *entity[0].Name)
+		}
+		entity[0].Name = &address
 	}
 	slices.SortStableFunc(entity, func(a, b meta.EntityPart) int { return strings.Compare(a.Type, b.Type) })
 	return entity, nil
 }
 
-// isAddress: Kafka also takes a host's name and asks the resolver for it, which an address needs nobody for.
-func isAddress(name string) bool {
-	return strings.Trim(name, "0123456789.") == "" && strings.Count(name, ".") == 3 || strings.Contains(name, ":") && strings.Trim(name, "0123456789abcdefABCDEF:.%") == ""
+// canonicalAddress is an address as connections have it: 0:0::1 is ::1. Kafka also takes a host's name and asks the resolver
+// for it, which an address needs nobody for.
+func canonicalAddress(name string) (address string, ok bool) {
+	parsed, err := netip.ParseAddr(name)
+	return parsed.Unmap().String(), err == nil
 }
 
 // quotaValue judges a value that is to be set.
@@ -176,7 +183,7 @@ func (d double) above(n int64) bool {
 	return exponent > 62
 }
 
-// fractional says whether a positive d is no whole number.
+// fractional says whether a positive d is no whole number: more than a millionth above one, as with Kafka.
 func (d double) fractional() bool {
 	exponent := int(d>>doubleFraction) - doubleBias
 	switch {
@@ -185,7 +192,7 @@ func (d double) fractional() bool {
 	case exponent >= doubleFraction:
 		return false
 	}
-	return d<<(12+exponent) != 0
+	return uint64(d<<(12+exponent))>>(12+exponent) > 1<<(doubleFraction-exponent)/million
 }
 
 // DescribeQuotas (48, versions 0 and 1) finds the quotas of the entities that a filter lets through. The checks and their
@@ -254,13 +261,23 @@ func quotaMatches(q *meta.Quota, req *kmsg.DescribeClientQuotasRequest) bool {
 		switch {
 		case !found:
 			return false
-		case x.MatchType == matchExact && (name == nil || *name != *x.Match):
+		case x.MatchType == matchExact && (name == nil || *name != exact(x)):
 			return false
 		case x.MatchType == matchDefault && name != nil:
 			return false
 		}
 	}
 	return true
+}
+
+// exact is the name that a component asks for, as it is kept.
+func exact(x *kmsg.DescribeClientQuotasRequestComponent) string {
+	if x.EntityType == meta.EntityIP {
+		if address, ok := canonicalAddress(*x.Match); ok {
+			return address
+		}
+	}
+	return *x.Match
 }
 
 func describedQuota(q *meta.Quota) (out wire.DescribedQuota) {
