@@ -207,8 +207,22 @@ func (b *Broker) alter(now seam.Now, c *connection, slot conn.Slot, r *conn.Requ
 	b.turns.put(func(now seam.Now, fx *seam.Effects) bool { return a.turn(b, now, fx) })
 }
 
-// checkItems is what the check of one resource is reckoned as: it looks at every key that there is.
-const checkItems = 40
+// checkItems is what the check of one resource is reckoned as: it looks at every key that there is. Of long values there are
+// lists, each element of which may be an expression to be compiled.
+const (
+	checkItems = 40
+	checkBytes = 32 // of a value are an item
+)
+
+func reckoned(change *controller.Change) int {
+	items := checkItems + len(change.Edits)
+	for i := range change.Edits {
+		if value := change.Edits[i].Value; value != nil {
+			items += len(*value) / checkBytes
+		}
+	}
+	return items
+}
 
 func (a *altering) turn(b *Broker, now seam.Now, fx *seam.Effects) (done bool) {
 	if b.phase >= phaseStopping {
@@ -230,7 +244,7 @@ func (a *altering) turn(b *Broker, now seam.Now, fx *seam.Effects) (done bool) {
 			}
 		}
 		a.results = append(a.results, result)
-		b.turns.room -= checkItems + len(change.Edits)
+		b.turns.room -= reckoned(change)
 	}
 	a.open++
 	b.offer(now, &proposal{records: records, kind: proposedAlteration, part: alteredPart{a, from, len(a.results)}}, fx)

@@ -2,6 +2,7 @@ package core
 
 import (
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -126,4 +127,28 @@ func TestDescribedProducersAreBounded(t *testing.T) {
 		described += len(one.ActiveProducers)
 	}
 	require.Less(t, described, describedProducersMax+producers)
+}
+
+// Who alters subscriptions that have thousands of patterns each does not hold up the others for all of them at once.
+func TestManyPatternsTakeManySteps(t *testing.T) {
+	w := newBench(t)
+	patterns := strings.Repeat("client_id=a.*,", 2000)
+	r := kmsg.NewPtrIncrementalAlterConfigsRequest()
+	r.Version, r.ValidateOnly = 1, true
+	const subscriptions = 50
+	for i := range subscriptions {
+		x := kmsg.NewIncrementalAlterConfigsRequestResource()
+		x.ResourceType, x.ResourceName = kmsg.ConfigResourceTypeClientMetrics, strconv.Itoa(i)
+		x.Configs = []kmsg.IncrementalAlterConfigsRequestResourceConfig{{Name: "match", Value: kmsg.StringPtr(strings.TrimSuffix(patterns, ","))}}
+		r.Resources = append(r.Resources, x)
+	}
+	w.steps = 0
+	w.step(w.frame(r))
+	require.GreaterOrEqual(t, w.steps, subscriptions/2)
+	answer := kmsg.NewPtrIncrementalAlterConfigsResponse()
+	w.decode(r, answer)
+	require.Len(t, answer.Resources, subscriptions)
+	for i := range answer.Resources {
+		require.Zero(t, answer.Resources[i].ErrorCode)
+	}
 }

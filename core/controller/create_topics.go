@@ -26,8 +26,15 @@ type refusal struct {
 	message string
 }
 
+// messageMax is how long a message may be: it may quote a value that is as long as a string can be.
+const messageMax = 1 << 14
+
 func refuse(code wire.Code, format string, args ...any) *refusal {
-	return &refusal{code, fmt.Sprintf(format, args...)}
+	message := fmt.Sprintf(format, args...)
+	if len(message) > messageMax {
+		message = strings.ToValidUTF8(message[:messageMax], "") + "..."
+	}
+	return &refusal{code, message}
 }
 
 // CreateTopics (19, versions 2 to 7) makes the topics that can be made; the others get their own errors. The records,

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -66,4 +67,22 @@ func TestManyWrongTopics(t *testing.T) {
 	for i := range resp.Topics {
 		require.EqualValues(t, wire.PolicyViolation, resp.Topics[i].ErrorCode)
 	}
+}
+
+// A message that quotes a long value is a string that an answer of every version has room for.
+func TestLongMessagesAreCut(t *testing.T) {
+	b := newBench(DefaultConfig(), 1)
+	value := strings.Repeat("\u00e9", configValueMax/2)
+	req := kmsg.NewPtrCreateTopicsRequest()
+	req.Version = 4
+	req.Topics = append(req.Topics, topic("t", 1, 1, "segment.bytes", value), topic("u", 1, 1))
+	_, resp := b.CreateTopics(req)
+	read := kmsg.NewPtrCreateTopicsResponse()
+	read.Version = 4
+	require.NoError(t, read.ReadFrom(resp.AppendTo(nil)))
+	require.Len(t, read.Topics, 2)
+	require.Equal(t, "u", read.Topics[1].Topic)
+	require.EqualValues(t, wire.InvalidConfig, read.Topics[0].ErrorCode)
+	require.Contains(t, *read.Topics[0].ErrorMessage, "Invalid value \u00e9")
+	require.True(t, utf8.ValidString(*read.Topics[0].ErrorMessage))
 }
