@@ -10,9 +10,6 @@ import (
 	"rookery/core/wire"
 )
 
-// namesMax bounds the keys that one resource of a request may name: ten times as many as there are.
-const namesMax = 4000
-
 // describedConfigsMax is how many configurations one answer describes: those of thirty thousand topics. A resource may be
 // named again and again, and groups that nobody has made are described too.
 const describedConfigsMax = 1 << 20
@@ -76,7 +73,7 @@ func (b *Broker) describeResource(layers *controller.Layers, r *kmsg.DescribeCon
 	refused := func(code wire.Code, message string) ([]controller.Entry, wire.Code, string) {
 		return nil, code, message
 	}
-	if len(r.ConfigNames) > namesMax {
+	if len(r.ConfigNames) > controller.NamesMax {
 		return refused(wire.InvalidRequest, "More keys are named than there are.")
 	}
 	asked, name := controller.Selected(r.ConfigNames), r.ResourceName
@@ -235,7 +232,7 @@ func (a *altering) turn(b *Broker, now seam.Now, fx *seam.Effects) (done bool) {
 		result := controller.Altered{Code: wire.InvalidRequest, Message: "Each resource must appear at most once."}
 		switch {
 		case a.twice[len(a.results)]:
-		case len(change.Edits) > namesMax:
+		case len(change.Edits) > controller.NamesMax:
 			result.Message = "More keys are named than there are."
 		default:
 			var rs []meta.Record

@@ -20,6 +20,9 @@ const (
 	nameMax        = 249
 )
 
+// NamesMax bounds the keys that a request may name for one resource: ten times as many as there are.
+const NamesMax = 4000
+
 // refusal is why one topic of a request got nothing. A nil refusal is none.
 type refusal struct {
 	code    wire.Code
@@ -202,6 +205,9 @@ func legal(r rune) bool {
 
 // topicConfigs are the configurations that a topic is to have. One name twice is no error: the later value counts.
 func (c *Controller) topicConfigs(t *kmsg.CreateTopicsRequestTopic) (*ordered.Map[string, string], *refusal) {
+	if len(t.Configs) > NamesMax {
+		return nil, refuse(wire.InvalidRequest, "More keys are named than there are.")
+	}
 	var configs ordered.Map[string, string]
 	var null []string
 	for _, config := range t.Configs {

@@ -55,6 +55,22 @@ func TestManyUnknownKeys(t *testing.T) {
 	})
 }
 
+// A topic has no more configurations than there are keys, by far.
+func TestManyKeysOfATopic(t *testing.T) {
+	b := newBench(DefaultConfig(), 1)
+	req := kmsg.NewPtrCreateTopicsRequest()
+	req.Topics = append(req.Topics, topic("t", 1, 1), topic("u", 1, 1))
+	for i := range 250_000 {
+		req.Topics[0].Configs = append(req.Topics[0].Configs, kmsg.CreateTopicsRequestTopicConfig{Name: strconv.Itoa(1_000_000 - i), Value: kmsg.StringPtr("1")})
+	}
+	soon(t, func() {
+		rs, resp := b.CreateTopics(req)
+		require.EqualValues(t, wire.InvalidRequest, resp.Topics[0].ErrorCode)
+		require.Zero(t, resp.Topics[1].ErrorCode)
+		require.Len(t, rs, 2)
+	})
+}
+
 // A topic that cannot be made counts too: it has to be looked at.
 func TestManyWrongTopics(t *testing.T) {
 	b := newBench(DefaultConfig(), 1)
