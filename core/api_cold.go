@@ -22,7 +22,7 @@ func (b *Broker) onCold(now seam.Now, c *connection, r *conn.Request, fx *seam.E
 	case *kmsg.ApiVersionsRequest:
 		b.apiVersions(c, slot, r, fx)
 	case *kmsg.MetadataRequest:
-		b.metadata(now, c, slot, r.Correlation, request, fx)
+		b.metadata(now, c, slot, r, request, fx)
 	case *kmsg.CreateTopicsRequest:
 		m, refused := b.mutation(now, c, r, 6)
 		if refused {
@@ -179,7 +179,8 @@ func (b *Broker) address(c *connection) (string, int32) {
 }
 
 // metadata (3) describes brokers and topics. An unknown topic that may be created is, and the client asks again.
-func (b *Broker) metadata(now seam.Now, c *connection, slot conn.Slot, corr int32, r *kmsg.MetadataRequest, fx *seam.Effects) {
+func (b *Broker) metadata(now seam.Now, c *connection, slot conn.Slot, in *conn.Request, r *kmsg.MetadataRequest, fx *seam.Effects) {
+	corr := in.Correlation
 	answer := r.ResponseKind().(*kmsg.MetadataResponse)
 	if r.Version >= 10 && r.Version <= 11 && byID(r) {
 		b.cold(c.id, slot, corr, b.metadataRefused(r, answer), fx)
@@ -194,8 +195,13 @@ func (b *Broker) metadata(now seam.Now, c *connection, slot conn.Slot, corr int3
 		operations = topicOperations
 	}
 	if r.Topics != nil && (r.Version > 0 || len(r.Topics) > 0) {
+		var quota *metered
+		if m := b.meter(now, c, quotaMutate, in.ClientID); m != nil {
+			as := *m // the connection's own may be another by the time of a later turn
+			quota = &as
+		}
 		b.inTurns(now, c, b.describing(len(r.Topics), answer, operations, func(i int, now seam.Now, fx *seam.Effects) (kmsg.MetadataResponseTopic, *meta.Topic) {
-			return b.describeAsked(now, r, &r.Topics[i], fx)
+			return b.describeAsked(now, r, &r.Topics[i], quota, fx)
 		}, b.answering(c, slot, corr, answer)), fx)
 		return
 	}
@@ -302,7 +308,7 @@ func (b *Broker) describePartition(p *meta.Partition) kmsg.MetadataResponseTopic
 }
 
 // describeAsked finds a topic by id where one is given (a wrong name beside it is ignored), else by name.
-func (b *Broker) describeAsked(now seam.Now, r *kmsg.MetadataRequest, asked *kmsg.MetadataRequestTopic, fx *seam.Effects) (kmsg.MetadataResponseTopic, *meta.Topic) {
+func (b *Broker) describeAsked(now seam.Now, r *kmsg.MetadataRequest, asked *kmsg.MetadataRequestTopic, quota *metered, fx *seam.Effects) (kmsg.MetadataResponseTopic, *meta.Topic) {
 	out := kmsg.NewMetadataResponseTopic()
 	out.Topic, out.TopicID, out.Partitions = asked.Topic, asked.TopicID, []kmsg.MetadataResponseTopicPartition{}
 	byID := r.Version >= 12 && asked.TopicID != [16]byte{}
@@ -318,25 +324,29 @@ func (b *Broker) describeAsked(now seam.Now, r *kmsg.MetadataRequest, asked *kms
 		if t := b.image.Topic(*asked.Topic); t != nil {
 			return describeTopic(t), t
 		}
-		out.ErrorCode = int16(b.unknownTopic(now, *asked.Topic, r.Version < 4 || r.AllowAutoTopicCreation, fx))
+		out.ErrorCode = int16(b.unknownTopic(now, *asked.Topic, r.Version < 4 || r.AllowAutoTopicCreation, quota, fx))
 	}
 	return out, nil
 }
 
-// unknownTopic starts the creation of a topic if that is allowed; either way there is none yet.
-func (b *Broker) unknownTopic(now seam.Now, name string, create bool, fx *seam.Effects) wire.Code {
+// unknownTopic starts the creation of a topic if that is allowed, and within the client's quota; either way there is none
+// yet. A client beyond it is not told to wait: it asks again, as whoever waits for a new topic does.
+func (b *Broker) unknownTopic(now seam.Now, name string, create bool, quota *metered, fx *seam.Effects) wire.Code {
 	if controller.InvalidName(name) != "" {
 		return wire.InvalidTopicException
 	}
 	if !create || !b.config.AutoCreateTopics || b.controller.Image().Topic(name) != nil {
 		return wire.UnknownTopicOrPartition
 	}
+	if quota != nil && quota.bucket.Wait(now.Mono) > 0 {
+		return wire.UnknownTopicOrPartition
+	}
 	records, code := b.controller.AutoCreate(name)
 	if code != wire.None {
 		return code
 	}
-	if len(records) > 0 {
-		b.propose(now, &proposal{records: records}, fx)
+	if len(records) > 0 && b.propose(now, &proposal{records: records}, fx) && quota != nil {
+		quota.bucket.Use(now.Mono, b.mutations(records), quota.rate)
 	}
 	return wire.UnknownTopicOrPartition
 }

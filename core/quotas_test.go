@@ -102,3 +102,37 @@ func TestWhoeverWaitsIsToldOf(t *testing.T) {
 	require.Equal(t, ThrottledClient{Throttled{"consumer_byte_rate", 104, 104 * seam.Second}, "", "104"}, told[1])
 	require.Empty(t, new(throttles).told(told[:0]))
 }
+
+// A topic that is made because its metadata was asked for counts against controller_mutation_rate, too: a client beyond it
+// gets none until that is paid.
+func TestAutomaticTopicsHaveAQuota(t *testing.T) {
+	w := newBench(t)
+	w.step(w.frame(quotaRequest("controller_mutation_rate", 1)))
+	asked := 0
+	ask := func(n int) int {
+		r := kmsg.NewPtrMetadataRequest()
+		r.Version, r.AllowAutoTopicCreation = 9, true
+		for range n {
+			asked++
+			r.Topics = append(r.Topics, kmsg.MetadataRequestTopic{Topic: kmsg.StringPtr("t" + strconv.Itoa(asked))})
+		}
+		before := w.broker.image.TopicCount()
+		w.step(w.frame(r))
+		answer := kmsg.NewPtrMetadataResponse()
+		w.decode(r, answer)
+		for i := range answer.Topics {
+			require.EqualValues(t, 3, answer.Topics[i].ErrorCode)
+		}
+		require.Zero(t, answer.ThrottleMillis)
+		return w.broker.image.TopicCount() - before
+	}
+	made := ask(100)
+	require.Greater(t, made, 0)
+	require.Less(t, made, 20, "ten seconds' worth, and what overdraws it")
+	require.Zero(t, ask(10))
+	w.now.Mono += 5 * seam.Second
+	w.step(&seam.Alarm{})
+	more := ask(100)
+	require.Greater(t, more, 3)
+	require.Less(t, more, 10)
+}

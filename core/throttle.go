@@ -265,7 +265,12 @@ func (b *Broker) mutated(now seam.Now, c *connection, m *metered, records []meta
 	if m == nil {
 		return
 	}
-	n := int64(0)
+	b.use(now, c, m, b.mutations(records))
+	answer.SetThrottle(c.throttled(now))
+}
+
+// mutations are the partitions that records make or delete, before they are folded.
+func (b *Broker) mutations(records []meta.Record) (n int64) {
 	for _, r := range records {
 		switch r := r.(type) {
 		case *meta.PartitionRecord:
@@ -274,8 +279,7 @@ func (b *Broker) mutated(now seam.Now, c *connection, m *metered, records []meta
 			n += int64(len(b.controller.Image().TopicByID(r.TopicID).Partitions))
 		}
 	}
-	b.use(now, c, m, n)
-	answer.SetThrottle(c.throttled(now))
+	return n
 }
 
 // clientsTold is how many clients Status tells of by name: a scrape of ten thousand is read by nobody.
