@@ -69,7 +69,7 @@ func (b *Broker) onCold(now seam.Now, c *connection, r *conn.Request, fx *seam.E
 	case *kmsg.DescribeClusterRequest:
 		b.cold(c.id, slot, r.Correlation, b.describeCluster(c, request), fx)
 	case *kmsg.OffsetForLeaderEpochRequest:
-		b.cold(c.id, slot, r.Correlation, b.offsetForLeaderEpoch(request), fx)
+		b.offsetForLeaderEpoch(now, c, slot, r, request, fx)
 	case *kmsg.AlterReplicaLogDirsRequest:
 		b.cold(c.id, slot, r.Correlation, b.alterReplicaLogDirs(request, fx), fx)
 	case *kmsg.DescribeLogDirsRequest:

@@ -15,28 +15,45 @@ import (
 
 // offsetForLeaderEpoch (23): where an epoch ends, so that a client finds out what of its own was cut off (KIP-101,
 // KIP-320).
-func (b *Broker) offsetForLeaderEpoch(r *kmsg.OffsetForLeaderEpochRequest) wire.Answer {
-	answer := r.ResponseKind().(*kmsg.OffsetForLeaderEpochResponse)
-	for i := range r.Topics {
-		t := &r.Topics[i]
-		out := kmsg.NewOffsetForLeaderEpochResponseTopic()
-		out.Topic = t.Topic
-		for j := range t.Partitions {
-			asked := &t.Partitions[j]
-			one := kmsg.NewOffsetForLeaderEpochResponseTopicPartition()
-			one.Partition, one.LeaderEpoch, one.EndOffset = asked.Partition, -1, -1
-			_, p, code := b.find([]byte(t.Topic), [16]byte{}, asked.Partition, false)
-			if code == wire.None {
-				code = currentEpoch(p, asked.CurrentLeaderEpoch)
+func (b *Broker) offsetForLeaderEpoch(now seam.Now, c *connection, slot conn.Slot, r *conn.Request, request *kmsg.OffsetForLeaderEpochRequest, fx *seam.Effects) {
+	answer := request.ResponseKind().(*kmsg.OffsetForLeaderEpochResponse)
+	b.inTurns(now, c, func(_ seam.Now, fx *seam.Effects) bool {
+		for {
+			topics := len(answer.Topics)
+			if topics > 0 {
+				t, out := &request.Topics[topics-1], &answer.Topics[topics-1]
+				for len(out.Partitions) < len(t.Partitions) {
+					if !b.turns.take() {
+						return false
+					}
+					out.Partitions = append(out.Partitions, b.epochEnd(t.Topic, &t.Partitions[len(out.Partitions)]))
+				}
 			}
-			if one.ErrorCode = int16(code); code == wire.None {
-				one.LeaderEpoch, one.EndOffset = p.replica.Log.Epochs.EndOffsetFor(asked.LeaderEpoch, p.replica.Log.End().Offset)
+			if topics == len(request.Topics) {
+				b.cold(c.id, slot, r.Correlation, answer, fx)
+				return true
 			}
-			out.Partitions = append(out.Partitions, one)
+			if !b.turns.take() {
+				return false
+			}
+			out := kmsg.NewOffsetForLeaderEpochResponseTopic()
+			out.Topic = request.Topics[topics].Topic
+			answer.Topics = append(answer.Topics, out)
 		}
-		answer.Topics = append(answer.Topics, out)
+	}, fx)
+}
+
+func (b *Broker) epochEnd(topic string, asked *kmsg.OffsetForLeaderEpochRequestTopicPartition) kmsg.OffsetForLeaderEpochResponseTopicPartition {
+	one := kmsg.NewOffsetForLeaderEpochResponseTopicPartition()
+	one.Partition, one.LeaderEpoch, one.EndOffset = asked.Partition, -1, -1
+	_, p, code := b.find([]byte(topic), [16]byte{}, asked.Partition, false)
+	if code == wire.None {
+		code = currentEpoch(p, asked.CurrentLeaderEpoch)
 	}
-	return answer
+	if one.ErrorCode = int16(code); code == wire.None {
+		one.LeaderEpoch, one.EndOffset = p.replica.Log.Epochs.EndOffsetFor(asked.LeaderEpoch, p.replica.Log.End().Offset)
+	}
+	return one
 }
 
 // currentEpoch judges the leader epoch that a client believes in; -1: it does not say.

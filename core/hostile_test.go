@@ -152,3 +152,33 @@ func TestManyPatternsTakeManySteps(t *testing.T) {
 		require.Zero(t, answer.Resources[i].ErrorCode)
 	}
 }
+
+// Ends of epochs are looked up in turns.
+func TestEpochsInTurns(t *testing.T) {
+	w := newBench(t)
+	w.createTopic("t")
+	r := kmsg.NewPtrOffsetForLeaderEpochRequest()
+	r.Version, r.ReplicaID = 4, -1
+	for _, name := range []string{"t", "no", "t"} {
+		topic := kmsg.NewOffsetForLeaderEpochRequestTopic()
+		topic.Topic = name
+		for range thingsNamed / 3 {
+			p := kmsg.NewOffsetForLeaderEpochRequestTopicPartition()
+			p.CurrentLeaderEpoch = -1
+			topic.Partitions = append(topic.Partitions, p)
+		}
+		r.Topics = append(r.Topics, topic)
+	}
+	w.steps = 0
+	w.step(w.frame(r))
+	require.Greater(t, w.steps, thingsNamed/w.broker.config.StepItems)
+	answer := kmsg.NewPtrOffsetForLeaderEpochResponse()
+	w.decode(r, answer)
+	require.Len(t, answer.Topics, 3)
+	for i, code := range []int16{0, 3, 0} {
+		require.Len(t, answer.Topics[i].Partitions, thingsNamed/3)
+		for j := range answer.Topics[i].Partitions {
+			require.Equal(t, code, answer.Topics[i].Partitions[j].ErrorCode)
+		}
+	}
+}
