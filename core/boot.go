@@ -221,11 +221,12 @@ func (b *Broker) bootLoaded(now seam.Now, in *seam.Loaded, fx *seam.Effects) {
 	if !ok {
 		return
 	}
-	if in.Fault != seam.OK {
-		b.fail(p.dir, in.Fault, fx)
-		return
-	}
-	if !b.keepLoaded(p, in.Data) { // what this voter promised is not known
+	switch {
+	case in.Fault != seam.OK: // a directory but the first is fenced, and the start goes on: its file is to be closed all the same
+		if b.fail(p.dir, in.Fault, fx); b.phase == phaseDead {
+			return
+		}
+	case !b.keepLoaded(p, in.Data): // what this voter promised is not known
 		b.failFor(StateForeign, fx)
 		return
 	}
