@@ -128,7 +128,7 @@ func (b *Broker) directoryOf(op seam.Op) int32 {
 	}
 	for i := range b.dirs {
 		d := &b.dirs[i]
-		for _, r := range [...]*log.Replacement{&d.recovery, &d.high, &d.starts.file, &d.marker} {
+		for _, r := range [...]*log.Replacement{&d.recovery, &d.high, &d.starts.file, &d.cleaned.file, &d.marker} {
 			if r.Awaits(op) {
 				return d.number
 			}
