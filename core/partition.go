@@ -423,7 +423,8 @@ func (b *Broker) renamesSynced(d *directory, fx *seam.Effects) {
 	b.syncRenames(d, fx)
 }
 
-// unlinkFiles unlinks a deleted partition's files, unless an answer that waits in its slot names one of them.
+// unlinkFiles unlinks a deleted partition's files, unless an answer names one of them that waits in its slot, or has just left
+// it: of one Step's effects Files run first.
 func (b *Broker) unlinkFiles(r *removal, fx *seam.Effects) {
 	if r.partition.replica == nil {
 		b.removeFolder(r, fx)
@@ -433,6 +434,10 @@ func (b *Broker) unlinkFiles(r *removal, fx *seam.Effects) {
 	for _, file := range files {
 		if b.lent[file] > 0 {
 			b.awaited[file] = r
+			return
+		}
+		if named(file, fx) {
+			b.unlent = append(b.unlent, r)
 			return
 		}
 	}
