@@ -127,10 +127,12 @@ func (b *Broker) moveStart(p *partition, start int64, fx *seam.Effects) {
 	b.touch(p)
 }
 
+// startRefused takes a goal back. The last round of a move may have waited for it.
 func (b *Broker) startRefused(p *partition, fx *seam.Effects) {
 	p.startGoal = p.replica.Log.Start()
 	p.startWish = p.startGoal
 	b.refuseDeletions(p, wire.KafkaStorageError, fx)
+	b.touch(p)
 }
 
 // noteTrimmed remembers a partition that has files below its log's start.
