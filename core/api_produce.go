@@ -321,7 +321,7 @@ func (b *Broker) decided(now seam.Now, from *partition, d replica.Done, fx *seam
 			b.proposalLost(fx)
 		}
 		if from.coordinator != nil && d.Code != wire.None {
-			b.coordinatorLost(from.coordinator, fx)
+			b.coordinatorLost(now, from.coordinator, fx)
 		}
 		return
 	}

@@ -18,7 +18,7 @@ import (
 //
 //	waiting ─▶ loading ─▶ ready ─▶ gone
 //	   ▲          │         │
-//	   ├──────────│─────────┘ a write has failed
+//	   ├──────────│─────────┘ a write has failed (and after a pause, if nothing was written since the last one)
 //	   └─ pause ─ ├─▶ failed: the disk does not read
 //	              └─▶ failed: a record that cannot be read
 type coordinator struct {
@@ -31,6 +31,7 @@ type coordinator struct {
 	alarm     timer.Handle
 	armed     seam.Mono // what alarm is set to
 	pause     seam.Mono // before the log is read again
+	lostAt    int64     // where the log ended when a write failed last; -1: none has
 	load      loading
 }
 
@@ -93,14 +94,14 @@ const (
 // coordinate begins to fold a partition if it is one of groups.
 func (b *Broker) coordinate(p *partition) {
 	if p.topic != nil && p.topic.name == controller.ConsumerOffsets {
-		p.coordinator = &coordinator{partition: p, armed: seam.Never}
+		p.coordinator = &coordinator{partition: p, armed: seam.Never, lostAt: -1}
 	}
 }
 
 // maybeLoad begins to fold a log that is whole: nothing of it is under way, nor could be lost.
 func (b *Broker) maybeLoad(c *coordinator) {
 	r := c.partition.replica
-	if c.state != coordinatorWaiting || c.load.queued || b.phase >= phaseStopping || c.partition.state != partitionOpen ||
+	if c.state != coordinatorWaiting || c.alarm != 0 || c.load.queued || b.phase >= phaseStopping || c.partition.state != partitionOpen ||
 		r.Log.Opening() || r.Log.Broken() || r.Log.Outstanding() || r.High().Offset < r.Log.Next() {
 		return
 	}
@@ -383,11 +384,18 @@ func (b *Broker) releaseCommitted(c *coordinator) {
 	})
 }
 
-// coordinatorLost: a write to the partition has failed. Answers that wait for what was written before it still come.
-func (b *Broker) coordinatorLost(c *coordinator, fx *seam.Effects) {
-	if c.state == coordinatorReady {
-		b.unload(c, c.partition.replica.Log.End().Offset, fx)
-		c.state = coordinatorWaiting
+// coordinatorLost: a write to the partition has failed. Answers that wait for what was written before it still come. What is
+// overdue is decided as soon as the log is folded anew, so that on a full disk it would be folded again and again.
+func (b *Broker) coordinatorLost(now seam.Now, c *coordinator, fx *seam.Effects) {
+	if c.state != coordinatorReady {
+		return
+	}
+	end, before := c.partition.replica.Log.End().Offset, c.lostAt
+	b.unload(c, end, fx)
+	c.state, c.lostAt = coordinatorWaiting, end
+	if end == before {
+		c.armed = now.Mono + loadPause
+		c.alarm = b.alarms.Set(c.armed, c)
 	}
 }
 
@@ -439,7 +447,7 @@ func (b *Broker) ringCoordinators(now seam.Now, half int, fx *seam.Effects) {
 	for b.turns.room > half && b.alarms.Next() <= now.Mono {
 		c, _ := b.alarms.Due(now.Mono)
 		c.alarm, c.armed = 0, seam.Never
-		if c.state == coordinatorFailed {
+		if c.state == coordinatorFailed || c.state == coordinatorWaiting {
 			c.state = coordinatorWaiting
 			b.maybeLoad(c)
 			continue
