@@ -392,6 +392,7 @@ func (b *Broker) cleanedWritten(now seam.Now, d *directory, fx *seam.Effects) {
 	}
 	if fault := c.file.Fault(); fault != seam.OK {
 		fx.Events = append(fx.Events, seam.Event{Kind: seam.WriteRefused, Text: cleanedFile + ": " + fault.String()})
+		b.pointsWritten(now, d, fx)
 		return
 	}
 	for _, p := range b.partitions[1:] {

@@ -1,6 +1,8 @@
 package core
 
 import (
+	"slices"
+
 	"rookery/core/log"
 	"rookery/core/ordered"
 	"rookery/core/seam"
@@ -202,13 +204,18 @@ func (d *directory) point(lines []log.PartitionOffset) {
 }
 
 // pointsWritten: the newest recovery points and log starts are on the disk, and nothing else is. New partitions that an older
-// checkpoint spoke of can be made.
+// checkpoint spoke of can be made. If one could not be written that is tried again, and nobody waits for it.
 func (b *Broker) pointsWritten(now seam.Now, d *directory, fx *seam.Effects) {
 	b.maybeAssign(now, d, fx)
 	if d.failed == seam.OK && !d.recovery.Busy() && d.recovery.Fault() == seam.OK {
 		b.noteSafePoints(d)
 	}
-	if d.failed != seam.OK || d.recovery.Busy() || d.recovery.Fault() != seam.OK || d.cleaned.file.Busy() || d.cleaned.file.Fault() != seam.OK || d.starts.due || d.starts.file.Busy() || d.starts.file.Fault() != seam.OK {
+	if d.failed != seam.OK || d.recovery.Busy() || d.cleaned.file.Busy() || d.starts.due || d.starts.file.Busy() {
+		return
+	}
+	if d.recovery.Fault() != seam.OK || d.cleaned.file.Fault() != seam.OK || d.starts.file.Fault() != seam.OK {
+		blocked := slices.Clone(d.blocked)
+		b.turns.put(b.turns.each(len(blocked), func(i int, _ seam.Now, fx *seam.Effects) { b.made(blocked[i], fx) }))
 		return
 	}
 	clear(d.pointed)
@@ -272,7 +279,7 @@ func (b *Broker) ownWrote(now seam.Now, in *seam.Wrote, fx *seam.Effects) {
 	for i := range b.dirs {
 		d := &b.dirs[i]
 		if d.recovery.Wrote(in, fx) {
-			b.maybeAssign(now, d, fx) // it may have failed
+			b.pointsWritten(now, d, fx) // it may have failed
 			return
 		}
 		if d.high.Wrote(in, fx) || d.marker.Wrote(in, fx) {
