@@ -45,6 +45,8 @@ type world struct {
 	correlation,
 	starts int32
 
+	stopped map[uint64]*compact.Stop // Cleaners that have not begun yet
+
 	lost map[int]bool  // log directories that the next start does not find
 	held string        // what stabilize leaves alone: effects whose words hold this
 	told func(t *told) // after each Step
@@ -125,6 +127,7 @@ func (w *world) start() {
 	w.config.Seed[0] = byte(w.starts)
 	w.broker = NewBroker(w.config)
 	w.asked, w.files, w.ops, w.frames = nil, map[seam.File]*handle{}, map[seam.Op]bool{}, map[seam.Lease]*seam.Request{}
+	w.stopped = map[uint64]*compact.Stop{}
 	started := &seam.Started{Files: w.root.list("")}
 	for i := range w.config.DirectoryIDs {
 		fault := seam.OK
@@ -252,6 +255,10 @@ func (w *world) take(told *told) {
 		ask(w.readTask(fx.Reads[i]))
 	}
 	for i := range fx.Sends {
+		if stop, ok := fx.Sends[i].Body.(*compact.Stop); ok {
+			w.stopped[stop.ID] = stop
+			continue
+		}
 		w.asked = append(w.asked, w.letterTask(fx.Sends[i]))
 		told.out = append(told.out, w.asked[len(w.asked)-1].label)
 	}
@@ -321,6 +328,10 @@ func (w *world) change(f seam.FileOp) *seam.Wrote {
 	path := name(f.Path)
 	n, parent := w.at(path)
 	h := w.files[f.File]
+	if h != nil && h.node == nil && (f.Deed == seam.Truncate || f.Deed == seam.Unlink) { // its Open has failed
+		out.Fault = seam.NotFound
+		return out
+	}
 	switch f.Deed {
 	case seam.Create:
 		if parent == nil {
@@ -429,6 +440,9 @@ func (w *world) syncTask(x seam.Sync) *task {
 func (w *world) readTask(x seam.Read) *task {
 	h := w.files[x.File]
 	return &task{kind: "read", label: "read " + h.path, op: x.Op, file: x.File, run: func(fault seam.Fault, _ int64) seam.Input {
+		if fault == seam.OK && h.node == nil {
+			fault = seam.NotFound // its Open has failed
+		}
 		if fault != seam.OK {
 			return &seam.Loaded{Op: x.Op, Fault: fault}
 		}
@@ -473,6 +487,9 @@ func (w *world) letterTask(s seam.Send) *task {
 	return &task{kind: "letter", label: label, run: func(fault seam.Fault, _ int64) seam.Input {
 		mine := &world{t: w.t, root: w.root, files: w.files, ops: map[seam.Op]bool{}}
 		inputs := []seam.Input{&seam.Mail{Body: s.Body}}
+		if stop := w.stopped[s.To.ID]; stop != nil && s.To.Kind == seam.ToCleaner {
+			inputs = append(inputs, &seam.Mail{Body: stop})
+		}
 		var out *seam.Mail
 		for len(inputs) > 0 {
 			mine.fx.Reset()
