@@ -33,6 +33,7 @@ const (
 	Bounded
 	NoSpin
 	MachineHolds
+	StopsInTime
 
 	OffsetsInOrder
 	HighWatermarkKept

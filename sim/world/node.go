@@ -104,12 +104,50 @@ func (n *Node) Stop(patience seam.Mono, then func(clean bool)) {
 	}
 	w.logf("STOP")
 	n.actors[0].push(&seam.Stop{})
+	n.stopsSoon(life)
 	w.After(patience, func() {
 		if n.Up && n.Life == life {
 			n.kill("it did not stop")
 			then(false)
 		}
 	})
+}
+
+// stopWithin is how long a stop may take: some answers of a disk one after the other, the slowest of which takes five seconds
+// where nothing is wrong with it.
+const stopWithin = 30 * seam.Second
+
+// stopsSoon: a process that was asked to end has done so in time, counted from when the disk was in order.
+func (n *Node) stopsSoon(life int) {
+	w := n.world
+	since, errors := w.now, n.diskErrors()
+	w.After(stopWithin, func() {
+		switch {
+		case !n.Up || n.Life != life || n.GivenUp:
+			w.Laws[check.StopsInTime]++
+		case n.heldUpUntil() > since || n.diskErrors() > errors:
+			n.stopsSoon(life)
+		default:
+			w.require(false, check.StopsInTime, "life %d was asked to stop, and %v later, in which the disk did all that it was asked, it runs", life, stopWithin)
+		}
+	})
+}
+
+// heldUpUntil is when the process last was paused, or its disk hung or full.
+func (n *Node) heldUpUntil() seam.Mono {
+	until := max(n.pausedUntil, n.hungUntil, n.fullUntil)
+	for i := range n.breaks {
+		until = max(until, n.breaks[i].hungUntil)
+	}
+	return until
+}
+
+// diskErrors is how often the disk did not do what it was asked.
+func (n *Node) diskErrors() (errors int) {
+	for _, count := range n.world.Counts[WriteFailed : AnsweredLate+1] {
+		errors += count
+	}
+	return errors
 }
 
 // Kill ends the process as kill -9 does: the page cache survives, and of what was under way some was done.

@@ -134,6 +134,21 @@ var violations = []violation{
 		s.settle()
 		s.stop()
 	}},
+	{"W13", func(s *stage) { s.stopsAfter(stopWithin + seam.Second) }, func(s *stage) { s.stopsAfter(stopWithin - seam.Second) }},
+	{"W13", func(s *stage) {
+		s.world.Node.Hang(5 * seam.Second)
+		s.stopsAfter(stopWithin * 2)
+	}, func(s *stage) {
+		s.world.Node.Hang(5 * seam.Second)
+		s.stopsAfter(stopWithin + 4*seam.Second)
+	}},
+	{"W13", func(s *stage) {
+		s.world.Counts[SyncFailed]++ // before it was asked to
+		s.stopsAfter(stopWithin + 4*seam.Second)
+	}, func(s *stage) {
+		s.world.After(20*seam.Second, func() { s.world.Counts[SyncFailed]++ })
+		s.stopsAfter(stopWithin + 4*seam.Second)
+	}},
 	{"V7", func(s *stage) {
 		s.send(s.connect())
 		s.send(1)
@@ -224,6 +239,15 @@ func (s *stage) spins(times int) {
 func (s *stage) stop() {
 	s.world.Node.Stop(seam.Second, func(bool) {})
 	s.do(func(fx *seam.Effects) { fx.Events = append(fx.Events, seam.Event{Kind: seam.Stopped}) })
+}
+
+// stopsAfter is asked to stop, and says so after a while.
+func (s *stage) stopsAfter(while seam.Mono) {
+	w := s.world
+	w.Node.Stop(10*stopWithin, func(bool) {})
+	w.Run(w.Now()+while, nil)
+	s.do(func(fx *seam.Effects) { fx.Events = append(fx.Events, seam.Event{Kind: seam.Stopped}) })
+	w.Run(w.Now()+2*stopWithin, nil)
 }
 
 // connect makes a connection; the first one is number 1.
