@@ -42,7 +42,7 @@ type OutOfRange struct {
 // Keep is the retention of a topic, below 0: without bound.
 type Keep struct{ Bytes, Millis int64 }
 
-// ReadBegins reads a log-start-offset-checkpoint.
+// ReadBegins reads a log-start-offset-checkpoint, or another checkpoint of offsets.
 func ReadBegins(text []byte) map[Partition]int64 {
 	begins := map[Partition]int64{}
 	for line := range strings.Lines(string(text)) {

@@ -207,6 +207,20 @@ func finished(files []File) []File {
 	return segments(logs)
 }
 
+// Dirt is how many bytes of a compacted log's closed segments may hold what was not compacted up to an offset, and how many there
+// are of them all.
+func Dirt(files []File, upTo int64) (dirty, total int64) {
+	all := segments(files)
+	for i := range all[:max(0, len(all)-1)] {
+		batches, _, err := ReadKept(all[i].Data)
+		size := int64(len(all[i].Data))
+		if total += size; err == nil && len(batches) > 0 && batches[len(batches)-1].Last >= upTo {
+			dirty += size
+		}
+	}
+	return dirty, total
+}
+
 // ReadCompacted reads a compacted partition's .log files, and those that are to be. Offsets rise, and that is all.
 func ReadCompacted(files []File) (c Compacted, err error) {
 	for _, f := range finished(files) {

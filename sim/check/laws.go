@@ -95,6 +95,7 @@ const (
 	KeptAsWritten
 	ActiveUntouched
 	ProducerKept
+	CompactionGetsOn
 	laws
 )
 

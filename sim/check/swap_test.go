@@ -36,3 +36,15 @@ func TestACompactedSegmentThatIsToGetItsNameCounts(t *testing.T) {
 	require.Equal(t, []int64{4, 6}, offsets(five, swap))
 	require.Equal(t, []int64{6}, offsets(five, File{"00000000000000000000.log.swap", nil}))
 }
+
+// TestWhatIsDirty: closed segments of which something lies at an offset or behind it. Offsets may be missing in front of the next.
+func TestWhatIsDirty(t *testing.T) {
+	zero, three, five := File{"00000000000000000000.log", keptAt(1)}, File{"00000000000000000003.log", keptAt(3)}, File{"00000000000000000005.log", keptAt(6)}
+	size := int64(len(zero.Data))
+	for upTo, want := range []int64{2 * size, 2 * size, size, size, 0, 0} {
+		dirty, total := Dirt([]File{five, three, zero, {"00000000000000000003.index", []byte("x")}}, int64(upTo))
+		require.Equal(t, []int64{want, 2 * size}, []int64{dirty, total}, upTo)
+	}
+	dirty, total := Dirt(nil, 0)
+	require.Zero(t, dirty+total)
+}

@@ -26,7 +26,7 @@ type tidying struct {
 	Threads         int
 	SegmentBytes    int
 	RetentionMillis int64 // delete.retention.ms
-	Ratio           string
+	Ratio           int   // thousandths
 	MinLagMillis    int64
 	MaxLagMillis    int64 // 0: none
 	Interval        int
@@ -52,7 +52,7 @@ func drawTidying(tape *world.Tape) tidying {
 	t.Threads = [2]int{1, 3}[s.Choose(2)]
 	t.SegmentBytes = [4]int{300, 700, 2000, 300}[s.Choose(4)]
 	t.RetentionMillis = [4]int64{2000, 500, 6000, 0}[s.Choose(4)]
-	t.Ratio = [3]string{"0", "0.3", "0.01"}[s.Choose(3)]
+	t.Ratio = [3]int{0, 300, 10}[s.Choose(3)]
 	t.MinLagMillis = [4]int64{0, 0, 0, 150}[s.Choose(4)]
 	t.MaxLagMillis = [4]int64{0, 0, 200, 1000}[s.Choose(4)]
 	t.Interval = [3]int{4096, 0, 150}[s.Choose(3)]
@@ -65,7 +65,7 @@ func (t *tidying) config() map[string]string {
 	config := map[string]string{
 		"cleanup.policy": "compact", "retention.ms": "-1", "message.timestamp.after.max.ms": "9223372036854775807", "flush.messages": "1",
 		"internal.segment.bytes": strconv.Itoa(t.SegmentBytes), "delete.retention.ms": strconv.FormatInt(t.RetentionMillis, 10),
-		"min.cleanable.dirty.ratio": t.Ratio, "min.compaction.lag.ms": strconv.FormatInt(t.MinLagMillis, 10), "index.interval.bytes": strconv.Itoa(t.Interval),
+		"min.cleanable.dirty.ratio": fmt.Sprintf("0.%03d", t.Ratio), "min.compaction.lag.ms": strconv.FormatInt(t.MinLagMillis, 10), "index.interval.bytes": strconv.Itoa(t.Interval),
 	}
 	if t.MaxLagMillis > t.MinLagMillis {
 		config["max.compaction.lag.ms"] = strconv.FormatInt(t.MaxLagMillis, 10)
@@ -382,6 +382,41 @@ func (r *Run) enterTidy() {
 	p := &passer{session: r.client("passer"), budget: r.plan.Tidying.Budget}
 	p.version = int16(4 + p.stream.Choose(9))
 	r.enter(p.session, p)
+}
+
+// cleansWithin is how long compaction may take to get on: a log that could not be compacted rests for up to a minute, and a slow
+// Cleaner takes nearly as long.
+const cleansWithin = 120 * seam.Second
+
+// awaitCleaning goes on until a log is as clean as it was asked to be, which is seen from outside: look tells up to where it was
+// compacted, and whether the rest is due.
+func (r *Run) awaitCleaning(look func() (upTo int64, due bool)) {
+	w := r.World
+	for upTo, due := look(); due && w.Failure() == nil; {
+		before, until := upTo, w.Now()+cleansWithin
+		for due && upTo == before && w.Now() < until && w.Failure() == nil {
+			w.Run(w.Now()+100*seam.Millisecond, nil)
+			upTo, due = look()
+		}
+		r.require(!due || upTo != before, check.CompactionGetsOn, "%v after the faults have ended %s is dirty from %d on, as before", cleansWithin, tidyTopic, before)
+	}
+}
+
+// tidyDirt looks at the compacted topic as it lies on the disk. Nobody can compact what is rotten, and what is from a clock that
+// was set back is of no age.
+func (r *Run) tidyDirt() (upTo int64, due bool) {
+	t, partition := &r.plan.Tidying, check.Partition{Topic: tidyTopic}
+	if !t.On || r.rotted(partition) || t.MinLagMillis > 0 && r.World.Node.SetBack > 0 {
+		return 0, false
+	}
+	for dir := range r.plan.Dirs {
+		if files := r.filesIn(int32(dir), partition); files != nil {
+			upTo = check.ReadBegins(r.World.Node.Disk.Contents(seam.Path{Dir: int32(dir), Name: "cleaner-offset-checkpoint"}))[partition]
+			dirty, total := check.Dirt(files, upTo)
+			return upTo, dirty*1000 > total*int64(t.Ratio)
+		}
+	}
+	return 0, false
 }
 
 // judgeTidy holds what lies on the disk, and what was seen of it, against what was written.

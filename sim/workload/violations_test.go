@@ -107,6 +107,8 @@ var violations = []violation{
 	{"H17", func(r *Run) { passed(r, false, part(3)) }, func(r *Run) { passed(r, true, part(3)) }},
 	{"H17", func(r *Run) { passed(r, false, part(3, keyed(2)[:70]...)) }, func(r *Run) { passed(r, false, part(3, keyed(2)...)) }},
 	{"K3", func(r *Run) { passed(r, false, part(3, turned(keyed(2))...)) }, func(r *Run) { passed(r, true, part(3, turned(keyed(2))...)) }},
+	{"K6", func(r *Run) { r.awaitCleaning(compacted(5, 5)) }, func(r *Run) { r.awaitCleaning(compacted(5, 6, 9)) }},
+	{"K6", func(r *Run) { r.awaitCleaning(compacted(5, 6, 6)) }, nil},
 	{"H23", func(r *Run) { leftOut(r, heldPart{told: true, code: notLeader, high: -1}, 7) }, func(r *Run) { leftOut(r, heldPart{told: true, high: 3}, 7) }},
 	{"H29", func(r *Run) { resumed(r, 7, 6) }, func(r *Run) { resumed(r, 7, 7) }},
 	{"H30", func(r *Run) { put(r, 299*seam.Millisecond) }, func(r *Run) { put(r, 300*seam.Millisecond) }},
@@ -179,6 +181,15 @@ func asleep(awake bool) *Run {
 	r.World.Laws = &result.Laws
 	r.World.Fail(result.Failure)
 	return r
+}
+
+// compacted is a log that is found compacted up to the next of these offsets each time, then always to the last. It ends at 9.
+func compacted(upTo ...int64) func() (int64, bool) {
+	return func() (int64, bool) {
+		now := upTo[0]
+		upTo = upTo[min(1, len(upTo)-1):]
+		return now, now < 9
+	}
 }
 
 // answers hands two requests' answers to a session in some order.

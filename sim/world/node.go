@@ -98,6 +98,7 @@ func (n *Node) Stop(patience seam.Mono, then func(clean bool)) {
 	w, life := n.world, n.Life
 	n.stopped = func() {
 		w.Counts[StoppedCleanly]++
+		w.Laws[check.StopsInTime]++
 		n.Stopped = true
 		n.kill("stopped")
 		then(true)
@@ -124,7 +125,6 @@ func (n *Node) stopsSoon(life int) {
 	w.After(stopWithin, func() {
 		switch {
 		case !n.Up || n.Life != life || n.GivenUp:
-			w.Laws[check.StopsInTime]++
 		case n.heldUpUntil() > since || n.diskErrors() > errors:
 			n.stopsSoon(life)
 		default:
