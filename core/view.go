@@ -3,6 +3,7 @@ package core
 import (
 	"slices"
 
+	"rookery/core/group"
 	"rookery/core/seam"
 )
 
@@ -21,7 +22,11 @@ type View struct {
 	Searches   int             // of ListOffsets by time, under way or waiting for their turn
 	Deletions  int             // of records of a partition, not answered
 	Measures   int             // DescribeLogDirs that wait for the sizes of volumes
-	Frozen     int             // connections of which something waits for what came before it to begin, or to be rewritten
+	IDs        int             // InitProducerId, not answered
+	Tickets    int             // joins and syncs of groups, not answered
+	Unsafe     int             // answers of groups that wait for what they tell of to be committed
+	Rebalances []group.Rebalance
+	Frozen     int // connections of which something waits for what came before it to begin, or to be rewritten
 }
 
 // PartitionView is one partition.
@@ -79,12 +84,13 @@ func (b *Broker) Muted(id seam.Conn) (until seam.Mono) {
 // Steps. A deep view digests what is known of producers too.
 func (b *Broker) View(deep bool, v *View) {
 	*v = View{Ready: b.phase == phaseReady, Produces: b.waiting, Proposals: b.proposals.Len(), Frames: b.frames, Held: len(b.lent), Partitions: v.Partitions[:0],
-		Searches: len(b.searching) + b.asked.Len(), Measures: len(b.measuring)}
+		Searches: len(b.searching) + b.asked.Len(), Measures: len(b.measuring), IDs: len(b.ids.waiting), Tickets: len(b.tickets), Rebalances: v.Rebalances[:0]}
 	for _, c := range b.conns.All() {
 		if c.frozen() || c.queue.Len() > 0 && !b.held(c) && !b.behind(c) && !c.closing && !c.gone { // for who leaves nothing is begun any more
 			v.Frozen++
 		}
 	}
+	b.viewCoordinators(v)
 	for i := range b.fetches {
 		if !b.fetches[i].live {
 			continue
@@ -107,6 +113,20 @@ func (b *Broker) View(deep bool, v *View) {
 			b.viewPartition(p, deep, &v.Partitions[len(v.Partitions)-1])
 		}
 	}
+}
+
+func (b *Broker) viewCoordinators(v *View) {
+	b.coordinators(func(c *coordinator) {
+		v.Unsafe += c.releases.Len()
+		if c.groups == nil {
+			return
+		}
+		called := c.armed <= c.groups.Next()
+		c.groups.Rebalances(func(r group.Rebalance) {
+			r.Timed = r.Timed && called
+			v.Rebalances = append(v.Rebalances, r)
+		})
+	})
 }
 
 func (b *Broker) viewPartition(p *partition, deep bool, v *PartitionView) {

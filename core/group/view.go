@@ -2,6 +2,40 @@ package group
 
 import "rookery/core/seam"
 
+// Rebalance is a group in which somebody's join or sync waits for its answer, and what for.
+type Rebalance struct {
+	Joins, Syncs int
+	Absent       int  // who has yet to join: members, and those who were given an id
+	Delayed      bool // the initial delay is not over
+	Unassigned   bool // the leader has yet to assign
+	Timed        bool // it goes on in time, whoever comes or does not
+}
+
+// Rebalances calls each for every group in which somebody waits.
+func (c *Coordinator) Rebalances(each func(r Rebalance)) {
+	for _, g := range c.groups.All() {
+		r := Rebalance{}
+		for _, m := range g.members {
+			if m.join.waits() {
+				r.Joins++
+			}
+			if m.sync.waits() {
+				r.Syncs++
+			}
+		}
+		switch {
+		case r.Joins+r.Syncs == 0:
+			continue
+		case g.state == preparing:
+			r.Absent, r.Delayed, r.Timed = len(g.members)-r.Joins+g.pending.Len(), g.previous == empty, g.joinAlarm != 0
+		case g.state == completing:
+			leader := g.member(g.leader)
+			r.Unassigned, r.Timed = leader != nil && !leader.sync.waits(), g.syncAlarm != 0
+		}
+		each(r)
+	}
+}
+
 // Digest hashes what is replicated: what any fold of the same records comes to. A group of which there is no record, and no
 // offset, is the coordinator's own business.
 func (c *Coordinator) Digest() (d seam.Digest) {

@@ -13,6 +13,7 @@ import (
 type View struct {
 	Ready      bool
 	Partitions []PartitionView
+	Rebalances []Rebalance
 	Sleepers   Sleepers
 	Waits      int // partitions that parked fetches are to be woken by
 	Making     int // partitions that are still to be made
@@ -21,8 +22,8 @@ type View struct {
 	Asked  int   // fetches that it has not answered, and files that answers name which it has not given out
 }
 
-// Sleepers are requests that wait, by what they wait for. With nothing under way only two kinds may: a fetch for records
-// that are not there, and a produce for a batch that a partition still has to show.
+// Sleepers are requests that wait, by what they wait for. With nothing under way only three kinds may: a fetch for records
+// that are not there, a produce for a batch that a partition still has to show, and a join or a sync for a member.
 //
 //	kind       waits for                                            lost when quiet if           law
 //	produce    its batches: written, on the disk, visible           no partition has any         V5
@@ -32,15 +33,34 @@ type View struct {
 //	search     a machine that looks for a time, or room for one     any                          V5
 //	deletion   a log's start that is on the disk                    any                          V5
 //	measuring  how large the volumes are                            any                          V5
+//	id         a block of producer ids                              any                          V5
+//	unsafe     what a group's answer tells of to be committed       any                          V5
+//	ticket     of a join or a sync: who has yet to join, or the     nobody is awaited, no time   V5
+//	           leader's assignment, or a time                        is set, or no group knows
 //	frozen     the request before it on its connection, or a Rewrite any                         V5
 //	muted      a quota; what of a client waits, to be read          no alarm is set for it       V7
 //	unread     room in its own budget or in that of all frames      there is room                V7
 //	gone       the last of its answers                              anything of it is counted    V8
 //	a client's what it asked                                        it sleeps past its pause     V9
 type Sleepers struct {
-	Produces, Fetches, Proposals, Searches, Deletions, Measures, Frozen int
+	Produces, Fetches, Proposals, Searches, Deletions, Measures, Frozen, IDs, Unsafe int
 
 	Running int // fetches that are not answered, those that wait among them
+	Tickets int // joins and syncs that are not answered
+}
+
+// Rebalance is a group in which joins or syncs wait, and what for.
+type Rebalance struct {
+	Joins, Syncs int
+	Absent       int  // who has yet to join
+	Delayed      bool // a group that was empty waits for others to come
+	Unassigned   bool // the leader has yet to assign
+	Timed        bool // it goes on in time, whoever comes or does not
+}
+
+// lost says whether somebody waits for nobody, or for ever.
+func (r *Rebalance) lost() bool {
+	return !r.Timed || r.Joins > 0 && r.Absent == 0 && !r.Delayed || r.Syncs > 0 && !r.Unassigned
 }
 
 // PartitionView is one partition.
@@ -137,12 +157,28 @@ func (w *Watch) After(life int, quiet bool, look func(v *View)) error {
 			}
 		}
 	}
-	if s := v.Sleepers; quiet && (s.Produces > 0 && batches == 0 || s.Running > s.Fetches || s.Proposals+s.Searches+s.Deletions+s.Measures+s.Frozen > 0) {
+	if s := v.Sleepers; quiet && (s.Produces > 0 && batches == 0 || s.Running > s.Fetches || s.Proposals+s.Searches+s.Deletions+s.Measures+s.Frozen+s.IDs+s.Unsafe > 0) {
 		return Fail(NoLostWakeup, "%+v, and %d batches are waited for", s, batches)
 	}
 	w.laws[NoLostWakeup]++
 	if waits != v.Waits {
 		return Fail(NoLostWakeup, "parked fetches are to be woken by %d partitions, and %d know of them", v.Waits, waits)
+	}
+	return w.groups(v, quiet)
+}
+
+// groups: whoever waits in a group waits for somebody.
+func (w *Watch) groups(v *View, quiet bool) error {
+	parked := 0
+	for i := range v.Rebalances {
+		r := &v.Rebalances[i]
+		parked += r.Joins + r.Syncs
+		if quiet && r.lost() {
+			return Fail(NoLostWakeup, "%+v", *r)
+		}
+	}
+	if parked != v.Sleepers.Tickets {
+		return Fail(NoLostWakeup, "%d joins and syncs wait, and groups know of %d", v.Sleepers.Tickets, parked)
 	}
 	return nil
 }

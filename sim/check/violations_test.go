@@ -87,6 +87,12 @@ var violations = []violation{
 	{"V5", watched(look{p: at(5), s: Sleepers{Deletions: 1}, quiet: true}), watched(look{p: at(5), s: Sleepers{Deletions: 1}})},
 	{"V5", watched(look{p: at(5), s: Sleepers{Measures: 1}, quiet: true}), watched(look{p: at(5), s: Sleepers{Measures: 1}})},
 	{"V5", watched(look{p: at(5), s: Sleepers{Frozen: 1}, quiet: true}), watched(look{p: at(5), s: Sleepers{Frozen: 1}})},
+	{"V5", watched(look{p: at(5), s: Sleepers{IDs: 1}, quiet: true}), watched(look{p: at(5), s: Sleepers{IDs: 1}})},
+	{"V5", watched(look{p: at(5), s: Sleepers{Unsafe: 1}, quiet: true}), watched(look{p: at(5), s: Sleepers{Unsafe: 1}})},
+	{"V5", parked(Rebalance{Joins: 2, Timed: true}, 2, true), parked(Rebalance{Joins: 2, Absent: 1, Timed: true}, 2, true)},
+	{"V5", parked(Rebalance{Joins: 2, Absent: 1}, 2, true), parked(Rebalance{Joins: 2, Delayed: true, Timed: true}, 2, true)},
+	{"V5", parked(Rebalance{Syncs: 1, Timed: true}, 1, true), parked(Rebalance{Syncs: 1, Unassigned: true, Timed: true}, 1, true)},
+	{"V5", parked(Rebalance{Syncs: 1, Unassigned: true, Timed: true}, 2, false), parked(Rebalance{Syncs: 1}, 1, false)},
 	{"V6", rebuilt(true, at(5), at(4)), rebuilt(true, at(5), led(at(5), 1))},
 	{"V6", rebuilt(true, at(5)), nil},
 	{"V6", rebuilt(true, at(5), PartitionView{Durable: 5, HighWatermark: 5, End: 5, Next: 6}), nil},
@@ -309,10 +315,16 @@ type look struct {
 	unknown int // fetches that are parked at the partition, which does not know of them
 	p       PartitionView
 	s       Sleepers
+	r       []Rebalance
 }
 
 func watched(looks ...look) trial {
 	return func(laws *Counts) error { return watch(laws, &Facts{Durable: map[string]bool{"t": true}}, looks...) }
+}
+
+// parked is a group in which somebody waits, of so many joins and syncs that are not answered.
+func parked(r Rebalance, tickets int, quiet bool) trial {
+	return watched(look{p: at(5), s: Sleepers{Tickets: tickets}, r: []Rebalance{r}, quiet: quiet})
 }
 
 func watch(laws *Counts, f *Facts, looks ...look) error {
@@ -323,7 +335,7 @@ func watch(laws *Counts, f *Facts, looks ...look) error {
 				if l.p.Topic == "" {
 					l.p.Topic = "t"
 				}
-				*v = View{Ready: true, Waits: len(l.p.Fetches) + l.unknown, Sleepers: l.s, Partitions: []PartitionView{l.p}}
+				*v = View{Ready: true, Waits: len(l.p.Fetches) + l.unknown, Sleepers: l.s, Rebalances: l.r, Partitions: []PartitionView{l.p}}
 			})
 			if err != nil {
 				return err

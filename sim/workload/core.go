@@ -120,9 +120,13 @@ func coreView() func(m seam.Machine, deep bool, v *check.View) {
 	from := core.View{}
 	return func(m seam.Machine, deep bool, v *check.View) {
 		m.(*core.Broker).View(deep, &from)
-		*v = check.View{Ready: from.Ready, Making: from.Making, Waits: from.Waits, Frames: from.Frames, Asked: from.Running + from.Held, Partitions: v.Partitions[:0]}
+		*v = check.View{Ready: from.Ready, Making: from.Making, Waits: from.Waits, Frames: from.Frames, Asked: from.Running + from.Held, Partitions: v.Partitions[:0], Rebalances: v.Rebalances[:0]}
 		v.Sleepers = check.Sleepers{Produces: from.Produces, Fetches: from.Fetches, Proposals: from.Proposals, Searches: from.Searches,
-			Deletions: from.Deletions, Measures: from.Measures, Frozen: from.Frozen, Running: from.Running}
+			Deletions: from.Deletions, Measures: from.Measures, Frozen: from.Frozen, Running: from.Running,
+			IDs: from.IDs, Unsafe: from.Unsafe, Tickets: from.Tickets}
+		for _, r := range from.Rebalances {
+			v.Rebalances = append(v.Rebalances, check.Rebalance(r))
+		}
 		for i := range from.Partitions {
 			if from.Partitions[i].Open {
 				v.Partitions = slices.Grow(v.Partitions, 1)[:len(v.Partitions)+1]
