@@ -57,7 +57,7 @@ type cleaned struct {
 	leaving   bool   // in cleanings.leaving
 	end       int64  // what upTo will be then
 	dropped   int64  // records
-	unclean   bool   // a Cleaner has found it damaged: not again in this life
+	unclean   bool   // a Cleaner has found that it cannot be compacted (damage): not again in this life
 	failures  int    // one after another, whatever they were; it rests the longer, so that others have their turn
 	rests     seam.Mono
 	unread    bool  // how old one of its segments is could not be found out
@@ -305,7 +305,7 @@ func (b *Broker) onCleaned(now seam.Now, out *compact.Cleaned, fx *seam.Effects)
 	case p.state != partitionOpen || b.phase != phaseReady:
 	case out.Fault != seam.OK:
 		b.cleaning.at = now.Mono + b.cleaning.config.BackOff
-		if p.cleaned.unclean = out.Fault == seam.IOError; out.Fault != seam.Gone {
+		if p.cleaned.unclean = out.Unclean; out.Fault != seam.Gone {
 			b.rest(now, p)
 		}
 		fx.Events = append(fx.Events, seam.Event{Kind: seam.CompactionFailed, Topic: p.name(), Partition: p.index, Text: out.Reason + ": " + out.Fault.String()})

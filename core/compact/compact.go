@@ -80,6 +80,7 @@ type Cleaned struct {
 	ID        uint64
 	Fault     seam.Fault // not OK: nothing was made
 	Reason    string
+	Unclean   bool  // what lies in the log is why: another pass would come to the same
 	End       int64 // below, no key is there twice
 	Compacted []log.Compacted
 	Read      int64 // bytes, of both passes
@@ -255,6 +256,12 @@ func (c *Cleaner) fail(fault seam.Fault, why string) {
 	}
 }
 
+// unclean: what lies in the log cannot be compacted.
+func (c *Cleaner) unclean(why string) {
+	c.fail(seam.IOError, why)
+	c.out.Unclean = c.out.Reason == why
+}
+
 func (c *Cleaner) await(what work, size int64) seam.Op {
 	op := c.numbers.Op()
 	c.pending = append(c.pending, pendingOp{op, what, size})
@@ -338,12 +345,12 @@ func (c *Cleaner) next(fx *seam.Effects) (view batch.View, ok bool) {
 		view = batch.View(rest)
 		size := view.Size()
 		if view.Magic() != batch.Magic || size < batch.HeaderSize || r.at+size > source.Size {
-			c.fail(seam.IOError, "a batch of a segment is damaged")
+			c.unclean("a batch of a segment is damaged")
 			return nil, false
 		}
 		if size <= int64(len(rest)) {
 			if view = view[:size]; !view.Sound() || view.BaseOffset() < r.next || view.LastOffset() >= source.Next || !c.ofItsEpoch(view) {
-				c.fail(seam.IOError, "a batch of a segment is damaged")
+				c.unclean("a batch of a segment is damaged")
 				return nil, false
 			}
 			return view, true
@@ -351,7 +358,7 @@ func (c *Cleaner) next(fx *seam.Effects) (view batch.View, ok bool) {
 		need = max(need, size)
 	}
 	if r.from == r.at && r.asked >= need {
-		c.fail(seam.IOError, "a segment is cut off")
+		c.unclean("a segment is cut off")
 		return nil, false
 	}
 	r.from, r.asked, r.data = r.at, need, r.data[:0]
@@ -449,7 +456,7 @@ func (c *Cleaner) note(view batch.View) bool {
 			return false
 		})
 		if fault != batch.Fine {
-			c.fail(seam.IOError, "the records of a batch are damaged")
+			c.unclean("the records of a batch are damaged")
 			return false
 		}
 		if !more {

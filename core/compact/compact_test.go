@@ -394,6 +394,7 @@ func TestFaultsLeaveNothing(t *testing.T) {
 			require.Len(t, d.files, before)
 			require.Empty(t, out.Compacted)
 		}
+		require.False(t, out.Unclean, "the log is not to blame")
 		require.Equal(t, w.batches, d.read(t, sources), "what is there is not touched")
 	})
 }
@@ -430,7 +431,9 @@ func TestABitThatNoChecksumCovers(t *testing.T) {
 		request := &compact.Request{ID: 1, Folder: folder, Sources: []log.Source{source}, First: 100,
 			Epochs: log.Epochs{List: []log.Epoch{{Epoch: 3, Start: 0}, {Epoch: 5, Start: 2}}},
 			Rules:  compact.Rules{SegmentBytes: 400, IndexBytes: 10 << 20, KeysMax: 10}}
-		require.Equal(t, c.fault, d.run(t, seam.Now{}, request).Fault, c.name)
+		out := d.run(t, seam.Now{}, request)
+		require.Equal(t, c.fault, out.Fault, c.name)
+		require.Equal(t, c.fault != seam.OK, out.Unclean, c.name)
 	}
 }
 

@@ -166,7 +166,7 @@ func (c *Cleaner) keep(view batch.View, last bool) bool {
 		return c.stays(view, r, discard, set && !passed)
 	})
 	if fault != batch.Fine {
-		c.fail(seam.IOError, "the records of a batch are damaged")
+		c.unclean("the records of a batch are damaged")
 		return false
 	}
 	c.out.Batches++
@@ -194,7 +194,7 @@ func (c *Cleaner) keep(view batch.View, last bool) bool {
 		return true
 	}
 	if !c.fits() { // it was compressed better than it is now
-		c.fail(seam.IOError, "a segment would become larger than a segment may be")
+		c.unclean("a segment would become larger than a segment may be")
 		return false
 	}
 	out := batch.View(g.buffer[before:])
