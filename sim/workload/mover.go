@@ -14,6 +14,23 @@ type mover struct {
 	partitions []check.Partition
 	budget     int
 	next       seam.Mono
+	hasty      bool // it rests little, and goes for partitions of which records are deleted and compacted meanwhile
+}
+
+// enterMover starts it where there is more than one log directory.
+func (r *Run) enterMover() {
+	p := r.plan
+	if p.Dirs == 1 {
+		return
+	}
+	m := &mover{session: r.client("mover"), budget: p.Budget / 2, partitions: append(p.partitionsOf(p.names()...), offsetsLogs()...)}
+	if m.hasty = r.tape.Choose("hasty mover", 3) == 2; m.hasty {
+		m.budget, m.partitions = 4*m.budget, p.partitionsOf("firm", "loose")
+		if p.Tidying.On {
+			m.partitions = append(m.partitions, check.Partition{Topic: tidyTopic})
+		}
+	}
+	r.enter(m.session, m)
 }
 
 func (m *mover) idle() bool { return len(m.inflight) == 0 && (m.run.draining || m.budget == 0) }
@@ -26,7 +43,11 @@ func (m *mover) turn(now seam.Mono, fx *seam.Effects) {
 		fx.Wake(m.next)
 		return
 	}
-	m.next = now + seam.Mono(1+m.stream.Choose(6))*m.think()
+	rests := 1
+	if !m.hasty {
+		rests += m.stream.Choose(6)
+	}
+	m.next = now + seam.Mono(rests)*m.think()
 	m.budget--
 	if m.stream.Choose(3) == 2 {
 		m.look(now, fx)

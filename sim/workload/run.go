@@ -418,10 +418,7 @@ func (r *Run) enterAll() {
 		r.enter(s.session, s)
 	}
 	r.enterPrograms()
-	if p.Dirs > 1 {
-		s := &mover{session: r.client("mover"), budget: p.Budget / 2, partitions: append(p.partitionsOf(p.names()...), offsetsLogs()...)}
-		r.enter(s.session, s)
-	}
+	r.enterMover()
 	if p.Pruning.On {
 		s := &pruner{session: r.client("pruner"), budget: p.Budget / 2, partitions: p.partitionsOf("firm", "loose")}
 		r.enter(s.session, s)
