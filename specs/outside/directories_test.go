@@ -89,6 +89,11 @@ func TestAlterReplicaLogDirs(t *testing.T) {
 	n.Kill()
 	c = Dial(t, startOver(t, one, two))
 	require.Equal(t, two, whereIs(t, c, "data"))
-	fetched := c.Ask(t, Fetch("data", id, 0, 0), 13).(*kmsg.FetchResponse).Topics[0].Partitions[0]
+	var fetched kmsg.FetchResponseTopicPartition
+	Await(t, func() bool {
+		fetched = c.Ask(t, Fetch("data", id, 0, 0), 13).(*kmsg.FetchResponse).Topics[0].Partitions[0]
+		return fetched.ErrorCode != 6 // NOT_LEADER_OR_FOLLOWER until what was recovered is on the disk
+	}, "it is read again")
+	require.Zero(t, fetched.ErrorCode)
 	require.Len(t, fetched.RecordBatches, 6*size)
 }
