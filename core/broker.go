@@ -288,6 +288,9 @@ func (b *Broker) onLoaded(now seam.Now, in *seam.Loaded, fx *seam.Effects) {
 		b.ageKnown(now, b.partitions[o], fx)
 		return
 	}
+	if o != ownerBroker && b.healed(b.partitions[o], in, fx) {
+		return
+	}
 	if !b.loadLoaded(now, in, fx) {
 		b.bootLoaded(now, in, fx)
 	}

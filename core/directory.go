@@ -134,6 +134,9 @@ func (b *Broker) checkpoints(now seam.Now, fx *seam.Effects) {
 		if p.replica != nil && p.state == partitionOpen && p.replica.Log.Retry() {
 			b.touch(p)
 		}
+		if p.replica != nil && p.state == partitionOpen {
+			p.replica.Log.Heal(fx)
+		}
 		if p.unidentified() {
 			unidentified = append(unidentified, p)
 		}

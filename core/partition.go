@@ -255,6 +255,22 @@ func (b *Broker) closeOn(p *partition) {
 	})
 }
 
+// healed takes a piece of a segment whose index is made again, and asks for the next.
+func (b *Broker) healed(p *partition, in *seam.Loaded, fx *seam.Effects) bool {
+	more, mine := p.replica.Log.Healed(in)
+	if !mine {
+		return false
+	}
+	b.touch(p)
+	if more && b.phase == phaseReady && p.state == partitionOpen {
+		p.replica.Log.Heal(fx)
+		if !p.closing && !p.replica.Log.Settled() {
+			b.closeOn(p)
+		}
+	}
+	return true
+}
+
 // epochOf is the leader epoch that the Image grants this broker.
 func (b *Broker) epochOf(p *partition) int32 {
 	return b.image.TopicByID(p.id).Partition(p.index).LeaderEpoch

@@ -101,6 +101,7 @@ type segment struct {
 	lost      bool      // an index file of it could not be written: what it would hold stays in memory until Retry
 	suspect   bool      // its .index was found wrong: index holds what walks have seen below seen
 	seen      int64     // position up to which a suspect's index is made again
+	spared    bool      // its .index was emptied for the room, since it is to go
 	entries   int64     // bytes of its .index, while that is on the disk and not in memory
 	ageless   bool      // its largest timestamp is not known
 	reads     int32     // of searches, under way
@@ -165,6 +166,10 @@ type Log struct {
 	remade     int     // segments that wait for RewriteIndexes
 	unwritten  bool    // there may be some whose indexes wait for Retry
 	opAge      seam.Op // the Read of Age under way
+	opHeal     seam.Op // the Read of Heal under way
+	healBase   int64   // of which segment
+	healAt     int64   // and from where
+	inDoubt    bool    // a segment may be suspect
 	ageBase    int64   // the segment that it is about
 
 	names     uint64  // how many names were made or unmade

@@ -219,6 +219,7 @@ func (l *Log) indexLoaded(i int, in *seam.Loaded) {
 // come to the end.
 func (l *Log) doubt(s *segment) {
 	s.index, s.suspect, s.onDisk, s.seen, s.ageless = Index{}, true, false, 0, true
+	l.inDoubt = true
 }
 
 // Where says where a search stands, for a human.

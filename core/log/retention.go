@@ -239,6 +239,7 @@ func (l *Log) Spare(start int64, fx *seam.Effects) bool {
 		}
 		if s.onDisk && s.entries > 0 && s.indexFile != 0 && l.atRest(s) {
 			l.doubt(s)
+			s.spared = true
 			s.entries = 0
 			op := l.numbers.Op()
 			l.side = append(l.side, sideOp{op: op, kind: sideOther, file: s.indexFile})
@@ -292,7 +293,7 @@ func (l *Log) known() int {
 
 // atRest says whether nothing of a trimmed segment is under way, and nothing that is written at its end.
 func (l *Log) atRest(s *segment) bool {
-	if s.opSync != 0 || s.reads > 0 || l.opAge != 0 && l.ageBase == s.base {
+	if s.opSync != 0 || s.reads > 0 || l.opAge != 0 && l.ageBase == s.base || l.opHeal != 0 && l.healBase == s.base {
 		return false
 	}
 	for i := range l.indexSyncs {

@@ -387,7 +387,7 @@ func (l *Log) derived(file seam.File, path seam.Path, content []byte, base int64
 
 // Busy says whether anything of this log is under way: a folder is removed only when it is not.
 func (l *Log) Busy() bool {
-	if l.planned.Len() > 0 || len(l.side) > 0 || l.opFolder != 0 || l.opRoot != 0 || l.opAge != 0 || len(l.beside) > 0 || l.replacing.op != 0 {
+	if l.planned.Len() > 0 || len(l.side) > 0 || l.opFolder != 0 || l.opRoot != 0 || l.opAge != 0 || l.opHeal != 0 || len(l.beside) > 0 || l.replacing.op != 0 {
 		return true
 	}
 	for i := range l.trimmed {
