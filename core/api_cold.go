@@ -221,33 +221,19 @@ func (b *Broker) answering(c *connection, slot conn.Slot, corr int32, answer wir
 
 // describing adds one topic after the other to an answer, a partition being an item.
 func (b *Broker) describing(n int, answer *kmsg.MetadataResponse, operations int32, topic func(i int, now seam.Now, fx *seam.Effects) (kmsg.MetadataResponseTopic, *meta.Topic), end func(fx *seam.Effects)) turn {
-	var of *meta.Topic
-	return func(now seam.Now, fx *seam.Effects) bool {
-		for {
-			if of != nil {
-				out := &answer.Topics[len(answer.Topics)-1]
-				for len(out.Partitions) < len(of.Partitions) {
-					if !b.turns.take() {
-						return false
-					}
-					out.Partitions = append(out.Partitions, b.describePartition(&of.Partitions[len(out.Partitions)]))
-				}
-				of = nil
-			}
-			i := len(answer.Topics)
-			if i == n {
-				end(fx)
-				return true
-			}
-			if !b.turns.take() {
-				return false
-			}
-			var out kmsg.MetadataResponseTopic
-			out, of = topic(i, now, fx)
-			out.AuthorizedOperations = operations
-			answer.Topics = append(answer.Topics, out)
+	var partitions []meta.Partition // of the topic at hand, as they were when it was opened
+	return b.turns.nested(n, func(i int, now seam.Now, fx *seam.Effects) int {
+		out, of := topic(i, now, fx)
+		out.AuthorizedOperations = operations
+		answer.Topics = append(answer.Topics, out)
+		if partitions = nil; of != nil {
+			partitions = of.Partitions
 		}
-	}
+		return len(partitions)
+	}, func(i, j int) {
+		out := &answer.Topics[i]
+		out.Partitions = append(out.Partitions, b.describePartition(&partitions[j]))
+	}, end)
 }
 
 // byID says whether a topic is asked for by id, or by nothing.

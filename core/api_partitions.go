@@ -17,30 +17,15 @@ import (
 // KIP-320).
 func (b *Broker) offsetForLeaderEpoch(now seam.Now, c *connection, slot conn.Slot, r *conn.Request, request *kmsg.OffsetForLeaderEpochRequest, fx *seam.Effects) {
 	answer := request.ResponseKind().(*kmsg.OffsetForLeaderEpochResponse)
-	b.inTurns(now, c, func(_ seam.Now, fx *seam.Effects) bool {
-		for {
-			topics := len(answer.Topics)
-			if topics > 0 {
-				t, out := &request.Topics[topics-1], &answer.Topics[topics-1]
-				for len(out.Partitions) < len(t.Partitions) {
-					if !b.turns.take() {
-						return false
-					}
-					out.Partitions = append(out.Partitions, b.epochEnd(t.Topic, &t.Partitions[len(out.Partitions)]))
-				}
-			}
-			if topics == len(request.Topics) {
-				b.cold(c.id, slot, r.Correlation, answer, fx)
-				return true
-			}
-			if !b.turns.take() {
-				return false
-			}
-			out := kmsg.NewOffsetForLeaderEpochResponseTopic()
-			out.Topic = request.Topics[topics].Topic
-			answer.Topics = append(answer.Topics, out)
-		}
-	}, fx)
+	b.inTurns(now, c, b.turns.nested(len(request.Topics), func(i int, _ seam.Now, _ *seam.Effects) int {
+		out := kmsg.NewOffsetForLeaderEpochResponseTopic()
+		out.Topic = request.Topics[i].Topic
+		answer.Topics = append(answer.Topics, out)
+		return len(request.Topics[i].Partitions)
+	}, func(i, j int) {
+		t, out := &request.Topics[i], &answer.Topics[i]
+		out.Partitions = append(out.Partitions, b.epochEnd(t.Topic, &t.Partitions[j]))
+	}, b.answering(c, slot, r.Correlation, answer)), fx)
 }
 
 func (b *Broker) epochEnd(topic string, asked *kmsg.OffsetForLeaderEpochRequestTopicPartition) kmsg.OffsetForLeaderEpochResponseTopicPartition {
@@ -196,33 +181,18 @@ const describedProducersMax = 1 << 20
 func (b *Broker) describeProducers(now seam.Now, c *connection, slot conn.Slot, r *conn.Request, request *kmsg.DescribeProducersRequest, fx *seam.Effects) {
 	answer := request.ResponseKind().(*kmsg.DescribeProducersResponse)
 	producers := 0
-	b.inTurns(now, c, func(_ seam.Now, fx *seam.Effects) bool {
-		for {
-			topics := len(answer.Topics)
-			if topics > 0 {
-				t, out := &request.Topics[topics-1], &answer.Topics[topics-1]
-				for len(out.Partitions) < len(t.Partitions) {
-					if !b.turns.take() {
-						return false
-					}
-					one := b.describedProducers(t.Topic, t.Partitions[len(out.Partitions)], producers < describedProducersMax)
-					producers += len(one.ActiveProducers)
-					b.turns.room -= len(one.ActiveProducers)
-					out.Partitions = append(out.Partitions, one)
-				}
-			}
-			if topics == len(request.Topics) {
-				b.cold(c.id, slot, r.Correlation, answer, fx)
-				return true
-			}
-			if !b.turns.take() {
-				return false
-			}
-			out := kmsg.NewDescribeProducersResponseTopic()
-			out.Topic = request.Topics[topics].Topic
-			answer.Topics = append(answer.Topics, out)
-		}
-	}, fx)
+	b.inTurns(now, c, b.turns.nested(len(request.Topics), func(i int, _ seam.Now, _ *seam.Effects) int {
+		out := kmsg.NewDescribeProducersResponseTopic()
+		out.Topic = request.Topics[i].Topic
+		answer.Topics = append(answer.Topics, out)
+		return len(request.Topics[i].Partitions)
+	}, func(i, j int) {
+		t, out := &request.Topics[i], &answer.Topics[i]
+		one := b.describedProducers(t.Topic, t.Partitions[j], producers < describedProducersMax)
+		producers += len(one.ActiveProducers)
+		b.turns.room -= len(one.ActiveProducers)
+		out.Partitions = append(out.Partitions, one)
+	}, b.answering(c, slot, r.Correlation, answer)), fx)
 }
 
 func (b *Broker) describedProducers(topic string, index int32, room bool) kmsg.DescribeProducersResponseTopicPartition {

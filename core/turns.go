@@ -38,6 +38,31 @@ func (t *turns) work(now seam.Now, fx *seam.Effects) {
 	}
 }
 
+// nested makes a turn of a loop over n items that have items of their own: begin opens one and says how many, do is for each of
+// those, end comes last.
+func (t *turns) nested(n int, begin func(i int, now seam.Now, fx *seam.Effects) (items int), do func(i, j int), end func(fx *seam.Effects)) turn {
+	i, j, items := -1, 0, 0
+	return func(now seam.Now, fx *seam.Effects) bool {
+		for {
+			for ; j < items; j++ {
+				if !t.take() {
+					return false
+				}
+				do(i, j)
+			}
+			if i == n-1 {
+				end(fx)
+				return true
+			}
+			if !t.take() {
+				return false
+			}
+			i, j = i+1, 0
+			items = begin(i, now, fx)
+		}
+	}
+}
+
 // each makes a turn of a loop over n items.
 func (t *turns) each(n int, do func(i int, now seam.Now, fx *seam.Effects)) turn {
 	i := 0

@@ -53,7 +53,7 @@ func TestWholeFiles(t *testing.T) {
 }
 
 // What produce cannot send is said with what to do about it.
-func TestProduceSaysWhatToDo(t *testing.T) {
+func TestProduceAdvises(t *testing.T) {
 	r := begin(t, t.TempDir(), "auto.create.topics.enable=false")
 	r.ask(t, "", "topic", "create", "compacted", "--config", "cleanup.policy=compact")
 	refused := func(input, next string, args ...string) {

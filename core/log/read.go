@@ -306,7 +306,7 @@ func (l *Log) see(s *segment, view batch.View, at int64) {
 	}
 	s.index.Add(s.base, view.LastOffset(), at, view.Size(), LargestOf(view), l.Config.IndexIntervalBytes)
 	if s.seen += view.Size(); s.seen == s.done {
-		s.suspect, s.rebuilt, s.ageless = false, true, false
+		s.suspect, s.spared, s.rebuilt, s.ageless = false, false, true, false
 		l.remade++
 	}
 }
