@@ -77,6 +77,7 @@ const (
 	HeardIsKept
 	IDsOnce
 	OneHand
+	RoomKept
 
 	TopicRegister
 	ProducerIDs

@@ -87,6 +87,8 @@ func coreConfig(p *Plan, seeds *world.Stream, life int) core.Config {
 	if p.Expiry > 0 {
 		c.Groups.RetentionMillis, c.Groups.CheckEvery = int64(p.Expiry), seam.Mono(p.Expiry)*seam.Millisecond/8
 	}
+	set(&c.Groups.SizeMax, int32(p.Limits.Classic))
+	set(&c.Groups.Consumer.SizeMax, int32(p.Limits.Consumer))
 	c.Groups.Consumer.SessionMillis, c.Groups.Consumer.HeartbeatMillis = consumerSession, consumerHeartbeat
 	c.Controller.ProducerIDBlockSize = [2]int64{2, 1000}[min(p.SegmentBytes, 1)]
 	set(&c.ConnectionBytes, p.ConnectionBytes)

@@ -35,13 +35,13 @@ var accepted = map[int16][]int16{
 	wire.KeyDescribeConfigs:         {unknownTopic},
 	wire.KeyIncrementalAlterConfigs: {unknownTopic, storageError},
 	wire.KeyFindCoordinator:         {coordinatorNotAvailable},
-	wire.KeyJoinGroup:               {loadInProgress, notCoordinator, inconsistentProtocol, unknownMember, rebalanceInProgress, memberIDRequired, fencedInstance},
+	wire.KeyJoinGroup:               {loadInProgress, notCoordinator, inconsistentProtocol, unknownMember, rebalanceInProgress, memberIDRequired, groupFull, fencedInstance},
 	wire.KeySyncGroup:               {loadInProgress, notCoordinator, illegalGeneration, unknownMember, rebalanceInProgress, fencedInstance},
 	wire.KeyHeartbeat:               {notCoordinator, illegalGeneration, unknownMember, rebalanceInProgress, fencedInstance},
 	wire.KeyLeaveGroup:              {loadInProgress, notCoordinator, unknownMember, fencedInstance},
 	wire.KeyOffsetCommit:            {unknownTopic, loadInProgress, notCoordinator, illegalGeneration, unknownMember, rebalanceInProgress, groupNotFound, fencedInstance, staleEpoch},
 	wire.KeyOffsetFetch:             {loadInProgress, notCoordinator},
-	wire.KeyConsumerGroupHeartbeat:  {loadInProgress, notCoordinator, unknownMember, groupNotFound, fencedInstance, fencedEpoch, unreleasedInstance},
+	wire.KeyConsumerGroupHeartbeat:  {loadInProgress, notCoordinator, unknownMember, groupNotFound, fencedInstance, groupFull, fencedEpoch, unreleasedInstance},
 	wire.KeyOffsetDelete:            {unknownTopic, loadInProgress, notCoordinator, groupNotFound},
 	wire.KeyDeleteGroups:            {loadInProgress, notCoordinator, groupNotFound},
 }
@@ -57,6 +57,7 @@ const (
 	rebalanceInProgress     = 27
 	groupNotFound           = 69
 	memberIDRequired        = 79
+	groupFull               = 81
 	fencedInstance          = 82
 	fencedEpoch             = 110
 	unreleasedInstance      = 111
@@ -99,6 +100,8 @@ func (r *Run) mayBe(q *question, code int16, at seam.Mono) bool {
 		return at-q.sent >= q.patience
 	case storageError:
 		return r.diskFailed()
+	case groupFull:
+		return r.plan.Limits.room(q.key) > 0
 	case loadInProgress: // after a start, or a write that failed
 		return r.World.Node.Life > 1 || r.diskFailed() || q.key != wire.KeyHeartbeat
 	}

@@ -298,12 +298,14 @@ func (g *grazer) given(at seam.Mono, assignment *kmsg.ConsumerGroupHeartbeatResp
 func (g *grazer) refused(at seam.Mono, code wire.Code, probing bool) {
 	g.next = at + 20*seam.Millisecond + g.think()
 	switch code {
-	case wire.UnknownMemberID, wire.GroupIDNotFound:
+	case wire.UnknownMemberID, wire.GroupIDNotFound, wire.GroupMaxSizeReached:
 		if g.heard > g.run.loaded && !g.unsure {
 			patience := min(seam.Mono(g.timeout)*seam.Millisecond, g.run.herdSession)
 			g.run.require(at >= g.heard+patience, check.HeardIsKept, "%s: %s is unknown at %v; it was heard of after %v", g.name, g.id, at, g.heard)
 		}
-		g.forget()
+		if g.forget(); code == wire.GroupMaxSizeReached { // which is said before whether it is a member still
+			g.next += 200 * seam.Millisecond
+		}
 	case wire.FencedMemberEpoch:
 		if !probing {
 			g.forget()

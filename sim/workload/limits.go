@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"rookery/core/controller"
+	"rookery/core/wire"
 	"rookery/sim/world"
 )
 
@@ -19,6 +20,8 @@ type limiting struct {
 	PerAddress int
 	Single     int // the same for those that have one link each, and stay: others need more of them
 	Seats      int
+	Classic    int // members of a group, in either protocol
+	Consumer   int
 }
 
 func drawLimiting(tape *world.Tape) (l limiting) {
@@ -51,6 +54,14 @@ func (l *limiting) seat(programs int) {
 	if l.Seats > 0 {
 		l.Seats += 2 * programs
 	}
+}
+
+// room is how many members a group takes that speaks the protocol of an API; 0: all.
+func (l *limiting) room(key int16) int {
+	if key == wire.KeyConsumerGroupHeartbeat {
+		return l.Consumer
+	}
+	return l.Classic
 }
 
 // singlesMax is how many producers there are at most, and how many readers.

@@ -203,6 +203,8 @@ func (m *member) refused(now seam.Mono, code int16) {
 	switch wire.Code(code) {
 	case wire.UnknownMemberID, wire.FencedInstanceID:
 		m.id, m.stage = "", memberJoins
+	case wire.GroupMaxSizeReached:
+		m.id, m.stage, m.next = "", memberJoins, now+200*seam.Millisecond+m.think()
 	case wire.IllegalGeneration, wire.RebalanceInProgress:
 		m.stage = memberJoins
 	case wire.CoordinatorLoadInProgress:
@@ -220,6 +222,14 @@ func (m *member) expelled(now seam.Mono) {
 	if m.heard > m.run.loaded {
 		patience := min(seam.Mono(m.millis[0])*seam.Millisecond, shortestRound)
 		m.run.require(now >= m.heard+patience, check.HeardIsKept, "%s: %s is unknown at %v; it was heard of after %v", m.name, m.id, now, m.heard)
+	}
+}
+
+// called is how many dynamic members of a generation its leader is told of. An instance keeps its place while it is away, and
+// who came meanwhile found room: as in Kafka, so that there may be more of them altogether.
+func (r *Run) called(dynamic int) {
+	if room := r.plan.Limits.Classic; room > 0 {
+		r.require(dynamic <= room, check.RoomKept, "a generation has %d dynamic members, and %d are all that a group may have", dynamic, room)
 	}
 }
 
@@ -292,8 +302,14 @@ func (m *member) join(now seam.Mono, fx *seam.Effects) {
 		m.generation, m.roll, m.stage = a.Generation, nil, memberSyncs
 		m.next = at
 		if a.LeaderID == a.MemberID && !a.SkipAssignment {
+			dynamic := 0
 			for _, one := range a.Members {
-				m.roll = append(m.roll, one.MemberID)
+				if m.roll = append(m.roll, one.MemberID); one.InstanceID == nil {
+					dynamic++
+				}
+			}
+			if a.Version >= 5 { // before, it is not told who is an instance
+				m.run.called(dynamic)
 			}
 		}
 	})

@@ -107,6 +107,10 @@ func drawPlan(tape *world.Tape, quiet, brief bool) *Plan {
 	if p.Expiry = [8]int{7: 2000}[tape.Choose("expiry", 8)]; p.Expiry > 0 {
 		p.Members, p.Herd, p.Workers.Seats, p.Loners = 0, 0, 0, 2
 	}
+	if p.Workers.Seats == 0 { // the Client machine tells its program that there is no room, and leaves it at that
+		s := tape.Stream("room in groups")
+		p.Limits.Classic, p.Limits.Consumer = [4]int{0, 0, 3, 2}[s.Choose(4)], [4]int{0, 0, 3, 2}[s.Choose(4)]
+	}
 	p.Limits.admit(p.Members + p.Herd + p.Workers.Seats + p.Loners)
 	if p.Tidying.On {
 		p.Limits.admit(tidyClients)

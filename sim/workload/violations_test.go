@@ -113,6 +113,7 @@ var violations = []violation{
 	{"H29", func(r *Run) { resumed(r, 7, 6) }, func(r *Run) { resumed(r, 7, 7) }},
 	{"H30", func(r *Run) { put(r, 299*seam.Millisecond) }, func(r *Run) { put(r, 300*seam.Millisecond) }},
 	{"H31", func(r *Run) { named(r, "a", "a") }, func(r *Run) { named(r, "a", "b") }},
+	{"H33", func(r *Run) { called(r, 3) }, func(r *Run) { called(r, 2) }},
 	{"H23", func(r *Run) { leftOut(r, heldPart{}, 7) }, nil},
 	{"H23", func(r *Run) { leftOut(r, heldPart{told: true, high: 3}, 8) }, nil},
 	{"H17", func(r *Run) { leftOut(r, heldPart{told: true, high: 4}, 7) }, nil},
@@ -370,4 +371,10 @@ func named(r *Run, ids ...string) {
 	for _, id := range ids {
 		(&member{session: newSession(r, 1, "member")}).named(id)
 	}
+}
+
+// called is a generation of a group for two.
+func called(r *Run, members int) {
+	r.plan.Limits.Classic = 2
+	r.called(members)
 }
