@@ -1,6 +1,8 @@
 package main
 
 import (
+	"cmp"
+	"net"
 	"os"
 	"runtime"
 	"strconv"
@@ -10,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"rookery/core"
+	"rookery/core/wire"
 	"rookery/io/loop"
 )
 
@@ -18,7 +21,7 @@ type moment struct {
 	at        time.Time
 	busy      int64
 	processor time.Duration
-	totals    map[int]histogram // by API
+	apis      map[int]api // by key
 	syncs     histogram
 	metadata  int64 // end offset of the metadata log
 }
@@ -29,14 +32,14 @@ const (
 )
 
 func (m *monitor) moment() moment {
-	now := moment{at: time.Now(), processor: processorTime(), totals: map[int]histogram{}, syncs: m.syncsNow()}
+	now := moment{at: time.Now(), processor: processorTime(), apis: map[int]api{}, syncs: m.syncsNow()}
 	var broker core.Status
 	m.node.loop.Look(func(loop.Status) {
 		m.broker.Status(&broker)
 		now.busy, now.metadata = m.busy, broker.Metadata.End
 		for key := range m.meter.apis {
-			if h := &m.meter.apis[key].total; h.count > 0 {
-				now.totals[key] = *h
+			if a := &m.meter.apis[key]; a.total.count > 0 {
+				now.apis[key] = *a
 			}
 		}
 	})
@@ -133,7 +136,13 @@ func (m *monitor) jmxBroker(gauge, counter told, s *snapshot, then, now moment) 
 	gauge(controller+"globaltopiccount", float64(s.core.Topics))
 	gauge(controller+"globalpartitioncount", float64(len(s.partitions)))
 	counter("kafka_controller_controllerstats_uncleanleaderelections_total", 0)
+	for _, name := range []string{"isrshrinks", "isrexpands", "failedisrupdates"} {
+		counter(manager+name+"_total", 0)
+	}
 	gauge("kafka_brokers", number01(s.core.Ready))
+	if s.core.Ready {
+		gauge("kafka_broker_info", 1, "id", strconv.Itoa(int(m.node.ids[0].NodeID)), "address", m.address())
+	}
 	const sessions = "kafka_server_fetchsessioncache_"
 	gauge(sessions+"numincrementalfetchsessions", float64(s.core.Sessions.Count))
 	gauge(sessions+"numincrementalfetchpartitionscached", float64(s.core.Sessions.Partitions))
@@ -154,9 +163,16 @@ func (m *monitor) jmxBroker(gauge, counter told, s *snapshot, then, now moment) 
 	m.jmxDirectories(gauge)
 	recent := now.syncs.since(&then.syncs)
 	for _, q := range quantiles {
-		gauge("kafka_log_logflushstats_logflushrateandtimems", float64(recent.quantile(q))/1e6, "quantile", quantileText(q))
+		gauge("kafka_log_logflushstats_logflushrateandtimems", float64(recent.quantile(q.share))/1e6, "quantile", q.text)
 	}
 	counter("kafka_log_logflushstats_logflushrateandtimems_count", float64(now.syncs.count))
+}
+
+// address is where clients of the first listener go; of one that tells no host, this machine.
+func (m *monitor) address() string {
+	told := m.node.introduce()[0]
+	host, _ := os.Hostname() // where there is none there is none to tell
+	return net.JoinHostPort(cmp.Or(told.Host, m.node.settings.Listeners[0].Host, host), strconv.Itoa(int(told.Port)))
 }
 
 // brokerState is Kafka's: 1 starting, 2 recovering, 3 running, 7 shutting down.
@@ -200,34 +216,56 @@ func diskBytes() (read, written float64) {
 	return read, written
 }
 
-var quantiles = []float64{0.5, 0.75, 0.95, 0.98, 0.99, 0.999}
+// quantiles are the percentiles of Kafka's histograms, as the exporter's rules write them: 0. and their digits.
+var quantiles = []struct {
+	share float64
+	text  string
+}{{0.5, "0.50"}, {0.75, "0.75"}, {0.95, "0.95"}, {0.98, "0.98"}, {0.99, "0.99"}, {0.999, "0.999"}}
 
-func quantileText(q float64) string { return strconv.FormatFloat(q, 'g', -1, 64) }
+// phases are what Kafka calls the parts of a request's time. A Step is timed once in a while: of a rare API its local time is 0.
+var phases = []struct {
+	name string
+	of   func(*api) *histogram
+}{
+	{"totaltimems", func(a *api) *histogram { return &a.total }},
+	{"requestqueuetimems", func(a *api) *histogram { return &a.queue }},
+	{"localtimems", func(a *api) *histogram { return &a.step }},
+	{"remotetimems", func(a *api) *histogram { return &a.wait }},
+	{"responsesendtimems", func(a *api) *histogram { return &a.send }},
+}
 
+// jmxRequests: a Fetch counts as a Fetch, and as a consumer's: of followers there are none.
 func (m *monitor) jmxRequests(gauge, counter told, s *snapshot, then, now moment) {
-	const request = "kafka_network_requestmetrics_"
 	for i := range s.apis {
-		a, name := &s.apis[i], apiName(s.apis[i].key)
-		for version, n := range a.requests {
-			if n > 0 {
-				counter(request+"requests_total", float64(n), "request", name, "version", strconv.Itoa(version))
-			}
-		}
-		if a.total.count == 0 {
-			continue
-		}
-		before := then.totals[a.key]
-		recent := a.total.since(&before)
-		for _, q := range quantiles {
-			gauge(request+"totaltimems", float64(recent.quantile(q))/1e6, "request", name, "quantile", quantileText(q))
-		}
-		counter(request+"totaltimems_count", float64(a.total.count), "request", name)
-		for phase, h := range map[string]*histogram{"requestqueuetimems": &a.queue, "remotetimems": &a.wait, "responsesendtimems": &a.send} {
-			gauge(request+phase+"_mean", float64(h.sum)/1e6/float64(max(h.count, 1)), "request", name)
+		a, before := &s.apis[i], then.apis[s.apis[i].key]
+		jmxRequest(gauge, counter, apiName(a.key), &a.api, &before)
+		if a.key == int(wire.KeyFetch) {
+			jmxRequest(gauge, counter, "FetchConsumer", &a.api, &before)
 		}
 	}
 	for _, r := range s.core.Refusals {
-		counter(request+"errors_total", float64(r.Count), "request", apiName(int(r.Key)), "error", r.Code.String())
+		counter("kafka_network_requestmetrics_errors_total", float64(r.Count), "request", apiName(int(r.Key)), "error", r.Code.String())
+	}
+}
+
+func jmxRequest(gauge, counter told, name string, a, before *api) {
+	const request = "kafka_network_requestmetrics_"
+	for version, n := range a.requests {
+		if n > 0 {
+			counter(request+"requests_total", float64(n), "request", name, "version", strconv.Itoa(version))
+		}
+	}
+	if a.total.count == 0 {
+		return
+	}
+	for _, phase := range phases {
+		all := phase.of(a)
+		recent := all.since(phase.of(before))
+		for _, q := range quantiles {
+			gauge(request+phase.name, float64(recent.quantile(q.share))/1e6, "request", name, "quantile", q.text)
+		}
+		gauge(request+phase.name+"_mean", float64(all.sum)/1e6/float64(max(all.count, 1)), "request", name)
+		counter(request+phase.name+"_count", float64(all.count), "request", name)
 	}
 }
 
@@ -276,7 +314,7 @@ func (m *monitor) jmxTopics(gauge, counter told, s *snapshot) {
 	}
 }
 
-// jmxGroups are kafka_exporter's names for groups.
+// jmxGroups are kafka_exporter's names for groups, and the coordinator's own.
 func jmxGroups(gauge told, s *snapshot) {
 	lags, offsets := map[[2]string]float64{}, map[[2]string]float64{}
 	var order [][2]string
@@ -296,8 +334,15 @@ func jmxGroups(gauge told, s *snapshot) {
 		gauge("kafka_consumergroup_lag_sum", lags[key], "consumergroup", key[0], "topic", key[1])
 		gauge("kafka_consumergroup_current_offset_sum", offsets[key], "consumergroup", key[0], "topic", key[1])
 	}
+	states := map[string]int{}
 	for i := range s.groups {
+		states[s.groups[i].State]++
 		gauge("kafka_consumergroup_members", float64(s.groups[i].Members), "consumergroup", s.groups[i].Group)
+	}
+	const manager = "kafka_coordinator_group_groupmetadatamanager_numgroups"
+	gauge(manager, float64(len(s.groups)))
+	for _, state := range groupStates {
+		gauge(manager+strings.ToLower(state), float64(states[state]))
 	}
 }
 

@@ -246,7 +246,9 @@ kafka_network_requestmetrics_requests_total kafka_network_requestmetrics_errors_
 kafka_topic_partition_current_offset kafka_topic_partition_oldest_offset kafka_topic_partition_leader_is_preferred
 kafka_topic_partition_in_sync_replica kafka_topic_partition_under_replicated_partition kafka_topic_partitions kafka_brokers
 kafka_server_fetchsessioncache_numincrementalfetchsessions kafka_server_fetchsessioncache_numincrementalfetchpartitionscached
-kafka_server_fetchsessioncache_incrementalfetchsessionevictions_total`)
+kafka_server_fetchsessioncache_incrementalfetchsessionevictions_total
+kafka_server_replicamanager_isrshrinks_total kafka_server_replicamanager_isrexpands_total
+kafka_coordinator_group_groupmetadatamanager_numgroups kafka_coordinator_group_groupmetadatamanager_numgroupsstable`)
 
 func TestJMXStyle(t *testing.T) {
 	r := beginWatched(t)
@@ -261,8 +263,27 @@ func TestJMXStyle(t *testing.T) {
 	require.Equal(t, 1.0, valueOf(t, f["kafka_server_raftmetrics_current_state"], "current_state", "leader"))
 	require.Positive(t, valueOf(t, f["kafka_server_raftmetrics_append_records_rate"]), "the topic was made in the last minute")
 	require.Positive(t, valueOf(t, f["kafka_network_requestmetrics_errors_total"], "request", "Metadata", "error", "UNKNOWN_TOPIC_OR_PARTITION"))
+	require.Equal(t, 1.0, valueOf(t, f["kafka_broker_info"], "id", "1", "address", r.address), "Strimzi's dashboard of kafka_exporter chooses the cluster by it")
+	for _, phase := range []string{"totaltimems", "requestqueuetimems", "remotetimems", "responsesendtimems"} {
+		name := "kafka_network_requestmetrics_" + phase
+		require.Positive(t, valueOf(t, f[name], "request", "Produce", "quantile", "0.50"), "the exporter writes 0. and the percentile's digits")
+		require.Equal(t, valueOf(t, f[name], "request", "Fetch", "quantile", "0.99"), valueOf(t, f[name], "request", "FetchConsumer", "quantile", "0.99"))
+		require.Equal(t, 1.0, valueOf(t, f[name+"_count"], "request", "CreateTopics"))
+	}
+	require.NotNil(t, f["kafka_network_requestmetrics_localtimems"])
+	require.Equal(t, sumOf(f["kafka_network_requestmetrics_requests_total"], "Fetch"), sumOf(f["kafka_network_requestmetrics_requests_total"], "FetchConsumer"))
 	status, _ := r.look(t, "/metrics?style=jmx")
 	require.Equal(t, http.StatusOK, status)
+}
+
+// sumOf is over all versions of a request.
+func sumOf(f *dto.MetricFamily, request string) (total float64) {
+	for _, m := range f.Metric {
+		if slices.ContainsFunc(m.Label, func(l *dto.LabelPair) bool { return l.GetValue() == request }) {
+			total += m.GetCounter().GetValue()
+		}
+	}
+	return total
 }
 
 func TestHealthAndReadiness(t *testing.T) {
