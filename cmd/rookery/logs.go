@@ -135,7 +135,7 @@ func dump(out io.Writer, file string, records bool, form form) error {
 func dumpRows[T fmt.Stringer](out io.Writer, rows []T, form form) error {
 	for _, row := range rows {
 		if form.json() {
-			if err := printJSON(out, row); err != nil {
+			if err := printLine(out, row); err != nil {
 				return err
 			}
 		} else if _, err := fmt.Fprintln(out, row); err != nil {
@@ -147,24 +147,38 @@ func dumpRows[T fmt.Stringer](out io.Writer, rows []T, form form) error {
 
 func dumpBatch(out io.Writer, b *batchRow, form form) error {
 	if form.json() {
-		return printJSON(out, b)
+		return printLine(out, b)
 	}
 	if _, err := fmt.Fprintln(out, b); err != nil {
 		return err
 	}
 	for _, r := range b.Records {
-		key, value := "null", "null"
-		if r.Key != nil {
-			key = strconv.Quote(*r.Key)
-		}
-		if r.Value != nil {
-			value = strconv.Quote(*r.Value)
-		}
-		if _, err := fmt.Fprintf(out, "| offset: %d timestamp: %d key: %s value: %s headers: %d\n", r.Offset, r.Timestamp, key, value, len(r.Headers)); err != nil {
+		if _, err := fmt.Fprintln(out, "|", &r); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (r *recordRow) String() string {
+	s := fmt.Sprintf("offset: %d timestamp: %d key: %s value: %s", r.Offset, r.Timestamp, quoted(r.Key, r.KeyBase64), quoted(r.Value, r.ValueBase64))
+	before := " headers: "
+	for _, h := range r.Headers {
+		s += before + strconv.Quote(h.Key) + "=" + quoted(h.Value, h.Base64)
+		before = ", "
+	}
+	return s
+}
+
+// quoted is what text returns, on a line.
+func quoted(s *string, coded bool) string {
+	switch {
+	case s == nil:
+		return "null"
+	case coded:
+		return `base64 "` + *s + `"`
+	}
+	return strconv.Quote(*s)
 }
 
 // walk reads a segment batch by batch. The error says where it stops being one.

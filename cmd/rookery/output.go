@@ -44,6 +44,13 @@ func printJSON(w io.Writer, v any) error {
 	return e.Encode(v)
 }
 
+// printLine is JSON an object a line, for what may be long.
+func printLine(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
+
 // counted is a number of things, named by one of them.
 func counted(n int, one string) string {
 	if n == 1 {

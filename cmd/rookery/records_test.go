@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -64,6 +65,26 @@ func runCommand(args ...string) (out, complaints string, err error) {
 	root.SetArgs(args)
 	err = root.Execute()
 	return o.String(), c.String(), err
+}
+
+// What is no text is told apart from text that looks like its base64, headers are there to read, and JSON is an object a line.
+func TestLogDumpSaysWhatARecordIs(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "00000000000000000000.log")
+	var b batch.Builder
+	b.Begin(batch.Plain(batch.None))
+	b.Add(7, []byte("AP8="), []byte{0, 0xff}, []batch.Header{{Key: []byte("trace"), Value: []byte("a b")}, {Key: []byte("raw"), Value: []byte{0xfe}}, {Key: []byte("none")}})
+	require.NoError(t, os.WriteFile(file, bytes.Repeat(b.Finish(), 2), 0o644))
+	out, _, err := runCommand("log", "dump", "-r", file)
+	require.NoError(t, err)
+	require.Contains(t, out, `| offset: 0 timestamp: 7 key: "AP8=" value: base64 "AP8=" headers: "trace"="a b", "raw"=base64 "/g==", "none"=null`+"\n")
+	out, _, err = runCommand("log", "dump", "-r", "-o", "json", file)
+	require.NoError(t, err)
+	require.Equal(t, 2, strings.Count(out, "\n"))
+	for line := range strings.Lines(out) {
+		var row batchRow
+		require.NoError(t, json.Unmarshal([]byte(line), &row))
+		require.Len(t, row.Records[0].Headers, 3)
+	}
 }
 
 func TestLogDumpAndVerify(t *testing.T) {

@@ -146,8 +146,8 @@ type partitionRow struct {
 	Epoch     int32   `json:"leaderEpoch"`
 	Replicas  []int32 `json:"replicas"`
 	ISR       []int32 `json:"isr"`
-	Start     int64   `json:"startOffset"`
-	End       int64   `json:"endOffset"`
+	Start     *int64  `json:"startOffset,omitempty"` // nil: it was not asked for, or there is nobody to ask
+	End       *int64  `json:"endOffset,omitempty"`
 	Error     string  `json:"error,omitempty"`
 }
 
@@ -178,7 +178,7 @@ func describe(c *session, names []string) ([]topicRow, error) {
 		}
 		row := topicRow{Topic: name, ID: idText(t.TopicID), Internal: t.IsInternal}
 		for _, p := range t.Partitions {
-			r := partitionRow{Partition: p.Partition, Leader: p.Leader, Epoch: p.LeaderEpoch, Replicas: p.Replicas, ISR: p.ISR, Start: -1, End: -1}
+			r := partitionRow{Partition: p.Partition, Leader: p.Leader, Epoch: p.LeaderEpoch, Replicas: p.Replicas, ISR: p.ISR}
 			if err := codeError(p.ErrorCode, nil); err != nil {
 				r.Error = err.Error()
 			}
@@ -255,7 +255,7 @@ func topicDescribeCommand() *cobra.Command {
 			for _, r := range rows {
 				for _, p := range r.Partitions {
 					lines = append(lines, []string{r.Topic, number64(int64(p.Partition)), number64(int64(p.Leader)), number64(int64(p.Epoch)),
-						numbers(p.Replicas), numbers(p.ISR), number64(p.Start), number64(p.End), p.Error})
+						numbers(p.Replicas), numbers(p.ISR), offsetText(p.Start), offsetText(p.End), p.Error})
 				}
 			}
 			if err := table(command.OutOrStdout(), "TOPIC PARTITION LEADER EPOCH REPLICAS ISR START END ERROR", lines); err != nil {
@@ -267,6 +267,13 @@ func topicDescribeCommand() *cobra.Command {
 	c.flags(command)
 	form.flag(command)
 	return command
+}
+
+func offsetText(offset *int64) string {
+	if offset == nil {
+		return "-1"
+	}
+	return number64(*offset)
 }
 
 func number64(n int64) string { return strconv.FormatInt(n, 10) }
@@ -298,7 +305,7 @@ func addOffsets(c *session, row *topicRow) {
 			continue
 		}
 		start, end := starts[p.Partition], ends[p.Partition]
-		p.Start, p.End = start.offset, end.offset
+		p.Start, p.End = &start.offset, &end.offset
 		if err := cmp.Or(start.err, end.err); err != nil && p.Error == "" {
 			p.Error = err.Error()
 		}
