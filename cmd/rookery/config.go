@@ -57,6 +57,7 @@ type settings struct {
 	strangers []string // variables of the environment that look like keys and are none
 
 	controllers []string // controller.listener.names
+	voter       int32    // the one of controller.quorum.voters; -1: none is named
 	protocols   []string // listener.security.protocol.map: NAME:PROTOCOL
 
 	watching
@@ -120,7 +121,7 @@ func settingsOf(values map[string]string, origins map[string]origin) (*settings,
 		AutoCreateTopics: true, NumPartitions: 1, ReplicationFactor: 1, RequestBytesMax: 100 << 20, FetchBytesMax: 55 << 20, FetchSessions: 1000,
 		ProducerExpiry: 86400000, ProducerLook: 600000, CheckpointEvery: 5000, DeleteTopics: true, QueuedBytes: -1,
 		RetentionCheck: 300_000, InitialTaskDelay: 30_000,
-		controllers: []string{"CONTROLLER"}, values: values,
+		controllers: []string{"CONTROLLER"}, voter: -1, values: values,
 	}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		if err := s.take(name, strings.TrimSpace(values[name])); err != nil {
@@ -151,6 +152,9 @@ func (s *settings) described(values map[string]string) iter.Seq2[string, string]
 func (s *settings) settle() error {
 	if s.QueuedBytes > 0 && s.QueuedBytes < int64(s.RequestBytesMax) {
 		return fmt.Errorf("queued.max.request.bytes=%d is less than one request may have (socket.request.max.bytes=%d)", s.QueuedBytes, s.RequestBytesMax)
+	}
+	if s.voter >= 0 && s.NodeID >= 0 && s.voter != s.NodeID {
+		return fmt.Errorf("controller.quorum.voters names node %d alone, and this is node.id=%d", s.voter, s.NodeID)
 	}
 	if err := s.settleConsumerGroups(); err != nil {
 		return err
@@ -189,6 +193,16 @@ func (s *settings) settle() error {
 		}
 	}
 	return nil
+}
+
+// voterOf reads the id of a voter, id@host:port.
+func voterOf(text string) (id int32, err error) {
+	number, address, found := strings.Cut(text, "@")
+	n, errNumber := strconv.ParseInt(number, 10, 32)
+	if _, port, err := net.SplitHostPort(address); !found || errNumber != nil || n < 0 || err != nil || port == "" {
+		return 0, fmt.Errorf("%s is not id@host:port", text)
+	}
+	return int32(n), nil
 }
 
 // settleConsumerGroups compares what the coordinator is told of consumer groups' timeouts, as Kafka's GroupCoordinatorConfig
@@ -253,7 +267,10 @@ func (s *settings) apply(name, value string) (bool, error) {
 	var err error
 	switch name {
 	case "node.id", "broker.id":
-		err = number(value, 0, math.MaxInt32, &s.NodeID)
+		older := s.NodeID // keys come in order: broker.id first
+		if err = number(value, 0, math.MaxInt32, &s.NodeID); err == nil && older >= 0 && older != s.NodeID {
+			err = fmt.Errorf("broker.id=%d is its older name, and says otherwise: leave it out", older)
+		}
 	case "process.roles":
 		s.Broker, s.Controller, err = roles(value)
 	case "log.dir", "log.dirs":
@@ -272,6 +289,8 @@ func (s *settings) apply(name, value string) (bool, error) {
 	case "controller.quorum.voters", "controller.quorum.bootstrap.servers":
 		if nodes := list(value); len(nodes) > 1 {
 			err = fmt.Errorf("%d controllers are named, and a cluster here has one node", len(nodes))
+		} else if len(nodes) == 1 && name == "controller.quorum.voters" {
+			s.voter, err = voterOf(nodes[0])
 		}
 	case "auto.create.topics.enable":
 		s.AutoCreateTopics, err = strconv.ParseBool(strings.ToLower(value))

@@ -95,10 +95,29 @@ func TestSettingsRefuse(t *testing.T) {
 		{"log.segment.bytes", "1", "log.segment.bytes"},
 		{"log.message.timestamp.type", "Whenever", "log.message.timestamp.type"},
 		{"controller.quorum.voters", "1@a:1,2@b:1,3@c:1", "3 controllers"},
+		{"controller.quorum.voters", "a:1", "a:1 is not id@host:port"},
+		{"controller.quorum.voters", "1@a", "1@a is not id@host:port"},
 	} {
 		_, err := settingsOf(map[string]string{test.name: test.value}, nil)
 		require.ErrorContains(t, err, test.why, "%s=%s", test.name, test.value)
 	}
+}
+
+// A node whose two names for its id differ, or that is not the voter that it names, is somebody else's configuration.
+func TestSettingsThatDoNotAgree(t *testing.T) {
+	for _, values := range []map[string]string{
+		{"node.id": "7", "broker.id": "3"},
+		{"node.id": "7", "controller.quorum.voters": "3@localhost:9093"},
+	} {
+		_, err := settingsOf(values, nil)
+		require.ErrorContains(t, err, "3", "%v", values)
+		require.ErrorContains(t, err, "node.id=7", "%v", values)
+	}
+	s, err := settingsOf(map[string]string{"node.id": "7", "broker.id": "7", "controller.quorum.voters": "7@[::1]:9093"}, nil)
+	require.NoError(t, err)
+	require.EqualValues(t, 7, s.NodeID)
+	_, err = settingsOf(map[string]string{"controller.quorum.voters": "7@localhost:9093"}, nil)
+	require.NoError(t, err, "a node without an id is refused for that")
 }
 
 func TestUnknownKeysNameTheNearest(t *testing.T) {

@@ -59,7 +59,7 @@ func TestEveryKeyWithAnEffectHasAPlace(t *testing.T) {
 		case "log.dirs":
 			value = "/x"
 		}
-		place, err := new(settings).apply(key.Name, value)
+		place, err := (&settings{NodeID: -1}).apply(key.Name, value)
 		require.NoError(t, err, key.Name)
 		if key.Idle {
 			require.Equal(t, controller.IsTopicDefault(key.Name), place, "%s is said to have no effect", key.Name)
