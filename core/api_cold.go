@@ -73,7 +73,7 @@ func (b *Broker) onCold(now seam.Now, c *connection, r *conn.Request, fx *seam.E
 	case *kmsg.AlterReplicaLogDirsRequest:
 		b.cold(c.id, slot, r.Correlation, b.alterReplicaLogDirs(request, fx), fx)
 	case *kmsg.DescribeLogDirsRequest:
-		b.describeLogDirs(c, slot, r, request, fx)
+		b.describeLogDirs(now, c, slot, r, request, fx)
 	case *kmsg.DescribeProducersRequest:
 		b.describeProducers(now, c, slot, r, request, fx)
 	case *kmsg.DescribeTopicPartitionsRequest:

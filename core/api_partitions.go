@@ -63,21 +63,45 @@ type measuring struct {
 }
 
 // describeLogDirs (35): which partitions lie where, and how large they are; from version 4 on, of how much.
-func (b *Broker) describeLogDirs(c *connection, slot conn.Slot, r *conn.Request, request *kmsg.DescribeLogDirsRequest, fx *seam.Effects) {
-	answer := b.logDirs(request)
-	if request.Version < 4 {
-		b.cold(c.id, slot, r.Correlation, answer, fx)
-		return
+func (b *Broker) describeLogDirs(now seam.Now, c *connection, slot conn.Slot, r *conn.Request, request *kmsg.DescribeLogDirsRequest, fx *seam.Effects) {
+	answer := request.ResponseKind().(*kmsg.DescribeLogDirsResponse)
+	for i := range b.dirs {
+		dir := kmsg.NewDescribeLogDirsResponseDir()
+		if i < len(b.config.Directories) {
+			dir.Dir = b.config.Directories[i]
+		}
+		answer.Dirs = append(answer.Dirs, dir)
 	}
-	d := &measuring{conn: c.id, slot: slot, corr: r.Correlation, answer: answer, ops: make([]seam.Op, len(b.dirs))}
+	asked, told := b.askedOf(request), map[*partition]bool{}
+	b.inTurns(now, c, b.turns.nested(len(asked), func(i int, _ seam.Now, _ *seam.Effects) int {
+		return asked[i].open(b)
+	}, func(i, j int) {
+		if p := asked[i].partition(j); p != nil && !told[p] {
+			told[p] = true
+			b.locate(answer, p)
+		}
+	}, func(fx *seam.Effects) { b.measure(c, slot, r.Correlation, answer, fx) }), fx)
+}
+
+// measure asks how large the volumes are, if the client is to be told, and answers.
+func (b *Broker) measure(c *connection, slot conn.Slot, corr int32, answer *kmsg.DescribeLogDirsResponse, fx *seam.Effects) {
+	d := &measuring{conn: c.id, slot: slot, corr: corr, answer: answer, ops: make([]seam.Op, len(b.dirs))}
 	for i := range b.dirs {
 		if b.dirs[i].failed != seam.OK {
+			answer.Dirs[i].ErrorCode, answer.Dirs[i].Topics = int16(wire.KafkaStorageError), nil
+			continue
+		}
+		if answer.Version < 4 {
 			continue
 		}
 		op := b.numbers.Op()
 		d.ops[i] = op
 		d.wanted++
 		fx.Files = append(fx.Files, seam.FileOp{Op: op, Deed: seam.Measure, Path: seam.Path{Dir: b.dirs[i].number}})
+	}
+	if d.wanted == 0 {
+		b.cold(d.conn, d.slot, d.corr, d.answer, fx)
+		return
 	}
 	b.measuring = append(b.measuring, d)
 }
@@ -102,74 +126,71 @@ func (b *Broker) measured(in *seam.Wrote, fx *seam.Effects) bool {
 	return false
 }
 
-func (b *Broker) logDirs(r *kmsg.DescribeLogDirsRequest) *kmsg.DescribeLogDirsResponse {
-	answer := r.ResponseKind().(*kmsg.DescribeLogDirsResponse)
-	for i := range b.dirs {
-		dir := kmsg.NewDescribeLogDirsResponseDir()
-		if i < len(b.config.Directories) {
-			dir.Dir = b.config.Directories[i]
-		}
-		if b.dirs[i].failed != seam.OK {
-			dir.ErrorCode = int16(wire.KafkaStorageError)
-			answer.Dirs = append(answer.Dirs, dir)
+// locate tells of a partition where it lies, and where it is being copied to.
+func (b *Broker) locate(answer *kmsg.DescribeLogDirsResponse, p *partition) {
+	if p.replica == nil || p.state != partitionOpen {
+		return
+	}
+	for i := range answer.Dirs {
+		one := kmsg.NewDescribeLogDirsResponseDirTopicPartition()
+		if one.Partition = p.index; int(p.folder.Dir) == i {
+			one.Size = p.replica.Log.Size()
+		} else if m := p.moveTo(int32(i)); m != nil {
+			one.IsFuture, one.Size, one.OffsetLag = true, m.copying.Bytes, p.replica.Log.End().Offset-m.copying.Upto
+		} else {
 			continue
 		}
-		for _, asked := range b.askedOf(r) {
+		dir := &answer.Dirs[i]
+		if n := len(dir.Topics); n == 0 || dir.Topics[n-1].Topic != p.topic.name {
 			topic := kmsg.NewDescribeLogDirsResponseDirTopic()
-			topic.Topic = asked.topic.name
-			for _, p := range asked.partitions {
-				if p.replica == nil || p.state != partitionOpen {
-					continue
-				}
-				one := kmsg.NewDescribeLogDirsResponseDirTopicPartition()
-				if one.Partition = p.index; int(p.folder.Dir) == i {
-					one.Size = p.replica.Log.Size()
-				} else if m := p.moveTo(int32(i)); m != nil {
-					one.IsFuture, one.Size, one.OffsetLag = true, m.copying.Bytes, p.replica.Log.End().Offset-m.copying.Upto
-				} else {
-					continue
-				}
-				topic.Partitions = append(topic.Partitions, one)
-			}
-			if len(topic.Partitions) > 0 {
-				dir.Topics = append(dir.Topics, topic)
-			}
+			topic.Topic = p.topic.name
+			dir.Topics = append(dir.Topics, topic)
 		}
-		answer.Dirs = append(answer.Dirs, dir)
+		topic := &dir.Topics[len(dir.Topics)-1]
+		topic.Partitions = append(topic.Partitions, one)
 	}
-	return answer
 }
 
+// askedTopic is what a DescribeLogDirs asks about a topic: all of it, by id, or some partitions, by name.
 type askedTopic struct {
-	topic      *topic
-	partitions []*partition
+	id    meta.UUID
+	named *kmsg.DescribeLogDirsRequestTopic
+	topic *topic // nil: there is none
 }
 
-// askedOf is what a DescribeLogDirs asks about: everything, or the named partitions that there are, each once.
+// open looks the topic up, and says how many partitions are asked about.
+func (a *askedTopic) open(b *Broker) int {
+	if a.named != nil {
+		a.topic = b.topics[a.named.Topic]
+		return len(a.named.Partitions)
+	}
+	if a.topic = b.topicIDs[a.id]; a.topic == nil {
+		return 0
+	}
+	return len(a.topic.partitions)
+}
+
+// partition is the nth that is asked about; nil: there is none.
+func (a *askedTopic) partition(n int) *partition {
+	if a.named != nil {
+		n = int(a.named.Partitions[n])
+	}
+	if a.topic == nil || n < 0 || n >= len(a.topic.partitions) {
+		return nil
+	}
+	return a.topic.partitions[n]
+}
+
+// askedOf is what a DescribeLogDirs asks about: everything, or what it names.
 func (b *Broker) askedOf(r *kmsg.DescribeLogDirsRequest) (all []askedTopic) {
 	if r.Topics == nil {
 		for _, t := range b.image.Topics() {
-			if made := b.topicIDs[t.ID]; made != nil {
-				all = append(all, askedTopic{made, made.partitions})
-			}
+			all = append(all, askedTopic{id: t.ID})
 		}
 		return all
 	}
-	seen := map[*partition]bool{}
 	for i := range r.Topics {
-		t := b.topics[r.Topics[i].Topic]
-		if t == nil {
-			continue
-		}
-		asked := askedTopic{topic: t}
-		for _, index := range r.Topics[i].Partitions {
-			if index < 0 || int(index) >= len(t.partitions) || seen[t.partitions[index]] {
-				continue
-			}
-			seen[t.partitions[index]] = true
-			asked.partitions = append(asked.partitions, t.partitions[index])
-		}
-		all = append(all, asked)
+		all = append(all, askedTopic{named: &r.Topics[i]})
 	}
 	return all
 }

@@ -182,3 +182,32 @@ func TestEpochsInTurns(t *testing.T) {
 		}
 	}
 }
+
+// So is what lies where, of all partitions and of those that are named, each of which is told of once.
+func TestLogDirsInTurns(t *testing.T) {
+	w := newBench(t)
+	const partitions = 3_000
+	w.createTopicOf("t", partitions)
+	r := kmsg.NewPtrDescribeLogDirsRequest()
+	for _, named := range []int{0, thingsNamed} {
+		r.Topics = nil
+		for left := named; left > 0; left -= thingsNamed / 2 {
+			topic := kmsg.NewDescribeLogDirsRequestTopic()
+			topic.Topic = "t"
+			for i := range thingsNamed / 2 {
+				topic.Partitions = append(topic.Partitions, int32(i%partitions))
+			}
+			r.Topics = append(r.Topics, topic)
+		}
+		r.Version = 3
+		w.steps = 0
+		w.step(w.frame(r))
+		require.GreaterOrEqual(t, w.steps, max(named, partitions)/w.broker.config.StepItems)
+		require.Len(t, w.heads, 1)
+		answer := kmsg.NewPtrDescribeLogDirsResponse()
+		w.decode(r, answer)
+		require.Len(t, answer.Dirs, 1)
+		require.Len(t, answer.Dirs[0].Topics, 1)
+		require.Len(t, answer.Dirs[0].Topics[0].Partitions, partitions)
+	}
+}
