@@ -243,6 +243,9 @@ type FetchedRecord struct {
 	Headers       []Header
 }
 
+// Code is an error code in an answer.
+type Code = wire.Code
+
 // Fault is what the client itself finds wrong.
 type Fault uint8
 

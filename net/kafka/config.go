@@ -118,10 +118,11 @@ const (
 // AssignorNamed is the assignor that Kafka calls so; false: there is none.
 func AssignorNamed(name string) (Assignor, bool) { return assignor.Named(name) }
 
-// Partition is one partition of a topic.
+// Partition is one partition of a topic: Topic and Number.
 type Partition = client.Partition
 
-// Place is a position in a partition: of the record that is processed next.
+// Place is a position in a Partition: the Offset of the record that is processed next, the LeaderEpoch of the one before it
+// (0: unknown), and Metadata, whatever is to be put down with it.
 type Place = client.Place
 
 // Default has the defaults of Kafka's Java clients: idempotent, acks of all in-sync replicas, 5 ms of linger, no compression.

@@ -2,6 +2,7 @@ package kafka_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"time"
@@ -65,6 +66,37 @@ func ExampleProducer_Send() {
 	// tick 1 in partition 0 <nil>
 	// tick 2 in partition 0 <nil>
 	// <nil>
+}
+
+// A record that is not written has a Code of the broker's or a Fault of the client's; either says whether to send it
+// again is any use.
+func ExampleProduceError() {
+	ctx := context.Background()
+	config := kafka.Default(broker)
+	config.RequestBytesMax = 1000
+	producer, err := kafka.NewProducer(config)
+	if err != nil {
+		panic(err)
+	}
+	defer producer.Close(ctx)
+	for topic, value := range map[string][]byte{"photographs": make([]byte, 2000), "no such name!": []byte("hello")} {
+		_, err := producer.SendSync(ctx, topic, kafka.AnyPartition, kafka.Record{Value: value})
+		var failed *kafka.ProduceError
+		if !errors.As(err, &failed) {
+			panic(err)
+		}
+		switch d := failed.Delivered; {
+		case d.Fault == kafka.TooLarge:
+			fmt.Println("make it smaller:", err)
+		case d.Fault == kafka.TimedOut, d.Unknown:
+			fmt.Println("later:", err)
+		case d.Code.String() == "INVALID_TOPIC_EXCEPTION": // Kafka's names
+			fmt.Println("never:", err)
+		}
+	}
+	// Unordered output:
+	// make it smaller: 1 records to topic photographs: a record is too large
+	// never: 1 records to topic no such name!: INVALID_TOPIC_EXCEPTION
 }
 
 // A Partitioner of one's own: customers by their number, and everybody else anywhere.

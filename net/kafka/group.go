@@ -43,7 +43,7 @@ func (e *GroupError) Error() string {
 	return fmt.Sprintf("group %s: %s", e.Group, e.Trouble.String())
 }
 
-// CommitError says that not all places were committed.
+// CommitError says that not all places were committed: Committed.Places each have a Code, and Committed.Fault is the client's.
 type CommitError struct{ Committed client.Committed }
 
 func (e *CommitError) Error() string { return "commit: " + e.Committed.String() }

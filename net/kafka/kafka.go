@@ -41,24 +41,47 @@ const (
 	AsCommitted  = client.AsCommitted  // where Config.GroupID has come to; if nowhere, as OffsetReset says
 )
 
-// What goes in and comes out.
+// What goes in and comes out. Fields are named here because go doc does not show those of another package's types.
 type (
-	// Record is one record to be written. A nil Key or Value is null; a Timestamp of 0 is now.
+	// Record is one record to be written: Key and Value, of which nil is null; Headers; and Timestamp, of which 0 is now.
 	Record = client.Record
 
-	// Header is one key and value beside a record.
+	// Header is one Key and Value beside a record.
 	Header = client.Header
 
-	// Delivered is what became of Count records that stood side by side in one Send, from Index on. They lie in Partition
-	// from Offset on; -1 is told where nobody knows.
+	// Delivered is what became of Count records that stood side by side in one Send, from Index on. They lie in Topic and
+	// Partition from Offset on; -1 is told where nobody knows. Failed says whether they were not, or not surely, written:
+	// then Code is what the broker found wrong, Fault what the client did, and Unknown that they may be there all the same.
 	Delivered = client.Delivered
 
-	// Fetched is what one answer brought of one partition: whole batches, in the order of the log, so the records are
-	// dense but for what a compacted topic has lost. End says that there was no more.
+	// Fetched is what one answer brought of one Partition of a Topic: Records of whole batches, in the order of the log, so
+	// they are dense but for what a compacted topic has lost. Position is what is read next, LogStart where the log begins,
+	// HighWatermark where it ends, LastStable what ReadCommitted reads up to. End says that there was no more, Code what is
+	// wrong, and Stopped that nothing more comes.
 	Fetched = client.Fetched
 
-	// FetchedRecord is one record that was read.
+	// FetchedRecord is one record that was read: Offset, LeaderEpoch, Timestamp, Key, Value and Headers; the Attributes of
+	// its batch; and the ProducerID (-1: none) and ProducerEpoch of whoever wrote it.
 	FetchedRecord = client.FetchedRecord
+
+	// Code is an error code in an answer, by Kafka's number: String is its name in Kafka, Failed says whether it is one.
+	Code = client.Code
+
+	// Fault is what the client itself finds wrong.
+	Fault = client.Fault
+)
+
+// The faults.
+const (
+	NoFault     = client.NoFault     // nothing is wrong, or the broker says what
+	TimedOut    = client.TimedOut    // the time was up
+	BufferFull  = client.BufferFull  // one Send is more than BufferBytes
+	TooLarge    = client.TooLarge    // one record is more than RequestBytesMax
+	ShutDown    = client.ShutDown    // the client was closed
+	Lost        = client.Lost        // the link was lost before the answer came
+	Unsupported = client.Unsupported // the broker does not speak the API in a version that we know
+	Malformed   = client.Malformed   // the answer could not be read
+	Misplaced   = client.Misplaced   // the Partitioner named a partition that the topic does not have
 )
 
 // ConsumerRecord is one record that was read, and where.
