@@ -1,8 +1,6 @@
 package core
 
 import (
-	"slices"
-
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"rookery/core/batch"
@@ -437,8 +435,10 @@ func (b *Broker) listGroups(now seam.Now, c *connection, slot conn.Slot, r *conn
 func (b *Broker) deleteGroups(now seam.Now, c *connection, slot conn.Slot, r *conn.Request, request *kmsg.DeleteGroupsRequest, fx *seam.Effects) {
 	answer := request.ResponseKind().(*kmsg.DeleteGroupsResponse)
 	answer.Groups = []kmsg.DeleteGroupsResponseGroup{}
+	named := map[string]bool{}
 	for _, id := range request.Groups {
-		if !slices.ContainsFunc(answer.Groups, func(g kmsg.DeleteGroupsResponseGroup) bool { return g.Group == id }) {
+		if !named[id] {
+			named[id] = true
 			out := kmsg.NewDeleteGroupsResponseGroup()
 			out.Group = id
 			answer.Groups = append(answer.Groups, out)

@@ -183,7 +183,27 @@ func TestEpochsInTurns(t *testing.T) {
 	}
 }
 
-// So is what lies where, of all partitions and of those that are named, each of which is told of once.
+// Groups that are to be deleted are told apart without comparing each with each, though each is answered for once.
+func TestManyGroupsToDelete(t *testing.T) {
+	w := newBench(t)
+	find := kmsg.NewPtrFindCoordinatorRequest()
+	find.Version, find.CoordinatorKey = 3, "g"
+	w.step(w.frame(find))
+	r := kmsg.NewPtrDeleteGroupsRequest()
+	r.Version = 2
+	for i := range thingsNamed {
+		r.Groups = append(r.Groups, strconv.Itoa(i/2))
+	}
+	answer := kmsg.NewPtrDeleteGroupsResponse()
+	w.soon(r, answer)
+	require.Len(t, answer.Groups, thingsNamed/2)
+	for i := range answer.Groups {
+		require.Equal(t, strconv.Itoa(i), answer.Groups[i].Group)
+		require.EqualValues(t, 69, answer.Groups[i].ErrorCode)
+	}
+}
+
+// What lies where is looked up in turns, of all partitions and of those that are named, each of which is told of once.
 func TestLogDirsInTurns(t *testing.T) {
 	w := newBench(t)
 	const partitions = 3_000
