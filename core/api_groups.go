@@ -272,7 +272,40 @@ type gathering struct {
 	who    asker
 	answer wire.Answer
 	open   int
+	told   int64  // bytes of what it tells of groups
 	end    func() // nil, or what makes the answer of what has come together
+}
+
+// rowBytes is what a member, a topic or a partition takes in an answer beside its strings.
+const rowBytes = 128
+
+// isFull says whether an answer tells so much of groups that the rest is refused: a group may be named again and again.
+func (b *Broker) isFull(g *gathering) bool { return g.told >= b.config.ToldBytes }
+
+// tell counts a classic group's members.
+func (g *gathering) tell(members []kmsg.DescribeGroupsResponseGroupMember) {
+	for i := range members {
+		m := &members[i]
+		g.told += int64(rowBytes + 2*len(m.MemberID) + len(m.ClientID) + len(m.ClientHost) + len(m.ProtocolMetadata) + len(m.MemberAssignment))
+	}
+}
+
+// tellConsumers counts a consumer group's members, and says how many items they are.
+func (g *gathering) tellConsumers(members []kmsg.ConsumerGroupDescribeResponseGroupMember) (items int) {
+	for i := range members {
+		m := &members[i]
+		items += 1 + len(m.SubscribedTopics) + len(m.Assignment.TopicPartitions) + len(m.TargetAssignment.TopicPartitions)
+		g.told += int64(rowBytes + 2*len(m.MemberID) + len(m.ClientID) + len(m.ClientHost))
+		for _, name := range m.SubscribedTopics {
+			g.told += int64(16 + len(name))
+		}
+		for _, assignment := range [...][]kmsg.AssignmentTopicPartition{m.Assignment.TopicPartitions, m.TargetAssignment.TopicPartitions} {
+			for j := range assignment {
+				g.told += int64(rowBytes + len(assignment[j].Topic) + 4*len(assignment[j].Partitions))
+			}
+		}
+	}
+	return items
 }
 
 func (b *Broker) gathered(g *gathering, fx *seam.Effects) {
@@ -296,11 +329,16 @@ func (b *Broker) describeGroups(now seam.Now, c *connection, slot conn.Slot, r *
 			out.Group, out.ErrorCode, out.Members = request.Groups[i], int16(code), []kmsg.DescribeGroupsResponseGroupMember{}
 		}
 		at, code := b.coordinatorFor(request.Groups[i])
+		if b.isFull(g) {
+			code = wire.PolicyViolation
+		}
 		if code != wire.None {
 			fail(code)
 			return
 		}
 		*out = at.groups.Describe(request.Groups[i], request.Version)
+		g.tell(out.Members)
+		b.turns.room -= len(out.Members)
 		if out.State != "Dead" {
 			setAwaited(&out.UnknownTags, at, request.Groups[i], now)
 		}
@@ -349,14 +387,18 @@ func (b *Broker) consumerGroupDescribe(now seam.Now, c *connection, slot conn.Sl
 			out.Group, out.ErrorCode, out.Members = request.Groups[i], int16(code), []kmsg.ConsumerGroupDescribeResponseGroupMember{}
 		}
 		at, code := b.coordinatorFor(request.Groups[i])
-		if request.Groups[i] == "" {
+		switch {
+		case request.Groups[i] == "":
 			code = wire.InvalidGroupID
+		case b.isFull(g):
+			code = wire.PolicyViolation
 		}
 		if code != wire.None {
 			fail(code)
 			return
 		}
-		if *out = at.groups.ConsumerGroupDescribe(request.Groups[i]); out.ErrorCode == 0 {
+		*out = at.groups.ConsumerGroupDescribe(request.Groups[i])
+		if b.turns.room -= g.tellConsumers(out.Members); out.ErrorCode == 0 {
 			setAwaited(&out.UnknownTags, at, request.Groups[i], now)
 		}
 		if request.IncludeAuthorizedOperations && out.ErrorCode == 0 {

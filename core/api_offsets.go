@@ -186,6 +186,9 @@ func (b *Broker) fetchOffsets(f *offsetsOf, g *gathering, fx *seam.Effects) (don
 		f.out.Group, f.out.ErrorCode, f.out.Topics = f.asked.Group, int16(code), []kmsg.OffsetFetchResponseGroupTopic{}
 	}
 	at, code := b.coordinatorFor(f.asked.Group)
+	if b.isFull(g) {
+		code = wire.PolicyViolation
+	}
 	if code != wire.None {
 		fail(code)
 		return true
@@ -204,8 +207,12 @@ func (b *Broker) fetchOffsets(f *offsetsOf, g *gathering, fx *seam.Effects) (don
 		}
 	}
 	for f.topic < len(f.asked.Topics)+len(f.names) {
-		if !f.opened && !b.turns.take() || !b.fetchTopicOffsets(f, at.groups) {
+		if !f.opened && !b.turns.take() || !b.fetchTopicOffsets(f, g, at.groups) {
 			return false
+		}
+		if b.isFull(g) {
+			fail(wire.PolicyViolation)
+			return true
 		}
 		f.topic, f.next, f.opened = f.topic+1, 0, false
 	}
@@ -213,7 +220,7 @@ func (b *Broker) fetchOffsets(f *offsetsOf, g *gathering, fx *seam.Effects) (don
 	return true
 }
 
-func (b *Broker) fetchTopicOffsets(f *offsetsOf, groups *group.Coordinator) (done bool) {
+func (b *Broker) fetchTopicOffsets(f *offsetsOf, g *gathering, groups *group.Coordinator) (done bool) {
 	name, id, partitions, known := "", [16]byte{}, []int32(nil), true
 	switch {
 	case f.asked.Topics == nil:
@@ -238,12 +245,13 @@ func (b *Broker) fetchTopicOffsets(f *offsetsOf, groups *group.Coordinator) (don
 	}
 	if !f.opened {
 		f.opened = true
+		g.told += int64(rowBytes + len(name))
 		out := kmsg.NewOffsetFetchResponseGroupTopic()
 		out.Topic, out.TopicID, out.Partitions = name, id, []kmsg.OffsetFetchResponseGroupTopicPartition{}
 		f.out.Topics = append(f.out.Topics, out)
 	}
 	out := &f.out.Topics[len(f.out.Topics)-1]
-	for ; f.next < len(partitions); f.next++ {
+	for ; f.next < len(partitions) && !b.isFull(g); f.next++ {
 		if !b.turns.take() {
 			return false
 		}
@@ -255,6 +263,7 @@ func (b *Broker) fetchTopicOffsets(f *offsetsOf, groups *group.Coordinator) (don
 			one.ErrorCode = int16(wire.UnknownTopicID)
 		}
 		metadata := found.Metadata
+		g.told += int64(rowBytes + len(metadata))
 		one.Partition, one.Offset, one.LeaderEpoch, one.Metadata = found.Partition, found.Offset, found.Epoch, &metadata
 		out.Partitions = append(out.Partitions, one)
 	}

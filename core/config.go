@@ -25,6 +25,7 @@ type Config struct {
 	FetchBytesMax       int32     // fetch.max.bytes
 	FetchSessionsMax    int       // max.incremental.fetch.session.cache.slots
 	FetchSessionBytes   int64     // of what sessions remember, all of them
+	ToldBytes           int64     // of what one answer tells of groups and what they have committed
 	ProducerExpiry      seam.Mono // producer.id.expiration.ms
 	ProducerExpiryEvery seam.Mono // producer.id.expiration.check.interval.ms
 
@@ -69,7 +70,7 @@ const (
 func DefaultConfig() Config {
 	return Config{
 		NodeID: 1, Listeners: []Listener{{Name: "PLAINTEXT", Port: 9092}}, Controller: controller.DefaultConfig(),
-		AutoCreateTopics: true, FetchBytesMax: 55 << 20, FetchSessionsMax: 1000, FetchSessionBytes: 128 << 20, FetchSessionEviction: 120 * seam.Second,
+		AutoCreateTopics: true, FetchBytesMax: 55 << 20, FetchSessionsMax: 1000, FetchSessionBytes: 128 << 20, ToldBytes: 256 << 20, FetchSessionEviction: 120 * seam.Second,
 		ProducerExpiry: 86400 * seam.Second, ProducerExpiryEvery: 600 * seam.Second,
 		ConnectionBytes: 4 << 20, FrameBytes: 256 << 20, ReplyBytes: 64 << 20, UnsyncedBytes: 16 << 20,
 		SyncsMax: 8, RecoveriesMax: 4, CheckpointEvery: 5 * seam.Second,

@@ -203,6 +203,118 @@ func TestManyGroupsToDelete(t *testing.T) {
 	}
 }
 
+// What groups have said and committed is told again and again to who names them again and again, until the answer would take all
+// memory; and a group of many members is as many items of a Step.
+func TestToldOfGroupsIsBounded(t *testing.T) {
+	config := DefaultConfig()
+	config.ToldBytes, config.Groups.InitialRebalanceDelay = 1<<20, 0
+	w := newBenchOf(t, config)
+	w.createTopic("t")
+	find := kmsg.NewPtrFindCoordinatorRequest()
+	find.Version, find.CoordinatorKey = 3, "g"
+	w.step(w.frame(find))
+
+	commit := kmsg.NewPtrOffsetCommitRequest()
+	commit.Version, commit.Group, commit.Generation = 8, "g", -1
+	part := kmsg.NewOffsetCommitRequestTopicPartition()
+	part.Metadata = kmsg.StringPtr(strings.Repeat("m", 4000))
+	commit.Topics = []kmsg.OffsetCommitRequestTopic{{Topic: "t", Partitions: []kmsg.OffsetCommitRequestTopicPartition{part}}}
+	w.step(w.frame(commit))
+	committed := kmsg.NewPtrOffsetCommitResponse()
+	w.decode(commit, committed)
+	require.Zero(t, committed.Topics[0].Partitions[0].ErrorCode)
+
+	const often = 1000
+	told := func(code int16) bool {
+		require.Contains(t, []int16{0, 44}, code)
+		return code == 0
+	}
+	fetch := kmsg.NewPtrOffsetFetchRequest()
+	fetch.Version = 8
+	for range often {
+		fetch.Groups = append(fetch.Groups, kmsg.OffsetFetchRequestGroup{Group: "g"})
+	}
+	w.step(w.frame(fetch))
+	fetched := kmsg.NewPtrOffsetFetchResponse()
+	w.decode(fetch, fetched)
+	n := 0
+	for i := range fetched.Groups {
+		if told(fetched.Groups[i].ErrorCode) {
+			require.Len(t, fetched.Groups[i].Topics, 1)
+			n++
+		}
+	}
+	require.Greater(t, n, 200)
+	require.Less(t, n, 300)
+	topic := kmsg.OffsetFetchRequestGroupTopic{Topic: "t", Partitions: make([]int32, often)}
+	fetch.Groups = []kmsg.OffsetFetchRequestGroup{{Group: "g", Topics: []kmsg.OffsetFetchRequestGroupTopic{topic}}}
+	w.step(w.frame(fetch))
+	w.decode(fetch, fetched)
+	require.EqualValues(t, 44, fetched.Groups[0].ErrorCode)
+	topic.Partitions = topic.Partitions[:100]
+	fetch.Groups[0].Topics[0] = topic
+	w.step(w.frame(fetch))
+	w.decode(fetch, fetched)
+	require.Zero(t, fetched.Groups[0].ErrorCode)
+	require.Len(t, fetched.Groups[0].Topics[0].Partitions, 100)
+
+	join := kmsg.NewPtrConsumerGroupHeartbeatRequest()
+	join.Version, join.Group, join.MemberID, join.RebalanceTimeoutMillis = 1, "c", "me", 30_000
+	join.Topics = []kmsg.ConsumerGroupHeartbeatRequestTopic{}
+	for i := range 100 {
+		join.SubscribedTopicNames = append(join.SubscribedTopicNames, strconv.Itoa(i))
+	}
+	w.step(w.frame(join))
+	require.Len(t, w.heads, 1)
+	consumers := kmsg.NewPtrConsumerGroupDescribeRequest()
+	for range often {
+		consumers.Groups = append(consumers.Groups, "c")
+	}
+	w.step(w.frame(consumers))
+	described := kmsg.NewPtrConsumerGroupDescribeResponse()
+	w.decode(consumers, described)
+	n = 0
+	for i := range described.Groups {
+		if told(described.Groups[i].ErrorCode) {
+			require.Len(t, described.Groups[i].Members, 1)
+			n++
+		}
+	}
+	require.Greater(t, n, 100)
+	require.Less(t, n, 900)
+
+	classic := kmsg.NewPtrJoinGroupRequest()
+	classic.Version, classic.Group, classic.ProtocolType = 2, "j", "consumer"
+	classic.SessionTimeoutMillis, classic.RebalanceTimeoutMillis = 30_000, 30_000
+	classic.Protocols = []kmsg.JoinGroupRequestProtocol{{Name: "range", Metadata: make([]byte, 5_000)}}
+	w.step(w.frame(classic))
+	joined := kmsg.NewPtrJoinGroupResponse()
+	w.decode(classic, joined)
+	sync := kmsg.NewPtrSyncGroupRequest()
+	sync.Version, sync.Group, sync.Generation, sync.MemberID = 2, "j", joined.Generation, joined.MemberID
+	sync.GroupAssignment = []kmsg.SyncGroupRequestGroupAssignment{{MemberID: joined.MemberID, MemberAssignment: make([]byte, 5_000)}}
+	w.step(w.frame(sync))
+	groups := kmsg.NewPtrDescribeGroupsRequest()
+	groups.Version = 5
+	for range often {
+		groups.Groups = append(groups.Groups, "j")
+	}
+	w.steps = 0
+	w.step(w.frame(groups))
+	require.GreaterOrEqual(t, w.steps, 2, "a member is an item too")
+	answer := kmsg.NewPtrDescribeGroupsResponse()
+	w.decode(groups, answer)
+	n = 0
+	for i := range answer.Groups {
+		if told(answer.Groups[i].ErrorCode) {
+			require.Len(t, answer.Groups[i].Members[0].MemberAssignment, 5_000)
+			n++
+		}
+	}
+	require.Greater(t, n, 80)
+	require.Less(t, n, 120)
+}
+
 // What lies where is looked up in turns, of all partitions and of those that are named, each of which is told of once.
 func TestLogDirsInTurns(t *testing.T) {
 	w := newBench(t)
