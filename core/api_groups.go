@@ -444,6 +444,7 @@ func (b *Broker) listGroups(now seam.Now, c *connection, slot conn.Slot, r *conn
 	g := &gathering{who: asker{c.id, slot, r.Correlation}, answer: answer, open: 1}
 	var all []*coordinator
 	b.coordinators(func(c *coordinator) { all = append(all, c) })
+	states, types := group.FilterOf(request.StatesFilter), group.FilterOf(request.TypesFilter)
 	next, from := 0, ""
 	b.inTurns(now, c, func(_ seam.Now, fx *seam.Effects) bool {
 		for ; next < len(all); next, from = next+1, "" {
@@ -459,7 +460,7 @@ func (b *Broker) listGroups(now seam.Now, c *connection, slot conn.Slot, r *conn
 				if !b.turns.take() {
 					return false
 				}
-				if out, wanted := at.groups.List(id, request.StatesFilter, request.TypesFilter); wanted {
+				if out, wanted := at.groups.List(id, states, types); wanted {
 					answer.Groups = append(answer.Groups, out)
 				}
 				from = id + "\x00"

@@ -203,6 +203,34 @@ func TestManyGroupsToDelete(t *testing.T) {
 	}
 }
 
+// A filter of many states is looked at once, not once for each group.
+func TestManyStatesToList(t *testing.T) {
+	w := newBench(t)
+	w.createTopic("t")
+	commit := kmsg.NewPtrOffsetCommitRequest()
+	commit.Version, commit.Generation = 8, -1
+	commit.Topics = []kmsg.OffsetCommitRequestTopic{{Topic: "t", Partitions: []kmsg.OffsetCommitRequestTopicPartition{kmsg.NewOffsetCommitRequestTopicPartition()}}}
+	find := kmsg.NewPtrFindCoordinatorRequest()
+	find.Version, find.CoordinatorKey = 3, "g"
+	w.step(w.frame(find))
+	const groups = 20_000
+	for i := range groups {
+		commit.Group = strconv.Itoa(i)
+		w.step(w.frame(commit))
+	}
+	r := kmsg.NewPtrListGroupsRequest()
+	r.Version = 5
+	for i := range thingsNamed {
+		r.StatesFilter = append(r.StatesFilter, "empt"+strconv.Itoa(i))
+	}
+	answer := kmsg.NewPtrListGroupsResponse()
+	w.soon(r, answer)
+	require.Empty(t, answer.Groups)
+	r.StatesFilter, r.TypesFilter = append(r.StatesFilter, "EMPTY"), []string{"classic"}
+	w.soon(r, answer)
+	require.Len(t, answer.Groups, groups)
+}
+
 // What groups have said and committed is told again and again to who names them again and again, until the answer would take all
 // memory; and a group of many members is as many items of a Step.
 func TestToldOfGroupsIsBounded(t *testing.T) {

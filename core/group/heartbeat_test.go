@@ -367,10 +367,10 @@ func TestAConsumerGroupIsDescribed(t *testing.T) {
 	require.Equal(t, "Group c is not a consumer group.", *w.c.ConsumerGroupDescribe("c").ErrorMessage)
 	old := w.c.Describe("g", 6)
 	require.Equal(t, []any{"Dead", wire.GroupIDNotFound, "Group g is not a classic group."}, []any{old.State, wire.Code(old.ErrorCode), *old.ErrorMessage})
-	listed, wanted := w.c.List("g", nil, []string{"Consumer"})
+	listed, wanted := w.c.List("g", nil, FilterOf([]string{"Consumer"}))
 	require.True(t, wanted)
 	require.Equal(t, []any{"Stable", "consumer", "consumer"}, []any{listed.GroupState, listed.GroupType, listed.ProtocolType})
-	_, wanted = w.c.List("g", nil, []string{"classic"})
+	_, wanted = w.c.List("g", nil, FilterOf([]string{"classic"}))
 	require.False(t, wanted)
 }
 

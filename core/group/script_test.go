@@ -333,12 +333,12 @@ func (s *script) forget(plain []string) {
 }
 
 func (s *script) list() {
-	var states, types []string
+	var states, types Filter
 	if v := s.arg("state", ""); v != "" {
-		states = []string{v}
+		states = FilterOf([]string{v})
 	}
 	if v := s.arg("type", ""); v != "" {
-		types = []string{v}
+		types = FilterOf([]string{v})
 	}
 	for id, more := s.c.NextGroup(""); more; id, more = s.c.NextGroup(id + "\x00") {
 		if g, wanted := s.c.List(id, states, types); wanted {
