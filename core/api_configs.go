@@ -21,7 +21,8 @@ type describing struct {
 	corr    int32
 	request *kmsg.DescribeConfigsRequest
 	answer  *kmsg.DescribeConfigsResponse
-	entries int // in the answer
+	entries int   // in the answer
+	told    int64 // bytes of their values
 }
 
 func (b *Broker) describeConfigs(now seam.Now, c *connection, slot conn.Slot, r *conn.Request, request *kmsg.DescribeConfigsRequest, fx *seam.Effects) {
@@ -58,10 +59,13 @@ func (d *describing) turn(b *Broker, fx *seam.Effects) (done bool) {
 		}
 		asked := &d.request.Resources[len(d.answer.Resources)]
 		entries, code, message := []controller.Entry(nil), wire.PolicyViolation, "Excessively many configurations per request."
-		if d.entries < describedConfigsMax {
+		if d.entries < describedConfigsMax && d.told < b.config.ToldBytes {
 			entries, code, message = b.describeResource(&layers, asked, d.request.IncludeSynonyms)
 		}
 		d.entries += len(entries)
+		for i := range entries {
+			d.told += int64(entries[i].Size())
+		}
 		d.add(asked, entries, code, message)
 		b.turns.room -= 1 + len(entries) + len(asked.ConfigNames)
 	}

@@ -25,7 +25,7 @@ type Config struct {
 	FetchBytesMax       int32     // fetch.max.bytes
 	FetchSessionsMax    int       // max.incremental.fetch.session.cache.slots
 	FetchSessionBytes   int64     // of what sessions remember, all of them
-	ToldBytes           int64     // of what one answer tells of groups and what they have committed
+	ToldBytes           int64     // of what one answer tells as often as it is named: groups, what they have committed, configurations
 	ProducerExpiry      seam.Mono // producer.id.expiration.ms
 	ProducerExpiryEvery seam.Mono // producer.id.expiration.check.interval.ms
 

@@ -101,6 +101,42 @@ func TestDescribedConfigurationsAreBounded(t *testing.T) {
 	require.Greater(t, refused, 1000)
 }
 
+// So are long values: one key of one topic is an entry, and may have 32 KB.
+func TestDescribedValuesAreBounded(t *testing.T) {
+	config := DefaultConfig()
+	config.ToldBytes = 1 << 20
+	w := newBenchOf(t, config)
+	w.createTopic("t")
+	const key = "follower.replication.throttled.replicas"
+	alter := kmsg.NewPtrIncrementalAlterConfigsRequest()
+	alter.Version = 1
+	x := kmsg.NewIncrementalAlterConfigsRequestResource()
+	x.ResourceType, x.ResourceName = kmsg.ConfigResourceTypeTopic, "t"
+	x.Configs = []kmsg.IncrementalAlterConfigsRequestResourceConfig{{Name: key, Value: kmsg.StringPtr(strings.TrimSuffix(strings.Repeat("0:1,", 5_000), ","))}}
+	alter.Resources = append(alter.Resources, x)
+	altered := kmsg.NewPtrIncrementalAlterConfigsResponse()
+	w.soon(alter, altered)
+	require.Zero(t, altered.Resources[0].ErrorCode)
+
+	r := kmsg.NewPtrDescribeConfigsRequest()
+	r.Version, r.IncludeSynonyms = 4, true
+	const often = 500
+	for range often {
+		r.Resources = append(r.Resources, kmsg.DescribeConfigsRequestResource{ResourceType: kmsg.ConfigResourceTypeTopic, ResourceName: "t", ConfigNames: []string{key}})
+	}
+	w.step(w.frame(r))
+	answer := kmsg.NewPtrDescribeConfigsResponse()
+	w.decode(r, answer)
+	require.Len(t, answer.Resources, often)
+	described := 0
+	for i := range answer.Resources {
+		require.Contains(t, []int16{0, 44}, answer.Resources[i].ErrorCode)
+		described += len(answer.Resources[i].Configs)
+	}
+	require.Greater(t, described, 20)
+	require.Less(t, described, 60)
+}
+
 // Likewise producers.
 func TestDescribedProducersAreBounded(t *testing.T) {
 	w := newBench(t)
