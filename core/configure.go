@@ -15,19 +15,26 @@ import (
 // configureItems is what resolving one topic's configuration is reckoned as.
 const configureItems = 40
 
-// configureAltered begins with what the records of a proposal alter. A topic that they make has its configuration.
+// configureAltered begins with what the records of a proposal alter. A topic that they make has its configuration; of that
+// only keys without effect are told of, each once.
 func (b *Broker) configureAltered(q *proposal, fx *seam.Effects) {
 	made, last, brokers := "", "", false
+	var idle map[string]bool
 	for _, r := range q.records {
 		switch r := r.(type) {
 		case *meta.TopicRecord:
 			made = r.Name
 		case *meta.ConfigRecord:
-			if r.ResourceType == meta.ResourceTopic && r.ResourceName == made {
-				continue
+			isMade := r.ResourceType == meta.ResourceTopic && r.ResourceName == made
+			if isMade && idle == nil {
+				idle = controller.IdleTopicKeys()
 			}
-			fx.Events = append(fx.Events, seam.Event{Kind: seam.ConfigAltered, Topic: r.ResourceName, A: int64(r.ResourceType), Text: r.Name})
+			if !isMade || idle[r.Name] {
+				fx.Events = append(fx.Events, seam.Event{Kind: seam.ConfigAltered, Topic: r.ResourceName, A: int64(r.ResourceType), Text: r.Name})
+			}
 			switch {
+			case isMade:
+				delete(idle, r.Name)
 			case r.ResourceType == meta.ResourceBroker:
 				brokers = true
 			case r.ResourceType == meta.ResourceClientMetrics:

@@ -4,11 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"slices"
 
 	"rookery/core"
 	"rookery/core/controller"
-	"rookery/core/meta"
 	"rookery/core/seam"
 )
 
@@ -72,7 +70,7 @@ func (n *node) event(e seam.Event) {
 		log.Info("partition added")
 	case seam.ConfigAltered:
 		n.logger.Info("configuration altered", "type", resourceKind(int8(e.A)), "name", e.Topic, "key", e.Text)
-		if hasNoEffect(int8(e.A), e.Text) {
+		if controller.HasNoEffect(int8(e.A), e.Text) {
 			n.logger.Warn(noEffect, "key", e.Text)
 		}
 	case seam.TelemetryPushed:
@@ -84,18 +82,6 @@ func (n *node) event(e seam.Event) {
 	default:
 		log.Info(fmt.Sprintf("event %d", e.Kind), "a", e.A, "b", e.B, "text", e.Text)
 	}
-}
-
-// hasNoEffect holds for keys that Kafka knows, and that are kept here and do nothing.
-func hasNoEffect(kind int8, key string) bool {
-	switch kind {
-	case meta.ResourceTopic:
-		return slices.ContainsFunc(controller.TopicKeys(), func(k controller.TopicKey) bool { return k.Name == key && k.Idle })
-	case meta.ResourceBroker:
-		k, _ := controller.FindBrokerKey(key)
-		return k.Idle
-	}
-	return false
 }
 
 // dirFailed ends the process: the broker acknowledges nothing any more once a directory could not sync.

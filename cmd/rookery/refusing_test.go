@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -59,7 +60,7 @@ func TestKeysWithoutAnEffectAreLogged(t *testing.T) {
 	var out bytes.Buffer
 	n := &node{settings: &settings{}, logger: slog.New(slog.NewTextHandler(&out, nil))}
 	n.monitor = newMonitor(n)
-	for key, kind := range map[string]int8{"preallocate": meta.ResourceTopic, "num.io.threads": meta.ResourceBroker} {
+	for key, kind := range map[string]int8{"preallocate": meta.ResourceTopic, "num.io.threads": meta.ResourceBroker, "share.session.timeout.ms": meta.ResourceGroup} {
 		out.Reset()
 		n.event(seam.Event{Kind: seam.ConfigAltered, Topic: "a", A: int64(kind), Text: key})
 		require.Contains(t, out.String(), noEffect+`" key=`+key)
@@ -69,4 +70,14 @@ func TestKeysWithoutAnEffectAreLogged(t *testing.T) {
 		n.event(seam.Event{Kind: seam.ConfigAltered, Topic: "a", A: int64(kind), Text: key})
 		require.NotContains(t, out.String(), noEffect)
 	}
+}
+
+// So is whoever makes topics with one: once, however many they are.
+func TestNewTopicsWithKeysWithoutAnEffectAreLogged(t *testing.T) {
+	r := begin(t, t.TempDir())
+	r.ask(t, "", "topic", "create", "a", "b", "-c", "preallocate=true", "-c", "retention.ms=5")
+	r.ask(t, "", "topic", "alter", "a", "-c", "segment.jitter.ms=3")
+	require.Eventually(t, func() bool { return strings.Contains(r.log.String(), "segment.jitter.ms") }, 10*time.Second, time.Millisecond)
+	require.Equal(t, 1, strings.Count(r.log.String(), noEffect+`","key":"preallocate"`), "%s", r.log)
+	require.NotContains(t, r.log.String(), "retention.ms")
 }

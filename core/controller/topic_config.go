@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"rookery/core/batch"
+	"rookery/core/meta"
 	"rookery/core/ordered"
 )
 
@@ -250,6 +251,32 @@ func Resolve(defaults *Defaults, overrides *ordered.Map[string, string]) (TopicC
 		c.SegmentBytes = c.internalSegmentBytesOverride
 	}
 	return c, nil
+}
+
+// IdleTopicKeys are those that are kept, and have no effect here.
+func IdleTopicKeys() map[string]bool {
+	idle := map[string]bool{}
+	for _, key := range TopicKeys() {
+		if key.Idle {
+			idle[key.Name] = true
+		}
+	}
+	return idle
+}
+
+// HasNoEffect holds for keys that Kafka knows, and that are kept here and do nothing.
+func HasNoEffect(kind int8, key string) bool {
+	switch kind {
+	case meta.ResourceTopic:
+		return IdleTopicKeys()[key]
+	case meta.ResourceBroker:
+		k, _ := FindBrokerKey(key)
+		return k.Idle
+	case meta.ResourceGroup:
+		k := findResourceKey(groupKeys(), key)
+		return k != nil && k.idle()
+	}
+	return false
 }
 
 // Check is Resolve for values that somebody wants to set: beyond each by itself, they have to go together. What is set
