@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -62,4 +63,31 @@ func TestADirectoryThatIsMissing(t *testing.T) {
 	require.NoError(t, os.Rename(first, first+".away"))
 	_, err = identify(s, never)
 	require.ErrorContains(t, err, "not formatted", "without the first there is no metadata")
+}
+
+// TestTopicMove: a partition goes to the other log directory, is read there, and whoever names what is not there is told what is.
+func TestTopicMove(t *testing.T) {
+	first, second := filepath.Join(t.TempDir(), "first"), filepath.Join(t.TempDir(), "second")
+	r := begin(t, first+","+second)
+	r.ask(t, "", "topic", "create", "clicks", "-p", "2")
+	r.ask(t, "a\nb\n", "produce", "clicks", "-p", "1")
+	require.Regexp(t, `clicks +0 +1 +\S+first +0 +- +-\nclicks +1 +1 +\S+second +\d+ +- +-\n`, r.ask(t, "", "topic", "move", "clicks"))
+	var rows []lyingRow
+	require.NoError(t, json.Unmarshal([]byte(r.ask(t, "", "topic", "move", "clicks:1", "--to", first, "--wait", "-o", "json")), &rows))
+	require.Len(t, rows, 1)
+	require.Equal(t, first, rows[0].Directory)
+	require.Empty(t, rows[0].MovingTo)
+	require.DirExists(t, filepath.Join(first, "clicks-1"))
+	require.Equal(t, "a\nb\n", r.ask(t, "", "consume", "clicks", "-p", "1", "-o", "start", "-e"))
+	require.Contains(t, r.ask(t, "", "topic", "move", "clicks", "--to", second), "clicks")
+	for why, args := range map[string][]string{
+		"topic clicks has no partition 2":        {"clicks:2"},
+		"x is no partition":                      {"clicks:x"},
+		"there is no topic nowhere":              {"nowhere"},
+		"broker 1 has no log directory /nowhere": {"clicks", "--to", "/nowhere"},
+	} {
+		_, _, err := runCommand(append(append([]string{"topic", "move"}, args...), "-b", r.address)...)
+		require.ErrorContains(t, err, why)
+	}
+	r.stop(t)
 }

@@ -16,8 +16,8 @@ import (
 )
 
 func topicCommand() *cobra.Command {
-	c := &cobra.Command{Use: "topic", Short: "create, list, describe, alter, compact and delete topics"}
-	c.AddCommand(topicCreateCommand(), topicListCommand(), topicDescribeCommand(), topicAlterCommand(), topicCompactCommand(), topicDeleteCommand())
+	c := &cobra.Command{Use: "topic", Short: "create, list, describe, alter, move, compact and delete topics"}
+	c.AddCommand(topicCreateCommand(), topicListCommand(), topicDescribeCommand(), topicAlterCommand(), topicMoveCommand(), topicCompactCommand(), topicDeleteCommand())
 	return c
 }
 
