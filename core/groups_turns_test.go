@@ -1,9 +1,11 @@
 package core
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -260,4 +262,58 @@ func TestAllOffsetsAreFetchedBesideADelete(t *testing.T) {
 			require.True(t, told[n], "partition %d", n)
 		}
 	})
+}
+
+// What a start with a million committed offsets holds a broker's machine for at once, at most. The times are a machine's: a
+// Step's work is bounded by what it looks at, and that is tested above.
+func BenchmarkLoadOffsets(b *testing.B) {
+	const groups, offsets = 1000, 1000
+	w := newWorld(b)
+	w.config.Controller.Offsets.NumPartitions = 1
+	w.start()
+	w.stabilize()
+	c := w.dial("")
+	create := kmsg.NewPtrCreateTopicsRequest()
+	create.Version = 7
+	create.Topics = []kmsg.CreateTopicsRequestTopic{{Topic: "t", NumPartitions: offsets, ReplicationFactor: 1}}
+	w.send(c, create)
+	w.stabilize()
+	finds(w, c)
+	w.stabilize()
+	commit := kmsg.NewPtrOffsetCommitRequest()
+	commit.Version, commit.Generation, commit.Topics = 8, -1, []kmsg.OffsetCommitRequestTopic{{Topic: "t"}}
+	for i := range int32(offsets) {
+		commit.Topics[0].Partitions = append(commit.Topics[0].Partitions, kmsg.OffsetCommitRequestTopicPartition{Partition: i, Offset: 5, LeaderEpoch: -1})
+	}
+	for n := range groups {
+		commit.Group = fmt.Sprintf("group-%d", n)
+		w.send(c, commit)
+		w.stabilize()
+		require.Equal(b, wire.None, committed(c))
+		c.got = nil
+	}
+	var longest time.Duration
+	for b.Loop() {
+		w.crash(false)
+		w.longest = 0
+		w.start()
+		w.stabilize()
+		c = w.dial("")
+		require.Equal(b, wire.None, finds(w, c))
+		longest = max(longest, w.longest)
+	}
+	b.ReportMetric(float64(longest.Microseconds())/1000, "ms/longest-step")
+	fetch := kmsg.NewPtrOffsetFetchRequest()
+	fetch.Version = 8
+	for n := range groups {
+		fetch.Groups = append(fetch.Groups, kmsg.OffsetFetchRequestGroup{Group: fmt.Sprintf("group-%d", n)})
+	}
+	w.send(c, fetch)
+	w.stabilize()
+	found := 0
+	for _, g := range last(c).(*kmsg.OffsetFetchResponse).Groups {
+		require.Equal(b, wire.None, wire.Code(g.ErrorCode))
+		found += len(g.Topics[0].Partitions)
+	}
+	require.Equal(b, groups*offsets, found, "all are there")
 }

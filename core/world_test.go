@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -50,6 +51,8 @@ type world struct {
 	lost map[int]bool  // log directories that the next start does not find
 	held string        // what stabilize leaves alone: effects whose words hold this
 	told func(t *told) // after each Step
+
+	longest time.Duration // of a Step
 }
 
 // told is one Step: what went in, and what came out.
@@ -218,7 +221,9 @@ func (w *world) step(what string, in seam.Input) {
 	for n := 0; ; n++ {
 		require.Less(w.t, n, 10_000, "the Broker wants to be woken for ever")
 		w.fx.Reset()
+		began := time.Now()
 		w.broker.Step(w.now, in, &w.fx)
+		w.longest = max(w.longest, time.Since(began))
 		told := &told{in: what, fx: &w.fx}
 		w.take(told)
 		w.told(told)
