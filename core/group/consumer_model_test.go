@@ -376,6 +376,9 @@ func (m *modernModel) act(t *rapid.T) {
 		_, answers := m.pass(rapid.SampledFrom([]seam.Mono{seam.Second, 11 * seam.Second, 50 * seam.Second}).Draw(t, "time"))
 		m.deliver(answers)
 	case 9:
+		if rapid.Bool().Draw(t, "compacted") {
+			m.compact(t)
+		}
 		m.again()
 	default:
 		if c := any(); c != nil && c.classic {
@@ -397,6 +400,25 @@ func (m *modernModel) again() {
 	m.c.Answers = nil
 	m.deliver(answers)
 	m.restart()
+}
+
+// compact takes from the log's beginning, up to anywhere, what later records of the same keys have overtaken; and the tombstones
+// of a part of that, whose time is over.
+func (m *modernModel) compact(t *rapid.T) {
+	cut := rapid.IntRange(0, len(m.log)).Draw(t, "compacted up to")
+	past := rapid.IntRange(0, cut).Draw(t, "tombstones gone up to")
+	latest := map[string]int{}
+	for i, r := range m.log[:cut] {
+		key, _ := Append(nil, nil, r)
+		latest[string(key)] = i
+	}
+	var left []Record
+	for i, r := range m.log {
+		if key, value := Append(nil, nil, r); i >= cut || latest[string(key)] == i && (value != nil || i >= past) {
+			left = append(left, r)
+		}
+	}
+	m.log = left
 }
 
 func (m *modernModel) subscribe(t *rapid.T, c *dumbClient) {
@@ -494,6 +516,7 @@ func holdModel(t *testing.T, mixed bool) {
 		}
 		m.heal(t)
 		before := m.c.Digest()
+		m.compact(t)
 		m.again()
 		require.Equal(t, before, m.c.Digest(), "what a fold of the log knows is what the group knew")
 	})
