@@ -82,7 +82,7 @@ func (b *Broker) commitOffsets(now seam.Now, q *committing, who asker, fx *seam.
 	if code == wire.None {
 		code = at.groups.JudgeCommit(&q.commit)
 	}
-	if code == wire.None && q.commit.Size() > int64(at.partition.topic.config.MaxMessageBytes) {
+	if code == wire.None && !at.groups.Fits(now, &q.commit) {
 		code = wire.InvalidCommitOffsetSize // one atomic batch, which the log would not take
 	}
 	if at == nil {

@@ -126,6 +126,9 @@ func (b *Broker) configurePartition(now seam.Now, p *partition) {
 		p.cleaned.rests = 0
 		b.cleaning.at = min(b.cleaning.at, now.Mono)
 	}
+	if c := p.coordinator; c != nil && c.groups != nil {
+		c.groups.Limit(int(p.topic.config.MaxMessageBytes))
+	}
 	b.touch(p)
 }
 

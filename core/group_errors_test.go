@@ -230,3 +230,38 @@ func TestACoordinatorMadeAnewGivesOtherMemberIDs(t *testing.T) {
 		w.stabilize()
 	}
 }
+
+// manyTimes is a commit of a partition over and over again, with a note of so many bytes.
+func manyTimes(n, note int) *kmsg.OffsetCommitRequest {
+	r := commitsAs("g", "", -1, strings.Repeat("n", note))
+	for range n - 1 {
+		r.Topics[0].Partitions = append(r.Topics[0].Partitions, r.Topics[0].Partitions[0])
+	}
+	return r
+}
+
+// A commit is refused if the log would not take its records, and not for what they could have been.
+func TestACommitIsAsLargeAsItsRecords(t *testing.T) {
+	w, c := groupedOver(t, 1)
+	require.Equal(t, wire.None, asks(w, c, manyTimes(12_000, 0)))
+	require.Equal(t, wire.InvalidCommitOffsetSize, asks(w, c, manyTimes(24_000, 0)))
+	require.Equal(t, wire.OffsetMetadataTooLarge, asks(w, c, manyTimes(300, 5000)), "nothing of it is to be written")
+}
+
+// What the log of groups takes at once may be altered while they are there.
+func TestTheLogOfGroupsTakesMore(t *testing.T) {
+	w, c := groupedOver(t, 1)
+	set := func(bytes string) {
+		r := flushMessages("__consumer_offsets", 0)
+		r.Resources[0].Configs[0].Name, r.Resources[0].Configs[0].Value = "max.message.bytes", &bytes
+		w.send(c, r)
+		w.stabilize()
+		require.Zero(t, last(c).(*kmsg.IncrementalAlterConfigsResponse).Resources[0].ErrorCode)
+	}
+	require.Equal(t, wire.None, asks(w, c, modern("m", 0, "")))
+	set("150")
+	require.Equal(t, wire.UnknownServerError, asks(w, c, modern("n", 0, "")))
+	require.Equal(t, wire.UnknownServerError, asks(w, c, modern("n", 0, "")))
+	set("3000")
+	require.Equal(t, wire.None, asks(w, c, modern("n", 0, "")))
+}

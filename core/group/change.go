@@ -34,13 +34,7 @@ func (ch *change) add(r Record) { ch.records = append(ch.records, r) }
 
 // large says whether the records would be more than one batch of the log may hold.
 func (ch *change) large() refusal {
-	var key, value []byte
-	size := 0
-	for _, r := range ch.records {
-		key, value = Append(key[:0], value[:0], r)
-		size += len(key) + len(value) + recordOverhead
-	}
-	if size > ch.config.RecordBytesMax {
+	if !ch.takes(slices.Values(ch.records)) {
 		return refusal{code: wire.UnknownServerError}
 	}
 	return refusal{}

@@ -159,6 +159,9 @@ func New(config Config, random *rng.Source, gone func(topic string, id [16]byte)
 	return &Coordinator{config: config, random: random, gone: gone}
 }
 
+// Limit is how many bytes a batch of the partition's log may have from now on.
+func (c *Coordinator) Limit(bytes int) { c.config.RecordBytesMax = bytes }
+
 // find is a group, or nil.
 func (c *Coordinator) find(id string) *group { return c.groups.At(id) }
 

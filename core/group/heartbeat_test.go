@@ -417,6 +417,17 @@ func TestWhoIsRefusedHasNotSeenTheTopics(t *testing.T) {
 	require.Equal(t, int32(3), w.c.find("g").consumer.epoch)
 }
 
+// A heartbeat is refused if the log would not take its records, and not for what they could have been.
+func TestAHeartbeatIsAsLargeAsItsRecords(t *testing.T) {
+	w := newModernWorld(t)
+	w.topic("orders", meta.UUID{1}, 4)
+	w.c.Limit(450)
+	require.Zero(t, w.beat("client", join("g", "m", "orders")).ErrorCode)
+	w.decided()
+	w.c.Limit(100)
+	require.Equal(t, wire.UnknownServerError, wire.Code(w.beat("client", join("g", "n", "orders")).ErrorCode))
+}
+
 // Who has not come to the group's epoch is awaited, since it began; who waits for what another one has yet to give up, too.
 func TestWhoIsAwaitedInAConsumerGroup(t *testing.T) {
 	w := seatedWorld(t)

@@ -203,7 +203,7 @@ func (c *Coordinator) replaceStatic(now seam.Now, g *group, m *member, id string
 				one.MemberID, one.Subscription = id, metadataOf(r.Protocols, *g.protocol)
 			}
 		}
-		if !c.fits(next) {
+		if !c.takes(one(next)) {
 			answer := failedJoin("", wire.UnknownServerError)
 			answer.Version = p.version
 			c.answer(p.ticket, answer)
@@ -337,7 +337,7 @@ func (c *Coordinator) assign(now seam.Now, g *group, r *kmsg.SyncGroupRequest) {
 	for _, m := range g.members {
 		c.weigh(m)
 	}
-	if !c.fits(g.record()) {
+	if !c.takes(one(g.record())) {
 		for _, m := range g.members {
 			m.assignment = nil
 			c.weigh(m)
@@ -351,12 +351,6 @@ func (c *Coordinator) assign(now seam.Now, g *group, r *kmsg.SyncGroupRequest) {
 	for _, m := range g.members {
 		c.tellSync(now, g, m, g.assignment(m))
 	}
-}
-
-// fits says whether the partition's log would take a group's record.
-func (c *Coordinator) fits(r *ClassicGroupRecord) bool {
-	key, value := Append(nil, nil, r)
-	return len(key)+len(value)+recordOverhead <= c.config.RecordBytesMax
 }
 
 // recordOverhead is what a batch and a record have beside key and value, at most.

@@ -2,6 +2,7 @@ package group
 
 import (
 	"encoding/binary"
+	"iter"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -53,8 +54,22 @@ type CommitTopic struct {
 	Partitions []kmsg.OffsetCommitRequestTopicPartition
 }
 
-// Size is how many bytes its records have at most.
-func (r *Commit) Size() (n int64) {
+// Fits says whether the partition's log would take a commit, which is one batch.
+func (c *Coordinator) Fits(now seam.Now, r *Commit) bool {
+	if r.bound() <= int64(c.config.RecordBytesMax) {
+		return true
+	}
+	return c.takes(func(yield func(Record) bool) {
+		for record, code := range c.commits(now, r) {
+			if code == wire.None && !yield(record) {
+				return
+			}
+		}
+	})
+}
+
+// bound is how many bytes its records have at most.
+func (r *Commit) bound() (n int64) {
 	for i := range r.Topics {
 		for j := range r.Topics[i].Partitions {
 			n += recordOverhead + int64(len(r.Group)+len(r.Topics[i].Name))
@@ -142,28 +157,40 @@ func (c *Coordinator) Commit(now seam.Now, r *Commit) []wire.Code {
 			c.hear(now, g, m)
 		}
 	}
+	var codes []wire.Code
+	for record, code := range c.commits(now, r) {
+		if codes = append(codes, code); code == wire.None {
+			c.Records = append(c.Records, record)
+		}
+	}
+	return codes
+}
+
+// commits are a commit's records, or why there is none, by partition.
+func (c *Coordinator) commits(now seam.Now, r *Commit) iter.Seq2[*OffsetCommitRecord, wire.Code] {
 	expires := NoTimestamp
 	if r.Retention >= 0 {
 		expires = int64(now.Wall) + r.Retention
 	}
-	var codes []wire.Code
-	for i := range r.Topics {
-		t := &r.Topics[i]
-		for j := range t.Partitions {
-			p := &t.Partitions[j]
-			value := &OffsetCommit{Offset: p.Offset, LeaderEpoch: p.LeaderEpoch, CommitTimestamp: int64(now.Wall), ExpireTimestamp: expires, TopicID: t.ID}
-			if p.Metadata != nil {
-				value.Metadata = *p.Metadata
+	return func(yield func(*OffsetCommitRecord, wire.Code) bool) {
+		for i := range r.Topics {
+			t := &r.Topics[i]
+			for j := range t.Partitions {
+				p := &t.Partitions[j]
+				value := &OffsetCommit{Offset: p.Offset, LeaderEpoch: p.LeaderEpoch, CommitTimestamp: int64(now.Wall), ExpireTimestamp: expires, TopicID: t.ID}
+				if p.Metadata != nil {
+					value.Metadata = *p.Metadata
+				}
+				record, code := &OffsetCommitRecord{Group: r.Group, Topic: t.Name, Partition: p.Partition, Value: value}, wire.None
+				if utf16Length(value.Metadata) > c.config.MetadataBytesMax {
+					record, code = nil, wire.OffsetMetadataTooLarge
+				}
+				if !yield(record, code) {
+					return
+				}
 			}
-			if utf16Length(value.Metadata) > c.config.MetadataBytesMax {
-				codes = append(codes, wire.OffsetMetadataTooLarge)
-				continue
-			}
-			codes = append(codes, wire.None)
-			c.Records = append(c.Records, &OffsetCommitRecord{Group: r.Group, Topic: t.Name, Partition: p.Partition, Value: value})
 		}
 	}
-	return codes
 }
 
 // utf16Length is the length of a text as Java counts it.

@@ -3,9 +3,11 @@ package group
 import (
 	"encoding/binary"
 	"fmt"
+	"iter"
 	"unicode/utf16"
 
 	"rookery/core/assign"
+	"rookery/core/batch"
 	"rookery/core/meta"
 	"rookery/core/schema"
 )
@@ -249,6 +251,22 @@ func Append(key, value []byte, r Record) ([]byte, []byte) {
 	r.value(&c)
 	return key, c.Written()
 }
+
+// takes says whether the partition's log would take records, which are one batch.
+func (c *Coordinator) takes(records iter.Seq[Record]) bool {
+	var b batch.Builder
+	b.Begin(batch.Plain(batch.None))
+	var key, value []byte
+	for r := range records {
+		key, value = Append(key[:0], value[:0], r)
+		if b.Add(0, key, value, nil); b.Size() > c.config.RecordBytesMax {
+			return false
+		}
+	}
+	return true
+}
+
+func one(r Record) iter.Seq[Record] { return func(yield func(Record) bool) { yield(r) } }
 
 // Parse reads a record: every version of it that Kafka 4.2 knows. A nil value is a tombstone. The record keeps nothing
 // of the bytes.
