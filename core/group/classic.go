@@ -171,6 +171,14 @@ func metadataOf(protocols []kmsg.JoinGroupRequestProtocol, name string) []byte {
 	return nil
 }
 
+// metadataBytes is how long all is that a member says of itself.
+func metadataBytes(protocols []kmsg.JoinGroupRequestProtocol) (n int) {
+	for i := range protocols {
+		n += len(protocols[i].Metadata)
+	}
+	return n
+}
+
 // matches says whether a join brings what is known already.
 func (m *member) matches(protocols []kmsg.JoinGroupRequestProtocol) bool {
 	return slices.EqualFunc(m.protocols, protocols, func(a, b kmsg.JoinGroupRequestProtocol) bool {
@@ -430,14 +438,14 @@ func (c *Coordinator) completeJoin(now seam.Now, g *group) {
 	g.generation, g.downgraded = g.generation+1, 0
 	if len(g.members) == 0 {
 		g.protocol = nil
-		g.subscribe()
+		c.subscribe(g)
 		g.enter(now, empty)
 		c.store(g)
 		return
 	}
 	protocol := g.elect()
 	g.protocol = &protocol
-	g.subscribe()
+	c.subscribe(g)
 	g.enter(now, completing)
 	for _, m := range g.members {
 		c.answerJoin(g, m, g.welcome(m))
@@ -553,7 +561,7 @@ func (c *Coordinator) restore(now seam.Now, g *group) {
 		g.leader = *r.Leader
 	}
 	g.since = now.Mono
-	if g.subscribe(); len(g.members) > 0 {
+	if c.subscribe(g); len(g.members) > 0 {
 		g.state = stable
 	}
 	tooMany := len(g.members) > int(c.config.SizeMax)  // group.max.size is another than it was: who comes back last finds no room
@@ -564,8 +572,8 @@ func (c *Coordinator) restore(now seam.Now, g *group) {
 }
 
 // subscribe learns which topics the members read: what a consumer says about itself begins, in every version, with its
-// topics.
-func (g *group) subscribe() {
+// topics. What the log would not take is not looked at: no assignment will come of it.
+func (c *Coordinator) subscribe(g *group) {
 	g.subscribed = subscription{}
 	if g.protocolType == nil || *g.protocolType != consumerProtocol {
 		return
@@ -573,6 +581,13 @@ func (g *group) subscribe() {
 	names := map[string]bool{}
 	if len(g.members) > 0 {
 		if g.protocol == nil {
+			return
+		}
+		bytes := 0
+		for _, m := range g.members {
+			bytes += len(m.metadata(*g.protocol))
+		}
+		if bytes > c.config.RecordBytesMax {
 			return
 		}
 		for _, m := range g.members {

@@ -37,7 +37,11 @@ func (c *Coordinator) upgrade(now seam.Now, g *group) (*change, refusal) {
 	ch.add(&ClassicGroupRecord{Group: g.id})
 	people := make([]person, 0, len(g.members))
 	claims := map[string]claim{}
+	bytes := 0
 	for _, m := range g.members {
+		if bytes += metadataBytes(m.protocols); bytes > c.config.RecordBytesMax { // their records would be more than the log takes
+			return nil, refusal{code: wire.UnknownServerError}
+		}
 		p, said, why := c.modernize(g, m)
 		if why != "" {
 			return refuse(why)
@@ -213,7 +217,7 @@ func (c *Coordinator) downgrade(now seam.Now, g *group, stay []person) {
 		m.assignment = c.classicAssignment(stay[i].Assigned, m.metadata(protocol))
 		c.weigh(m)
 	}
-	g.subscribe()
+	c.subscribe(g)
 	g.enter(now, stable)
 	undecided := g.record()
 	undecided.Value.Leader = nil
@@ -292,7 +296,7 @@ func (c *Coordinator) joinConsumer(now seam.Now, g *group, ticket Ticket, client
 		return
 	}
 	said, ok := kmsg.ConsumerMemberMetadata{}, false
-	if len(r.Protocols) > 0 {
+	if len(r.Protocols) > 0 && metadataBytes(r.Protocols) <= c.config.RecordBytesMax { // the log would not take more
 		said, ok = readSubscription(r.Protocols[0].Metadata)
 	}
 	switch {

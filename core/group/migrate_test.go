@@ -1,6 +1,7 @@
 package group
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -397,4 +398,35 @@ func TestWhoTurnsClassicHasToAskForItsAssignment(t *testing.T) {
 	}
 	w.pass(seam.Second)
 	require.Nil(t, member(), "it was alive, and has not asked")
+}
+
+// What a member says of itself that the log would not take is not taken apart either: a frame of it may hold millions of topics.
+func TestALongSubscriptionIsNotTakenApart(t *testing.T) {
+	w := newModernWorld(t)
+	w.topic("orders", meta.UUID{1}, 4)
+	var names []string
+	for i := range 200_000 {
+		names = append(names, fmt.Sprintf("%06d", i))
+	}
+	long := classicJoin("g", "", "consumer", saying(names...))
+	long.Version = 3
+	refused := func(ask func() int16) {
+		t.Helper()
+		require.Less(t, testing.AllocsPerRun(1, func() { require.Equal(t, wire.UnknownServerError, wire.Code(ask())) }), 10_000.0)
+	}
+
+	w.c.JoinGroup(w.now, 1, Client{"c", "/127.0.0.1"}, long)
+	_, answers := w.ring()
+	require.Zero(t, answers[0].Body.(*kmsg.JoinGroupResponse).ErrorCode)
+	require.True(t, w.c.find("g").reads("elsewhere"), "nobody has looked")
+	refused(func() int16 { return w.beat("client", join("g", "m", "orders")).ErrorCode })
+
+	require.Zero(t, w.beat("client", join("h", "m", "orders")).ErrorCode)
+	w.decided()
+	long.Group = "h"
+	refused(func() int16 {
+		w.c.JoinGroup(w.now, 2, Client{"c", "/127.0.0.1"}, long)
+		_, answers := w.decided()
+		return answers[0].Body.(*kmsg.JoinGroupResponse).ErrorCode
+	})
 }
