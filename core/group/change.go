@@ -92,12 +92,13 @@ func (ch *change) everybody(p *person) []person {
 	return slices.Insert(all, at, *p)
 }
 
-// namesOf are the topics that members have subscribed to, in order. Expressions that none of them has are left out.
-func (con *consumer) namesOf(members []person) (names []string) {
+// namesOf are the topics that members have subscribed to, and that there are, in order. Expressions that none of them has are
+// left out.
+func (con *consumer) namesOf(c *Coordinator, members []person) (names []string) {
 	var expressions []string
 	for i := range members {
 		if i == 0 || !slices.Equal(members[i-1].Topics, members[i].Topics) { // most members say what the one before has said
-			names = append(names, members[i].Topics...)
+			names = append(names, c.existing(members[i].Topics)...)
 		}
 		if e := members[i].expression(); e != "" {
 			expressions = append(expressions, e)
@@ -106,18 +107,36 @@ func (con *consumer) namesOf(members []person) (names []string) {
 	slices.Sort(expressions)
 	for _, e := range slices.Compact(expressions) {
 		if r := con.expressions.At(e); r != nil {
-			names = append(names, r.Topics...)
+			names = append(names, c.existing(r.Topics)...)
 		}
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
 }
 
+// existing are those of some topics that there are; all come in order. Who names very many may name few of these.
+func (c *Coordinator) existing(names []string) (there []string) {
+	if all := c.Image.TopicNames(); len(all) < len(names) {
+		for _, name := range all {
+			if _, named := slices.BinarySearch(names, name); named {
+				there = append(there, name)
+			}
+		}
+		return there
+	}
+	for _, name := range names {
+		if c.Image.Topic(name) != nil {
+			there = append(there, name)
+		}
+	}
+	return there
+}
+
 // raise begins a new group epoch if it must, or if the topics have changed.
 func (ch *change) raise(must bool, members []person) (epoch int32) {
 	con := ch.con
 	epoch = con.epoch
-	hash := ch.metadataHash(con.namesOf(members))
+	hash := ch.metadataHash(con.namesOf(ch.Coordinator, members))
 	if must || hash != con.hash {
 		epoch++
 		ch.add(&ConsumerGroupRecord{Group: ch.id, Value: &ConsumerGroupEpoch{Epoch: epoch, MetadataHash: hash}})
@@ -133,10 +152,9 @@ func (ch *change) raise(must bool, members []person) (epoch int32) {
 func (ch *change) assign(epoch int32, p *person, members []person) (target []TopicPartitions) {
 	con := ch.con
 	var topics []assign.Topic
-	for _, name := range con.namesOf(members) {
-		if t := ch.Image.Topic(name); t != nil {
-			topics = append(topics, assign.Topic{ID: t.ID, PartitionCount: int32(len(t.Partitions))})
-		}
+	for _, name := range con.namesOf(ch.Coordinator, members) {
+		t := ch.Image.Topic(name)
+		topics = append(topics, assign.Topic{ID: t.ID, PartitionCount: int32(len(t.Partitions))})
 	}
 	slices.SortStableFunc(topics, func(a, b assign.Topic) int { return bytes.Compare(a.ID[:], b.ID[:]) })
 	candidates := make([]assign.Member, len(members))
@@ -169,10 +187,8 @@ func (ch *change) assign(epoch int32, p *person, members []person) (target []Top
 // topicIDs are those of the topics that a member has subscribed to, in order.
 func (ch *change) topicIDs(m *MemberMetadata) (ids []meta.UUID) {
 	add := func(names []string) {
-		for _, name := range names {
-			if t := ch.Image.Topic(name); t != nil {
-				ids = append(ids, t.ID)
-			}
+		for _, name := range ch.existing(names) {
+			ids = append(ids, ch.Image.Topic(name).ID)
 		}
 	}
 	add(m.Topics)

@@ -383,7 +383,7 @@ func (c *Coordinator) fence(now seam.Now, g *group, gone ...*consumerMember) {
 			ch.add(&RegularExpressionRecord{Group: g.id, Expression: expression})
 		}
 	}
-	hash := c.metadataHash(con.namesOf(stay))
+	hash := c.metadataHash(con.namesOf(c, stay))
 	ch.add(&ConsumerGroupRecord{Group: g.id, Value: &ConsumerGroupEpoch{Epoch: con.epoch + 1, MetadataHash: hash}})
 	c.commit(ch)
 }

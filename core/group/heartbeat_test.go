@@ -1,6 +1,8 @@
 package group
 
 import (
+	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -426,6 +428,35 @@ func TestAHeartbeatIsAsLargeAsItsRecords(t *testing.T) {
 	w.decided()
 	w.c.Limit(100)
 	require.Equal(t, wire.UnknownServerError, wire.Code(w.beat("client", join("g", "n", "orders")).ErrorCode))
+}
+
+// Members may name very many topics that are not there. What all of them name is not gone over for every new epoch.
+func TestNamesOfNothingAreNotGoneOver(t *testing.T) {
+	w := newModernWorld(t)
+	w.topic("orders", meta.UUID{1}, 4)
+	names := []string{"orders"}
+	for i := range 50_000 {
+		names = append(names, fmt.Sprintf("%05d", i))
+	}
+	for i := range 20 { // so that none says what the one before it has said
+		require.Zero(t, w.beat("client", join("g", fmt.Sprintf("m%02d", i), names[:len(names)-i%2]...)).ErrorCode)
+		w.decided()
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	require.Zero(t, w.beat("client", join("g", "x", "orders")).ErrorCode)
+	runtime.ReadMemStats(&after)
+	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(1<<20))
+	w.decided()
+	require.Equal(t, int32(21), w.c.find("g").consumer.epoch)
+	w.grow(meta.UUID{1}, 4, 6)
+	w.beat("client", beat("g", "x", 21))
+	w.decided()
+	require.Equal(t, int32(22), w.c.find("g").consumer.epoch, "whoever names many hears of the few that there are")
+	require.Zero(t, w.beat("client", beat("g", "m00", leaving)).ErrorCode)
+	w.decided()
+	require.Equal(t, int32(23), w.c.find("g").consumer.epoch)
+	require.NotZero(t, w.c.find("g").consumer.hash)
 }
 
 // Who has not come to the group's epoch is awaited, since it began; who waits for what another one has yet to give up, too.

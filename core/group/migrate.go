@@ -54,7 +54,7 @@ func (c *Coordinator) upgrade(now seam.Now, g *group) (*change, refusal) {
 	for i := range people {
 		ch.addMember(&people[i])
 	}
-	ch.add(&ConsumerGroupRecord{Group: g.id, Value: &ConsumerGroupEpoch{Epoch: g.generation, MetadataHash: c.metadataHash(ch.con.namesOf(people))}})
+	ch.add(&ConsumerGroupRecord{Group: g.id, Value: &ConsumerGroupEpoch{Epoch: g.generation, MetadataHash: c.metadataHash(ch.con.namesOf(c, people))}})
 	for i := range people {
 		ch.addTarget(people[i].id, people[i].Assigned)
 	}

@@ -191,7 +191,7 @@ func (c *Coordinator) scanned(now seam.Now, id string, s *scan) {
 		members = append(members, m.person())
 		must = must || next.strays(c, m)
 	}
-	if hash := c.metadataHash(next.namesOf(members)); must || hash != con.hash {
+	if hash := c.metadataHash(next.namesOf(c, members)); must || hash != con.hash {
 		ch.add(&ConsumerGroupRecord{Group: id, Value: &ConsumerGroupEpoch{Epoch: con.epoch + 1, MetadataHash: hash}})
 	}
 	c.commit(ch)
