@@ -118,7 +118,7 @@ type Coordinator struct {
 
 	restored string // the group that goes on next as it was, while its log has just been folded
 
-	hashes map[string]topicHash                 // of topics
+	hashes topicHashes
 	scans  ordered.Map[string, *scan]           // for the topics that expressions match, by group
 	gone   func(topic string, id [16]byte) bool // whether a topic of a commit is not there any more; a zero id is not known
 }

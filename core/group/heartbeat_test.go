@@ -459,6 +459,21 @@ func TestNamesOfNothingAreNotGoneOver(t *testing.T) {
 	require.NotZero(t, w.c.find("g").consumer.hash)
 }
 
+// Topics come and go for as long as the broker lives: nothing is kept of those that are gone.
+func TestTopicsThatAreGoneAreNotRemembered(t *testing.T) {
+	w := newModernWorld(t)
+	for i := range byte(10) {
+		w.topic("orders", meta.UUID{i + 1}, 1)
+		name := fmt.Sprintf("t%d", i)
+		w.topic(name, meta.UUID{i + 1, 1}, 1)
+		require.Zero(t, w.beat("client", join("g", "m", "orders", name)).ErrorCode)
+		w.decided()
+		w.meta(&meta.RemoveTopicRecord{TopicID: meta.UUID{i + 1}})
+		w.meta(&meta.RemoveTopicRecord{TopicID: meta.UUID{i + 1, 1}})
+	}
+	require.Len(t, w.c.hashes.of, 2)
+}
+
 // Who has not come to the group's epoch is awaited, since it began; who waits for what another one has yet to give up, too.
 func TestWhoIsAwaitedInAConsumerGroup(t *testing.T) {
 	w := seatedWorld(t)

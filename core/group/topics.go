@@ -10,10 +10,10 @@ import (
 	"rookery/core/xxh"
 )
 
-// topicHash is what a topic was hashed to, when the Image had this shape.
-type topicHash struct {
+// topicHashes are what topics were hashed to, when the Image had this shape.
+type topicHashes struct {
 	shape int64
-	hash  uint64
+	of    map[string]uint64
 }
 
 // metadataHash is a number that changes when any of these topics does (KIP-1101): zero if none of them is there. The names
@@ -33,9 +33,11 @@ func (c *Coordinator) metadataHash(names []string) int64 {
 
 // topicHash is over a topic's id, its name, and the racks of each of its partitions.
 func (c *Coordinator) topicHash(t *meta.Topic) uint64 {
-	known, ok := c.hashes[t.Name]
-	if ok && known.shape == c.Image.Shape() {
-		return known.hash
+	if c.hashes.of == nil || c.hashes.shape != c.Image.Shape() {
+		c.hashes = topicHashes{c.Image.Shape(), map[string]uint64{}}
+	}
+	if known, ok := c.hashes.of[t.Name]; ok {
+		return known
 	}
 	b := []byte{topicHashVersion}
 	b = binary.LittleEndian.AppendUint64(b, binary.BigEndian.Uint64(t.ID[:8]))
@@ -49,11 +51,8 @@ func (c *Coordinator) topicHash(t *meta.Topic) uint64 {
 			b = appendJavaString(b, rack)
 		}
 	}
-	if c.hashes == nil {
-		c.hashes = map[string]topicHash{}
-	}
 	hash := xxh.Sum64(b)
-	c.hashes[t.Name] = topicHash{c.Image.Shape(), hash}
+	c.hashes.of[t.Name] = hash
 	return hash
 }
 
