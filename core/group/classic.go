@@ -214,8 +214,13 @@ func (g *group) count(m *member, by int) {
 	}
 }
 
-// memberCost and pendingCost are about what one costs beside what it has brought.
-const memberCost = 512
+// memberCost and pendingCost are about what one costs beside what it has brought, and protocolCost and nameCost what each of
+// the things does that it has brought, beside its bytes.
+const (
+	memberCost   = 512
+	protocolCost = 64
+	nameCost     = 32
+)
 
 func pendingCost(id string) int64 { return memberCost + int64(len(id)) }
 
@@ -224,7 +229,7 @@ func (c *Coordinator) weigh(m *member) {
 	c.bytes -= m.bytes
 	m.bytes = memberCost + int64(len(m.id)+len(m.client.ID)+len(m.assignment))
 	for i := range m.protocols {
-		m.bytes += int64(len(m.protocols[i].Name) + len(m.protocols[i].Metadata))
+		m.bytes += protocolCost + int64(len(m.protocols[i].Name)+len(m.protocols[i].Metadata))
 	}
 	c.bytes += m.bytes
 }

@@ -198,11 +198,11 @@ func (con *consumer) unseat(m *consumerMember) {
 func (m *MemberMetadata) cost(id string) int64 {
 	n := memberCost + int64(len(id)+len(m.ClientID)+len(m.ClientHost)+len(m.expression()))
 	for _, name := range m.Topics {
-		n += int64(len(name))
+		n += nameCost + int64(len(name))
 	}
 	if m.Classic != nil {
 		for _, p := range m.Classic.Protocols {
-			n += int64(len(p.Name) + len(p.Metadata))
+			n += protocolCost + int64(len(p.Name)+len(p.Metadata))
 		}
 	}
 	return n

@@ -526,3 +526,21 @@ func TestWhatAnExpressionLeavesIsGivenToOthers(t *testing.T) {
 	require.Equal(t, []TopicPartitions{set(0, 1)}, member("a").Assigned)
 	require.Equal(t, "Stable", w.c.find("g").consumer.state())
 }
+
+// Very many short names are held against what there is memory for by what they take, not by their letters.
+func TestShortNamesTakeMemoryToo(t *testing.T) {
+	w := newModernWorld(t)
+	w.config.MembersBytesMax = 1 << 20
+	w.c = w.coordinator()
+	var names []string
+	long := classicJoin("c", "", "consumer", saying("orders"))
+	for i := range 50_000 {
+		names = append(names, fmt.Sprintf("%05d", i))
+		long.Protocols = append(long.Protocols, kmsg.JoinGroupRequestProtocol{Name: names[i]})
+	}
+	require.Equal(t, wire.CoordinatorNotAvailable, wire.Code(w.beat("client", join("g", "m", names...)).ErrorCode))
+	long.Version = 3
+	w.c.JoinGroup(w.now, 1, Client{"c", "/127.0.0.1"}, long)
+	w.ring()
+	require.Equal(t, wire.CoordinatorNotAvailable, wire.Code(w.joinClassic(classicJoin("d", "", "consumer", saying("orders"))).ErrorCode))
+}
