@@ -407,3 +407,30 @@ func TestLogDirsInTurns(t *testing.T) {
 		require.Len(t, answer.Dirs[0].Topics[0].Partitions, partitions)
 	}
 }
+
+// What a classic member of a consumer group knows is found among what the others know without a walk.
+func TestJoinWithManyProtocols(t *testing.T) {
+	w := newBench(t)
+	find := kmsg.NewPtrFindCoordinatorRequest()
+	find.Version, find.CoordinatorKeys = 4, []string{"g"}
+	w.step(w.frame(find))
+	w.step(w.frame(joinsConsumer()))
+	joins := func(from, n int) *kmsg.JoinGroupRequest {
+		r := joinsClassic()
+		said := kmsg.NewConsumerMemberMetadata()
+		said.Topics = []string{"t"}
+		r.Protocols = nil
+		for i := range n {
+			r.Protocols = append(r.Protocols, kmsg.JoinGroupRequestProtocol{Name: strconv.Itoa(from + i)})
+		}
+		r.Protocols[0].Metadata = said.AppendTo(nil)
+		return r
+	}
+	answer := kmsg.NewPtrJoinGroupResponse()
+	w.soon(joins(1e6, 60_000), answer)
+	require.Zero(t, answer.ErrorCode)
+	w.soon(joins(2e6, thingsNamed), answer)
+	require.EqualValues(t, 23, answer.ErrorCode)
+	w.soon(joins(1e6+59_999, 1), answer)
+	require.Zero(t, answer.ErrorCode)
+}

@@ -382,14 +382,23 @@ func (con *consumer) supports(r *kmsg.JoinGroupRequest) bool {
 	if r.ProtocolType != consumerProtocol {
 		return false
 	}
-	return slices.ContainsFunc(r.Protocols, func(p kmsg.JoinGroupRequestProtocol) bool {
-		for _, m := range con.members.All() {
-			if m.Classic != nil && !slices.ContainsFunc(m.Classic.Protocols, func(known ClassicProtocol) bool { return known.Name == p.Name }) {
-				return false
+	shared := make(map[string]bool, len(r.Protocols))
+	for i := range r.Protocols {
+		shared[r.Protocols[i].Name] = true
+	}
+	for _, m := range con.members.All() {
+		if m.Classic == nil {
+			continue
+		}
+		known := map[string]bool{}
+		for _, p := range m.Classic.Protocols {
+			if shared[p.Name] {
+				known[p.Name] = true
 			}
 		}
-		return true
-	})
+		shared = known
+	}
+	return len(shared) > 0
 }
 
 // seatClassic is the member that a join speaks of, and whom it replaces.
