@@ -199,6 +199,19 @@ func (ch *change) topicIDs(m *MemberMetadata) (ids []meta.UUID) {
 	return slices.Compact(ids)
 }
 
+// reads says whether a member has subscribed to a topic that there is.
+func (con *consumer) reads(image *meta.Image, m *MemberMetadata, topic meta.UUID) bool {
+	t := image.TopicByID(topic)
+	if t == nil {
+		return false
+	}
+	_, reads := slices.BinarySearch(m.Topics, t.Name)
+	if r := con.expressions.At(m.expression()); r != nil && !reads {
+		_, reads = slices.BinarySearch(r.Topics, t.Name)
+	}
+	return reads
+}
+
 // assignor is the one that most members ask for; of several, the first that the broker has.
 func (c *Coordinator) assignor(members []person) string {
 	best, votes := c.config.Consumer.Assignors[0], 0
@@ -221,13 +234,9 @@ func (ch *change) reconcile(p *person, epoch int32, target []TopicPartitions, ch
 	if !changed && p.reconciled(epoch) {
 		return refusal{}
 	}
-	subscribed := ch.topicIDs(&p.MemberMetadata)
 	r := reconciliation{
 		target: target, targetEpoch: epoch, taken: ch.con.taken, owned: owned, told: told, changed: changed,
-		subscribed: func(topic meta.UUID) bool {
-			_, found := slices.BinarySearchFunc(subscribed, topic, func(a, b meta.UUID) int { return bytes.Compare(a[:], b[:]) })
-			return found
-		},
+		subscribed: func(topic meta.UUID) bool { return ch.con.reads(ch.Image, &p.MemberMetadata, topic) },
 	}
 	next, refused := r.of(p.CurrentAssignment)
 	if refused.refused() {

@@ -544,3 +544,41 @@ func TestShortNamesTakeMemoryToo(t *testing.T) {
 	w.ring()
 	require.Equal(t, wire.CoordinatorNotAvailable, wire.Code(w.joinClassic(classicJoin("d", "", "consumer", saying("orders"))).ErrorCode))
 }
+
+// Whoever reads one of very many topics is not compared with all of them, neither when its heartbeat brings it nearer to its
+// target nor when expressions were looked up anew.
+func TestWhatIsReadIsNotWrittenOut(t *testing.T) {
+	w := newModernWorld(t)
+	for i := range 2_000 {
+		w.topic(fmt.Sprintf("topic-%05d", i), meta.UUID{byte(i), byte(i >> 8), 1}, 1)
+	}
+	allocated := func(do func()) uint64 {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		do()
+		runtime.ReadMemStats(&after)
+		return after.TotalAlloc - before.TotalAlloc
+	}
+	const members = 100
+	for i := range members {
+		r := join("g", fmt.Sprintf("m%02d", i))
+		r.SubscribedTopicNames, r.SubscribedTopicRegex = nil, text("topic.*")
+		require.Zero(t, w.beat("client", r).ErrorCode)
+		w.decided()
+	}
+	w.ring()
+	con := w.c.find("g").consumer
+	goOn := func(id string) {
+		answer := w.beat("client", owning(beat("g", id, con.members.At(id).MemberEpoch), con.members.At(id).Assigned...))
+		require.Zero(t, answer.ErrorCode)
+		w.decided()
+	}
+	goOn("m00") // makes the target
+	require.Less(t, allocated(func() { goOn("m01") }), uint64(60<<10))
+	require.Equal(t, con.epoch, con.members.At("m01").MemberEpoch)
+	w.now.Mono += 11 * seam.Second
+	w.topic("topic-new", meta.UUID{9, 9, 9}, 1)
+	goOn("m00")
+	require.Less(t, allocated(func() { w.ring() }), uint64(2<<20))
+	require.Contains(t, con.expressions.At("topic.*").Topics, "topic-new")
+}

@@ -200,11 +200,7 @@ func (c *Coordinator) scanned(now seam.Now, id string, s *scan) {
 // strays says whether a member is to have of a topic that it reads no more, since its expression is another one: somebody else
 // may read that.
 func (con *consumer) strays(c *Coordinator, m *consumerMember) bool {
-	if m.expression() == "" {
-		return false
-	}
-	reads := (&change{Coordinator: c, con: con}).topicIDs(&m.MemberMetadata)
-	return slices.ContainsFunc(con.targets.At(m.id), func(t TopicPartitions) bool {
-		return !slices.Contains(reads, t.TopicID)
+	return m.expression() != "" && slices.ContainsFunc(con.targets.At(m.id), func(t TopicPartitions) bool {
+		return !con.reads(c.Image, &m.MemberMetadata, t.TopicID)
 	})
 }
