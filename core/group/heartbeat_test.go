@@ -527,6 +527,16 @@ func TestWhatAnExpressionLeavesIsGivenToOthers(t *testing.T) {
 	require.Equal(t, "Stable", w.c.find("g").consumer.state())
 }
 
+// A quotation in an expression may go on to its end.
+func TestAQuotationNeedsNoEnd(t *testing.T) {
+	for expression, name := range map[string]string{`\Qor.ers`: "or.ers", `o\Qr|d\E|x`: "or|d", "a|orders": "orders", "(?i)ORDERS": "orders", "orders$": "orders", "^orders": "orders"} {
+		compiled, why := compile(expression)
+		require.Empty(t, why, expression)
+		require.True(t, compiled.MatchString(name), expression)
+		require.False(t, compiled.MatchString(name+"x") || compiled.MatchString("x"+name), expression)
+	}
+}
+
 // Very many short names are held against what there is memory for by what they take, not by their letters.
 func TestShortNamesTakeMemoryToo(t *testing.T) {
 	w := newModernWorld(t)

@@ -50,7 +50,7 @@ func compile(expression string) (compiled *regexp.Regexp, why string) {
 	if len(expression) > expressionMax || written(parsed) > expressionMax {
 		return nil, "expression too large"
 	}
-	if compiled, err = regexp.Compile(`\A(?:` + expression + `)\z`); err != nil {
+	if compiled, err = regexp.Compile(`\A(?:` + parsed.String() + `)\z`); err != nil {
 		return nil, "expression too large"
 	}
 	return compiled, ""
