@@ -592,3 +592,46 @@ func TestWhatIsReadIsNotWrittenOut(t *testing.T) {
 	require.Less(t, allocated(func() { w.ring() }), uint64(2<<20))
 	require.Contains(t, con.expressions.At("topic.*").Topics, "topic-new")
 }
+
+// What many expressions were found to match is recorded in as many batches as the log needs for it, each of which may be the
+// last: the group begins anew with each.
+func TestManyExpressionsAreRecordedInBatches(t *testing.T) {
+	w := newModernWorld(t)
+	for i := range 40 {
+		w.topic(fmt.Sprintf("topic-with-a-name-%05d", i), meta.UUID{byte(i), 1}, 1)
+	}
+	for i := range 10 {
+		r := join("g", fmt.Sprintf("m%d", i))
+		r.SubscribedTopicNames, r.SubscribedTopicRegex = nil, text(fmt.Sprintf("topic.*|%d", i))
+		require.Zero(t, w.beat("client", r).ErrorCode)
+		w.decided()
+	}
+	require.Zero(t, w.beat("client", beat("g", "m0", 1)).ErrorCode)
+	w.decided()
+	w.c.Limit(3000)
+	w.ring() // the first member's expression
+	w.now.Mono += 11 * seam.Second
+	con := w.c.find("g").consumer
+	before := con.epoch
+	w.beat("client", beat("g", "m0", con.members.At("m0").MemberEpoch))
+	w.decided()
+	batches := 0
+	for w.c.Next() <= w.now.Mono {
+		w.c.Ring(w.now, always)
+		size := 0
+		for _, r := range w.c.Records {
+			key, value := Append(nil, nil, r)
+			size += len(key) + len(value)
+		}
+		require.LessOrEqual(t, size, 3000)
+		require.IsType(t, &ConsumerGroupRecord{}, w.c.Records[len(w.c.Records)-1])
+		w.decided()
+		batches++
+	}
+	require.Greater(t, batches, 3)
+	require.EqualValues(t, batches, con.epoch-before)
+	require.Equal(t, 10, con.expressions.Len())
+	for _, r := range con.expressions.All() {
+		require.Len(t, r.Topics, 40)
+	}
+}

@@ -35,6 +35,7 @@ type scan struct {
 	expression  int    // the next that it is held against
 	version     int64
 	began       int64
+	recorded    int // the next expression whose topics are recorded
 }
 
 // expressionMax bounds what an expression stands for when its repetitions are written out, and with it the time that one
@@ -156,35 +157,43 @@ func (c *Coordinator) scanOn(now seam.Now, take func() bool) bool {
 		}
 		s.next, s.expression = names[at]+"\x00", 0
 	}
-	c.scans.Delete(id)
-	c.scanned(now, id, s)
+	if c.scanned(now, id, s) {
+		c.scans.Delete(id)
+	}
 	return true
 }
 
-// scanned records what was found. If it is not what was known the group begins anew.
-func (c *Coordinator) scanned(now seam.Now, id string, s *scan) {
+// scanned records what was found, as much as one batch of the log holds, but of one expression all. If it is not what was known
+// the group begins anew. False: there is more.
+func (c *Coordinator) scanned(now seam.Now, id string, s *scan) (done bool) {
 	con := c.find(id).modern()
 	if con == nil {
-		return
+		return true
 	}
 	ch := &change{Coordinator: c, id: id, con: con}
-	con.scanned = now.Mono
 	next := *con
 	next.expressions = ordered.Map[string, *ResolvedExpression]{}
 	for e, r := range con.expressions.All() {
 		next.expressions.Put(e, r)
 	}
-	must := false
-	for i, e := range s.expressions {
+	con.scanned = now.Mono
+	must, bytes := false, 0
+	for ; s.recorded < len(s.expressions); s.recorded++ {
+		e := s.expressions[s.recorded]
 		if con.patterns.At(e) == 0 {
 			continue
 		}
-		r := &ResolvedExpression{Topics: s.found[i], Version: s.version, Timestamp: s.began}
+		r := &ResolvedExpression{Topics: s.found[s.recorded], Version: s.version, Timestamp: s.began}
+		record := &RegularExpressionRecord{Group: id, Expression: e, Value: r}
+		key, value := Append(nil, nil, record)
+		if bytes += recordOverhead + len(key) + len(value); len(ch.records) > 0 && bytes > c.config.RecordBytesMax {
+			break
+		}
 		if old := con.expressions.At(e); old == nil && len(r.Topics) > 0 || old != nil && !slices.Equal(old.Topics, r.Topics) {
 			must = true
 		}
 		next.expressions.Put(e, r)
-		ch.add(&RegularExpressionRecord{Group: id, Expression: e, Value: r})
+		ch.add(record)
 	}
 	var members []person
 	for _, m := range con.members.All() {
@@ -195,6 +204,7 @@ func (c *Coordinator) scanned(now seam.Now, id string, s *scan) {
 		ch.add(&ConsumerGroupRecord{Group: id, Value: &ConsumerGroupEpoch{Epoch: con.epoch + 1, MetadataHash: hash}})
 	}
 	c.commit(ch)
+	return s.recorded == len(s.expressions)
 }
 
 // strays says whether a member is to have of a topic that it reads no more, since its expression is another one: somebody else
