@@ -434,3 +434,24 @@ func TestJoinWithManyProtocols(t *testing.T) {
 	w.soon(joins(1e6+59_999, 1), answer)
 	require.Zero(t, answer.ErrorCode)
 }
+
+// What a member owns is put together without a copy for each piece.
+func TestOwnedInManyPieces(t *testing.T) {
+	w := newBench(t)
+	w.createTopic("t")
+	find := kmsg.NewPtrFindCoordinatorRequest()
+	find.Version, find.CoordinatorKeys = 4, []string{"g"}
+	w.step(w.frame(find))
+	answer := kmsg.NewPtrConsumerGroupHeartbeatResponse()
+	w.soon(joinsConsumer(), answer)
+	require.Zero(t, answer.ErrorCode)
+	beat := kmsg.NewPtrConsumerGroupHeartbeatRequest()
+	beat.Version, beat.Group, beat.MemberID, beat.MemberEpoch = 1, "g", "m", answer.MemberEpoch
+	for range 131_000 {
+		beat.Topics = append(beat.Topics, kmsg.ConsumerGroupHeartbeatRequestTopic{TopicID: w.broker.image.Topic("t").ID, Partitions: []int32{0}})
+	}
+	began := time.Now()
+	w.soon(beat, answer)
+	require.Less(t, time.Since(began), stepMost/5)
+	require.Zero(t, answer.ErrorCode)
+}

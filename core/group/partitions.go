@@ -23,15 +23,19 @@ func compareTopics(a, b TopicPartitions) int { return bytes.Compare(a.TopicID[:]
 func orderedSet(any []TopicPartitions) (set []TopicPartitions) {
 	sorted := slices.Clone(any)
 	slices.SortStableFunc(sorted, compareTopics)
-	for _, t := range sorted {
-		if len(t.Partitions) == 0 {
+	for i, next := 0, 0; i < len(sorted); i = next {
+		count := 0
+		for next = i; next < len(sorted) && sorted[next].TopicID == sorted[i].TopicID; next++ {
+			count += len(sorted[next].Partitions)
+		}
+		if count == 0 {
 			continue
 		}
-		if last := len(set) - 1; last >= 0 && set[last].TopicID == t.TopicID {
-			set[last].Partitions = append(slices.Clone(set[last].Partitions), t.Partitions...)
-		} else {
-			set = append(set, TopicPartitions{TopicID: t.TopicID, Partitions: slices.Clone(t.Partitions)})
+		one := TopicPartitions{TopicID: sorted[i].TopicID, Partitions: make([]int32, 0, count)}
+		for _, t := range sorted[i:next] {
+			one.Partitions = append(one.Partitions, t.Partitions...)
 		}
+		set = append(set, one)
 	}
 	for i := range set {
 		slices.SortStableFunc(set[i].Partitions, cmp.Compare)
