@@ -340,7 +340,7 @@ func (b *Broker) describeGroups(now seam.Now, c *connection, slot conn.Slot, r *
 		g.tell(out.Members)
 		b.turns.room -= len(out.Members)
 		if out.State != "Dead" {
-			setAwaited(&out.UnknownTags, at, request.Groups[i], now)
+			b.tellAwaited(g, &out.UnknownTags, at, request.Groups[i], now)
 		}
 		if request.IncludeAuthorizedOperations && out.ErrorCode == 0 {
 			out.AuthorizedOperations = groupOperations
@@ -349,10 +349,13 @@ func (b *Broker) describeGroups(now seam.Now, c *connection, slot conn.Slot, r *
 	}, fx)
 }
 
-// setAwaited says who is awaited, if anybody is.
-func setAwaited(tags *kmsg.Tags, at *coordinator, id string, now seam.Now) {
+// tellAwaited says who is awaited, if anybody is, and counts it: there may be many more than members.
+func (b *Broker) tellAwaited(g *gathering, tags *kmsg.Tags, at *coordinator, id string, now seam.Now) {
 	if awaited := at.groups.Awaited(id); len(awaited.Members) > 0 {
-		tags.Set(group.AwaitedTag, group.AppendAwaited(nil, now.Mono, awaited))
+		text := group.AppendAwaited(nil, now.Mono, awaited)
+		tags.Set(group.AwaitedTag, text)
+		g.told += int64(len(text))
+		b.turns.room -= len(awaited.Members)
 	}
 }
 
@@ -399,7 +402,7 @@ func (b *Broker) consumerGroupDescribe(now seam.Now, c *connection, slot conn.Sl
 		}
 		*out = at.groups.ConsumerGroupDescribe(request.Groups[i])
 		if b.turns.room -= g.tellConsumers(out.Members); out.ErrorCode == 0 {
-			setAwaited(&out.UnknownTags, at, request.Groups[i], now)
+			b.tellAwaited(g, &out.UnknownTags, at, request.Groups[i], now)
 		}
 		if request.IncludeAuthorizedOperations && out.ErrorCode == 0 {
 			out.AuthorizedOperations = groupOperations

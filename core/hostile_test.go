@@ -8,6 +8,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"rookery/core/seam"
 )
 
 // stepMost is far beyond what a Step may last, and far below what it lasts where each thing that a request names is
@@ -454,4 +456,46 @@ func TestOwnedInManyPieces(t *testing.T) {
 	w.soon(beat, answer)
 	require.Less(t, time.Since(began), stepMost/5)
 	require.Zero(t, answer.ErrorCode)
+}
+
+// Ids that were given and have not come back are told too, and count.
+func TestToldOfWhoIsAwaitedIsBounded(t *testing.T) {
+	config := DefaultConfig()
+	config.ToldBytes = 1 << 20
+	w := newBenchOf(t, config)
+	find := kmsg.NewPtrFindCoordinatorRequest()
+	find.Version, find.CoordinatorKeys = 4, []string{"g"}
+	w.step(w.frame(find))
+	for range 200 {
+		r := joinsClassic()
+		r.Version = 4
+		w.step(w.frame(r))
+		answer := kmsg.NewPtrJoinGroupResponse()
+		w.decode(r, answer)
+		require.EqualValues(t, 79, answer.ErrorCode)
+	}
+	w.step(w.frame(joinsClassic()))
+	require.Empty(t, w.heads, "it waits for the others")
+	r := kmsg.NewPtrDescribeGroupsRequest()
+	r.Version = 5
+	for range 1000 {
+		r.Groups = append(r.Groups, "g")
+	}
+	in := w.frame(r)
+	in.Conn, w.steps = 2, 0
+	w.step(&seam.Opened{Conn: 2, Host: "127.0.0.1", Port: 9092})
+	w.step(in)
+	require.Greater(t, w.steps, 10, "in turns")
+	answer := kmsg.NewPtrDescribeGroupsResponse()
+	w.decode(r, answer)
+	told := 0
+	for i := range answer.Groups {
+		if code := answer.Groups[i].ErrorCode; code == 0 {
+			told++
+		} else {
+			require.EqualValues(t, 44, code)
+		}
+	}
+	require.Greater(t, told, 100)
+	require.Less(t, told, 200)
 }
