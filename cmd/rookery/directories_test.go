@@ -85,6 +85,7 @@ func TestTopicMove(t *testing.T) {
 		"x is no partition":                      {"clicks:x"},
 		"there is no topic nowhere":              {"nowhere"},
 		"broker 1 has no log directory /nowhere": {"clicks", "--to", "/nowhere"},
+		"--wait waits for a move":                {"clicks", "--wait"},
 	} {
 		_, _, err := runCommand(append(append([]string{"topic", "move"}, args...), "-b", r.address)...)
 		require.ErrorContains(t, err, why)

@@ -47,6 +47,9 @@ move off. Without --to it is only told where they lie, and how far what moves is
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(command *cobra.Command, names []string) error {
 			defer m.close()
+			if m.wait && m.to == "" {
+				return advise("say where they are to go: --to DIR", "--wait waits for a move")
+			}
 			wanted, err := m.wanted(names)
 			if err != nil {
 				return err
@@ -56,18 +59,10 @@ move off. Without --to it is only told where they lie, and how far what moves is
 				failed = m.move(wanted)
 			}
 			rows, err := m.lying(wanted)
-			for lost := 0; err == nil && failed == nil && m.to != "" && m.wait; rows, err = m.lying(wanted) {
-				left := slices.DeleteFunc(slices.Clone(rows), func(r lyingRow) bool { return r.Directory == m.to })
-				if len(left) == 0 {
-					break
-				}
-				if lost++; slices.ContainsFunc(left, func(r lyingRow) bool { return r.MovingTo != "" }) {
-					lost = 0
-				}
-				if lost == lostMax {
-					failed = advise("the broker's log says why", "%s-%d stays in %s: its move was given up", left[0].Topic, left[0].Partition, left[0].Directory)
-				}
-				time.Sleep(movedEvery)
+			if err == nil && failed == nil && m.to != "" && m.wait {
+				watch := newProgress(command.ErrOrStderr())
+				rows, failed = m.await(wanted, rows, watch)
+				watch.end()
 			}
 			if err = errors.Join(failed, err); len(rows) == 0 {
 				return err
@@ -97,6 +92,38 @@ const (
 	movedEvery = 200 * time.Millisecond
 	lostMax    = 10 // looks that find nothing moving: between its last byte and its new place a move is not shown
 )
+
+// await looks until all that is wanted lies where it is to, or nothing moves any more.
+func (m *moving) await(wanted map[int32]map[string][]int32, rows []lyingRow, watch *progress) (_ []lyingRow, err error) {
+	all := 0
+	for _, topics := range wanted {
+		for _, partitions := range topics {
+			all += len(partitions)
+		}
+	}
+	for lost := 0; ; {
+		there, behind, moves := 0, int64(0), false
+		for _, r := range rows {
+			there += int(number01(r.Directory == m.to))
+			behind += r.Behind
+			moves = moves || r.MovingTo != ""
+		}
+		watch.show(int64(there), int64(all), fmt.Sprintf("%d offsets behind", behind))
+		if lost++; moves {
+			lost = 0
+		}
+		switch {
+		case there == all:
+			return rows, nil
+		case lost == lostMax:
+			return rows, advise("the broker's log says why", "%d of %d partitions are not in %s, and nothing moves any more", all-there, all, m.to)
+		}
+		time.Sleep(movedEvery)
+		if rows, err = m.lying(wanted); err != nil {
+			return rows, err
+		}
+	}
+}
 
 // wanted is which partitions are named, by the broker that leads them, and by topic.
 func (m *moving) wanted(names []string) (map[int32]map[string][]int32, error) {
