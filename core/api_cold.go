@@ -77,7 +77,7 @@ func (b *Broker) onCold(now seam.Now, c *connection, r *conn.Request, fx *seam.E
 	case *kmsg.DescribeProducersRequest:
 		b.describeProducers(now, c, slot, r, request, fx)
 	case *kmsg.DescribeTopicPartitionsRequest:
-		b.cold(c.id, slot, r.Correlation, b.describeTopicPartitions(request), fx)
+		b.describeTopicPartitions(now, c, slot, r, request, fx)
 	case *kmsg.DeleteRecordsRequest:
 		b.deleteRecords(now, c, slot, r, request, fx)
 	case *wire.AlterClientQuotas:

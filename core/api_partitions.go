@@ -255,42 +255,53 @@ const (
 )
 
 // describeTopicPartitions (75): Metadata in pieces, by name, from a cursor on (KIP-966).
-func (b *Broker) describeTopicPartitions(r *kmsg.DescribeTopicPartitionsRequest) wire.Answer {
-	answer := r.ResponseKind().(*kmsg.DescribeTopicPartitionsResponse)
+func (b *Broker) describeTopicPartitions(now seam.Now, c *connection, slot conn.Slot, r *conn.Request, request *kmsg.DescribeTopicPartitionsRequest, fx *seam.Effects) {
+	answer := request.ResponseKind().(*kmsg.DescribeTopicPartitionsResponse)
 	answer.Topics = []kmsg.DescribeTopicPartitionsResponseTopic{}
-	names := b.namesFrom(r)
-	if r.Cursor != nil && (r.Cursor.Partition < 0 || len(r.Topics) > 0 && !slices.Contains(names, r.Cursor.Topic)) {
-		for i := range r.Topics {
+	names := b.namesFrom(request)
+	if request.Cursor != nil && (request.Cursor.Partition < 0 || len(request.Topics) > 0 && !slices.Contains(names, request.Cursor.Topic)) {
+		for i := range request.Topics {
 			refused := kmsg.NewDescribeTopicPartitionsResponseTopic()
-			refused.Topic, refused.ErrorCode, refused.AuthorizedOperations = &r.Topics[i].Topic, int16(wire.InvalidRequest), unknownOperations
+			refused.Topic, refused.ErrorCode, refused.AuthorizedOperations = &request.Topics[i].Topic, int16(wire.InvalidRequest), unknownOperations
 			refused.Partitions = []kmsg.DescribeTopicPartitionsResponseTopicPartition{}
 			answer.Topics = append(answer.Topics, refused)
 		}
-		return answer
+		b.cold(c.id, slot, r.Correlation, answer, fx)
+		return
 	}
-	room := max(1, min(describedMax, int(r.ResponsePartitionLimit)))
-	for _, name := range names {
-		if room == 0 { // even where the next topic has none, or is none
-			cursor := kmsg.NewDescribeTopicPartitionsResponseNextCursor()
-			cursor.Topic = name
-			answer.NextCursor = &cursor
-			break
+	next, room := 0, max(1, min(describedMax, int(request.ResponsePartitionLimit)))
+	b.inTurns(now, c, func(_ seam.Now, fx *seam.Effects) bool {
+		for ; next < len(names) && answer.NextCursor == nil; next++ {
+			if !b.turns.take() {
+				return false
+			}
+			described := b.describePiece(request, answer, names[next], room)
+			room -= described
+			b.turns.room -= described
 		}
-		from := 0
-		if r.Cursor != nil && r.Cursor.Topic == name {
-			from = int(r.Cursor.Partition)
+		b.cold(c.id, slot, r.Correlation, answer, fx)
+		return true
+	}, fx)
+}
+
+// describePiece adds what there is room for of a topic, and says how many partitions that were; where room ends the cursor stands.
+func (b *Broker) describePiece(request *kmsg.DescribeTopicPartitionsRequest, answer *kmsg.DescribeTopicPartitionsResponse, name string, room int) int {
+	from, next := 0, 0
+	if room > 0 { // else the cursor stands even before a topic that has none, or is none
+		if request.Cursor != nil && request.Cursor.Topic == name {
+			from = int(request.Cursor.Partition)
 		}
-		out, next := b.describePartitions(name, from, room)
+		var out kmsg.DescribeTopicPartitionsResponseTopic
+		out, next = b.describePartitions(name, from, room)
 		answer.Topics = append(answer.Topics, out)
-		if next >= 0 {
-			cursor := kmsg.NewDescribeTopicPartitionsResponseNextCursor()
-			cursor.Topic, cursor.Partition = name, int32(next)
-			answer.NextCursor = &cursor
-			break
+		if next < 0 {
+			return len(out.Partitions)
 		}
-		room -= len(out.Partitions)
 	}
-	return answer
+	cursor := kmsg.NewDescribeTopicPartitionsResponseNextCursor()
+	cursor.Topic, cursor.Partition = name, int32(next)
+	answer.NextCursor = &cursor
+	return room
 }
 
 // namesFrom are the topics asked about, all if none is named, by name from the cursor's on.

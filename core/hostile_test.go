@@ -499,3 +499,27 @@ func TestToldOfWhoIsAwaitedIsBounded(t *testing.T) {
 	require.Greater(t, told, 100)
 	require.Less(t, told, 200)
 }
+
+// Topics are described in pieces, and of many that are none there is one piece: in turns.
+func TestTopicPartitionsInTurns(t *testing.T) {
+	w := newBench(t)
+	w.createTopicOf("t", 1_500)
+	w.createTopicOf("u", 1_500)
+	r := kmsg.NewPtrDescribeTopicPartitionsRequest()
+	r.ResponsePartitionLimit = 2_000
+	for i := range thingsNamed {
+		r.Topics = append(r.Topics, kmsg.DescribeTopicPartitionsRequestTopic{Topic: strconv.Itoa(1e6 + i)})
+	}
+	r.Topics = append(r.Topics, kmsg.DescribeTopicPartitionsRequestTopic{Topic: "u"}, kmsg.DescribeTopicPartitionsRequestTopic{Topic: "t"})
+	w.steps = 0
+	w.step(w.frame(r))
+	require.Greater(t, w.steps, thingsNamed/w.broker.config.StepItems)
+	answer := kmsg.NewPtrDescribeTopicPartitionsResponse()
+	w.decode(r, answer)
+	require.Len(t, answer.Topics, thingsNamed+2)
+	require.EqualValues(t, 3, answer.Topics[0].ErrorCode)
+	require.Len(t, answer.Topics[thingsNamed].Partitions, 1_500)
+	require.Len(t, answer.Topics[thingsNamed+1].Partitions, 500)
+	require.Equal(t, "u", answer.NextCursor.Topic)
+	require.EqualValues(t, 500, answer.NextCursor.Partition)
+}
