@@ -25,6 +25,7 @@ type produce struct {
 	writes      int32  // Writes, and Rewrites, that use the frame
 	rewritten   []lent // frames of batches that were rewritten, until they are written
 	decided     []bool
+	listed      int64 // bytes of records that were walked over again
 	answered    bool
 	live        bool
 	names       []byte
@@ -101,7 +102,7 @@ func (b *Broker) newProduce() uint32 {
 		b.freeProd = b.freeProd[:n-1]
 		p := &b.produces[id]
 		p.results, p.decided, p.names = p.results[:0], p.decided[:0], p.names[:0]
-		p.slot, p.open, p.answered, p.live = 0, 0, false, true
+		p.slot, p.open, p.listed, p.answered, p.live = 0, 0, 0, false, true
 		return id
 	}
 	b.produces = append(b.produces, produce{live: true})
@@ -201,7 +202,7 @@ func (b *Broker) takePart(now seam.Now, ticket replica.Ticket, t *topic, target 
 		if code != wire.MessageTooLarge && (facts.Fault.WithLogStart() || facts.Fault == batch.Fine) {
 			result.LogStartOffset = target.replica.Log.Start()
 		}
-		b.listRecords(now, t, data, facts, result)
+		b.listRecords(now, t, p, data, facts, result)
 		return false, false
 	}
 	if t.config.CompressionType != controller.CompressionProducer && !t.config.Keeps(facts.Codec()) {
@@ -270,11 +271,16 @@ func timestampRange(now seam.Now, config *controller.TopicConfig) (from, to int6
 	return from, to
 }
 
+// listedMax is how many bytes of records of one request are walked over again, in its Step: a batch of a megabyte may inflate
+// to a hundred MiB, or hold a million records, each of which is wrong; and a request may bring a hundred of them.
+const listedMax = 4 << 20
+
 // listRecords names the records that a batch was refused for (KIP-467): a second walk, of refused batches only.
-func (b *Broker) listRecords(now seam.Now, t *topic, data []byte, facts *batch.Facts, result *wire.ProduceResult) {
-	if facts.Fault != batch.Fine || result.Code != wire.InvalidTimestamp && result.Code != wire.InvalidRecord {
+func (b *Broker) listRecords(now seam.Now, t *topic, p *produce, data []byte, facts *batch.Facts, result *wire.ProduceResult) {
+	if facts.Fault != batch.Fine || result.Code != wire.InvalidTimestamp && result.Code != wire.InvalidRecord || p.listed+facts.InflatedSize > listedMax {
 		return
 	}
+	p.listed += facts.InflatedSize
 	asked := batch.Judgement{KeyNeeded: t.config.Compact}
 	switch asked.TimestampFrom, asked.TimestampTo = timestampRange(now, &t.config); {
 	case t.config.LogAppendTime && facts.AppendTimeSet: // whatever it is, it is none of the client's

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"bytes"
 	"strconv"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"rookery/core/batch"
 	"rookery/core/seam"
 )
 
@@ -522,4 +524,41 @@ func TestTopicPartitionsInTurns(t *testing.T) {
 	require.Len(t, answer.Topics[thingsNamed+1].Partitions, 500)
 	require.Equal(t, "u", answer.NextCursor.Topic)
 	require.EqualValues(t, 500, answer.NextCursor.Partition)
+}
+
+// A batch of a megabyte may hold a million records, and each may be wrong: which, is told of as many as one Step can walk over
+// again, and beyond that only that some are.
+func TestWrongRecordsToldAreBounded(t *testing.T) {
+	w := newBench(t)
+	w.createTopic("t")
+	wrong := func(count int) []byte {
+		var b batch.Builder
+		b.Begin(batch.Plain(batch.Zstd))
+		for range count {
+			b.Add(int64(w.now.Wall)+1<<40, nil, nil, nil)
+		}
+		return bytes.Clone(b.Finish())
+	}
+	told := func(count int) int {
+		r := produceRequest(-1, wrong(count))
+		require.GreaterOrEqual(t, r.Version, int16(8))
+		answer := kmsg.NewPtrProduceResponse()
+		w.soon(r, answer)
+		row := answer.Topics[0].Partitions[0]
+		require.EqualValues(t, 32, row.ErrorCode)
+		return len(row.ErrorRecords)
+	}
+	require.Equal(t, 3, told(3))
+	require.Equal(t, 1_000, told(1_000))
+	require.Zero(t, told(1_000_000))
+
+	r := produceRequest(-1, wrong(400_000)) // 2.8 MB of records each
+	r.Topics = append(r.Topics, r.Topics[0])
+	r.Topics[1].Topic = "u"
+	w.createTopic("u")
+	answer := kmsg.NewPtrProduceResponse()
+	w.soon(r, answer)
+	require.Len(t, answer.Topics[0].Partitions[0].ErrorRecords, 400_000)
+	require.EqualValues(t, 32, answer.Topics[1].Partitions[0].ErrorCode)
+	require.Empty(t, answer.Topics[1].Partitions[0].ErrorRecords, "the request's second walk has been long enough")
 }
