@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"runtime"
 	"runtime/pprof"
 	"sync"
 	"time"
@@ -326,20 +327,43 @@ func (n *node) openPort(mail *loop.Loop, calm bool) loop.Disk {
 	return port
 }
 
-// intake makes a conn.Request of a frame. What it inflates into is shared by connections: few inflate at once.
+// inflater is what a frame's batches inflate into. Of those that need much few are at work at once: a frame of kilobytes may
+// inflate to a hundred MiB, and five hundred connections may bring one at the same time.
+type inflater struct {
+	batch.Scratch
+	large bool // it has a place among them
+}
+
+const inflatersMax = 4
+
+// intake makes a conn.Request of a frame. What it inflates into is shared by connections.
 func intake(limits conn.Limits, mono func() seam.Mono) func(frame []byte, reuse any) any {
-	scratches := sync.Pool{New: func() any { return new(batch.Scratch) }}
+	places := make(chan struct{}, min(runtime.GOMAXPROCS(0), inflatersMax))
+	inflaters := sync.Pool{New: func() any {
+		i := new(inflater)
+		i.Large = func() {
+			if !i.large {
+				places <- struct{}{}
+				i.large = true
+			}
+		}
+		return i
+	}}
 	return func(frame []byte, reuse any) any {
 		request, ok := reuse.(*conn.Request)
 		if !ok {
 			request = new(conn.Request)
 		}
 		arrived := mono()
-		scratch := scratches.Get().(*batch.Scratch)
-		request.Scratch = scratch
+		i := inflaters.Get().(*inflater)
+		request.Scratch = &i.Scratch
 		conn.Intake(frame, limits, request)
 		request.Scratch, request.Arrived = nil, arrived
-		scratches.Put(scratch)
+		if !i.large {
+			inflaters.Put(i)
+			return request
+		}
+		<-places // and i, with what it holds, is nobody's any more
 		return request
 	}
 }

@@ -125,3 +125,23 @@ func BenchmarkInspectCompressed(b *testing.B) {
 		})
 	}
 }
+
+// Who inflates more than a MiB is asked before, once a batch, and gets what he would have got; who does not is not asked.
+func TestLargeIsAsked(t *testing.T) {
+	for codec := Gzip; codec <= Zstd; codec++ {
+		for count, want := range map[int]int{1_000: 0, 100_000: 0, 200_000: 1, 500_000: 1} { // records of seven bytes
+			var b Builder
+			b.Begin(Plain(codec))
+			for range count {
+				b.Add(1, nil, nil, nil)
+			}
+			records, asked := bytes.Clone(b.Finish()), 0
+			scratch := Scratch{Large: func() { asked++ }}
+			got := scratch.Inspect(records, Limits{})
+			require.Equal(t, new(Scratch).Inspect(records, Limits{}), got, "%s of %d", codec, count)
+			require.Equal(t, Fine, got.Fault)
+			require.Equal(t, want, asked, "%s of %d, %d bytes", codec, count, got.InflatedSize)
+			require.Equal(t, TooLarge, scratch.Inspect(records, Limits{InflatedMax: int(got.InflatedSize) - 1}).Fault)
+		}
+	}
+}

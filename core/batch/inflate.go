@@ -14,6 +14,9 @@ import (
 // Scratch is memory to inflate into and the decompressors' own state, reused from call to call. It belongs to one
 // goroutine at a time. The zero value is ready; a nil Scratch works too and makes everything anew.
 type Scratch struct {
+	// Large is called before more than a MiB is inflated: the caller may wait in it until there is memory for that. Nil: at once.
+	Large func()
+
 	inflated []byte
 	source   bytes.Reader
 	gzip     *gzip.Reader
@@ -40,6 +43,16 @@ func (s *Scratch) inflate(codec Codec, src []byte, limit int) ([]byte, Fault) {
 	if s == nil {
 		s = &Scratch{}
 	}
+	if s.Large != nil && limit > scratchKept {
+		if dst, fault := s.inflateUpTo(codec, src, scratchKept); fault != TooLarge {
+			return dst, fault
+		}
+		s.Large()
+	}
+	return s.inflateUpTo(codec, src, limit)
+}
+
+func (s *Scratch) inflateUpTo(codec Codec, src []byte, limit int) ([]byte, Fault) {
 	if cap(s.inflated) > scratchKept {
 		s.inflated = nil
 	}
