@@ -1,6 +1,7 @@
 package check
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/binary"
 	"fmt"
@@ -13,6 +14,7 @@ type Kept struct {
 	Offset int64
 	Key    string
 	Value  Value
+	Time   int64
 }
 
 // KeptBatch is a batch of a compacted log: some of its records may have gone, or all.
@@ -286,7 +288,7 @@ func readKeptBatch(data []byte) (KeptBatch, error) {
 			err = fmt.Errorf("offset delta %d after %d", k.Offset, last)
 		}
 		last = k.Offset
-		k.Offset += b.Base
+		k.Offset, k.Time = k.Offset+b.Base, k.Time+int64(order.Uint64(data[27:]))
 		b.Kept = append(b.Kept, k)
 	}
 	return b, err
@@ -299,17 +301,18 @@ func readKept(data []byte) (k Kept, rest []byte, err error) {
 	}
 	r := record{data: data[n : n+int(length)]}
 	r.skip(1)
-	_, k.Offset = r.varint(), r.varint()
+	k.Time, k.Offset = r.varint(), r.varint()
 	k.Key = string(r.take(int(r.varint())))
 	if size := r.varint(); size >= 8 {
 		value := r.take(int(size))
 		if !r.bad {
 			k.Value = Value(binary.BigEndian.Uint64(value))
+			r.bad = slices.ContainsFunc(value[8:], func(c byte) bool { return c != 0 })
 		}
 	} else if size >= 0 {
 		r.bad = true
 	}
-	if r.bad {
+	if r.bad || !bytes.Equal(r.data, AppendHeaders(nil, k.Value)) {
 		err = fmt.Errorf("a record that nobody sent")
 	}
 	return k, data[n+int(length):], err

@@ -44,8 +44,10 @@ type Append struct {
 	Outcome    Outcome
 	Base       int64 // of what is Done; -1: the answer did not say
 	Time       int64 // that the answer said; -1: none, 0: nobody has looked
-	Unattended bool  // acks=0: nobody waits
-	Unordered  bool  // its producer's order is not promised
+	Born, Step int64 // the time of the first record, and to the next one; 0: nobody knows
+	Keyed      bool
+	Unattended bool // acks=0: nobody waits
+	Unordered  bool // its producer's order is not promised
 }
 
 // Read is an answer to a Fetch, or to a ListOffsets (then without entries).

@@ -93,18 +93,27 @@ func (j *judge) begin(p Partition) {
 func (j *judge) logItself() {
 	j.require(int64(len(j.log.Entries)) == j.log.End-j.log.Start, DenseOffsets, "%d records from %d to %d", len(j.log.Entries), j.log.Start, j.log.End)
 	j.require(j.log.Start <= j.start, DenseOffsets, "its first segment begins at %d, and it at %d", j.log.Start, j.start)
-	known := map[Value]bool{}
+	known := map[Value]*Append{}
 	for _, a := range j.sent {
 		for i := range a.Count {
-			known[a.First+Value(i)] = true
+			known[a.First+Value(i)] = a
 		}
 	}
 	for i := range j.log.Entries {
 		e := &j.log.Entries[i]
-		if !j.holds(known[e.Value], NothingForeign) && !j.broken(NothingForeign, "value %#x at %d", e.Value, e.Offset) {
+		a := known[e.Value]
+		if !j.holds(a != nil, NothingForeign) && !j.broken(NothingForeign, "value %#x at %d", e.Value, e.Offset) {
+			return
+		}
+		if !j.holds(a.has(e), RecordAsSent) && !j.broken(RecordAsSent, "%+v is of %+v", *e, *a) {
 			return
 		}
 	}
+}
+
+// has says whether a record is as it was sent.
+func (a *Append) has(e *Entry) bool {
+	return !e.Altered && e.Keyed == a.Keyed && (a.Born == 0 || e.Born == a.Born+int64(e.Value-a.First)*a.Step)
 }
 
 // stored checks codecs and times: of each batch, in their order, and against what was answered.
@@ -287,6 +296,10 @@ func (j *judge) reads() {
 			}
 			if !j.holds(j.log.Entries[e.Offset-j.log.Start].Value == e.Value, ReadsAreSlices) && !j.broken(ReadsAreSlices, "offset %d was read at %v as %#x, the log has %#x",
 				e.Offset, r.Return, e.Value, j.log.Entries[e.Offset-j.log.Start].Value) {
+				return
+			}
+			if there := &j.log.Entries[e.Offset-j.log.Start]; !j.holds(!e.Altered && e.Keyed == there.Keyed && (e.Time == 0 || e.Time == there.Time), RecordAsSent) &&
+				!j.broken(RecordAsSent, "%+v was read at %v, and there is %+v", e, r.Return, *there) {
 				return
 			}
 		}

@@ -78,6 +78,7 @@ const (
 	IDsOnce
 	OneHand
 	RoomKept
+	RecordAsSent
 
 	TopicRegister
 	ProducerIDs

@@ -24,7 +24,48 @@ type Entry struct {
 	Value    Value
 	Producer int64
 	Sequence int32
-	Time     int64
+	Time     int64 // the broker's, where its batch bears that; 0: nobody has looked
+	Born     int64 // its own
+	Keyed    bool
+	Altered  bool // its key or its headers are not those of its value
+}
+
+// AppendKey appends the key that a record has of which the value is known, unless it has none.
+func AppendKey(b []byte, v Value) []byte { return binary.BigEndian.AppendUint32(b, uint32(v)) }
+
+// Header is one header of a record. A value may be null.
+type Header struct {
+	Key   string
+	Value []byte
+}
+
+// Headers are those that the record of a value has. One without a value has one, too.
+func Headers(v Value) []Header {
+	switch {
+	case v%2 == 1:
+		return nil
+	case v%8 == 6:
+		return []Header{{"h", []byte{byte(v)}}, {"h", nil}}
+	}
+	return []Header{{"h", []byte{byte(v)}}}
+}
+
+// HeadersMax is how many bytes more than none they take.
+const HeadersMax = 7
+
+// AppendHeaders appends them as they lie in a record.
+func AppendHeaders(b []byte, v Value) []byte {
+	headers := Headers(v)
+	b = binary.AppendVarint(b, int64(len(headers)))
+	for _, h := range headers {
+		b = append(binary.AppendVarint(b, int64(len(h.Key))), h.Key...)
+		if h.Value == nil {
+			b = binary.AppendVarint(b, -1)
+		} else {
+			b = append(binary.AppendVarint(b, int64(len(h.Value))), h.Value...)
+		}
+	}
+	return b
 }
 
 // Batch is a record batch as it lies on the disk or arrives in a Fetch.
@@ -197,7 +238,8 @@ func readBatch(data []byte) (Batch, error) {
 			return b, fmt.Errorf("at %d, record %d has offset delta %d", b.Base, i, e.Offset)
 		}
 		e.Offset += b.Base
-		if e.Time += first; b.Stored.Stamped {
+		e.Born += first
+		if e.Time = e.Born; b.Stored.Stamped {
 			e.Time = b.Time
 		}
 		e.Producer = b.Producer
@@ -227,7 +269,7 @@ func inflate(codec uint16, data []byte) ([]byte, error) {
 	return nil, fmt.Errorf("codec %d, which no client here sent and no topic asks for", codec)
 }
 
-// readRecord reads one record; Offset and Time are deltas.
+// readRecord reads one record; Offset and Born are deltas.
 func readRecord(data []byte) (e Entry, rest []byte, err error) {
 	length, n := binary.Varint(data)
 	if n <= 0 || length < 0 || length > int64(len(data)-n) {
@@ -236,15 +278,17 @@ func readRecord(data []byte) (e Entry, rest []byte, err error) {
 	r := record{data: data[n : n+int(length)]}
 	rest = data[n+int(length):]
 	r.skip(1)
-	e.Time, e.Offset = r.varint(), r.varint()
-	if key := r.varint(); key > 0 {
-		r.skip(int(key))
+	e.Born, e.Offset = r.varint(), r.varint()
+	var key []byte
+	if length := r.varint(); length >= 0 {
+		e.Keyed, key = true, r.take(int(length))
 	}
 	value := r.take(int(r.varint()))
 	if r.bad || len(value) < 8 {
 		return e, rest, fmt.Errorf("value of %d bytes", len(value))
 	}
 	e.Value = Value(binary.BigEndian.Uint64(value))
+	e.Altered = e.Keyed && !bytes.Equal(key, AppendKey(nil, e.Value)) || !bytes.Equal(r.data, AppendHeaders(nil, e.Value))
 	for i, c := range value[8:] {
 		if c != byte(e.Value)+byte(i) {
 			return e, rest, fmt.Errorf("value %d has padding that it was not sent with", e.Value)

@@ -45,13 +45,13 @@ func TestTheHistoryThatTheRowsSpoil(t *testing.T) {
 
 var violations = []violation{
 	// Compacted logs.
-	{"K1", compacted(func(c *Compacted) { c.Passes[0].Kept = c.Passes[0].Kept[:3] }), compacted(func(c *Compacted) { c.Passes[0].Kept[2], c.Passes[0].End = Kept{2, "b", 2}, 3 })},
-	{"K1", compacted(func(c *Compacted) { c.Left[2].Kept = c.Left[2].Kept[1:] }), compacted(func(c *Compacted) { c.Left[1].Kept = []Kept{{2, "b", 2}} })},
+	{"K1", compacted(func(c *Compacted) { c.Passes[0].Kept = c.Passes[0].Kept[:3] }), compacted(func(c *Compacted) { c.Passes[0].Kept[2], c.Passes[0].End = Kept{2, "b", 2, 0}, 3 })},
+	{"K1", compacted(func(c *Compacted) { c.Left[2].Kept = c.Left[2].Kept[1:] }), compacted(func(c *Compacted) { c.Left[1].Kept = []Kept{{2, "b", 2, 0}} })},
 	{"K2", compacted(func(c *Compacted) { c.Passes[0].Kept = slices.Delete(c.Passes[0].Kept, 1, 2) }), compacted(func(c *Compacted) { c.Passes[0].Kept, c.Passes[0].Short = slices.Delete(c.Passes[0].Kept, 1, 2), false })},
-	{"K2", compacted(func(c *Compacted) { c.Left[0].Kept = []Kept{{0, "c", 1}} }), compacted(func(c *Compacted) { c.Left[0].Kept = nil })},
+	{"K2", compacted(func(c *Compacted) { c.Left[0].Kept = []Kept{{0, "c", 1, 0}} }), compacted(func(c *Compacted) { c.Left[0].Kept = nil })},
 	{"K3", compacted(func(c *Compacted) { c.Passes[0].Kept[0].Value = 7 }), compacted(func(*Compacted) {})},
 	{"K3", compacted(func(c *Compacted) { k := c.Passes[0].Kept; k[0], k[1] = k[1], k[0] }), nil},
-	{"K3", compacted(func(c *Compacted) { c.Puts, c.Left[0].Kept = c.Puts[1:], []Kept{{0, "c", 8}, {1, "c", 0}} }), compacted(func(c *Compacted) { c.Puts, c.Left[0].Kept = c.Puts[1:], []Kept{{0, "c", 1}, {1, "c", 0}} })},
+	{"K3", compacted(func(c *Compacted) { c.Puts, c.Left[0].Kept = c.Puts[1:], []Kept{{0, "c", 8, 0}, {1, "c", 0, 0}} }), compacted(func(c *Compacted) { c.Puts, c.Left[0].Kept = c.Puts[1:], []Kept{{0, "c", 1, 0}, {1, "c", 0, 0}} })},
 	{"K4", compacted(func(c *Compacted) { c.Active = 2 }), compacted(func(c *Compacted) { c.Active = 3 })},
 	{"K5", compacted(func(c *Compacted) { c.Left = slices.Delete(c.Left, 1, 2) }), compacted(func(c *Compacted) { c.Left = slices.Delete(c.Left, 0, 1) })},
 	{"K5", compacted(func(c *Compacted) { c.Left[2].Newest = 0 }), nil},
@@ -117,6 +117,16 @@ var violations = []violation{
 	{"H25", grouped(func(h *History) { h.Committed[0].Offset, h.Expiry = -1, 211 }), grouped(func(h *History) { h.Committed[0].Offset, h.Expiry = -1, 210 })},
 	{"H26", grouped(func(h *History) { h.Commits[1].Generation = 0 }), grouped(func(h *History) { h.Commits[1].Generation, h.Commits[1].Call = 0, 90 })},
 	{"H26", grouped(func(h *History) { h.Commits[1].Member = "a0" }), grouped(func(h *History) { h.Commits[1].Member, h.Commits[1].Call = "a0", 89 })},
+
+	{"H34", judged(func(h *History, f *Facts) { f.Logs[here].Entries[3].Altered = true }), judged(func(h *History, f *Facts) {
+		f.Logs[here].Entries[3].Keyed, h.Appends[3].Keyed = true, true
+		h.Reads = nil
+	})},
+	{"H34", judged(func(h *History, f *Facts) { f.Logs[here].Entries[3].Keyed = true }), nil},
+	{"H34", judged(func(h *History, f *Facts) { born(h, f, 31) }), judged(func(h *History, f *Facts) { born(h, f, 30) })},
+	{"H34", judged(func(h *History, f *Facts) { readAs(h, func(e *Entry) { e.Time++ }) }), judged(func(h *History, f *Facts) { readAs(h, func(e *Entry) { e.Time = 0 }) })},
+	{"H34", judged(func(h *History, f *Facts) { readAs(h, func(e *Entry) { e.Altered = true }) }), nil},
+	{"H34", judged(func(h *History, f *Facts) { readAs(h, func(e *Entry) { e.Keyed = true }) }), nil},
 
 	{"H32", grouped(func(h *History) { h.Holds[1].From = 19 }), grouped(func(h *History) { h.Holds[1].From = 20 })},
 	{"H32", grouped(func(h *History) { h.Holds[0].To = 21 }), grouped(func(h *History) { h.Holds[0].To, h.Holds[1].Member = 21, "a" })},
@@ -506,6 +516,21 @@ func promised(h *History, f *Facts, base int64) {
 	h.Appends[10].Acks, f.Promised = -1, map[string][]Span{"t": {{9050, 9101}}}
 }
 
+// born has one record bear its own time, and two more of a batch before and behind it.
+func born(h *History, f *Facts, time int64) {
+	h.Appends[3].Born, h.Appends[3].Step, h.Appends[3].First = 20, 10, 2
+	f.Logs[here].Entries[3].Born, h.Appends[3].Count, h.Appends[3].Base = time, 2, 2
+	h.Appends = slices.Delete(h.Appends, 2, 3)
+	f.Logs[here].Entries[2].Born = 20
+}
+
+// readAs has a reader see one record differently.
+func readAs(h *History, spoil func(e *Entry)) {
+	r := h.Reads[0]
+	r.Entries = slices.Clone(r.Entries)
+	spoil(&r.Entries[1])
+}
+
 func empty(f *Facts) { f.Logs[here] = Log{Start: 10, End: 10} }
 
 // exchange puts two batches into the wrong order, of which nobody was told.
@@ -580,7 +605,7 @@ func small(hw int64, call, ret seam.Mono) trial {
 // compacted is a log of which c is deleted and b written twice, by two producers, and what is left of it.
 func compacted(spoil func(c *Compacted)) trial {
 	return func(laws *Counts) error {
-		c1, gone, b2, a3, b4 := Kept{0, "c", 1}, Kept{1, "c", 0}, Kept{2, "b", 2}, Kept{3, "a", 3}, Kept{4, "b", 4}
+		c1, gone, b2, a3, b4 := Kept{0, "c", 1, 0}, Kept{1, "c", 0, 0}, Kept{2, "b", 2, 0}, Kept{3, "a", 3, 0}, Kept{4, "b", 4, 0}
 		c := &Compacted{
 			Puts:   []Put{{c1, 5, 0}, {gone, 5, 1}, {b2, 5, 2}, {a3, 6, 0}, {b4, 6, 1}},
 			Passes: []Pass{{End: 5, Short: true, Kept: []Kept{c1, gone, a3, b4}}},

@@ -237,7 +237,7 @@ func (p *Plan) padding(wished int) int {
 	if p.SegmentBytes == 0 {
 		return wished
 	}
-	return min(wished, p.batchBytes()/8)
+	return min(wished, p.batchBytes()/8-check.HeadersMax)
 }
 
 // batchBytes is how large a batch may be: no larger than a segment, also when it is compressed anew to no avail.

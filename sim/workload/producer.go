@@ -163,6 +163,7 @@ func (p *producer) begin(now seam.Mono, l *lane) {
 	if spec.step = 1; p.run.plan.OddTimes {
 		spec.step = [4]int64{1, 0, -3, 50_000}[p.clock.Choose(4)]
 	}
+	a.Born, a.Step, a.Keyed = spec.time, spec.step, spec.keyed
 	if p.idempotent {
 		a.Producer, a.Epoch = p.pid, p.epoch
 		spec.producer, spec.epoch, spec.sequence = p.pid, p.epoch, l.sequence

@@ -1,6 +1,7 @@
 package workload
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -61,6 +62,8 @@ type handed struct {
 	left      int
 	called    seam.Mono
 	last      bool // the faults are over: it must be written
+	keyed     bool
+	born      int64 // the time of the first record, which all after it have; 0: when the machine takes them
 }
 
 // reading is one Assign and what came of it.
@@ -312,7 +315,9 @@ func (p *program) produce(at check.Partition, last bool) {
 	}
 	p.count += check.Value(n)
 	padding := p.run.plan.padding(paddings[p.stream.Choose(8)])
-	keyed := p.stream.Choose(2) == 1
+	if h.keyed = p.stream.Choose(2) == 1; p.tag%2 == 1 {
+		h.born = p.run.wall(h.called)
+	}
 	records := make([]client.Record, n)
 	for i := range records {
 		value := h.first + check.Value(i)
@@ -320,8 +325,11 @@ func (p *program) produce(at check.Partition, last bool) {
 		for k := range padding {
 			records[i].Value = append(records[i].Value, byte(value)+byte(k))
 		}
-		if keyed {
-			records[i].Key = binary.BigEndian.AppendUint32(nil, uint32(value))
+		if records[i].Timestamp = h.born; h.keyed {
+			records[i].Key = check.AppendKey(nil, value)
+		}
+		for _, one := range check.Headers(value) {
+			records[i].Headers = append(records[i].Headers, client.Header{Key: []byte(one.Key), Value: one.Value})
 		}
 	}
 	tag := p.tag
@@ -384,7 +392,7 @@ func (p *program) note(now seam.Mono, h *handed, d *client.Delivered) {
 	at := check.Partition{Topic: d.Topic, Number: d.Partition}
 	durable := p.config.Acks == client.AcksAll && p.run.facts.Durable[at.Topic] && !p.run.plan.isFleeting(at.Topic)
 	a := &check.Append{Client: p.id, Partition: at, Producer: -1, First: h.first + check.Value(d.Index), Count: d.Count, Acks: p.config.Acks,
-		Attempts: 1, Call: h.called, LastCall: h.called, Return: check.Unfinished, Base: -1, Unattended: p.config.Acks == client.AcksNone}
+		Attempts: 1, Born: h.born, Keyed: h.keyed, Call: h.called, LastCall: h.called, Return: check.Unfinished, Base: -1, Unattended: p.config.Acks == client.AcksNone}
 	if p.config.Idempotent {
 		// One line for the machine's whole life, whatever its epochs. A log that has lost what it knew of a producer takes
 		// any sequence (KIP-360): from then on nobody can keep the order.
@@ -468,11 +476,18 @@ func (p *program) onFetched(now seam.Mono, in *client.Fetched, l *letter) {
 			return
 		}
 		rd.next++
-		read.Entries = append(read.Entries, check.Entry{Offset: r.Offset, Value: check.Value(binary.BigEndian.Uint64(r.Value))})
+		e := check.Entry{Offset: r.Offset, Value: check.Value(binary.BigEndian.Uint64(r.Value)), Time: r.Timestamp, Keyed: r.Key != nil}
+		e.Altered = e.Keyed && !bytes.Equal(r.Key, check.AppendKey(nil, e.Value)) || !slices.EqualFunc(r.Headers, check.Headers(e.Value), sameHeader)
+		read.Entries = append(read.Entries, e)
 	}
 	p.require(in.Position == rd.next, check.ClientReadsOn, "%v: read up to %d, and the position is said to be %d", rd.partition, rd.next, in.Position)
 	rd.ended = rd.ended || in.End
 	p.run.History.Reads = append(p.run.History.Reads, read)
+}
+
+// sameHeader tells a null value from an empty one.
+func sameHeader(a client.Header, b check.Header) bool {
+	return string(a.Key) == b.Key && bytes.Equal(a.Value, b.Value) && (a.Value == nil) == (b.Value == nil)
 }
 
 // onEnd notes where the log ended when that was where reading began: it is a high watermark that was asked for.

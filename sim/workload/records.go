@@ -62,19 +62,20 @@ func (s *batchSpec) appendRecord(b []byte, i int32) []byte {
 	body = binary.AppendVarint(body, int64(i)*s.step) // timestamp delta
 	body = binary.AppendVarint(body, int64(i))        // offset delta
 	if s.keyed {
-		body = binary.AppendVarint(body, 4)
-		body = binary.BigEndian.AppendUint32(body, uint32(value))
+		body = check.AppendKey(binary.AppendVarint(body, 4), value)
 	} else {
 		body = binary.AppendVarint(body, -1)
 	}
 	body = binary.AppendVarint(body, int64(8+s.padding))
 	body = binary.BigEndian.AppendUint64(body, uint64(value))
-	b = binary.AppendVarint(b, int64(len(body)+s.padding+1))
+	var tail [1 + check.HeadersMax]byte
+	headers := check.AppendHeaders(tail[:0], value)
+	b = binary.AppendVarint(b, int64(len(body)+s.padding+len(headers)))
 	b = append(b, body...)
 	for k := range s.padding {
 		b = append(b, byte(value)+byte(k))
 	}
-	return binary.AppendVarint(b, 0) // headers
+	return append(b, headers...)
 }
 
 func deflate(records []byte) []byte {

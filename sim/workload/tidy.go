@@ -168,13 +168,13 @@ func (k *keeper) begin(now seam.Mono) {
 	for range 1 + k.stream.Choose(3) {
 		k.count++
 		p := check.Put{Kept: check.Kept{Key: fmt.Sprint("key ", k.stream.Choose(tidyKeys)), Value: check.Value(k.id)<<32 | k.count}, Producer: k.pid, Sequence: k.numbers}
-		if k.stream.Choose(4) == 3 {
+		if p.Time = k.run.wall(now); k.stream.Choose(4) == 3 {
 			p.Value = 0
 		}
 		k.numbers++
 		k.puts = append(k.puts, p)
 	}
-	k.batch = encodePuts(k.puts, k.run.wall(now), k.epoch, 10*k.stream.Choose(4), k.stream.Choose(3) == 2)
+	k.batch = encodePuts(k.puts, k.epoch, 10*k.stream.Choose(4), k.stream.Choose(3) == 2)
 }
 
 func (k *keeper) send(now seam.Mono, fx *seam.Effects) {
@@ -222,7 +222,7 @@ func (k *keeper) acknowledged(base int64) {
 var compressor, _ = zstd.NewWriter(nil)
 
 // encodePuts lays a batch of keyed records out.
-func encodePuts(puts []check.Put, wall int64, epoch int16, padding int, compressed bool) []byte {
+func encodePuts(puts []check.Put, epoch int16, padding int, compressed bool) []byte {
 	var records []byte
 	for i, p := range puts {
 		body := append([]byte{0}, binary.AppendVarint(binary.AppendVarint(nil, 0), int64(i))...)
@@ -233,7 +233,7 @@ func encodePuts(puts []check.Put, wall int64, epoch int16, padding int, compress
 			body = binary.AppendVarint(body, int64(8+padding))
 			body = append(binary.BigEndian.AppendUint64(body, uint64(p.Value)), make([]byte, padding)...)
 		}
-		body = append(body, 0)
+		body = check.AppendHeaders(body, p.Value)
 		records = append(binary.AppendVarint(records, int64(len(body))), body...)
 	}
 	b, order := make([]byte, 61), binary.BigEndian
@@ -246,8 +246,8 @@ func encodePuts(puts []check.Put, wall int64, epoch int16, padding int, compress
 	order.PutUint32(b[12:], 0xffffffff)
 	b[16] = 2
 	order.PutUint32(b[23:], uint32(len(puts)-1))
-	order.PutUint64(b[27:], uint64(wall))
-	order.PutUint64(b[35:], uint64(wall))
+	order.PutUint64(b[27:], uint64(puts[0].Time))
+	order.PutUint64(b[35:], uint64(puts[0].Time))
 	order.PutUint64(b[43:], uint64(puts[0].Producer))
 	order.PutUint16(b[51:], uint16(epoch))
 	order.PutUint32(b[53:], uint32(puts[0].Sequence))

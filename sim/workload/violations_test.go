@@ -245,7 +245,7 @@ func record(offset byte) []byte {
 
 // keyed is a batch of a compacted log, of one record at an offset.
 func keyed(offset byte) []byte {
-	b := encodePuts([]check.Put{{Kept: check.Kept{Key: "key", Value: 1}}}, 0, 0, 0, false)
+	b := encodePuts([]check.Put{{Kept: check.Kept{Key: "key", Value: 1}}}, 0, 0, false)
 	b[7] = offset
 	return b
 }
