@@ -106,6 +106,7 @@ type History struct {
 	Jumped    bool      // but by a clock that has jumped
 	Works     []*Work
 	Searches  []*Search
+	EpochEnds []*EpochEnd
 }
 
 // Facts are what the simulator knows and no client does.

@@ -16,7 +16,7 @@ func Judge(h *History, f *Facts, laws *Counts) error {
 			continue // a bit of it turned where nobody looks again: nothing is promised any more
 		}
 		j.begin(p)
-		for _, pass := range []func(){j.logItself, j.stored, j.appends, j.order, j.reads, j.watermarks, j.begins, j.searches} {
+		for _, pass := range []func(){j.logItself, j.stored, j.appends, j.order, j.reads, j.watermarks, j.begins, j.searches, j.epochEnds} {
 			if pass(); j.failure != nil {
 				return j.failure
 			}

@@ -79,6 +79,7 @@ const (
 	OneHand
 	RoomKept
 	RecordAsSent
+	EpochsEnd
 
 	TopicRegister
 	ProducerIDs

@@ -24,6 +24,7 @@ type Entry struct {
 	Value    Value
 	Producer int64
 	Sequence int32
+	Epoch    int32 // of the leader that took it
 	Time     int64 // the broker's, where its batch bears that; 0: nobody has looked
 	Born     int64 // its own
 	Keyed    bool
@@ -242,7 +243,7 @@ func readBatch(data []byte) (Batch, error) {
 		if e.Time = e.Born; b.Stored.Stamped {
 			e.Time = b.Time
 		}
-		e.Producer = b.Producer
+		e.Producer, e.Epoch = b.Producer, b.Epoch
 		if sequence >= 0 {
 			e.Sequence = int32((int64(sequence) + int64(i)) & 0x7fffffff)
 		}

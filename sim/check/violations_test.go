@@ -128,6 +128,14 @@ var violations = []violation{
 	{"H34", judged(func(h *History, f *Facts) { readAs(h, func(e *Entry) { e.Altered = true }) }), nil},
 	{"H34", judged(func(h *History, f *Facts) { readAs(h, func(e *Entry) { e.Keyed = true }) }), nil},
 
+	{"H35", ended(3, 1, 4), ended(3, 2, 5)}, // epoch 1 is that of 0 to 3, epoch 2 that of 4
+	{"H35", ended(3, 2, 4), ended(2, 2, 5)},
+	{"H35", ended(2, 2, 6), ended(9, 4, 10)},
+	{"H35", ended(1, 1, 3), ended(1, 1, 4)},
+	{"H35", ended(1, 2, 5), nil},
+	{"H35", ended(4, -1, -1), ended(5, -1, -1)},
+	{"H35", ended(5, -1, 0), ended(0, 0, 0)},
+	{"H35", ended(0, 0, 1), nil},
 	{"H32", grouped(func(h *History) { h.Holds[1].From = 19 }), grouped(func(h *History) { h.Holds[1].From = 20 })},
 	{"H32", grouped(func(h *History) { h.Holds[0].To = 21 }), grouped(func(h *History) { h.Holds[0].To, h.Holds[1].Member = 21, "a" })},
 	{"H27", worked(func(h *History) { h.Works[2].From = 4 }), worked(func(h *History) { h.Works[2].From = 0 })},
@@ -529,6 +537,16 @@ func readAs(h *History, spoil func(e *Entry)) {
 	r := h.Reads[0]
 	r.Entries = slices.Clone(r.Entries)
 	spoil(&r.Entries[1])
+}
+
+// ended is an answer to who asked where an epoch ends: the records are of the epochs 1, 2 and 4.
+func ended(asked, epoch int32, offset int64) trial {
+	return judged(func(h *History, f *Facts) {
+		for i := range f.Logs[here].Entries {
+			f.Logs[here].Entries[i].Epoch = []int32{1, 1, 1, 1, 2, 4, 4, 4, 4, 4}[i]
+		}
+		h.EpochEnds = []*EpochEnd{{here, 3000, 3001, asked, epoch, offset}}
+	})
 }
 
 func empty(f *Facts) { f.Logs[here] = Log{Start: 10, End: 10} }

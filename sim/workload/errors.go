@@ -23,6 +23,7 @@ var accepted = map[int16][]int16{
 	wire.KeyProduce:                 {unknownTopic, notLeader, timedOut, outOfOrderSequence, storageError, unknownTopicID},
 	wire.KeyFetch:                   {offsetOutOfRange, corruptMessage, unknownTopic, notLeader, storageError, unknownTopicID, idNotFound, epochWrong, inconsistentID},
 	wire.KeyListOffsets:             {unknownTopic, leaderNotAvailable, notLeader, storageError, offsetNotAvailable},
+	wire.KeyOffsetForLeaderEpoch:    {unknownTopic, notLeader, storageError, fencedEpochOfLeader, unknownEpochOfLeader},
 	wire.KeyMetadata:                {unknownTopic},
 	wire.KeyCreateTopics:            {topicExists, storageError},
 	wire.KeyDeleteTopics:            {unknownTopic, storageError, unknownTopicID},

@@ -43,7 +43,7 @@ type heldPart struct {
 	in          bool // the session has it
 	topic       [16]byte
 	from        int64
-	size        int32
+	size, read  int32
 	told        bool
 	code        int16
 	high, start int64
@@ -63,7 +63,7 @@ func (r *reader) enterSession() {
 }
 
 // pack says in a request what the session does not know yet. Now and then the reader does without a session.
-func (h *incremental) pack(r *reader, request *kmsg.FetchRequest, wanted []bool, from []int64, size int32) {
+func (h *incremental) pack(r *reader, request *kmsg.FetchRequest, wanted []bool, from []int64, read []int32, size int32) {
 	if h.stream.Choose(16) == 15 {
 		h.epoch = -1
 	}
@@ -84,9 +84,9 @@ func (h *incremental) pack(r *reader, request *kmsg.FetchRequest, wanted []bool,
 		if x.in && h.stream.Choose(4) > 0 {
 			asked = x.size // as before
 		}
-		if !x.in || x.from != from[i] || x.size != asked {
-			r.addTo(request, p, from[i], asked)
-			x.in, x.topic, x.from, x.size = true, id, from[i], asked
+		if !x.in || x.from != from[i] || x.read != read[i] || x.size != asked {
+			r.addTo(request, p, from[i], read[i], asked)
+			x.in, x.topic, x.from, x.read, x.size = true, id, from[i], read[i], asked
 		}
 	}
 	if h.epoch > 0 {

@@ -176,7 +176,7 @@ func (r *reader) findBegin(now seam.Mono, i int, fx *seam.Effects) {
 	r.run.list(r.session, now, p, asked, version, fx, func(at seam.Mono, found *kmsg.ListOffsetsResponseTopicPartition, _ *seam.Effects) {
 		if found != nil {
 			r.run.began(p, now, at, found.Offset, -1)
-			r.positions[i], r.lost[i] = found.Offset, false
+			r.positions[i], r.behindOf[i], r.lost[i] = found.Offset, -1, false
 		}
 	})
 }

@@ -26,6 +26,8 @@ type reader struct {
 	lost       []bool // out of range: where it begins is to be asked for
 	next       seam.Mono
 	times      *world.Stream
+	epochs     *world.Stream
+	behindOf   []int32 // the epoch of the batch before each position; -1: not known
 }
 
 // poll is a fetch that is sent before every other one and waits for nothing that comes: the answers behind it are held
@@ -62,6 +64,10 @@ func (r *reader) turn(now seam.Mono, fx *seam.Effects) {
 	}
 	r.next = now + r.think()
 	r.budget = max(r.budget-1, 0)
+	if r.epochs.Choose(8) == 7 {
+		r.askEpoch(now, fx)
+		return
+	}
 	if r.times.Choose(6) == 5 {
 		r.searchTime(now, fx)
 		return
@@ -74,7 +80,7 @@ func (r *reader) turn(now seam.Mono, fx *seam.Effects) {
 	case 2:
 		i := r.stream.Choose(len(r.positions))
 		if !r.audit {
-			r.positions[i] = 0
+			r.positions[i], r.behindOf[i] = 0, -1
 		}
 		r.fetch(now, fx)
 	}
@@ -95,23 +101,24 @@ func (r *reader) fetch(now seam.Mono, fx *seam.Effects) {
 		size = 8 << 20
 	}
 	from, wanted := append([]int64(nil), r.positions...), make([]bool, len(r.partitions))
+	read := r.readBefore()
 	for i, p := range r.partitions {
 		if r.audit && r.done[i] {
 			continue
 		}
 		if wanted[i] = true; r.whole {
-			from[i] = 0
+			from[i], read[i] = 0, -1
 		}
 		if _, known := r.run.topicIDs[p.Topic]; !known && r.version >= 13 {
 			r.run.lookUp(r.session, now, fx)
 			return
 		}
 		if r.held == nil {
-			r.addTo(request, p, from[i], size)
+			r.addTo(request, p, from[i], read[i], size)
 		}
 	}
 	if r.held != nil {
-		r.held.pack(r, request, wanted, from, size)
+		r.held.pack(r, request, wanted, from, read, size)
 	}
 	if r.behind != nil {
 		r.pollFirst(now, fx)
@@ -119,7 +126,7 @@ func (r *reader) fetch(now seam.Mono, fx *seam.Effects) {
 	asked := request.SessionEpoch
 	done := func(at seam.Mono, answer kmsg.Response) {
 		if answer != nil {
-			r.onFetched(now, at, from, asked, answer.(*kmsg.FetchResponse))
+			r.onFetched(now, at, from, read, asked, answer.(*kmsg.FetchResponse))
 		} else if r.held != nil {
 			r.held.lost()
 		}
@@ -151,10 +158,10 @@ func (r *reader) pollFirst(now seam.Mono, fx *seam.Effects) {
 	}})
 }
 
-func (r *reader) addTo(request *kmsg.FetchRequest, p check.Partition, from int64, size int32) {
+func (r *reader) addTo(request *kmsg.FetchRequest, p check.Partition, from int64, read, size int32) {
 	part := kmsg.NewFetchRequestTopicPartition()
 	part.Partition, part.FetchOffset, part.PartitionMaxBytes = p.Number, from, size
-	part.CurrentLeaderEpoch = -1
+	part.CurrentLeaderEpoch, part.LastFetchedEpoch = -1, read
 	topic := kmsg.NewFetchRequestTopic()
 	topic.Topic = p.Topic
 	if r.version >= 13 {
@@ -168,7 +175,7 @@ func (r *reader) addTo(request *kmsg.FetchRequest, p check.Partition, from int64
 	request.Topics = append(request.Topics, topic)
 }
 
-func (r *reader) onFetched(called, now seam.Mono, from []int64, asked int32, answer *kmsg.FetchResponse) {
+func (r *reader) onFetched(called, now seam.Mono, from []int64, read []int32, asked int32, answer *kmsg.FetchResponse) {
 	r.run.result.Fetches++
 	r.run.told(question{key: wire.KeyFetch, sent: called}, answer.ErrorCode, now)
 	if r.held != nil && !r.held.answered(r, asked, answer) {
@@ -190,6 +197,11 @@ func (r *reader) onFetched(called, now seam.Mono, from []int64, asked int32, ans
 			}
 			if part.ErrorCode != none {
 				r.onFault(called, now, i, from[i], part.ErrorCode)
+				continue
+			}
+			if end := part.DivergingEpoch.EndOffset; end >= 0 {
+				brought = true
+				r.parted(called, now, i, from[i], read[i], part)
 				continue
 			}
 			behind = behind || from[i] < part.HighWatermark
@@ -226,7 +238,7 @@ func (r *reader) onFault(called, now seam.Mono, i int, from int64, code int16) {
 	switch code {
 	case offsetOutOfRange:
 		p := r.partitions[i]
-		r.positions[i], r.lost[i] = 0, r.run.plan.prunes(p.Topic)
+		r.positions[i], r.behindOf[i], r.lost[i] = 0, -1, r.run.plan.prunes(p.Topic)
 		r.run.History.Outs = append(r.run.History.Outs, &check.OutOfRange{Partition: p, Call: called, Return: now, From: from})
 	case storageError:
 		r.done[i] = r.done[i] || r.run.mayRot()
@@ -262,6 +274,9 @@ func (r *reader) onPart(called, now seam.Mono, i int, from int64, part *kmsg.Fet
 		r.run.began(p, called, now, part.LogStartOffset, part.HighWatermark)
 		r.run.require(from >= part.LogStartOffset, check.BelowStartIsOut, "%s: a fetch of %v from %d was served, and it begins at %d", r.name, p, from, part.LogStartOffset)
 	}
+	if len(batches) > 0 {
+		r.run.led(p, batches[len(batches)-1].Epoch)
+	}
 	read := &check.Read{Client: r.id, Partition: p, Call: called, Return: now, From: from, HighWatermark: part.HighWatermark}
 	for _, b := range batches {
 		for _, e := range b.Entries {
@@ -269,7 +284,7 @@ func (r *reader) onPart(called, now seam.Mono, i int, from int64, part *kmsg.Fet
 				read.Entries = append(read.Entries, e)
 			}
 		}
-		r.positions[i] = max(from, b.Last+1)
+		r.positions[i], r.behindOf[i] = max(from, b.Last+1), b.Epoch
 	}
 	if len(batches) > 0 {
 		r.run.require(batches[0].Base <= from && batches[0].Last >= from || r.run.plan.isFleeting(p.Topic), check.ReadsAreSlices,

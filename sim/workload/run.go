@@ -68,31 +68,32 @@ type Run struct {
 	World   *world.World
 	History *check.History
 
-	tape        *world.Tape
-	plan        *Plan
-	broker      Broker
-	facts       *check.Facts
-	watch       *check.Watch
-	result      *Result
-	draining    bool
-	tidied      tidied
-	topicIDs    map[string][16]byte
-	there       map[string]seam.Mono // since when a topic that stays is known to be there
-	ids         []knownID
-	commits     int64             // of members: no two the same
-	memberIDs   map[string]string // who was given them
-	loaded      seam.Mono         // when a coordinator had folded its log last: until then it answers every heartbeat
-	herdSession seam.Mono         // the shortest that a member of the herd may have had
-	crewFolded  seam.Mono         // when the crew's coordinator had folded its log last
-	crewTold    map[int32]int64   // of the crew's topic, by partition: up to where a commit was told to have come
-	clients     int               // how many there were
-	others      []party           // all but workers
-	workers     []*worker
-	busy        party // who was found busy last
-	calm        bool  // the faults are over
-	quiets      int   // looks at a broker with nothing under way
-	unreadable  int   // the last life in which a folder could not be used
-	givenUp     int   // how often the broker ended by itself since then
+	tape         *world.Tape
+	plan         *Plan
+	broker       Broker
+	facts        *check.Facts
+	watch        *check.Watch
+	result       *Result
+	draining     bool
+	tidied       tidied
+	topicIDs     map[string][16]byte
+	there        map[string]seam.Mono // since when a topic that stays is known to be there
+	ids          []knownID
+	commits      int64             // of members: no two the same
+	memberIDs    map[string]string // who was given them
+	leaderEpochs map[check.Partition]int32
+	loaded       seam.Mono       // when a coordinator had folded its log last: until then it answers every heartbeat
+	herdSession  seam.Mono       // the shortest that a member of the herd may have had
+	crewFolded   seam.Mono       // when the crew's coordinator had folded its log last
+	crewTold     map[int32]int64 // of the crew's topic, by partition: up to where a commit was told to have come
+	clients      int             // how many there were
+	others       []party         // all but workers
+	workers      []*worker
+	busy         party // who was found busy last
+	calm         bool  // the faults are over
+	quiets       int   // looks at a broker with nothing under way
+	unreadable   int   // the last life in which a folder could not be used
+	givenUp      int   // how often the broker ended by itself since then
 
 	noRestart bool
 	homes     map[check.Partition]int32 // log directories, of which more than one may have a folder of the partition
@@ -133,7 +134,7 @@ func (r *Run) rotted(p check.Partition) bool {
 
 // Do makes one run from a tape.
 func Do(tape *world.Tape, broker Broker, options Options) *Result {
-	r := &Run{noRestart: options.NoRestart, tape: tape, broker: broker, History: &check.History{}, topicIDs: map[string][16]byte{}, memberIDs: map[string]string{}, crewTold: map[int32]int64{}, there: map[string]seam.Mono{}, homes: map[check.Partition]int32{}, herdSession: consumerSession * seam.Millisecond, result: &Result{Codes: map[int16]int{}}}
+	r := &Run{noRestart: options.NoRestart, tape: tape, broker: broker, History: &check.History{}, topicIDs: map[string][16]byte{}, memberIDs: map[string]string{}, leaderEpochs: map[check.Partition]int32{}, crewTold: map[int32]int64{}, there: map[string]seam.Mono{}, homes: map[check.Partition]int32{}, herdSession: consumerSession * seam.Millisecond, result: &Result{Codes: map[int16]int{}}}
 	r.plan = drawPlan(tape, options.Quiet, options.Brief)
 	r.World = world.New(tape, r.plan.Rates, broker.Parts(r.plan, tape), r.plan.Dirs)
 	r.World.Log, r.World.Remote = options.Log, remoteOf
@@ -445,8 +446,11 @@ func (r *Run) enterProducer(name string, idempotent bool, acks int16, window int
 
 func (r *Run) enterReader(name string, whole bool, partitions ...check.Partition) *reader {
 	s := r.client(name)
-	rd := &reader{session: s, times: r.tape.Stream(name + ".time"), version: int16(4 + s.stream.Choose(14)), partitions: partitions, positions: make([]int64, len(partitions)),
+	rd := &reader{session: s, times: r.tape.Stream(name + ".time"), epochs: r.tape.Stream(name + ".epochs"), version: int16(4 + s.stream.Choose(14)), partitions: partitions, positions: make([]int64, len(partitions)),
 		lost: make([]bool, len(partitions)), done: make([]bool, len(partitions)), budget: r.plan.Budget, whole: whole}
+	for range partitions {
+		rd.behindOf = append(rd.behindOf, -1)
+	}
 	rd.enterSession()
 	r.enter(s, rd)
 	return rd

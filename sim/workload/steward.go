@@ -181,6 +181,11 @@ func (r *Run) learn(answer *kmsg.MetadataResponse, sent, now seam.Mono) {
 		if t.Topic != nil {
 			r.told(question{key: wire.KeyMetadata, topic: *t.Topic, sent: sent}, t.ErrorCode, now)
 		}
+		for i := range t.Partitions {
+			if t.Topic != nil && t.ErrorCode == none {
+				r.led(check.Partition{Topic: *t.Topic, Number: t.Partitions[i].Partition}, t.Partitions[i].LeaderEpoch)
+			}
+		}
 		if t.ErrorCode == none && t.Topic != nil && t.TopicID != [16]byte{} {
 			if r.topicIDs[*t.Topic] != t.TopicID {
 				r.ids = append(r.ids, knownID{*t.Topic, t.TopicID})

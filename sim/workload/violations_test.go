@@ -111,6 +111,14 @@ var violations = []violation{
 	{"K6", func(r *Run) { r.awaitCleaning(compacted(5, 6, 6)) }, nil},
 	{"H23", func(r *Run) { leftOut(r, heldPart{told: true, code: notLeader, high: -1}, 7) }, func(r *Run) { leftOut(r, heldPart{told: true, high: 3}, 7) }},
 	{"H29", func(r *Run) { resumed(r, 7, 6) }, func(r *Run) { resumed(r, 7, 7) }},
+	{"H35", func(r *Run) { fetched(r, part(3), partedAt(3, 2)) }, func(r *Run) { fetched(r, part(3), partedAt(2, 2)) }},
+	{"H35", func(r *Run) { fetched(r, partedAt(2, 2)) }, nil}, // it has not said what it has read
+	{"H35", func(r *Run) { fetched(r, part(3), partedAt(2, 2, record(2)...)) }, nil},
+	{"H35", func(r *Run) { believed(r, -1, fencedEpochOfLeader) }, func(r *Run) { believed(r, -1, none) }},
+	{"H35", func(r *Run) { believed(r, 4, none) }, func(r *Run) { believed(r, 4, fencedEpochOfLeader) }},
+	{"H35", func(r *Run) { believed(r, 4, unknownEpochOfLeader) }, func(r *Run) { believed(r, 4, notLeader) }},
+	{"H35", func(r *Run) { believed(r, 1005, none) }, func(r *Run) { believed(r, 1005, unknownEpochOfLeader) }},
+	{"H35", func(r *Run) { believed(r, 1005, fencedEpochOfLeader) }, nil},
 	{"H30", func(r *Run) { put(r, 299*seam.Millisecond) }, func(r *Run) { put(r, 300*seam.Millisecond) }},
 	{"H31", func(r *Run) { named(r, "a", "a") }, func(r *Run) { named(r, "a", "b") }},
 	{"H33", func(r *Run) { called(r, 3) }, func(r *Run) { called(r, 2) }},
@@ -125,7 +133,7 @@ var violations = []violation{
 // newRun is a run that nobody runs: a world in which nothing is under way, and the topics are there.
 func newRun() *Run {
 	tape := world.Recorded(nil)
-	r := &Run{tape: tape, History: &check.History{}, result: &Result{Codes: map[int16]int{}}, topicIDs: map[string][16]byte{}, memberIDs: map[string]string{}, crewTold: map[int32]int64{}, there: map[string]seam.Mono{"firm": 1, "loose": 1}, herdSession: consumerSession * seam.Millisecond}
+	r := &Run{tape: tape, History: &check.History{}, result: &Result{Codes: map[int16]int{}}, topicIDs: map[string][16]byte{}, memberIDs: map[string]string{}, leaderEpochs: map[check.Partition]int32{}, crewTold: map[int32]int64{}, there: map[string]seam.Mono{"firm": 1, "loose": 1}, herdSession: consumerSession * seam.Millisecond}
 	r.plan = drawPlan(tape, false, false)
 	r.World = world.New(tape, r.plan.Rates, world.Parts{}, 1)
 	r.World.Node.Life = 1
@@ -236,6 +244,18 @@ func part(high int64, records ...byte) kmsg.FetchResponseTopicPartition {
 	return p
 }
 
+// partedAt says that the reader's log has parted, where an epoch ends.
+func partedAt(end int64, epoch int32, records ...byte) kmsg.FetchResponseTopicPartition {
+	p := part(3, records...)
+	p.DivergingEpoch.Epoch, p.DivergingEpoch.EndOffset = epoch, end
+	return p
+}
+
+// believed is an answer to one who believes in a leader epoch, when epoch 5 had begun.
+func believed(r *Run, in int32, code int16) {
+	r.judgeBelief("reader", check.Partition{Topic: "firm"}, in, 5, code)
+}
+
 // record is a batch of one record at an offset.
 func record(offset byte) []byte {
 	b := (&batchSpec{first: 7, count: 1, producer: -1, epoch: -1, sequence: -1}).encode()
@@ -267,7 +287,7 @@ func fetched(r *Run, parts ...kmsg.FetchResponseTopicPartition) {
 		topic.Partitions = append(topic.Partitions, parts[i])
 	}
 	answer.Topics = append(answer.Topics, topic)
-	rd.onFetched(10, 20, []int64{3, 3, 3}, -1, answer)
+	rd.onFetched(10, 20, []int64{3, 3, 3}, []int32{-1, 2, 2}, -1, answer)
 }
 
 // leftOut is an answer of a session that names nothing of a partition which is fetched from 3, and was told of so.
@@ -277,7 +297,7 @@ func leftOut(r *Run, as heldPart, session int32) {
 	rd.held = &incremental{id: 7, epoch: 3, parts: []heldPart{as}}
 	answer := kmsg.NewPtrFetchResponse()
 	answer.SessionID = session
-	rd.onFetched(10, 20, []int64{3}, 2, answer)
+	rd.onFetched(10, 20, []int64{3}, []int32{-1}, 2, answer)
 }
 
 func newProgram(r *Run) *program {
