@@ -2,6 +2,8 @@ package check
 
 import (
 	"cmp"
+	"encoding/binary"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -137,11 +139,82 @@ func (j *judge) reasons() {
 	}
 	switch {
 	case keep.Millis >= 0:
-		return
+		j.aged(keep, asked)
 	case keep.Bytes < 0:
 		j.require(j.start <= asked, StartHasReason, "it begins at %d, and nobody asked for more than %d", j.start, asked)
 	case len(j.f.Losses) == 0:
 		j.require(j.start <= asked || j.log.Bytes >= keep.Bytes, StartHasReason,
 			"it begins at %d, nobody asked for more than %d, and %d bytes of %d are left", j.start, asked, j.log.Bytes, keep.Bytes)
 	}
+}
+
+// aged: what nobody asked to have deleted was older than its topic's retention.ms when it was gone. A log that has a bound on its
+// bytes too says nothing of why, and a clock that has jumped nothing of when.
+func (j *judge) aged(keep Keep, asked int64) {
+	j.laws[StartHasReason]++
+	if keep.Bytes >= 0 || j.f.ClockOrigin == 0 {
+		return
+	}
+	for _, a := range j.sent {
+		if due, _ := j.promised(a); !due || a.Born == 0 || a.Base < asked || a.Base >= j.start {
+			continue
+		}
+		for i := range min(int64(a.Count), j.start-a.Base) {
+			gone := j.goneBy(a.Base + i)
+			wall, born := j.f.ClockOrigin+int64(gone/seam.Millisecond), a.Born+i*a.Step
+			if !j.require(born+keep.Millis < wall, StartHasReason, "%d was gone by %v, when it was %d ms old; it was to be kept for %d", a.Base+i, gone, wall-born, keep.Millis) {
+				return
+			}
+		}
+	}
+}
+
+// goneBy is when somebody was told first that the log begins behind an offset; or when it was read in the end.
+func (j *judge) goneBy(offset int64) seam.Mono {
+	i := slices.IndexFunc(j.floors, func(f floor) bool { return f.hw > offset })
+	if i < 0 {
+		return j.f.End
+	}
+	return j.floors[i].at
+}
+
+// Overdue says what the retention of a log should have taken of its files by now; empty: nothing. Segments go whole and from the
+// head, and files below where the log begins go after them.
+func Overdue(files []File, begins int64, keep Keep, wall int64) string {
+	all := segments(files)
+	total := int64(0)
+	for i := range all {
+		if i+1 < len(all) && all[i+1].base() <= begins {
+			return fmt.Sprintf("%s lies below %d, where the log begins", all[i].Name, begins)
+		}
+		total += int64(len(all[i].Data))
+	}
+	if len(all) == 0 || len(all[0].Data) == 0 {
+		return ""
+	}
+	first := int64(len(all[0].Data))
+	if keep.Bytes >= 0 && total-first >= keep.Bytes {
+		return fmt.Sprintf("%s has %d of %d bytes, and %d are to be kept", all[0].Name, first, total, keep.Bytes)
+	}
+	newest := newestOf(all[0].Data)
+	if keep.Millis >= 0 && newest >= 0 && wall-newest > keep.Millis {
+		return fmt.Sprintf("%s is %d ms old, and is to be kept for %d", all[0].Name, wall-newest, keep.Millis)
+	}
+	return ""
+}
+
+// base is the offset that a segment's name says.
+func (f *File) base() (base int64) {
+	_, _ = fmt.Sscanf(f.Name, "%d.log", &base)
+	return base
+}
+
+// newestOf is the largest timestamp of a segment's batches, by their headers; -1: they bear none.
+func newestOf(data []byte) int64 {
+	newest := int64(-1)
+	for len(data) >= 61 {
+		newest = max(newest, int64(binary.BigEndian.Uint64(data[35:])))
+		data = data[min(len(data), 12+max(49, int(int32(binary.BigEndian.Uint32(data[8:]))))):]
+	}
+	return newest
 }

@@ -115,19 +115,21 @@ type Facts struct {
 	Deleted map[string]bool // topics that somebody tried to delete
 	// Promised are the times in which a topic without a promise had one: what is sent after From, and answered to acks=all
 	// before To, survives everything.
-	Promised  map[string][]Span
-	Starts    []seam.Mono // when each life of the broker began, ascending
-	Losses    []seam.Mono // when a page cache was lost, ascending
-	Rotted    map[Partition]bool
-	Logs      map[Partition]Log
-	Begins    map[Partition]int64 // where logs begin, as the disk has it
-	Origins   map[Partition]int64 // where logs began that were brought over from elsewhere
-	Keeps     map[string]Keep     // topics with a retention
-	Stored    map[string]Stored   // how a topic's batches have to lie, where that was never altered
-	Compacted map[string]bool     // topics of which offsets may be missing
-	Worked    []Partition         // that the crews had to process whole
-	Crews     []string            // the groups that had to
-	SetBack   int64               // milliseconds that the node's clock was set back, all told
+	Promised    map[string][]Span
+	Starts      []seam.Mono // when each life of the broker began, ascending
+	Losses      []seam.Mono // when a page cache was lost, ascending
+	Rotted      map[Partition]bool
+	Logs        map[Partition]Log
+	Begins      map[Partition]int64 // where logs begin, as the disk has it
+	Origins     map[Partition]int64 // where logs began that were brought over from elsewhere
+	Keeps       map[string]Keep     // topics with a retention
+	Stored      map[string]Stored   // how a topic's batches have to lie, where that was never altered
+	Compacted   map[string]bool     // topics of which offsets may be missing
+	Worked      []Partition         // that the crews had to process whole
+	Crews       []string            // the groups that had to
+	ClockOrigin int64               // what the node's clock showed when it all began; 0: it has jumped
+	End         seam.Mono           // when the logs were read
+	SetBack     int64               // milliseconds that the node's clock was set back, all told
 }
 
 // Span is a time.

@@ -92,6 +92,7 @@ const (
 	StartHasReason
 	SearchFindsFirst
 	LiesInOnePlace
+	RetentionGetsOn
 
 	LastValueKept
 	DeleteSeen

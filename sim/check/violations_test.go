@@ -284,6 +284,16 @@ var violations = []violation{
 		deleted(h, f, 4)
 		h.Deletions, f.Keeps = nil, map[string]Keep{"t": {Bytes: 600, Millis: -1}}
 	})},
+	{"S4", agedAt(150, 100, -1), agedAt(151, 100, -1)},
+	{"S4", agedAt(149, 100, -1), agedAt(149, 100, 4)}, // or somebody asked for it
+	{"S4", agedAt(149, 100, -1), judged(func(h *History, f *Facts) {
+		aging(h, f, 149, 100)
+		f.ClockOrigin = 0
+	})},
+	{"S7", overdue(Keep{100, -1}, 0, 60, 100), overdue(Keep{101, -1}, 0, 60, 100)},
+	{"S7", overdue(Keep{0, -1}, 0, 60), overdue(Keep{0, -1}, 0, 0)},
+	{"S7", overdue(Keep{-1, 99}, 0, 60), overdue(Keep{-1, 100}, 0, 60)},
+	{"S7", overdue(Keep{-1, -1}, 5, 60, 100), overdue(Keep{-1, -1}, 4, 60, 100)},
 	{"S5", searched(0, 35, 5, 50), searched(0, 35, 4, 40)},
 	{"S5", searched(0, 35, 4, 41), searched(4, 35, 4, 40)},
 	{"S5", searched(0, 45, 4, 40), searched(4, 15, 2, 20)}, // what it found was deleted since
@@ -568,6 +578,49 @@ func deleted(h *History, f *Facts, upTo int64) {
 	f.Logs[here], f.Begins = l, map[Partition]int64{here: upTo}
 	h.Deletions = append(h.Deletions, &Deletion{here, upTo, 5000, Done})
 	h.Begins = append(h.Begins, &Begin{here, 5000, 5001, upTo, 10})
+}
+
+// agedAt is a log of which nobody asked to have more deleted than up to an offset, and which began at 4 at some millisecond.
+// Record i was written at millisecond 10 times i.
+func agedAt(millis, keep, asked int64) trial {
+	return judged(func(h *History, f *Facts) {
+		if aging(h, f, millis, keep); asked >= 0 {
+			h.Deletions = []*Deletion{{here, asked, 100, Done}}
+		}
+	})
+}
+
+func aging(h *History, f *Facts, millis, keep int64) {
+	deleted(h, f, 4)
+	h.Deletions, h.Begins[0].Call, h.Begins[0].Return = nil, seam.Mono(millis)*seam.Millisecond, seam.Mono(millis)*seam.Millisecond
+	f.Keeps, f.ClockOrigin = map[string]Keep{"t": {Bytes: -1, Millis: keep}}, 1000
+	for i, a := range h.Appends {
+		a.Born = int64(1020 + 10*i)
+		if i >= 4 {
+			f.Logs[here].Entries[i-4].Born = a.Born
+		}
+	}
+	h.Searches = nil
+}
+
+// overdue is a log with segments of so many bytes each, five offsets apart, of which the first is 100 ms old.
+func overdue(keep Keep, begins int64, sizes ...int) trial {
+	return func(laws *Counts) error {
+		var files []File
+		for i, size := range sizes {
+			f := File{Name: fmt.Sprintf("%020d.log", 5*i)}
+			if size > 0 {
+				f.Data = make([]byte, max(size, 61))
+				copy(f.Data, bare(int64(5*i)))
+			}
+			files = append(files, f)
+		}
+		laws[RetentionGetsOn]++
+		if what := Overdue(files, begins, keep, 100); what != "" {
+			return Fail(RetentionGetsOn, "%s", what)
+		}
+		return nil
+	}
 }
 
 func topicDeleted(h *History, f *Facts, call seam.Mono) {

@@ -31,6 +31,9 @@ func drawPruning(tape *world.Tape) pruning {
 	if kind == 5 && s.Choose(2) == 1 {
 		p.Keep.Millis = [4]int64{2000, 0, 500, 8000}[s.Choose(4)]
 	}
+	if p.Keep.Millis >= 0 && tape.Choose("age alone", 2) == 1 {
+		p.Keep.Bytes = -1
+	}
 	return p
 }
 
@@ -179,4 +182,32 @@ func (r *reader) findBegin(now seam.Mono, i int, fx *seam.Effects) {
 			r.positions[i], r.behindOf[i], r.lost[i] = found.Offset, -1, false
 		}
 	})
+}
+
+// prunesWithin is how long retention may take to get on: its checks, the checkpoint of where logs begin, and what a disk of
+// which nothing is wrong any more has still to answer.
+const prunesWithin = 60 * seam.Second
+
+// awaitPruning goes on until no log holds what its retention wants gone, which is seen from outside.
+func (r *Run) awaitPruning(look func() string) {
+	w := r.World
+	overdue := look()
+	for until := w.Now() + prunesWithin; overdue != "" && w.Now() < until && w.Failure() == nil; overdue = look() {
+		w.Run(w.Now()+100*seam.Millisecond, nil)
+	}
+	r.require(overdue == "" || w.Failure() != nil, check.RetentionGetsOn, "%v after the faults have ended: %s", prunesWithin, overdue)
+}
+
+// overdue is what of the logs that are pruned should be gone, as they lie on the disk. Nobody knows how old a rotten one is.
+func (r *Run) overdue() string {
+	begins := r.begins()
+	for _, p := range r.plan.partitionsOf(r.plan.stable()...) {
+		if !r.plan.prunes(p.Topic) || r.rotted(p) {
+			continue
+		}
+		if what := check.Overdue(r.files(p), begins[p], r.plan.Pruning.Keep, r.World.Node.Wall()); what != "" {
+			return folderName(p) + "/" + what
+		}
+	}
+	return ""
 }

@@ -466,6 +466,10 @@ func (r *Run) audit() {
 		return
 	}
 	r.awaitCleaning(r.tidyDirt)
+	if r.plan.Pruning.On {
+		r.findHomes()
+		r.awaitPruning(r.overdue)
+	}
 	if w.Failure() == nil && !r.noRestart {
 		r.restartEqual()
 	}
@@ -609,11 +613,12 @@ func (r *Run) left(p check.Partition, dir int32) (files []check.File) {
 
 // findHomes notes in which directory each partition lies.
 func (r *Run) findHomes() {
-	if r.broker.View == nil {
+	m := r.World.Node.Broker()
+	if r.broker.View == nil || m == nil {
 		return
 	}
 	v := check.View{}
-	r.broker.View(r.World.Node.Broker(), false, &v)
+	r.broker.View(m, false, &v)
 	for i := range v.Partitions {
 		r.homes[check.Partition{Topic: v.Partitions[i].Topic, Number: v.Partitions[i].Number}] = v.Partitions[i].Dir
 	}
@@ -622,7 +627,9 @@ func (r *Run) findHomes() {
 // judge reads the logs as they lie on the disk and holds the history against them.
 func (r *Run) judge() {
 	w := r.World
-	r.facts.SetBack = w.Node.SetBack
+	if r.facts.SetBack, r.facts.End = w.Node.SetBack, w.Now(); w.Counts[world.ClockJumped] == 0 {
+		r.facts.ClockOrigin = r.wall(0)
+	}
 	r.facts.Begins = r.begins()
 	for _, p := range r.plan.partitionsOf(r.plan.names()...) {
 		files := r.files(p)

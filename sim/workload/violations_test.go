@@ -109,6 +109,7 @@ var violations = []violation{
 	{"K3", func(r *Run) { passed(r, false, part(3, turned(keyed(2))...)) }, func(r *Run) { passed(r, true, part(3, turned(keyed(2))...)) }},
 	{"K6", func(r *Run) { r.awaitCleaning(compacted(5, 5)) }, func(r *Run) { r.awaitCleaning(compacted(5, 6, 9)) }},
 	{"K6", func(r *Run) { r.awaitCleaning(compacted(5, 6, 6)) }, nil},
+	{"S7", func(r *Run) { r.awaitPruning(func() string { return "a segment" }) }, func(r *Run) { r.awaitPruning(until(r, prunesWithin, "a segment")) }},
 	{"H23", func(r *Run) { leftOut(r, heldPart{told: true, code: notLeader, high: -1}, 7) }, func(r *Run) { leftOut(r, heldPart{told: true, high: 3}, 7) }},
 	{"H29", func(r *Run) { resumed(r, 7, 6) }, func(r *Run) { resumed(r, 7, 7) }},
 	{"H35", func(r *Run) { fetched(r, part(3), partedAt(3, 2)) }, func(r *Run) { fetched(r, part(3), partedAt(2, 2)) }},
@@ -198,6 +199,16 @@ func compacted(upTo ...int64) func() (int64, bool) {
 		now := upTo[0]
 		upTo = upTo[min(1, len(upTo)-1):]
 		return now, now < 9
+	}
+}
+
+// until is something that is to be seen for so long.
+func until(r *Run, length seam.Mono, what string) func() string {
+	return func() string {
+		if r.World.Now() < length {
+			return what
+		}
+		return ""
 	}
 }
 

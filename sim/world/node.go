@@ -62,6 +62,9 @@ func (n *Node) clock() seam.Now {
 	return seam.Now{Mono: w.now + n.monoOrigin, Wall: seam.Wall(n.wallOffset + int64(w.now/seam.Millisecond))}
 }
 
+// Wall is what the node's wall clock shows.
+func (n *Node) Wall() int64 { return int64(n.clock().Wall) }
+
 func (n *Node) full() bool { return n.fullUntil > n.world.now }
 
 // Broker is the process's Broker; nil while none runs.
