@@ -80,6 +80,8 @@ const (
 	RoomKept
 	RecordAsSent
 	EpochsEnd
+	LeaderKnows
+	GivenAsAsked
 
 	TopicRegister
 	ProducerIDs

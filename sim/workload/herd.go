@@ -26,6 +26,7 @@ type grazer struct {
 	budget   int
 	timeout  int32 // for a rebalance, in milliseconds
 	told     subscribed
+	asked    []subscribed // all that it was ever told
 
 	stage  grazerStage
 	lives  int
@@ -79,6 +80,7 @@ func (g *grazer) subscribe() {
 		{names: []string{"firm", "loose"}}, {names: []string{"firm"}}, {expression: "f.*"}, {expression: ".*e.*"},
 		{names: []string{"firm", f[0], f[1]}}, {names: []string{"nowhere", "loose"}}, {names: []string{}},
 	}[g.stream.Choose(7)]
+	g.asked = append(g.asked, g.told)
 }
 
 func (g *grazer) idle() bool {
@@ -271,6 +273,7 @@ func (g *grazer) accepted(sent, at seam.Mono, a *kmsg.ConsumerGroupHeartbeatResp
 		h.To = sent
 	}
 	g.stage, g.epoch, g.heard, g.unsure = grazerGrazes, a.MemberEpoch, sent, false
+	g.run.beaten(g.name, sent, at, a.HeartbeatIntervalMillis)
 	if a.Assignment != nil {
 		g.given(at, a.Assignment)
 	}
@@ -286,6 +289,7 @@ func (g *grazer) given(at seam.Mono, assignment *kmsg.ConsumerGroupHeartbeatResp
 		for _, p := range t.Partitions {
 			s := check.Share{Topic: t.TopicID, Number: p}
 			given[s] = true
+			g.wanted(s)
 			if g.has[s] == nil {
 				g.has[s] = &check.Hold{Group: herdGroup, Share: s, Member: g.id, From: at, To: at}
 				g.run.History.Holds = append(g.run.History.Holds, g.has[s])
@@ -347,7 +351,7 @@ func (g *grazer) commit(now seam.Mono, epoch int32, fx *seam.Effects) {
 	r.Version, r.Group, r.MemberID, r.Generation = 9, herdGroup, g.id, epoch
 	c := &check.Commit{Group: herdGroup, Share: share, Offset: g.run.freshOffset(), Generation: epoch, Owner: g.id, Member: g.id, Call: now, Return: check.Unfinished}
 	g.run.History.Commits = append(g.run.History.Commits, c)
-	r.Topics = []kmsg.OffsetCommitRequestTopic{{Topic: topic, Partitions: []kmsg.OffsetCommitRequestTopicPartition{{Partition: partition, Offset: c.Offset, LeaderEpoch: -1}}}}
+	r.Topics = []kmsg.OffsetCommitRequestTopic{{Topic: topic, Partitions: g.run.place(partition, c.Offset, r.Version)}}
 	over := epoch < g.epoch
 	settle := func(at seam.Mono, answer kmsg.Response) {
 		code := answer.(*kmsg.OffsetCommitResponse).Topics[0].Partitions[0].ErrorCode
@@ -378,7 +382,9 @@ func (g *grazer) fetch(now seam.Mono, fx *seam.Effects) {
 	g.ask(now, r, fx, &call{done: func(at seam.Mono, answer kmsg.Response, fx *seam.Effects) {
 		if a, _ := answer.(*kmsg.OffsetFetchResponse); a != nil {
 			if g.run.told(question{key: wire.KeyOffsetFetch, sent: now}, a.ErrorCode, at); a.ErrorCode == none {
-				g.run.History.Committed = append(g.run.History.Committed, &check.Committed{Group: herdGroup, Share: share, Offset: a.Topics[0].Partitions[0].Offset, Call: now, Return: at})
+				p := a.Topics[0].Partitions[0]
+				g.run.noted(g.name, p.Offset, p.LeaderEpoch, p.Metadata, a.Version)
+				g.run.History.Committed = append(g.run.History.Committed, &check.Committed{Group: herdGroup, Share: share, Offset: p.Offset, Call: now, Return: at})
 			}
 		}
 		fx.Wake(max(g.next, at+seam.Microsecond))

@@ -125,7 +125,7 @@ func (l *loner) commit(now seam.Mono, fx *seam.Effects) {
 	r := kmsg.NewPtrOffsetCommitRequest()
 	r.Version, r.Group, r.Generation = int16(2+l.stream.Choose(8)), lonerGroup, -1
 	c := &check.Commit{Share: share, Offset: l.run.freshOffset()}
-	r.Topics = []kmsg.OffsetCommitRequestTopic{{Topic: topic, Partitions: []kmsg.OffsetCommitRequestTopicPartition{{Partition: partition, Offset: c.Offset, LeaderEpoch: -1}}}}
+	r.Topics = []kmsg.OffsetCommitRequestTopic{{Topic: topic, Partitions: l.run.place(partition, c.Offset, r.Version)}}
 	ended := l.changes(now, c)
 	l.request(now, question{topic: topic}, r, fx, func(at seam.Mono, answer kmsg.Response) int16 {
 		code := answer.(*kmsg.OffsetCommitResponse).Topics[0].Partitions[0].ErrorCode
@@ -144,6 +144,7 @@ func (l *loner) fetch(now seam.Mono, fx *seam.Effects) {
 		if a.ErrorCode == none {
 			p := a.Topics[0].Partitions[0]
 			l.run.require(p.ErrorCode == none, check.ErrorsAreDue, "%s: %v of a partition", l.name, wire.Code(p.ErrorCode))
+			l.run.noted(l.name, p.Offset, p.LeaderEpoch, p.Metadata, a.Version)
 			l.run.History.Committed = append(l.run.History.Committed, &check.Committed{Group: lonerGroup, Share: share, Offset: p.Offset, Call: now, Return: at})
 		}
 		return a.ErrorCode
@@ -180,4 +181,29 @@ func (l *loner) deleteGroup(now seam.Mono, fx *seam.Effects) {
 		ended(at, code)
 		return code
 	})
+}
+
+// note is what is put down with an offset: of no two the same.
+func note(offset int64) string { return fmt.Sprint("at ", offset) }
+
+// place is an offset as it is committed, with a leader epoch and a note.
+func (r *Run) place(partition int32, offset int64, version int16) []kmsg.OffsetCommitRequestTopicPartition {
+	text, epoch := note(offset), int32(-1)
+	if version >= 6 {
+		epoch = int32(offset % 7)
+	}
+	r.notes[offset] = epoch
+	return []kmsg.OffsetCommitRequestTopicPartition{{Partition: partition, Offset: offset, LeaderEpoch: epoch, Metadata: &text}}
+}
+
+// noted: an offset is told with what was put down with it, and nothing with nothing.
+func (r *Run) noted(who string, offset int64, epoch int32, text *string, version int16) {
+	found, due, since := "", "", int32(-1)
+	if text != nil {
+		found = *text
+	}
+	if offset >= 0 {
+		due, since = note(offset), r.notes[offset]
+	}
+	r.require(found == due && (version < 5 || epoch == since), check.CommitsKept, "%s: with offset %d goes epoch %d and %q, and with it was committed %d and %q", who, offset, epoch, found, since, due)
 }

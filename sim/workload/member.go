@@ -288,10 +288,7 @@ func (m *member) join(now seam.Mono, fx *seam.Effects) {
 	}
 	r.SessionTimeoutMillis, r.RebalanceTimeoutMillis = m.millis[0], m.millis[1]
 	for _, name := range []string{"range", "roundrobin"}[m.stream.Choose(2):] {
-		r.Protocols = append(r.Protocols, kmsg.JoinGroupRequestProtocol{Name: name, Metadata: []byte(m.name + name)})
-	}
-	if r.Protocols[len(r.Protocols)-1].Name != "roundrobin" || len(r.Protocols) == 0 {
-		r.Protocols = append(r.Protocols, kmsg.JoinGroupRequestProtocol{Name: "roundrobin", Metadata: []byte(m.name)})
+		r.Protocols = append(r.Protocols, kmsg.JoinGroupRequestProtocol{Name: name, Metadata: offers(m.name, name)})
 	}
 	m.heard = 0
 	m.request(now, wire.KeyJoinGroup, r, fx, func(answer kmsg.Response) int16 { return answer.(*kmsg.JoinGroupResponse).ErrorCode }, func(at seam.Mono, answer kmsg.Response) {
@@ -299,6 +296,7 @@ func (m *member) join(now seam.Mono, fx *seam.Effects) {
 		if m.named(a.MemberID); wire.Code(a.ErrorCode) == wire.MemberIDRequired {
 			return
 		}
+		m.summoned(r, a)
 		m.generation, m.roll, m.stage = a.Generation, nil, memberSyncs
 		m.next = at
 		if a.LeaderID == a.MemberID && !a.SkipAssignment {
@@ -343,6 +341,7 @@ func (m *member) sync(now seam.Mono, fx *seam.Effects) {
 			m.shares = append(m.shares, int32(share))
 		}
 		m.stage, m.settled = memberOwns, m.run.draining
+		m.enrolled(generation)
 		m.run.History.Claims = append(m.run.History.Claims, &check.Claim{Group: m.group, Generation: generation, Owner: m.owner(), Member: m.id, Shares: slices.Clone(m.shares), At: at})
 	})
 }
@@ -407,7 +406,7 @@ func (m *member) commit(now seam.Mono, as identity, fx *seam.Effects) {
 	}
 	c := &check.Commit{Group: m.group, Share: share, Offset: m.run.freshOffset(), Generation: as.generation, Owner: m.owner(), Member: as.id, Call: now, Return: check.Unfinished}
 	m.run.History.Commits = append(m.run.History.Commits, c)
-	r.Topics = []kmsg.OffsetCommitRequestTopic{{Topic: topic, TopicID: id, Partitions: []kmsg.OffsetCommitRequestTopicPartition{{Partition: partition, Offset: c.Offset, LeaderEpoch: -1}}}}
+	r.Topics = []kmsg.OffsetCommitRequestTopic{{Topic: topic, TopicID: id, Partitions: m.run.place(partition, c.Offset, r.Version)}}
 	judge := func(at seam.Mono, answer kmsg.Response) (code int16) {
 		topics := answer.(*kmsg.OffsetCommitResponse).Topics
 		if !m.run.require(len(topics) == 1 && len(topics[0].Partitions) == 1, check.AnswersInOrder, "%s: an answer about %d topics", m.name, len(topics)) {
@@ -449,11 +448,14 @@ func (m *member) fetch(now seam.Mono, fx *seam.Effects) {
 			return -1, a.Groups[0].ErrorCode
 		case a.Version >= 8:
 			p := a.Groups[0].Topics[0].Partitions[0]
+			m.run.noted(m.name, p.Offset, p.LeaderEpoch, p.Metadata, a.Version)
 			return p.Offset, p.ErrorCode
 		case a.ErrorCode != none:
 			return -1, a.ErrorCode
 		}
-		return a.Topics[0].Partitions[0].Offset, a.Topics[0].Partitions[0].ErrorCode
+		p := a.Topics[0].Partitions[0]
+		m.run.noted(m.name, p.Offset, p.LeaderEpoch, p.Metadata, a.Version)
+		return p.Offset, p.ErrorCode
 	}
 	m.request(now, wire.KeyOffsetFetch, r, fx, func(answer kmsg.Response) int16 { _, code := found(answer); return code }, func(at seam.Mono, answer kmsg.Response) {
 		offset, _ := found(answer)

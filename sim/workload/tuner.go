@@ -175,6 +175,7 @@ func (s *tuner) alter(now seam.Mono, k knob, value string, fx *seam.Effects) {
 	r.Configs = append(r.Configs, config)
 	request.Resources = append(request.Resources, r)
 	s.withdraw(now, k, value)
+	s.run.maybe(now, k, value)
 	sent := now
 	s.ask(now, request, fx, &call{done: func(now seam.Mono, answer kmsg.Response, fx *seam.Effects) {
 		if answer == nil {
@@ -189,6 +190,7 @@ func (s *tuner) alter(now seam.Mono, k knob, value string, fx *seam.Effects) {
 		switch resources[0].ErrorCode {
 		case none:
 			s.sure(k, value)
+			s.run.certainly(now, k, append(slices.Clone(s.at(k).maybe), value)...)
 			s.promise(now, k)
 			if k.resource() == kmsg.ConfigResourceTypeGroupConfig {
 				s.run.World.Counts[world.GroupsConfigured]++

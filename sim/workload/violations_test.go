@@ -120,6 +120,17 @@ var violations = []violation{
 	{"H35", func(r *Run) { believed(r, 4, unknownEpochOfLeader) }, func(r *Run) { believed(r, 4, notLeader) }},
 	{"H35", func(r *Run) { believed(r, 1005, none) }, func(r *Run) { believed(r, 1005, unknownEpochOfLeader) }},
 	{"H35", func(r *Run) { believed(r, 1005, fencedEpochOfLeader) }, nil},
+	{"H36", func(r *Run) { summoned(r, "sticky", "a", rolled("a", "range")) }, func(r *Run) { summoned(r, "range", "a", rolled("a", "range"), rolled("b", "range")) }},
+	{"H36", func(r *Run) { summoned(r, "range", "a", rolled("a", "range"), rolled("b", "roundrobin")) }, func(r *Run) { summoned(r, "range", "b") }},
+	{"H36", func(r *Run) { summoned(r, "range", "a", rolled("b", "range")) }, nil},
+	{"H36", func(r *Run) { summoned(r, "range", "b", rolled("a", "range")) }, nil},
+	{"H36", func(r *Run) { enrolled(r, "b", 0) }, func(r *Run) { enrolled(r, "a", 0) }},
+	{"H36", func(r *Run) { enrolled(r, "b", 0) }, func(r *Run) { enrolled(r, "b", 1); summoned(r, "range", "b") }}, // the generation came again
+	{"H37", func(r *Run) { wanted(r, subscribed{names: []string{"loose"}, expression: "fir"}) }, func(r *Run) { wanted(r, subscribed{}, subscribed{expression: "f.*"}) }},
+	{"H25", func(r *Run) { noted(r, "at 8", 1) }, func(r *Run) { noted(r, "at 9", 2) }},
+	{"H25", func(r *Run) { noted(r, "at 9", 3) }, nil},
+	{"P4", func(r *Run) { beaten(r, 19, 500) }, func(r *Run) { beaten(r, 19, 200); beaten(r, 19, 700) }},
+	{"P4", func(r *Run) { beaten(r, 9, 700) }, func(r *Run) { beaten(r, 9, 500); beaten(r, 5, 200) }},
 	{"H30", func(r *Run) { put(r, 299*seam.Millisecond) }, func(r *Run) { put(r, 300*seam.Millisecond) }},
 	{"H31", func(r *Run) { named(r, "a", "a") }, func(r *Run) { named(r, "a", "b") }},
 	{"H33", func(r *Run) { called(r, 3) }, func(r *Run) { called(r, 2) }},
@@ -134,7 +145,7 @@ var violations = []violation{
 // newRun is a run that nobody runs: a world in which nothing is under way, and the topics are there.
 func newRun() *Run {
 	tape := world.Recorded(nil)
-	r := &Run{tape: tape, History: &check.History{}, result: &Result{Codes: map[int16]int{}}, topicIDs: map[string][16]byte{}, memberIDs: map[string]string{}, leaderEpochs: map[check.Partition]int32{}, crewTold: map[int32]int64{}, there: map[string]seam.Mono{"firm": 1, "loose": 1}, herdSession: consumerSession * seam.Millisecond}
+	r := &Run{tape: tape, History: &check.History{}, result: &Result{Codes: map[int16]int{}}, topicIDs: map[string][16]byte{}, memberIDs: map[string]string{}, notes: map[int64]int32{}, leaderEpochs: map[check.Partition]int32{}, rolls: map[generation]*roll{}, knobs: map[knob][]possible{}, crewTold: map[int32]int64{}, there: map[string]seam.Mono{"firm": 1, "loose": 1}, herdSession: consumerSession * seam.Millisecond}
 	r.plan = drawPlan(tape, false, false)
 	r.World = world.New(tape, r.plan.Rates, world.Parts{}, 1)
 	r.World.Node.Life = 1
@@ -408,4 +419,46 @@ func named(r *Run, ids ...string) {
 func called(r *Run, members int) {
 	r.plan.Limits.Classic = 2
 	r.called(members)
+}
+
+// rolled is what a leader is told of a member, of which everything is named alike.
+func rolled(name, protocol string) kmsg.JoinGroupResponseMember {
+	return kmsg.JoinGroupResponseMember{MemberID: name, ProtocolMetadata: offers(name, protocol)}
+}
+
+// summoned is an answer to the member a, which has joined for range or roundrobin.
+func summoned(r *Run, protocol, leader string, members ...kmsg.JoinGroupResponseMember) {
+	r.memberIDs["a"], r.memberIDs["b"] = "a", "b"
+	asked := &kmsg.JoinGroupRequest{Protocols: []kmsg.JoinGroupRequestProtocol{{Name: "range"}, {Name: "roundrobin"}}}
+	m := &member{session: newSession(r, 1, "a"), group: "pack", id: "a"}
+	m.summoned(asked, &kmsg.JoinGroupResponse{Generation: 3, Protocol: &protocol, LeaderID: leader, MemberID: "a", Members: members})
+}
+
+// enrolled is somebody who has a place in a generation of which the leader, a, was told of nobody else. Coordinators have folded
+// their logs so long after that.
+func enrolled(r *Run, id string, folded seam.Mono) {
+	summoned(r, "range", "a", rolled("a", "range"))
+	r.loaded += folded
+	(&member{session: newSession(r, 1, id), group: "pack", id: id}).enrolled(3)
+}
+
+// wanted is a partition of firm, given to who has subscribed so.
+func wanted(r *Run, asked ...subscribed) {
+	r.ids = []knownID{{"firm", [16]byte{1}}}
+	(&grazer{session: newSession(r, 1, "grazer"), asked: asked}).wanted(check.Share{Topic: [16]byte{1}})
+}
+
+// noted is what goes with the offset 9, with which epoch 2 was committed.
+func noted(r *Run, text string, epoch int32) {
+	r.place(0, 9, 6)
+	r.noted("member", 9, epoch, &text, 5)
+}
+
+// beaten is an interval told at 20 to who asked at some time. It was altered to 200 at 10, and perhaps to 700 at 15.
+func beaten(r *Run, sent seam.Mono, millis int32) {
+	k := knob{herdGroup, heartbeatKey}
+	r.maybe(6, k, "200")
+	r.certainly(10, k, "200")
+	r.maybe(15, k, "700")
+	r.beaten("grazer", sent, min(sent+1, 20), millis)
 }
