@@ -82,6 +82,7 @@ const (
 	EpochsEnd
 	LeaderKnows
 	GivenAsAsked
+	OffsetsExpire
 
 	TopicRegister
 	ProducerIDs

@@ -8,6 +8,7 @@ import (
 	"rookery/core/seam"
 	"rookery/core/wire"
 	"rookery/sim/check"
+	"rookery/sim/world"
 )
 
 // loner commits under the name of a group in which nobody is a member, reads what was committed, and takes it back: of one
@@ -37,11 +38,15 @@ func (r *Run) enterLoners() {
 
 func (l *loner) share() (share int32, topic string, partition int32) {
 	share = int32(l.stream.Choose(lonerShares))
-	if share >= sharesAll {
-		return share, l.run.plan.Fleeting[share-sharesAll], 0
-	}
-	topic, partition = shareOf(share)
+	topic, partition = lonerShare(l.run.plan, share)
 	return share, topic, partition
+}
+
+func lonerShare(p *Plan, share int32) (topic string, partition int32) {
+	if share >= sharesAll {
+		return p.Fleeting[share-sharesAll], 0
+	}
+	return shareOf(share)
 }
 
 func (l *loner) idle() bool {
@@ -206,4 +211,53 @@ func (r *Run) noted(who string, offset int64, epoch int32, text *string, version
 		due, since = note(offset), r.notes[offset]
 	}
 	r.require(found == due && (version < 5 || epoch == since), check.CommitsKept, "%s: with offset %d goes epoch %d and %q, and with it was committed %d and %q", who, offset, epoch, found, since, due)
+}
+
+// heir asks for each share when all that was committed is to have expired.
+type heir struct {
+	*session
+	asked int32 // shares
+}
+
+func (h *heir) idle() bool { return len(h.inflight) == 0 && h.asked == lonerShares }
+
+func (h *heir) turn(now seam.Mono, fx *seam.Effects) {
+	if len(h.inflight) > 0 || h.idle() {
+		return
+	}
+	topic, partition := lonerShare(h.run.plan, h.asked)
+	r := kmsg.NewPtrOffsetFetchRequest()
+	r.Version, r.Group = 7, lonerGroup
+	r.Topics = []kmsg.OffsetFetchRequestTopic{{Topic: topic, Partitions: []int32{partition}}}
+	h.ask(now, r, fx, &call{done: func(at seam.Mono, answer kmsg.Response, fx *seam.Effects) {
+		if a, _ := answer.(*kmsg.OffsetFetchResponse); a != nil {
+			if h.run.told(question{key: wire.KeyOffsetFetch, sent: now}, a.ErrorCode, at); a.ErrorCode == none {
+				h.inherits(a.Topics[0].Partitions[0].Offset)
+			}
+		}
+		h.rest(at + 20*seam.Millisecond)
+		fx.Wake(h.resting)
+	}})
+}
+
+// inherits: there is nothing left.
+func (h *heir) inherits(offset int64) {
+	h.run.require(offset < 0, check.OffsetsExpire, "share %d of %s is at %d; nobody has committed for %d ms, and offsets are kept for %d", h.asked, lonerGroup, offset, 2*h.run.plan.Expiry, h.run.plan.Expiry)
+	h.asked++
+}
+
+// awaitExpiry lets pass what is twice as long as offsets are kept, and looks for what is left. A clock that has jumped may have
+// dated them far ahead.
+func (r *Run) awaitExpiry() {
+	w := r.World
+	if r.plan.Expiry == 0 || w.Counts[world.ClockJumped] > 0 || r.offsetsRotted() || w.Failure() != nil {
+		return
+	}
+	w.Run(w.Now()+2*seam.Mono(r.plan.Expiry)*seam.Millisecond, nil)
+	h := &heir{session: r.client("heir")}
+	r.enter(h.session, h)
+	w.Run(w.Now()+auditPatience, r.idle)
+	if w.Failure() == nil {
+		r.require(r.idle(), check.EveryoneFinishes, "the heir has asked for %d shares", h.asked)
+	}
 }

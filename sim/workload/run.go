@@ -473,6 +473,7 @@ func (r *Run) audit() {
 		r.findHomes()
 		r.awaitPruning(r.overdue)
 	}
+	r.awaitExpiry()
 	if w.Failure() == nil && !r.noRestart {
 		r.restartEqual()
 	}

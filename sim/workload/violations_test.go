@@ -131,6 +131,7 @@ var violations = []violation{
 	{"H25", func(r *Run) { noted(r, "at 9", 3) }, nil},
 	{"P4", func(r *Run) { beaten(r, 19, 500) }, func(r *Run) { beaten(r, 19, 200); beaten(r, 19, 700) }},
 	{"P4", func(r *Run) { beaten(r, 9, 700) }, func(r *Run) { beaten(r, 9, 500); beaten(r, 5, 200) }},
+	{"H38", func(r *Run) { (&heir{session: newSession(r, 1, "heir")}).inherits(7) }, func(r *Run) { (&heir{session: newSession(r, 1, "heir")}).inherits(-1) }},
 	{"H30", func(r *Run) { put(r, 299*seam.Millisecond) }, func(r *Run) { put(r, 300*seam.Millisecond) }},
 	{"H31", func(r *Run) { named(r, "a", "a") }, func(r *Run) { named(r, "a", "b") }},
 	{"H33", func(r *Run) { called(r, 3) }, func(r *Run) { called(r, 2) }},
