@@ -83,6 +83,7 @@ const (
 	LeaderKnows
 	GivenAsAsked
 	OffsetsExpire
+	FetchBounded
 
 	TopicRegister
 	ProducerIDs

@@ -1,6 +1,8 @@
 package workload
 
 import (
+	"cmp"
+	"encoding/binary"
 	"slices"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -123,9 +125,10 @@ func (r *reader) fetch(now seam.Mono, fx *seam.Effects) {
 	if r.behind != nil {
 		r.pollFirst(now, fx)
 	}
-	asked := request.SessionEpoch
+	asked, sizes := request.SessionEpoch, r.sizes(size)
 	done := func(at seam.Mono, answer kmsg.Response) {
 		if answer != nil {
+			r.bounded(answer.(*kmsg.FetchResponse), request.MaxBytes, sizes)
 			r.onFetched(now, at, from, read, asked, answer.(*kmsg.FetchResponse))
 		} else if r.held != nil {
 			r.held.lost()
@@ -134,6 +137,43 @@ func (r *reader) fetch(now seam.Mono, fx *seam.Effects) {
 	r.ask(now, request, fx, &call{done: func(at seam.Mono, answer kmsg.Response, _ *seam.Effects) { done(at, answer) }})
 	if r.held != nil {
 		r.held.stammer(r, now, request, fx, done)
+	}
+}
+
+// sizes are how much may come of each partition.
+func (r *reader) sizes(size int32) []int32 {
+	sizes := make([]int32, len(r.partitions))
+	for i := range sizes {
+		if sizes[i] = size; r.held != nil {
+			sizes[i] = r.held.parts[i].size
+		}
+	}
+	return sizes
+}
+
+// bounded: an answer holds to what the request, the broker and each partition allow, but for the first batch of the first
+// partition that has any, which comes whole and alone if it has to (KIP-74).
+func (r *reader) bounded(answer *kmsg.FetchResponse, most int32, sizes []int32) {
+	if most = min(most, cmp.Or(r.run.plan.FetchBytesMax, most)); r.run.mayRot() {
+		return // whatever says that it is a batch
+	}
+	first := true
+	for t := range answer.Topics {
+		topic := &answer.Topics[t]
+		for k := range topic.Partitions {
+			part := &topic.Partitions[k]
+			n, allowed := int32(len(part.RecordBatches)), most
+			if n == 0 {
+				continue
+			}
+			i := r.indexOf(topic.Topic, topic.TopicID, part.Partition)
+			if i >= 0 {
+				allowed = min(most, max(0, sizes[i]))
+			}
+			alone := first && n >= 12 && n == 12+int32(binary.BigEndian.Uint32(part.RecordBatches[8:]))
+			r.run.require(n <= allowed || alone, check.FetchBounded, "%s: %s-%d brings %d bytes (first %v), and is allowed %d", r.name, topic.Topic, part.Partition, n, first, allowed)
+			first, most = false, max(0, most-n)
+		}
 	}
 }
 

@@ -132,6 +132,10 @@ var violations = []violation{
 	{"P4", func(r *Run) { beaten(r, 19, 500) }, func(r *Run) { beaten(r, 19, 200); beaten(r, 19, 700) }},
 	{"P4", func(r *Run) { beaten(r, 9, 700) }, func(r *Run) { beaten(r, 9, 500); beaten(r, 5, 200) }},
 	{"H38", func(r *Run) { (&heir{session: newSession(r, 1, "heir")}).inherits(7) }, func(r *Run) { (&heir{session: newSession(r, 1, "heir")}).inherits(-1) }},
+	{"H39", func(r *Run) { sized(r, 0, 90, 90, 1) }, func(r *Run) { sized(r, 0, 90, 90, 0) }},
+	{"H39", func(r *Run) { sized(r, 0, 60, 60, 0) }, func(r *Run) { sized(r, 0, 60, 90, 0) }}, // the first batch of all comes whatever its size
+	{"H39", func(r *Run) { sized(r, 151, 90, 90, 0) }, func(r *Run) { sized(r, 152, 90, 90, 0) }},
+	{"H39", func(r *Run) { sized(r, 0, 90, 151, 2) }, func(r *Run) { sized(r, 0, 90, 152, 2) }},
 	{"H30", func(r *Run) { put(r, 299*seam.Millisecond) }, func(r *Run) { put(r, 300*seam.Millisecond) }},
 	{"H31", func(r *Run) { named(r, "a", "a") }, func(r *Run) { named(r, "a", "b") }},
 	{"H33", func(r *Run) { called(r, 3) }, func(r *Run) { called(r, 2) }},
@@ -462,4 +466,21 @@ func beaten(r *Run, sent seam.Mono, millis int32) {
 	r.certainly(10, k, "200")
 	r.maybe(15, k, "700")
 	r.beaten("grazer", sent, min(sent+1, 20), millis)
+}
+
+// sized is an answer with a batch of two partitions each, of 76 bytes, of which so many bytes may come; of one of them, counted
+// from 1, there are two. The broker gives most at a time.
+func sized(r *Run, most, first, second int32, twice int) {
+	rd := r.enterReader("reader", false, r.plan.partitionsOf("firm")...)
+	r.plan.FetchBytesMax = most
+	topic := kmsg.NewFetchResponseTopic()
+	topic.Topic = "firm"
+	for i := range 2 {
+		p := part(5, record(3)...)
+		if p.Partition = int32(i); i == twice-1 {
+			p.RecordBatches = append(p.RecordBatches, record(4)...)
+		}
+		topic.Partitions = append(topic.Partitions, p)
+	}
+	rd.bounded(&kmsg.FetchResponse{Topics: []kmsg.FetchResponseTopic{topic}}, 1<<20, []int32{first, second, 0})
 }
