@@ -84,6 +84,7 @@ const (
 	GivenAsAsked
 	OffsetsExpire
 	FetchBounded
+	QuotaKept
 
 	TopicRegister
 	ProducerIDs

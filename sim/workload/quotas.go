@@ -62,6 +62,7 @@ func (s *tuner) alterQuota(now seam.Mono, kind, key, value string, fx *seam.Effe
 		Entity: []kmsg.AlterClientQuotasRequestEntryEntity{{Type: kind}}, Ops: []kmsg.AlterClientQuotasRequestEntryOp{op},
 	})
 	k, sent := quotaOf(kind, key), now
+	s.run.maybe(now, k, value)
 	s.ask(now, request, fx, &call{done: func(now seam.Mono, answer kmsg.Response, _ *seam.Effects) {
 		if answer == nil {
 			s.doubt(k, value)
@@ -74,6 +75,7 @@ func (s *tuner) alterQuota(now seam.Mono, kind, key, value string, fx *seam.Effe
 		s.run.told(question{key: wire.KeyAlterClientQuotas, sent: sent}, entries[0].ErrorCode, now)
 		if entries[0].ErrorCode == none {
 			s.sure(k, value)
+			s.run.certainly(now, k, append(slices.Clone(s.at(k).maybe), value)...)
 			s.lifted[k] = value == unset
 		} else {
 			s.doubt(k, value)

@@ -32,6 +32,7 @@ type session struct {
 	orphans     map[int32]*call // lost with their link
 	correlation int32
 	resting     seam.Mono // it sends nothing before that
+	muted       muted
 }
 
 // call is one request under way.
@@ -44,6 +45,7 @@ type call struct {
 	// settle is told what an answer said that never arrived. nil: nobody cares.
 	settle func(sent seam.Mono, answer kmsg.Response)
 	link   uint64
+	bytes  int // of its frame
 }
 
 var brokerAddress = seam.Address{Kind: seam.ToPeer, Host: "node-0", Port: 9092}
@@ -81,7 +83,7 @@ func (s *session) onMail(now seam.Mono, in *seam.Mail, fx *seam.Effects) {
 
 func (s *session) onLinkLost(now seam.Mono, fx *seam.Effects) {
 	lost := s.inflight
-	s.inflight = nil
+	s.inflight, s.muted = nil, muted{}
 	for _, c := range lost {
 		s.orphans[c.correlation] = c
 		c.done(now, nil, fx)
@@ -101,6 +103,7 @@ func (s *session) onFrame(now seam.Mono, frame []byte, fx *seam.Effects) {
 	c := s.inflight[0]
 	s.inflight = s.inflight[1:]
 	if answer := s.decode(c, frame); answer != nil {
+		s.throttled(now, c, answer)
 		c.done(now, answer, fx)
 	}
 }
@@ -150,7 +153,7 @@ func (s *session) ask(now seam.Mono, request kmsg.Request, fx *seam.Effects, c *
 	s.correlation++
 	c.correlation, c.request, c.sent = s.correlation, request, now
 	s.inflight = append(s.inflight, c)
-	s.post(request, s.correlation, fx)
+	c.bytes = s.post(request, s.correlation, fx)
 }
 
 // tell sends a request that has no answer.
@@ -159,13 +162,14 @@ func (s *session) tell(request kmsg.Request, fx *seam.Effects) {
 	s.post(request, s.correlation, fx)
 }
 
-func (s *session) post(request kmsg.Request, correlation int32, fx *seam.Effects) {
+func (s *session) post(request kmsg.Request, correlation int32, fx *seam.Effects) (bytes int) {
 	frame := s.format.AppendRequest(s.room, request, correlation)
 	if s.room = frame[len(frame):]; cap(frame) > cap(s.frames) {
 		s.frames = frame[:0]
 	}
 	fx.Sends = append(fx.Sends, seam.Send{To: brokerAddress, Data: frame})
 	s.run.result.Requests++
+	return len(frame)
 }
 
 func (s *session) String() string { return fmt.Sprintf("%s(%d in flight)", s.name, len(s.inflight)) }

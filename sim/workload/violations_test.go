@@ -136,6 +136,10 @@ var violations = []violation{
 	{"H39", func(r *Run) { sized(r, 0, 60, 60, 0) }, func(r *Run) { sized(r, 0, 60, 90, 0) }}, // the first batch of all comes whatever its size
 	{"H39", func(r *Run) { sized(r, 151, 90, 90, 0) }, func(r *Run) { sized(r, 152, 90, 90, 0) }},
 	{"H39", func(r *Run) { sized(r, 0, 90, 151, 2) }, func(r *Run) { sized(r, 0, 90, 152, 2) }},
+	{"H40", func(r *Run) { waited(r, 40, 149) }, func(r *Run) { waited(r, 40, 150); waited(r, 29, 31) }}, // it was sent before the other was answered
+	{"H40", func(r *Run) { waited(r, 40, 149) }, func(r *Run) { waited(r, 40, 150); r.World.Node.Stopped = true; waited(r, 40, 41) }},
+	{"H40", func(r *Run) { charged(r, "client-id", 1500, 20_001, 0) }, func(r *Run) { charged(r, "client-id", 1500, 20_000, 0); charged(r, "client-id", 1500, 20_001, 1) }},
+	{"H40", func(r *Run) { charged(r, "user", 1500, 20_001, 0) }, func(r *Run) { charged(r, "user", 999, 20_001, 0) }}, // the other may have been charged behind this
 	{"H30", func(r *Run) { put(r, 299*seam.Millisecond) }, func(r *Run) { put(r, 300*seam.Millisecond) }},
 	{"H31", func(r *Run) { named(r, "a", "a") }, func(r *Run) { named(r, "a", "b") }},
 	{"H33", func(r *Run) { called(r, 3) }, func(r *Run) { called(r, 2) }},
@@ -150,7 +154,7 @@ var violations = []violation{
 // newRun is a run that nobody runs: a world in which nothing is under way, and the topics are there.
 func newRun() *Run {
 	tape := world.Recorded(nil)
-	r := &Run{tape: tape, History: &check.History{}, result: &Result{Codes: map[int16]int{}}, topicIDs: map[string][16]byte{}, memberIDs: map[string]string{}, notes: map[int64]int32{}, leaderEpochs: map[check.Partition]int32{}, rolls: map[generation]*roll{}, knobs: map[knob][]possible{}, crewTold: map[int32]int64{}, there: map[string]seam.Mono{"firm": 1, "loose": 1}, herdSession: consumerSession * seam.Millisecond}
+	r := &Run{tape: tape, History: &check.History{}, result: &Result{Codes: map[int16]int{}}, topicIDs: map[string][16]byte{}, memberIDs: map[string]string{}, used: map[account][]used{}, notes: map[int64]int32{}, leaderEpochs: map[check.Partition]int32{}, rolls: map[generation]*roll{}, knobs: map[knob][]possible{}, crewTold: map[int32]int64{}, there: map[string]seam.Mono{"firm": 1, "loose": 1}, herdSession: consumerSession * seam.Millisecond}
 	r.plan = drawPlan(tape, false, false)
 	r.World = world.New(tape, r.plan.Rates, world.Parts{}, 1)
 	r.World.Node.Life = 1
@@ -483,4 +487,25 @@ func sized(r *Run, most, first, second int32, twice int) {
 		topic.Partitions = append(topic.Partitions, p)
 	}
 	rd.bounded(&kmsg.FetchResponse{Topics: []kmsg.FetchResponseTopic{topic}}, 1<<20, []int32{first, second, 0})
+}
+
+// waited is an answer at some time in ms to what was sent at another, of a client that was told at 30 to wait for 141 ms, when it
+// had asked at 10.
+func waited(r *Run, sent, at seam.Mono) {
+	r.World.Node.Up = true
+	s := newSession(r, 1, "client")
+	ask := func(sent, at seam.Mono, told int32) {
+		s.throttled(at*seam.Millisecond, &call{request: kmsg.NewPtrProduceRequest(), sent: sent * seam.Millisecond}, &kmsg.ProduceResponse{ThrottleMillis: told})
+	}
+	ask(10, 30, 141)
+	r.World.Laws[check.QuotaKept]++
+	ask(sent, at, 0)
+}
+
+// charged is who has used 100,000 bytes by 1,000 ms, of 10,000 a second, and uses more, sent then, by 2,000 ms.
+func charged(r *Run, kind string, sent, bytes int64, told int32) {
+	r.knobs, r.used = map[knob][]possible{}, map[account][]used{}
+	r.certainly(0, quotaOf(kind, "producer_byte_rate"), "10000")
+	r.charge(seam.Second, "client", "producer_byte_rate", 100_000, 0, 0)
+	r.charge(2*seam.Second, "client", "producer_byte_rate", bytes, seam.Mono(sent)*seam.Millisecond, told)
 }

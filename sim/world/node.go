@@ -62,6 +62,9 @@ func (n *Node) clock() seam.Now {
 	return seam.Now{Mono: w.now + n.monoOrigin, Wall: seam.Wall(n.wallOffset + int64(w.now/seam.Millisecond))}
 }
 
+// Stopping says whether the process was asked to end, or has ended.
+func (n *Node) Stopping() bool { return n.stopped != nil || n.Stopped || !n.Up }
+
 // Wall is what the node's wall clock shows.
 func (n *Node) Wall() int64 { return int64(n.clock().Wall) }
 
