@@ -120,16 +120,33 @@ type Facts struct {
 	Losses      []seam.Mono // when a page cache was lost, ascending
 	Rotted      map[Partition]bool
 	Logs        map[Partition]Log
-	Begins      map[Partition]int64 // where logs begin, as the disk has it
-	Origins     map[Partition]int64 // where logs began that were brought over from elsewhere
-	Keeps       map[string]Keep     // topics with a retention
-	Stored      map[string]Stored   // how a topic's batches have to lie, where that was never altered
-	Compacted   map[string]bool     // topics of which offsets may be missing
-	Worked      []Partition         // that the crews had to process whole
-	Crews       []string            // the groups that had to
-	ClockOrigin int64               // what the node's clock showed when it all began; 0: it has jumped
-	End         seam.Mono           // when the logs were read
-	SetBack     int64               // milliseconds that the node's clock was set back, all told
+	Begins      map[Partition]int64   // where logs begin, as the disk has it
+	Origins     map[Partition]int64   // where logs began that were brought over from elsewhere
+	Keeps       map[string]Keep       // topics with a retention
+	Stored      map[string]Stored     // how a topic's batches have to lie, where that was never altered
+	Pressed     map[string][]Pressing // how they have to since that was altered
+	Compacted   map[string]bool       // topics of which offsets may be missing
+	Worked      []Partition           // that the crews had to process whole
+	Crews       []string              // the groups that had to
+	ClockOrigin int64                 // what the node's clock showed when it all began; 0: it has jumped
+	End         seam.Mono             // when the logs were read
+	SetBack     int64                 // milliseconds that the node's clock was set back, all told
+}
+
+// Pressing is a codec that a topic asked for in some time, for certain.
+type Pressing struct {
+	Span
+	Codec uint16
+}
+
+// pressedBetween is the codec of a topic in all that time; AsSent: that is not known, or as the client chose.
+func (f *Facts) pressedBetween(topic string, from, to seam.Mono) uint16 {
+	for _, p := range f.Pressed[topic] {
+		if p.From <= from && to <= p.To {
+			return p.Codec
+		}
+	}
+	return AsSent
 }
 
 // Span is a time.

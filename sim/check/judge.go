@@ -119,9 +119,9 @@ func (a *Append) has(e *Entry) bool {
 // stored checks codecs and times: of each batch, in their order, and against what was answered.
 func (j *judge) stored() {
 	due, known := j.f.Stored[j.partition.Topic]
-	times, newest := map[int64]int64{}, int64(0)
+	times, codecs, newest := map[int64]int64{}, map[int64]uint16{}, int64(0)
 	for _, s := range j.log.Stamps {
-		times[s.Base] = s.Time
+		times[s.Base], codecs[s.Base] = s.Time, s.Stored.Codec
 		if known && !j.holds((due.Codec == AsSent || s.Stored.Codec == due.Codec) && s.Stored.Stamped == due.Stamped, StoredAsAsked) &&
 			!j.broken(StoredAsAsked, "the batch at %d lies as %+v, and has to as %+v", s.Base, s.Stored, due) {
 			return
@@ -137,6 +137,10 @@ func (j *judge) stored() {
 	for _, a := range j.sent {
 		if a.Outcome != Done || a.Base < j.start || !j.isThere(a) {
 			continue
+		}
+		if codec := j.f.pressedBetween(j.partition.Topic, a.Call, a.Return); codec != AsSent && a.Base >= 0 && !j.holds(codecs[a.Base] == codec, StoredAsAsked) &&
+			!j.broken(StoredAsAsked, "the batch at %d, sent at %v, lies by codec %d, and its topic asked for %d", a.Base, a.Call, codecs[a.Base], codec) {
+			return
 		}
 		if known && due.Stamped && !j.holds(a.Time != -1, TimesOfTheBroker) && !j.broken(TimesOfTheBroker, "value %#x at %d was answered without a time", a.First, a.Base) {
 			return

@@ -57,6 +57,8 @@ var violations = []violation{
 	{"K5", compacted(func(c *Compacted) { c.Left[2].Newest = 0 }), nil},
 
 	{"H21", trialOfStored(func(_ *History, _ *Facts, s []Stamp) { s[3].Stored.Codec = 0 }), trialOfStored(func(_ *History, f *Facts, s []Stamp) { s[3].Stored.Codec, f.Stored["t"] = 0, Stored{AsSent, true} })},
+	{"H21", trialOfStored(func(_ *History, f *Facts, s []Stamp) { pressed(f, s, 300, 0) }), trialOfStored(func(_ *History, f *Facts, s []Stamp) { pressed(f, s, 300, 4) })},
+	{"H21", trialOfStored(func(_ *History, f *Facts, s []Stamp) { pressed(f, s, 200, 0) }), trialOfStored(func(h *History, f *Facts, s []Stamp) { pressed(f, s, 200, 0); h.Appends[3].Call = 199 })}, // what was sent before that lies as it may
 	{"H22", trialOfStored(func(h *History, f *Facts, s []Stamp) { h.Appends[4].Time, s[4].Time, f.SetBack = 98, 98, 4 }), trialOfStored(func(h *History, f *Facts, s []Stamp) { h.Appends[4].Time, s[4].Time, f.SetBack = 98, 98, 5 })},
 
 	// Each Step.
@@ -621,6 +623,13 @@ func overdue(keep Keep, begins int64, sizes ...int) trial {
 		}
 		return nil
 	}
+}
+
+// pressed is a topic that asked for zstd from some time until 350; the batch that was sent at 300 lies by a codec.
+func pressed(f *Facts, s []Stamp, from seam.Mono, codec uint16) {
+	delete(f.Stored, "t")
+	f.Pressed = map[string][]Pressing{"t": {{Span{from, 350}, 4}}}
+	s[3].Stored.Codec = codec
 }
 
 func topicDeleted(h *History, f *Facts, call seam.Mono) {

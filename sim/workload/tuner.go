@@ -41,6 +41,8 @@ func (k knob) resource() kmsg.ConfigResourceType {
 const (
 	sessionKey   = "consumer.session.timeout.ms"
 	heartbeatKey = "consumer.heartbeat.interval.ms"
+
+	compressionKey = "compression.type"
 )
 
 // setting is what a key may be: what was last seen or answered for, and what was asked for without an answer. unset
@@ -140,7 +142,7 @@ func (s *tuner) alterTopic(now seam.Mono, topic string, fx *seam.Effects) {
 	if s.run.plan.Pressed.On && s.codecs.Choose(3) == 1 {
 		values := []string{"zstd", "uncompressed", "producer", unset}
 		delete(s.run.facts.Stored, topic) // from now on its batches may lie in any way
-		s.alter(now, knob{topic, "compression.type"}, values[s.codecs.Choose(len(values))], fx)
+		s.alter(now, knob{topic, compressionKey}, values[s.codecs.Choose(len(values))], fx)
 		return
 	}
 	var values []string
@@ -175,6 +177,7 @@ func (s *tuner) alter(now seam.Mono, k knob, value string, fx *seam.Effects) {
 	r.Configs = append(r.Configs, config)
 	request.Resources = append(request.Resources, r)
 	s.withdraw(now, k, value)
+	s.unpress(now, k)
 	s.run.maybe(now, k, value)
 	sent := now
 	s.ask(now, request, fx, &call{done: func(now seam.Mono, answer kmsg.Response, fx *seam.Effects) {
@@ -192,6 +195,7 @@ func (s *tuner) alter(now seam.Mono, k knob, value string, fx *seam.Effects) {
 			s.sure(k, value)
 			s.run.certainly(now, k, append(slices.Clone(s.at(k).maybe), value)...)
 			s.promise(now, k)
+			s.press(now, k)
 			if k.resource() == kmsg.ConfigResourceTypeGroupConfig {
 				s.run.World.Counts[world.GroupsConfigured]++
 			}
@@ -219,6 +223,21 @@ func (s *tuner) withdraw(now seam.Mono, k knob, value string) {
 	spans := s.run.facts.Promised[k.of]
 	if n := len(spans); k.key == "flush.messages" && value != "1" && n > 0 && spans[n-1].To == check.Unfinished {
 		spans[n-1].To = now
+	}
+}
+
+// press: from now on a topic's batches lie by its codec, unless another one that was asked for may still come.
+func (s *tuner) press(now seam.Mono, k knob) {
+	codec, certain := map[string]uint16{"zstd": 4, "uncompressed": 0}[s.at(k).value]
+	if k.key == compressionKey && certain && len(s.at(k).maybe) == 0 && !s.run.plan.isFleeting(k.of) {
+		s.run.facts.Pressed[k.of] = append(s.run.facts.Pressed[k.of], check.Pressing{Span: check.Span{From: now, To: check.Unfinished}, Codec: codec})
+	}
+}
+
+// unpress ends that when anything else is asked for.
+func (s *tuner) unpress(now seam.Mono, k knob) {
+	if all := s.run.facts.Pressed[k.of]; k.key == compressionKey && len(all) > 0 && all[len(all)-1].To == check.Unfinished {
+		all[len(all)-1].To = now
 	}
 }
 
