@@ -85,6 +85,7 @@ const (
 	OffsetsExpire
 	FetchBounded
 	QuotaKept
+	StraysRefused
 
 	TopicRegister
 	ProducerIDs

@@ -31,6 +31,7 @@ type producer struct {
 	count     check.Value
 	clock     *world.Stream
 	numbers   *world.Stream
+	strays    *world.Stream
 	shaken    int // epochs that it may still begin for an answer that was lost
 }
 
@@ -44,6 +45,7 @@ type lane struct {
 	known     bool  // the broker has acknowledged a batch under this producer id
 	rewind    bool  // once nothing is in flight begin again with the first
 	resume    seam.Mono
+	acked     int16 // the epoch of the newest batch that was acknowledged; -1: none was under this producer id
 }
 
 type parcel struct {
@@ -120,7 +122,7 @@ func (p *producer) prepared(now seam.Mono, fx *seam.Effects) bool {
 		}
 		p.pid, p.epoch, p.resetting = id, p.firstEpoch(epoch), false
 		for _, l := range p.lanes {
-			l.sequence, l.known = p.firstSequence(), false
+			l.sequence, l.known, l.acked = p.firstSequence(), false, -1
 		}
 	})
 	return false
@@ -143,6 +145,9 @@ func (p *producer) maybeBegin(now seam.Mono, fx *seam.Effects) {
 	fx.Wake(max(p.next, now+seam.Microsecond))
 	if p.shaken > 0 && p.mayBump() && p.numbers.Choose(2) == 1 {
 		p.bump()
+	}
+	if l := p.lanes[p.strays.Choose(len(p.lanes))]; p.strays.Choose(3) == 2 && p.mayStray(l) {
+		p.stray(now, l, fx)
 	}
 	for range 1 + p.stream.Choose(p.window) {
 		if p.budget > 0 {
@@ -359,6 +364,9 @@ func (p *producer) onResult(now seam.Mono, l *lane, b *parcel, result *kmsg.Prod
 		b.append.Outcome, b.append.Return, b.append.Base, b.append.Time = check.Done, now, result.BaseOffset, result.LogAppendTime
 		p.run.result.Acknowledged++
 		p.run.World.Laws[check.RightlyNumbered]++
+		if b.append.Producer == p.pid {
+			l.acked = max(l.acked, b.append.Epoch)
+		}
 		l.known = l.known || b.append.Producer == p.pid // it may be the last that was in flight when a new id was asked for
 		l.lives[b.number-1] = b.sentIn
 		l.drop(b)

@@ -438,7 +438,7 @@ func (r *Run) enterAll() {
 
 func (r *Run) enterProducer(name string, idempotent bool, acks int16, window int, topics ...string) {
 	s := r.client(name)
-	p := &producer{session: s, idempotent: idempotent, acks: acks, window: window, pid: -1, budget: r.plan.Budget, version: int16(3 + s.stream.Choose(11)), clock: r.tape.Stream(name + ".clock"), numbers: r.tape.Stream(name + ".numbers")}
+	p := &producer{session: s, idempotent: idempotent, acks: acks, window: window, pid: -1, budget: r.plan.Budget, version: int16(3 + s.stream.Choose(11)), clock: r.tape.Stream(name + ".clock"), numbers: r.tape.Stream(name + ".numbers"), strays: r.tape.Stream(name + ".strays")}
 	if topics[0] == r.plan.Ledger {
 		p.budget = min(p.budget, 60)
 	}

@@ -140,6 +140,9 @@ var violations = []violation{
 	{"H40", func(r *Run) { waited(r, 40, 149) }, func(r *Run) { waited(r, 40, 150); r.World.Node.Stopped = true; waited(r, 40, 41) }},
 	{"H40", func(r *Run) { charged(r, "client-id", 1500, 20_001, 0) }, func(r *Run) { charged(r, "client-id", 1500, 20_000, 0); charged(r, "client-id", 1500, 20_001, 1) }},
 	{"H40", func(r *Run) { charged(r, "user", 1500, 20_001, 0) }, func(r *Run) { charged(r, "user", 999, 20_001, 0) }}, // the other may have been charged behind this
+	{"H41", func(r *Run) { strayed(r, none) }, func(r *Run) { strayed(r, invalidProducerEpoch) }},
+	{"H41", func(r *Run) { strayed(r, outOfOrderSequence) }, func(r *Run) { strayed(r, notLeader) }}, // he may ask again
+	{"H20", func(r *Run) { strayed(r, unknownTopic) }, nil},
 	{"H30", func(r *Run) { put(r, 299*seam.Millisecond) }, func(r *Run) { put(r, 300*seam.Millisecond) }},
 	{"H31", func(r *Run) { named(r, "a", "a") }, func(r *Run) { named(r, "a", "b") }},
 	{"H33", func(r *Run) { called(r, 3) }, func(r *Run) { called(r, 2) }},
@@ -508,4 +511,10 @@ func charged(r *Run, kind string, sent, bytes int64, told int32) {
 	r.certainly(0, quotaOf(kind, "producer_byte_rate"), "10000")
 	r.charge(seam.Second, "client", "producer_byte_rate", 100_000, 0, 0)
 	r.charge(2*seam.Second, "client", "producer_byte_rate", bytes, seam.Mono(sent)*seam.Millisecond, told)
+}
+
+// strayed is an answer to a batch of an epoch that is over.
+func strayed(r *Run, code int16) {
+	p := &producer{session: newSession(r, 1, "producer"), epoch: 1}
+	p.strayed(10, 20, &check.Append{Partition: check.Partition{Topic: "firm"}}, code)
 }

@@ -49,6 +49,7 @@ const (
 	SequenceWrapped
 	EpochBumped
 	EpochLast
+	EpochStrayed
 	BegunFarUp
 	ReplicaMoved
 	Ambushed
