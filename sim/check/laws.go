@@ -99,6 +99,7 @@ const (
 	SearchFindsFirst
 	LiesInOnePlace
 	RetentionGetsOn
+	FlushGetsOn
 
 	LastValueKept
 	DeleteSeen

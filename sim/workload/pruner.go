@@ -1,6 +1,9 @@
 package workload
 
 import (
+	"fmt"
+	"slices"
+
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"rookery/core/seam"
@@ -210,4 +213,40 @@ func (r *Run) overdue() string {
 		}
 	}
 	return ""
+}
+
+// flushesWithin is how long flush.ms may take, of which half a second is asked for: a broker looks from time to time.
+const flushesWithin = 60 * seam.Second
+
+// awaitFlush goes on until all is on the disk that a topic wants there in some time.
+func (r *Run) awaitFlush(look func() string) {
+	w := r.World
+	late := look()
+	for until := w.Now() + flushesWithin; late != "" && w.Now() < until && w.Failure() == nil; late = look() {
+		w.Run(w.Now()+100*seam.Millisecond, nil)
+	}
+	r.require(late == "" || w.Failure() != nil, check.FlushGetsOn, "%v after the faults have ended: %s", flushesWithin, late)
+}
+
+// unflushed is a partition of which something is in the page cache only, and whose topic has a flush.ms for certain.
+func (r *Run) unflushed() string {
+	m := r.World.Node.Broker()
+	if r.broker.View == nil || m == nil {
+		return ""
+	}
+	v := check.View{}
+	r.broker.View(m, false, &v)
+	for i := range v.Partitions {
+		p := &v.Partitions[i]
+		if p.Durable < p.Next && r.isAltered(knob{p.Topic, "flush.ms"}) && !r.rotted(check.Partition{Topic: p.Topic, Number: p.Number}) {
+			return fmt.Sprintf("%s-%d is on the disk up to %d, and ends at %d", p.Topic, p.Number, p.Durable, p.Next)
+		}
+	}
+	return ""
+}
+
+// isAltered says whether a knob is for certain something else than its default.
+func (r *Run) isAltered(k knob) bool {
+	all := r.knobs[k]
+	return len(all) > 0 && !slices.Contains(all[len(all)-1].values, unset) && !r.plan.isFleeting(k.of)
 }

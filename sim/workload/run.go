@@ -474,6 +474,7 @@ func (r *Run) audit() {
 		r.findHomes()
 		r.awaitPruning(r.overdue)
 	}
+	r.awaitFlush(r.unflushed)
 	r.awaitExpiry()
 	if w.Failure() == nil && !r.noRestart {
 		r.restartEqual()

@@ -109,6 +109,7 @@ var violations = []violation{
 	{"K3", func(r *Run) { passed(r, false, part(3, turned(keyed(2))...)) }, func(r *Run) { passed(r, true, part(3, turned(keyed(2))...)) }},
 	{"K6", func(r *Run) { r.awaitCleaning(compacted(5, 5)) }, func(r *Run) { r.awaitCleaning(compacted(5, 6, 9)) }},
 	{"K6", func(r *Run) { r.awaitCleaning(compacted(5, 6, 6)) }, nil},
+	{"S8", func(r *Run) { r.awaitFlush(func() string { return "a record" }) }, func(r *Run) { r.awaitFlush(until(r, flushesWithin, "a record")) }},
 	{"S7", func(r *Run) { r.awaitPruning(func() string { return "a segment" }) }, func(r *Run) { r.awaitPruning(until(r, prunesWithin, "a segment")) }},
 	{"H23", func(r *Run) { leftOut(r, heldPart{told: true, code: notLeader, high: -1}, 7) }, func(r *Run) { leftOut(r, heldPart{told: true, high: 3}, 7) }},
 	{"H29", func(r *Run) { resumed(r, 7, 6) }, func(r *Run) { resumed(r, 7, 7) }},
