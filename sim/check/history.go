@@ -125,6 +125,7 @@ type Facts struct {
 	Keeps       map[string]Keep       // topics with a retention
 	Stored      map[string]Stored     // how a topic's batches have to lie, where that was never altered
 	Pressed     map[string][]Pressing // how they have to since that was altered
+	Segments    map[string][]Certain  // segment.bytes
 	Compacted   map[string]bool       // topics of which offsets may be missing
 	Worked      []Partition           // that the crews had to process whole
 	Crews       []string              // the groups that had to
@@ -147,6 +148,22 @@ func (f *Facts) pressedBetween(topic string, from, to seam.Mono) uint16 {
 		}
 	}
 	return AsSent
+}
+
+// Certain is a number that something was in some time.
+type Certain struct {
+	Span
+	Value int64
+}
+
+// between is what it was in all that time; -1: that is not known.
+func between(all []Certain, from, to seam.Mono) int64 {
+	for _, x := range all {
+		if x.From <= from && to <= x.To {
+			return x.Value
+		}
+	}
+	return -1
 }
 
 // Span is a time.

@@ -119,9 +119,10 @@ func (a *Append) has(e *Entry) bool {
 // stored checks codecs and times: of each batch, in their order, and against what was answered.
 func (j *judge) stored() {
 	due, known := j.f.Stored[j.partition.Topic]
-	times, codecs, newest := map[int64]int64{}, map[int64]uint16{}, int64(0)
-	for _, s := range j.log.Stamps {
-		times[s.Base], codecs[s.Base] = s.Time, s.Stored.Codec
+	times, lies, newest := map[int64]int64{}, map[int64]*Stamp{}, int64(0)
+	for i := range j.log.Stamps {
+		s := &j.log.Stamps[i]
+		times[s.Base], lies[s.Base] = s.Time, s
 		if known && !j.holds((due.Codec == AsSent || s.Stored.Codec == due.Codec) && s.Stored.Stamped == due.Stamped, StoredAsAsked) &&
 			!j.broken(StoredAsAsked, "the batch at %d lies as %+v, and has to as %+v", s.Base, s.Stored, due) {
 			return
@@ -138,8 +139,7 @@ func (j *judge) stored() {
 		if a.Outcome != Done || a.Base < j.start || !j.isThere(a) {
 			continue
 		}
-		if codec := j.f.pressedBetween(j.partition.Topic, a.Call, a.Return); codec != AsSent && a.Base >= 0 && !j.holds(codecs[a.Base] == codec, StoredAsAsked) &&
-			!j.broken(StoredAsAsked, "the batch at %d, sent at %v, lies by codec %d, and its topic asked for %d", a.Base, a.Call, codecs[a.Base], codec) {
+		if !j.lies(a, lies[a.Base]) {
 			return
 		}
 		if known && due.Stamped && !j.holds(a.Time != -1, TimesOfTheBroker) && !j.broken(TimesOfTheBroker, "value %#x at %d was answered without a time", a.First, a.Base) {
@@ -150,6 +150,20 @@ func (j *judge) stored() {
 			return
 		}
 	}
+}
+
+// lies checks a batch where it lies against what its topic asked for while it was on its way.
+func (j *judge) lies(a *Append, s *Stamp) bool {
+	if s == nil { // its answer did not say where
+		return true
+	}
+	if codec := j.f.pressedBetween(j.partition.Topic, a.Call, a.Return); codec != AsSent && !j.holds(s.Stored.Codec == codec, StoredAsAsked) &&
+		!j.broken(StoredAsAsked, "the batch at %d, sent at %v, lies by codec %d, and its topic asked for %d", a.Base, a.Call, s.Stored.Codec, codec) {
+		return false
+	}
+	room := between(j.f.Segments[j.partition.Topic], a.Call, a.Return)
+	return room < 0 || j.holds(s.First || s.End <= room, SegmentHasRoom) ||
+		j.broken(SegmentHasRoom, "the batch at %d, sent at %v, ends at byte %d of its segment, and its topic has segments of %d", a.Base, a.Call, s.End, room)
 }
 
 // promised says whether what was acknowledged must still be there, and by which law.

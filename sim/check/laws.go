@@ -100,6 +100,7 @@ const (
 	LiesInOnePlace
 	RetentionGetsOn
 	FlushGetsOn
+	SegmentHasRoom
 
 	LastValueKept
 	DeleteSeen

@@ -95,6 +95,8 @@ type Stamp struct {
 	Base   int64
 	Stored Stored
 	Time   int64
+	End    int64 // where it ends in its file
+	First  bool  // it is the first there
 }
 
 // File is one file of a partition's folder.
@@ -135,6 +137,7 @@ func ReadLog(files []File) (Log, error) {
 		if rest > 0 {
 			return all, fmt.Errorf("%s: %d bytes at the end are no whole batch", f.Name, rest)
 		}
+		at := int64(0)
 		for _, b := range batches {
 			if b.Base != all.End {
 				return all, fmt.Errorf("%s: a batch begins at %d, the one before ends at %d", f.Name, b.Base, all.End)
@@ -146,8 +149,9 @@ func ReadLog(files []File) (Log, error) {
 			all.Batches++
 			if !b.Control {
 				all.Entries = append(all.Entries, b.Entries...)
-				all.Stamps = append(all.Stamps, Stamp{b.Base, b.Stored, b.Time})
+				all.Stamps = append(all.Stamps, Stamp{b.Base, b.Stored, b.Time, at + int64(b.Size), at == 0})
 			}
+			at += int64(b.Size)
 		}
 	}
 	return all, nil

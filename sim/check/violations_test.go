@@ -59,6 +59,8 @@ var violations = []violation{
 	{"H21", trialOfStored(func(_ *History, _ *Facts, s []Stamp) { s[3].Stored.Codec = 0 }), trialOfStored(func(_ *History, f *Facts, s []Stamp) { s[3].Stored.Codec, f.Stored["t"] = 0, Stored{AsSent, true} })},
 	{"H21", trialOfStored(func(_ *History, f *Facts, s []Stamp) { pressed(f, s, 300, 0) }), trialOfStored(func(_ *History, f *Facts, s []Stamp) { pressed(f, s, 300, 4) })},
 	{"H21", trialOfStored(func(_ *History, f *Facts, s []Stamp) { pressed(f, s, 200, 0) }), trialOfStored(func(h *History, f *Facts, s []Stamp) { pressed(f, s, 200, 0); h.Appends[3].Call = 199 })}, // what was sent before that lies as it may
+	{"S9", trialOfStored(func(_ *History, f *Facts, s []Stamp) { sized(f, 0, 299) }), trialOfStored(func(_ *History, f *Facts, s []Stamp) { sized(f, 0, 300) })},
+	{"S9", trialOfStored(func(_ *History, f *Facts, s []Stamp) { sized(f, 500, 199) }), trialOfStored(func(_ *History, f *Facts, s []Stamp) { sized(f, 900, 99) })}, // the first batch of a segment may have any size
 	{"H22", trialOfStored(func(h *History, f *Facts, s []Stamp) { h.Appends[4].Time, s[4].Time, f.SetBack = 98, 98, 4 }), trialOfStored(func(h *History, f *Facts, s []Stamp) { h.Appends[4].Time, s[4].Time, f.SetBack = 98, 98, 5 })},
 
 	// Each Step.
@@ -79,10 +81,11 @@ var violations = []violation{
 	{"V4", watched(look{p: led(at(5), 3)}, look{p: led(at(5), 3), life: 1}), watched(look{p: led(at(5), 3)}, look{p: led(at(5), 4), life: 1})},
 	{"V5", watched(look{p: PartitionView{Durable: 4, HighWatermark: 4, End: 5, Next: 5}, quiet: true}), watched(look{p: at(5), quiet: true})},
 	{"V5", watched(look{p: waiting(at(5), 1), quiet: true}), watched(look{p: waiting(at(5), 1)}, look{p: at(5), quiet: true})},
+	{"V5", watched(look{p: cached(waiting(at(5), 1)), quiet: true}), watched(look{p: cached(waiting(at(5), 1))})},
 	{"V5", watched(look{p: fetching(at(5), 4, 1), quiet: true}), watched(look{p: fetching(at(5), 5, 1), quiet: true})},
 	{"V5", watched(look{p: fetching(at(5), 0, 0), quiet: true}), watched(look{p: fetching(at(5), 4, 100), quiet: true})},
 	{"V5", watched(look{p: fetching(at(5), 5, 1), unknown: 1, quiet: true}), nil},
-	{"V5", watched(look{p: at(5), s: Sleepers{Produces: 1}, quiet: true}), watched(look{p: cached(waiting(at(5), 1)), s: Sleepers{Produces: 1}, quiet: true})},
+	{"V5", watched(look{p: at(5), s: Sleepers{Produces: 1}, quiet: true}), watched(look{p: waiting(at(5), 1), s: Sleepers{Produces: 1}})},
 	{"V5", watched(look{p: at(5), s: Sleepers{Running: 2, Fetches: 1}, quiet: true}), watched(look{p: at(5), s: Sleepers{Running: 2, Fetches: 2}, quiet: true})},
 	{"V5", watched(look{p: at(5), s: Sleepers{Proposals: 1}, quiet: true}), watched(look{p: at(5), s: Sleepers{Proposals: 1}})},
 	{"V5", watched(look{p: at(5), s: Sleepers{Searches: 1}, quiet: true}), watched(look{p: at(5), s: Sleepers{Searches: 1}})},
@@ -630,6 +633,11 @@ func pressed(f *Facts, s []Stamp, from seam.Mono, codec uint16) {
 	delete(f.Stored, "t")
 	f.Pressed = map[string][]Pressing{"t": {{Span{from, 350}, 4}}}
 	s[3].Stored.Codec = codec
+}
+
+// sized is a topic that had segments of so many bytes from some time on. They have three batches of 100 bytes each.
+func sized(f *Facts, from seam.Mono, bytes int64) {
+	f.Segments = map[string][]Certain{"t": {{Span{from, Unfinished}, bytes}}}
 }
 
 func topicDeleted(h *History, f *Facts, call seam.Mono) {

@@ -95,7 +95,7 @@ type possible struct {
 
 // maybe notes that from now on a knob may be this, or that too if it may still be what it was.
 func (r *Run) maybe(now seam.Mono, k knob, values ...string) {
-	was := []string{unset}
+	was := []string{r.atFirst(k)}
 	if all := r.knobs[k]; len(all) > 0 {
 		was = all[len(all)-1].values
 	}
@@ -107,9 +107,39 @@ func (r *Run) certainly(now seam.Mono, k knob, values ...string) {
 	r.knobs[k] = append(r.knobs[k], possible{now, values})
 }
 
+// atFirst is what a knob is before anybody alters it.
+func (r *Run) atFirst(k knob) string {
+	if value, set := r.plan.config(k.of)[k.key]; set && k.of != "" && k.of != offsetsTopic {
+		return value
+	}
+	return unset
+}
+
+// settings are all that a knob may have been.
+func (r *Run) settings(k knob) []possible {
+	return append([]possible{{0, []string{r.atFirst(k)}}}, r.knobs[k]...)
+}
+
+// certain is what a number was in which times, for certain. Topics that come and go have had it of each maker.
+func (r *Run) certain(k knob) (spans []check.Certain) {
+	all := r.settings(k)
+	for i := range all {
+		n, err := strconv.ParseInt(all[i].values[0], 10, 64)
+		if err != nil || r.plan.isFleeting(k.of) || slices.ContainsFunc(all[i].values, func(v string) bool { return v != all[i].values[0] }) {
+			continue
+		}
+		to := check.Unfinished
+		if i+1 < len(all) {
+			to = all[i+1].from
+		}
+		spans = append(spans, check.Certain{Span: check.Span{From: all[i].from, To: to}, Value: n})
+	}
+	return spans
+}
+
 // wasBetween says whether a knob that nobody has altered before, and is then at its default, may have been so in that time.
 func (r *Run) wasBetween(k knob, value, otherwise string, from, to seam.Mono) bool {
-	all := append([]possible{{0, []string{unset}}}, r.knobs[k]...)
+	all := r.settings(k)
 	for i := range all {
 		over := i+1 < len(all) && all[i+1].from < from
 		if !over && all[i].from <= to && slices.ContainsFunc(all[i].values, func(v string) bool { return v == value || v == unset && value == otherwise }) {

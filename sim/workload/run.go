@@ -658,6 +658,10 @@ func (r *Run) judge() {
 			}
 		}
 	}
+	r.facts.Segments = map[string][]check.Certain{}
+	for _, topic := range r.plan.stable() {
+		r.facts.Segments[topic] = r.certain(knob{topic, "internal.segment.bytes"})
+	}
 	w.Fail(check.Judge(r.History, r.facts, w.Laws))
 	if w.Failure() == nil && !r.offsetsRotted() {
 		r.History.Expiry, r.History.Jumped = seam.Mono(r.plan.Expiry)*seam.Millisecond, w.Counts[world.ClockJumped] > 0
