@@ -86,6 +86,7 @@ const (
 	FetchBounded
 	QuotaKept
 	StraysRefused
+	KeyChooses
 
 	TopicRegister
 	ProducerIDs

@@ -390,6 +390,11 @@ func (p *program) note(now seam.Mono, h *handed, d *client.Delivered) {
 		return
 	}
 	at := check.Partition{Topic: d.Topic, Number: d.Partition}
+	for i := d.Index; h.keyed && h.partition == client.AnyPartition && d.Topic == "firm" && i < d.Index+d.Count; i++ {
+		key := check.AppendKey(nil, h.first+check.Value(i))
+		due := int32(murmur2(key) & 0x7fffffff % uint32(p.run.plan.partitions(d.Topic)))
+		p.require(d.Partition == due, check.KeyChooses, "the record with the key %x is of %v, and its key's partition is %d", key, at, due)
+	}
 	durable := p.config.Acks == client.AcksAll && p.run.facts.Durable[at.Topic] && !p.run.plan.isFleeting(at.Topic)
 	a := &check.Append{Client: p.id, Partition: at, Producer: -1, First: h.first + check.Value(d.Index), Count: d.Count, Acks: p.config.Acks,
 		Attempts: 1, Born: h.born, Keyed: h.keyed, Call: h.called, LastCall: h.called, Return: check.Unfinished, Base: -1, Unattended: p.config.Acks == client.AcksNone}

@@ -144,6 +144,9 @@ var violations = []violation{
 	{"H41", func(r *Run) { strayed(r, none) }, func(r *Run) { strayed(r, invalidProducerEpoch) }},
 	{"H41", func(r *Run) { strayed(r, outOfOrderSequence) }, func(r *Run) { strayed(r, notLeader) }}, // he may ask again
 	{"H20", func(r *Run) { strayed(r, unknownTopic) }, nil},
+	{"H41", func(r *Run) { begun(r, none) }, func(r *Run) { begun(r, outOfOrderSequence) }},
+	{"H41", func(r *Run) { begun(r, invalidProducerEpoch) }, nil},
+	{"H42", func(r *Run) { chosen(r, 1) }, func(r *Run) { chosen(r, 0) }},
 	{"H30", func(r *Run) { put(r, 299*seam.Millisecond) }, func(r *Run) { put(r, 300*seam.Millisecond) }},
 	{"H31", func(r *Run) { named(r, "a", "a") }, func(r *Run) { named(r, "a", "b") }},
 	{"H33", func(r *Run) { called(r, 3) }, func(r *Run) { called(r, 2) }},
@@ -516,6 +519,20 @@ func charged(r *Run, kind string, sent, bytes int64, told int32) {
 
 // strayed is an answer to a batch of an epoch that is over.
 func strayed(r *Run, code int16) {
-	p := &producer{session: newSession(r, 1, "producer"), epoch: 1}
-	p.strayed(10, 20, &check.Append{Partition: check.Partition{Topic: "firm"}}, code)
+	p := &producer{session: newSession(r, 1, "producer")}
+	p.strayed(10, 20, &check.Append{Partition: check.Partition{Topic: "firm"}}, 1, code)
+}
+
+// begun is an answer to the first batch of an epoch that does not begin at 0.
+func begun(r *Run, code int16) {
+	p := &producer{session: newSession(r, 1, "producer")}
+	p.strayed(10, 20, &check.Append{Partition: check.Partition{Topic: "firm"}, Epoch: 2}, 1, code)
+}
+
+// chosen is a record with the key of its value, 7, that a machine has sent to a partition of its choice: so far from the right one.
+func chosen(r *Run, astray uint32) {
+	partition := (murmur2([]byte{0, 0, 0, 7})&0x7fffffff + astray) % 3
+	p := newProgram(r)
+	h := &handed{topic: "firm", partition: client.AnyPartition, keyed: true, first: 7, told: make([]bool, 1), left: 1}
+	p.note(10, h, &client.Delivered{Topic: "firm", Partition: int32(partition), Count: 1})
 }
