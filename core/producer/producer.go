@@ -212,6 +212,9 @@ func (s *State) Plan(now seam.Mono, v batch.View) {
 	must.Be(v.HasProducer() && v.BaseSequence() >= 0, "P1: only a batch with a producer and a sequence is planned")
 	must.Be(v.BaseOffset() > s.top && v.BaseOffset() >= s.end, "P2: batches are planned in the order of their offsets")
 	e := s.touch(now, v.ProducerID())
+	known, last := e.tail()
+	must.Be(known == none || v.ProducerEpoch() > known && v.BaseSequence() == 0 || v.ProducerEpoch() == known && follows(last, v.BaseSequence()),
+		"P5: a producer's batches are planned one behind the other, and from 0 on in a later epoch")
 	e.plans = append(e.plans, planned{Batch: remember(v), epoch: v.ProducerEpoch(), transactional: v.IsTransactional()})
 	s.push(e)
 	s.top = v.LastOffset()

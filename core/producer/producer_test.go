@@ -98,6 +98,24 @@ func TestWhatIsPlannedCounts(t *testing.T) {
 	assert.Equal(t, "pid=1 epoch=0 0..1@0\n", s.String())
 }
 
+// What Judge would refuse is not planned.
+func TestNothingIsPlannedOutOfOrder(t *testing.T) {
+	for _, c := range []struct {
+		epoch int16
+		base  int32
+		fine  bool
+	}{{3, 11, true}, {3, 12, false}, {3, 10, false}, {2, 11, false}, {2, 0, false}, {4, 0, true}, {4, 11, false}} {
+		s := New()
+		s.Plan(1, header(1, 3, 10, 1, 0, 10))
+		next := func() { s.Plan(1, header(1, c.epoch, c.base, 1, 1, 10)) }
+		if c.fine {
+			require.NotPanics(t, next, c)
+		} else {
+			require.PanicsWithValue(t, "broken law P5: a producer's batches are planned one behind the other, and from 0 on in a later epoch", next, c)
+		}
+	}
+}
+
 func TestAFailedFirstWriteForgetsTheProducer(t *testing.T) {
 	s := New()
 	s.Plan(1, header(1, 3, 10, 1, 0, 10))
