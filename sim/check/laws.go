@@ -102,6 +102,7 @@ const (
 	RetentionGetsOn
 	FlushGetsOn
 	SegmentHasRoom
+	DeletedIsGone
 
 	LastValueKept
 	DeleteSeen

@@ -15,6 +15,7 @@ type Search struct {
 	Time         int64 // asked for; LargestTime
 	Offset       int64 // found; -1: none
 	Found        int64 // its time
+	Epoch        int32 // of the leader that took it
 }
 
 // LargestTime asks for the first record that has the largest time (KIP-734).
@@ -71,8 +72,8 @@ func (j *judge) found(s *Search, known int64, newest []int64) bool {
 		return false
 	}
 	if s.Offset >= j.start {
-		has := j.log.Entries[s.Offset-j.log.Start].Time
-		if !j.require(has == s.Found, SearchFindsFirst, "%d was found for time %d, with %d; it has %d", s.Offset, s.Time, s.Found, has) {
+		e := &j.log.Entries[s.Offset-j.log.Start]
+		if has := e.Time; !j.require(has == s.Found && e.Epoch == s.Epoch, SearchFindsFirst, "%d was found for time %d, with %d, of epoch %d; it has %d, and is of epoch %d", s.Offset, s.Time, s.Found, s.Epoch, has, e.Epoch) {
 			return false
 		}
 	}

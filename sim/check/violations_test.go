@@ -299,6 +299,7 @@ var violations = []violation{
 	{"S7", overdue(Keep{0, -1}, 0, 60), overdue(Keep{0, -1}, 0, 0)},
 	{"S7", overdue(Keep{-1, 99}, 0, 60), overdue(Keep{-1, 100}, 0, 60)},
 	{"S7", overdue(Keep{-1, -1}, 5, 60, 100), overdue(Keep{-1, -1}, 4, 60, 100)},
+	{"S5", judged(func(h *History, f *Facts) { h.Searches[0].Epoch = 1 }), judged(func(h *History, f *Facts) { h.Searches[0].Epoch, f.Logs[here].Entries[1].Epoch = 1, 1 })},
 	{"S5", searched(0, 35, 5, 50), searched(0, 35, 4, 40)},
 	{"S5", searched(0, 35, 4, 41), searched(4, 35, 4, 40)},
 	{"S5", searched(0, 45, 4, 40), searched(4, 15, 2, 20)}, // what it found was deleted since
@@ -307,7 +308,7 @@ var violations = []violation{
 	{"S5", searched(0, LargestTime, 9, 80), searched(0, LargestTime, 8, 80)}, // the last one has it too, and is not the first
 	{"S5", searched(0, LargestTime, 7, 70), nil},
 	{"S5", searched(0, LargestTime, -1, -1), judged(func(h *History, f *Facts) { // nobody knew that there was anything
-		h.Searches = []*Search{{here, 40, 41, LargestTime, -1, -1}}
+		h.Searches = []*Search{{here, 40, 41, LargestTime, -1, -1, -1}}
 	})},
 	{"S5", searched(9, LargestTime, -1, -1), searched(10, LargestTime, -1, -1)},
 
@@ -482,7 +483,7 @@ func history() (*History, *Facts) {
 	log.End = 10
 	f.Logs[here] = log
 	h.Reads = append(h.Reads, &Read{Partition: here, Call: 2000, Return: 2001, Entries: log.Entries[2:5:5], From: 2, HighWatermark: 10})
-	h.Searches = append(h.Searches, &Search{here, 2100, 2101, 5, 1, 10})
+	h.Searches = append(h.Searches, &Search{here, 2100, 2101, 5, 1, 10, 0})
 	return h, f
 }
 
@@ -560,7 +561,7 @@ func ended(asked, epoch int32, offset int64) trial {
 		for i := range f.Logs[here].Entries {
 			f.Logs[here].Entries[i].Epoch = []int32{1, 1, 1, 1, 2, 4, 4, 4, 4, 4}[i]
 		}
-		h.EpochEnds = []*EpochEnd{{here, 3000, 3001, asked, epoch, offset}}
+		h.EpochEnds, h.Searches = []*EpochEnd{{here, 3000, 3001, asked, epoch, offset}}, nil
 	})
 }
 
@@ -659,7 +660,7 @@ func searched(upTo, time, offset, found int64) trial {
 		if upTo > 0 {
 			deleted(h, f, upTo)
 		}
-		h.Searches = []*Search{{here, 3000, 3001, time, offset, found}}
+		h.Searches = []*Search{{here, 3000, 3001, time, offset, found, 0}}
 	})
 }
 

@@ -3,6 +3,7 @@ package workload
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -166,7 +167,7 @@ func (r *reader) searchTime(now seam.Mono, fx *seam.Effects) {
 			r.run.require(found.Offset == -1 && found.Timestamp == -1, check.SearchFindsFirst, "%s: of the tiers of %v offset %d was found", r.name, p, found.Offset)
 		default:
 			r.run.result.Lists++
-			r.run.History.Searches = append(r.run.History.Searches, &check.Search{Partition: p, Call: now, Return: at, Time: asked, Offset: found.Offset, Found: found.Timestamp})
+			r.run.History.Searches = append(r.run.History.Searches, &check.Search{Partition: p, Call: now, Return: at, Time: asked, Offset: found.Offset, Found: found.Timestamp, Epoch: found.LeaderEpoch})
 		}
 	})
 }
@@ -249,4 +250,29 @@ func (r *Run) unflushed() string {
 func (r *Run) isAltered(k knob) bool {
 	all := r.knobs[k]
 	return len(all) > 0 && !slices.Contains(all[len(all)-1].values, unset) && !r.plan.isFleeting(k.of)
+}
+
+// removesWithin is how long a broker may take to remove what an earlier life has left of deleted partitions.
+const removesWithin = 60 * seam.Second
+
+// awaitRemoval goes on until nothing is left of what was deleted, as the disk has it.
+func (r *Run) awaitRemoval(look func() string) {
+	w := r.World
+	left := look()
+	for until := w.Now() + removesWithin; left != "" && w.Now() < until && w.Failure() == nil; left = look() {
+		w.Run(w.Now()+100*seam.Millisecond, nil)
+	}
+	r.require(left == "" || w.Failure() != nil, check.DeletedIsGone, "%v after a start without faults there is %s", removesWithin, left)
+}
+
+// unremoved is a folder of a deleted partition that is still there. A broker that was not started anew may have given it up.
+func (r *Run) unremoved() string {
+	for dir := range r.plan.Dirs {
+		for _, e := range r.World.Node.Disk.List(seam.Path{Dir: int32(dir)}) {
+			if e.Folder && strings.HasSuffix(e.Path.Name, "-delete") && !r.noRestart {
+				return e.Path.Name
+			}
+		}
+	}
+	return ""
 }

@@ -66,7 +66,11 @@ func (r *reader) turn(now seam.Mono, fx *seam.Effects) {
 	}
 	r.next = now + r.think()
 	r.budget = max(r.budget-1, 0)
-	if r.epochs.Choose(8) == 7 {
+	switch r.epochs.Choose(16) {
+	case 13:
+		r.fetchBeyond(now, fx)
+		return
+	case 14, 15:
 		r.askEpoch(now, fx)
 		return
 	}
@@ -129,7 +133,7 @@ func (r *reader) fetch(now seam.Mono, fx *seam.Effects) {
 	done := func(at seam.Mono, answer kmsg.Response) {
 		if answer != nil {
 			r.bounded(answer.(*kmsg.FetchResponse), request.MaxBytes, sizes)
-			r.onFetched(now, at, from, read, asked, answer.(*kmsg.FetchResponse))
+			r.onFetched(now, at, from, read, wanted, asked, answer.(*kmsg.FetchResponse))
 		} else if r.held != nil {
 			r.held.lost()
 		}
@@ -215,7 +219,7 @@ func (r *reader) addTo(request *kmsg.FetchRequest, p check.Partition, from int64
 	request.Topics = append(request.Topics, topic)
 }
 
-func (r *reader) onFetched(called, now seam.Mono, from []int64, read []int32, asked int32, answer *kmsg.FetchResponse) {
+func (r *reader) onFetched(called, now seam.Mono, from []int64, read []int32, asks []bool, asked int32, answer *kmsg.FetchResponse) {
 	r.run.result.Fetches++
 	r.run.told(question{key: wire.KeyFetch, sent: called}, answer.ErrorCode, now)
 	if r.held != nil && !r.held.answered(r, asked, answer) {
@@ -248,12 +252,41 @@ func (r *reader) onFetched(called, now seam.Mono, from []int64, read []int32, as
 			brought = r.onPart(called, now, i, from[i], part) || brought
 		}
 	}
+	for i := range named {
+		if r.held == nil && answer.ErrorCode == none && asks[i] && !r.run.plan.isFleeting(r.partitions[i].Topic) {
+			r.run.require(named[i], check.AnswersInOrder, "%s: the answer leaves %v out", r.name, r.partitions[i])
+		}
+	}
 	if r.held != nil {
 		behind = r.held.leftOut(r, called, now, asked, from, named) || behind
 	}
 	if answer.ErrorCode == none {
 		r.run.require(!behind || brought || r.run.mayRot(), check.FetchProgress, "%s: a fetch of %v from %v brought nothing", r.name, r.partitions, from)
 	}
+}
+
+// fetchBeyond reads from far behind the end of a log that nobody will come to.
+func (r *reader) fetchBeyond(now seam.Mono, fx *seam.Effects) {
+	p := r.partitions[r.epochs.Choose(len(r.partitions))]
+	request := kmsg.NewPtrFetchRequest()
+	request.Version, request.MaxWaitMillis, request.MinBytes, request.MaxBytes, request.SessionEpoch = min(r.version, 12), 100, 1, 1<<20, -1
+	r.addTo(request, p, max(r.run.facts.Origins[p], 0)+1<<40, -1, 1<<20)
+	r.ask(now, request, fx, &call{done: func(at seam.Mono, answer kmsg.Response, _ *seam.Effects) {
+		if answer != nil {
+			part := &answer.(*kmsg.FetchResponse).Topics[0].Partitions[0]
+			r.run.beyond(r.name, question{key: wire.KeyFetch, topic: p.Topic, sent: now}, part, at)
+		}
+	}})
+}
+
+// beyond: what is behind the end is out of range, too.
+func (r *Run) beyond(who string, q question, part *kmsg.FetchResponseTopicPartition, at seam.Mono) {
+	if part.ErrorCode == offsetOutOfRange {
+		r.World.Laws[check.BelowStartIsOut]++
+		return
+	}
+	r.told(q, part.ErrorCode, at, besideError(part)...)
+	r.require(part.ErrorCode != none, check.BelowStartIsOut, "%s: a fetch of %s-%d from far behind its end was served, up to %d", who, q.topic, part.Partition, part.HighWatermark)
 }
 
 // besideError is what a Fetch tells of a partition beside an error.

@@ -81,6 +81,7 @@ type Run struct {
 	ids          []knownID
 	commits      int64             // of members: no two the same
 	memberIDs    map[string]string // who was given them
+	made         map[[16]byte]int  // partitions of a topic, by its id
 	used         map[account][]used
 	notes        map[int64]int32 // leader epochs that were committed, by offset
 	leaderEpochs map[check.Partition]int32
@@ -138,7 +139,7 @@ func (r *Run) rotted(p check.Partition) bool {
 
 // Do makes one run from a tape.
 func Do(tape *world.Tape, broker Broker, options Options) *Result {
-	r := &Run{noRestart: options.NoRestart, tape: tape, broker: broker, History: &check.History{}, topicIDs: map[string][16]byte{}, memberIDs: map[string]string{}, used: map[account][]used{}, notes: map[int64]int32{}, leaderEpochs: map[check.Partition]int32{}, rolls: map[generation]*roll{}, knobs: map[knob][]possible{}, crewTold: map[int32]int64{}, there: map[string]seam.Mono{}, homes: map[check.Partition]int32{}, herdSession: consumerSession * seam.Millisecond, result: &Result{Codes: map[int16]int{}}}
+	r := &Run{noRestart: options.NoRestart, tape: tape, broker: broker, History: &check.History{}, topicIDs: map[string][16]byte{}, memberIDs: map[string]string{}, made: map[[16]byte]int{}, used: map[account][]used{}, notes: map[int64]int32{}, leaderEpochs: map[check.Partition]int32{}, rolls: map[generation]*roll{}, knobs: map[knob][]possible{}, crewTold: map[int32]int64{}, there: map[string]seam.Mono{}, homes: map[check.Partition]int32{}, herdSession: consumerSession * seam.Millisecond, result: &Result{Codes: map[int16]int{}}}
 	r.plan = drawPlan(tape, options.Quiet, options.Brief)
 	r.World = world.New(tape, r.plan.Rates, broker.Parts(r.plan, tape), r.plan.Dirs)
 	r.World.Log, r.World.Remote = options.Log, remoteOf
@@ -479,6 +480,10 @@ func (r *Run) audit() {
 	if w.Failure() == nil && !r.noRestart {
 		r.restartEqual()
 	}
+	if w.Failure() != nil {
+		return
+	}
+	r.awaitRemoval(r.unremoved)
 	if w.Failure() != nil {
 		return
 	}

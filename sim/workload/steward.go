@@ -112,6 +112,7 @@ func (r *Run) create(s *session, now seam.Mono, topic string, partitions int, co
 		switch code {
 		case none:
 			a.Outcome, a.Return, a.ID = check.Done, now, topics[0].TopicID
+			r.made[a.ID] = partitions
 		case topicExists:
 			a.Outcome, a.Return = check.Refused, now
 		}
@@ -185,6 +186,9 @@ func (r *Run) learn(answer *kmsg.MetadataResponse, sent, now seam.Mono) {
 			if t.Topic != nil && t.ErrorCode == none {
 				r.led(check.Partition{Topic: *t.Topic, Number: t.Partitions[i].Partition}, t.Partitions[i].LeaderEpoch)
 			}
+		}
+		if least, known := r.made[t.TopicID]; known && t.ErrorCode == none {
+			r.require(len(t.Partitions) >= least, check.ConfigRegister, "%s has %d partitions, and was made with %d", *t.Topic, len(t.Partitions), least)
 		}
 		if t.ErrorCode == none && t.Topic != nil && t.TopicID != [16]byte{} {
 			if r.topicIDs[*t.Topic] != t.TopicID {

@@ -55,6 +55,9 @@ var violations = []violation{
 	{"H15", func(r *Run) { answers(r, 2, 1) }, func(r *Run) { answers(r, 1, 2) }},
 	{"H15", func(r *Run) { answers(r, 1, 1) }, nil},
 	{"H15", func(r *Run) { answers(r, 1, 2, 3) }, nil},
+	{"H15", func(r *Run) { askedFor(r, true) }, func(r *Run) { askedFor(r, false) }},
+	{"S3", func(r *Run) { beyond(r, none) }, func(r *Run) { beyond(r, offsetOutOfRange) }},
+	{"H20", func(r *Run) { beyond(r, unknownTopic) }, nil},
 	{"H16", func(r *Run) { refused(r, func(l *lane, b *parcel) {}) }, func(r *Run) { refused(r, func(l *lane, b *parcel) { b.life-- }) }},
 	{"H16", func(r *Run) { refused(r, func(l *lane, b *parcel) {}) }, func(r *Run) { refused(r, func(l *lane, b *parcel) { b.early = true }) }},
 	{"H16", func(r *Run) { cached(r); refused(r, func(l *lane, b *parcel) {}) }, func(r *Run) { cached(r); refused(r, func(l *lane, b *parcel) { l.lives[0]-- }) }},
@@ -109,6 +112,7 @@ var violations = []violation{
 	{"K3", func(r *Run) { passed(r, false, part(3, turned(keyed(2))...)) }, func(r *Run) { passed(r, true, part(3, turned(keyed(2))...)) }},
 	{"K6", func(r *Run) { r.awaitCleaning(compacted(5, 5)) }, func(r *Run) { r.awaitCleaning(compacted(5, 6, 9)) }},
 	{"K6", func(r *Run) { r.awaitCleaning(compacted(5, 6, 6)) }, nil},
+	{"S10", func(r *Run) { r.awaitRemoval(func() string { return "a folder" }) }, func(r *Run) { r.awaitRemoval(until(r, removesWithin, "a folder")) }},
 	{"S8", func(r *Run) { r.awaitFlush(func() string { return "a record" }) }, func(r *Run) { r.awaitFlush(until(r, flushesWithin, "a record")) }},
 	{"S7", func(r *Run) { r.awaitPruning(func() string { return "a segment" }) }, func(r *Run) { r.awaitPruning(until(r, prunesWithin, "a segment")) }},
 	{"H23", func(r *Run) { leftOut(r, heldPart{told: true, code: notLeader, high: -1}, 7) }, func(r *Run) { leftOut(r, heldPart{told: true, high: 3}, 7) }},
@@ -155,13 +159,14 @@ var violations = []violation{
 	{"H17", func(r *Run) { leftOut(r, heldPart{told: true, high: 4}, 7) }, nil},
 	{"P4", func(r *Run) { compared(r, "1", unset) }, func(r *Run) { compared(r, "1", "1") }},
 	{"P4", func(r *Run) { compared(r, "1", "3") }, func(r *Run) { compared(r, "1", "2") }}, // that is in doubt
+	{"P4", func(r *Run) { learnt(r, 3, 2) }, func(r *Run) { learnt(r, 3, 3) }},
 	{"P4", func(r *Run) { counted(r, 4, 3) }, func(r *Run) { counted(r, 3, 4) }},
 }
 
 // newRun is a run that nobody runs: a world in which nothing is under way, and the topics are there.
 func newRun() *Run {
 	tape := world.Recorded(nil)
-	r := &Run{tape: tape, History: &check.History{}, result: &Result{Codes: map[int16]int{}}, topicIDs: map[string][16]byte{}, memberIDs: map[string]string{}, used: map[account][]used{}, notes: map[int64]int32{}, leaderEpochs: map[check.Partition]int32{}, rolls: map[generation]*roll{}, knobs: map[knob][]possible{}, crewTold: map[int32]int64{}, there: map[string]seam.Mono{"firm": 1, "loose": 1}, herdSession: consumerSession * seam.Millisecond}
+	r := &Run{tape: tape, History: &check.History{}, result: &Result{Codes: map[int16]int{}}, topicIDs: map[string][16]byte{}, memberIDs: map[string]string{}, made: map[[16]byte]int{}, used: map[account][]used{}, notes: map[int64]int32{}, leaderEpochs: map[check.Partition]int32{}, rolls: map[generation]*roll{}, knobs: map[knob][]possible{}, crewTold: map[int32]int64{}, there: map[string]seam.Mono{"firm": 1, "loose": 1}, herdSession: consumerSession * seam.Millisecond}
 	r.plan = drawPlan(tape, false, false)
 	r.World = world.New(tape, r.plan.Rates, world.Parts{}, 1)
 	r.World.Node.Life = 1
@@ -325,7 +330,7 @@ func fetched(r *Run, parts ...kmsg.FetchResponseTopicPartition) {
 		topic.Partitions = append(topic.Partitions, parts[i])
 	}
 	answer.Topics = append(answer.Topics, topic)
-	rd.onFetched(10, 20, []int64{3, 3, 3}, []int32{-1, 2, 2}, -1, answer)
+	rd.onFetched(10, 20, []int64{3, 3, 3}, []int32{-1, 2, 2}, make([]bool, 3), -1, answer)
 }
 
 // leftOut is an answer of a session that names nothing of a partition which is fetched from 3, and was told of so.
@@ -335,7 +340,7 @@ func leftOut(r *Run, as heldPart, session int32) {
 	rd.held = &incremental{id: 7, epoch: 3, parts: []heldPart{as}}
 	answer := kmsg.NewPtrFetchResponse()
 	answer.SessionID = session
-	rd.onFetched(10, 20, []int64{3}, []int32{-1}, 2, answer)
+	rd.onFetched(10, 20, []int64{3}, []int32{-1}, make([]bool, 1), 2, answer)
 }
 
 func newProgram(r *Run) *program {
@@ -535,4 +540,30 @@ func chosen(r *Run, astray uint32) {
 	p := newProgram(r)
 	h := &handed{topic: "firm", partition: client.AnyPartition, keyed: true, first: 7, told: make([]bool, 1), left: 1}
 	p.note(10, h, &client.Delivered{Topic: "firm", Partition: int32(partition), Count: 1})
+}
+
+// askedFor is an answer about one of two partitions, of which the other was asked for or not.
+func askedFor(r *Run, both bool) {
+	rd := r.enterReader("reader", false, r.plan.partitionsOf("firm")...)
+	topic := kmsg.NewFetchResponseTopic()
+	topic.Topic, topic.Partitions = "firm", []kmsg.FetchResponseTopicPartition{part(3)}
+	r.World.Laws[check.AnswersInOrder]++
+	rd.onFetched(10, 20, []int64{3, 3, 3}, []int32{-1, -1, -1}, []bool{true, both, false}, -1, &kmsg.FetchResponse{Topics: []kmsg.FetchResponseTopic{topic}})
+}
+
+// beyond is an answer to who reads from behind the end.
+func beyond(r *Run, code int16) {
+	p := part(3)
+	if p.ErrorCode = code; code != none {
+		p.HighWatermark, p.LastStableOffset, p.LogStartOffset = -1, -1, -1
+	}
+	r.beyond("reader", question{key: wire.KeyFetch, topic: "firm", sent: 10}, &p, 20)
+}
+
+// learnt is a topic that was made with so many partitions, and is found with so many.
+func learnt(r *Run, made, found int) {
+	name, topic := "brief", kmsg.NewMetadataResponseTopic()
+	topic.Topic, topic.TopicID, topic.Partitions = &name, [16]byte{1}, make([]kmsg.MetadataResponseTopicPartition, found)
+	r.made[topic.TopicID] = made
+	r.learn(&kmsg.MetadataResponse{Topics: []kmsg.MetadataResponseTopic{topic}}, 10, 20)
 }
