@@ -87,6 +87,7 @@ const (
 	QuotaKept
 	StraysRefused
 	KeyChooses
+	LedForward
 
 	TopicRegister
 	ProducerIDs

@@ -13,18 +13,38 @@ const (
 	unknownEpochOfLeader = 75
 )
 
+// leading is the latest epoch of a partition that was told, and when; and the one before that.
+type leading struct {
+	at, earlier   seam.Mono
+	epoch, before int32
+}
+
 // led notes the epoch in which a partition was seen to be led, or written. A topic that comes and goes has others.
-func (r *Run) led(p check.Partition, epoch int32) {
-	if !r.plan.isFleeting(p.Topic) {
-		r.leaderEpochs[p] = max(r.leaderEpochs[p], epoch)
+func (r *Run) led(p check.Partition, epoch int32, now seam.Mono) {
+	if x := r.leaders[p]; !r.plan.isFleeting(p.Topic) && epoch > x.epoch {
+		r.leaders[p] = leading{now, x.at, epoch, x.epoch}
 	}
+}
+
+// leads holds what is said of who leads a partition against what was told before that was asked.
+func (r *Run) leads(p check.Partition, epoch int32, sent, now seam.Mono) {
+	if x := r.leaders[p]; !r.plan.isFleeting(p.Topic) {
+		due := int32(0)
+		if x.at < sent {
+			due = x.epoch
+		} else if x.earlier < sent {
+			due = x.before
+		}
+		r.require(epoch >= due, check.LedForward, "%v is said at %v to be led in epoch %d, and was in %d before %v", p, now, epoch, due, sent)
+	}
+	r.led(p, epoch, now)
 }
 
 // askEpoch asks where an epoch ends that there was, or is to come, as one who says nothing of whom he believes to lead, or who
 // believes in an epoch that is over or to come (KIP-320): he must not be answered.
 func (r *reader) askEpoch(now seam.Mono, fx *seam.Effects) {
 	p := r.partitions[r.epochs.Choose(len(r.partitions))]
-	latest := r.run.leaderEpochs[p]
+	latest := r.run.leaders[p].epoch
 	asked, believed := max(0, latest-int32(r.epochs.Choose(6)))+int32(r.epochs.Choose(2)), int32(-1)
 	switch kind := r.epochs.Choose(6); {
 	case kind == 4:

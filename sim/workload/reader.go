@@ -348,7 +348,7 @@ func (r *reader) onPart(called, now seam.Mono, i int, from int64, part *kmsg.Fet
 		r.run.require(from >= part.LogStartOffset, check.BelowStartIsOut, "%s: a fetch of %v from %d was served, and it begins at %d", r.name, p, from, part.LogStartOffset)
 	}
 	if len(batches) > 0 {
-		r.run.led(p, batches[len(batches)-1].Epoch)
+		r.run.led(p, batches[len(batches)-1].Epoch, now)
 	}
 	read := &check.Read{Client: r.id, Partition: p, Call: called, Return: now, From: from, HighWatermark: part.HighWatermark}
 	for _, b := range batches {

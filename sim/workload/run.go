@@ -68,37 +68,37 @@ type Run struct {
 	World   *world.World
 	History *check.History
 
-	tape         *world.Tape
-	plan         *Plan
-	broker       Broker
-	facts        *check.Facts
-	watch        *check.Watch
-	result       *Result
-	draining     bool
-	tidied       tidied
-	topicIDs     map[string][16]byte
-	there        map[string]seam.Mono // since when a topic that stays is known to be there
-	ids          []knownID
-	commits      int64             // of members: no two the same
-	memberIDs    map[string]string // who was given them
-	made         map[[16]byte]int  // partitions of a topic, by its id
-	used         map[account][]used
-	notes        map[int64]int32 // leader epochs that were committed, by offset
-	leaderEpochs map[check.Partition]int32
-	rolls        map[generation]*roll
-	knobs        map[knob][]possible
-	loaded       seam.Mono       // when a coordinator had folded its log last: until then it answers every heartbeat
-	herdSession  seam.Mono       // the shortest that a member of the herd may have had
-	crewFolded   seam.Mono       // when the crew's coordinator had folded its log last
-	crewTold     map[int32]int64 // of the crew's topic, by partition: up to where a commit was told to have come
-	clients      int             // how many there were
-	others       []party         // all but workers
-	workers      []*worker
-	busy         party // who was found busy last
-	calm         bool  // the faults are over
-	quiets       int   // looks at a broker with nothing under way
-	unreadable   int   // the last life in which a folder could not be used
-	givenUp      int   // how often the broker ended by itself since then
+	tape        *world.Tape
+	plan        *Plan
+	broker      Broker
+	facts       *check.Facts
+	watch       *check.Watch
+	result      *Result
+	draining    bool
+	tidied      tidied
+	topicIDs    map[string][16]byte
+	there       map[string]seam.Mono // since when a topic that stays is known to be there
+	ids         []knownID
+	commits     int64             // of members: no two the same
+	memberIDs   map[string]string // who was given them
+	made        map[[16]byte]int  // partitions of a topic, by its id
+	used        map[account][]used
+	notes       map[int64]int32 // leader epochs that were committed, by offset
+	leaders     map[check.Partition]leading
+	rolls       map[generation]*roll
+	knobs       map[knob][]possible
+	loaded      seam.Mono       // when a coordinator had folded its log last: until then it answers every heartbeat
+	herdSession seam.Mono       // the shortest that a member of the herd may have had
+	crewFolded  seam.Mono       // when the crew's coordinator had folded its log last
+	crewTold    map[int32]int64 // of the crew's topic, by partition: up to where a commit was told to have come
+	clients     int             // how many there were
+	others      []party         // all but workers
+	workers     []*worker
+	busy        party // who was found busy last
+	calm        bool  // the faults are over
+	quiets      int   // looks at a broker with nothing under way
+	unreadable  int   // the last life in which a folder could not be used
+	givenUp     int   // how often the broker ended by itself since then
 
 	noRestart bool
 	homes     map[check.Partition]int32 // log directories, of which more than one may have a folder of the partition
@@ -139,7 +139,7 @@ func (r *Run) rotted(p check.Partition) bool {
 
 // Do makes one run from a tape.
 func Do(tape *world.Tape, broker Broker, options Options) *Result {
-	r := &Run{noRestart: options.NoRestart, tape: tape, broker: broker, History: &check.History{}, topicIDs: map[string][16]byte{}, memberIDs: map[string]string{}, made: map[[16]byte]int{}, used: map[account][]used{}, notes: map[int64]int32{}, leaderEpochs: map[check.Partition]int32{}, rolls: map[generation]*roll{}, knobs: map[knob][]possible{}, crewTold: map[int32]int64{}, there: map[string]seam.Mono{}, homes: map[check.Partition]int32{}, herdSession: consumerSession * seam.Millisecond, result: &Result{Codes: map[int16]int{}}}
+	r := &Run{noRestart: options.NoRestart, tape: tape, broker: broker, History: &check.History{}, topicIDs: map[string][16]byte{}, memberIDs: map[string]string{}, made: map[[16]byte]int{}, used: map[account][]used{}, notes: map[int64]int32{}, leaders: map[check.Partition]leading{}, rolls: map[generation]*roll{}, knobs: map[knob][]possible{}, crewTold: map[int32]int64{}, there: map[string]seam.Mono{}, homes: map[check.Partition]int32{}, herdSession: consumerSession * seam.Millisecond, result: &Result{Codes: map[int16]int{}}}
 	r.plan = drawPlan(tape, options.Quiet, options.Brief)
 	r.World = world.New(tape, r.plan.Rates, broker.Parts(r.plan, tape), r.plan.Dirs)
 	r.World.Log, r.World.Remote = options.Log, remoteOf

@@ -184,7 +184,7 @@ func (r *Run) learn(answer *kmsg.MetadataResponse, sent, now seam.Mono) {
 		}
 		for i := range t.Partitions {
 			if t.Topic != nil && t.ErrorCode == none {
-				r.led(check.Partition{Topic: *t.Topic, Number: t.Partitions[i].Partition}, t.Partitions[i].LeaderEpoch)
+				r.leads(check.Partition{Topic: *t.Topic, Number: t.Partitions[i].Partition}, t.Partitions[i].LeaderEpoch, sent, now)
 			}
 		}
 		if least, known := r.made[t.TopicID]; known && t.ErrorCode == none {

@@ -131,6 +131,7 @@ var violations = []violation{
 	{"H36", func(r *Run) { summoned(r, "range", "b", rolled("a", "range")) }, nil},
 	{"H36", func(r *Run) { enrolled(r, "b", 0) }, func(r *Run) { enrolled(r, "a", 0) }},
 	{"H36", func(r *Run) { enrolled(r, "b", 0) }, func(r *Run) { enrolled(r, "b", 1); summoned(r, "range", "b") }}, // the generation came again
+	{"H43", func(r *Run) { leads(r, 2, 11) }, func(r *Run) { leads(r, 3, 11); leads(r, 2, 10); leads(r, 1, 5) }},
 	{"H37", func(r *Run) { wanted(r, subscribed{names: []string{"loose"}, expression: "fir"}) }, func(r *Run) { wanted(r, subscribed{}, subscribed{expression: "f.*"}) }},
 	{"H25", func(r *Run) { noted(r, "at 8", 1) }, func(r *Run) { noted(r, "at 9", 2) }},
 	{"H25", func(r *Run) { noted(r, "at 9", 3) }, nil},
@@ -166,7 +167,7 @@ var violations = []violation{
 // newRun is a run that nobody runs: a world in which nothing is under way, and the topics are there.
 func newRun() *Run {
 	tape := world.Recorded(nil)
-	r := &Run{tape: tape, History: &check.History{}, result: &Result{Codes: map[int16]int{}}, topicIDs: map[string][16]byte{}, memberIDs: map[string]string{}, made: map[[16]byte]int{}, used: map[account][]used{}, notes: map[int64]int32{}, leaderEpochs: map[check.Partition]int32{}, rolls: map[generation]*roll{}, knobs: map[knob][]possible{}, crewTold: map[int32]int64{}, there: map[string]seam.Mono{"firm": 1, "loose": 1}, herdSession: consumerSession * seam.Millisecond}
+	r := &Run{tape: tape, History: &check.History{}, result: &Result{Codes: map[int16]int{}}, topicIDs: map[string][16]byte{}, memberIDs: map[string]string{}, made: map[[16]byte]int{}, used: map[account][]used{}, notes: map[int64]int32{}, leaders: map[check.Partition]leading{}, rolls: map[generation]*roll{}, knobs: map[knob][]possible{}, crewTold: map[int32]int64{}, there: map[string]seam.Mono{"firm": 1, "loose": 1}, herdSession: consumerSession * seam.Millisecond}
 	r.plan = drawPlan(tape, false, false)
 	r.World = world.New(tape, r.plan.Rates, world.Parts{}, 1)
 	r.World.Node.Life = 1
@@ -566,4 +567,12 @@ func learnt(r *Run, made, found int) {
 	topic.Topic, topic.TopicID, topic.Partitions = &name, [16]byte{1}, make([]kmsg.MetadataResponseTopicPartition, found)
 	r.made[topic.TopicID] = made
 	r.learn(&kmsg.MetadataResponse{Topics: []kmsg.MetadataResponseTopic{topic}}, 10, 20)
+}
+
+// leads is an answer to who asked at some time who leads a partition, of which epoch 2 was told at 5 and epoch 3 at 10.
+func leads(r *Run, epoch int32, sent seam.Mono) {
+	p := check.Partition{Topic: "firm"}
+	r.led(p, 2, 5)
+	r.led(p, 3, 10)
+	r.leads(p, epoch, sent, 20)
 }
