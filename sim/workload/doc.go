@@ -4,9 +4,9 @@
 //	                                 │
 //	operator ── CreateTopics         │      each client is a seam.Machine: frames in, frames out
 //	producers ─ InitProducerId, Produce (idempotent or plain, acks 0, 1, all; retries of the same batch; in half of the
-//	            seeds with times that go back, come again or lie far apart)
+//	            seeds with times that go back, come again or lie far apart); batches of epochs that are over, or to come
 //	readers ─── Fetch with long poll, most of them in sessions; ListOffsets (the end, the first record at or after a time,
-//	            the largest time)
+//	            the largest time); OffsetForLeaderEpoch, and Fetches that say what was read last, rightly or wrongly
 //	stewards ── create, delete, look up, re-create; producer ids
 //	pruner ──── DeleteRecords of the stable topics (in half of the seeds)
 //	keepers ─── keyed records and tombstones of a compacted topic (in half of the seeds)
@@ -32,6 +32,9 @@
 // A reader's fetch session (KIP-227) has a twin: what was told last of each partition. What an answer leaves out counts as
 // a look at the partition, by which it is as it was (H23), so that a record or a high watermark that is kept from a reader
 // is missed by the laws that hold every other look.
+//
+// What a record bears follows from its value, but for its time: its key, if it has one, and its headers. Whoever reads it,
+// from an answer or from the disk, sees whether anything of that is missing (H34, K3).
 //
 // A program has letters in place of frames: Produce, Assign, Call and what comes back. What it is told enters the same
 // history, so that the H laws hold the machine to exactly once and in order, and what it said was surely not written to

@@ -24,8 +24,9 @@ type used struct {
 	sum int64
 }
 
-// burst is how much of an unused quota is kept (quota.window.num - 1 samples of a second).
-const burst = 10 * seam.Second
+// burst is how much of an unused quota is kept (quota.window.num - 1 samples of a second), and a second more for what a rate may
+// be rounded by.
+const burst = 11 * seam.Second
 
 // throttled holds an answer against what its client was told, and has used. Whoever was told to wait is not answered before that,
 // but by a broker that stops, or over another connection (KIP-219).
