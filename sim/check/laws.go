@@ -88,6 +88,7 @@ const (
 	StraysRefused
 	KeyChooses
 	LedForward
+	FetchWaits
 
 	TopicRegister
 	ProducerIDs

@@ -12,6 +12,7 @@ import (
 // nothing else.
 type View struct {
 	Ready      bool
+	Now        seam.Mono // by the broker's clock
 	Partitions []PartitionView
 	Rebalances []Rebalance
 	Sleepers   Sleepers
@@ -152,7 +153,7 @@ func (w *Watch) After(life int, quiet bool, look func(v *View)) error {
 			return err
 		}
 		if quiet {
-			if err := w.nobodySleepsOn(k, p); err != nil {
+			if err := w.nobodySleepsOn(k, p, v.Now); err != nil {
 				return err
 			}
 		}
@@ -275,7 +276,7 @@ func (w *Watch) one(k *known, p *PartitionView) error {
 }
 
 // nobodySleepsOn is the lost wake-up: with nothing under way, a parked request that could be answered.
-func (w *Watch) nobodySleepsOn(k *known, p *PartitionView) error {
+func (w *Watch) nobodySleepsOn(k *known, p *PartitionView, now seam.Mono) error {
 	if k.durable {
 		if err := w.require(p.Durable == p.Next, NoLostWakeup, p); err != nil {
 			return err // bytes that nobody syncs or writes any more
@@ -285,6 +286,9 @@ func (w *Watch) nobodySleepsOn(k *known, p *PartitionView) error {
 		return err
 	}
 	for _, f := range p.Fetches {
+		if err := w.require(f.Deadline >= now, NoLostWakeup, p); err != nil {
+			return err // its time is up
+		}
 		if f.MinBytes <= 1 {
 			if err := w.require(f.From >= p.HighWatermark, NoLostWakeup, p); err != nil {
 				return err

@@ -84,6 +84,7 @@ var violations = []violation{
 	{"V5", watched(look{p: cached(waiting(at(5), 1)), quiet: true}), watched(look{p: cached(waiting(at(5), 1))})},
 	{"V5", watched(look{p: fetching(at(5), 4, 1), quiet: true}), watched(look{p: fetching(at(5), 5, 1), quiet: true})},
 	{"V5", watched(look{p: fetching(at(5), 0, 0), quiet: true}), watched(look{p: fetching(at(5), 4, 100), quiet: true})},
+	{"V5", watched(look{p: fetching(at(5), 5, 1), now: 1, quiet: true}), watched(look{p: fetching(at(5), 5, 1), now: 1})},
 	{"V5", watched(look{p: fetching(at(5), 5, 1), unknown: 1, quiet: true}), nil},
 	{"V5", watched(look{p: at(5), s: Sleepers{Produces: 1}, quiet: true}), watched(look{p: waiting(at(5), 1), s: Sleepers{Produces: 1}})},
 	{"V5", watched(look{p: at(5), s: Sleepers{Running: 2, Fetches: 1}, quiet: true}), watched(look{p: at(5), s: Sleepers{Running: 2, Fetches: 2}, quiet: true})},
@@ -346,6 +347,7 @@ var here = Partition{"t", 0}
 type look struct {
 	life    int
 	quiet   bool
+	now     seam.Mono
 	unknown int // fetches that are parked at the partition, which does not know of them
 	p       PartitionView
 	s       Sleepers
@@ -369,7 +371,7 @@ func watch(laws *Counts, f *Facts, looks ...look) error {
 				if l.p.Topic == "" {
 					l.p.Topic = "t"
 				}
-				*v = View{Ready: true, Waits: len(l.p.Fetches) + l.unknown, Sleepers: l.s, Rebalances: l.r, Partitions: []PartitionView{l.p}}
+				*v = View{Ready: true, Now: l.now, Waits: len(l.p.Fetches) + l.unknown, Sleepers: l.s, Rebalances: l.r, Partitions: []PartitionView{l.p}}
 			})
 			if err != nil {
 				return err

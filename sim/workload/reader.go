@@ -129,10 +129,13 @@ func (r *reader) fetch(now seam.Mono, fx *seam.Effects) {
 	if r.behind != nil {
 		r.pollFirst(now, fx)
 	}
-	asked, sizes := request.SessionEpoch, r.sizes(size)
+	asked, sizes, life := request.SessionEpoch, r.sizes(size), r.run.World.Node.Life
 	done := func(at seam.Mono, answer kmsg.Response) {
 		if answer != nil {
 			r.bounded(answer.(*kmsg.FetchResponse), request.MaxBytes, sizes)
+			if r.run.World.Node.Life == life && slices.Contains(wanted, true) {
+				r.patient(now, at, request.MaxWaitMillis, answer.(*kmsg.FetchResponse))
+			}
 			r.onFetched(now, at, from, read, wanted, asked, answer.(*kmsg.FetchResponse))
 		} else if r.held != nil {
 			r.held.lost()
@@ -179,6 +182,25 @@ func (r *reader) bounded(answer *kmsg.FetchResponse, most int32, sizes []int32) 
 			first, most = false, max(0, most-n)
 		}
 	}
+}
+
+// patient: an answer that has nothing to tell, no record, no error, no end of an epoch, and no other start of a log, has waited. A
+// broker that stops waits for nobody, and a session may have lost what was asked for.
+func (r *reader) patient(sent, at seam.Mono, millis int32, answer *kmsg.FetchResponse) {
+	if answer.ErrorCode != none || r.run.World.Node.Stopping() || r.run.mayRot() {
+		return
+	}
+	for t := range answer.Topics {
+		for k := range answer.Topics[t].Partitions {
+			if part := &answer.Topics[t].Partitions[k]; part.ErrorCode != none || len(part.RecordBatches) > 0 || part.DivergingEpoch.EndOffset >= 0 {
+				return
+			}
+		}
+	}
+	if r.held != nil && !slices.ContainsFunc(r.held.parts, func(x heldPart) bool { return x.in }) {
+		return
+	}
+	r.run.require(at >= sent+seam.Mono(millis)*seam.Millisecond, check.FetchWaits, "%s: a fetch of %v, sent at %v, was answered at %v with nothing, and was to wait for %d ms", r.name, r.partitions, sent, at, millis)
 }
 
 func (r *reader) pollFirst(now seam.Mono, fx *seam.Effects) {

@@ -232,7 +232,10 @@ func (r *Run) observe() {
 		r.watch = check.NewWatch(w.Laws, r.facts)
 		w.Muted = r.broker.Muted
 		w.Watch = func(n *world.Node, m seam.Machine) {
-			if err := r.watch.After(n.Life, n.Quiet(), func(v *check.View) { r.broker.View(m, false, v) }); err != nil {
+			if err := r.watch.After(n.Life, n.Quiet(), func(v *check.View) {
+				r.broker.View(m, false, v)
+				v.Now = n.Mono()
+			}); err != nil {
 				w.Fail(err)
 			}
 			if n.Ready && n.Quiet() && (n.Leases() == 0 || n.Conns() == 0) && w.Failure() == nil {

@@ -132,6 +132,11 @@ var violations = []violation{
 	{"H36", func(r *Run) { enrolled(r, "b", 0) }, func(r *Run) { enrolled(r, "a", 0) }},
 	{"H36", func(r *Run) { enrolled(r, "b", 0) }, func(r *Run) { enrolled(r, "b", 1); summoned(r, "range", "b") }}, // the generation came again
 	{"H43", func(r *Run) { leads(r, 2, 11) }, func(r *Run) { leads(r, 3, 11); leads(r, 2, 10); leads(r, 1, 5) }},
+	{"H44", func(r *Run) { waitedFor(r, 209, part(3)) }, func(r *Run) {
+		waitedFor(r, 210, part(3))
+		waitedFor(r, 20, part(4, record(3)...))
+		waitedFor(r, 20, partedAt(2, 2))
+	}},
 	{"H37", func(r *Run) { wanted(r, subscribed{names: []string{"loose"}, expression: "fir"}) }, func(r *Run) { wanted(r, subscribed{}, subscribed{expression: "f.*"}) }},
 	{"H25", func(r *Run) { noted(r, "at 8", 1) }, func(r *Run) { noted(r, "at 9", 2) }},
 	{"H25", func(r *Run) { noted(r, "at 9", 3) }, nil},
@@ -575,4 +580,11 @@ func leads(r *Run, epoch int32, sent seam.Mono) {
 	r.led(p, 2, 5)
 	r.led(p, 3, 10)
 	r.leads(p, epoch, sent, 20)
+}
+
+// waitedFor is an answer at some millisecond to a fetch that was sent at 10 and was to wait for 200.
+func waitedFor(r *Run, at seam.Mono, p kmsg.FetchResponseTopicPartition) {
+	r.World.Node.Up = true
+	rd := r.enterReader("reader", false, r.plan.partitionsOf("firm")...)
+	rd.patient(10*seam.Millisecond, at*seam.Millisecond, 200, &kmsg.FetchResponse{Topics: []kmsg.FetchResponseTopic{{Topic: "firm", Partitions: []kmsg.FetchResponseTopicPartition{p}}}})
 }

@@ -65,6 +65,9 @@ func (n *Node) clock() seam.Now {
 // Stopping says whether the process was asked to end, or has ended.
 func (n *Node) Stopping() bool { return n.stopped != nil || n.Stopped || !n.Up }
 
+// Mono is what the clock shows by which the process reckons how long something takes.
+func (n *Node) Mono() seam.Mono { return n.clock().Mono }
+
 // Wall is what the node's wall clock shows.
 func (n *Node) Wall() int64 { return int64(n.clock().Wall) }
 
