@@ -12,6 +12,7 @@
 //	keepers ─── keyed records and tombstones of a compacted topic (in half of the seeds)
 //	passer ──── reads that from its start to its end, again and again
 //	tuner ───── alters topics, groups and brokers, adds partitions, describes them
+//	spender ─── writes and reads beyond quotas of its own (in half of the seeds)
 //	auditor ─── reads everything once the faults are over
 //	members ─── JoinGroup, SyncGroup, Heartbeat, OffsetCommit in groups of the classic protocol: late, twice, as who they were
 //	grazers ─── the same in a group of the consumer protocol (KIP-848), with names and expressions, in epochs that are over

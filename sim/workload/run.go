@@ -433,6 +433,7 @@ func (r *Run) enterAll() {
 		r.enter(s.session, s)
 	}
 	r.enterTuner()
+	r.enterSpender()
 	r.enterTidy()
 	r.enterMembers()
 	r.enterLoners()

@@ -85,11 +85,10 @@ func (r *Run) charge(now seam.Mono, client, key string, n int64, sent seam.Mono,
 	r.require(told > 0 || before+n <= allowed, check.QuotaKept, "%s has used %d bytes since %v of %s %v (%d a second), and is not told to wait at %v", client, before+n, since, a.quota, a.client, rate, now)
 }
 
-// payer is who pays, at what rate and since when; 0: nobody does, or it is not known. What every user may do comes before what
-// every client may.
+// payer is who pays, at what rate and since when; 0: nobody does, or it is not known. What every user may do comes before what a
+// client may, and what this one may before what every client may.
 func (r *Run) payer(client, key string) (rate int64, since seam.Mono, a account) {
-	for _, kind := range []string{"user", "client-id"} {
-		k := quotaOf(kind, key)
+	for _, k := range []knob{quotaOf("user", key), ownQuota(client, key), quotaOf("client-id", key)} {
 		all := r.knobs[k]
 		if len(all) == 0 {
 			continue
@@ -102,7 +101,7 @@ func (r *Run) payer(client, key string) (rate int64, since seam.Mono, a account)
 			continue
 		}
 		rate, _ := strconv.ParseInt(now.values[0], 10, 64)
-		if a = (account{quota: k, life: r.World.Node.Life, asked: len(all)}); kind != "user" {
+		if a = (account{quota: k, life: r.World.Node.Life, asked: len(all)}); k != quotaOf("user", key) {
 			a.client = client
 		}
 		return rate, since, a

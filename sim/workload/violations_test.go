@@ -150,6 +150,10 @@ var violations = []violation{
 	{"H40", func(r *Run) { waited(r, 40, 149) }, func(r *Run) { waited(r, 40, 150); waited(r, 29, 31) }}, // it was sent before the other was answered
 	{"H40", func(r *Run) { waited(r, 40, 149) }, func(r *Run) { waited(r, 40, 150); r.World.Node.Stopped = true; waited(r, 40, 41) }},
 	{"H40", func(r *Run) { charged(r, "client-id", 1500, 30_001, 0) }, func(r *Run) { charged(r, "client-id", 1500, 30_000, 0); charged(r, "client-id", 1500, 30_001, 1) }},
+	{"H40", func(r *Run) { charged(r, "client-id client", 1500, 30_001, 0) }, func(r *Run) {
+		charged(r, "client-id other", 1500, 30_001, 0)
+		charged(r, "client-id client", 1500, 30_000, 0)
+	}},
 	{"H40", func(r *Run) { charged(r, "user", 1500, 30_001, 0) }, func(r *Run) { charged(r, "user", 999, 30_001, 0) }}, // the other may have been charged behind this
 	{"H41", func(r *Run) { strayed(r, none) }, func(r *Run) { strayed(r, invalidProducerEpoch) }},
 	{"H41", func(r *Run) { strayed(r, outOfOrderSequence) }, func(r *Run) { strayed(r, notLeader) }}, // he may ask again
