@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 )
@@ -22,6 +23,7 @@ type KeptBatch struct {
 	Base, Last int64
 	Producer   int64
 	Newest     int32 // the last sequence
+	Time       int64 // the largest
 	Kept       []Kept
 }
 
@@ -209,18 +211,20 @@ func finished(files []File) []File {
 	return segments(logs)
 }
 
-// Dirt is how many bytes of a compacted log's closed segments may hold what was not compacted up to an offset, and how many there
-// are of them all.
-func Dirt(files []File, upTo int64) (dirty, total int64) {
+// Dirt is how many bytes of a compacted log's closed segments may hold what was not compacted up to an offset, how many there
+// are of them all, and the time of the oldest batch with which a dirty one begins.
+func Dirt(files []File, upTo int64) (dirty, total, oldest int64) {
 	all := segments(files)
+	oldest = math.MaxInt64
 	for i := range all[:max(0, len(all)-1)] {
 		batches, _, err := ReadKept(all[i].Data)
 		size := int64(len(all[i].Data))
 		if total += size; err == nil && len(batches) > 0 && batches[len(batches)-1].Last >= upTo {
 			dirty += size
+			oldest = min(oldest, batches[0].Time)
 		}
 	}
-	return dirty, total
+	return dirty, total, oldest
 }
 
 // ReadCompacted reads a compacted partition's .log files, and those that are to be. Offsets rise, and that is all.
@@ -271,6 +275,7 @@ func readKeptBatch(data []byte) (KeptBatch, error) {
 	order := binary.BigEndian
 	b := KeptBatch{Base: int64(order.Uint64(data)), Producer: int64(order.Uint64(data[43:]))}
 	b.Last = b.Base + int64(int32(order.Uint32(data[23:])))
+	b.Time = int64(order.Uint64(data[35:]))
 	if data[16] != 2 || !soundBatch(data) {
 		return b, fmt.Errorf("magic %d, or a wrong checksum", data[16])
 	}

@@ -2,6 +2,8 @@ package check
 
 import (
 	"encoding/binary"
+	"hash/crc32"
+	"math"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -42,9 +44,19 @@ func TestWhatIsDirty(t *testing.T) {
 	zero, three, five := File{"00000000000000000000.log", keptAt(1)}, File{"00000000000000000003.log", keptAt(3)}, File{"00000000000000000005.log", keptAt(6)}
 	size := int64(len(zero.Data))
 	for upTo, want := range []int64{2 * size, 2 * size, size, size, 0, 0} {
-		dirty, total := Dirt([]File{five, three, zero, {"00000000000000000003.index", []byte("x")}}, int64(upTo))
+		dirty, total, _ := Dirt([]File{five, three, zero, {"00000000000000000003.index", []byte("x")}}, int64(upTo))
 		require.Equal(t, []int64{want, 2 * size}, []int64{dirty, total}, upTo)
 	}
-	dirty, total := Dirt(nil, 0)
+	dirty, total, oldest := Dirt(nil, 0)
 	require.Zero(t, dirty+total)
+	require.EqualValues(t, math.MaxInt64, oldest)
+	binary.BigEndian.PutUint64(zero.Data[35:], 40)
+	binary.BigEndian.PutUint64(three.Data[35:], 50)
+	for _, f := range []File{zero, three} {
+		binary.BigEndian.PutUint32(f.Data[17:], crc32.Checksum(f.Data[21:], crc32.MakeTable(crc32.Castagnoli)))
+	}
+	for upTo, want := range []int64{40, 40, 50, 50, math.MaxInt64} {
+		_, _, oldest = Dirt([]File{five, three, zero}, int64(upTo))
+		require.Equal(t, want, oldest, upTo)
+	}
 }

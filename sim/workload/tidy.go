@@ -412,8 +412,9 @@ func (r *Run) tidyDirt() (upTo int64, due bool) {
 	for dir := range r.plan.Dirs {
 		if files := r.filesIn(int32(dir), partition); files != nil {
 			upTo = check.ReadBegins(r.World.Node.Disk.Contents(seam.Path{Dir: int32(dir), Name: "cleaner-offset-checkpoint"}))[partition]
-			dirty, total := check.Dirt(files, upTo)
-			return upTo, dirty*1000 > total*int64(t.Ratio)
+			dirty, total, oldest := check.Dirt(files, upTo)
+			overdue := dirty > 0 && t.MaxLagMillis > t.MinLagMillis && r.World.Node.SetBack == 0 && r.World.Node.Wall()-oldest > t.MaxLagMillis
+			return upTo, overdue || dirty*1000 > total*int64(t.Ratio)
 		}
 	}
 	return 0, false
