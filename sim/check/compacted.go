@@ -24,6 +24,7 @@ type KeptBatch struct {
 	Producer   int64
 	Newest     int32 // the last sequence
 	Time       int64 // the largest
+	Horizon    int64 // from when on its tombstones may go; 0: none is set
 	Kept       []Kept
 }
 
@@ -49,6 +50,8 @@ type Compacted struct {
 	Left   []KeptBatch
 	Active int64 // where the last segment begins
 	End    int64 // the log's
+	Swept  int64 // the time at which the last Cleaner began whose work is in its place; 0: that is not known
+	UpTo   int64 // and how far it came
 }
 
 // JudgeCompacted holds the K laws against it.
@@ -72,6 +75,9 @@ func JudgeCompacted(c *Compacted, laws *Counts) error {
 		}
 	}
 	if err := judgeDeletes(left.Kept, puts, laws); err != nil {
+		return err
+	}
+	if err := judgeHorizons(c, laws); err != nil {
 		return err
 	}
 	if err := judgeActive(c, puts, left.Kept, laws); err != nil {
@@ -141,6 +147,22 @@ func judgeDeletes(left []Kept, puts []Put, laws *Counts) error {
 			laws[DeleteSeen]++
 			if at, any := newest[key]; any && at < put.Offset {
 				return Fail(DeleteSeen, "%s was deleted at %d, that is gone, and there is the one at %d", key, put.Offset, at)
+			}
+		}
+	}
+	return nil
+}
+
+// judgeHorizons: a Cleaner that comes by behind a batch's horizon leaves none of its tombstones there.
+func judgeHorizons(c *Compacted, laws *Counts) error {
+	for _, b := range c.Left {
+		if b.Horizon <= 0 || b.Horizon >= c.Swept || b.Last >= c.UpTo { // what that Cleaner has set itself lies behind it
+			continue
+		}
+		for _, k := range b.Kept {
+			laws[DeleteSeen]++
+			if k.Value == 0 {
+				return Fail(DeleteSeen, "the tombstone of %s at %d might go from %d on; the log was compacted at %d up to %d, and it is there", k.Key, k.Offset, b.Horizon, c.Swept, c.UpTo)
 			}
 		}
 	}
@@ -275,7 +297,9 @@ func readKeptBatch(data []byte) (KeptBatch, error) {
 	order := binary.BigEndian
 	b := KeptBatch{Base: int64(order.Uint64(data)), Producer: int64(order.Uint64(data[43:]))}
 	b.Last = b.Base + int64(int32(order.Uint32(data[23:])))
-	b.Time = int64(order.Uint64(data[35:]))
+	if b.Time = int64(order.Uint64(data[35:])); order.Uint16(data[21:])&0x40 != 0 {
+		b.Horizon = int64(order.Uint64(data[27:]))
+	}
 	if data[16] != 2 || !soundBatch(data) {
 		return b, fmt.Errorf("magic %d, or a wrong checksum", data[16])
 	}

@@ -49,6 +49,9 @@ var violations = []violation{
 	{"K1", compacted(func(c *Compacted) { c.Left[2].Kept = c.Left[2].Kept[1:] }), compacted(func(c *Compacted) { c.Left[1].Kept = []Kept{{2, "b", 2, 0}} })},
 	{"K2", compacted(func(c *Compacted) { c.Passes[0].Kept = slices.Delete(c.Passes[0].Kept, 1, 2) }), compacted(func(c *Compacted) { c.Passes[0].Kept, c.Passes[0].Short = slices.Delete(c.Passes[0].Kept, 1, 2), false })},
 	{"K2", compacted(func(c *Compacted) { c.Left[0].Kept = []Kept{{0, "c", 1, 0}} }), compacted(func(c *Compacted) { c.Left[0].Kept = nil })},
+	{"K2", swept(99, 2, 0), swept(100, 2, 0)},
+	{"K2", swept(99, 2, 0), swept(99, 1, 0)}, // it did not come so far
+	{"K2", swept(99, 2, 0), swept(99, 2, 1)}, // the first record has a value
 	{"K3", compacted(func(c *Compacted) { c.Passes[0].Kept[0].Value = 7 }), compacted(func(*Compacted) {})},
 	{"K3", compacted(func(c *Compacted) { k := c.Passes[0].Kept; k[0], k[1] = k[1], k[0] }), nil},
 	{"K3", compacted(func(c *Compacted) { c.Puts, c.Left[0].Kept = c.Puts[1:], []Kept{{0, "c", 8, 0}, {1, "c", 0, 0}} }), compacted(func(c *Compacted) { c.Puts, c.Left[0].Kept = c.Puts[1:], []Kept{{0, "c", 1, 0}, {1, "c", 0, 0}} })},
@@ -641,6 +644,16 @@ func pressed(f *Facts, s []Stamp, from seam.Mono, codec uint16) {
 // sized is a topic that had segments of so many bytes from some time on. They have three batches of 100 bytes each.
 func sized(f *Facts, from seam.Mono, bytes int64) {
 	f.Segments = map[string][]Certain{"t": {{Span{from, Unfinished}, bytes}}}
+}
+
+// swept is a log that was compacted at 100 up to an offset, of which the first batch had a horizon; it has a record, or a tombstone.
+func swept(horizon, upTo int64, value Value) trial {
+	return compacted(func(c *Compacted) {
+		c.Swept, c.UpTo, c.Left[0].Horizon = 100, upTo, horizon
+		if value != 0 {
+			c.Puts, c.Left[0].Kept, c.Passes = c.Puts[2:], []Kept{{1, "d", value, 0}}, nil
+		}
+	})
 }
 
 func topicDeleted(h *History, f *Facts, call seam.Mono) {

@@ -86,6 +86,7 @@ type tidied struct {
 	check.Compacted
 	begun   seam.Mono // when the Cleaner at work began; 0: there is none
 	jumps   int       // of the node's clock, when it began
+	since   int64     // what that showed
 	longest seam.Mono // from a Cleaner's beginning until all that it has written was in its place
 }
 
@@ -100,10 +101,13 @@ func (r *Run) onTidied(e *seam.Event) {
 	now := r.World.Now()
 	switch e.Kind {
 	case seam.CompactionBegun:
-		r.tidied.begun, r.tidied.jumps = now, r.World.Counts[world.ClockJumped]
+		r.tidied.begun, r.tidied.jumps, r.tidied.since = now, r.World.Counts[world.ClockJumped], r.World.Node.Wall()
 	case seam.Compacted, seam.CompactionFailed:
 		r.tidied.longest = max(r.tidied.longest, now-r.tidied.begun)
 		r.tidied.begun = 0
+	}
+	if e.Kind == seam.Compacted {
+		r.tidied.Swept, r.tidied.UpTo = r.tidied.since, e.A
 	}
 }
 
@@ -431,6 +435,8 @@ func (r *Run) judgeTidy() {
 		return
 	}
 	c := &r.tidied.Compacted
-	c.Left, c.Active, c.End = left.Left, left.Active, left.End
+	if c.Left, c.Active, c.End = left.Left, left.Active, left.End; r.World.Node.SetBack > 0 {
+		c.Swept = 0
+	}
 	r.World.Fail(check.JudgeCompacted(c, r.World.Laws))
 }
