@@ -1,6 +1,8 @@
 package workload
 
 import (
+	"slices"
+
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"rookery/core/seam"
@@ -184,6 +186,7 @@ func (r *Run) learn(answer *kmsg.MetadataResponse, sent, now seam.Mono) {
 		}
 		for i := range t.Partitions {
 			if t.Topic != nil && t.ErrorCode == none {
+				r.partitionIs(*t.Topic, &t.Partitions[i], sent)
 				r.leads(check.Partition{Topic: *t.Topic, Number: t.Partitions[i].Partition}, t.Partitions[i].LeaderEpoch, sent, now)
 			}
 		}
@@ -253,4 +256,14 @@ func (o *operator) turn(now seam.Mono, fx *seam.Effects) {
 			o.rest(now + 20*seam.Millisecond)
 		}
 	})
+}
+
+// partitionIs holds what is said of a partition against what there is: one node, which leads and has it, unless its disk has failed
+// or it has still to begin.
+func (r *Run) partitionIs(topic string, p *kmsg.MetadataResponseTopicPartition, sent seam.Mono) {
+	since, there := r.there[topic]
+	mayFail := !there || sent <= since || r.plan.isFleeting(topic) || r.World.Node.Life > 1 || r.diskFailed()
+	led := p.ErrorCode == none && p.Leader >= 0 && slices.Contains(p.ISR, p.Leader)
+	r.require(len(p.Replicas) == 1 && (led || mayFail && p.ErrorCode == leaderNotAvailable && p.Leader < 0) && (len(p.OfflineReplicas) == 0 || mayFail && slices.Equal(p.OfflineReplicas, p.Replicas)),
+		check.ErrorsAreDue, "%s-%d is said to be %+v", topic, p.Partition, *p)
 }

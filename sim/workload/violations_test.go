@@ -99,6 +99,10 @@ var violations = []violation{
 		told(r, wire.KeyProduce, "firm", storageError, -1)
 	}},
 	{"H20", func(r *Run) { r.told(question{wire.KeyProduce, "firm", 10, 1000}, timedOut, 1009) }, func(r *Run) { r.told(question{wire.KeyProduce, "firm", 10, 1000}, timedOut, 1010) }},
+	{"H20", func(r *Run) {
+		r.partitionIs("firm", &kmsg.MetadataResponseTopicPartition{Leader: 1, Replicas: []int32{1}}, 10)
+	}, func(r *Run) { one := ledBy(1); r.partitionIs("firm", &one, 10) }},
+	{"H20", func(r *Run) { offline(r) }, func(r *Run) { r.World.Counts[world.WriteFailed]++; offline(r) }},
 	{"H20", func(r *Run) { told(r, wire.KeyListOffsets, "firm", offsetNotAvailable, -1) }, func(r *Run) {
 		r.World.Node.Life = 2
 		told(r, wire.KeyListOffsets, "firm", offsetNotAvailable, -1)
@@ -573,7 +577,7 @@ func beyond(r *Run, code int16) {
 // learnt is a topic that was made with so many partitions, and is found with so many.
 func learnt(r *Run, made, found int) {
 	name, topic := "brief", kmsg.NewMetadataResponseTopic()
-	topic.Topic, topic.TopicID, topic.Partitions = &name, [16]byte{1}, make([]kmsg.MetadataResponseTopicPartition, found)
+	topic.Topic, topic.TopicID, topic.Partitions = &name, [16]byte{1}, slices.Repeat([]kmsg.MetadataResponseTopicPartition{ledBy(1)}, found)
 	r.made[topic.TopicID] = made
 	r.learn(&kmsg.MetadataResponse{Topics: []kmsg.MetadataResponseTopic{topic}}, 10, 20)
 }
@@ -591,4 +595,16 @@ func waitedFor(r *Run, at seam.Mono, p kmsg.FetchResponseTopicPartition) {
 	r.World.Node.Up = true
 	rd := r.enterReader("reader", false, r.plan.partitionsOf("firm")...)
 	rd.patient(10*seam.Millisecond, at*seam.Millisecond, 200, &kmsg.FetchResponse{Topics: []kmsg.FetchResponseTopic{{Topic: "firm", Partitions: []kmsg.FetchResponseTopicPartition{p}}}})
+}
+
+// ledBy is a partition that a node leads and alone has.
+func ledBy(node int32) kmsg.MetadataResponseTopicPartition {
+	return kmsg.MetadataResponseTopicPartition{Leader: node, Replicas: []int32{node}, ISR: []int32{node}}
+}
+
+// offline is a partition that nobody leads.
+func offline(r *Run) {
+	one := ledBy(1)
+	one.Leader, one.ErrorCode, one.OfflineReplicas = -1, leaderNotAvailable, one.Replicas
+	r.partitionIs("firm", &one, 10)
 }
