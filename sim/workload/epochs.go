@@ -88,7 +88,8 @@ func (r *Run) judgeBelief(who string, p check.Partition, believed, latest int32,
 }
 
 // readBefore is the epoch of what the reader has read last before each of its positions, as far as it says (KIP-595). Now and
-// then it names an earlier one: what it has read then is of no log that ever was.
+// then it names an earlier one: what it has read then is of no log that ever was. Not who audits: it is set back each time, and
+// would not come to its end.
 func (r *reader) readBefore() []int32 {
 	read := make([]int32, len(r.partitions))
 	for i := range read {
@@ -99,6 +100,9 @@ func (r *reader) readBefore() []int32 {
 		case 2:
 			read[i] = r.behindOf[i]
 		case 3:
+			if r.audit {
+				continue
+			}
 			read[i] = max(0, r.behindOf[i]-int32(r.epochs.Choose(2)))
 		}
 	}
