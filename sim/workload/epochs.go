@@ -19,9 +19,10 @@ type leading struct {
 	epoch, before int32
 }
 
-// led notes the epoch in which a partition was seen to be led, or written. A topic that comes and goes has others.
+// led notes the epoch in which a partition was seen to be led, or written. A topic that comes and goes has others, and a bit may
+// turn in a batch's: no checksum covers that.
 func (r *Run) led(p check.Partition, epoch int32, now seam.Mono) {
-	if x := r.leaders[p]; !r.plan.isFleeting(p.Topic) && epoch > x.epoch {
+	if x := r.leaders[p]; !r.plan.isFleeting(p.Topic) && !r.mayRot() && epoch > x.epoch {
 		r.leaders[p] = leading{now, x.at, epoch, x.epoch}
 	}
 }
