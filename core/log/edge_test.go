@@ -226,3 +226,73 @@ func TestAnIndexIsReadWholeThoughItWouldBeTooLargeNow(t *testing.T) {
 		require.EqualValues(t, len(index), want.Len)
 	})
 }
+
+// answer lets everything come back. What is to fail does, and so does whatever is asked of the same file behind it.
+func answer(l *log.Log, fx *seam.Effects, fails func(op *seam.FileOp) bool) (written []seam.Path) {
+	asked := *fx
+	*fx = seam.Effects{}
+	dead, paths := map[seam.File]bool{}, map[seam.File]seam.Path{}
+	for i := range asked.Files {
+		op, fault := &asked.Files[i], seam.OK
+		switch {
+		case op.Path.Name != "" && fails(op):
+			dead[op.File], fault = true, seam.IOError
+		case op.Path.Name != "":
+			paths[op.File] = op.Path
+		case dead[op.File]:
+			fault = seam.NotFound
+		}
+		l.Wrote(&seam.Wrote{Op: op.Op, Fault: fault}, fx)
+	}
+	for _, w := range asked.Writes {
+		if dead[w.File] {
+			l.Wrote(&seam.Wrote{Op: w.Op, Fault: seam.Planned}, fx)
+			continue
+		}
+		written = append(written, paths[w.File])
+		l.Wrote(&seam.Wrote{Op: w.Op, Bytes: int64(len(w.Data))}, fx)
+	}
+	return written
+}
+
+// A start has to make an index again, and one of its files does not open: it is opened anew when the index is written next, and
+// it was written under the id that led nowhere, again and again, until the next start.
+func TestAnIndexFileThatDidNotOpenIsOpenedAnew(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		_, out := atTheEdge(t, nil)
+		suffix := rapid.SampledFrom([]string{".index", ".timeindex"}).Draw(t, "suffix")
+		files := seam.File(100)
+		l := log.Restore(out, seam.Path{Name: "t-0"}, edgeConfig, log.Numbers{Owner: 7, Files: &files})
+		path := seam.Path{Name: "t-0/00000000000000000000" + suffix}
+		never := func(*seam.FileOp) bool { return false }
+		var fx seam.Effects
+		l.RewriteIndexes(&fx)
+		require.NotContains(t, answer(l, &fx, func(op *seam.FileOp) bool { return op.Path == path }), path)
+		require.True(t, l.Retry())
+		l.RewriteIndexes(&fx)
+		require.Contains(t, answer(l, &fx, never), path)
+		require.False(t, l.Retry(), "both are written")
+	})
+}
+
+// The same of an index that nothing is wrong with: no reader asks for it under an id that leads nowhere, and it is made again.
+func TestAnIndexThatDidNotOpenIsInDoubt(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		d := edgeDisk(t, nil)
+		times := d.names["t-0/00000000000000000000.timeindex"]
+		times.data = []byte{0, 0, 0, 0, 0, 0, 0, 50, 0, 0, 0, 1}
+		times.disk = times.data
+		out := recoverEdge(t, d, 3)
+		files := seam.File(100)
+		l := log.Restore(out, seam.Path{Name: "t-0"}, edgeConfig, log.Numbers{Owner: 7, Files: &files})
+		path := seam.Path{Name: "t-0/00000000000000000000.index"}
+		var fx seam.Effects
+		l.RewriteIndexes(&fx)
+		require.Empty(t, fx.Writes)
+		answer(l, &fx, func(op *seam.FileOp) bool { return op.Path == path })
+		_, next, _ := l.Find(0)
+		require.NotEqual(t, log.NeedIndex, next)
+		l.Heal(&fx)
+		require.Len(t, fx.Reads, 1)
+	})
+}

@@ -112,6 +112,8 @@ type segment struct {
 	index     Index     // the whole sparse index while active; of a closed segment, only when it was asked for
 	indexFile seam.File
 	timeFile  seam.File
+
+	indexThere, timeThere bool // the file's path is taken, whether or not its id leads there
 }
 
 // syncPoint is a place within one segment, and how many of its cuts lie before it.

@@ -57,8 +57,9 @@ func (l *Log) Reopen(take func() bool, fx *seam.Effects) (done bool) {
 		}
 		s := &l.segments[l.reopening]
 		s.file = l.reopenFile(present, s.base, ".log", sideOpen, fx)
-		s.indexFile = l.reopenFile(s.indexFile, s.base, ".index", sideOther, fx)
-		s.timeFile = l.reopenFile(s.timeFile, s.base, ".timeindex", sideOther, fx)
+		s.indexThere, s.timeThere = s.indexFile != 0, s.timeFile != 0
+		s.indexFile = l.reopenFile(s.indexFile, s.base, ".index", sideDerived, fx)
+		s.timeFile = l.reopenFile(s.timeFile, s.base, ".timeindex", sideDerived, fx)
 		l.maybeRewrite(s, fx)
 	}
 	if !l.reopened {

@@ -222,7 +222,7 @@ const (
 	sideTrim    // of a file below the log's start
 	sideCut     // the Truncate of a repair
 	sideOpen    // a .log of a Restored log
-	sideDerived // the Create of an index file
+	sideDerived // the Create, or the Open, of an index file
 	sideIndex   // the Write of a .index
 	sideTimes   // the Write of a .timeindex
 	sideReplace // of a replacement
@@ -275,7 +275,9 @@ func (l *Log) sideDone(side sideOp, in *seam.Wrote, fx *seam.Effects) {
 		l.onReopened(side, in.Fault, fx)
 	case sideDerived:
 		if s := l.based(side.base); s != nil && in.Fault != seam.OK {
-			s.unnamed(side.file)
+			if s.unnamed(side.file, in.Fault); s.onDisk {
+				l.doubt(s)
+			}
 		}
 	case sideIndex, sideTimes:
 		l.indexWritten(side, in)
@@ -317,13 +319,14 @@ func (l *Log) indexWritten(side sideOp, in *seam.Wrote) {
 	}
 }
 
-// unnamed: the Create of an index file failed, so that its id leads nowhere.
-func (s *segment) unnamed(file seam.File) {
-	switch file {
-	case s.indexFile:
-		s.indexFile = 0
-	case s.timeFile:
-		s.timeFile = 0
+// unnamed: the Create or the Open of an index file failed, so that its id leads nowhere.
+func (s *segment) unnamed(file seam.File, fault seam.Fault) {
+	id, there := &s.indexFile, &s.indexThere
+	if file == s.timeFile {
+		id, there = &s.timeFile, &s.timeThere
+	}
+	if *id == file {
+		*id, *there = 0, fault == seam.Exists || *there && fault != seam.NotFound
 	}
 }
 
@@ -364,22 +367,29 @@ func (l *Log) writeIndexes(s *segment, fx *seam.Effects) {
 	}
 	s.index.Close(s.base)
 	s.timed, s.timeBytes = false, int64(12*len(s.index.Times))
-	s.indexFile = l.derived(s.indexFile, l.path(s.base, ".index"), s.index.EncodeOffsets(), s.base, sideIndex, fx)
-	s.timeFile = l.derived(s.timeFile, l.path(s.base, ".timeindex"), s.index.EncodeTimes(), s.base, sideTimes, fx)
+	s.indexFile = l.derived(s.indexFile, s.indexThere, l.path(s.base, ".index"), s.index.EncodeOffsets(), s.base, sideIndex, fx)
+	s.timeFile = l.derived(s.timeFile, s.timeThere, l.path(s.base, ".timeindex"), s.index.EncodeTimes(), s.base, sideTimes, fx)
 }
 
-// derived creates (or empties) a file and fills it. Operations of one file run in the order emitted.
-func (l *Log) derived(file seam.File, path seam.Path, content []byte, base int64, kind sideKind, fx *seam.Effects) seam.File {
-	op := l.numbers.Op()
+// derived creates a file, or empties the one that is there, and fills it. Operations of one file run in the order emitted.
+func (l *Log) derived(file seam.File, there bool, path seam.Path, content []byte, base int64, kind sideKind, fx *seam.Effects) seam.File {
 	if file == 0 {
 		file = l.numbers.File()
+		op, deed := l.numbers.Op(), seam.Create
+		if there {
+			deed = seam.Open
+		}
 		l.side = append(l.side, sideOp{op: op, kind: sideDerived, file: file, base: base})
-		fx.Files = append(fx.Files, seam.FileOp{Op: op, Deed: seam.Create, File: file, Path: path})
+		fx.Files = append(fx.Files, seam.FileOp{Op: op, Deed: deed, File: file, Path: path})
 	} else {
+		there = true
+	}
+	if there {
+		op := l.numbers.Op()
 		l.side = append(l.side, sideOp{op: op, kind: sideOther, file: file})
 		fx.Files = append(fx.Files, seam.FileOp{Op: op, Deed: seam.Truncate, File: file})
 	}
-	op = l.numbers.Op()
+	op := l.numbers.Op()
 	l.side = append(l.side, sideOp{op: op, kind: kind, file: file, base: base, size: int64(len(content)), round: l.segmentAt(base).round})
 	fx.Writes = append(fx.Writes, seam.Write{Op: op, File: file, Data: content})
 	return file
