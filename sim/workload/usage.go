@@ -10,12 +10,11 @@ import (
 	"rookery/sim/check"
 )
 
-// account is who pays for a quota, as it stands: in one life of the broker, and until somebody asks for another.
+// account is who pays for a quota, as it stands: in one life of the broker, and since it is known that no other comes before it.
 type account struct {
 	quota  knob
 	client string // empty: all of them
-	life   int
-	asked  int // how often that quota was, until then
+	since  seam.Mono
 }
 
 // used is what was answered of an account, and when: the sums rise.
@@ -65,11 +64,8 @@ type muted struct {
 // charge counts what was used by whoever pays for it. Where that is known for certain, and it is more than a quota and what is
 // kept of it allow, the answer has said so.
 func (r *Run) charge(now seam.Mono, client, key string, n int64, sent seam.Mono, told int32) {
-	rate, since, a := r.payer(client, key)
-	if began := r.facts.Starts; len(began) > 0 {
-		since = max(since, began[len(began)-1])
-	}
-	if rate == 0 || sent < since || r.World.Node.Life != a.life {
+	rate, a := r.payer(client, key)
+	if rate == 0 || sent < a.since {
 		return
 	}
 	all := r.used[a]
@@ -81,13 +77,16 @@ func (r *Run) charge(now seam.Mono, client, key string, n int64, sent seam.Mono,
 		before = all[i-1].sum // and what came in meanwhile may have been charged behind this
 	}
 	r.used[a] = append(all, used{now, sum})
-	allowed := int64((now - since + burst) / seam.Millisecond * seam.Mono(rate) / 1000)
-	r.require(told > 0 || before+n <= allowed, check.QuotaKept, "%s has used %d bytes since %v of %s %v (%d a second), and is not told to wait at %v", client, before+n, since, a.quota, a.client, rate, now)
+	allowed := int64((now - a.since + burst) / seam.Millisecond * seam.Mono(rate) / 1000)
+	r.require(told > 0 || before+n <= allowed, check.QuotaKept, "%s has used %d bytes since %v of %s %v (%d a second), and is not told to wait at %v", client, before+n, a.since, a.quota, a.client, rate, now)
 }
 
-// payer is who pays, at what rate and since when; 0: nobody does, or it is not known. What every user may do comes before what a
-// client may, and what this one may before what every client may.
-func (r *Run) payer(client, key string) (rate int64, since seam.Mono, a account) {
+// payer is who pays, and at what rate; 0: nobody does, or it is not known. What every user may do comes before what a client may,
+// and what this one may before what every client may. A start knows of nothing that was used before.
+func (r *Run) payer(client, key string) (rate int64, a account) {
+	if began := r.facts.Starts; len(began) > 0 {
+		a.since = began[len(began)-1]
+	}
 	for _, k := range []knob{quotaOf("user", key), ownQuota(client, key), quotaOf("client-id", key)} {
 		all := r.knobs[k]
 		if len(all) == 0 {
@@ -95,16 +94,16 @@ func (r *Run) payer(client, key string) (rate int64, since seam.Mono, a account)
 		}
 		now := all[len(all)-1]
 		if slices.ContainsFunc(now.values, func(v string) bool { return v != now.values[0] }) {
-			return 0, 0, a
+			return 0, a
 		}
-		if since = max(since, now.from); now.values[0] == unset {
+		if a.since = max(a.since, now.from); now.values[0] == unset {
 			continue
 		}
 		rate, _ := strconv.ParseInt(now.values[0], 10, 64)
-		if a = (account{quota: k, life: r.World.Node.Life, asked: len(all)}); k != quotaOf("user", key) {
+		if a.quota = k; k != quotaOf("user", key) {
 			a.client = client
 		}
-		return rate, since, a
+		return rate, a
 	}
-	return 0, 0, a
+	return 0, a
 }

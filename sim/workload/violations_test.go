@@ -158,6 +158,11 @@ var violations = []violation{
 		charged(r, "client-id other", 1500, 30_001, 0)
 		charged(r, "client-id client", 1500, 30_000, 0)
 	}},
+	{"H40", func(r *Run) { charged(r, "client-id", 1500, 30_001, 0) }, func(r *Run) { // what was used before another quota was taken back was paid by that
+		charged(r, "client-id", 1500, 30_000, 0)
+		r.certainly(2500*seam.Millisecond, quotaOf("user", "producer_byte_rate"), unset)
+		r.charge(3*seam.Second, "client", "producer_byte_rate", 115_000, 2600*seam.Millisecond, 0)
+	}},
 	{"H40", func(r *Run) { charged(r, "user", 1500, 30_001, 0) }, func(r *Run) { charged(r, "user", 999, 30_001, 0) }}, // the other may have been charged behind this
 	{"H41", func(r *Run) { strayed(r, none) }, func(r *Run) { strayed(r, invalidProducerEpoch) }},
 	{"H41", func(r *Run) { strayed(r, outOfOrderSequence) }, func(r *Run) { strayed(r, notLeader) }}, // he may ask again
