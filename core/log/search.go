@@ -386,7 +386,7 @@ func (s *Search) scan(data []byte, fx *seam.Effects) {
 			return
 		}
 		view := batch.View(rest)
-		if view.Magic() != batch.Magic || view.Size() < headerSize || s.at+view.Size() > g.size {
+		if view.Magic() != batch.Magic || view.Size() < headerSize || s.at+view.Size() > g.size || s.strays(g, view) {
 			s.fail(seam.IOError, fx)
 			return
 		}
@@ -397,6 +397,11 @@ func (s *Search) scan(data []byte, fx *seam.Effects) {
 		}
 		s.at += view.Size()
 	}
+}
+
+// strays: no checksum covers where a batch says that it lies, and this is no place for one.
+func (s *Search) strays(g *searchSegment, view batch.View) bool {
+	return view.BaseOffset() < g.base || view.LastOffset() < view.BaseOffset() || view.LastOffset() >= s.request.Limit.Offset
 }
 
 // wanted says whether the batch's records are to be read.

@@ -91,3 +91,25 @@ func TestTheLargestTimestampIsNotThatOfADeletedRecord(t *testing.T) {
 		require.Equal(t, &log.Searched{Found: true, Offset: 2, Timestamp: 30}, runSearch(t, d, question))
 	})
 }
+
+// A bit that turned in a batch's base offset, which no checksum covers: what lies there is told to nobody.
+func TestABatchThatSaysItLiesElsewhereIsNotFound(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		whole := slices.Concat(dated(0, 20), dated(1, 30))
+		d := newDisk(t)
+		file := &inode{data: whole, disk: whole, dirty: map[int]bool{}}
+		d.names["t-0/00000000000000000000.log"] = file
+		request := &log.RecoveryRequest{Topic: "t", Folder: seam.Path{Name: "t-0"}, Files: d.entries(), First: 1, Config: edgeConfig}
+		out := runRecovery(t, d, request, 0)
+		require.Equal(t, seam.OK, out.Fault, out.Reason)
+		files := seam.File(100)
+		l := log.Restore(out, seam.Path{Name: "t-0"}, edgeConfig, log.Numbers{Owner: 7, Files: &files})
+		question := l.SearchRequest(l.End())
+		question.Timestamp = 25
+		require.Equal(t, &log.Searched{Found: true, Offset: 1, Timestamp: 30}, runSearch(t, d, question))
+		file.data[len(dated(0, 20))+rapid.IntRange(0, 6).Draw(t, "byte")] ^= 1 << rapid.IntRange(0, 7).Draw(t, "bit")
+		question = l.SearchRequest(l.End())
+		question.Timestamp = 25
+		require.Equal(t, seam.IOError, runSearch(t, d, question).Fault)
+	})
+}
