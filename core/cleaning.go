@@ -60,6 +60,7 @@ type cleaned struct {
 	unclean   bool   // a Cleaner has found that it cannot be compacted (damage): not again in this life
 	failures  int    // one after another, whatever they were; it rests the longer, so that others have their turn
 	rests     seam.Mono
+	passed    int   // how often another one was chosen since it was
 	unread    bool  // how old one of its segments is could not be found out
 	wished    int64 // somebody asked for what lies below, whatever the ratio
 }
@@ -105,8 +106,8 @@ func (b *Broker) lookOver(now seam.Now, fx *seam.Effects) {
 	}
 	for ; c.next < len(b.partitions) && b.turns.take(); c.next++ {
 		if p := b.partitions[c.next]; p != nil {
-			if ratio, due := b.dirt(now, p, fx); due && (c.best == nil || ratio > c.ratio) {
-				c.best, c.ratio = p, ratio
+			if ratio, due := b.dirt(now, p, fx); due {
+				c.consider(p, ratio)
 			}
 		}
 	}
@@ -118,6 +119,20 @@ func (b *Broker) lookOver(now seam.Now, fx *seam.Effects) {
 		c.at = now.Mono
 	}
 	c.best = nil
+}
+
+// consider takes a log for the next one if none that is due is dirtier. Each time that it was passed over counts as a quarter of
+// it that is dirty: a log of more keys than a pass has room for stays the dirtiest for pass after pass.
+func (c *cleanings) consider(p *partition, ratio int64) {
+	const quarter = 250_000
+	if ratio += int64(p.cleaned.passed) * quarter; c.best != nil && ratio <= c.ratio {
+		p.cleaned.passed++
+		return
+	}
+	if c.best != nil {
+		c.best.cleaned.passed++
+	}
+	c.best, c.ratio = p, ratio
 }
 
 // wish is when it goes on.
@@ -256,7 +271,7 @@ func (b *Broker) clean(now seam.Now, p *partition, fx *seam.Effects) bool {
 	config := &p.topic.config
 	c.last++
 	c.running[c.last] = p
-	p.cleaned.cleaner = c.last
+	p.cleaned.cleaner, p.cleaned.passed = c.last, 0
 	first := b.files + 1
 	b.files += compact.FilesOf(len(sources))
 	request := &compact.Request{

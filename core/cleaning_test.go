@@ -16,3 +16,21 @@ func TestWhatACleanerMaySpend(t *testing.T) {
 		require.Equal(t, c.share, cleaning.share(), "%+v", c)
 	}
 }
+
+// A log that is dirtier than all others, and stays so, does not keep them from being compacted.
+func TestEachLogHasItsTurn(t *testing.T) {
+	var c cleanings
+	logs, waited := []*partition{{}, {}, {}}, [3]int{}
+	for range 100 {
+		c.best = nil
+		for i, p := range logs {
+			c.consider(p, []int64{1_000_000, 20_000, 900_000}[i])
+		}
+		for i, p := range logs {
+			if waited[i]++; p == c.best {
+				p.cleaned.passed, waited[i] = 0, 0
+			}
+			require.LessOrEqual(t, waited[i], 6, i)
+		}
+	}
+}
