@@ -501,9 +501,17 @@ func (c *Cleaner) abandon(fx *seam.Effects) {
 	}
 }
 
-// remove takes away what was made, and what an earlier cleaner may have left where it was to be made.
+// remove takes away what was made; and where it met what an earlier Cleaner has made, which was given up before it was put in
+// place, all that may be left of that: or each pass would meet the next of those files, and rest longer after each.
 func (c *Cleaner) remove(fx *seam.Effects) {
 	c.phase = removing
+	if c.out.Fault == seam.Exists {
+		for i := range c.request.Sources {
+			c.removeFiles(c.request.Sources[i].Base, fx)
+		}
+		c.out.Compacted = nil
+		return
+	}
 	for _, x := range c.out.Compacted {
 		c.removeFiles(x.Base, fx)
 	}

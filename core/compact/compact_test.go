@@ -399,6 +399,38 @@ func TestFaultsLeaveNothing(t *testing.T) {
 	})
 }
 
+// TestWhatAnEarlierOneLeft: files of a Cleaner that was given up before they were put in place keep only one pass from its end.
+func TestWhatAnEarlierOneLeft(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		d, w := newDisk(), &twin{}
+		var sources []log.Source
+		next := int64(0)
+		for range 6 {
+			s := d.write(t, w, next, map[int64]int64{}, map[int64]int32{})
+			sources, next = append(sources, s), s.Next
+		}
+		before := len(d.files)
+		request := &compact.Request{ID: 7, Folder: folder, Sources: sources, First: 100,
+			Rules: compact.Rules{SegmentBytes: 1, IndexBytes: 10 << 20, IndexIntervalBytes: 100, KeysMax: 1000}}
+		met := seam.OK
+		for _, s := range sources {
+			for _, suffix := range []string{".log", ".index", ".timeindex"} {
+				if rapid.Bool().Draw(t, "left") {
+					d.files[d.name(s.Base, suffix+".cleaned")] = []byte("left")
+					met = seam.Exists
+				}
+			}
+		}
+		out := d.run(t, seam.Now{}, request)
+		require.Equal(t, met, out.Fault, out.Reason)
+		if met != seam.OK {
+			require.Len(t, d.files, before)
+			require.Equal(t, seam.OK, d.run(t, seam.Now{}, request).Fault)
+		}
+		require.Equal(t, w.batches, d.read(t, sources), "what is there is not touched")
+	})
+}
+
 // TestABitThatNoChecksumCovers: an offset or a leader epoch that cannot be ends a pass, and is not written anew.
 func TestABitThatNoChecksumCovers(t *testing.T) {
 	const offsetAt, epochAt = 7, 15 // the lowest bytes of a batch's header
