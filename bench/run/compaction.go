@@ -30,7 +30,7 @@ var compacted = []figure{
 const besideRate, besideBatch = 1220, 16 << 10
 
 // compactionRow has so many bytes of so many keys, in segments of 128 MiB, and a cleaner that looks for work each second. Ours
-// compacts what is on the disk only, and leaves closed segments in the page cache for a minute: here it syncs at once, as its
+// compacts what is on the disk only, and leaves closed segments in the page cache for a second: here it syncs at once, as its
 // default is, and Kafka is at its own.
 func compactionRow(bytes int64, keys int) peerRow {
 	return peerRow{kind: (*peerRun).compactions, Named: true, Cold: true, Figures: compacted, workload: workload{
