@@ -23,6 +23,7 @@ type tuner struct {
 	codecs *world.Stream
 	least  map[string]int // partitions of topics that stay
 	lifted map[knob]bool  // quotas that were last taken back for certain
+	mind   knob           // what it alters again and again; zero: whatever comes
 }
 
 // knob is a key of a topic, of a group, or of all brokers (of "").
@@ -71,7 +72,25 @@ func (r *Run) enterTuner() {
 			s.known[knob{topic, key}] = setting{value: value}
 		}
 	}
+	s.makeUp(r.tape.Stream("tuner.mind"))
 	r.enter(s.session, s)
+}
+
+// makeUp: in a third of the runs it alters one key of one topic and nothing else, or what was altered and altered back would be
+// seen too rarely.
+func (s *tuner) makeUp(mind *world.Stream) {
+	if mind.Choose(3) < 2 {
+		return
+	}
+	p := s.run.plan
+	topics, keys := p.stable(), []string{"internal.segment.bytes", "flush.ms", "flush.messages", "index.interval.bytes"}
+	if p.Pressed.On {
+		keys = append(keys, compressionKey, compressionKey)
+	}
+	s.mind = knob{topics[mind.Choose(len(topics))], keys[mind.Choose(len(keys))]}
+	if strings.HasPrefix(s.mind.key, "flush.") {
+		s.mind.of = p.Cached[0]
+	}
 }
 
 func (s *tuner) turn(now seam.Mono, fx *seam.Effects) {
@@ -89,6 +108,11 @@ func (s *tuner) turn(now seam.Mono, fx *seam.Effects) {
 	}
 	s.next = now + 8*s.think()
 	s.budget--
+	if s.mind.of != "" {
+		s.next = now + 4*s.think()
+		s.alterKey(now, s.mind, fx)
+		return
+	}
 	switch topics := s.run.plan.names(); s.stream.Pick(4, 3, 2, 1, 2, 2, 2) {
 	case 0:
 		s.alterTopic(now, topics[s.stream.Choose(len(topics))], fx)
@@ -140,13 +164,22 @@ func (s *tuner) alterTopic(now seam.Mono, topic string, fx *seam.Effects) {
 		keys = keys[:3]
 	}
 	if s.run.plan.Pressed.On && s.codecs.Choose(3) == 1 {
+		s.alterKey(now, knob{topic, compressionKey}, fx)
+		return
+	}
+	s.alterKey(now, knob{topic, keys[s.stream.Choose(len(keys))]}, fx)
+}
+
+// alterKey gives a topic's key one of a few values.
+func (s *tuner) alterKey(now seam.Mono, k knob, fx *seam.Effects) {
+	if k.key == compressionKey {
 		values := []string{"zstd", "uncompressed", "producer", unset}
-		delete(s.run.facts.Stored, topic) // from now on its batches may lie in any way
-		s.alter(now, knob{topic, compressionKey}, values[s.codecs.Choose(len(values))], fx)
+		delete(s.run.facts.Stored, k.of) // from now on its batches may lie in any way
+		s.alter(now, k, values[s.codecs.Choose(len(values))], fx)
 		return
 	}
 	var values []string
-	key := keys[s.stream.Choose(len(keys))]
+	key := k.key
 	switch least := max(s.run.plan.SegmentBytes, 300); {
 	case key == "internal.segment.bytes" && s.run.plan.SegmentBytes > 0:
 		values = []string{strconv.Itoa(least), strconv.Itoa(2 * least), strconv.Itoa(20 * least), unset}
@@ -161,7 +194,7 @@ func (s *tuner) alterTopic(now seam.Mono, topic string, fx *seam.Effects) {
 	case key == "flush.ms":
 		values = []string{unset, "0", "500"}
 	}
-	s.alter(now, knob{topic, key}, values[s.stream.Choose(len(values))], fx)
+	s.alter(now, k, values[s.stream.Choose(len(values))], fx)
 }
 
 func (s *tuner) alter(now seam.Mono, k knob, value string, fx *seam.Effects) {
