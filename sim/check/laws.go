@@ -89,6 +89,7 @@ const (
 	KeyChooses
 	LedForward
 	FetchWaits
+	AllShared
 
 	TopicRegister
 	ProducerIDs

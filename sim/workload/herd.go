@@ -133,7 +133,7 @@ func (g *grazer) find(now seam.Mono, fx *seam.Effects) {
 // graze is one deed of a member that has its place.
 func (g *grazer) graze(now seam.Mono, fx *seam.Effects) {
 	if g.run.draining {
-		if g.heard > 0 && len(g.spare) == 0 {
+		if g.heard > 0 && len(g.spare) == 0 && g.run.mayGo(now) {
 			g.leave(now, -1, fx)
 		} else {
 			g.letGo()

@@ -87,8 +87,9 @@ type Run struct {
 	leaders     map[check.Partition]leading
 	rolls       map[generation]*roll
 	knobs       map[knob][]possible
-	loaded      seam.Mono       // when a coordinator had folded its log last: until then it answers every heartbeat
-	herdSession seam.Mono       // the shortest that a member of the herd may have had
+	loaded      seam.Mono // when a coordinator had folded its log last: until then it answers every heartbeat
+	herdSession seam.Mono // the shortest that a member of the herd may have had
+	pasture     pasture
 	crewFolded  seam.Mono       // when the crew's coordinator had folded its log last
 	crewTold    map[int32]int64 // of the crew's topic, by partition: up to where a commit was told to have come
 	clients     int             // how many there were

@@ -136,6 +136,7 @@ var violations = []violation{
 	{"H36", func(r *Run) { enrolled(r, "b", 0) }, func(r *Run) { enrolled(r, "a", 0) }},
 	{"H36", func(r *Run) { enrolled(r, "b", 0) }, func(r *Run) { enrolled(r, "b", 1); summoned(r, "range", "b") }}, // the generation came again
 	{"H43", func(r *Run) { leads(r, 2, 11) }, func(r *Run) { leads(r, 3, 11); leads(r, 2, 10); leads(r, 1, 5) }},
+	{"H45", func(r *Run) { grazed(r, grazesWithin, 0, 1) }, func(r *Run) { grazed(r, grazesWithin-1, 0, 1); grazed(r, grazesWithin, 0, 1, 2) }},
 	{"H44", func(r *Run) { waitedFor(r, 209, part(3)) }, func(r *Run) {
 		waitedFor(r, 210, part(3))
 		waitedFor(r, 20, part(4, record(3)...))
@@ -612,4 +613,15 @@ func offline(r *Run) {
 	one := ledBy(1)
 	one.Leader, one.ErrorCode, one.OfflineReplicas = -1, leaderNotAvailable, one.Replicas
 	r.partitionIs("firm", &one, 10)
+}
+
+// grazed is a member that subscribes to firm and has some of its partitions, and that was to go so long ago.
+func grazed(r *Run, ago seam.Mono, numbers ...int32) {
+	r.topicIDs["firm"], r.pasture = [16]byte{1}, pasture{since: 1}
+	g := &grazer{session: newSession(r, 1, "grazer"), stage: grazerGrazes, told: subscribed{names: []string{"firm"}}, has: map[check.Share]*check.Hold{}}
+	for _, n := range numbers {
+		g.has[check.Share{Topic: [16]byte{1}, Number: n}] = &check.Hold{}
+	}
+	r.others = []party{g}
+	r.mayGo(1 + ago)
 }
