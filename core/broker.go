@@ -266,7 +266,14 @@ func (b *Broker) onSynced(now seam.Now, in *seam.Synced, fx *seam.Effects) {
 	if p.replica.Synced(in, fx) {
 		b.dirs[p.folder.Dir].syncing--
 	}
+	if !p.replica.Durable() && p.replica.Log.Point() > p.safePoint {
+		b.checkpointAt = min(b.checkpointAt, now.Mono+pointsSoon)
+	}
 }
+
+// pointsSoon is how long a segment of a page-cache topic is on the disk before that is written down: a gigabyte that a start need
+// not read.
+const pointsSoon = seam.Second / 2
 
 // failSync: the directory of whoever asked for the Sync has failed.
 func (b *Broker) failSync(owner uint32, in *seam.Synced, fx *seam.Effects) {

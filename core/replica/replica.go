@@ -254,10 +254,10 @@ func (r *Replica) Synced(in *seam.Synced, fx *seam.Effects) (counted bool) {
 	return true
 }
 
-// closedSyncDelay is how long a closed segment of a page-cache topic waits for its Sync: not in the Step that closes it, and soon.
-// What is not known to be on the disk is read and written again by the next start, and what the kernel is left to write by
-// itself it writes all at once (bench/README.md).
-const closedSyncDelay = seam.Second
+// closedSyncDelay is how long a closed segment of a page-cache topic waits for its Sync: others may close meanwhile, and share the
+// folder's. What is not known to be on the disk is read and written again by the next start, and what the kernel is left to
+// write by itself it writes all at once (bench/README.md).
+const closedSyncDelay = 100 * seam.Millisecond
 
 // SyncWanted says whether a Sync should be emitted: something was written that flush.messages wants on the disk, or a
 // segment was closed a while ago and is not there yet.
