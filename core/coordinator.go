@@ -258,6 +258,9 @@ func (b *Broker) loadFold(now seam.Now, c *coordinator, rest []byte, fx *seam.Ef
 	return nil, true
 }
 
+// recordItems is what a record that is folded counts for: it costs several allocations.
+const recordItems = 4
+
 // loadRecords folds the records of a batch as far as there is room.
 func (b *Broker) loadRecords(now seam.Now, c *coordinator, fx *seam.Effects) (done, failed bool) {
 	var r batch.Record
@@ -268,6 +271,7 @@ func (b *Broker) loadRecords(now seam.Now, c *coordinator, fx *seam.Effects) (do
 		if !c.load.records.Next(&r) {
 			break
 		}
+		b.turns.room -= recordItems - 1
 		offset := c.load.view.BaseOffset() + int64(r.OffsetDelta)
 		record, err := group.Parse(r.Key, r.Value)
 		if err != nil {
