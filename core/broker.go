@@ -266,7 +266,7 @@ func (b *Broker) onSynced(now seam.Now, in *seam.Synced, fx *seam.Effects) {
 	if p.replica.Synced(in, fx) {
 		b.dirs[p.folder.Dir].syncing--
 	}
-	if !p.replica.Durable() && p.replica.Log.Point() > p.safePoint {
+	if !p.replica.Durable() && p.replica.Log.ClosedPoint() > p.safePoint {
 		b.checkpointAt = min(b.checkpointAt, now.Mono+pointsSoon)
 	}
 }

@@ -247,6 +247,17 @@ func (l *Log) Point() int64 {
 	return point
 }
 
+// ClosedPoint is where the last closed segment ends that the Point has passed, 0: none.
+func (l *Log) ClosedPoint() int64 {
+	point := l.Point()
+	for i := len(l.segments) - 1; i >= 0; i-- {
+		if s := &l.segments[i]; s.closed && s.next <= point {
+			return s.next
+		}
+	}
+	return 0
+}
+
 // Broken says whether batches are refused: a write failed and the repair is under way.
 func (l *Log) Broken() bool { return l.broken || l.dead != seam.OK }
 
