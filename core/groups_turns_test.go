@@ -20,28 +20,39 @@ func turned(t *testing.T) (*world, *client) {
 	w.config.Controller.Offsets.NumPartitions = 1
 	w.config.Groups.InitialRebalanceDelay = seam.Second
 	w.config.StepItems = 4
+	c := w.coordinating(manyOffsets)
+	w.commitAll(c, "g", manyOffsets)
+	return w, c
+}
+
+// coordinating starts the world, with a topic of so many partitions and a coordinator.
+func (w *world) coordinating(partitions int32) *client {
 	w.start()
 	w.stabilize()
 	c := w.dial("")
 	create := kmsg.NewPtrCreateTopicsRequest()
 	create.Version = 7
-	create.Topics = []kmsg.CreateTopicsRequestTopic{{Topic: "t", NumPartitions: manyOffsets, ReplicationFactor: 1}}
+	create.Topics = []kmsg.CreateTopicsRequestTopic{{Topic: "t", NumPartitions: partitions, ReplicationFactor: 1}}
 	w.send(c, create)
 	w.stabilize()
-	require.Equal(t, wire.CoordinatorNotAvailable, finds(w, c))
+	require.Equal(w.t, wire.CoordinatorNotAvailable, finds(w, c))
 	w.stabilize()
-	require.Equal(t, wire.None, finds(w, c))
+	require.Equal(w.t, wire.None, finds(w, c))
+	return c
+}
+
+// commitAll commits offset 5 of so many partitions.
+func (w *world) commitAll(c *client, group string, partitions int32) {
 	commit := kmsg.NewPtrOffsetCommitRequest()
-	commit.Version, commit.Group, commit.Generation = 8, "g", -1
+	commit.Version, commit.Group, commit.Generation = 8, group, -1
 	topic := kmsg.OffsetCommitRequestTopic{Topic: "t"}
-	for i := range int32(manyOffsets) {
+	for i := range partitions {
 		topic.Partitions = append(topic.Partitions, kmsg.OffsetCommitRequestTopicPartition{Partition: i, Offset: 5, LeaderEpoch: -1})
 	}
 	commit.Topics = append(commit.Topics, topic)
 	w.send(c, commit)
 	w.stabilize()
-	require.Equal(t, wire.None, committed(c))
-	return w, c
+	require.Equal(w.t, wire.None, committed(c))
 }
 
 const manyOffsets = 20
@@ -270,26 +281,9 @@ func BenchmarkLoadOffsets(b *testing.B) {
 	const groups, offsets = 1000, 1000
 	w := newWorld(b)
 	w.config.Controller.Offsets.NumPartitions = 1
-	w.start()
-	w.stabilize()
-	c := w.dial("")
-	create := kmsg.NewPtrCreateTopicsRequest()
-	create.Version = 7
-	create.Topics = []kmsg.CreateTopicsRequestTopic{{Topic: "t", NumPartitions: offsets, ReplicationFactor: 1}}
-	w.send(c, create)
-	w.stabilize()
-	finds(w, c)
-	w.stabilize()
-	commit := kmsg.NewPtrOffsetCommitRequest()
-	commit.Version, commit.Generation, commit.Topics = 8, -1, []kmsg.OffsetCommitRequestTopic{{Topic: "t"}}
-	for i := range int32(offsets) {
-		commit.Topics[0].Partitions = append(commit.Topics[0].Partitions, kmsg.OffsetCommitRequestTopicPartition{Partition: i, Offset: 5, LeaderEpoch: -1})
-	}
+	c := w.coordinating(offsets)
 	for n := range groups {
-		commit.Group = fmt.Sprintf("group-%d", n)
-		w.send(c, commit)
-		w.stabilize()
-		require.Equal(b, wire.None, committed(c))
+		w.commitAll(c, fmt.Sprintf("group-%d", n), offsets)
 		c.got = nil
 	}
 	var longest time.Duration

@@ -509,14 +509,13 @@ func (c *Cleaner) remove(fx *seam.Effects) {
 		for i := range c.request.Sources {
 			c.removeFiles(c.request.Sources[i].Base, fx)
 		}
-		c.out.Compacted = nil
-		return
-	}
-	for _, x := range c.out.Compacted {
-		c.removeFiles(x.Base, fx)
-	}
-	if g := &c.group; g.end > g.begin {
-		c.removeFiles(c.request.Sources[g.begin].Base, fx)
+	} else {
+		for _, x := range c.out.Compacted {
+			c.removeFiles(x.Base, fx)
+		}
+		if g := &c.group; g.end > g.begin {
+			c.removeFiles(c.request.Sources[g.begin].Base, fx)
+		}
 	}
 	c.out.Compacted = nil
 }

@@ -315,6 +315,16 @@ func (d *disk) write(t *rapid.T, w *twin, base int64, alive map[int64]int64, seq
 	return s
 }
 
+// writeAll writes so many segments, one behind the other.
+func (d *disk) writeAll(t *rapid.T, w *twin, segments int) (sources []log.Source) {
+	next := int64(0)
+	for range segments {
+		s := d.write(t, w, next, map[int64]int64{}, map[int64]int32{})
+		sources, next = append(sources, s), s.Next
+	}
+	return sources
+}
+
 // TestTwin: whatever is written, and however often it is compacted by however small a map, what is left is what a list
 // and a map would have left.
 func TestTwin(t *testing.T) {
@@ -373,12 +383,7 @@ func TestTwin(t *testing.T) {
 func TestFaultsLeaveNothing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		d, w := newDisk(), &twin{}
-		var sources []log.Source
-		next := int64(0)
-		for range 4 {
-			s := d.write(t, w, next, map[int64]int64{}, map[int64]int32{})
-			sources, next = append(sources, s), s.Next
-		}
+		sources := d.writeAll(t, w, 4)
 		before := len(d.files)
 		countdown := rapid.IntRange(0, 40).Draw(t, "when")
 		d.fail = func(what string) seam.Fault {
@@ -403,12 +408,7 @@ func TestFaultsLeaveNothing(t *testing.T) {
 func TestWhatAnEarlierOneLeft(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		d, w := newDisk(), &twin{}
-		var sources []log.Source
-		next := int64(0)
-		for range 6 {
-			s := d.write(t, w, next, map[int64]int64{}, map[int64]int32{})
-			sources, next = append(sources, s), s.Next
-		}
+		sources := d.writeAll(t, w, 6)
 		before := len(d.files)
 		request := &compact.Request{ID: 7, Folder: folder, Sources: sources, First: 100,
 			Rules: compact.Rules{SegmentBytes: 1, IndexBytes: 10 << 20, IndexIntervalBytes: 100, KeysMax: 1000}}

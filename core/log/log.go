@@ -168,11 +168,11 @@ type Log struct {
 	remade     int     // segments that wait for RewriteIndexes
 	unwritten  bool    // there may be some whose indexes wait for Retry
 	opAge      seam.Op // the Read of Age under way
+	ageBase    int64   // the segment that it is about
 	opHeal     seam.Op // the Read of Heal under way
 	healBase   int64   // of which segment
 	healAt     int64   // and from where
 	inDoubt    bool    // a segment may be suspect
-	ageBase    int64   // the segment that it is about
 
 	names     uint64  // how many names were made or unmade
 	namesGoal uint64  // covered by the folder Sync under way

@@ -260,7 +260,7 @@ func (r *Replica) Synced(in *seam.Synced, fx *seam.Effects) (counted bool) {
 const closedSyncDelay = 100 * seam.Millisecond
 
 // SyncWanted says whether a Sync should be emitted: something was written that flush.messages wants on the disk, or a
-// segment was closed a while ago and is not there yet.
+// segment was closed a moment ago and is not there yet.
 func (r *Replica) SyncWanted(now seam.Mono) bool {
 	return r.Log.SyncWanted() && (r.flushDue(now) || !r.Log.Anchored() || r.Log.ClosedUnsynced(now-closedSyncDelay))
 }

@@ -188,18 +188,18 @@ func (r *reader) findBegin(now seam.Mono, i int, fx *seam.Effects) {
 	})
 }
 
-// prunesWithin is how long retention may take to get on: its checks, the checkpoint of where logs begin, and what a disk of
-// which nothing is wrong any more has still to answer.
-const prunesWithin = 60 * seam.Second
+// dueWithin is how long a broker of which nothing is wrong any more may take to do what is due: its looks from time to time, a
+// checkpoint, and what a disk has still to answer.
+const dueWithin = 60 * seam.Second
 
-// awaitPruning goes on until no log holds what its retention wants gone, which is seen from outside.
-func (r *Run) awaitPruning(look func() string) {
+// await goes on until nothing is due any more, which is seen from outside: look says what is.
+func (r *Run) await(law check.Law, look func() string) {
 	w := r.World
-	overdue := look()
-	for until := w.Now() + prunesWithin; overdue != "" && w.Now() < until && w.Failure() == nil; overdue = look() {
+	due := look()
+	for until := w.Now() + dueWithin; due != "" && w.Now() < until && w.Failure() == nil; due = look() {
 		w.Run(w.Now()+100*seam.Millisecond, nil)
 	}
-	r.require(overdue == "" || w.Failure() != nil, check.RetentionGetsOn, "%v after the faults have ended: %s", prunesWithin, overdue)
+	r.require(due == "" || w.Failure() != nil, law, "%v after the faults have ended: %s", dueWithin, due)
 }
 
 // overdue is what of the logs that are pruned should be gone, as they lie on the disk. Nobody knows how old a rotten one is.
@@ -214,19 +214,6 @@ func (r *Run) overdue() string {
 		}
 	}
 	return ""
-}
-
-// flushesWithin is how long flush.ms may take, of which half a second is asked for: a broker looks from time to time.
-const flushesWithin = 60 * seam.Second
-
-// awaitFlush goes on until all is on the disk that a topic wants there in some time.
-func (r *Run) awaitFlush(look func() string) {
-	w := r.World
-	late := look()
-	for until := w.Now() + flushesWithin; late != "" && w.Now() < until && w.Failure() == nil; late = look() {
-		w.Run(w.Now()+100*seam.Millisecond, nil)
-	}
-	r.require(late == "" || w.Failure() != nil, check.FlushGetsOn, "%v after the faults have ended: %s", flushesWithin, late)
 }
 
 // unflushed is a partition of which something is in the page cache only, and whose topic has a flush.ms for certain.
@@ -250,19 +237,6 @@ func (r *Run) unflushed() string {
 func (r *Run) isAltered(k knob) bool {
 	all := r.knobs[k]
 	return len(all) > 0 && !slices.Contains(all[len(all)-1].values, unset) && !r.plan.isFleeting(k.of)
-}
-
-// removesWithin is how long a broker may take to remove what an earlier life has left of deleted partitions.
-const removesWithin = 60 * seam.Second
-
-// awaitRemoval goes on until nothing is left of what was deleted, as the disk has it.
-func (r *Run) awaitRemoval(look func() string) {
-	w := r.World
-	left := look()
-	for until := w.Now() + removesWithin; left != "" && w.Now() < until && w.Failure() == nil; left = look() {
-		w.Run(w.Now()+100*seam.Millisecond, nil)
-	}
-	r.require(left == "" || w.Failure() != nil, check.DeletedIsGone, "%v after a start without faults there is %s", removesWithin, left)
 }
 
 // unremoved is a folder of a deleted partition that is still there. A broker that was not started anew may have given it up.

@@ -2,7 +2,6 @@ package workload
 
 import (
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 
@@ -478,9 +477,9 @@ func (r *Run) audit() {
 	r.awaitCleaning(r.tidyDirt)
 	if r.plan.Pruning.On {
 		r.findHomes()
-		r.awaitPruning(r.overdue)
+		r.await(check.RetentionGetsOn, r.overdue)
 	}
-	r.awaitFlush(r.unflushed)
+	r.await(check.FlushGetsOn, r.unflushed)
 	r.awaitExpiry()
 	if w.Failure() == nil && !r.noRestart {
 		r.restartEqual()
@@ -488,7 +487,7 @@ func (r *Run) audit() {
 	if w.Failure() != nil {
 		return
 	}
-	r.awaitRemoval(r.unremoved)
+	r.await(check.DeletedIsGone, r.unremoved)
 	if w.Failure() != nil {
 		return
 	}
@@ -564,80 +563,6 @@ func (r *Run) markedClean() bool {
 		}
 	}
 	return true
-}
-
-// begins is where logs begin, as the disk has it.
-func (r *Run) begins() map[check.Partition]int64 {
-	begins := map[check.Partition]int64{}
-	for i := range r.plan.Dirs {
-		dir := int32(i)
-		for p, start := range check.ReadBegins(r.World.Node.Disk.Contents(seam.Path{Dir: dir, Name: "log-start-offset-checkpoint"})) {
-			if len(r.World.Node.Disk.List(seam.Path{Dir: dir, Name: folderName(p)})) > 0 {
-				begins[p] = max(begins[p], start)
-			}
-		}
-	}
-	return begins
-}
-
-func folderName(p check.Partition) string { return fmt.Sprintf("%s-%d", p.Topic, p.Number) }
-
-// files are those of a partition's folder, as the disk has them.
-func (r *Run) files(p check.Partition) (files []check.File) {
-	home, known := r.homes[p]
-	for i := range r.plan.Dirs {
-		dir := int32(i)
-		if here := r.filesIn(dir, p); here != nil && (files == nil || known && home == dir) {
-			files = here
-		}
-	}
-	return files
-}
-
-func (r *Run) filesIn(dir int32, p check.Partition) (files []check.File) {
-	for _, e := range r.World.Node.Disk.List(seam.Path{Dir: dir, Name: folderName(p)}) {
-		if !e.Folder {
-			files = append(files, check.File{Name: path.Base(e.Path.Name), Data: r.World.Node.Disk.Contents(e.Path)})
-		}
-	}
-	return files
-}
-
-// left is what the disk has of a partition after the power has failed. The folder in the directory where the broker was last
-// seen to serve it has to hold everything, also while a copy has the same name elsewhere; but behind a move that it has
-// spoken of since then, the copy has to. Where neither is there any more, a start had found a move done and has ended it,
-// and was not heard of: the copy has to.
-func (r *Run) left(p check.Partition, dir int32) (files []check.File) {
-	longest, begins := int64(-1), r.begins()
-	for _, dir := range []int32{dir, r.homes[p]} {
-		if here := r.filesIn(dir, p); here != nil {
-			if end := check.Held(here, begins[p], r.facts.Compacted[p.Topic]); end > longest {
-				longest, files = end, here
-			}
-		}
-	}
-	if files != nil {
-		return files
-	}
-	for dir := range r.plan.Dirs {
-		if here := r.filesIn(int32(dir), p); here != nil {
-			return here
-		}
-	}
-	return nil
-}
-
-// findHomes notes in which directory each partition lies.
-func (r *Run) findHomes() {
-	m := r.World.Node.Broker()
-	if r.broker.View == nil || m == nil {
-		return
-	}
-	v := check.View{}
-	r.broker.View(m, false, &v)
-	for i := range v.Partitions {
-		r.homes[check.Partition{Topic: v.Partitions[i].Topic, Number: v.Partitions[i].Number}] = v.Partitions[i].Dir
-	}
 }
 
 // judge reads the logs as they lie on the disk and holds the history against them.
