@@ -214,12 +214,12 @@ func TestWhoComesWhileAGroupIsDeleted(t *testing.T) {
 
 // What one Step takes back of a group is one batch that the log would take, whatever the group's name is.
 func TestOffsetsOfALongNameAreDeletedInBatches(t *testing.T) {
-	w, c := turned(t)
+	w, _ := turned(t)
 	w.config.StepItems = 1000
 	w.crash(false)
 	w.start()
 	w.stabilize()
-	c = w.dial("")
+	c := w.dial("")
 	name := strings.Repeat("g", 30_000)
 	commit := kmsg.NewPtrOffsetCommitRequest()
 	commit.Version, commit.Group, commit.Generation = 8, name, -1

@@ -303,7 +303,6 @@ func absorb(h io.Writer, b []byte) {
 
 // wholeLog is what franz-go read: the records of each client, and sums over each partition that other readers must match.
 type wholeLog struct {
-	mu         sync.Mutex
 	of         map[string]map[int32][]sum
 	codecs     map[string]map[codec]int
 	timed      map[string]bool         // who gives its records times

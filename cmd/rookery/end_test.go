@@ -18,12 +18,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"rookery/core/client"
 	"rookery/core/seam"
 	"rookery/io/loop"
-	"rookery/net/kafka"
 )
 
 // running is a whole broker in this process, on a free port.
@@ -123,25 +120,6 @@ func (r *running) ask0(t *testing.T, args ...string) string {
 	out, complaints, err := runCommand(args...)
 	require.NoError(t, err, complaints)
 	return out
-}
-
-// write sends partition 0 of a topic these bytes as they are, with acks=all.
-func (r *running) write(topic string, records []byte) error {
-	s := &session{bootstrap: []string{r.address}, patience: 10 * time.Second, config: kafka.Default()}
-	defer s.close()
-	request := kmsg.NewPtrProduceRequest()
-	request.Version, request.Acks, request.TimeoutMillis = 12, -1, 10_000 // 13 goes by id
-	part := kmsg.NewProduceRequestTopicPartition()
-	part.Records = records
-	row := kmsg.NewProduceRequestTopic()
-	row.Topic, row.Partitions = topic, append(row.Partitions, part)
-	request.Topics = append(request.Topics, row)
-	answer, err := s.ask(client.Call{Request: request, Pinned: true, To: client.Leader, Topic: topic})
-	if err != nil {
-		return err
-	}
-	p := answer.(*kmsg.ProduceResponse).Topics[0].Partitions[0]
-	return codeError(p.ErrorCode, p.ErrorMessage)
 }
 
 func TestRecordsSurviveARestart(t *testing.T) {

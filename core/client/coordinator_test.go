@@ -36,9 +36,8 @@ type toyGroup struct {
 	owners     map[string]string // generation and partition: whom the leader gave it
 	twice      []string
 
-	epochs   map[Partition]string // of the consumer protocol: who has a partition, until it says that it let go
-	epoch    int32
-	patterns int
+	epochs map[Partition]string // of the consumer protocol: who has a partition, until it says that it let go
+	epoch  int32
 }
 
 type toyMember struct {

@@ -50,13 +50,12 @@ type bureau struct {
 }
 
 type running struct {
-	f      *fetch.Fetch
-	twin   *dumb // nil: of no session
-	epoch  int32
-	fresh  bool
-	named  []dumbPart // of a full fetch
-	byID   bool
-	closed bool
+	f     *fetch.Fetch
+	twin  *dumb // nil: of no session
+	epoch int32
+	fresh bool
+	named []dumbPart // of a full fetch
+	byID  bool
 }
 
 const evictAfter = 100

@@ -33,7 +33,6 @@ type trophy struct {
 	freely        uint64 // the seed without faults that found it; 0: none was to
 	kills         []kill
 	before, after int // decisions of the first kill; 0: not shrunk
-	shrunk        string
 }
 
 // kill is how one hunt ended.

@@ -44,7 +44,6 @@ type call struct {
 	done func(now seam.Mono, answer kmsg.Response, fx *seam.Effects)
 	// settle is told what an answer said that never arrived. nil: nobody cares.
 	settle func(sent seam.Mono, answer kmsg.Response)
-	link   uint64
 	bytes  int // of its frame
 }
 

@@ -126,7 +126,6 @@ type keeper struct {
 	budget  int
 	pid     int64
 	epoch   int16
-	asking  bool
 	next    seam.Mono
 	count   check.Value
 	batch   []byte // that has no answer yet

@@ -161,7 +161,6 @@ type toyClient struct {
 	next  uint64
 	most  uint64
 	acked map[uint64]bool
-	open  bool
 }
 
 func (c *toyClient) Step(now seam.Now, in seam.Input, fx *seam.Effects) {

@@ -30,7 +30,6 @@ type Toy struct {
 
 	lastOp   seam.Op
 	end      int64
-	written  int64 // of end, how much has come back
 	conns    map[seam.Conn]*toyConn
 	order    []seam.Conn
 	ops      map[seam.Op]toyOp
