@@ -106,6 +106,7 @@ const (
 	FlushGetsOn
 	SegmentHasRoom
 	DeletedIsGone
+	IndexIsTrue
 
 	LastValueKept
 	DeleteSeen

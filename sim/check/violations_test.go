@@ -303,6 +303,13 @@ var violations = []violation{
 	{"S7", overdue(Keep{0, -1}, 0, 60), overdue(Keep{0, -1}, 0, 0)},
 	{"S7", overdue(Keep{-1, 99}, 0, 60), overdue(Keep{-1, 100}, 0, 60)},
 	{"S7", overdue(Keep{-1, -1}, 5, 60, 100), overdue(Keep{-1, -1}, 4, 60, 100)},
+	{"S11", indexed(5, 61), indexed(4, 0, 9, 61)},
+	{"S11", indexed(9, 60), indexed()},                                           // it names no batch's begin
+	{"S11", dated([]int64{30, 20}, 30, 9), dated([]int64{30, 20}, 30, 4)},        // another has that time
+	{"S11", dated([]int64{30, 20}, 30, 4, 20, 9), dated([]int64{20, 30}, 30, 9)}, // an earlier one is newer
+	{"S11", dated([]int64{20, 30}, 20, 4), dated([]int64{20, 30}, 20, 4, 30, 9)}, // the newest is not told of
+	{"S11", dated([]int64{20, 20}, 20, 9), dated([]int64{20, 20}, 20, 4)},        // it is not the first that has it
+	{"S11", dated([]int64{20}, 20, 4, 30, 9), dated([]int64{-1, 20, 10}, 20, 9)}, // of a batch that is not there
 	{"S5", judged(func(h *History, f *Facts) { h.Searches[0].Epoch = 1 }), judged(func(h *History, f *Facts) { h.Searches[0].Epoch, f.Logs[here].Entries[1].Epoch = 1, 1 })},
 	{"S5", searched(0, 35, 5, 50), searched(0, 35, 4, 40)},
 	{"S5", searched(0, 35, 4, 41), searched(4, 35, 4, 40)},
@@ -629,6 +636,43 @@ func overdue(keep Keep, begins int64, sizes ...int) trial {
 		laws[RetentionGetsOn]++
 		if what := Overdue(files, begins, keep, 100); what != "" {
 			return Fail(RetentionGetsOn, "%s", what)
+		}
+		return nil
+	}
+}
+
+// indexed is a segment with two batches of five records, and an index with these last offsets and positions.
+func indexed(entries ...int64) trial {
+	var index []byte
+	for ; len(entries) > 0; entries = entries[2:] {
+		index = binary.BigEndian.AppendUint32(index, uint32(entries[0]))
+		index = binary.BigEndian.AppendUint32(index, uint32(entries[1]))
+	}
+	return misled("00000000000000000000.index", index, make([]int64, 2))
+}
+
+// dated is one with batches of these times, and a time index with these times and last offsets.
+func dated(times []int64, entries ...int64) trial {
+	var index []byte
+	for ; len(entries) > 0; entries = entries[2:] {
+		index = binary.BigEndian.AppendUint64(index, uint64(entries[0]))
+		index = binary.BigEndian.AppendUint32(index, uint32(entries[1]))
+	}
+	return misled("00000000000000000000.timeindex", index, times)
+}
+
+func misled(name string, index []byte, times []int64) trial {
+	return func(laws *Counts) error {
+		log := File{Name: "00000000000000000000.log"}
+		for i, time := range times {
+			b := bare(int64(5 * i))
+			binary.BigEndian.PutUint32(b[23:], 4)
+			binary.BigEndian.PutUint64(b[35:], uint64(time))
+			log.Data = append(log.Data, b...)
+		}
+		laws[IndexIsTrue]++
+		if what := Misled([]File{log, {Name: name, Data: index}}); what != "" {
+			return Fail(IndexIsTrue, "%s", what)
 		}
 		return nil
 	}

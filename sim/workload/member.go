@@ -291,12 +291,13 @@ func (m *member) join(now seam.Mono, fx *seam.Effects) {
 		r.Protocols = append(r.Protocols, kmsg.JoinGroupRequestProtocol{Name: name, Metadata: offers(m.name, name)})
 	}
 	m.heard = 0
+	folded := m.run.loaded
 	m.request(now, wire.KeyJoinGroup, r, fx, func(answer kmsg.Response) int16 { return answer.(*kmsg.JoinGroupResponse).ErrorCode }, func(at seam.Mono, answer kmsg.Response) {
 		a := answer.(*kmsg.JoinGroupResponse)
 		if m.named(a.MemberID); wire.Code(a.ErrorCode) == wire.MemberIDRequired {
 			return
 		}
-		m.summoned(r, a)
+		m.summoned(folded, r, a)
 		m.generation, m.roll, m.stage = a.Generation, nil, memberSyncs
 		m.next = at
 		if a.LeaderID == a.MemberID && !a.SkipAssignment {
@@ -334,14 +335,14 @@ func (m *member) sync(now seam.Mono, fx *seam.Effects) {
 			r.GroupAssignment = append(r.GroupAssignment, kmsg.SyncGroupRequestGroupAssignment{MemberID: id, MemberAssignment: parts[i]})
 		}
 	}
-	generation := m.generation
+	generation, folded := m.generation, m.run.loaded
 	m.request(now, wire.KeySyncGroup, r, fx, func(answer kmsg.Response) int16 { return answer.(*kmsg.SyncGroupResponse).ErrorCode }, func(at seam.Mono, answer kmsg.Response) {
 		m.shares = nil
 		for _, share := range answer.(*kmsg.SyncGroupResponse).MemberAssignment {
 			m.shares = append(m.shares, int32(share))
 		}
 		m.stage, m.settled = memberOwns, m.run.draining
-		m.enrolled(generation)
+		m.enrolled(folded, generation)
 		m.run.History.Claims = append(m.run.History.Claims, &check.Claim{Group: m.group, Generation: generation, Owner: m.owner(), Member: m.id, Shares: slices.Clone(m.shares), At: at})
 	})
 }

@@ -17,7 +17,7 @@ import (
 // middle of a round gives the generation once more.
 type roll struct {
 	ids    []string
-	folded seam.Mono // when coordinators had folded their logs last
+	folded seam.Mono // when coordinators had folded their logs last, as the leader asked: an answer may come late
 }
 
 type generation struct {
@@ -29,8 +29,8 @@ type generation struct {
 func offers(name, protocol string) []byte { return []byte(name + protocol) }
 
 // summoned holds what a member was told that has joined against what all have said: the protocol is one of its own, and a leader
-// knows each of the others by what it said for that.
-func (m *member) summoned(asked *kmsg.JoinGroupRequest, a *kmsg.JoinGroupResponse) {
+// knows each of the others by what it said for that. folded is when coordinators had folded their logs last, as it asked.
+func (m *member) summoned(folded seam.Mono, asked *kmsg.JoinGroupRequest, a *kmsg.JoinGroupResponse) {
 	protocol := ""
 	if a.Protocol != nil {
 		protocol = *a.Protocol
@@ -41,7 +41,7 @@ func (m *member) summoned(asked *kmsg.JoinGroupRequest, a *kmsg.JoinGroupRespons
 		m.run.require(len(a.Members) == 0, check.LeaderKnows, "%s is told of %d members, and %s leads", m.name, len(a.Members), a.LeaderID)
 		return
 	}
-	x := &roll{folded: m.run.loaded}
+	x := &roll{folded: folded}
 	for i := range a.Members {
 		one := &a.Members[i]
 		x.ids = append(x.ids, one.MemberID)
@@ -56,8 +56,8 @@ func (m *member) summoned(asked *kmsg.JoinGroupRequest, a *kmsg.JoinGroupRespons
 
 // enrolled: whoever has its place in a generation was named to the leader. A static member may have come back meanwhile, under
 // another id.
-func (m *member) enrolled(number int32) {
-	if x := m.run.rolls[generation{m.group, number}]; x != nil && x.folded == m.run.loaded && m.instance == "" {
+func (m *member) enrolled(folded seam.Mono, number int32) {
+	if x := m.run.rolls[generation{m.group, number}]; x != nil && x.folded == folded && m.instance == "" {
 		m.run.require(slices.Contains(x.ids, m.id), check.LeaderKnows, "%s has its place in generation %d of %s as %s; the leader was told of %v", m.name, number, m.group, m.id, x.ids)
 	}
 }

@@ -585,6 +585,9 @@ func (r *Run) judge() {
 			return
 		}
 		r.facts.Logs[p] = log
+		if misled := check.Misled(files); !r.require(misled == "" || r.facts.Rotted[p], check.IndexIsTrue, "%s: %s", folderName(p), misled) {
+			return
+		}
 	}
 	for _, topic := range r.plan.stable() {
 		for _, p := range r.plan.partitionsOf(topic) {

@@ -47,11 +47,14 @@ func (r *Run) filesIn(dir int32, p check.Partition) (files []check.File) {
 
 // left is what the disk has of a partition after the power has failed. The folder in the directory where the broker was last
 // seen to serve it has to hold everything, also while a copy has the same name elsewhere; but behind a move that it has
-// spoken of since then, the copy has to. Where neither is there any more, a start had found a move done and has ended it,
-// and was not heard of: the copy has to.
+// spoken of since then, the copy has to. Where neither is there any more, or a process had begun to remove it, a start had
+// found a move done and has ended it, and was not heard of: the copy has to.
 func (r *Run) left(p check.Partition, dir int32) (files []check.File) {
 	longest, begins := int64(-1), r.begins()
 	for _, dir := range []int32{dir, r.homes[p]} {
+		if r.World.Node.Disk.GivenUp(seam.Path{Dir: dir, Name: folderName(p)}) {
+			continue
+		}
 		if here := r.filesIn(dir, p); here != nil {
 			if end := check.Held(here, begins[p], r.facts.Compacted[p.Topic]); end > longest {
 				longest, files = end, here
@@ -62,7 +65,7 @@ func (r *Run) left(p check.Partition, dir int32) (files []check.File) {
 		return files
 	}
 	for dir := range r.plan.Dirs {
-		if here := r.filesIn(int32(dir), p); here != nil {
+		if here := r.filesIn(int32(dir), p); here != nil && !r.World.Node.Disk.GivenUp(seam.Path{Dir: int32(dir), Name: folderName(p)}) {
 			return here
 		}
 	}

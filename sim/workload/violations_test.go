@@ -472,7 +472,7 @@ func summoned(r *Run, protocol, leader string, members ...kmsg.JoinGroupResponse
 	r.memberIDs["a"], r.memberIDs["b"] = "a", "b"
 	asked := &kmsg.JoinGroupRequest{Protocols: []kmsg.JoinGroupRequestProtocol{{Name: "range"}, {Name: "roundrobin"}}}
 	m := &member{session: newSession(r, 1, "a"), group: "pack", id: "a"}
-	m.summoned(asked, &kmsg.JoinGroupResponse{Generation: 3, Protocol: &protocol, LeaderID: leader, MemberID: "a", Members: members})
+	m.summoned(r.loaded, asked, &kmsg.JoinGroupResponse{Generation: 3, Protocol: &protocol, LeaderID: leader, MemberID: "a", Members: members})
 }
 
 // enrolled is somebody who has a place in a generation of which the leader, a, was told of nobody else. Coordinators have folded
@@ -480,7 +480,7 @@ func summoned(r *Run, protocol, leader string, members ...kmsg.JoinGroupResponse
 func enrolled(r *Run, id string, folded seam.Mono) {
 	summoned(r, "range", "a", rolled("a", "range"))
 	r.loaded += folded
-	(&member{session: newSession(r, 1, id), group: "pack", id: id}).enrolled(3)
+	(&member{session: newSession(r, 1, id), group: "pack", id: id}).enrolled(r.loaded, 3)
 }
 
 // wanted is a partition of firm, given to who has subscribed so.

@@ -247,7 +247,7 @@ func describe(in seam.Input) string {
 func summary(fx *seam.Effects) string {
 	s := ""
 	for _, f := range fx.Files {
-		s += fmt.Sprintf("%v#%d(file %d %s", f.Deed, f.Op, f.File, f.Path.Name)
+		s += fmt.Sprintf("%v#%d(file %d %d:%s", f.Deed, f.Op, f.File, f.Path.Dir, f.Path.Name)
 		if f.Deed == seam.Rename {
 			s += " to " + f.To.Name
 		}
@@ -257,7 +257,7 @@ func summary(fx *seam.Effects) string {
 		s += fmt.Sprintf("write#%d(file %d at %d, %d bytes) ", x.Op, x.File, x.At, len(x.Data))
 	}
 	for _, x := range fx.Syncs {
-		s += fmt.Sprintf("sync#%d(file %d %q) ", x.Op, x.File, x.Folder.Name)
+		s += fmt.Sprintf("sync#%d(file %d %d:%s) ", x.Op, x.File, x.Folder.Dir, x.Folder.Name)
 	}
 	for _, x := range fx.Reads {
 		s += fmt.Sprintf("read#%d(file %d at %d, %d) ", x.Op, x.File, x.At, x.Len)

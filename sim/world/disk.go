@@ -27,6 +27,7 @@ type inode struct {
 
 	// A folder.
 	entries, durableEntries map[string]*inode
+	givenUp                 bool // somebody began to remove it, and nobody has made a file in it since
 	// Where it stands in the tree that processes see; nil once unlinked.
 	parent *inode
 	name   string
@@ -151,6 +152,7 @@ func (d *Disk) create(p seam.Path) (*inode, seam.Fault) {
 	}
 	n := d.newFile(p.Dir)
 	d.add(parent, name, n)
+	parent.givenUp = false
 	for _, source := range d.sourcesOf(n) {
 		n.rotted = n.rotted || source.rotted
 	}
@@ -232,6 +234,7 @@ func (d *Disk) remove(p seam.Path, most int) seam.Fault {
 		return seam.NotFound
 	}
 	if n.folder {
+		n.givenUp = true
 		for _, name := range slices.Sorted(maps.Keys(n.entries)) {
 			if n.entries[name].folder {
 				return seam.Exists
@@ -246,6 +249,12 @@ func (d *Disk) remove(p seam.Path, most int) seam.Fault {
 		d.unlink(n)
 	}
 	return seam.OK
+}
+
+// GivenUp says whether a folder is one that a process began to remove, whatever of it a power cut has brought back.
+func (d *Disk) GivenUp(folder seam.Path) bool {
+	n := d.find(folder)
+	return n != nil && n.givenUp
 }
 
 func (d *Disk) unlink(n *inode) seam.Fault {

@@ -1,0 +1,86 @@
+package check
+
+import (
+	"encoding/binary"
+	"fmt"
+	"strings"
+)
+
+// place is a batch of a segment as an index may speak of it.
+type place struct{ at, last, time int64 }
+
+// Misled says what a folder's index files tell that is not so of its segments; empty: nothing. A file that is missing or
+// empty tells nothing. An entry of an offset index names a batch, by its last offset and by where it begins. One of a time
+// index names, by its last offset, a batch whose time is larger than all before it; the last one has the segment's largest.
+func Misled(files []File) string {
+	for _, log := range segments(files) {
+		places, base, stem := placesOf(log.Data), log.base(), strings.TrimSuffix(log.Name, ".log")
+		for _, f := range files {
+			what := ""
+			switch f.Name {
+			case stem + ".index":
+				what = misledTo(f.Data, base, places)
+			case stem + ".timeindex":
+				what = misdated(f.Data, base, places)
+			}
+			if what != "" {
+				return f.Name + ": " + what
+			}
+		}
+	}
+	return ""
+}
+
+// placesOf is where a segment's batches lie, by their headers.
+func placesOf(data []byte) (all []place) {
+	order := binary.BigEndian
+	for at := 0; at+61 <= len(data); {
+		b := data[at:]
+		all = append(all, place{int64(at), int64(order.Uint64(b)) + int64(int32(order.Uint32(b[23:]))), int64(order.Uint64(b[35:]))})
+		at += 12 + max(49, int(int32(order.Uint32(b[8:]))))
+	}
+	return all
+}
+
+func misledTo(index []byte, base int64, places []place) string {
+	for ; len(index) >= 8; index = index[8:] {
+		last, at := base+int64(int32(binary.BigEndian.Uint32(index))), int64(int32(binary.BigEndian.Uint32(index[4:])))
+		for len(places) > 0 && places[0].at < at {
+			places = places[1:]
+		}
+		if len(places) == 0 || places[0].at != at || places[0].last != last {
+			return fmt.Sprintf("no batch begins at %d and ends with offset %d", at, last)
+		}
+	}
+	return odd(index)
+}
+
+func misdated(index []byte, base int64, places []place) string {
+	newest := int64(-1)
+	if len(index) == 0 {
+		return ""
+	}
+	for ; len(index) >= 12; index = index[12:] {
+		time, last := int64(binary.BigEndian.Uint64(index)), base+int64(int32(binary.BigEndian.Uint32(index[8:])))
+		for len(places) > 0 && places[0].last < last {
+			newest, places = max(newest, places[0].time), places[1:]
+		}
+		if len(places) == 0 || places[0].last != last || places[0].time != time || time <= newest {
+			return fmt.Sprintf("no batch that ends with offset %d has %d, newer than all before it", last, time)
+		}
+	}
+	newest = places[0].time
+	for _, p := range places {
+		if p.time > newest {
+			return fmt.Sprintf("its last entry is of %d; the batch that ends with offset %d has %d", newest, p.last, p.time)
+		}
+	}
+	return odd(index)
+}
+
+func odd(rest []byte) string {
+	if len(rest) > 0 {
+		return fmt.Sprintf("%d bytes at its end are no entry", len(rest))
+	}
+	return ""
+}
