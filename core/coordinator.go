@@ -62,7 +62,7 @@ type loading struct {
 	records batch.Records
 	inside  bool // a batch, whose records are being folded
 	scratch batch.Scratch
-	open    map[int64][]group.Record // of transactions, until they are ended: another broker has written them
+	staged  staged
 	count   int64
 }
 
@@ -280,13 +280,10 @@ func (b *Broker) loadRecords(now seam.Now, c *coordinator, fx *seam.Effects) (do
 		}
 		c.load.count++
 		if c.load.view.IsTransactional() {
-			if c.load.open == nil {
-				c.load.open = map[int64][]group.Record{}
-			}
-			producer := c.load.view.ProducerID()
-			c.load.open[producer] = append(c.load.open[producer], record)
+			c.load.staged.put(c.load.view.ProducerID(), offset, record)
 			continue
 		}
+		c.load.staged.counts(offset, record)
 		c.groups.Replay(now, record)
 	}
 	if fault := c.load.records.Fault(); fault != batch.Fine {
@@ -298,12 +295,8 @@ func (b *Broker) loadRecords(now seam.Now, c *coordinator, fx *seam.Effects) (do
 
 // endTransaction takes what was committed within a transaction that is committed itself; of all others nothing was.
 func (b *Broker) endTransaction(now seam.Now, c *coordinator, marker batch.View) {
-	if kind, _, ok := batch.Control(marker); ok && kind == batch.CommitMarker {
-		for _, r := range c.load.open[marker.ProducerID()] {
-			c.groups.Replay(now, r)
-		}
-	}
-	delete(c.load.open, marker.ProducerID())
+	kind, _, ok := batch.Control(marker)
+	c.load.staged.end(marker.ProducerID(), ok && kind == batch.CommitMarker, func(r group.Record) { c.groups.Replay(now, r) })
 }
 
 // loadEnded makes room for the next.

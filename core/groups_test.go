@@ -317,44 +317,65 @@ func TestTheOffsetsTopicIsDeleted(t *testing.T) {
 	require.EqualValues(t, -1, offset)
 }
 
-// Offsets that another broker has taken within a transaction count when it is committed, and not when it is aborted, or open.
+// Offsets that another broker has taken within a transaction count when it is committed, and not when it is aborted, or open:
+// as of where they lie, so that what was committed or deleted before the marker outlives them.
 func TestOffsetsOfTransactionsThatLieInTheLog(t *testing.T) {
-	w, c := grouped(t)
-	commits(w, c, 5)
-	w.stabilize()
-	w.crash(false)
-	n, _ := w.at("__consumer_offsets-0/00000000000000000000.log")
-	next := int64(1)
-	put := func(view batch.View) {
-		batch.Stamp(view, next, 0)
-		n.content = append(n.content, view...)
-		next++
-	}
-	var b batch.Builder
-	offset := func(producer, offset int64, partition int32) {
+	plain := batch.Plain(batch.None)
+	within := func(producer int64) batch.Spec {
 		spec := batch.Plain(batch.None)
 		spec.ProducerID, spec.ProducerEpoch, spec.BaseSequence, spec.Transactional = producer, 0, 0, true
-		b.Begin(spec)
-		key, value := group.Append(nil, nil, &group.OffsetCommitRecord{Group: "g", Topic: "t", Partition: partition, Value: &group.OffsetCommit{Offset: offset, LeaderEpoch: -1, ExpireTimestamp: group.NoTimestamp}})
-		b.Add(1, key, value, nil)
-		put(b.Finish())
+		return spec
 	}
-	mark := func(producer int64, kind batch.ControlType) {
-		spec := batch.Plain(batch.None)
-		spec.ProducerID, spec.ProducerEpoch, spec.Transactional, spec.Control = producer, 0, true, true
-		put(b.BuildControl(spec, 1, kind, []byte{0, 0, 0, 0, 0, 0}))
+	var b batch.Builder
+	offset := func(spec batch.Spec, offset int64) func() batch.View {
+		return func() batch.View {
+			record := &group.OffsetCommitRecord{Group: "g", Topic: "t", Partition: 1}
+			if offset >= 0 {
+				record.Value = &group.OffsetCommit{Offset: offset, LeaderEpoch: -1, ExpireTimestamp: group.NoTimestamp}
+			}
+			b.Begin(spec)
+			key, value := group.Append(nil, nil, record)
+			b.Add(1, key, value, nil)
+			return b.Finish()
+		}
 	}
-	offset(7, 70, 1)
-	offset(8, 80, 1)
-	mark(8, batch.AbortMarker)
-	mark(7, batch.CommitMarker)
-	offset(9, 90, 1)
-	n.synced = append([]byte{}, n.content...)
-	w.start()
-	w.stabilize()
-	found, code := fetchesOffset(w, w.dial(""))
-	require.Equal(t, wire.None, code)
-	require.EqualValues(t, 70, found)
+	mark := func(producer int64, kind batch.ControlType) func() batch.View {
+		return func() batch.View {
+			spec := within(producer)
+			spec.BaseSequence, spec.Control = -1, true
+			return b.BuildControl(spec, 1, kind, []byte{0, 0, 0, 0, 0, 0})
+		}
+	}
+	for name, c := range map[string]struct {
+		log  []func() batch.View
+		want int64
+	}{
+		"one is committed, one aborted, one open": {[]func() batch.View{offset(within(7), 70), offset(within(8), 80), mark(8, batch.AbortMarker), mark(7, batch.CommitMarker), offset(within(9), 90)}, 70},
+		"a plain commit lies between":             {[]func() batch.View{offset(within(7), 70), offset(plain, 100), mark(7, batch.CommitMarker)}, 100},
+		"a plain commit lies before":              {[]func() batch.View{offset(within(8), 80), offset(plain, 100), offset(within(7), 70), mark(7, batch.CommitMarker)}, 70},
+		"a deletion lies between":                 {[]func() batch.View{offset(within(7), 70), offset(plain, -1), mark(7, batch.CommitMarker)}, -1},
+		"the later one is committed first":        {[]func() batch.View{offset(within(7), 70), offset(within(8), 80), mark(8, batch.CommitMarker), mark(7, batch.CommitMarker)}, 80},
+		"the later one is aborted":                {[]func() batch.View{offset(within(7), 70), offset(within(8), 80), mark(8, batch.AbortMarker), mark(7, batch.CommitMarker)}, 70},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, client := grouped(t)
+			commits(w, client, 5)
+			w.stabilize()
+			w.crash(false)
+			n, _ := w.at("__consumer_offsets-0/00000000000000000000.log")
+			for i, next := range c.log {
+				view := next()
+				batch.Stamp(view, int64(1+i), 0)
+				n.content = append(n.content, view...)
+			}
+			n.synced = append([]byte{}, n.content...)
+			w.start()
+			w.stabilize()
+			found, code := fetchesOffset(w, w.dial(""))
+			require.Equal(t, wire.None, code)
+			require.Equal(t, c.want, found)
+		})
+	}
 }
 
 // What a load has asked for that was ended by a move is not taken for what the next one asks for, which begins anew: the
