@@ -36,13 +36,13 @@ type boot struct {
 	nextID    uint64
 	recovers  map[uint64]*partition
 	unfencing bool
-	futures   []seam.Path  // where the last life was moving partitions to
-	found     []*partition // where the metadata did not say
-	inhabited bool         // there are folders of partitions, which only the metadata log can name
+	futures   []seam.Path // where the last life was moving partitions to
+	inhabited bool        // there are folders of partitions, which only the metadata log can name
 }
 
 type bootOp struct {
 	what string
+	name string // of what is removed
 	dir  int32
 	file seam.File
 	shut seam.Op // the Close that follows a Read
@@ -109,7 +109,7 @@ func (b *Broker) failFor(text string, fx *seam.Effects) {
 func inhabited(files []seam.Entry) bool {
 	return slices.ContainsFunc(files, func(e seam.Entry) bool {
 		_, _, ok := parseFolder(e.Path.Name)
-		return e.Folder && !strings.Contains(e.Path.Name, "/") && e.Path.Name != metadataFolder().Name && (ok || strings.HasSuffix(e.Path.Name, "-delete"))
+		return e.Folder && !strings.Contains(e.Path.Name, "/") && e.Path.Name != metadataFolder().Name && (ok || isDoomed(e.Path.Name))
 	})
 }
 
@@ -132,7 +132,7 @@ func (b *Broker) sortEntry(e seam.Entry, fx *seam.Effects) {
 		if e.Path.Name == stateFile && e.Path.Dir == 0 {
 			b.load("state", e, fx)
 		}
-	case e.Folder && strings.HasSuffix(folder, "-delete"):
+	case e.Folder && isDoomed(folder):
 		b.turns.put(func(_ seam.Now, fx *seam.Effects) bool {
 			if !b.turns.take() {
 				return false
@@ -140,10 +140,9 @@ func (b *Broker) sortEntry(e seam.Entry, fx *seam.Effects) {
 			b.await("remove", e.Path, fx)
 			return true
 		})
-	case e.Folder && strings.HasSuffix(folder, futureSuffix):
-		if name, ok := parseFuture(folder); ok {
-			b.boot.futures = append(b.boot.futures, seam.Path{Dir: e.Path.Dir, Name: name})
-		}
+	case e.Folder && isFuture(folder):
+		name, _ := parseFuture(folder)
+		b.boot.futures = append(b.boot.futures, seam.Path{Dir: e.Path.Dir, Name: name})
 		b.turns.put(func(_ seam.Now, fx *seam.Effects) bool {
 			if !b.turns.take() {
 				return false
@@ -167,7 +166,7 @@ func (b *Broker) sortEntry(e seam.Entry, fx *seam.Effects) {
 
 func (b *Broker) await(what string, path seam.Path, fx *seam.Effects) {
 	op := b.numbers.Op()
-	b.boot.pending[op] = bootOp{what: what, dir: path.Dir}
+	b.boot.pending[op] = bootOp{what: what, dir: path.Dir, name: path.Name}
 	fx.Files = append(fx.Files, seam.FileOp{Op: op, Deed: seam.Remove, Path: path})
 }
 
@@ -193,7 +192,10 @@ func (b *Broker) bootWrote(now seam.Now, in *seam.Wrote, fx *seam.Effects) bool 
 	if !ok {
 		return false
 	}
-	if p.what == "marker" {
+	switch {
+	case p.what == "remove" && in.Fault != seam.OK && in.Fault != seam.NotFound:
+		fx.Events = append(fx.Events, seam.Event{Kind: seam.StrayFolder, Topic: p.name, A: int64(p.dir), Text: "it cannot be removed: " + in.Fault.String()})
+	case p.what == "marker":
 		if in.Fault != seam.OK && in.Fault != seam.NotFound {
 			b.fail(p.dir, in.Fault, fx)
 			return true
@@ -244,21 +246,21 @@ func (b *Broker) keepLoaded(p bootOp, data []byte) bool {
 		return err == nil
 	case "points":
 		d := &b.dirs[p.dir]
-		d.keep(data, d.points)
+		_, d.marked.points = d.keep(data, d.points)
 		d.lastPoints = string(data)
 	case "starts":
 		d := &b.dirs[p.dir]
-		d.starts.written = d.keep(data, d.startsAt)
+		d.starts.written, d.marked.starts = d.keep(data, d.startsAt)
 	case "cleaned":
 		d := &b.dirs[p.dir]
-		d.cleaned.written = d.keep(data, d.cleaned.at)
+		d.cleaned.written, _ = d.keep(data, d.cleaned.at)
 	}
 	return true
 }
 
-// keep takes the lines of a checkpoint of offsets.
-func (d *directory) keep(data []byte, into map[string]map[int32]int64) []log.PartitionOffset {
-	lines, _ := log.ParsePartitionOffsets(data)
+// keep takes the lines of a checkpoint of offsets, and says whether it is one.
+func (d *directory) keep(data []byte, into map[string]map[int32]int64) ([]log.PartitionOffset, bool) {
+	lines, ok := log.ParsePartitionOffsets(data)
 	d.point(lines)
 	for _, x := range lines {
 		if into[x.Topic] == nil {
@@ -266,7 +268,7 @@ func (d *directory) keep(data []byte, into map[string]map[int32]int64) []log.Par
 		}
 		into[x.Topic][x.Partition] = x.Offset
 	}
-	return lines
+	return lines, ok
 }
 
 func (b *Broker) maybeLoadedAll(now seam.Now, fx *seam.Effects) {
@@ -301,11 +303,13 @@ func (b *Broker) recover(p *partition, fx *seam.Effects) {
 	if p.topic != nil {
 		config, id = b.logConfig(&p.topic.config), p.id.String()
 	}
-	p.point = d.points[p.name()][p.index]
+	if p.topic == nil {
+		p.point = d.points[p.name()][p.index]
+	}
 	p.safePoint = p.point
 	compacted := int64(0)
 	if p.topic != nil {
-		if p.cleaned.onDisk || p.topic.config.Compact {
+		if p.cleaned.upTo >= 0 || p.topic.config.Compact {
 			compacted = max(p.cleaned.upTo, p.point)
 		}
 	}
@@ -318,7 +322,7 @@ func (b *Broker) recover(p *partition, fx *seam.Effects) {
 		To: seam.Address{Kind: seam.ToRecovery, ID: b.boot.nextID},
 		Body: &log.RecoveryRequest{
 			Topic: p.name(), Partition: p.index, Folder: p.folder, TopicID: id, Files: files, First: first,
-			Clean: d.clean, RecoveryPoint: p.point, LogStart: p.startGoal, Compacted: compacted, Config: config,
+			Clean: d.clean, RecoveryPoint: p.point, LogStart: p.startGoal, Unmarked: p.unmarked, Compacted: compacted, Config: config,
 		},
 	})
 }

@@ -15,6 +15,9 @@ type directory struct {
 	resigning               bool                              // the controller has still to hear of that
 	folders                 ordered.Map[string, []seam.Entry] // what each folder held at the start
 	clean                   bool                              // it was marked clean
+	marked                  marked                            // which of its checkpoints were there
+	marking                 bool                              // they are being written
+	found                   []*partition                      // that lie here, and elsewhere by the metadata
 	points                  map[string]map[int32]int64        // recovery points at the start
 	unsynced                int64                             // bytes of durable topics in the page cache only
 	syncing                 int                               // Syncs of logs under way
@@ -221,7 +224,9 @@ func (b *Broker) pointsWritten(now seam.Now, d *directory, fx *seam.Effects) {
 		b.turns.put(b.turns.each(len(blocked), func(i int, _ seam.Now, fx *seam.Effects) { b.made(blocked[i], fx) }))
 		return
 	}
-	clear(d.pointed)
+	if clear(d.pointed); d.marking {
+		b.marksWritten(now, d, fx)
+	}
 	d.point(d.starts.written)
 	d.point(d.cleaned.written)
 	lines, _ := log.ParsePartitionOffsets([]byte(d.lastPoints))

@@ -124,6 +124,9 @@ func (b *Broker) forsake(p *partition, fx *seam.Effects) {
 // directoryOf is the directory that an operation of the broker's own is about.
 func (b *Broker) directoryOf(op seam.Op) int32 {
 	if p, ok := b.boot.pending[op]; ok {
+		if p.what == "remove" { // somebody else's files may lie there, which says nothing of the disk
+			return 0
+		}
 		return p.dir
 	}
 	for i := range b.dirs {

@@ -2,6 +2,8 @@ package core
 
 import (
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"slices"
+	"strings"
 
 	"rookery/core/batch"
 	"rookery/core/conn"
@@ -327,14 +329,7 @@ func (b *Broker) openAll(now seam.Now, fx *seam.Effects) {
 				fx.Events = append(fx.Events, seam.Event{Kind: seam.SegmentUnreadable, Topic: t.name, Partition: p.index, Text: b.whyDead(p, &image.Partitions[i])})
 				return
 			}
-			if image.Partitions[i].Directory(b.config.NodeID) != b.config.DirectoryIDs[p.folder.Dir] {
-				b.boot.found = append(b.boot.found, p)
-			}
-			p.point = b.dirs[p.folder.Dir].points[p.name()][p.index]
-			p.startGoal = b.dirs[p.folder.Dir].startsAt[p.name()][p.index]
-			if line, lined := b.dirs[p.folder.Dir].cleaned.at[p.name()][p.index]; lined {
-				p.cleaned.upTo, p.cleaned.onDisk = line, true
-			}
+			b.readMarks(p, &image.Partitions[i])
 			b.boot.queue = append(b.boot.queue, p)
 		}))
 	}
@@ -346,7 +341,8 @@ func (b *Broker) openAll(now seam.Now, fx *seam.Effects) {
 	}
 }
 
-// maybeRemoveStray: a folder of a partition that the Image does not have belongs to a topic whose deletion was cut short.
+// maybeRemoveStray: a folder of a partition that the Image does not have belongs to a topic whose deletion was cut short; one of a
+// partition that lies elsewhere, to a move. If there is anything in it that no log writes it is somebody's, and stays.
 func (b *Broker) maybeRemoveStray(folder seam.Path, fx *seam.Effects) {
 	name, index, ok := parseFolder(folder.Name)
 	if !ok || folder == metadataFolder() || b.dirs[folder.Dir].failed != seam.OK {
@@ -357,7 +353,16 @@ func (b *Broker) maybeRemoveStray(folder seam.Path, fx *seam.Effects) {
 			return
 		}
 	}
-	b.await("remove", folder, fx)
+	foreign := func(e seam.Entry) bool {
+		return e.Folder || !log.OwnFile(strings.TrimPrefix(e.Path.Name, folder.Name+"/"))
+	}
+	what := "no partition lies there: it is removed"
+	if slices.ContainsFunc(b.dirs[folder.Dir].folders.At(folder.Name), foreign) {
+		what = "no partition lies there, and it holds what is none of a log's: it is left alone"
+	} else {
+		b.await("remove", folder, fx)
+	}
+	fx.Events = append(fx.Events, seam.Event{Kind: seam.StrayFolder, Topic: folder.Name, A: int64(folder.Dir), Text: what})
 }
 
 // openMore opens partitions, a few at a time; when all are open the broker asks to be unfenced.
@@ -387,10 +392,6 @@ func (b *Broker) openMore(now seam.Now, fx *seam.Effects) {
 	heartbeat := kmsg.NewPtrBrokerHeartbeatRequest()
 	heartbeat.BrokerID, heartbeat.BrokerEpoch, heartbeat.CurrentMetadataOffset = b.config.NodeID, b.brokerAt, b.image.Offset()
 	records, _, code := b.controller.BrokerHeartbeat(heartbeat)
-	for _, p := range b.boot.found {
-		records = append(records, b.controller.AssignReplica(b.config.NodeID, p.id, p.index, b.config.DirectoryIDs[p.folder.Dir], false)...)
-	}
-	b.boot.found = nil
 	if code != wire.None || !b.propose(now, &proposal{records: records, kind: proposedUnfencing}, fx) {
 		b.fail(0, seam.IOError, fx)
 	}
@@ -405,6 +406,7 @@ func (b *Broker) ready(now seam.Now, fx *seam.Effects) {
 	b.cleaning.at = now.Mono + min(b.config.InitialTaskDelay, b.cleaning.config.BackOff)
 	for i := range b.dirs {
 		b.dirs[i].folders, b.dirs[i].points, b.dirs[i].startsAt, b.dirs[i].cleaned.at = emptyFolders(), nil, nil, nil
+		b.mark(&b.dirs[i], fx)
 	}
 	fx.Events = append(fx.Events, seam.Event{Kind: seam.Ready, A: int64(len(b.partitions) - 2), B: int64((now.Mono - b.boot.startedAt) / seam.Millisecond)})
 	b.resumeMoves(fx)

@@ -64,7 +64,7 @@ const (
 
 const (
 	moveNearBytes = 1 << 20 // a round as short as that is followed by the last
-	moveRoundsMax = 10_000  // and so is this one
+	moveRoundsMax = 10_000  // and so is this one, of those that leave no more than another
 	futureSuffix  = "-future"
 )
 
@@ -107,6 +107,13 @@ func (b *Broker) futureName(p *partition) string {
 		id[i] = digits[id[i]&15]
 	}
 	return p.folder.Name + "." + string(id[:]) + futureSuffix
+}
+
+// isFuture says whether a folder's name is one that futureName gives, or Kafka.
+func isFuture(name string) bool {
+	folder, ok := parseFuture(name)
+	_, _, parsed := parseFolder(folder)
+	return ok && parsed && isUnique(name[len(folder)+1:len(name)-len(futureSuffix)])
 }
 
 // parseFuture is the partition's folder of a future one.
@@ -223,7 +230,9 @@ func (b *Broker) copyMore(now seam.Now, fx *seam.Effects) {
 	if m.due = now.Mono; b.moves.rate > 0 {
 		m.due += seam.Mono((m.copying.Bytes-before)*int64(seam.Second/seam.Microsecond)/b.moves.rate) * seam.Microsecond
 	}
-	m.rounds++
+	if left <= most { // a rate may be far below what lies there, and what is left when it is frozen takes no more than a round
+		m.rounds++
+	}
 	m.near = left == 0 && m.copying.Bytes-before <= moveNearBytes || m.rounds == moveRoundsMax
 	if len(pieces) == 0 {
 		b.freeze(m, fx)
@@ -278,7 +287,7 @@ func (b *Broker) maybeFrozen(p *partition, fx *seam.Effects) {
 		b.closeOn(p)
 		return
 	}
-	pieces, _ := r.Log.Pieces(&m.copying, 1<<62)
+	pieces, _ := r.Log.Pieces(&m.copying, log.Everything)
 	pieces = append(pieces, r.Log.Last(&m.copying, encodeIdentity(p.id), r.Snapshot()...)...)
 	b.copy(m, moveLast, pieces, fx)
 }

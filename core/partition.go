@@ -2,6 +2,7 @@ package core
 
 import (
 	"strconv"
+	"strings"
 
 	"rookery/core/controller"
 	"rookery/core/log"
@@ -49,6 +50,7 @@ type partition struct {
 	waiters  []waiter // parked fetches
 	seen     int64    // the high watermark when waiters were last woken
 	point    int64    // recovery point at the start, until the log is there
+	unmarked bool     // nobody may have written that down, nor where the log begins
 	unsynced int64    // bytes counted in the directory's sum
 	begun    bool     // a new one: its folder is being made
 	touched  bool
@@ -177,8 +179,11 @@ func (b *Broker) openNew(p *partition, fx *seam.Effects) {
 	if b.doomed[p.folder] > 0 {
 		return
 	}
-	if d := &b.dirs[p.folder.Dir]; d.pointed[p.folder.Name] {
-		if d.blocked = append(d.blocked, p); len(d.blocked) == 1 {
+	if d := &b.dirs[p.folder.Dir]; d.unmarked() || d.pointed[p.folder.Name] {
+		switch d.blocked = append(d.blocked, p); {
+		case d.unmarked():
+			b.mark(d, fx)
+		case len(d.blocked) == 1:
 			d.starts.due = true
 			b.unlineCleaned(d, fx)
 			b.checkpointPoints(d, true, fx)
@@ -351,9 +356,27 @@ func (p *partition) doomedPath() seam.Path {
 	if unique == "" {
 		unique = p.id.String()
 	}
-	suffix := "-" + decimal(int64(p.index)) + "." + unique + "-delete"
+	suffix := "-" + decimal(int64(p.index)) + "." + unique + doomedSuffix
 	name := p.topic.name
 	return seam.Path{Dir: p.folder.Dir, Name: name[:min(len(name), nameMax-len(suffix))] + suffix}
+}
+
+const doomedSuffix = "-delete"
+
+// isDoomed says whether a folder's name is one that doomedPath gives, or Kafka.
+func isDoomed(name string) bool {
+	name, ok := strings.CutSuffix(name, doomedSuffix)
+	at := strings.LastIndexByte(name, '.')
+	if !ok || at < 0 {
+		return false
+	}
+	_, _, parsed := parseFolder(name[:at])
+	return parsed && isUnique(name[at+1:])
+}
+
+// isUnique says whether this may be the id in such a name: one of a topic, or 32 digits.
+func isUnique(id string) bool {
+	return (len(id) == 22 || len(id) == 32) && strings.Trim(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") == ""
 }
 
 func (b *Broker) doomedRename(p *partition, fx *seam.Effects) {
@@ -365,9 +388,12 @@ func (b *Broker) doomedRename(p *partition, fx *seam.Effects) {
 // removal is a doomed folder on its way out. It is known by each Op that it waits for:
 //
 //	renamed ─▶ waits in the directory for a Sync ─▶ safe, its deletion is answered ─▶ its files unlinked ─▶ the folder removed
+//	   └─▶ no space for the name ─▶ its files unlinked ─▶ the folder removed ─▶ its deletion is answered
 type removal struct {
 	partition *partition
-	unlinks   int // under way, or waiting for their turn
+	unlinks   int  // under way, or waiting for their turn
+	unnamed   bool // it goes under its own name. What a crash leaves of it the next start finds to be nobody's
+	removing  bool
 }
 
 // removalWrote takes the completion of a rename or an unlink.
@@ -384,6 +410,16 @@ func (b *Broker) removalWrote(in *seam.Wrote, fx *seam.Effects) bool {
 		return true
 	}
 	d := &b.dirs[r.partition.folder.Dir]
+	switch {
+	case r.removing:
+		b.vacated(r.partition, fx)
+		b.settled(r.partition.deletion, fx)
+		return true
+	case in.Fault == seam.NoSpace:
+		r.unnamed = true
+		b.unlinkFiles(r, fx)
+		return true
+	}
 	if in.Fault != seam.OK && in.Fault != seam.NotFound {
 		if b.fail(d.number, in.Fault, fx); b.phase == phaseDead {
 			return true
@@ -469,7 +505,12 @@ func (b *Broker) unlinkFiles(r *removal, fx *seam.Effects) {
 }
 
 func (b *Broker) removeFolder(r *removal, fx *seam.Effects) {
-	fx.Files = append(fx.Files, seam.FileOp{Op: b.numbers.Op(), Deed: seam.Remove, Path: r.partition.doomedPath()})
+	op, path := b.numbers.Op(), r.partition.doomedPath()
+	if r.unnamed {
+		path, r.removing = r.partition.folder, true
+		b.removals[op] = r
+	}
+	fx.Files = append(fx.Files, seam.FileOp{Op: op, Deed: seam.Remove, Path: path})
 	b.partitions[r.partition.number] = nil
 }
 

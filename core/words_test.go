@@ -28,7 +28,7 @@ var (
 		seam.SegmentUnreadable: "segment unreadable", seam.EpochStarted: "leads", seam.ProducersExpired: "producers expired",
 		seam.SegmentsDeleted: "segments deleted", seam.PartitionAdded: "partition added", seam.ConfigAltered: "configuration altered",
 		seam.CompactionBegun: "compaction begun", seam.SegmentsCompacted: "segments compacted", seam.Compacted: "compacted", seam.CompactionFailed: "compaction failed",
-		seam.DirFenced: "directory fenced", seam.CoordinatorLoaded: "coordinator loaded", seam.CoordinatorFailed: "coordinator failed", seam.ReplicaMoved: "moved", seam.WritesResumed: "writes resumed", seam.TelemetryPushed: "telemetry pushed",
+		seam.DirFenced: "directory fenced", seam.CoordinatorLoaded: "coordinator loaded", seam.CoordinatorFailed: "coordinator failed", seam.ReplicaMoved: "moved", seam.WritesResumed: "writes resumed", seam.TelemetryPushed: "telemetry pushed", seam.StrayFolder: "stray folder",
 	}
 )
 
@@ -91,6 +91,8 @@ func eventLabel(e *seam.Event) string {
 	case seam.Ready, seam.Stopped, seam.DirFailed, seam.ConnRefused:
 	case seam.ReplicaMoved:
 		out += fmt.Sprintf(" %s-%d from d%d to d%d", e.Topic, e.Partition, e.A, e.B)
+	case seam.StrayFolder:
+		out += fmt.Sprintf(" d%d/%s", e.A, e.Topic)
 	case seam.DirFenced:
 		out += fmt.Sprintf(" d%d n=%d", e.A, e.B)
 	}
@@ -117,7 +119,7 @@ func eventLabel(e *seam.Event) string {
 		out += fmt.Sprintf(" failed=%d", e.A)
 	case seam.SegmentsDeleted:
 		out += fmt.Sprintf(" n=%d start=%d", e.A, e.B)
-	case seam.Ready, seam.Stopped, seam.TopicCreated, seam.TopicDeleted, seam.WriteRefused, seam.DirFailed, seam.ConnRefused, seam.ProducersExpired, seam.PartitionAdded, seam.ConfigAltered, seam.DirFenced, seam.ReplicaMoved:
+	case seam.Ready, seam.Stopped, seam.TopicCreated, seam.TopicDeleted, seam.WriteRefused, seam.DirFailed, seam.ConnRefused, seam.ProducersExpired, seam.PartitionAdded, seam.ConfigAltered, seam.DirFenced, seam.ReplicaMoved, seam.StrayFolder:
 	}
 	if e.Text != "" {
 		out += " (" + e.Text + ")"

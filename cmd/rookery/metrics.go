@@ -56,6 +56,8 @@ func eventName(kind seam.EventKind) string {
 		return "producers_expired"
 	case seam.TelemetryPushed:
 		return "telemetry_pushed"
+	case seam.StrayFolder:
+		return "stray_folder"
 	case seam.WritesResumed:
 		return "writes_resumed"
 	}

@@ -266,9 +266,13 @@ type copiedSegment struct {
 	beside bool // its indexes and snapshots too
 }
 
-// Pieces are the next to be copied: of batches about max bytes. All that is in the page cache is there to stay; the owner
+// Everything is more than any log has.
+const Everything = 1 << 62
+
+// Pieces are the next to be copied: of batches about max bytes, and of what lies beside a closed segment all, when it is there. All that is in the page cache is there to stay; the owner
 // unlinks nothing meanwhile. left says whether there is more.
 func (l *Log) Pieces(c *Copying, max int64) (pieces []Piece, left int64) {
+	last := max == Everything
 	for i := range l.segments {
 		s := &l.segments[i]
 		x := c.of(s.base)
@@ -284,7 +288,7 @@ func (l *Log) Pieces(c *Copying, max int64) (pieces []Piece, left int64) {
 			upto = s.next
 		}
 		c.Upto = max64(c.Upto, min(upto, l.end.Offset)) // a segment may be begun while what comes before it is on its way
-		if s.closed && x.size == s.size && !x.beside && max > 0 {
+		if s.closed && x.size == s.size && !x.beside && max > 0 && (last || s.onDisk && s.timed) {
 			x.beside = true
 			pieces = append(pieces, l.besides(s)...)
 		}

@@ -22,6 +22,7 @@ type RecoveryRequest struct {
 	Clean         bool         // the directory was marked clean
 	RecoveryPoint int64        // everything below was durable once
 	LogStart      int64        // where the log begins: what lies below was deleted
+	Unmarked      bool         // where it begins, and how far it is durable, may not be known: no log is a new one that has lost its head
 	Compacted     int64        // up to here offsets may be missing between two batches, also if the folder does not say so
 	Config        Config
 }
@@ -387,7 +388,11 @@ func (r *Recovery) maybeLoaded(fx *seam.Effects) {
 		return
 	}
 	if r.out.Fault == seam.OK && r.request.TopicID != "" && r.loaded.identity != r.request.TopicID {
-		r.out.Foreign = true // without the file the folder never took a batch, or not one of this topic
+		if r.loaded.identity == "" && r.heldBatches() {
+			r.fail(seam.IOError, identityFile+" is missing, and with it whose batches these are")
+		} else {
+			r.out.Foreign = true // without the file the folder never took a batch, or not one of this topic
+		}
 	}
 	if r.out.Foreign || r.out.Fault != seam.OK {
 		r.close(fx)
@@ -403,6 +408,12 @@ func (r *Recovery) maybeLoaded(fx *seam.Effects) {
 	if len(r.pending) == 0 {
 		r.goOn(fx)
 	}
+}
+
+// heldBatches says whether there are batches that were durable, for all that is known.
+func (r *Recovery) heldBatches() bool {
+	return r.request.RecoveryPoint > r.request.LogStart ||
+		r.request.Unmarked && slices.ContainsFunc(r.out.segments, func(s segment) bool { return s.size > 0 })
 }
 
 func (r *Recovery) onSynced(in *seam.Synced, fx *seam.Effects) {

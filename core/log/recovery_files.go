@@ -140,6 +140,13 @@ func segmentName(name string) (base int64, suffix string, ok bool) {
 	return base, name[digits:], err == nil
 }
 
+// OwnFile says whether a file of a partition's folder is of a kind that a log writes there, or one of Kafka's does.
+func OwnFile(name string) bool {
+	name = strings.TrimSuffix(name, ".tmp")
+	_, _, numbered := segmentName(name)
+	return numbered || name == identityFile || name == epochsFile
+}
+
 func compareInt64(a, b int64) int {
 	switch {
 	case a < b:

@@ -47,7 +47,11 @@ func (r *Recovery) startWalk() {
 		return
 	}
 	first := r.out.segments[0].base
-	if first > max(r.request.LogStart, r.request.RecoveryPoint) {
+	switch known := max(r.request.LogStart, r.request.RecoveryPoint); {
+	case first <= known:
+	case r.request.Unmarked:
+		r.request.LogStart = first
+	default:
 		r.out.Producers, r.headless, r.expected = producer.New(), true, r.request.LogStart
 		return
 	}

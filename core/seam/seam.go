@@ -381,6 +381,7 @@ const (
 	Compacted                          // Topic, Partition, A: offset up to which it is compacted, B: records that were dropped
 	CompactionFailed                   // Topic, Partition; Text: why
 	WritesResumed                      // Topic, Partition, A: how many writes had failed
+	StrayFolder                        // Topic: a folder's name, A: number of its directory; Text: what becomes of it at this start
 	TelemetryPushed                    // Topic: the client's software, A: bytes; Text: its instance id
 )
 

@@ -168,9 +168,14 @@ func listFolder(p seam.Path, name string) (entries []seam.Entry, err error) {
 		if err != nil {
 			return nil, err
 		}
+		if one.Type()&fs.ModeSymlink != 0 { // somebody has made room elsewhere, for a partition as a rule; a link to nothing stands for itself
+			if target, err := os.Stat(filepath.Join(name, one.Name())); err == nil && (p.Name == "" || !target.IsDir()) {
+				info = target
+			}
+		}
 		child := seam.Path{Dir: p.Dir, Name: strings.TrimPrefix(p.Name+"/"+one.Name(), "/")}
-		entry := seam.Entry{Path: child, Folder: one.IsDir()}
-		if !one.IsDir() {
+		entry := seam.Entry{Path: child, Folder: info.IsDir()}
+		if !entry.Folder {
 			entry.Size = info.Size()
 		}
 		entries = append(entries, entry)

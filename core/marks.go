@@ -1,0 +1,70 @@
+package core
+
+import (
+	"slices"
+
+	"rookery/core/meta"
+	"rookery/core/seam"
+)
+
+// How far a log is durable, where it begins and how far it is compacted stand in its directory's checkpoints, and nowhere else.
+// A log of which they say nothing is new: if its first segment is missing, that was never durable, and nobody was told of what
+// is left. So there have to be checkpoints before there is a log, and a log that comes from elsewhere needs a line in them
+// before the metadata says that it lies here.
+
+// marked says which checkpoints a directory had at the start, that could be read.
+type marked struct{ points, starts bool }
+
+func (d *directory) unmarked() bool { return d.marked != marked{true, true} }
+
+// readMarks takes what is known of a partition's log before it is recovered. Of one that was found elsewhere than the metadata
+// says it is known there.
+func (b *Broker) readMarks(p *partition, image *meta.Partition) {
+	id, here := image.Directory(b.config.NodeID), p.folder.Dir
+	said := int32(slices.Index(b.config.DirectoryIDs, id))
+	if said != here {
+		b.dirs[here].found = append(b.dirs[here].found, p)
+	}
+	p.unmarked = b.dirs[here].unmarked() || said != here && id != meta.UUID{}
+	for _, dir := range [...]int32{said, here} {
+		if dir == nowhere {
+			continue
+		}
+		d := &b.dirs[dir]
+		p.point = max(p.point, d.points[p.name()][p.index])
+		p.startGoal = max(p.startGoal, d.startsAt[p.name()][p.index])
+		if line, lined := d.cleaned.at[p.name()][p.index]; lined {
+			p.cleaned.upTo, p.cleaned.onDisk = max(p.cleaned.upTo, line), dir == here
+		}
+	}
+}
+
+// mark writes the checkpoints that a directory lacks, or that lack what was found there. Before the broker is ready not all is
+// known that they have to say.
+func (b *Broker) mark(d *directory, fx *seam.Effects) {
+	if b.phase != phaseReady || d.failed != seam.OK || d.marking && (d.recovery.Busy() || d.starts.due || d.starts.file.Busy()) || !d.unmarked() && len(d.found) == 0 {
+		return
+	}
+	d.marking, d.starts.due = true, true
+	b.checkpointPoints(d, true, fx)
+	if len(d.found) > 0 {
+		b.offerCleaned(d, fx)
+	}
+}
+
+// marksWritten: the directory's checkpoints are on the disk, and speak of all its logs.
+func (b *Broker) marksWritten(now seam.Now, d *directory, fx *seam.Effects) {
+	d.marking, d.marked = false, marked{true, true}
+	if b.phase != phaseReady { // the next start finds them as this one did; it does, too, if the record is refused
+		return
+	}
+	for _, p := range d.found {
+		if p.state != partitionOpen || b.moving(p) {
+			continue
+		}
+		if records := b.controller.AssignReplica(b.config.NodeID, p.id, p.index, b.config.DirectoryIDs[d.number], false); len(records) > 0 {
+			b.propose(now, &proposal{records: records}, fx)
+		}
+	}
+	d.found = nil
+}
