@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -129,6 +130,35 @@ func TestLogDumpAndVerify(t *testing.T) {
 	require.Error(t, err)
 	require.Contains(t, complaints, "wrong CRC")
 	require.Contains(t, complaints, "bytes and")
+}
+
+// An entry of an offset index says where whoever looks for its offset begins to read. Here it is one among four batches of a
+// record each.
+func TestLogVerifyFollowsEntries(t *testing.T) {
+	for _, c := range []struct {
+		name      string
+		offset    uint32
+		batch     int // that it points at
+		beside    uint32
+		complaint string
+	}{
+		{"of a batch", 2, 2, 0, ""},
+		{"of one append of two batches, as followers and the cleaner of an older Kafka note it", 3, 1, 0, ""},
+		{"what lies between is skipped", 1, 3, 0, "entry 0 (offset: 1 position: 207) points at the batch from offset 3 on"},
+		{"behind the segment's last record", 4, 3, 0, "of a segment that ends at 4"},
+		{"within a batch", 2, 2, 1, "points at no batch"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			stem := filepath.Join(t.TempDir(), "00000000000000000000")
+			starts := segment(t, stem+".log", 0, "a", "b", "c", "d")
+			index := binary.BigEndian.AppendUint32(nil, c.offset)
+			index = binary.BigEndian.AppendUint32(index, uint32(starts[c.batch])+c.beside)
+			require.NoError(t, os.WriteFile(stem+".index", index, 0o644))
+			_, complaints, err := runCommand("log", "verify", filepath.Dir(stem))
+			require.Contains(t, complaints, c.complaint)
+			require.Equal(t, c.complaint == "", err == nil, complaints)
+		})
+	}
 }
 
 // TestKafkasOwnDirectory reads what Apache Kafka 4.2.0 wrote when kcat gave it 300 records in each codec, and 300 from an
