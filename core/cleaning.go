@@ -115,7 +115,7 @@ func (b *Broker) lookOver(now seam.Now, fx *seam.Effects) {
 		return
 	}
 	c.next, c.at = 0, now.Mono+c.config.BackOff
-	if c.best != nil && c.best.state == partitionOpen && b.clean(now, c.best, fx) {
+	if c.best != nil && c.best.cleanable() && b.clean(now, c.best, fx) {
 		c.at = now.Mono
 	}
 	c.best = nil
@@ -295,7 +295,7 @@ func (b *Broker) clean(now seam.Now, p *partition, fx *seam.Effects) bool {
 	return true
 }
 
-// stopCleaning ends a partition's Cleaner: the partition is about to go, or the broker.
+// stopCleaning ends a partition's Cleaner: the partition is about to go, or the broker, or it is not to be compacted any more.
 func (b *Broker) stopCleaning(p *partition, fx *seam.Effects) {
 	if p.cleaned.cleaner != 0 {
 		fx.Sends = append(fx.Sends, seam.Send{To: seam.Address{Kind: seam.ToCleaner, ID: p.cleaned.cleaner}, Body: &compact.Stop{ID: p.cleaned.cleaner}})

@@ -67,7 +67,7 @@ func (b *Broker) configure(q *proposal, work turn) {
 // yet is made with it.
 func (b *Broker) configureTopic(t *topic) turn {
 	next := -1
-	return func(now seam.Now, _ *seam.Effects) bool {
+	return func(now seam.Now, fx *seam.Effects) bool {
 		image := b.image.TopicByID(t.id)
 		if image == nil || b.topicIDs[t.id] != t {
 			return true // deleted meanwhile
@@ -81,7 +81,7 @@ func (b *Broker) configureTopic(t *topic) turn {
 			if !b.turns.take() {
 				return false
 			}
-			b.configurePartition(now, t.partitions[next])
+			b.configurePartition(now, t.partitions[next], fx)
 		}
 		return true
 	}
@@ -115,12 +115,15 @@ func (b *Broker) configureEvery() turn {
 	}
 }
 
-func (b *Broker) configurePartition(now seam.Now, p *partition) {
+func (b *Broker) configurePartition(now seam.Now, p *partition, fx *seam.Effects) {
 	if p.replica == nil || p.state != partitionOpen && !p.opening { // one that is about to be open has taken its configuration already
 		return
 	}
 	p.replica.Log.Config = b.logConfig(&p.topic.config)
 	p.replica.Configure(p.topic.config.FlushMessages, p.topic.config.FlushMillis)
+	if !p.topic.config.Compact { // retention would wait for it
+		b.stopCleaning(p, fx)
+	}
 	if c := &p.topic.config; c.Compact && c.MinCleanableDirtyRatioPPM == 0 { // somebody may want it now, and put the ratio back
 		p.cleaned.wished = p.replica.Log.End().Segment // closed segments end there; what of them may not be read yet comes later
 		p.cleaned.rests = 0

@@ -331,10 +331,11 @@ func (l *Log) replaced(fx *seam.Effects) {
 	l.replaceNext(fx)
 }
 
-// Desist leaves out what has not begun: the log is about to end, or the broker.
+// Desist leaves out what has not begun, and removes its files: the log is about to end, or the broker, or nobody wants it to be
+// compacted any more.
 func (l *Log) Desist() {
 	if r := &l.replacing; len(r.queue) > 1 {
-		r.queue, r.left = r.queue[:1], true
+		r.left = true
 	}
 }
 
