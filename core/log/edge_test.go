@@ -296,3 +296,59 @@ func TestAnIndexThatDidNotOpenIsInDoubt(t *testing.T) {
 		require.Len(t, fx.Reads, 1)
 	})
 }
+
+// index.interval.bytes is lowered. The entries of the segments that there are lie as far apart as they were to, and their
+// indexes are as good as before: none is made again. One that has lost its end still is.
+func TestAnIndexIsHeldToTheIntervalThatItWasMadeWith(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var content []byte
+		var index log.Index
+		interval := rapid.Int32Range(0, 2000).Draw(t, "interval")
+		for offset := range int64(100) {
+			data := dated(offset, 50)
+			index.Add(0, offset, int64(len(content)), int64(len(data)), 50, interval)
+			content = append(content, data...)
+		}
+		whole := index.EncodeOffsets()
+		kept := min(rapid.SampledFrom([]int{1, 2, 1000}).Draw(t, "kept"), len(index.Offsets))
+		lost := int64(len(content)) - int64(index.Offsets[kept-1].Position)
+		d := edgeDisk(t, nil)
+		delete(d.names, "t-0/00000000000000000002.log")
+		delete(d.names, "t-0/00000000000000000002.snapshot")
+		for name, data := range map[string][]byte{
+			"00000000000000000000.log": content, "00000000000000000000.index": whole[:8*kept],
+			"00000000000000000000.timeindex": {0, 0, 0, 0, 0, 0, 0, 50, 0, 0, 0, 0}, "00000000000000000100.log": dated(100, 50),
+		} {
+			d.names["t-0/"+name] = &inode{data: data, disk: data, dirty: map[int]bool{}}
+		}
+		out := recoverEdge(t, d, 101)
+		require.EqualValues(t, 101, out.End.Offset)
+		files := seam.File(100)
+		config := edgeConfig
+		config.IndexIntervalBytes = rapid.Int32Range(0, interval).Draw(t, "lowered")
+		l := log.Restore(out, seam.Path{Name: "t-0"}, config, log.Numbers{Owner: 7, Files: &files})
+		var fx seam.Effects
+		l.Reopen(func() bool { return true }, &fx)
+		answer(l, &fx, func(*seam.FileOp) bool { return false })
+		for offset := range int64(100) {
+			l.Forget()
+			c, next, want := l.Find(offset)
+			for next == log.NeedIndex || next == log.NeedBytes {
+				data := content
+				if next == log.NeedIndex {
+					data = whole
+				}
+				c, next, want = l.Loaded(c, next, &seam.Loaded{Data: data[want.At : want.At+int64(want.Len)]})
+			}
+			require.Equal(t, log.Found, next)
+		}
+		l.Heal(&fx)
+		l.RewriteIndexes(&fx)
+		switch again := len(fx.Reads)+len(fx.Writes) > 0; {
+		case kept == len(index.Offsets):
+			require.False(t, again)
+		case lost > 17*(int64(interval)+2*int64(len(dated(0, 50)))):
+			require.True(t, again)
+		}
+	})
+}

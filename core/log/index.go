@@ -126,6 +126,15 @@ func (x *Index) floor(relative int64) (OffsetEntry, bool) {
 	return x.Offsets[i-1], true
 }
 
+// spacing is how far the entries lie apart, as a rule.
+func (x *Index) spacing() int64 {
+	n := len(x.Offsets)
+	if n == 0 {
+		return 0
+	}
+	return int64(x.Offsets[n-1].Position) / int64(n)
+}
+
 // straddler is where the batch begins that has bytes on both sides of position, if the index knows that there is one.
 func (x *Index) straddler(position int64) (begin int64, ok bool) {
 	i, _ := slices.BinarySearchFunc(x.Offsets, position, func(e OffsetEntry, p int64) int {

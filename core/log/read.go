@@ -77,6 +77,7 @@ type Cursor struct {
 	size    int32 // of the batch found
 	entryAt int64 // where the walk began: at an index entry, or at the segment's start
 	entry   int64 // the last offset that the entry promises of the batch there, -1: not to be checked
+	reach   int64 // how far behind that the walk may come before the index is in doubt
 	doubted bool  // the search began anew once: what the index says was not there
 }
 
@@ -157,6 +158,7 @@ func (l *Log) begin(c Cursor, s *segment) (Cursor, Next, Want) {
 		return c, Found, Want{}
 	}
 	c.at, c.entryAt, c.entry = 0, 0, -1
+	c.reach = sparse * max(int64(l.Config.IndexIntervalBytes), s.index.spacing())
 	if e, ok := s.index.floor(c.Offset - s.base); ok {
 		c.at, c.entryAt, c.entry = int64(e.Position), int64(e.Position), s.base+int64(e.Relative)
 	}
@@ -271,7 +273,7 @@ func (l *Log) walk(c Cursor, i int, data []byte) (Cursor, Next, Want) {
 			c.size = int32(view.Size())
 			return c, Found, Want{}
 		}
-		if s.onDisk && c.at-c.entryAt > sparse*int64(l.Config.IndexIntervalBytes) {
+		if s.onDisk && c.at-c.entryAt > c.reach {
 			l.doubt(s) // the batch should have had an entry by now, and the search would have begun there
 			return l.begin(c, s)
 		}
@@ -279,7 +281,8 @@ func (l *Log) walk(c Cursor, i int, data []byte) (Cursor, Next, Want) {
 	}
 }
 
-// sparse is how many intervals may lie between two entries: Kafka counts anew after each start.
+// sparse is how many intervals may lie between two entries: Kafka counts anew after each start. The interval is the topic's, or
+// what the entries have between them where it was larger when they were written.
 const sparse = 16
 
 // holds says whether view can be a batch of the segment at that position.
