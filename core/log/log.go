@@ -165,6 +165,7 @@ type Log struct {
 	closed     bool    // Close was called
 	reopened   bool    // the files of a Restored log have ids of this machine
 	reopening  int     // how many of its segments have
+	unopened   int     // .logs that are to be opened, and have not come back
 	remade     int     // segments that wait for RewriteIndexes
 	unwritten  bool    // there may be some whose indexes wait for Retry
 	opAge      seam.Op // the Read of Age under way
@@ -449,13 +450,9 @@ func (l *Log) allBack() bool {
 }
 
 func (l *Log) segmentAt(base int64) *segment {
-	for i := len(l.segments) - 1; i >= 0; i-- {
-		if l.segments[i].base == base {
-			return &l.segments[i]
-		}
-	}
-	must.Be(false, "L2: a planned batch lies in a segment of its log")
-	return nil
+	s := l.based(base)
+	must.Be(s != nil, "L2: a planned batch lies in a segment of its log")
+	return s
 }
 
 // repair cuts the log back to end after a failed write: segments behind end go, the file that holds end is truncated.

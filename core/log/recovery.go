@@ -239,7 +239,7 @@ func (r *Recovery) await(what work, i int) seam.Op {
 func (r *Recovery) arrived(op seam.Op) pendingOp {
 	for i, p := range r.pending {
 		if p.op == op {
-			r.pending = slices.Delete(r.pending, i, i+1)
+			r.pending = without(r.pending, i)
 			return p
 		}
 	}

@@ -114,14 +114,7 @@ func (r *Recovery) giveIndex(s *segment, suffix string, size int64) {
 // present stands for the id of a file that Restore will open.
 const present seam.File = 1
 
-func (r *Recovery) segmentBased(base int64) *segment {
-	for i := range r.out.segments {
-		if r.out.segments[i].base == base {
-			return &r.out.segments[i]
-		}
-	}
-	return nil
-}
+func (r *Recovery) segmentBased(base int64) *segment { return based(r.out.segments, base) }
 
 func leaf(path seam.Path) string { return path.Name[strings.LastIndexByte(path.Name, '/')+1:] }
 
@@ -177,11 +170,8 @@ func (r *Recovery) snapshotOffset() int64 {
 }
 
 func (r *Recovery) floorBase(offset int64) int64 {
-	base := int64(0)
-	for i := range r.out.segments {
-		if b := r.out.segments[i].base; i == 0 || b <= offset {
-			base = b
-		}
+	if len(r.out.segments) == 0 {
+		return 0
 	}
-	return base
+	return r.out.segments[max(0, floor(r.out.segments, offset))].base
 }

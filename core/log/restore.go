@@ -1,10 +1,6 @@
 package log
 
-import (
-	"slices"
-
-	"rookery/core/seam"
-)
+import "rookery/core/seam"
 
 // Restore makes the log that a Recovery found. Reopen comes next.
 func Restore(out *Recovered, folder seam.Path, config Config, numbers Numbers) *Log {
@@ -101,6 +97,9 @@ func (l *Log) reopenFile(found seam.File, base int64, suffix string, kind sideKi
 	if found == 0 {
 		return 0
 	}
+	if kind == sideOpen {
+		l.unopened++
+	}
 	file, op := l.numbers.File(), l.numbers.Op()
 	l.side = append(l.side, sideOp{op: op, kind: kind, file: file, base: base})
 	fx.Files = append(fx.Files, seam.FileOp{Op: op, Deed: seam.Open, File: file, Path: l.path(base, suffix)})
@@ -109,24 +108,16 @@ func (l *Log) reopenFile(found seam.File, base int64, suffix string, kind sideKi
 
 // Opening says whether a file of a restored log is not open yet: until then nothing of it may be promised to a reader.
 func (l *Log) Opening() bool {
-	if !l.reopened {
-		return true
-	}
-	for i := range l.side {
-		if l.side[i].kind == sideOpen {
-			return true
-		}
-	}
-	return false
+	return !l.reopened || l.unopened > 0
 }
 
 // onReopened: the Recovery has just read the file, so one that cannot be opened is a fault of the disk. A segment that
 // has to be written or synced is one that the log cannot do without; of another one the readers will be told.
 func (l *Log) onReopened(side sideOp, fault seam.Fault, fx *seam.Effects) {
+	l.unopened--
 	s := l.based(side.base)
 	if s == nil { // it lies below the start
-		i := slices.IndexFunc(l.trimmed, func(x segment) bool { return x.base == side.base })
-		l.trimmed[i].opening = fault != seam.OK
+		based(l.trimmed, side.base).opening = fault != seam.OK
 		return
 	}
 	if s.opening = fault != seam.OK; !s.opening {

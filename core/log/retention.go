@@ -327,13 +327,3 @@ func (l *Log) removeBeside(base int64, suffix string, fx *seam.Effects) {
 	l.side = append(l.side, sideOp{op: op, kind: sideTrim})
 	fx.Files = append(fx.Files, seam.FileOp{Op: op, Deed: seam.Remove, Path: l.path(base, suffix)})
 }
-
-// based is the segment of a base, if the log still has it.
-func (l *Log) based(base int64) *segment {
-	for i := range l.segments {
-		if l.segments[i].base == base {
-			return &l.segments[i]
-		}
-	}
-	return nil
-}

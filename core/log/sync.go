@@ -193,15 +193,6 @@ func (l *Log) settle() (moved bool) {
 	return moved
 }
 
-// segmentOf is the position of the last segment whose base is not above offset.
-func (l *Log) segmentOf(offset int64) int {
-	i := len(l.segments) - 1
-	for i > 0 && l.segments[i].base > offset {
-		i--
-	}
-	return max(i, 0)
-}
-
 // sideOp is a file operation that no answer waits for.
 type sideOp struct {
 	op   seam.Op
@@ -235,7 +226,7 @@ func (l *Log) sideWrote(in *seam.Wrote, fx *seam.Effects) {
 			continue
 		}
 		s := l.side[i]
-		l.side = append(l.side[:i], l.side[i+1:]...)
+		l.side = without(l.side, i)
 		l.sideDone(s, in, fx)
 		return
 	}
