@@ -151,7 +151,7 @@ func (b *Broker) evaluate(now seam.Now, i uint32, fx *seam.Effects) {
 		last := len(f.Parts) - 1
 		b.look(i, last, fx)
 		if p := &f.Parts[last]; f.MaybeUnload() && now.Mono < f.Deadline {
-			b.wait(b.partitions[p.Partition], waiter{i, f.parking, p.Offset})
+			b.wait(b.partitions.At(p.Partition), waiter{i, f.parking, p.Offset})
 		}
 	}
 	f.walking, f.at = false, 0
@@ -234,7 +234,7 @@ func (b *Broker) read(i uint32, j int, want log.Want, fx *seam.Effects) {
 		return
 	}
 	b.fetches[i].Reads++
-	b.partitions[b.fetches[i].Parts[j].Partition].reads++
+	b.partitions.At(b.fetches[i].Parts[j].Partition).reads++
 	op := seam.Op(uint64(ownerFetch|i)<<32 | uint64(j+1))
 	fx.Reads = append(fx.Reads, seam.Read{Op: op, File: want.File, At: want.At, Len: want.Len})
 }
@@ -243,7 +243,7 @@ func (b *Broker) fetchLoaded(now seam.Now, i uint32, in *seam.Loaded, fx *seam.E
 	f, j := &b.fetches[i], int(uint32(in.Op))-1
 	f.Reads--
 	p := &f.Parts[j]
-	target := b.partitions[p.Partition]
+	target := b.partitions.At(p.Partition)
 	target.reads--
 	b.touch(target)
 	if target.state != partitionOpen {
@@ -273,7 +273,7 @@ func (b *Broker) fetchLoaded(now seam.Now, i uint32, in *seam.Loaded, fx *seam.E
 
 // Readable is how far a partition may be read: up to its high watermark.
 func (b *Broker) Readable(number uint32) (*log.Log, log.Mark) {
-	r := b.partitions[number].replica
+	r := b.partitions.At(number).replica
 	return r.Log, r.High()
 }
 
@@ -360,7 +360,7 @@ func (b *Broker) refresh(f *fetchSlot) (stale bool) {
 		if p.Partition == 0 {
 			continue
 		}
-		target := b.partitions[p.Partition]
+		target := b.partitions.At(p.Partition)
 		if target == nil || target.state != partitionOpen {
 			p.Partition, p.Code = 0, b.gone(p)
 			continue
@@ -385,7 +385,7 @@ func (b *Broker) park(i uint32) {
 	f.alarm = b.timers.Set(f.Deadline, i)
 	for j := range f.Parts {
 		if p := &f.Parts[j]; p.Partition != 0 {
-			b.wait(b.partitions[p.Partition], waiter{i, f.parking, p.Offset})
+			b.wait(b.partitions.At(p.Partition), waiter{i, f.parking, p.Offset})
 		}
 	}
 }

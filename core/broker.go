@@ -52,7 +52,7 @@ type Broker struct {
 
 	dirs       []directory
 	moves      moves
-	partitions []*partition // by number; 0 is nobody, 1 the metadata log
+	partitions roster // the first is the metadata log's
 	topics     map[string]*topic
 	topicIDs   map[meta.UUID]*topic
 	measuring  []*measuring
@@ -158,7 +158,7 @@ func NewBroker(config Config) *Broker {
 	b := &Broker{
 		config: config, random: rng.New(config.Seed), topics: map[string]*topic{}, topicIDs: map[meta.UUID]*topic{},
 		doomed: map[seam.Path]int{}, searching: map[uint64]searchFor{}, lent: map[seam.File]int{}, awaited: map[seam.File]*removal{}, removals: map[seam.Op]*removal{}, rewrites: rewrites{underWay: map[seam.Op]rewriting{}}, image: meta.New(), parkedAt: seam.Never,
-		partitions: make([]*partition, 1, 16), produces: make([]produce, 1, 16),
+		produces: make([]produce, 1, 16),
 	}
 	b.take = b.turns.take
 	b.cleaning = cleanings{config: config.Cleaner, running: map[uint64]*partition{}, at: seam.Never}
@@ -227,7 +227,7 @@ func owner(op seam.Op) uint32 { return uint32(op >> 32) }
 
 func (b *Broker) onWrote(now seam.Now, in *seam.Wrote, fx *seam.Effects) {
 	if o := owner(in.Op); o != ownerBroker {
-		if p := b.partitions[o]; p != nil {
+		if p := b.partitions.At(o); p != nil {
 			b.maybeFail(p.folder.Dir, in.Fault, fx)
 			if b.dead(p) {
 				b.failPartition(p, fx)
@@ -253,7 +253,7 @@ func (b *Broker) onSynced(now seam.Now, in *seam.Synced, fx *seam.Effects) {
 		b.ownSynced(now, in, fx)
 		return
 	}
-	p := b.partitions[o]
+	p := b.partitions.At(o)
 	b.touch(p)
 	if b.dead(p) {
 		b.failPartition(p, fx)
@@ -279,7 +279,7 @@ const pointsSoon = seam.Second / 2
 func (b *Broker) failSync(owner uint32, in *seam.Synced, fx *seam.Effects) {
 	dir := b.directoryOf(in.Op)
 	if owner != ownerBroker {
-		dir = b.partitions[owner].folder.Dir
+		dir = b.partitions.At(owner).folder.Dir
 	}
 	b.fail(dir, in.Fault, fx)
 }
@@ -290,12 +290,12 @@ func (b *Broker) onLoaded(now seam.Now, in *seam.Loaded, fx *seam.Effects) {
 		b.fetchLoaded(now, o&^ownerFetch, in, fx)
 		return
 	}
-	if o != ownerBroker && b.partitions[o].replica.Log.AgeLoaded(in) {
-		b.touch(b.partitions[o])
-		b.ageKnown(now, b.partitions[o], fx)
+	if o != ownerBroker && b.partitions.At(o).replica.Log.AgeLoaded(in) {
+		b.touch(b.partitions.At(o))
+		b.ageKnown(now, b.partitions.At(o), fx)
 		return
 	}
-	if o != ownerBroker && b.healed(b.partitions[o], in, fx) {
+	if o != ownerBroker && b.healed(b.partitions.At(o), in, fx) {
 		return
 	}
 	if !b.loadLoaded(now, in, fx) {

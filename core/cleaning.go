@@ -41,7 +41,7 @@ type cleanings struct {
 	running map[uint64]*partition
 	last    uint64
 	at      seam.Mono // when the logs are looked over next
-	next    int       // the partition where a look goes on; 0: there is none
+	next    uint32    // the partition where a look goes on; 0: there is none
 	best    *partition
 	ratio   int64 // of best
 	leaving []*partition
@@ -104,14 +104,14 @@ func (b *Broker) lookOver(now seam.Now, fx *seam.Effects) {
 	if c.next == 0 {
 		c.next, c.best, c.ratio = 1, nil, 0
 	}
-	for ; c.next < len(b.partitions) && b.turns.take(); c.next++ {
-		if p := b.partitions[c.next]; p != nil {
-			if ratio, due := b.dirt(now, p, fx); due {
-				c.consider(p, ratio)
-			}
+	number, more := b.partitions.Ceiling(c.next)
+	for ; more && b.turns.take(); number, more = b.partitions.Ceiling(number + 1) {
+		p := b.partitions.At(number)
+		if ratio, due := b.dirt(now, p, fx); due {
+			c.consider(p, ratio)
 		}
 	}
-	if c.next < len(b.partitions) {
+	if c.next = number; more {
 		return
 	}
 	c.next, c.at = 0, now.Mono+c.config.BackOff
@@ -382,8 +382,8 @@ func (b *Broker) unlinkReplaced(fx *seam.Effects) {
 func (b *Broker) offerCleaned(d *directory, fx *seam.Effects) uint64 {
 	c := &d.cleaned
 	c.written = c.written[:0]
-	for _, p := range b.partitions[1:] {
-		if p == nil || p.topic == nil || p.folder.Dir != d.number && !b.notedIn(d.number, p) || p.cleaned.upTo < 0 || p.state == partitionDoomed || p.state == partitionRenaming {
+	for p := range b.partitions.All() {
+		if p.topic == nil || p.folder.Dir != d.number && !b.notedIn(d.number, p) || p.cleaned.upTo < 0 || p.state == partitionDoomed || p.state == partitionRenaming {
 			continue
 		}
 		c.written = append(c.written, log.PartitionOffset{Topic: p.name(), Partition: p.index, Offset: p.cleaned.upTo})
@@ -410,8 +410,8 @@ func (b *Broker) cleanedWritten(now seam.Now, d *directory, fx *seam.Effects) {
 		b.pointsWritten(now, d, fx)
 		return
 	}
-	for _, p := range b.partitions[1:] {
-		if p != nil && p.folder.Dir == d.number && p.cleaned.line != 0 && p.cleaned.line <= c.file.Settled() && !p.cleaned.onDisk {
+	for p := range b.partitions.All() {
+		if p.folder.Dir == d.number && p.cleaned.line != 0 && p.cleaned.line <= c.file.Settled() && !p.cleaned.onDisk {
 			p.cleaned.onDisk = true
 			b.cleaning.at = min(b.cleaning.at, now.Mono)
 		}

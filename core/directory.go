@@ -126,10 +126,7 @@ func (b *Broker) checkpoints(now seam.Now, fx *seam.Effects) {
 	}
 	b.checkpointAt = now.Mono + b.config.CheckpointEvery
 	var unidentified []*partition
-	for _, p := range b.partitions[1:] {
-		if p == nil {
-			continue
-		}
+	for p := range b.partitions.All() {
 		if p.replica != nil {
 			p.replica.Age(now.Mono)
 		}
@@ -244,8 +241,8 @@ func (b *Broker) pointsWritten(now seam.Now, d *directory, fx *seam.Effects) {
 // offsetsIn are the recovery points and high watermarks of a directory's partitions, until it is asked again.
 func (b *Broker) offsetsIn(dir int32) (points, high []log.PartitionOffset) {
 	points, high = b.points[:0], b.highs[:0]
-	for _, p := range b.partitions[1:] {
-		if p == nil || p.folder.Dir != dir {
+	for p := range b.partitions.All() {
+		if p.folder.Dir != dir {
 			continue
 		}
 		if p.replica == nil && p.point > 0 && (p.state == partitionFailed || p.state == partitionRecovering) {
@@ -269,8 +266,8 @@ func (b *Broker) expireProducers(now seam.Now, fx *seam.Effects) {
 		return
 	}
 	b.expireAt = now.Mono + min(b.config.ProducerExpiryEvery, b.producerExpiry)
-	for _, p := range b.partitions[1:] {
-		if p == nil || p.replica == nil || p.topic == nil {
+	for p := range b.partitions.All() {
+		if p.replica == nil || p.topic == nil {
 			continue
 		}
 		if n := p.replica.Producers.Expire(now.Mono, b.producerExpiry); n > 0 {

@@ -47,14 +47,14 @@ func (b *Broker) fence(d *directory, fault seam.Fault, fx *seam.Effects) {
 		d.queue.Pop().queued = false
 	}
 	lost := 0
-	for _, p := range b.partitions[1:] {
-		if p != nil && p.folder.Dir == d.number {
+	for p := range b.partitions.All() {
+		if p.folder.Dir == d.number {
 			lost++
 		}
 	}
 	fx.Events = append(fx.Events, seam.Event{Kind: seam.DirFenced, A: int64(d.number), B: int64(lost), Text: fault.String()})
-	b.turns.put(b.turns.each(len(b.partitions), func(i int, _ seam.Now, fx *seam.Effects) {
-		if p := b.partitions[i]; p != nil && p.folder.Dir == d.number {
+	b.turns.put(b.eachPartition(func(p *partition, fx *seam.Effects) {
+		if p.folder.Dir == d.number {
 			b.failPartition(p, fx)
 		}
 	}))
@@ -118,7 +118,7 @@ func (b *Broker) failPartition(p *partition, fx *seam.Effects) {
 // and the next start that finds the folder removes it.
 func (b *Broker) forsake(p *partition, fx *seam.Effects) {
 	b.settled(p.deletion, fx)
-	b.partitions[p.number] = nil
+	b.partitions.Delete(p.number)
 }
 
 // directoryOf is the directory that an operation of the broker's own is about.

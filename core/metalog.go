@@ -408,7 +408,7 @@ func (b *Broker) ready(now seam.Now, fx *seam.Effects) {
 		b.dirs[i].folders, b.dirs[i].points, b.dirs[i].startsAt, b.dirs[i].cleaned.at = emptyFolders(), nil, nil, nil
 		b.mark(&b.dirs[i], fx)
 	}
-	fx.Events = append(fx.Events, seam.Event{Kind: seam.Ready, A: int64(len(b.partitions) - 2), B: int64((now.Mono - b.boot.startedAt) / seam.Millisecond)})
+	fx.Events = append(fx.Events, seam.Event{Kind: seam.Ready, A: int64(b.partitions.Len() - 1), B: int64((now.Mono - b.boot.startedAt) / seam.Millisecond)})
 	b.resumeMoves(fx)
 	b.turns.put(b.turns.each(b.early.Len(), func(int, seam.Now, *seam.Effects) {
 		if c := b.conns.At(b.early.Pop()); c != nil {

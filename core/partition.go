@@ -90,12 +90,29 @@ const metadataTopic = "__cluster_metadata"
 // newPartition gives a partition a number, under which its completions come back.
 func (b *Broker) newPartition(t *topic, index int32, folder seam.Path) *partition {
 	p := &partition{topic: t, index: index, folder: folder, cleaned: cleaned{upTo: -1}}
-	p.number = uint32(len(b.partitions))
-	b.partitions = append(b.partitions, p)
+	b.partitions.Add(p)
 	p.side = log.Numbers{Owner: p.number, Files: &b.files, Side: true}
 	p.epochs = log.Replacement{Path: seam.Path{Dir: folder.Dir, Name: folder.Name + "/leader-epoch-checkpoint"}, Numbers: &p.side}
 	p.identity = log.Replacement{Path: seam.Path{Dir: folder.Dir, Name: folder.Name + "/partition.metadata"}, Durable: true, Numbers: &p.side}
 	return p
+}
+
+// eachPartition makes a turn of a loop over all that there are now and that are not gone when their turn comes.
+func (b *Broker) eachPartition(do func(p *partition, fx *seam.Effects)) turn {
+	next, last := uint32(1), b.partitions.last
+	return func(_ seam.Now, fx *seam.Effects) bool {
+		for {
+			number, more := b.partitions.Ceiling(next)
+			if !more || number > last {
+				return true
+			}
+			if !b.turns.take() {
+				return false
+			}
+			do(b.partitions.At(number), fx)
+			next = number + 1
+		}
+	}
 }
 
 func (b *Broker) logNumbers(p *partition) log.Numbers {
@@ -307,7 +324,7 @@ func (b *Broker) doomPartition(p *partition, why *proposal, fx *seam.Effects) {
 	b.stay(p, fx)
 	if p.folder.Dir == nowhere || p.state == partitionRecovering && !p.begun && !p.opening { // its folder is who knows where, or it still waited for its name: there is no folder of its own
 		p.state = partitionDoomed
-		b.partitions[p.number] = nil
+		b.partitions.Delete(p.number)
 		return
 	}
 	b.doomed[p.folder]++
@@ -511,7 +528,7 @@ func (b *Broker) removeFolder(r *removal, fx *seam.Effects) {
 		b.removals[op] = r
 	}
 	fx.Files = append(fx.Files, seam.FileOp{Op: op, Deed: seam.Remove, Path: path})
-	b.partitions[r.partition.number] = nil
+	b.partitions.Delete(r.partition.number)
 }
 
 // parseFolder splits "topic-3".

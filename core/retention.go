@@ -50,15 +50,15 @@ func (b *Broker) writeStarts(d *directory, fx *seam.Effects) {
 	if !s.due || d.failed != seam.OK || s.file.Busy() || b.phase != phaseReady && (b.phase != phaseStopping || b.stop.stage != stopSyncing) {
 		return
 	}
-	for _, p := range b.partitions[1:] { // a start that outlives the folder would be the next one's of its name, or nobody's
-		if p != nil && p.startGoal > 0 && p.folder.Dir == d.number && p.state == partitionOpen && !p.replica.Log.Anchored() {
+	for p := range b.partitions.All() { // a start that outlives the folder would be the next one's of its name, or nobody's
+		if p.startGoal > 0 && p.folder.Dir == d.number && p.state == partitionOpen && !p.replica.Log.Anchored() {
 			return
 		}
 	}
 	s.due = false
 	s.written = s.written[:0]
-	for _, p := range b.partitions[1:] {
-		if p == nil || p.topic == nil || p.folder.Dir != d.number && !b.notedIn(d.number, p) || p.startGoal == 0 || p.state == partitionDoomed || p.state == partitionRenaming {
+	for p := range b.partitions.All() {
+		if p.topic == nil || p.folder.Dir != d.number && !b.notedIn(d.number, p) || p.startGoal == 0 || p.state == partitionDoomed || p.state == partitionRenaming {
 			continue
 		}
 		s.underWay = append(s.underWay, startLine{p, p.startGoal})
@@ -195,7 +195,7 @@ func named(file seam.File, fx *seam.Effects) bool {
 // sweep is retention's way over the partitions, in turns.
 type sweep struct {
 	at   seam.Mono // when the next one begins
-	next int       // the partition where this one goes on; 0: there is none
+	next uint32    // the partition where this one goes on; 0: there is none
 }
 
 // wish is when it goes on. A stop leaves it where it is.
@@ -211,13 +211,11 @@ func (b *Broker) expireLogs(now seam.Now, fx *seam.Effects) {
 	if b.phase != phaseReady || b.sweep.next == 0 && now.Mono < b.sweep.at {
 		return
 	}
-	b.sweep.next = max(b.sweep.next, 1)
-	for ; b.sweep.next < len(b.partitions) && b.turns.take(); b.sweep.next++ {
-		if p := b.partitions[b.sweep.next]; p != nil {
-			b.expire(now, p, fx)
-		}
+	number, more := b.partitions.Ceiling(b.sweep.next)
+	for ; more && b.turns.take(); number, more = b.partitions.Ceiling(number + 1) {
+		b.expire(now, b.partitions.At(number), fx)
 	}
-	if b.sweep.next >= len(b.partitions) {
+	if b.sweep.next = number; !more {
 		b.sweep = sweep{at: now.Mono + b.config.RetentionCheckEvery}
 	}
 }

@@ -13,7 +13,7 @@ func TestAStartThatWasRefusedAndWrittenAfterAllIsKept(t *testing.T) {
 	w := newBench(t)
 	w.createTopic("t")
 	w.step(w.frame(produceRequest(-1, oneBatch(3, 10, -1, 0))))
-	b, p := w.broker, w.broker.partitions[1]
+	b, p := w.broker, w.broker.partitions.At(1)
 	var fx seam.Effects
 	b.wantStart(p, 2, &fx)
 	b.startRefused(p, &fx)

@@ -87,7 +87,7 @@ func (b *Broker) Status(into *Status) {
 		Ready: b.phase == phaseReady, Stopping: b.phase >= phaseStopping, Conns: b.conns.Len(), Topics: len(b.topics),
 		Standing: b.limits.standing.Len(), Refused: b.limits.refused, Silent: b.limits.silent,
 		Produces: b.waiting, Proposals: b.proposals.Len(), Frames: b.frames, FramesMax: b.config.FrameBytes, Replies: b.sending,
-		UnsyncedMax: b.config.UnsyncedBytes, SyncsMax: int64(b.config.SyncsMax), Traffic: b.traffic, Partitions: b.living(),
+		UnsyncedMax: b.config.UnsyncedBytes, SyncsMax: int64(b.config.SyncsMax), Traffic: b.traffic, Partitions: b.partitions.Len(),
 		Sessions: FetchSessions{b.sessions.Len(), b.sessions.Partitions(), b.sessions.Evictions()},
 		Fetches:  b.timers.Len(), Unsynced: into.Unsynced[:0], Syncing: into.Syncing[:0], Refusals: append(into.Refusals[:0], b.refusals...),
 	}
@@ -105,19 +105,10 @@ func (b *Broker) Status(into *Status) {
 	if b.quorum != nil {
 		s.Epoch = b.quorum.Epoch()
 	}
-	if len(b.partitions) > int(metadataNumber) && b.partitions[metadataNumber] != nil {
-		s.Metadata = b.statusOf(b.partitions[metadataNumber])
+	if p := b.partitions.At(metadataNumber); p != nil {
+		s.Metadata = b.statusOf(p)
 	}
 	*into = s
-}
-
-func (b *Broker) living() (n int) {
-	for _, p := range b.partitions {
-		if p != nil {
-			n++
-		}
-	}
-	return n
 }
 
 // PartitionStatus is one partition as it is shown.
@@ -141,14 +132,12 @@ type PartitionStatus struct {
 // PartitionStatuses appends the client partitions whose numbers begin at from, at most limit of them, and returns the
 // number to go on with; 0: that was all.
 func (b *Broker) PartitionStatuses(from uint32, limit int, into []PartitionStatus) ([]PartitionStatus, uint32) {
-	for n := max(from, metadataNumber+1); int(n) < len(b.partitions); n++ {
+	for n, more := b.partitions.Ceiling(max(from, metadataNumber+1)); more; n, more = b.partitions.Ceiling(n + 1) {
 		if limit == 0 {
 			return into, n
 		}
-		if p := b.partitions[n]; p != nil {
-			into = append(into, b.statusOf(p))
-			limit--
-		}
+		into = append(into, b.statusOf(b.partitions.At(n)))
+		limit--
 	}
 	return into, 0
 }
@@ -186,8 +175,8 @@ func (b *Broker) countFetch(f *fetchSlot) {
 		part := &f.Parts[i]
 		b.countRefusal(wire.KeyFetch, part.Code)
 		b.traffic.countFetch(part.Code, part.Range)
-		if part.Partition != 0 && b.partitions[part.Partition] != nil {
-			b.partitions[part.Partition].traffic.countFetch(part.Code, part.Range)
+		if p := b.partitions.At(part.Partition); p != nil {
+			p.traffic.countFetch(part.Code, part.Range)
 		}
 	}
 }

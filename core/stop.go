@@ -13,7 +13,7 @@ import (
 // The marker says that every log ends where its recovery point is, and that no name is in doubt.
 type stopping struct {
 	stage  stopStage
-	passed int      // partitions that have come past this stage
+	passed uint32   // partitions below this number have come past this stage
 	goals  []uint64 // what each directory's checkpoints must have settled
 }
 
@@ -49,11 +49,9 @@ func (b *Broker) onStop(fx *seam.Effects) {
 	if b.moves.now != nil {
 		b.callOff(b.moves.now, fx) // the next start goes on
 	}
-	for _, p := range b.partitions[1:] {
-		if p != nil {
-			b.stopCleaning(p, fx)
-			b.touch(p)
-		}
+	for p := range b.partitions.All() {
+		b.stopCleaning(p, fx)
+		b.touch(p)
 	}
 }
 
@@ -123,8 +121,8 @@ func (b *Broker) allDurable() bool {
 
 // passed says whether all partitions have come past this stage, none of which goes back.
 func (b *Broker) passed(is func(p *partition) bool) bool {
-	for ; b.stop.passed < len(b.partitions); b.stop.passed++ {
-		if p := b.partitions[b.stop.passed]; p != nil && !is(p) {
+	for number, more := b.partitions.Ceiling(b.stop.passed); more; number, more = b.partitions.Ceiling(number + 1) {
+		if b.stop.passed = number; !is(b.partitions.At(number)) {
 			return false
 		}
 	}
@@ -142,8 +140,8 @@ func (b *Broker) durable(p *partition) bool {
 
 // closeLogs writes what a clean start reads instead of walking the logs.
 func (b *Broker) closeLogs() {
-	b.turns.put(b.turns.each(len(b.partitions), func(i int, _ seam.Now, fx *seam.Effects) {
-		if p := b.partitions[i]; p != nil && p.state == partitionOpen {
+	b.turns.put(b.eachPartition(func(p *partition, fx *seam.Effects) {
+		if p.state == partitionOpen {
 			p.replica.Log.Close(fx, p.replica.Snapshot()...)
 			p.epochs.Offer(p.replica.Log.Epochs.Encode(), fx)
 		}
@@ -171,11 +169,11 @@ func (b *Broker) markClean(i int, fx *seam.Effects) {
 	if b.dirs[i].failed != seam.OK {
 		return
 	}
-	for _, p := range b.partitions[1:] {
-		if p != nil && int(p.folder.Dir) == i && p.state == partitionFailed {
+	for p := range b.partitions.All() {
+		if int(p.folder.Dir) == i && p.state == partitionFailed {
 			return // what could not be recovered is to be looked at again
 		}
-		if p != nil && int(p.folder.Dir) == i && p.state == partitionOpen && p.replica.Log.Point() < p.replica.Log.End().Offset {
+		if int(p.folder.Dir) == i && p.state == partitionOpen && p.replica.Log.Point() < p.replica.Log.End().Offset {
 			fx.Events = append(fx.Events, seam.Event{Kind: seam.WriteRefused, Topic: p.name(), Partition: p.index, Text: "an index; the next start recovers"})
 			return
 		}

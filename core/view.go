@@ -101,14 +101,12 @@ func (b *Broker) View(deep bool, v *View) {
 			v.Waits += b.fetches[i].Len()
 		}
 	}
-	for _, p := range b.partitions[1:] {
-		if p != nil {
-			v.Deletions += len(p.deletions)
-		}
-		if p != nil && p.replica == nil && p.state == partitionRecovering {
+	for p := range b.partitions.All() {
+		v.Deletions += len(p.deletions)
+		if p.replica == nil && p.state == partitionRecovering {
 			v.Making++
 		}
-		if p != nil && p.replica != nil {
+		if p.replica != nil {
 			v.Partitions = slices.Grow(v.Partitions, 1)[:len(v.Partitions)+1]
 			b.viewPartition(p, deep, &v.Partitions[len(v.Partitions)-1])
 		}
