@@ -447,7 +447,7 @@ func (b *Broker) listGroups(now seam.Now, c *connection, slot conn.Slot, r *conn
 	g := &gathering{who: asker{c.id, slot, r.Correlation}, answer: answer, open: 1}
 	var all []*coordinator
 	b.coordinators(func(c *coordinator) { all = append(all, c) })
-	states, types := group.FilterOf(request.StatesFilter), group.FilterOf(request.TypesFilter)
+	states, types := group.StatesOf(request.StatesFilter), group.FilterOf(request.TypesFilter)
 	next, from := 0, ""
 	b.inTurns(now, c, func(_ seam.Now, fx *seam.Effects) bool {
 		for ; next < len(all); next, from = next+1, "" {

@@ -266,7 +266,7 @@ func TestManyStatesToList(t *testing.T) {
 	answer := kmsg.NewPtrListGroupsResponse()
 	w.soon(r, answer)
 	require.Empty(t, answer.Groups)
-	r.StatesFilter, r.TypesFilter = append(r.StatesFilter, "EMPTY"), []string{"classic"}
+	r.StatesFilter, r.TypesFilter = append(r.StatesFilter, "EMPTY "), []string{"classic"}
 	w.soon(r, answer)
 	require.Len(t, answer.Groups, groups)
 }

@@ -577,12 +577,12 @@ var listGroupsTable = rows("ListGroups", 0, 5,
 		}
 		list("all", nil, nil)
 		if v >= 4 {
-			for _, states := range [][]string{{"Stable"}, {"stable"}, {"Empty", "Stable"}, {"Nonsense"}, {""}, {"Dead"}, {"CompletingRebalance"}} {
+			for _, states := range [][]string{{"Stable"}, {"stable"}, {"Empty", "Stable"}, {"Nonsense"}, {""}, {"Dead"}, {"CompletingRebalance"}, {" Stable\t"}} {
 				list(fmt.Sprint("states ", states), states, nil)
 			}
 		}
 		if v >= 5 {
-			for _, types := range [][]string{{"classic"}, {"Classic"}, {"consumer"}, {"share"}, {"classic", "consumer"}, {"nonsense"}, {""}} {
+			for _, types := range [][]string{{"classic"}, {"Classic"}, {"consumer"}, {"share"}, {"classic", "consumer"}, {"nonsense"}, {""}, {" classic "}} {
 				list(fmt.Sprint("types ", types), nil, types)
 			}
 			list("both", []string{"Empty"}, []string{"classic"})

@@ -72,6 +72,16 @@ func FilterOf(names []string) Filter {
 	return f
 }
 
+// StatesOf wants these states. White space around one counts for nothing, and around a type it counts: both as in Kafka, whose
+// white space is all up to a blank (Java's trim).
+func StatesOf(names []string) Filter {
+	trimmed := make([]string, len(names))
+	for i, name := range names {
+		trimmed[i] = strings.TrimFunc(name, func(r rune) bool { return r <= ' ' })
+	}
+	return FilterOf(trimmed)
+}
+
 func (f Filter) wants(name string) bool { return f == nil || f[strings.ToLower(name)] }
 
 // List (16) is what is listed of a group; false: the filters do not want it.

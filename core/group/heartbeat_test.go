@@ -376,6 +376,27 @@ func TestAConsumerGroupIsDescribed(t *testing.T) {
 	require.False(t, wanted)
 }
 
+func TestGroupsAreListedByStateAndType(t *testing.T) {
+	w := seatedWorld(t)
+	for _, c := range []struct {
+		states, types []string
+		wanted        bool
+	}{
+		{nil, nil, true},
+		{[]string{"stable"}, nil, true},
+		{[]string{"Empty"}, nil, false},
+		{[]string{"Empty", " \tSTABLE\n"}, nil, true},
+		{[]string{"\x00Stable"}, nil, true},
+		{[]string{"\u00a0Stable"}, nil, false},
+		{[]string{" "}, nil, false},
+		{nil, []string{"Consumer"}, true},
+		{nil, []string{"consumer "}, false},
+	} {
+		_, wanted := w.c.List("g", StatesOf(c.states), FilterOf(c.types))
+		require.Equal(t, c.wanted, wanted, "%q %q", c.states, c.types)
+	}
+}
+
 // A member that joins again as an instance, while it waits for what another one has yet to give up, gets it as before.
 func TestAMemberBecomesStaticWhileItWaits(t *testing.T) {
 	w := newModernWorld(t)

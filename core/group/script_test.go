@@ -335,7 +335,7 @@ func (s *script) forget(plain []string) {
 func (s *script) list() {
 	var states, types Filter
 	if v := s.arg("state", ""); v != "" {
-		states = FilterOf([]string{v})
+		states = StatesOf([]string{v})
 	}
 	if v := s.arg("type", ""); v != "" {
 		types = FilterOf([]string{v})
