@@ -38,8 +38,10 @@ func (b *Broker) findCoordinator(now seam.Now, c *connection, slot conn.Slot, r 
 				return false
 			}
 			found := b.coordinatorOf(now, c, request.CoordinatorType, keys[0], fx)
-			message := wire.Code(found.ErrorCode).String()
-			found.ErrorMessage = &message
+			found.ErrorMessage = new(string) // Kafka's is empty: NONE is said up to version 3 only
+			if code := wire.Code(found.ErrorCode); code.Failed() {
+				*found.ErrorMessage = code.String()
+			}
 			answer.Coordinators = append(answer.Coordinators, found)
 		}
 		b.cold(c.id, slot, correlation, answer, fx)

@@ -46,6 +46,34 @@ func finds(w *world, c *client) wire.Code {
 	return wire.Code(last(c).(*kmsg.FindCoordinatorResponse).Coordinators[0].ErrorCode)
 }
 
+// A coordinator that is found is told with the words that Kafka has for it, which are other ones for one key than for several.
+func TestWhatIsSaidOfACoordinator(t *testing.T) {
+	w, c := grouped(t)
+	for _, of := range []struct {
+		version int16
+		kind    int8
+		message string
+	}{
+		{1, groupCoordinator, "NONE"},
+		{3, groupCoordinator, "NONE"},
+		{4, groupCoordinator, ""},
+		{6, groupCoordinator, ""},
+		{3, transactionCoordinator, "COORDINATOR_NOT_AVAILABLE"},
+		{4, transactionCoordinator, "COORDINATOR_NOT_AVAILABLE"},
+	} {
+		r := kmsg.NewPtrFindCoordinatorRequest()
+		r.Version, r.CoordinatorType, r.CoordinatorKey, r.CoordinatorKeys = of.version, of.kind, "g", []string{"g"}
+		w.send(c, r)
+		w.stabilize()
+		answer := last(c).(*kmsg.FindCoordinatorResponse)
+		message := answer.ErrorMessage
+		if of.version >= 4 {
+			message = answer.Coordinators[0].ErrorMessage
+		}
+		require.Equal(t, &of.message, message, "version %d, kind %d", of.version, of.kind)
+	}
+}
+
 func commits(w *world, c *client, offset int64) {
 	r := kmsg.NewPtrOffsetCommitRequest()
 	r.Version, r.Group, r.Generation = 8, "g", -1
