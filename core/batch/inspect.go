@@ -191,9 +191,7 @@ func (f *Facts) walk(b []byte) Fault {
 		if i = skip(r, i, value); i < 0 {
 			return Malformed
 		}
-		if i+1 == len(r) && r[i] == 0 {
-			i++ // no headers
-		} else if i = skipHeaders(r, i); i != len(r) {
+		if none := i+1 == len(r) && r[i] == 0; !none && skipHeaders(r, i) != len(r) {
 			return Malformed
 		}
 		if offset != n {
