@@ -142,9 +142,9 @@ type memberRow struct {
 type offsetRow struct {
 	Topic     string `json:"topic"`
 	Partition int32  `json:"partition"`
-	Committed int64  `json:"committed"` // -1: nothing
-	End       int64  `json:"end"`
-	Lag       int64  `json:"lag"`
+	Committed int64  `json:"committed"`     // -1: nothing
+	End       *int64 `json:"end,omitempty"` // nil, as Lag: it is not known, or was not asked for
+	Lag       *int64 `json:"lag,omitempty"`
 	Metadata  string `json:"metadata,omitempty"`
 	Owner     string `json:"owner,omitempty"`
 	Error     string `json:"error,omitempty"`
@@ -309,7 +309,7 @@ func offsetsOfGroup(c *session, d *groupDescription) error {
 	}
 	for i := range committed {
 		r := &committed[i]
-		r.End, r.Lag, r.Owner = -1, -1, owners[r.Topic+"-"+strconv.Itoa(int(r.Partition))]
+		r.Owner = owners[r.Topic+"-"+strconv.Itoa(int(r.Partition))]
 		at, known := ends[r.Topic][r.Partition]
 		switch {
 		case !known:
@@ -317,8 +317,9 @@ func offsetsOfGroup(c *session, d *groupDescription) error {
 		case at.err != nil:
 			r.Error = at.err.Error()
 		default:
-			if r.End = at.offset; r.Committed >= 0 {
-				r.Lag = r.End - r.Committed
+			if r.End = &at.offset; r.Committed >= 0 {
+				lag := at.offset - r.Committed
+				r.Lag = &lag
 			}
 		}
 	}
@@ -419,13 +420,13 @@ func printGroup(command *cobra.Command, d *groupDescription) error {
 	}
 	var lines [][]string
 	for _, r := range d.Offsets {
-		number := func(n int64) string {
-			if n < 0 {
+		number := func(n *int64) string {
+			if n == nil || *n < 0 {
 				return "-"
 			}
-			return strconv.FormatInt(n, 10)
+			return number64(*n)
 		}
-		lines = append(lines, []string{r.Topic, strconv.Itoa(int(r.Partition)), number(r.Committed), number(r.End), number(r.Lag), dashed(r.Owner), dashed(r.Error)})
+		lines = append(lines, []string{r.Topic, strconv.Itoa(int(r.Partition)), number(&r.Committed), number(r.End), number(r.Lag), dashed(r.Owner), dashed(r.Error)})
 	}
 	if len(lines) == 0 {
 		return nil

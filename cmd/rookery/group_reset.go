@@ -120,7 +120,7 @@ func placesToReset(c *session, name string, topics []string, to place) ([]offset
 			return nil, err
 		}
 		for _, p := range partitions {
-			rows = append(rows, offsetRow{Topic: topic, Partition: p, Committed: found[p], End: -1, Lag: -1})
+			rows = append(rows, offsetRow{Topic: topic, Partition: p, Committed: found[p]})
 		}
 	}
 	slices.SortStableFunc(rows, func(a, b offsetRow) int {

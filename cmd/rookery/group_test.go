@@ -87,9 +87,10 @@ func TestGroupCommands(t *testing.T) {
 		require.Equal(t, map[string][]int32{"clicks": {0, 1}}, d.Members[0].Assignment)
 		require.Equal(t, "127.0.0.1", d.Members[0].Host)
 		owner := d.Members[0].Member
+		some := func(n int64) *int64 { return &n }
 		require.Equal(t, []offsetRow{
-			{Topic: "clicks", Partition: 0, Committed: 6, End: 6, Lag: 0, Owner: owner},
-			{Topic: "clicks", Partition: 1, Committed: 3, End: 4, Lag: 1, Owner: owner},
+			{Topic: "clicks", Partition: 0, Committed: 6, End: some(6), Lag: some(0), Owner: owner},
+			{Topic: "clicks", Partition: 1, Committed: 3, End: some(4), Lag: some(1), Owner: owner},
 		}, d.Offsets)
 		var members []memberRow
 		ask(&members, "group", "members", want.Group)
@@ -165,6 +166,8 @@ func TestGroupCommands(t *testing.T) {
 		}
 		reset([]int64{6, 4}, group, "--to", "end", "--topic", "clicks", "--topic", "clicks:0", "--dry-run")
 	}
+	require.JSONEq(t, `[{"topic": "clicks", "partition": 1, "committed": 3}]`,
+		r.ask(t, "", "group", "reset-offsets", "old", "--to", "3", "--topic", "clicks:1", "--dry-run", "-o", "json"), "what nobody has asked for is left out")
 	refused("--to is missing", "--to start", "group", "reset-offsets", "old")
 	refused("is no place", "2026-01-31T12:00:00Z", "group", "reset-offsets", "old", "--to", "yesterday")
 	refused("there is no topic nowhere", "rookery topic list", "group", "reset-offsets", "old", "--to", "start", "--topic", "nowhere")
