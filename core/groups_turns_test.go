@@ -275,6 +275,29 @@ func TestAllOffsetsAreFetchedBesideADelete(t *testing.T) {
 	})
 }
 
+// However many offsets a log has, and a batch of it, and a read: a Step folds as many of them as it has room for.
+func TestALoadFoldsWhatAStepHasRoomFor(t *testing.T) {
+	const groups, offsets = 20, 1000
+	w := newWorld(t)
+	w.config.Controller.Offsets.NumPartitions = 1
+	c := w.coordinating(offsets)
+	for n := range groups {
+		w.commitAll(c, fmt.Sprintf("group-%d", n), offsets)
+		c.got = nil
+	}
+	w.crash(false)
+	var folded, most int64
+	w.told = func(*told) {
+		w.broker.coordinators(func(c *coordinator) {
+			most, folded = max(most, c.load.count-folded), c.load.count
+		})
+	}
+	w.start()
+	w.stabilize()
+	require.EqualValues(t, groups*offsets, folded)
+	require.LessOrEqual(t, most, int64(w.config.StepItems/recordItems))
+}
+
 // What a start with a million committed offsets holds a broker's machine for at once, at most. The times are a machine's: a
 // Step's work is bounded by what it looks at, and that is tested above.
 func BenchmarkLoadOffsets(b *testing.B) {
