@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -444,7 +445,9 @@ type crowd struct {
 	now     seam.Mono
 	slow    int // milliseconds that an application takes over what it was given, at most
 	care    care
+	filled  int                 // records, each with a number of its own for a value
 	store   map[Partition]int64 // of ownStore: how far the effects go, written with them
+	seen    map[string]bool     // of byID: the records that have had their effects, written with them
 }
 
 // care is how an application treats its records (specs/delivery.md).
@@ -454,10 +457,11 @@ const (
 	afterwards care = iota // what is processed is committed afterwards: at least once
 	beforehand             // what is committed is processed afterwards: at most once
 	ownStore               // the position is kept with the effects, and a group's commits are not used
+	byID                   // as afterwards, and a record that comes again is known by what its producer called it
 )
 
 func newCrowd(seed uint64, topics ...string) *crowd {
-	c := &crowd{now: seam.Second, group: newToyGroup(), store: map[Partition]int64{}}
+	c := &crowd{now: seam.Second, group: newToyGroup(), store: map[Partition]int64{}, seen: map[string]bool{}}
 	c.group.crowd = c
 	w := newWorld(seed, DefaultConfig(), faults{})
 	for _, name := range topics {
@@ -485,7 +489,8 @@ func (c *crowd) fill(topic string, count int) {
 	w := c.worlds[0]
 	for p := range w.topics[topic].parts {
 		for range count {
-			w.tell(&Produce{Topic: topic, Partition: int32(p), Records: []Record{{Value: []byte("x")}}})
+			c.filled++
+			w.tell(&Produce{Topic: topic, Partition: int32(p), Records: []Record{{Value: []byte(strconv.Itoa(c.filled))}}})
 		}
 	}
 	c.run(c.now + 2*seam.Second)
@@ -651,11 +656,17 @@ func (a *app) apply(f *Fetched) {
 	}
 	for i := range f.Records {
 		offset := f.Records[i].Offset
-		if a.crowd.care == ownStore {
+		switch id := string(f.Records[i].Value); a.crowd.care {
+		case ownStore:
 			if offset != a.crowd.store[p] {
 				continue // the store has gone on without us
 			}
 			a.crowd.store[p]++
+		case byID:
+			if a.crowd.seen[id] {
+				continue
+			}
+			a.crowd.seen[id] = true
 		}
 		read[p][offset]++
 	}
