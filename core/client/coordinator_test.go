@@ -21,6 +21,8 @@ type toyGroup struct {
 	offsets map[Partition]int64
 	read    map[Partition]map[int64]int // how often each record was processed
 	leftOut Partition                   // of answers to OffsetFetch
+	refuse  wire.Code                   // what the next OffsetFetch is told
+	vague   []string                    // what an OffsetFetch did not say
 	barred  bool                        // its clients may not see it
 	beyond  []string                    // commits of what nobody has processed
 	counts  map[int16]int
@@ -409,6 +411,12 @@ func (g *toyGroup) onFetch(ask *kmsg.OffsetFetchRequest, code wire.Code) kmsg.Re
 		}
 		return -1
 	}
+	if ask.Version >= 7 && !ask.RequireStable {
+		g.vague = append(g.vague, "that offsets are to be stable")
+	}
+	if code == wire.None {
+		code, g.refuse = g.refuse, wire.None
+	}
 	r.ErrorCode = int16(code)
 	for _, t := range ask.Topics {
 		row := kmsg.OffsetFetchResponseTopic{Topic: t.Topic}
@@ -418,6 +426,13 @@ func (g *toyGroup) onFetch(ask *kmsg.OffsetFetchRequest, code wire.Code) kmsg.Re
 		r.Topics = append(r.Topics, row)
 	}
 	for _, asked := range ask.Groups {
+		code := code
+		switch {
+		case asked.MemberID == nil && ask.Version >= 9 && slices.ContainsFunc(g.members, func(m *toyMember) bool { return m.epoch > 0 }):
+			g.vague = append(g.vague, "which member asks")
+		case asked.MemberID != nil && code == wire.None:
+			code = g.judge(*asked.MemberID, nil, asked.MemberEpoch)
+		}
 		one := kmsg.NewOffsetFetchResponseGroup()
 		one.Group, one.ErrorCode = asked.Group, int16(code)
 		for _, t := range asked.Topics {

@@ -143,6 +143,7 @@ func TestMembersComeAndGo(t *testing.T) {
 		c.run(c.now + 60*seam.Second)
 		require.Empty(t, c.group.beyond)
 		require.Empty(t, c.group.twice)
+		require.Empty(t, c.group.vague)
 		c.shared(t, 6)
 		require.Empty(t, c.unread())
 		for _, a := range c.members {
@@ -197,6 +198,7 @@ func TestDelivery(t *testing.T) {
 		}
 		c.run(c.now + 40*seam.Second)
 		require.False(t, last.dead)
+		require.Empty(t, c.group.vague)
 		for p, reads := range c.group.read {
 			for offset, times := range reads {
 				require.True(t, c.care == afterwards || times <= 1, "%v %d had its effect %d times", p, offset, times)
@@ -236,6 +238,24 @@ func TestLateApplication(t *testing.T) {
 		one.stuck = false
 		c.run(c.now + 3*seam.Second)
 		require.Len(t, one.owns(), 3)
+	}
+}
+
+// TestOffsetsAreAskedForAsAMember: who is told that it asks in an epoch that is over asks again, and who is told that it is no
+// member joins again; what it is to read is read all the same.
+func TestOffsetsAreAskedForAsAMember(t *testing.T) {
+	for _, of := range []struct {
+		code           wire.Code
+		rounds, losses int
+	}{{wire.None, 1, 0}, {wire.StaleMemberEpoch, 1, 0}, {wire.UnstableOffsetCommit, 1, 0}, {wire.UnknownMemberID, 2, 1}} {
+		c := newCrowd(1, "a")
+		c.fill("a", 5)
+		c.group.refuse = of.code
+		one := c.alone(t, memberConfig(), Subscribe{Topics: []string{"a"}})
+		require.Empty(t, c.unread(), "%v", of.code)
+		require.Equal(t, []int{of.rounds, of.losses}, []int{one.rounds, one.losses}, "%v", of.code)
+		require.Empty(t, one.troubles)
+		require.Empty(t, c.group.vague)
 	}
 }
 

@@ -257,9 +257,13 @@ func (c *Client) maybeAskCommitted(now seam.Now, fx *seam.Effects) {
 		return
 	}
 	ask := kmsg.NewPtrOffsetFetchRequest()
-	ask.Group, ask.RequireStable = c.config.GroupID, c.config.ReadCommitted
+	ask.Group, ask.RequireStable = c.config.GroupID, true // or what a transaction under way is about to commit would be read again
 	all := kmsg.NewOffsetFetchRequestGroup()
 	all.Group = c.config.GroupID
+	if c.config.Modern && g.generation > 0 { // who is out of the group, and does not know it yet, is to hear of it
+		member := g.member
+		all.MemberID, all.MemberEpoch = &member, g.generation
+	}
 	var about []*assignment
 	for _, a := range c.assignments {
 		if !a.resuming {
@@ -283,7 +287,7 @@ func (c *Client) maybeAskCommitted(now seam.Now, fx *seam.Effects) {
 	g.fetching = c.askCoordinator(now, ask, 9, c.config.RequestTimeout, fx, func(now seam.Now, answer wire.Answer, fx *seam.Effects) {
 		g.fetching = false
 		r, _ := answer.(*kmsg.OffsetFetchResponse)
-		c.onResume(now, about, r, fx)
+		c.onResume(now, about, all.MemberEpoch, r, fx)
 	})
 }
 
@@ -293,12 +297,16 @@ type resumption struct {
 	code   wire.Code
 }
 
-func (c *Client) onResume(now seam.Now, about []*assignment, r *kmsg.OffsetFetchResponse, fx *seam.Effects) {
+func (c *Client) onResume(now seam.Now, about []*assignment, epoch int32, r *kmsg.OffsetFetchResponse, fx *seam.Effects) {
 	g := &c.group
 	again := false
 	code, found := resumptions(r)
-	if isElsewhere(code) {
+	judged := epoch > 0 && (code == wire.StaleMemberEpoch || code == wire.UnknownMemberID) // as the member that we were
+	switch {
+	case isElsewhere(code):
 		c.misled(now)
+	case judged && code == wire.UnknownMemberID && g.generation == epoch && g.phase != outside && g.phase != leaving:
+		c.expelled(now, true, fx)
 	}
 	for _, a := range about {
 		if a.dropped || !a.resuming {
@@ -315,7 +323,7 @@ func (c *Client) onResume(now seam.Now, about []*assignment, r *kmsg.OffsetFetch
 		switch {
 		case r == nil:
 			again = true
-		case why.Failed() && (retriable(why) || why == wire.UnstableOffsetCommit):
+		case why.Failed() && (judged || retriable(why) || why == wire.UnstableOffsetCommit):
 			again = true
 		case why.Failed():
 			a.resuming = false
