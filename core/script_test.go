@@ -45,10 +45,10 @@ var rewrite = flag.Bool("rewrite", false, "write what the scripts say now into t
 //	metadata T create=no             Metadata
 //	dirs, move T-0 to=1              DescribeLogDirs, AlterReplicaLogDirs
 //	produce T-0 T-1 ...              acks=all|1|0 records=1 size=10 pid= epoch=0 seq=0 timeout=30s
-//	fetch T-0 T-1 ...                offset=0 wait=0s min=1 max= partition-max= session=new|next|close|EPOCH of=CLIENT forget=T-0
+//	fetch T-0 T-1 ...                version=11 offset=0 wait=0s min=1 max= partition-max= session=new|next|close|EPOCH of=CLIENT forget=T-0
 //	                                 next: the epoch after the last one; of whose session, if it is not the client's own
 //	quota RATE=10                    AlterClientQuotas of every client id; nothing takes it back
-//	list T-0 earliest|latest|newest  ListOffsets; a number asks by timestamp
+//	list T-0 earliest|latest|newest  ListOffsets: version=7; a number asks by timestamp
 //	delete-records T-0               DeleteRecords: offset=-1
 //	init-producer, api-versions      the rest
 //	garbage                          a frame that nobody can read
@@ -587,7 +587,7 @@ func (s *script) inSession(c *client, r *kmsg.FetchRequest) {
 
 func (s *script) fetch(things []string) *kmsg.FetchRequest {
 	r := kmsg.NewPtrFetchRequest()
-	r.Version, r.ReplicaID, r.SessionEpoch = 11, -1, -1
+	r.Version, r.ReplicaID, r.SessionEpoch = int16(s.number("version", "11")), -1, -1
 	r.MaxWaitMillis = int32(s.duration(s.arg("wait", "0s")) / seam.Millisecond)
 	r.MinBytes, r.MaxBytes = int32(s.number("min", "1")), int32(s.number("max", "1000000"))
 	offset, most := s.number("offset", "0"), int32(s.number("partition-max", "1000000"))
@@ -616,7 +616,7 @@ func (s *script) deleteRecords(thing string) kmsg.Request {
 
 func (s *script) list(thing, what string) kmsg.Request {
 	r := kmsg.NewPtrListOffsetsRequest()
-	r.Version, r.ReplicaID = 7, -1
+	r.Version, r.ReplicaID = int16(s.number("version", "7")), -1
 	t := kmsg.NewListOffsetsRequestTopic()
 	p := kmsg.NewListOffsetsRequestTopicPartition()
 	t.Topic, p.Partition = s.place(thing)

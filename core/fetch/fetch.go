@@ -154,10 +154,17 @@ func (f *Fetch) Head(dst []byte, head *wire.FetchHead, session int32, body []sea
 	return head.End(f.Nodes...), body
 }
 
+// storageErrorSince is the version from which a client knows KAFKA_STORAGE_ERROR (KIP-112). To an older one it is an unknown
+// error, which ends it; another that makes it ask again says so.
+const storageErrorSince = 6
+
 // answer: AbortedTransactions is null under read_uncommitted. On errors it is null too, but empty for those that Kafka
 // finds before it looks into a log: no such partition, a bad request.
 func (f *Fetch) answer(p *Part) wire.FetchedPartition {
 	out := wire.FetchedPartition{Index: p.Index, Code: p.Code, HighWatermark: -1, LastStableOffset: -1, LogStartOffset: -1, Diverging: p.Diverging, Leader: p.Leader}
+	if f.Version < storageErrorSince && p.Code == wire.KafkaStorageError {
+		out.Code = wire.NotLeaderOrFollower
+	}
 	switch p.Code {
 	case wire.None:
 		out.HighWatermark, out.LastStableOffset, out.LogStartOffset = p.High, p.High, p.Start

@@ -109,6 +109,13 @@ func (r *Run) mayBe(q *question, code int16, at seam.Mono) bool {
 	return true // of what the models and H16 know more, and of a partition that is being opened
 }
 
+// diskInTheWay says whether a Fetch was told that the disk is in the way. Before version 6 clients do not know the error that
+// says so, and are told of another.
+func (r *Run) diskInTheWay(version, code int16) bool {
+	r.require(code != storageError || version >= 6, check.ErrorsAreDue, "a Fetch of version %d was answered with %v", version, wire.Code(code))
+	return code == storageError || code == notLeader && version < 6
+}
+
 // diskFailed says whether anything was ever wrong with the disk that a broker could notice.
 func (r *Run) diskFailed() bool {
 	for _, fault := range []world.Fault{world.WriteFailed, world.WriteCutShort, world.SyncFailed, world.FolderSyncFailed, world.ReadFailed, world.FileOpFailed,

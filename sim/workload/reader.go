@@ -333,13 +333,14 @@ func (r *reader) indexOf(topic string, id [16]byte, number int32) int {
 }
 
 func (r *reader) onFault(called, now seam.Mono, i int, from int64, code int16) {
+	if r.run.diskInTheWay(r.version, code) {
+		r.done[i] = r.done[i] || r.run.mayRot() && (code == storageError || r.run.rotted(r.partitions[i]))
+	}
 	switch code {
 	case offsetOutOfRange:
 		p := r.partitions[i]
 		r.positions[i], r.behindOf[i], r.lost[i] = 0, -1, r.run.plan.prunes(p.Topic)
 		r.run.History.Outs = append(r.run.History.Outs, &check.OutOfRange{Partition: p, Call: called, Return: now, From: from})
-	case storageError:
-		r.done[i] = r.done[i] || r.run.mayRot()
 	case unknownTopic, unknownTopicID, inconsistentID:
 		delete(r.run.topicIDs, r.partitions[i].Topic)
 		if r.run.plan.isFleeting(r.partitions[i].Topic) {

@@ -318,7 +318,7 @@ func (p *passer) turn(now seam.Mono, fx *seam.Effects) {
 		if one.ErrorCode != none {
 			p.run.require(one.ErrorCode != offsetOutOfRange || p.position > 0 || p.run.mayRot(), check.StartHasReason, "%s: %s begins behind 0, and nobody has asked for that", p.name, tidyTopic)
 			p.position = 0
-			if p.run.draining && one.ErrorCode == storageError && p.run.rotted(check.Partition{Topic: tidyTopic}) {
+			if p.run.diskInTheWay(p.version, one.ErrorCode) && p.run.draining && p.run.rotted(check.Partition{Topic: tidyTopic}) {
 				p.passes++ // nobody can read it any more
 			}
 			p.rest(at + 20*seam.Millisecond)

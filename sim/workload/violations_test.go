@@ -98,6 +98,7 @@ var violations = []violation{
 		r.World.Counts[world.WriteFailed]++
 		told(r, wire.KeyProduce, "firm", storageError, -1)
 	}},
+	{"H20", func(r *Run) { r.diskInTheWay(5, storageError) }, func(r *Run) { r.diskInTheWay(6, storageError); r.diskInTheWay(5, notLeader) }},
 	{"H20", func(r *Run) { r.told(question{wire.KeyProduce, "firm", 10, 1000}, timedOut, 1009) }, func(r *Run) { r.told(question{wire.KeyProduce, "firm", 10, 1000}, timedOut, 1010) }},
 	{"H20", func(r *Run) {
 		r.partitionIs("firm", &kmsg.MetadataResponseTopicPartition{Leader: 1, Replicas: []int32{1}}, 10)
