@@ -32,7 +32,8 @@ var rewrite = flag.Bool("rewrite", false, "write what the scripts say now into t
 // What goes into the Broker stands four spaces in, what comes of it six. The commands:
 //
 //	config key=value ...             before start: connection-bytes, frame-bytes, reply-bytes, unsynced-bytes, syncs, recoveries,
-//	                                 retention-check, first-check; dirs=2 log directories, the second being d1
+//	                                 retention-check, first-check; dirs=2 log directories, the second being d1;
+//	                                 deletion=yes|no (delete.topic.enable)
 //	start [step]                     begin a life over what the disk holds, and let it come to rest (or not);
 //	                                 lost=1: without the directory d1
 //	stop                             hand in Stop
@@ -274,6 +275,7 @@ func (s *script) configure() {
 	c.RetentionCheckEvery = s.duration(s.arg("retention-check", time.Duration(c.RetentionCheckEvery).String()))
 	c.InitialTaskDelay = s.duration(s.arg("first-check", time.Duration(c.InitialTaskDelay).String()))
 	c.CheckpointEvery = s.duration(s.arg("checkpoint", time.Duration(c.CheckpointEvery).String()))
+	c.Controller.DeleteTopicEnable = s.arg("deletion", "yes") == "yes"
 	c.Cleaner.BackOff = s.duration(s.arg("cleaner-backoff", time.Duration(c.Cleaner.BackOff).String()))
 }
 
