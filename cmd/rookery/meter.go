@@ -29,7 +29,7 @@ type meter struct {
 const (
 	apiCount     = 128 // more than Kafka has
 	versionCount = 32
-	unreadable   = apiCount - 1 // frames without a known API
+	unreadable   = apiCount - 1 // frames without an API that Kafka has: whoever makes keys up makes no metrics
 )
 
 // api is what is counted of one API.
@@ -104,7 +104,7 @@ func (m *meter) Step(now seam.Now, in seam.Input, fx *seam.Effects) {
 }
 
 func apiOf(r *conn.Request) uint8 {
-	if r.Key < 0 || r.Key >= unreadable || r.Kind == conn.Malformed {
+	if r.Key < 0 || r.Key >= unreadable || r.Kind == conn.Malformed || r.Kind == conn.Unsupported && !wire.Named(r.Key) {
 		return unreadable
 	}
 	return uint8(r.Key)

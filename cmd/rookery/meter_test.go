@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -84,6 +85,21 @@ func TestPipelinedRequests(t *testing.T) {
 	require.Equal(t, int64(2), m.apis[wire.KeyProduce].requests[0])
 	require.Equal(t, int64(1), m.apis[wire.KeyProduce].total.count)
 	require.Empty(t, m.conns[1].open)
+}
+
+// What Kafka has and is not served here is counted under its name; keys that somebody makes up are counted as one.
+func TestKeysThatAreNotServed(t *testing.T) {
+	m := newMetered(nil)
+	for key := range int16(1000) {
+		m.step(1, frameAt(0, conn.Request{Kind: conn.Unsupported, Key: key}))
+	}
+	var told []string
+	for _, a := range m.read(nil) {
+		told = append(told, apiName(a.key))
+	}
+	require.Contains(t, told, "ElectLeaders")
+	require.Contains(t, told, "unreadable")
+	require.False(t, slices.ContainsFunc(told, func(name string) bool { return strings.HasPrefix(name, "API ") }), "%v", told)
 }
 
 func TestAConnectionThatEnds(t *testing.T) {

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -170,7 +171,10 @@ func taggedAnswer(key, version int16) bool {
 	return key != KeyApiVersions && Flexible(key, version)
 }
 
-// Name is Kafka's name of the API, or "API" and its key.
+// Named says whether Kafka has an API of that key, served here or not.
+func Named(key int16) bool { return kmsg.NameForKey(key) != kmsg.NameForKey(-1) }
+
+// Name is Kafka's name of the API, served here or not; or "API" and its key.
 func Name(key int16) string {
 	switch key {
 	case KeyProduce:
@@ -255,6 +259,12 @@ func Name(key int16) string {
 		return "ListConfigResources"
 	case KeyDescribeTopicPartitions:
 		return "DescribeTopicPartitions"
+	}
+	switch {
+	case key == 45: // kmsg has a name of its own for it
+		return "AlterPartitionReassignments"
+	case Named(key):
+		return strings.NewReplacer("SASL", "Sasl", "SCRAM", "Scram", "ACL", "Acl", "ID", "Id", "ISR", "Isr").Replace(kmsg.NameForKey(key))
 	}
 	return "API " + strconv.Itoa(int(key))
 }
