@@ -54,7 +54,7 @@ type settings struct {
 	sets      []string
 	values    map[string]string // as they were set
 	origins   map[string]origin
-	strangers []string // variables of the environment that look like keys and are none
+	strangers []stranger
 
 	controllers []string // controller.listener.names
 	voter       int32    // the one of controller.quorum.voters; -1: none is named

@@ -393,6 +393,9 @@ func configShowCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			for _, x := range settings.strangers {
+				fmt.Fprintln(command.ErrOrStderr(), strings.TrimSuffix(noKey+": "+x.variable+"; "+x.meant, "; "))
+			}
 			layers := settings.Static.Layers()
 			values := map[string]controller.Entry{}
 			for _, e := range controller.DescribeBroker(&layers, nil) {

@@ -58,10 +58,13 @@ func setLayer(sets []string) (layer, error) {
 
 const environmentPrefix = "KAFKA_"
 
+// stranger is a variable that looks like a key and is none: the shell scripts of Kafka have variables of their own. One that
+// is near a key was mistyped.
+type stranger struct{ variable, meant string }
+
 // environment takes the keys out of an environment, as Kafka's container images do: KAFKA_NUM_PARTITIONS is
-// num.partitions, two underscores stand for one, three for a dash. What looks like a key and is none is a stranger: the
-// shell scripts of Kafka have variables of their own.
-func environment(environ []string) (l layer, strangers []string) {
+// num.partitions, two underscores stand for one, three for a dash.
+func environment(environ []string) (l layer, strangers []stranger) {
 	l = layer{from: fromEnvironment, values: map[string]string{}}
 	dotted := strings.NewReplacer("___", "-", "__", "_", "_", ".")
 	for _, variable := range environ {
@@ -72,14 +75,17 @@ func environment(environ []string) (l layer, strangers []string) {
 		}
 		key := dotted.Replace(strings.ToLower(rest))
 		if _, known := controller.FindBrokerKey(key); !known && !isOwnKey(key) {
-			strangers = append(strangers, name)
+			strangers = append(strangers, stranger{name, controller.MeantBrokerKey(key)})
 			continue
 		}
 		l.values[key] = value
 	}
-	slices.Sort(strangers)
+	slices.SortFunc(strangers, func(a, b stranger) int { return strings.Compare(a.variable, b.variable) })
 	return l, strangers
 }
+
+// noKey is the line about a stranger.
+const noKey = "environment variable names no configuration key"
 
 // noEffect is the line about a key that Kafka knows, and that does nothing here.
 const noEffect = "configuration key has no effect here"
@@ -107,7 +113,11 @@ func (s *settings) tell(log *slog.Logger) {
 	for _, key := range s.Idle {
 		log.Warn(noEffect, "key", key)
 	}
-	for _, name := range s.strangers {
-		log.Info("environment variable names no configuration key", "variable", name)
+	for _, x := range s.strangers {
+		if x.meant == "" {
+			log.Info(noKey, "variable", x.variable)
+			continue
+		}
+		log.Warn(noKey, "variable", x.variable, "next", x.meant)
 	}
 }

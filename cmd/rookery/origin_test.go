@@ -3,10 +3,10 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -19,7 +19,7 @@ func TestLayersGoOverEachOther(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "server.properties")
 	require.NoError(t, os.WriteFile(file, []byte("node.id=3\nnum.partitions=2\nlog.retention.hours=5\nnum.io.threads=4\n"), 0o644))
 	s, err := loadSettings(file, []string{"PATH=/bin", "KAFKA_NUM_PARTITIONS=4", "KAFKA_LOG_RETENTION_HOURS=6", "KAFKA_BROKER_RACK=r1",
-		"KAFKA_HEAP_OPTS=-Xmx1g", "KAFKA_LISTENER_NAME_SASL__SSL_SSL_KEYSTORE_LOCATION=/x", "kafka_num_partitions=9"}, []string{"num.partitions=7"})
+		"KAFKA_HEAP_OPTS=-Xmx1g", "KAFKA_NUM_PARTITIONSS=3", "KAFKA_LISTENER_NAME_SASL__SSL_SSL_KEYSTORE_LOCATION=/x", "kafka_num_partitions=9"}, []string{"num.partitions=7"})
 	require.NoError(t, err)
 	require.Equal(t, int32(7), s.NumPartitions)
 	require.Equal(t, "r1", s.Rack)
@@ -28,23 +28,37 @@ func TestLayersGoOverEachOther(t *testing.T) {
 		"node.id": {from: file}, "num.partitions": {fromSet, []string{file, fromEnvironment}}, "log.retention.hours": {fromEnvironment, []string{file}},
 		"broker.rack": {from: fromEnvironment}, "num.io.threads": {from: file}, "listener.name.sasl_ssl.ssl.keystore.location": {from: fromEnvironment},
 	}, s.origins)
-	require.Equal(t, []string{"KAFKA_HEAP_OPTS"}, s.strangers)
+	require.Equal(t, []stranger{{"KAFKA_HEAP_OPTS", ""}, {"KAFKA_NUM_PARTITIONSS", "did you mean num.partitions?"}}, s.strangers)
 
 	var text bytes.Buffer
 	s.tell(slog.New(slog.NewJSONHandler(&text, nil)))
-	said := map[string]map[string]any{}
+	said, strange := map[string]map[string]any{}, map[any]map[string]any{}
 	for decoder := json.NewDecoder(&text); decoder.More(); {
 		line := map[string]any{}
 		require.NoError(t, decoder.Decode(&line))
 		said[line["msg"].(string)] = line
+		if line["msg"] == noKey {
+			strange[line["variable"]] = line
+		}
 	}
 	require.Equal(t, []any{"log.retention.hours: environment over " + file, "num.partitions: --set over " + file + ", environment"}, said["configuration"]["overridden"])
 	require.Equal(t, []any{"num.partitions"}, said["configuration"][fromSet])
 	require.Equal(t, "num.io.threads", said["configuration key has no effect here"]["key"])
-	require.Equal(t, "KAFKA_HEAP_OPTS", said["environment variable names no configuration key"]["variable"])
+	require.Equal(t, "INFO", strange["KAFKA_HEAP_OPTS"]["level"])
+	require.Equal(t, "WARN", strange["KAFKA_NUM_PARTITIONSS"]["level"], "who mistypes a key means it to hold")
+	require.Equal(t, "did you mean num.partitions?", strange["KAFKA_NUM_PARTITIONSS"]["next"])
 
 	_, err = loadSettings(file, []string{"KAFKA_NUM_PARTITIONS=many"}, nil)
 	require.ErrorContains(t, err, "num.partitions: Not a number of type INT (set by: environment)")
+}
+
+// Kafka's scripts and images, and Kubernetes for a service of that name, set variables that are no keys. None is taken for one.
+func TestVariablesOfKafkasScriptsAreNearNoKey(t *testing.T) {
+	for name := range strings.FieldsSeq("OPTS HEAP_OPTS JMX_OPTS JMX_PORT GC_LOG_OPTS GC_LOG_ENABLED LOG4J_OPTS LOG4J_CMD_OPTS LOG4J_ROOT_LOGLEVEL LOG4J_LOGGERS " +
+		"TOOLS_LOG4J_LOGLEVEL JVM_PERFORMANCE_OPTS DEBUG DEBUG_PORT HOME DIR VERSION MODE CLUSTER_ID PORT HOST SERVICE_HOST SERVICE_PORT PORT_9092_TCP PORT_9092_TCP_ADDR USER DATA") {
+		_, strangers := environment([]string{environmentPrefix + name + "=x"})
+		require.Equal(t, []stranger{{environmentPrefix + name, ""}}, strangers)
+	}
 }
 
 // TestEveryKeyWithAnEffectHasAPlace: the table that users are told from, and the place where a key does something.
@@ -88,8 +102,9 @@ func TestConfigShow(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, []byte("node.id=3\nssl.key.password=secret\n"), 0o644))
 	t.Setenv("KAFKA_NUM_PARTITIONS", "4")
 	t.Setenv("KAFKA_SLOW_REQUEST_MS", "50")
-	var out bytes.Buffer
-	root := rootCommand(&out, io.Discard)
+	t.Setenv("KAFKA_NUM_PARTITIONSS", "3")
+	var out, complaints bytes.Buffer
+	root := rootCommand(&out, &complaints)
 	root.SetArgs([]string{"config", "show", "--config", file, "--set", "node.id=5", "-o", "json"})
 	require.NoError(t, root.Execute())
 	var rows []map[string]any
@@ -100,4 +115,5 @@ func TestConfigShow(t *testing.T) {
 		{"key": "slow.request.ms", "value": "50", "from": "environment", "over": []any{}, "effect": true},
 		{"key": "ssl.key.password", "value": "[hidden]", "from": file, "over": []any{}, "effect": false},
 	}, rows)
+	require.Equal(t, noKey+": KAFKA_NUM_PARTITIONSS; did you mean num.partitions?\n", complaints.String())
 }
