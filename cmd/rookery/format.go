@@ -25,7 +25,9 @@ const formatHelp = `Formats are those of kcat, and of rpk where kcat has no such
   %x     producer id    %y  producer epoch    %| last stable offset
   %a{compression}  %a{timestamp-type}  %a{transactional-bit}  %a{control-bit}   of the batch; %a{compression;number} and so on
   text in another form:    %v{hex}  %k{base64}  %v{base64raw}  %v{json}
-  numbers in another form: %o{hex}  %o{hex16}  %p{big32}  %o{little64}  %p{byte} (hex8 to hex64, big and little 8 to 64)
+  numbers that lie in it:  %k{unpack[>iQ$]}, by the letters of Python's struct: x < > b B h H i I q Q c s; $ is the end
+  numbers in another form: %o{hex}  %o{hex16}  %p{big32}  %o{little64}  %p{byte} (hex4 to hex64, big and little 8 to 64)
+  Brackets may be braces, parentheses or any other sign, once or more: %d{go##15:04##}
 and \n \r \t \0 \\ \xNN. The length of null is -1.`
 
 // seenRecord is one record and where it was found.
@@ -218,8 +220,6 @@ func attributePart(option string) (part, error) {
 		return nil, fmt.Errorf("none of compression, timestamp-type, transactional-bit, control-bit")
 	case name == "compression" && !numbered:
 		return func(b []byte, r *seenRecord) []byte { return append(b, batch.Codec(of(r)).String()...) }, nil
-	case form == "number":
-		form = ""
 	}
 	return numberPart(of, form)
 }
@@ -241,7 +241,102 @@ func textPart(of func(*seenRecord) []byte, form string) (part, error) {
 			return append(b, coded...)
 		}, nil
 	}
-	return nil, fmt.Errorf("none of hex, base64, base64raw, json")
+	if layout, named, err := enclosed(form, "unpack"); named {
+		if err != nil {
+			return nil, err
+		}
+		return unpackPart(of, layout)
+	}
+	return nil, fmt.Errorf("none of hex, base64, base64raw, json, unpack[...]")
+}
+
+// enclosed takes a layout out of what stands behind a name and goes on to the end: one sign, any number of times, and as
+// often what closes it. Other signs inside are the layout's.
+func enclosed(form, name string) (layout string, named bool, err error) {
+	rest, named := strings.CutPrefix(form, name)
+	if !named {
+		return "", false, nil
+	}
+	if rest == "" {
+		return "", true, fmt.Errorf("for example %s[...]", name)
+	}
+	opened := len(rest) - len(strings.TrimLeft(rest, rest[:1]))
+	closing := rest[:1]
+	if at := strings.Index("{[(", closing); at >= 0 {
+		closing = "}])"[at : at+1]
+	}
+	layout, after, closed := strings.Cut(rest[opened:], strings.Repeat(closing, opened))
+	if !closed || after != "" {
+		return "", true, fmt.Errorf("%s%s is to end in %s", name, rest[:opened], strings.Repeat(closing, opened))
+	}
+	return layout, true, nil
+}
+
+// unpackPart is text as numbers that lie in it, by kgo's letters: b h i q are signed and of 1, 2, 4, 8 bytes, B H I Q are not;
+// < and > say which end comes first of those behind (at first <); c or . is a byte as it is, s all that is left, and x nothing. Of
+// $ there is to be nothing left. What does not fit is said in the output: other records may.
+func unpackPart(of func(*seenRecord) []byte, layout string) (part, error) {
+	letters := strings.ReplaceAll(layout, "x", "")
+	for i := range len(letters) {
+		if strings.IndexByte("<>bBhHiIqQc.s$", letters[i]) < 0 {
+			return nil, fmt.Errorf("%c means nothing in unpack", letters[i])
+		}
+		if i > 0 && (letters[i-1] == 's' || letters[i-1] == '$') {
+			return nil, fmt.Errorf("behind %c nothing can be left", letters[i-1])
+		}
+	}
+	return func(b []byte, r *seenRecord) []byte { return appendUnpacked(b, of(r), letters) }, nil
+}
+
+func appendUnpacked(b, from []byte, letters string) []byte {
+	bigEndian := false
+	for i := range len(letters) {
+		width := 1
+		switch letters[i] {
+		case '<', '>':
+			bigEndian = letters[i] == '>'
+			continue
+		case 's':
+			return append(b, from...)
+		case '$':
+			if len(from) > 0 {
+				b = append(b, "%!$(not end-of-input)"...)
+			}
+			return b
+		case 'c', '.':
+			if len(from) == 0 {
+				b = append(b, "%!c(no bytes available)"...)
+				continue
+			}
+			b, from = append(b, from[0]), from[1:]
+			continue
+		case 'h', 'H':
+			width = 2
+		case 'i', 'I':
+			width = 4
+		case 'q', 'Q':
+			width = 8
+		}
+		if len(from) < width {
+			b, from = fmt.Appendf(b, "%%!(have %d bytes, need %d)", len(from), width), nil
+			continue
+		}
+		var number uint64
+		for j := range width {
+			at := width - 1 - j
+			if bigEndian {
+				at = j
+			}
+			number = number<<8 | uint64(from[at])
+		}
+		from = from[width:]
+		if unused := 64 - 8*width; letters[i] >= 'a' {
+			b = strconv.AppendInt(b, int64(number<<unused)>>unused, 10)
+		} else {
+			b = strconv.AppendUint(b, number, 10)
+		}
+	}
+	return b
 }
 
 func numberPart(of func(*seenRecord) int64, form string) (part, error) {
@@ -249,15 +344,19 @@ func numberPart(of func(*seenRecord) int64, form string) (part, error) {
 	if digits := form[len(name):]; digits != "" {
 		width, _ = strconv.Atoi(digits)
 	}
-	if width != 8 && width != 16 && width != 32 && width != 64 {
+	nibble := form == "hex4"
+	if width != 8 && width != 16 && width != 32 && width != 64 && !nibble {
 		return nil, fmt.Errorf("a width is 8, 16, 32 or 64")
 	}
 	switch name {
-	case "", "ascii":
+	case "", "ascii", "number":
 		return func(b []byte, r *seenRecord) []byte { return strconv.AppendInt(b, of(r), 10) }, nil
 	case "hex":
 		if form == "hex" {
 			return func(b []byte, r *seenRecord) []byte { return strconv.AppendInt(b, of(r), 16) }, nil
+		}
+		if nibble {
+			return func(b []byte, r *seenRecord) []byte { return strconv.AppendInt(b, of(r)&0xf, 16) }, nil
 		}
 		return func(b []byte, r *seenRecord) []byte { return hex.AppendEncode(b, appendBig(nil, of(r), width)) }, nil
 	case "big":
@@ -274,7 +373,7 @@ func numberPart(of func(*seenRecord) int64, form string) (part, error) {
 	case "bool":
 		return func(b []byte, r *seenRecord) []byte { return strconv.AppendBool(b, of(r) != 0) }, nil
 	}
-	return nil, fmt.Errorf("none of ascii, hex, hexN, bigN, littleN, byte, bool")
+	return nil, fmt.Errorf("none of ascii, number, hex, hexN, bigN, littleN, byte, bool")
 }
 
 func appendBig(b []byte, n int64, width int) []byte {
@@ -317,23 +416,26 @@ func appendHeaders(b []byte, headers []batch.Header) []byte {
 }
 
 func timePart(form string) (part, error) {
-	name, layout, bracketed := strings.Cut(strings.TrimRight(form, "]#"), "[")
-	layout = strings.TrimLeft(layout, "[#")
-	if bracketed {
-		switch strings.TrimRight(name, "#") {
-		case "strftime":
-			if err := checkStrftime(layout); err != nil {
-				return nil, err
-			}
-			return func(b []byte, r *seenRecord) []byte {
-				return appendStrftime(b, time.UnixMilli(r.Timestamp).UTC(), layout)
-			}, nil
-		case "go":
-			return func(b []byte, r *seenRecord) []byte {
-				return time.UnixMilli(r.Timestamp).UTC().AppendFormat(b, layout)
-			}, nil
-		}
-		return nil, fmt.Errorf("neither strftime[...] nor go[...]")
+	layout, isStrftime, err := enclosed(form, "strftime")
+	if isStrftime && err == nil {
+		err = checkStrftime(layout)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if isStrftime {
+		return func(b []byte, r *seenRecord) []byte {
+			return appendStrftime(b, time.UnixMilli(r.Timestamp).UTC(), layout)
+		}, nil
+	}
+	layout, isGo, err := enclosed(form, "go")
+	if err != nil {
+		return nil, err
+	}
+	if isGo {
+		return func(b []byte, r *seenRecord) []byte {
+			return time.UnixMilli(r.Timestamp).UTC().AppendFormat(b, layout)
+		}, nil
 	}
 	number, err := numberPart(func(r *seenRecord) int64 { return r.Timestamp }, form)
 	if err != nil {
