@@ -29,6 +29,13 @@ func TestSizesAreAsTheStormWantsThem(t *testing.T) {
 	require.Less(t, int64(total), int64(500<<20), "what one client sends stays below 500 MB")
 }
 
+func TestTheCountSaysWhatIsLeftOut(t *testing.T) {
+	s := &session{}
+	require.Equal(t, "interop: 3 passed, 1 failed, 0 skipped\n", s.count(3, 1))
+	s.leftOut = len(kgoLeftOut)
+	require.Equal(t, "left out of other houses' own tests: 9; their rows say which, and why\ninterop: 159 passed, 0 failed, 0 skipped\n", s.count(159, 0))
+}
+
 func TestARecordIsAlwaysTheSame(t *testing.T) {
 	for _, c := range stormers() {
 		s := &session{seed: 7, storm: 1000}
