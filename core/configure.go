@@ -16,14 +16,19 @@ import (
 const configureItems = 40
 
 // configureAltered begins with what the records of a proposal alter. A topic that they make has its configuration; of that
-// only keys without effect are told of, each once.
+// only keys without effect are told of, each once. Quotas are told of together: one request alters thousands.
 func (b *Broker) configureAltered(q *proposal, fx *seam.Effects) {
 	made, last, brokers := "", "", false
 	var idle map[string]bool
+	quotas := seam.Event{Kind: seam.QuotasAltered}
 	for _, r := range q.records {
 		switch r := r.(type) {
 		case *meta.TopicRecord:
 			made = r.Name
+		case *meta.ClientQuotaRecord:
+			if quotas.A++; !r.Remove && controller.QuotaHasNoEffect(r.Key) {
+				quotas.Text = r.Key
+			}
 		case *meta.ConfigRecord:
 			isMade := r.ResourceType == meta.ResourceTopic && r.ResourceName == made
 			if isMade && idle == nil {
@@ -45,6 +50,9 @@ func (b *Broker) configureAltered(q *proposal, fx *seam.Effects) {
 				}
 			}
 		}
+	}
+	if quotas.A > 0 {
+		fx.Events = append(fx.Events, quotas)
 	}
 	if brokers {
 		b.inherit()

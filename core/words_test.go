@@ -28,7 +28,7 @@ var (
 		seam.SegmentUnreadable: "segment unreadable", seam.EpochStarted: "leads", seam.ProducersExpired: "producers expired",
 		seam.SegmentsDeleted: "segments deleted", seam.PartitionAdded: "partition added", seam.ConfigAltered: "configuration altered",
 		seam.CompactionBegun: "compaction begun", seam.SegmentsCompacted: "segments compacted", seam.Compacted: "compacted", seam.CompactionFailed: "compaction failed",
-		seam.DirFenced: "directory fenced", seam.CoordinatorLoaded: "coordinator loaded", seam.CoordinatorFailed: "coordinator failed", seam.ReplicaMoved: "moved", seam.WritesResumed: "writes resumed", seam.TelemetryPushed: "telemetry pushed", seam.StrayFolder: "stray folder",
+		seam.DirFenced: "directory fenced", seam.CoordinatorLoaded: "coordinator loaded", seam.CoordinatorFailed: "coordinator failed", seam.ReplicaMoved: "moved", seam.WritesResumed: "writes resumed", seam.TelemetryPushed: "telemetry pushed", seam.StrayFolder: "stray folder", seam.QuotasAltered: "quotas altered",
 	}
 )
 
@@ -88,7 +88,7 @@ func eventLabel(e *seam.Event) string {
 		if e.Topic != "" {
 			out += fmt.Sprintf(" %s-%d", e.Topic, e.Partition)
 		}
-	case seam.Ready, seam.Stopped, seam.DirFailed, seam.ConnRefused:
+	case seam.Ready, seam.Stopped, seam.DirFailed, seam.ConnRefused, seam.QuotasAltered:
 	case seam.ReplicaMoved:
 		out += fmt.Sprintf(" %s-%d from d%d to d%d", e.Topic, e.Partition, e.A, e.B)
 	case seam.StrayFolder:
@@ -115,6 +115,8 @@ func eventLabel(e *seam.Event) string {
 		out += fmt.Sprintf(" to=%d dropped=%d", e.A, e.B)
 	case seam.TelemetryPushed:
 		out += fmt.Sprintf(" bytes=%d", e.A)
+	case seam.QuotasAltered:
+		out += fmt.Sprintf(" n=%d", e.A)
 	case seam.WritesResumed:
 		out += fmt.Sprintf(" failed=%d", e.A)
 	case seam.SegmentsDeleted:

@@ -76,6 +76,11 @@ func (n *node) event(e seam.Event) {
 		if controller.HasNoEffect(int8(e.A), e.Text) {
 			n.logger.Warn(noEffect, "key", e.Text)
 		}
+	case seam.QuotasAltered:
+		n.logger.Info("quotas altered", "count", e.A)
+		if e.Text != "" {
+			n.logger.Warn(quotaNoEffect, "key", e.Text)
+		}
 	case seam.TelemetryPushed:
 		n.logger.Debug("client telemetry", "software", e.Topic, "bytes", e.A, "instance", e.Text)
 	case seam.CoordinatorLoaded:

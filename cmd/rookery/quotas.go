@@ -107,6 +107,9 @@ func quotaListCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if slices.ContainsFunc(rows, func(row quotaRow) bool { _, set := row.Quotas[controller.RequestPercentage]; return set }) {
+				warnOfQuota(command, controller.RequestPercentage)
+			}
 			if form.json() {
 				return printJSON(command.OutOrStdout(), rows)
 			}
@@ -295,7 +298,22 @@ func alterQuotas(command *cobra.Command, c *session, parts []meta.EntityPart, op
 		done = "could " + deed
 	}
 	fmt.Fprintf(command.OutOrStdout(), "%s quotas of %s\n", done, entityText(parts))
+	for i := range ops {
+		if !ops[i].Remove {
+			warnOfQuota(command, ops[i].Key)
+		}
+	}
 	return nil
+}
+
+// quotaNoEffect is the broker's line about a quota that does nothing.
+const quotaNoEffect = "quota has no effect here: it is kept, and nobody is held to it"
+
+// warnOfQuota says of a key that does nothing here. What asks may be of another house's broker, which holds clients to it.
+func warnOfQuota(command *cobra.Command, key string) {
+	if controller.QuotaHasNoEffect(key) {
+		fmt.Fprintf(command.ErrOrStderr(), "warning: %s: Rookery keeps it, and holds nobody to it\n", key)
+	}
 }
 
 // entityText is an entity in a sentence: user alice, client-id (default).

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -81,6 +82,28 @@ alice      (default)  -          consumer_byte_rate        500000
 			require.Contains(t, strings.Split(out, "\n"), word)
 		}
 	}
+}
+
+// Whoever sets a quota to which nobody is held is told so, and so is whoever looks at it, and the log; of no other, and not
+// where it is taken back.
+func TestAQuotaWithoutAnEffectIsToldOf(t *testing.T) {
+	r := begin(t, t.TempDir())
+	ask := func(args ...string) (told bool) {
+		t.Helper()
+		_, complaints, err := runCommand(append(append([]string{"quota"}, args...), "-b", r.address)...)
+		require.NoError(t, err, complaints)
+		return strings.Contains(complaints, "request_percentage: Rookery keeps it, and holds nobody to it")
+	}
+	loader := []string{"alter", "--client-id", "loader"}
+	require.False(t, ask(append(loader, "--set", "producer_byte_rate=1048576")...))
+	require.False(t, ask("list"))
+	require.True(t, ask(append(loader, "--set", "consumer_byte_rate=7", "--set", "request_percentage=12.5")...))
+	require.True(t, ask("list"))
+	require.True(t, ask("list", "-o", "json"))
+	require.False(t, ask(append(loader, "--delete-config", "request_percentage")...))
+	require.False(t, ask("list"))
+	require.Eventually(t, func() bool { return strings.Count(r.log.String(), `"quotas altered"`) == 3 }, 10*time.Second, time.Millisecond, "%s", r.log)
+	require.Equal(t, 1, strings.Count(r.log.String(), quotaNoEffect+`","key":"request_percentage"`), "%s", r.log)
 }
 
 // sorted puts the parts of entities in the order of their types: no order is promised of them.

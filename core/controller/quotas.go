@@ -20,6 +20,9 @@ const (
 	ConnectionCreationRate = "connection_creation_rate" // connections a second, of an address
 )
 
+// QuotaHasNoEffect holds for a key that is kept and described, and to which nobody is held.
+func QuotaHasNoEffect(key string) bool { return key == RequestPercentage }
+
 // quotasMax is how many one request may alter: Kafka's bound of records in one batch.
 const quotasMax = 10_000
 

@@ -383,6 +383,7 @@ const (
 	WritesResumed                      // Topic, Partition, A: how many writes had failed
 	StrayFolder                        // Topic: a folder's name, A: number of its directory; Text: what becomes of it at this start
 	TelemetryPushed                    // Topic: the client's software, A: bytes; Text: its instance id
+	QuotasAltered                      // A: how many; Text: a key among those set that has no effect
 )
 
 // Effects is what is to be done. The caller owns it, resets it and reuses it; a Step only appends.
