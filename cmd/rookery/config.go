@@ -87,14 +87,14 @@ func readProperties(file string) (layer, error) {
 	if file == "" {
 		return layer{}, nil
 	}
-	p, err := properties.LoadFile(file, properties.UTF8)
+	loader := properties.Loader{Encoding: properties.UTF8, DisableExpansion: true} // to Kafka ${ is two letters, of a password perhaps
+	p, err := loader.LoadFile(file)
 	if errors.Is(err, os.ErrNotExist) {
 		return layer{}, advise("without a file, this starts a broker: rookery dev", "%w", err)
 	}
 	if err != nil {
 		return layer{}, fmt.Errorf("%s: %w", file, err)
 	}
-	p.DisableExpansion = true
 	return layer{from: file, values: p.Map()}, nil
 }
 

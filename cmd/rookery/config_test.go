@@ -134,12 +134,13 @@ func TestUnknownKeysNameTheNearest(t *testing.T) {
 
 func TestPropertiesFile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "server.properties")
-	require.NoError(t, os.WriteFile(file, []byte("# a comment\nnode.id = 3\nlog.dirs=${not.expanded}\nnum.partitions=2   \n"), 0o644))
+	require.NoError(t, os.WriteFile(file, []byte("# a comment\nnode.id = 3\nlog.dirs=${not.expanded}\nssl.key.password=ab${cd\nnum.partitions=2   \n"), 0o644))
 	s, err := loadSettings(file, nil, []string{"num.partitions=4"})
 	require.NoError(t, err)
 	require.Equal(t, int32(3), s.NodeID)
 	require.Equal(t, int32(4), s.NumPartitions, "--set comes last")
 	require.Equal(t, []string{"${not.expanded}"}, s.Dirs)
+	require.Equal(t, "ab${cd", s.values["ssl.key.password"], "not even looked at")
 	sets := append(s.sets, "ssl.keystore.key=secret")
 	require.Equal(t, "rookery format --config x --set num.partitions=4", (&settings{config: "x", sets: sets}).formatLine(""), "a secret is not repeated")
 }
