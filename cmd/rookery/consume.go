@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -228,8 +229,8 @@ func (c *consuming) begin() ([]client.Assign, error) {
 	if err != nil {
 		return nil, err
 	}
-	wanted := c.partitions
-	if wanted == nil {
+	wanted := slices.Compact(slices.Sorted(slices.Values(c.partitions))) // a broker refuses one that is named twice
+	if c.partitions == nil {
 		wanted = allOf(leaders)
 	}
 	for _, p := range wanted {

@@ -141,6 +141,7 @@ func TestRecordsSurviveARestart(t *testing.T) {
 	}
 	require.Equal(t, "value 1998\nvalue 1999\n", r.ask(t, "", "consume", "none", "-o", "-2", "-n", "2"))
 	require.Equal(t, "1000\n", r.ask(t, "", "consume", "none", "-o", "1000", "-n", "1", "-f", `%o\n`))
+	require.Equal(t, "value 1998\nvalue 1999\n", r.ask(t, "", "consume", "none", "-p", "0", "-p", "0", "-o", "-2", "-e"), "a partition that is named twice is read once")
 	r.stop(t)
 	reports, err := verify(dir, nil)
 	require.NoError(t, err)

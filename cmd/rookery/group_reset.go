@@ -93,7 +93,8 @@ func placesToReset(c *session, name string, topics []string, to place) ([]offset
 		if err != nil {
 			return nil, fmt.Errorf("--topic %s: %s is no partition", text, number)
 		}
-		if some, named := wanted[topic]; !named || some != nil { // nil: all of them are wanted already
+		some, named := wanted[topic]
+		if all := named && some == nil; !all && !slices.Contains(some, int32(p)) {
 			wanted[topic] = append(some, int32(p))
 		}
 	}

@@ -152,7 +152,7 @@ func TestGroupCommands(t *testing.T) {
 		}
 		reset([]int64{6, 4}, group, "--to", "end", "--topic", "clicks")
 		reset([]int64{4, 2}, group, "--to", "-2")
-		reset([]int64{5}, group, "--to", "+1", "--topic", "clicks:0")
+		reset([]int64{5}, group, "--to", "+1", "--topic", "clicks:0", "--topic", "clicks:0")
 		reset([]int64{3}, group, "--to", "3", "--topic", "clicks:1")
 		require.Equal(t, []int64{5, 3}, committed(group))
 		reset([]int64{0, 0}, group, "--to", "2020-01-31T12:00:00Z")
