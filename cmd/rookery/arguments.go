@@ -54,11 +54,11 @@ func sayWhatIsMissing(c *cobra.Command) {
 }
 
 // placesOf are the arguments that a command's usage line requires: TOPIC of "produce TOPIC [FILE...]". A flag's value
-// (--config FILE) is none.
+// (--config FILE, [--topic TOPIC]) is none.
 func placesOf(c *cobra.Command) (names []string) {
 	words := strings.Fields(c.Use)
 	for i, word := range words[1:] {
-		if !strings.HasPrefix(word, "[") && !strings.HasPrefix(word, "-") && !strings.HasPrefix(words[i], "-") {
+		if !strings.HasPrefix(word, "[") && !strings.HasPrefix(word, "-") && !strings.HasPrefix(strings.TrimPrefix(words[i], "["), "-") {
 			names = append(names, strings.TrimSuffix(word, "..."))
 		}
 	}

@@ -53,6 +53,7 @@ func TestArgumentsThatDoNotFit(t *testing.T) {
 		"bench --end-to-end-rate nan":   "records a second are not fewer than none\n  0 is as fast as they come of --rate, and no such phase of --end-to-end-rate\n",
 		"bench --batch-bytes 0":         "--batch-bytes 0: a batch has at least one byte\n",
 		"produce x -p -7":               "there is no partition -7\n  leave it out, or -1: by the key's hash\n",
+		"group reset-offsets g h":       "group reset-offsets does not take \"h\"\n  usage: rookery group reset-offsets GROUP --to PLACE [--topic TOPIC] [flags]\n",
 		"server mine.properties others": "server does not take \"others\"\n  usage: rookery server [FILE] [flags]\n",
 	} {
 		out, _, err := runCommand(strings.Fields(line)...)
