@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -79,6 +80,37 @@ func unknownCommand(c *cobra.Command, name string) error {
 		next = "did you mean " + at.CommandPath() + "?"
 	}
 	return advise(next, "unknown command %s", strings.TrimSpace(belowRoot(c)+" "+name))
+}
+
+// emptyIsMeant marks flags to which an empty value says something.
+const emptyIsMeant = "rookery: an empty value is meant"
+
+func mayBeEmpty(c *cobra.Command, flags ...string) {
+	for _, name := range flags {
+		_ = c.Flags().SetAnnotation(name, emptyIsMeant, nil) // fails for no flag only
+	}
+}
+
+// refuseEmpty has every command refuse a flag that is given and empty. It is a variable of a script that was never set, and
+// to take it for a flag that was left out is to do to all topics what was meant for one.
+func refuseEmpty(c *cobra.Command, _ []string) (err error) {
+	c.Flags().Visit(func(f *pflag.Flag) {
+		what := ""
+		if list, ok := f.Value.(pflag.SliceValue); ok {
+			switch parts := list.GetSlice(); {
+			case len(parts) == 0 || len(parts) == 1 && parts[0] == "":
+				what = "is empty"
+			case slices.Contains(parts, ""):
+				what = "has a part that is empty"
+			}
+		} else if f.Value.String() == "" {
+			what = "is empty"
+		}
+		if _, meant := f.Annotations[emptyIsMeant]; what != "" && !meant && err == nil {
+			err = advise("give it a value, or leave it out: "+f.Usage, "--%s %s", f.Name, what)
+		}
+	})
+	return err
 }
 
 // flagAdvice says what to do about a flag that does not fit: one that is meant may be the longer or the shorter name, or

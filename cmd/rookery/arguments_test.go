@@ -3,11 +3,13 @@ package main
 import (
 	"net"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/require"
 )
 
@@ -63,6 +65,44 @@ func TestArgumentsThatDoNotFit(t *testing.T) {
 		require.Equal(t, "rookery: "+want, said.String(), line)
 		require.Empty(t, out, line)
 	}
+}
+
+// TestFlagsThatAreEmpty: nothing is done with a variable that was never set, by any command, as if the flag had been left out.
+func TestFlagsThatAreEmpty(t *testing.T) {
+	meant := []string{"produce --key", "produce --key-delimiter", "consume --format"}
+	var walk func(c *cobra.Command, path []string)
+	walk = func(c *cobra.Command, path []string) {
+		for _, sub := range c.Commands() {
+			walk(sub, append(path[:len(path):len(path)], sub.Name()))
+		}
+		c.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) {
+			takesText := slices.Contains([]string{"string", "stringSlice", "stringArray"}, f.Value.Type())
+			if line := strings.Join(path, " ") + " --" + f.Name; !takesText || slices.Contains(meant, line) {
+				return
+			}
+			line := append(append(path[:len(path):len(path)], placesOf(c)...), "--"+f.Name, "")
+			out, _, err := runCommand(line...)
+			require.ErrorContains(t, err, "--"+f.Name+" is empty", line)
+			require.Empty(t, out, line)
+		})
+	}
+	walk(rootCommand(nil, nil), nil)
+
+	for want, line := range map[string][]string{
+		"--bootstrap-server is empty\n  give it a value, or leave it out: brokers to ask first, HOST:PORT\n": {"topic", "list", "-b", ""},
+		"--topic has a part that is empty\n  give it a value, or leave it out: topics, or TOPIC:PARTITION; left out: all that the group has committed\n": {
+			"group", "reset-offsets", "g", "--to", "start", "--topic", "a,"},
+		"the name of the broker is empty\n  to mean all brokers leave it out\n": {"config", "alter", "broker", "", "--set", "a=b"},
+		"no broker listens at 127.0.0.1:1":                                      {"produce", "t", "-k", "", "-K", "", "-b", "127.0.0.1:1"},
+	} {
+		_, _, err := runCommand(line...)
+		var said strings.Builder
+		report(&said, err)
+		require.Contains(t, said.String(), want, line)
+	}
+	out, _, err := runCommand("__complete", "consume", "-b", "", "")
+	require.NoError(t, err, "whoever completes is told nothing, and finds no topic")
+	require.Equal(t, ":4\n", out)
 }
 
 // A family of commands alone is a question, and its answer goes to standard output.

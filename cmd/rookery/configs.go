@@ -56,6 +56,8 @@ func kindOfResource(name string) (int8, error) {
 // namesOf are those that were named. No name is what holds for all brokers; nothing else has that.
 func namesOf(kind int8, named []string) ([]string, error) {
 	switch {
+	case kind == meta.ResourceBroker && slices.Contains(named, ""):
+		return nil, advise("to mean all brokers leave it out", "the name of the broker is empty")
 	case len(named) > 0:
 		return named, nil
 	case kind == meta.ResourceBroker:

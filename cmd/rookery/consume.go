@@ -100,6 +100,7 @@ func consumeCommand() *cobra.Command {
 	f.StringVarP(&c.layout, "format", "f", `%v\n`, "how a record is printed; or json, for --output json")
 	f.StringVar(&c.output, "output", "text", "text (by the format), or json: an object a line")
 	f.Int32Var(&c.bytesMax, "fetch-bytes", 4<<20, "bytes of one answer")
+	mayBeEmpty(command, "format") // who only waits for records
 	completeFrom(command, "output", "text", "json")
 	return command
 }

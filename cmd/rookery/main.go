@@ -83,6 +83,7 @@ func rootCommand(out, complaints io.Writer) *cobra.Command {
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetOut(out)
 	root.SetErr(complaints)
+	root.PersistentPreRunE = refuseEmpty
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		if args := c.Flags().Args(); c.HasSubCommands() && len(args) > 0 {
 			return unknownCommand(c, args[0]) // whose flags nobody knows

@@ -36,7 +36,7 @@ type quotaEntity struct {
 func (q *quotaEntity) flags(command *cobra.Command) {
 	q.command = command
 	for i, kind := range quotaTypes() {
-		command.Flags().StringVar(&q.names[i], kind, "", "the "+kind)
+		command.Flags().StringVar(&q.names[i], kind, "", "the "+kind+"; for those without a quota of their own: --default "+kind)
 	}
 	command.Flags().StringSliceVar(&q.defaults, "default", nil, "user, client-id or ip: those that have no quota of their own")
 	completeFrom(command, "default", meta.EntityUser, meta.EntityClientID, meta.EntityIP)
@@ -49,8 +49,6 @@ func (q *quotaEntity) parts() (parts []meta.EntityPart, err error) {
 		switch {
 		case named && ofAll:
 			return nil, advise("one of both", "--%s %s and --default %s", kind, q.names[i], kind)
-		case named && q.names[i] == "":
-			return nil, advise("those without a quota of their own: --default "+kind, "--%s is empty", kind)
 		case named:
 			parts = append(parts, meta.EntityPart{Type: kind, Name: &q.names[i]})
 		case ofAll:

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -58,7 +59,7 @@ func (s *session) open() (err error) {
 		s.config.Brokers = append(s.config.Brokers, address)
 	}
 	if len(s.config.Brokers) == 0 {
-		return failed
+		return cmp.Or(failed, errors.New("no broker is named")) // by the flag of a command line that is being completed
 	}
 	s.config.ClientID = clientID
 	s.config.RequestTimeout = s.patience
