@@ -265,15 +265,13 @@ func (m *monitor) answered(check func() error) http.HandlerFunc {
 			fmt.Fprintln(w, err)
 			return
 		}
-		fmt.Fprintln(w, "ok")
 		m.mu.Lock()
-		defer m.mu.Unlock()
-		for _, text := range m.deadDirs() {
-			fmt.Fprintln(w, text)
-		}
+		lines := append([]string{"ok"}, m.deadDirs()...)
 		if len(m.refusing) > 0 {
-			fmt.Fprintln(w, m.refusedWrites())
+			lines = append(lines, m.refusedWrites())
 		}
+		m.mu.Unlock() // before it is written: whoever asks may be slow to read, and events wait for the lock
+		fmt.Fprintln(w, strings.Join(lines, "\n"))
 	}
 }
 
@@ -380,11 +378,11 @@ func (m *monitor) serve(address string, profiles bool) (at net.Addr, done func()
 	if err != nil {
 		return nil, nil, err
 	}
-	port := &http.Server{Handler: m.handler(profiles), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
+	port := newPort(m.handler(profiles))
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		_ = port.Serve(listener) // it ends when it is closed
+		_ = port.Serve(newFew(listener.(*net.TCPListener))) // it ends when it is closed
 	}()
 	return listener.Addr(), func() {
 		soon, cancel := context.WithTimeout(context.Background(), time.Second)
