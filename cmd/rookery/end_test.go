@@ -67,7 +67,7 @@ func begin(t *testing.T, dir string, sets ...string) *running {
 func beginOver(t *testing.T, s *settings, ids []identity) *running {
 	t.Helper()
 	r := &running{signals: make(chan os.Signal, 2), ended: make(chan error, 1), log: &lines{}, notes: &lines{}}
-	n := &node{settings: s, ids: ids, logger: slog.New(slog.NewJSONHandler(r.log, nil)), notes: r.notes}
+	n := &node{settings: s, ids: ids, logger: newLogger(newOutlet(r.log), slog.LevelInfo), notes: newOutlet(r.notes)}
 	r.node = n
 	go func() { r.ended <- n.run(r.signals) }()
 	require.Eventually(t, func() bool {

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"testing"
@@ -25,7 +26,7 @@ func askKept(t *testing.T, conn net.Conn) {
 
 // TestTheHTTPPortHasFewConnections: whoever keeps one without a use for it makes room, and everybody is answered.
 func TestTheHTTPPortHasFewConnections(t *testing.T) {
-	m := newMonitor(&node{settings: &settings{}})
+	m := newMonitor(&node{settings: &settings{}, logger: slog.New(slog.DiscardHandler)})
 	at, end, err := m.serve("127.0.0.1:0", false)
 	require.NoError(t, err)
 	defer end()

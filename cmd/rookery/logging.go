@@ -8,16 +8,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// newLogger writes text for a terminal and JSON for a machine, and nothing below a level.
+// newLogger writes nothing below a level.
 func newLogger(w io.Writer, level slog.Level) *slog.Logger {
+	return slog.New(handlerFor(w, onTerminal(w), level))
+}
+
+// handlerFor writes text for a terminal and JSON for a machine.
+func handlerFor(w io.Writer, terminal bool, level slog.Level) slog.Handler {
 	options := &slog.HandlerOptions{Level: level}
-	if onTerminal(w) {
-		return slog.New(slog.NewTextHandler(w, options))
+	if terminal {
+		return slog.NewTextHandler(w, options)
 	}
-	return slog.New(slog.NewJSONHandler(w, options))
+	return slog.NewJSONHandler(w, options)
 }
 
 func onTerminal(w io.Writer) bool {
+	if o, ok := w.(*outlet); ok {
+		w = o.to
+	}
 	f, ok := w.(*os.File)
 	if !ok {
 		return false

@@ -58,10 +58,16 @@ func advise(next, format string, args ...any) error {
 	return &advice{fmt.Errorf(format, args...), next}
 }
 
+// reported is an error that a broker has told its log of: its process ends, whether anybody reads that or not.
+type reported struct{ error }
+
+func (r *reported) Unwrap() error { return r.error }
+
 // report prints an error for a human.
 func report(w io.Writer, err error) {
-	if errors.Is(err, syscall.EPIPE) {
-		return // whoever read our output has enough of it
+	var told *reported
+	if errors.Is(err, syscall.EPIPE) || errors.As(err, &told) {
+		return // whoever read our output has enough of it, or knows
 	}
 	fmt.Fprintln(w, paint(w, red, "rookery:"), err)
 	var a *advice

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net"
 	"net/http"
@@ -379,6 +380,7 @@ func (m *monitor) serve(address string, profiles bool) (at net.Addr, done func()
 		return nil, nil, err
 	}
 	port := newPort(m.handler(profiles))
+	port.ErrorLog = slog.NewLogLogger(m.node.logger.Handler(), slog.LevelWarn)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)

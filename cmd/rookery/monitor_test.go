@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"regexp"
 	"slices"
@@ -375,7 +376,7 @@ func TestSIGQUITDumpsAndGoesOn(t *testing.T) {
 }
 
 func TestProfilesBehindAFlag(t *testing.T) {
-	m := newMonitor(&node{settings: &settings{}})
+	m := newMonitor(&node{settings: &settings{}, logger: slog.New(slog.DiscardHandler)})
 	at, end, err := m.serve("127.0.0.1:0", true)
 	require.NoError(t, err)
 	defer end()

@@ -64,7 +64,9 @@ func devCommand() *cobra.Command {
 			if err := settings.absolute(); err != nil {
 				return err
 			}
-			listeners, err := bind(settings, newLogger(c.ErrOrStderr(), s.level)) // first: a refused start leaves nothing behind
+			out := newOutlet(c.ErrOrStderr())
+			defer out.flush(flushMax)
+			listeners, err := bind(settings, newLogger(out, s.level)) // first: a refused start leaves nothing behind
 			if err != nil {
 				return err
 			}
@@ -72,7 +74,7 @@ func devCommand() *cobra.Command {
 			if err := formatBare(settings); err != nil {
 				return err
 			}
-			return s.serve(settings, listeners, c)
+			return s.serve(settings, listeners, out)
 		},
 	}
 	s.flags(c)
@@ -122,7 +124,9 @@ func serverCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return s.serve(settings, nil, c)
+			out := newOutlet(c.ErrOrStderr())
+			defer out.flush(flushMax)
+			return s.serve(settings, nil, out)
 		},
 	}
 	s.flags(c)
@@ -219,21 +223,25 @@ func (s *settings) formatLine(cluster string) string {
 
 // serve runs a node until it is told to stop. Where no listeners are open it opens them, once the directories are known
 // to be ours.
-func (s *serving) serve(settings *settings, listeners []server.Listener, c *cobra.Command) error {
-	logger := newLogger(c.ErrOrStderr(), s.level)
+func (s *serving) serve(settings *settings, listeners []server.Listener, out *outlet) error {
+	logger := newLogger(out, s.level)
 	settings.tell(logger)
 	ids, err := identify(settings, settings.formatLine)
 	if err != nil {
 		return err
 	}
-	n := &node{settings: settings, ids: ids, logger: logger, notes: c.ErrOrStderr(), record: s.record, profile: s.profile}
+	n := &node{settings: settings, ids: ids, logger: logger, notes: out, record: s.record, profile: s.profile}
 	n.profiles, n.listeners = s.profiles, listeners
 	if err := settings.listen(s.metrics, s.usual); err != nil {
 		return err
 	}
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, stopSignals()...)
-	return n.run(signals)
+	if err := n.run(signals); err != nil {
+		report(out, err)
+		return &reported{err}
+	}
+	return nil
 }
 
 // stopSignals are those that end a broker cleanly: a terminal that is closed sends SIGHUP, which nohup has us ignore.

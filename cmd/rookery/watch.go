@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -77,7 +78,9 @@ func (n *node) openMetrics() (end func(), err error) {
 // dumpGoroutines writes what every goroutine is at, as a JVM does on SIGQUIT, and the process goes on: Go's own answer
 // to that signal ends it.
 func dumpGoroutines(w io.Writer) {
-	fmt.Fprintf(w, "%s goroutines, because of SIGQUIT:\n\n", time.Now().Format(time.RFC3339))
-	_ = pprof.Lookup("goroutine").WriteTo(w, 2)
-	fmt.Fprintln(w, "\nend of goroutines; the broker goes on")
+	var dump bytes.Buffer // one line to the outlet: it holds all of it or nothing
+	fmt.Fprintf(&dump, "%s goroutines, because of SIGQUIT:\n\n", time.Now().Format(time.RFC3339))
+	_ = pprof.Lookup("goroutine").WriteTo(&dump, 2)
+	fmt.Fprintln(&dump, "\nend of goroutines; the broker goes on")
+	_, _ = w.Write(dump.Bytes())
 }

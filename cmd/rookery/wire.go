@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -35,7 +34,7 @@ type node struct {
 	settings *settings
 	ids      []identity
 	logger   *slog.Logger
-	notes    io.Writer
+	notes    *outlet
 	record   string
 	profile  string
 	profiles bool // on the HTTP port
@@ -416,4 +415,5 @@ func (n *node) startProfile() (end func(), err error) {
 // broken says which law was broken before the panic ends the process.
 func (n *node) broken(cause any, stack []byte) {
 	n.logger.Error("the broker has broken one of its own laws and ends", "law", fmt.Sprint(cause), "stack", string(stack))
+	n.notes.flush(flushMax)
 }
