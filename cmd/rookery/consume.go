@@ -133,8 +133,10 @@ func (c *consuming) run(to io.Writer) (err error) {
 	for _, a := range from {
 		consumer.Assign(a.Topic, a.Partition, a.Offset)
 	}
+	ctx, end := whileRead(context.Background(), to)
+	defer end()
 	for len(open) > 0 {
-		f, err := consumer.Poll(context.Background())
+		f, err := consumer.Poll(ctx)
 		if f == nil {
 			return err
 		}

@@ -124,6 +124,8 @@ func (c *consuming) runGroup(to, log io.Writer, topics []string) (err error) {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	ctx, end := whileRead(ctx, to)
+	defer end()
 	c.ended = map[kafka.Partition]bool{}
 	c.config.OnAssigned = func(added []kafka.Partition) {
 		for _, p := range added {
@@ -158,6 +160,8 @@ func (c *consuming) printGroup(ctx context.Context, consumer *kafka.Consumer, ou
 	for {
 		f, err := consumer.Poll(ctx)
 		switch {
+		case errors.Is(context.Cause(ctx), syscall.EPIPE):
+			return syscall.EPIPE
 		case ctx.Err() != nil:
 			return nil
 		case f == nil:

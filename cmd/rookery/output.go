@@ -2,14 +2,19 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"strconv"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 )
 
 // form is how a list is printed: text for eyes, json for programs.
@@ -73,4 +78,38 @@ func table(w io.Writer, heading string, rows [][]string) error {
 	first, rest, _ := strings.Cut(lines.String(), "\n")
 	_, err := io.WriteString(w, paint(w, bold, first)+"\n"+rest) // painted last: columns are as wide as what is seen
 	return err
+}
+
+// whileRead ends, because of EPIPE, once nobody reads our output any more, for whoever has nothing to write and would find
+// out by that alone (tail -f does the same). It is known of a pipe only. end must be called.
+func whileRead(ctx context.Context, w io.Writer) (_ context.Context, end func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	none := func() { cancel(nil) }
+	out, ok := w.(*os.File)
+	if !ok {
+		return ctx, none
+	}
+	if is, err := out.Stat(); err != nil || is.Mode()&fs.ModeNamedPipe == 0 {
+		return ctx, none
+	}
+	woken, waker, err := os.Pipe()
+	if err != nil {
+		return ctx, none
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		defer woken.Close()
+		watched := []unix.PollFd{{Fd: int32(out.Fd())}, {Fd: int32(woken.Fd())}} // errors and ends are told unasked
+		for _, err := unix.Poll(watched, -1); errors.Is(err, unix.EINTR); _, err = unix.Poll(watched, -1) {
+		}
+		if watched[0].Revents&unix.POLLERR != 0 {
+			cancel(unix.EPIPE)
+		}
+	}()
+	return ctx, func() {
+		_ = waker.Close()
+		<-ended
+		cancel(nil)
+	}
 }
