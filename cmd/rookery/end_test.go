@@ -265,6 +265,39 @@ func TestARecordThatIsTooLarge(t *testing.T) {
 	require.Empty(t, r.ask(t, "", "consume", "big", "-o", "start", "-e"))
 }
 
+// What the broker says of a refused batch reaches whoever produced it: why, which record, and what to do next.
+func TestWhyABatchIsRefused(t *testing.T) {
+	r := begin(t, t.TempDir())
+	r.ask(t, "", "topic", "create", "small", "--config", "segment.bytes=1048576", "--config", "max.message.bytes=8000000")
+	r.ask(t, "", "topic", "create", "keyed", "--config", "cleanup.policy=compact")
+	late := `{"value":"a"}` + "\n" + `{"value":"b"}` + "\n" + `{"value":"c","timestamp":99999999999999}` + "\n" + `{"value":"d"}` + "\n"
+	for _, test := range []struct {
+		args, input string
+		says        []string
+	}{
+		{"late --input json", late, []string{"INVALID_TIMESTAMP: ", "record 3 of the input: Timestamp is out of range.", "message.timestamp.after.max.ms"}},
+		{"keyed -K :", "k:v\nv\nw\n", []string{"INVALID_RECORD: ", "record 2 of the input: Record has no key. (and 1 more)", "-k KEY"}},
+		{"small", strings.Repeat("x", 2_000_000), []string{"RECORD_LIST_TOO_LARGE: ", "segment.bytes", "--batch-bytes"}},
+		{"big", strings.Repeat("x", 2_000_000), []string{"MESSAGE_TOO_LARGE: the batch is larger", "max.message.bytes"}},
+		{"__consumer_offsets", "x\n", []string{"INVALID_TOPIC_EXCEPTION", "by the broker alone"}},
+	} {
+		if strings.HasPrefix(test.args, "__") { // it is made when a group first commits
+			r.ask(t, "x\n", "produce", "read")
+			r.ask(t, "", "consume", "read", "-g", "readers", "-o", "start", "-e")
+		}
+		root := rootCommand(io.Discard, io.Discard)
+		root.SetIn(strings.NewReader(test.input))
+		root.SetArgs(append([]string{"produce", "-b", r.address}, strings.Fields(test.args)...))
+		err := root.Execute()
+		require.Error(t, err, test.args)
+		var complaint strings.Builder
+		report(&complaint, err)
+		for _, what := range test.says {
+			require.Contains(t, complaint.String(), what)
+		}
+	}
+}
+
 // once is an input that begins with a call.
 type once struct {
 	io.Reader

@@ -218,7 +218,13 @@ type sender struct {
 	lines     int // of the input, counted where it is read
 	count     int
 	bytes     int64
-	failed    atomic.Pointer[kafka.ProduceError] // the first
+	failed    atomic.Pointer[undelivered] // the first
+}
+
+// undelivered is a failure of some records, of which the first is so many behind the first of the input.
+type undelivered struct {
+	kafka.ProduceError
+	behind int
 }
 
 func (p *producing) start() (*sender, error) {
@@ -319,28 +325,54 @@ func (s *sender) send(records []kafka.Record) error {
 	for i := range records {
 		s.bytes += int64(len(records[i].Key) + len(records[i].Value))
 	}
+	behind := s.count
 	s.count += len(records)
-	err := s.producer.Send(context.Background(), s.topic, s.partition, records, func(_ kafka.Delivered, err error) {
-		if failed, ok := err.(*kafka.ProduceError); ok {
-			s.failed.CompareAndSwap(nil, failed)
+	err := s.producer.Send(context.Background(), s.topic, s.partition, records, func(d kafka.Delivered, err error) {
+		if r := d.Reason; err == nil || r != nil && r.Others && len(r.Records) == 0 {
+			return // the one that is to blame is told of as well
 		}
+		s.failed.CompareAndSwap(nil, &undelivered{kafka.ProduceError{Delivered: d}, behind})
 	})
 	return errors.Join(err, s.failure())
 }
 
 func (s *sender) failure() error {
 	failed := s.failed.Load()
-	switch {
-	case failed == nil:
+	if failed == nil {
 		return nil
-	case failed.Delivered.Code == wire.MessageTooLarge:
-		return advise("the topic's max.message.bytes is the limit (1048588 unless it was set); -z lz4 may bring it below", "%w", failed)
-	case failed.Delivered.Code == wire.InvalidRecord:
-		return advise("a compacted topic takes no record without a key: -K : of key:value lines, or -k KEY; see: rookery config describe topic "+failed.Delivered.Topic, "%w", failed)
-	case failed.Delivered.Fault == client.TimedOut:
-		return advise("the broker's log says why, and rookery doctor --data-dir DIR on its machine whether its disk is full; or wait longer: --timeout 5m", "%w", failed)
 	}
-	return failed
+	err := failed.inTheInput()
+	switch d := &failed.Delivered; {
+	case d.Code == wire.MessageTooLarge:
+		return advise("the topic's max.message.bytes is the limit (1048588 unless it was set); -z lz4 may bring it below", "%w", err)
+	case d.Code == wire.RecordListTooLarge:
+		return advise("a batch is no larger than the topic's segment.bytes: send smaller ones with --batch-bytes, or see: rookery config describe topic "+d.Topic, "%w", err)
+	case d.Code == wire.InvalidTimestamp:
+		return advise("the topic's message.timestamp.before.max.ms and message.timestamp.after.max.ms say how far a timestamp may be from the broker's clock (rookery config describe topic "+d.Topic+" --all); whether that is right: rookery doctor", "%w", err)
+	case d.Code == wire.InvalidRecord:
+		return advise("a compacted topic takes no record without a key: -K : of key:value lines, or -k KEY; see: rookery config describe topic "+d.Topic, "%w", err)
+	case d.Code == wire.InvalidTopicException:
+		return advise("an internal topic, as __consumer_offsets is one, is written by the broker alone; other names have letters, digits, dots, _ and -", "%w", err)
+	case d.Fault == client.TimedOut:
+		return advise("the broker's log says why, and rookery doctor --data-dir DIR on its machine whether its disk is full; or wait longer: --timeout 5m", "%w", err)
+	}
+	return err
+}
+
+// inTheInput counts the record that is to blame from the first of the input, which is 1: a line's number, where records are
+// lines.
+func (f *undelivered) inTheInput() error {
+	r := f.Delivered.Reason
+	if r == nil || len(r.Records) == 0 {
+		return &f.ProduceError
+	}
+	plain := f.ProduceError
+	plain.Delivered.Reason = &kafka.Reason{Message: r.Message}
+	number := f.behind + int(r.Records[0].Index) + 1
+	if more := len(r.Records) - 1; more > 0 {
+		return fmt.Errorf("%w; record %d of the input: %s (and %d more)", &plain, number, r.Records[0].Message, more)
+	}
+	return fmt.Errorf("%w; record %d of the input: %s", &plain, number, r.Records[0].Message)
 }
 
 // unescape reads \n, \r, \t, \0, \\ and \xNN.

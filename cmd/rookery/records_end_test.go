@@ -65,7 +65,7 @@ func TestProduceAdvises(t *testing.T) {
 		report(&said, root.Execute())
 		require.Contains(t, said.String(), next)
 	}
-	refused("no key\n", "INVALID_RECORD\n  a compacted topic takes no record without a key", "compacted")
+	refused("no key\n", "record 1 of the input: Record has no key.\n  a compacted topic takes no record without a key", "compacted")
 	refused("x\n", "there is no topic nowhere\n  see what there is", "nowhere", "--timeout", "50ms")
 	refused(strings.Repeat("x", requestBytesMax+1), "a record of more than 64 MiB\n  records end at a line feed", "compacted")
 }

@@ -21,6 +21,7 @@ type parcel struct {
 	retryAt  seam.Mono
 	attempts int
 	code     wire.Code // why it was refused last: what a time-out is told with
+	reason   *Reason   // and what was said beside, by places in the batch
 
 	flying    bool // an answer is awaited
 	unknown   bool // some attempt may have been written
@@ -269,6 +270,9 @@ func (c *Client) fail(k *parcel, code wire.Code, fault Fault, fx *seam.Effects) 
 	}
 	for i := range k.runs {
 		d := &k.runs[i]
+		if code == k.code && k.reason != nil {
+			d.Reason = k.reason.of(int32(d.Offset), d.Count, d.Index)
+		}
 		d.Offset, d.Code, d.Fault, d.Unknown = -1, code, fault, k.unknown
 	}
 	c.finish(k, fx)

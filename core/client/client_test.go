@@ -3,6 +3,7 @@ package client
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -112,6 +113,7 @@ func (l *load) checkTold(t *rapid.T, config Config) map[string]Delivered {
 			_, again := fates[one.value]
 			require.False(t, again, "%q was told of twice", one.value)
 			fates[one.value] = fate
+			l.checkReason(t, d, one.value, d.Index+n)
 			require.LessOrEqual(t, l.w.at[i]-one.at, config.DeliveryTimeout+seam.Millisecond)
 			if one.partition >= 0 && d.Partition >= 0 {
 				require.Equal(t, one.partition, d.Partition)
@@ -127,6 +129,23 @@ func (l *load) checkTold(t *rapid.T, config Config) map[string]Delivered {
 	require.Zero(t, l.w.client.buffered)
 	require.Empty(t, l.w.client.active)
 	return fates
+}
+
+// checkReason holds what the broker said against the records that it is about: of a batch that it refused each bad record
+// is named, by its place in its Produce, and no other.
+func (l *load) checkReason(t *rapid.T, d Delivered, value string, index int32) {
+	if d.Code != wire.InvalidRecord || l.w.client.config.Ceilings != nil {
+		return
+	}
+	require.Equal(t, "bad", d.Reason.Message)
+	require.True(t, d.Reason.Others || len(d.Reason.Records) > 0)
+	n, err := strconv.Atoi(value[:6])
+	require.NoError(t, err)
+	if n%l.w.bad == 1 {
+		require.Contains(t, d.Reason.Records, Refused{index, value[:6]})
+	} else {
+		require.False(t, slices.ContainsFunc(d.Reason.Records, func(r Refused) bool { return r.Index == index }))
+	}
 }
 
 // checkPlaced holds what was acknowledged against the log.

@@ -108,7 +108,21 @@ type (
 		Offset    int64 // of the first of them; -1 where nobody knows (AcksNone, a failure)
 		Code      wire.Code
 		Fault     Fault
-		Unknown   bool // failed, and yet they may have been written
+		Unknown   bool    // failed, and yet they may have been written
+		Reason    *Reason // what the broker says beside Code; nil: nothing
+	}
+
+	// Reason is what a broker says of a batch that it refuses (KIP-467).
+	Reason struct {
+		Message string
+		Records []Refused // which it is about, of those that this is told of
+		Others  bool      // it is about others too that are in the same batch, and told of beside these
+	}
+
+	// Refused is one record that a batch was refused for.
+	Refused struct {
+		Index   int32 // in the Produce
+		Message string
 	}
 
 	// Fetched is what one answer brought of one partition.

@@ -276,7 +276,9 @@ func (c *Client) hasten(p *partition) {
 func (c *Client) onOutcome(now seam.Now, one consignment, row *kmsg.ProduceResponseTopicPartition, fx *seam.Effects) {
 	p, k := one.partition, one.parcel
 	code := wire.Code(row.ErrorCode)
-	k.code = code
+	if k.code, k.reason = code, nil; code.Failed() {
+		k.reason = k.said(row)
+	}
 	if newsNeeded(code) {
 		c.wantMetadata()
 	}
@@ -349,7 +351,7 @@ func (c *Client) split(p *partition, k *parcel) bool {
 // part is a batch of the records of k from one index up to another.
 func (c *Client) part(k *parcel, from, to int32) (*parcel, bool) {
 	half := *k
-	half.count, half.reserved, half.refused = 0, 0, true
+	half.count, half.reserved, half.refused, half.reason = 0, 0, true, nil
 	var builder batch.Builder
 	builder.Begin(batch.Plain(c.config.Codec))
 	var r batch.Record

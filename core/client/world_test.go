@@ -496,6 +496,9 @@ func (w *world) produce(node int, ask *kmsg.ProduceRequest) kmsg.Response {
 			rp.Partition = p.Partition
 			base, code := w.append(node, w.find(t.Topic, t.TopicID, ask.Version >= 13, p.Partition), p.Records)
 			rp.BaseOffset, rp.ErrorCode = base, int16(code)
+			if code == wire.InvalidRecord {
+				rp.ErrorMessage, rp.ErrorRecords = kmsg.StringPtr("bad"), w.bads(p.Records)
+			}
 			if code == wire.OutOfOrderSequenceNumber {
 				w.refused++
 			}
@@ -509,15 +512,17 @@ func (w *world) produce(node int, ask *kmsg.ProduceRequest) kmsg.Response {
 	return r
 }
 
-// isBad says whether a batch has a record that the broker never takes.
-func (w *world) isBad(records []byte) bool {
+// bads names the records of a batch that the broker never takes.
+func (w *world) bads(records []byte) (all []kmsg.ProduceResponseTopicPartitionErrorRecord) {
 	var record batch.Record
-	for it := batch.Read(records, batch.Limits{}, nil); w.bad > 0 && it.Next(&record); {
-		if n, _ := strconv.Atoi(string(record.Value[:min(6, len(record.Value))])); n%w.bad == 1 {
-			return true
+	place := int32(0)
+	for it := batch.Read(records, batch.Limits{}, nil); w.bad > 0 && it.Next(&record); place++ {
+		value := string(record.Value[:min(6, len(record.Value))])
+		if n, _ := strconv.Atoi(value); n%w.bad == 1 {
+			all = append(all, kmsg.ProduceResponseTopicPartitionErrorRecord{RelativeOffset: place, ErrorMessage: &value})
 		}
 	}
-	return false
+	return all
 }
 
 // append is the dumb twin of a leader: the state of a producer is found by looking at the log.
@@ -544,7 +549,7 @@ func (w *world) append(node int, p *testPartition, records []byte) (int64, wire.
 	if base, code, known := p.judge(&f); known && code == wire.None {
 		return base, code
 	}
-	if w.isBad(records) {
+	if len(w.bads(records)) > 0 {
 		return -1, wire.InvalidRecord
 	}
 	if f.Fault != batch.Fine || f.Trailing > 0 {

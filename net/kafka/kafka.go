@@ -51,8 +51,16 @@ type (
 
 	// Delivered is what became of Count records that stood side by side in one Send, from Index on. They lie in Topic and
 	// Partition from Offset on; -1 is told where nobody knows. Failed says whether they were not, or not surely, written:
-	// then Code is what the broker found wrong, Fault what the client did, and Unknown that they may be there all the same.
+	// then Code is what the broker found wrong, Fault what the client did, Unknown that they may be there all the same, and
+	// Reason, where it is not nil, what the broker says beside.
 	Delivered = client.Delivered
+
+	// Reason is why a broker refuses a whole batch: a Message, and the Records that it is about, by their Index in the Send,
+	// each with a Message. Others says that there are more, in another Delivered: what is in no list may be sent again.
+	Reason = client.Reason
+
+	// Refused is one record that a batch was refused for.
+	Refused = client.Refused
 
 	// Fetched is what one answer brought of one Partition of a Topic: Records of whole batches, in the order of the log, so
 	// they are dense but for what a compacted topic has lost. Position is what is read next, LogStart where the log begins,
@@ -106,6 +114,7 @@ func (e *ProduceError) Error() string {
 	case d.Code.Failed():
 		why += " (" + d.Code.String() + ")"
 	}
+	why += reasonText(d.Reason)
 	if d.Unknown {
 		why += "; they may have been written"
 	}
@@ -113,6 +122,26 @@ func (e *ProduceError) Error() string {
 		return fmt.Sprintf("%d records to topic %s: %s", d.Count, d.Topic, why)
 	}
 	return fmt.Sprintf("%d records to topic %s partition %d: %s", d.Count, d.Topic, d.Partition, why)
+}
+
+// reasonText names the first record only: there may be thousands.
+func reasonText(r *Reason) (text string) {
+	if r == nil {
+		return ""
+	}
+	if r.Message != "" {
+		text = ": " + r.Message
+	}
+	switch more := len(r.Records) - 1; {
+	case more >= 0:
+		text += fmt.Sprintf("; records[%d]: %s", r.Records[0].Index, r.Records[0].Message)
+		if more > 0 {
+			text += fmt.Sprintf(", and %d more", more)
+		}
+	case r.Others:
+		text += "; another record of their batch is to blame"
+	}
+	return text
 }
 
 // FetchError is what is wrong with a partition that is read. If Fetched.Stopped, nothing more comes of it until it is
