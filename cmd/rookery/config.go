@@ -159,6 +159,9 @@ func (s *settings) settle() error {
 	if err := s.settleConsumerGroups(); err != nil {
 		return err
 	}
+	if err := s.settleMechanisms(); err != nil {
+		return err
+	}
 	if s.Listeners == nil {
 		s.Listeners = []endpoint{{"PLAINTEXT", "", 9092}}
 	}
@@ -226,6 +229,22 @@ func (s *settings) settleConsumerGroups() error {
 	return nil
 }
 
+// settleMechanisms refuses SASL, but of a controller's listener, which nobody connects to. Kafka takes the mechanisms of a
+// PLAINTEXT listener and asks for nothing there; whoever names some wants to know who its clients are.
+func (s *settings) settleMechanisms() error {
+	const key = "sasl.enabled.mechanisms"
+	for _, name := range slices.Sorted(maps.Keys(s.values)) {
+		prefix, found := strings.CutSuffix(name, key)
+		listener := strings.TrimSuffix(strings.TrimPrefix(prefix, listenerPrefix), ".")
+		internal := slices.ContainsFunc(s.controllers, func(c string) bool { return strings.EqualFold(c, listener) })
+		if found && !internal && strings.TrimSpace(s.values[name]) != "" {
+			return advise("leave it out if clients need not say who they are; for a controller's listener alone: "+listenerPrefix+strings.ToLower(s.controllers[0])+"."+key,
+				"%s=%s: there is no SASL here yet", name, s.values[name])
+		}
+	}
+	return nil
+}
+
 // advertised is where clients of a listener are told to go; nowhere: where they came by.
 func (s *settings) advertised(of endpoint) endpoint {
 	if at := slices.IndexFunc(s.Advertised, of.named); at >= 0 {
@@ -286,6 +305,10 @@ func (s *settings) apply(name, value string) (bool, error) {
 		s.controllers = list(value) // a node with both roles talks to its controller without a socket
 	case "listener.security.protocol.map":
 		s.protocols = list(value)
+	case "authorizer.class.name":
+		if value != "" {
+			err = advise("leave it out if nobody is to be refused anything; otherwise this is no broker for it yet", "there are no ACLs here, and whoever reaches this broker may do everything")
+		}
 	case "controller.quorum.voters", "controller.quorum.bootstrap.servers":
 		if nodes := list(value); len(nodes) > 1 {
 			err = fmt.Errorf("%d controllers are named, and a cluster here has one node", len(nodes))

@@ -120,6 +120,34 @@ func TestSettingsThatDoNotAgree(t *testing.T) {
 	require.NoError(t, err, "a node without an id is refused for that")
 }
 
+// Whoever asks for clients to be known, or refused anything, does not get a broker that does neither.
+func TestSecurityThatIsNotServedIsNoStart(t *testing.T) {
+	for _, test := range []struct {
+		values map[string]string
+		why    string
+	}{
+		{map[string]string{"authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer", "super.users": "User:admin"}, "no ACLs"},
+		{map[string]string{"sasl.enabled.mechanisms": "SCRAM-SHA-256"}, "no SASL"},
+		{map[string]string{"listener.name.plaintext.sasl.enabled.mechanisms": "PLAIN"}, "no SASL"},
+		{map[string]string{"listeners": "plaintext://:9092", "listener.security.protocol.map": "PLAINTEXT:SASL_PLAINTEXT"}, "asks for SASL_PLAINTEXT"},
+		{map[string]string{"listeners": "CLIENTS://:9092", "listener.security.protocol.map": "clients:sasl_ssl"}, "asks for SASL_SSL"},
+	} {
+		_, err := settingsOf(test.values, nil)
+		require.ErrorContains(t, err, test.why, "%v", test.values)
+		var said *advice
+		require.ErrorAs(t, err, &said)
+	}
+	for _, values := range []map[string]string{
+		{"authorizer.class.name": "", "super.users": "User:admin;User:other", "allow.everyone.if.no.acl.found": "true"},
+		{"sasl.enabled.mechanisms": "", "listener.name.controller.sasl.enabled.mechanisms": "PLAIN"},
+	} {
+		s, err := settingsOf(values, nil)
+		require.NoError(t, err, "%v", values)
+		require.NotContains(t, s.Idle, "authorizer.class.name")
+		require.Len(t, s.Idle, 2)
+	}
+}
+
 func TestUnknownKeysNameTheNearest(t *testing.T) {
 	for name, next := range map[string]string{
 		"advertized.listeners": "did you mean advertised.listeners?",

@@ -17,7 +17,7 @@ func (s *settings) security(e endpoint) (core.Security, error) {
 	protocol := strings.ToUpper(e.Name)
 	mapped := false
 	for _, pair := range s.protocols {
-		if name, to, _ := strings.Cut(pair, ":"); strings.TrimSpace(name) == e.Name {
+		if name, to, _ := strings.Cut(pair, ":"); strings.EqualFold(strings.TrimSpace(name), e.Name) {
 			protocol, mapped = strings.ToUpper(strings.TrimSpace(to)), true
 		}
 	}
@@ -27,7 +27,7 @@ func (s *settings) security(e endpoint) (core.Security, error) {
 	case protocol == "SSL":
 		return core.TLS, nil
 	case mapped || strings.HasPrefix(protocol, "SASL"):
-		return 0, fmt.Errorf("listener %s asks for %s, and only PLAINTEXT and SSL are served", e.Name, protocol)
+		return 0, advise("who a client is can be asked for by certificate: SSL, and ssl.client.auth=required", "listener %s asks for %s, and only PLAINTEXT and SSL are served", e.Name, protocol)
 	}
 	return 0, advise("for example: listener.security.protocol.map="+e.Name+":PLAINTEXT", "nothing says what listener %s speaks", e.Name)
 }

@@ -243,7 +243,7 @@ func TestDescribedBrokers(t *testing.T) {
 			require.NotContains(t, shown, key.Name)
 		}
 	}
-	require.Len(t, shown, 341+3-hidden+1, "and the one of a listener")
+	require.Len(t, shown, 341+3+2-hidden+1, "and the one of a listener")
 	require.Equal(t, 320+1, len(shown), "Kafka 4.2 describes 320")
 	require.Equal(t, "88", shown["message.max.bytes"].Value)
 	require.Equal(t, []Synonym{{"message.max.bytes", "88", false, SourceBroker}, {"message.max.bytes", "77", false, SourceDefaultBroker}, {"message.max.bytes", "1048588", false, SourceDefault}}, shown["message.max.bytes"].Synonyms)

@@ -8,14 +8,15 @@ package controller
 //	                                           rate     may be altered, described only where set
 //
 // These are all that KafkaConfig of Apache Kafka 4.2.0 defines, with its defaults but that of log.flush.interval.messages,
-// and the rates of its replication quotas. listeners and listener.security.protocol.map may be altered there.
+// the rates of its replication quotas, and what its StandardAuthorizer is told. listeners and listener.security.protocol.map may be altered there.
 const brokerKeys = `add.partitions.to.txn.retry.backoff.max.ms int fixed idle 0.. 100 How long the broker goes on trying to add a partition to a transaction.
 add.partitions.to.txn.retry.backoff.ms int fixed idle 1.. 20 The pause before the broker tries again to add a partition to a transaction.
 advertised.listeners list fixed works - - The addresses that clients are told, NAME://host:port. Left out, a client is told the one it came by.
+allow.everyone.if.no.acl.found boolean hidden idle - false Whether what no ACL speaks of is open to everybody. There are no ACLs here yet, and everything is.
 alter.config.policy.class.name class fixed idle - - A Java class that judges changes of configurations.
 alter.log.dirs.replication.quota.window.num int fixed idle 1.. 11 How many samples the quota of moves between log directories is averaged over.
 alter.log.dirs.replication.quota.window.size.seconds int fixed idle 1.. 1 How long one sample of the quota of moves between log directories lasts.
-authorizer.class.name string fixed idle - "" The Java class that says who may do what.
+authorizer.class.name string fixed works - "" The Java class that says who may do what. There are no ACLs here yet: a broker that is to have one does not start.
 auto.create.topics.enable boolean fixed works - true Whether a topic that is asked for and not there is made.
 auto.leader.rebalance.enable boolean fixed idle - true Whether leaderships go back to the preferred replicas by themselves.
 background.threads int cluster idle 1.. 10 How many threads do what nobody waits for.
@@ -244,7 +245,7 @@ replication.quota.window.num int fixed idle 1.. 11 How many samples the quota of
 replication.quota.window.size.seconds int fixed idle 1.. 1 How long one sample of the quota of replication lasts.
 request.timeout.ms int fixed idle - 30000 How long the broker's own requests may take.
 sasl.client.callback.handler.class class fixed idle - - A Java class that gives a SASL client what it is asked for.
-sasl.enabled.mechanisms list broker idle - GSSAPI The SASL mechanisms that clients may use.
+sasl.enabled.mechanisms list broker idle - GSSAPI The SASL mechanisms that clients may use. There is no SASL here yet: a broker does not start where this is set for clients' listeners.
 sasl.jaas.config password broker idle - - The JAAS configuration of a SASL login.
 sasl.kerberos.kinit.cmd string broker idle - /usr/bin/kinit Where kinit is.
 sasl.kerberos.min.time.before.relogin long broker idle - 60000 The shortest time between two Kerberos logins.
@@ -337,6 +338,7 @@ ssl.truststore.certificates password broker works - - The certificates that are 
 ssl.truststore.location string broker works - - The file with the certificates that are trusted.
 ssl.truststore.password password broker idle - - The password of the file with the certificates that are trusted.
 ssl.truststore.type string broker works - JKS The format of the file with the certificates that are trusted; read here: PEM.
+super.users string hidden idle - "" Who may do everything, whatever the ACLs say. There are no ACLs here yet, and everybody may.
 telemetry.max.bytes int fixed works 1.. 1048576 The most that a client may push of its own metrics at a time.
 transaction.abort.timed.out.transaction.cleanup.interval.ms int fixed idle 1.. 10000 How often transactions that have run out are aborted.
 transaction.max.timeout.ms int fixed idle 1.. 900000 The longest that a client may let a transaction last.

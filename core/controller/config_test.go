@@ -229,7 +229,7 @@ func TestEveryTopicDefaultIsValid(t *testing.T) {
 
 func TestBrokerKeysAreFoundAndSuggested(t *testing.T) {
 	keys := BrokerKeys()
-	require.Len(t, keys, 341+3, "those of KafkaConfig and the three rates")
+	require.Len(t, keys, 341+3+2, "those of KafkaConfig, the three rates, and what the authorizer is told")
 	last := ""
 	for _, key := range keys {
 		require.Less(t, last, key.Name)
