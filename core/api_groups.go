@@ -364,6 +364,11 @@ func (b *Broker) tellAwaited(g *gathering, tags *kmsg.Tags, at *coordinator, id 
 // consumerGroupHeartbeat (68).
 func (b *Broker) consumerGroupHeartbeat(now seam.Now, c *connection, slot conn.Slot, r *conn.Request, request *kmsg.ConsumerGroupHeartbeatRequest, fx *seam.Effects) {
 	answer := request.ResponseKind().(*kmsg.ConsumerGroupHeartbeatResponse)
+	if b.config.Groups.Consumer.Off {
+		failGroup(answer, wire.UnsupportedVersion)
+		b.cold(c.id, slot, r.Correlation, answer, fx)
+		return
+	}
 	if code, why := group.JudgeHeartbeat(&b.config.Groups, request); code != wire.None {
 		answer.ErrorCode, answer.ErrorMessage = int16(code), &why
 		b.cold(c.id, slot, r.Correlation, answer, fx)
@@ -393,6 +398,8 @@ func (b *Broker) consumerGroupDescribe(now seam.Now, c *connection, slot conn.Sl
 		}
 		at, code := b.coordinatorFor(request.Groups[i])
 		switch {
+		case b.config.Groups.Consumer.Off:
+			code = wire.UnsupportedVersion
 		case request.Groups[i] == "":
 			code = wire.InvalidGroupID
 		case b.isFull(g):

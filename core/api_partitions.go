@@ -242,9 +242,6 @@ func activeProducer(a producer.Active) kmsg.DescribeProducersResponseTopicPartit
 	return out
 }
 
-// describedMax is how many partitions one DescribeTopicPartitions answers at most (max.request.partition.size.limit).
-const describedMax = 2000
-
 // topicOperations and clusterOperations are what anybody may do where there is no authorizer, a bit each (KIP-430). To a
 // topic: READ, WRITE, CREATE, DELETE, ALTER, DESCRIBE, DESCRIBE_CONFIGS and ALTER_CONFIGS; to the cluster: CREATE, ALTER,
 // DESCRIBE, CLUSTER_ACTION, DESCRIBE_CONFIGS, ALTER_CONFIGS and IDEMPOTENT_WRITE.
@@ -269,7 +266,7 @@ func (b *Broker) describeTopicPartitions(now seam.Now, c *connection, slot conn.
 		b.cold(c.id, slot, r.Correlation, answer, fx)
 		return
 	}
-	next, room := 0, max(1, min(describedMax, int(request.ResponsePartitionLimit)))
+	next, room := 0, int(max(1, min(b.config.DescribedMax, request.ResponsePartitionLimit)))
 	b.inTurns(now, c, func(_ seam.Now, fx *seam.Effects) bool {
 		for ; next < len(names) && answer.NextCursor == nil; next++ {
 			if !b.turns.take() {

@@ -1,6 +1,9 @@
 package core
 
 import (
+	"slices"
+	"strings"
+
 	"rookery/core/controller"
 	"rookery/core/group"
 	"rookery/core/meta"
@@ -23,6 +26,7 @@ type Config struct {
 
 	AutoCreateTopics    bool      // auto.create.topics.enable
 	FetchBytesMax       int32     // fetch.max.bytes
+	DescribedMax        int32     // max.request.partition.size.limit
 	FetchSessionsMax    int       // max.incremental.fetch.session.cache.slots
 	FetchSessionBytes   int64     // of what sessions remember, all of them
 	ToldBytes           int64     // of what one answer tells as often as it is named: groups, what they have committed, configurations
@@ -70,7 +74,7 @@ const (
 func DefaultConfig() Config {
 	return Config{
 		NodeID: 1, Listeners: []Listener{{Name: "PLAINTEXT", Port: 9092}}, Controller: controller.DefaultConfig(),
-		AutoCreateTopics: true, FetchBytesMax: 55 << 20, FetchSessionsMax: 1000, FetchSessionBytes: 128 << 20, ToldBytes: 256 << 20, FetchSessionEviction: 120 * seam.Second,
+		AutoCreateTopics: true, FetchBytesMax: 55 << 20, DescribedMax: 2000, FetchSessionsMax: 1000, FetchSessionBytes: 128 << 20, ToldBytes: 256 << 20, FetchSessionEviction: 120 * seam.Second,
 		ProducerExpiry: 86400 * seam.Second, ProducerExpiryEvery: 600 * seam.Second,
 		ConnectionBytes: 4 << 20, FrameBytes: 256 << 20, ReplyBytes: 64 << 20, UnsyncedBytes: 16 << 20,
 		SyncsMax: 8, RecoveriesMax: 4, CheckpointEvery: 5 * seam.Second,
@@ -97,6 +101,10 @@ func (c *Config) ConfigureGroups(static *controller.Static) {
 	}
 	if assignors, set := layers.Own("group.consumer.assignors"); set {
 		g.Consumer.Use(assignors)
+	}
+	if protocols, set := layers.Own("group.coordinator.rebalance.protocols"); set {
+		names := strings.FieldsFunc(protocols, func(r rune) bool { return r == ',' || r == ' ' })
+		g.Consumer.Off = !slices.Contains(names, "consumer")
 	}
 	c.Telemetry.BytesMax = int32(layers.Number("telemetry.max.bytes"))
 	topic := &c.Controller.Offsets

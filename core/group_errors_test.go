@@ -1,12 +1,14 @@
 package core
 
 import (
+	"maps"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"rookery/core/controller"
 	"rookery/core/seam"
 	"rookery/core/wire"
 )
@@ -95,6 +97,33 @@ func modern(id string, epoch int32, instance string) *kmsg.ConsumerGroupHeartbea
 		r.RebalanceTimeoutMillis, r.SubscribedTopicNames, r.Topics = 60_000, []string{"t"}, []kmsg.ConsumerGroupHeartbeatRequestTopic{}
 	}
 	return r
+}
+
+// A broker that is told to do without the consumer protocol says so as Kafka's does (KafkaApis), whatever is asked; the
+// classic protocol goes on, and ApiVersions announces both.
+func TestWithoutTheConsumerProtocol(t *testing.T) {
+	for protocols, want := range map[string]wire.Code{"classic": wire.UnsupportedVersion, "classic, streams": wire.UnsupportedVersion, "consumer,classic": wire.None} {
+		w := newWorld(t)
+		static, err := controller.NewStatic(maps.All(map[string]string{"group.coordinator.rebalance.protocols": protocols, "offsets.topic.num.partitions": "1"}))
+		require.NoError(t, err)
+		w.config.ConfigureGroups(&static)
+		w.start()
+		w.stabilize()
+		c := w.dial("")
+		find := kmsg.NewPtrFindCoordinatorRequest()
+		find.Version, find.CoordinatorKeys = 4, []string{"h"}
+		w.send(c, find)
+		w.stabilize()
+		require.Equal(t, want, asks(w, c, modern("m", 0, "")), protocols)
+		describe := kmsg.NewPtrConsumerGroupDescribeRequest()
+		describe.Groups = []string{"h"}
+		require.Equal(t, want, asks(w, c, describe), protocols)
+		if want != wire.None {
+			describe.Groups[0] = ""
+			require.Equal(t, want, asks(w, c, describe), "the protocol is asked for before the name")
+		}
+		require.Equal(t, wire.MemberIDRequired, asks(w, c, joins("", "")))
+	}
 }
 
 // Each error of groups goes out to a client that does what it is for, and no case may be left without its error.

@@ -524,6 +524,12 @@ func TestTopicPartitionsInTurns(t *testing.T) {
 	require.Len(t, answer.Topics[thingsNamed+1].Partitions, 500)
 	require.Equal(t, "u", answer.NextCursor.Topic)
 	require.EqualValues(t, 500, answer.NextCursor.Partition)
+
+	w.broker.config.DescribedMax = 1_600 // what is asked for beyond it comes with the next piece
+	w.step(w.frame(r))
+	*answer = kmsg.NewDescribeTopicPartitionsResponse()
+	w.decode(r, answer)
+	require.EqualValues(t, 100, answer.NextCursor.Partition)
 }
 
 // A batch of a megabyte may hold a million records, and each may be wrong: which, is told of as many as one Step can walk over

@@ -35,6 +35,7 @@ type settings struct {
 	ReplicationFactor int16
 	RequestBytesMax   int32
 	FetchBytesMax     int32
+	DescribedMax      int32
 	FetchSessions     int32
 	ProducerExpiry    int64 // milliseconds
 	RetentionCheck    int64 // milliseconds
@@ -56,6 +57,7 @@ type settings struct {
 	origins   map[string]origin
 	strangers []stranger
 
+	metadataDir string   // metadata.log.dir; empty: not set
 	controllers []string // controller.listener.names
 	voter       int32    // the one of controller.quorum.voters; -1: none is named
 	protocols   []string // listener.security.protocol.map: NAME:PROTOCOL
@@ -118,7 +120,7 @@ func settledLayers(first layer, environ []string, flags layer, sets []string) (*
 func settingsOf(values map[string]string, origins map[string]origin) (*settings, error) {
 	s := &settings{
 		NodeID: -1, Broker: true, Controller: true, Dirs: []string{"/tmp/kafka-logs"},
-		AutoCreateTopics: true, NumPartitions: 1, ReplicationFactor: 1, RequestBytesMax: 100 << 20, FetchBytesMax: 55 << 20, FetchSessions: 1000,
+		AutoCreateTopics: true, NumPartitions: 1, ReplicationFactor: 1, RequestBytesMax: 100 << 20, FetchBytesMax: 55 << 20, DescribedMax: 2000, FetchSessions: 1000,
 		ProducerExpiry: 86400000, ProducerLook: 600000, CheckpointEvery: 5000, DeleteTopics: true, QueuedBytes: -1,
 		RetentionCheck: 300_000, InitialTaskDelay: 30_000,
 		controllers: []string{"CONTROLLER"}, voter: -1, values: values,
@@ -331,6 +333,8 @@ func (s *settings) apply(name, value string) (bool, error) {
 		err = number(value, -1, math.MaxInt64, &s.QueuedBytes)
 	case "fetch.max.bytes":
 		err = number(value, 1024, math.MaxInt32, &s.FetchBytesMax)
+	case "max.request.partition.size.limit":
+		err = number(value, 1, math.MaxInt32, &s.DescribedMax)
 	case "max.incremental.fetch.session.cache.slots":
 		err = number(value, 0, math.MaxInt32, &s.FetchSessions)
 	case "producer.id.expiration.ms":
@@ -352,6 +356,12 @@ func (s *settings) apply(name, value string) (bool, error) {
 		err = number(value, 1, math.MaxInt32, &s.Backlog)
 	case "connections.max.idle.ms", "max.connections", "max.connections.per.ip", "max.connections.per.ip.overrides", "max.connection.creation.rate":
 		// the core reads them out of what is described: most may be altered
+	case "metadata.log.dir":
+		s.metadataDir = value
+	case "group.coordinator.rebalance.protocols":
+		if !slices.Contains(list(value), "classic") {
+			err = advise("add classic to it", "the classic protocol cannot be switched off")
+		}
 	case "group.consumer.assignors":
 		for _, assignor := range list(value) {
 			if assign.Named(assignor) == nil && !strings.Contains(assignor, ".") { // a class of Java's is left out by the core
@@ -443,7 +453,8 @@ func endpoints(value string) ([]endpoint, error) {
 	return all, nil
 }
 
-// absolute makes the directories' names independent of the folder we were started in, and finds one that is named twice.
+// absolute makes the directories' names independent of the folder we were started in, and finds one that is named twice, or
+// is to hold the metadata log and cannot.
 func (s *settings) absolute() error {
 	for i, dir := range s.Dirs {
 		abs, err := filepath.Abs(dir)
@@ -454,6 +465,12 @@ func (s *settings) absolute() error {
 			return advise("name each directory once", "log.dirs names %s twice", abs)
 		}
 		s.Dirs[i] = abs
+	}
+	if s.metadataDir == "" {
+		return nil
+	}
+	if abs, err := filepath.Abs(s.metadataDir); err != nil || abs != s.Dirs[0] {
+		return advise("leave it out, or name that directory first in log.dirs", "metadata.log.dir=%s: the metadata log lies in the first of log.dirs, %s", s.metadataDir, s.Dirs[0])
 	}
 	return nil
 }

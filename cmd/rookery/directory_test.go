@@ -79,6 +79,8 @@ func TestForeignDirectories(t *testing.T) {
 	_, err = identify(&settings{NodeID: 3, Dirs: []string{reserved}}, never)
 	require.ErrorContains(t, err, "is reserved")
 	require.EqualError(t, (&settings{Dirs: []string{a, b, a + "/"}}).absolute(), "log.dirs names "+a+" twice")
+	require.ErrorContains(t, (&settings{Dirs: []string{a, b}, metadataDir: b}).absolute(), "the first of log.dirs, "+a)
+	require.NoError(t, (&settings{Dirs: []string{a, b}, metadataDir: a + "/"}).absolute())
 
 	full := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(full, "thesis.doc"), nil, 0o644))

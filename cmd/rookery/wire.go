@@ -266,6 +266,7 @@ func (n *node) config() (core.Config, error) {
 	}
 	c.Listeners = n.introduce()
 	c.AutoCreateTopics, c.FetchBytesMax = s.AutoCreateTopics, s.FetchBytesMax
+	c.DescribedMax = s.DescribedMax
 	c.FetchSessionsMax = int(s.FetchSessions)
 	c.ProducerExpiry = seam.Mono(s.ProducerExpiry) * seam.Millisecond
 	c.RetentionCheckEvery = seam.Mono(s.RetentionCheck) * seam.Millisecond

@@ -102,7 +102,10 @@ func findListenerKey(rest string) (BrokerKey, bool) {
 		}
 		rest = after
 		if key, known := FindBrokerKey(rest); known {
-			key.Idle = key.Idle || !strings.HasPrefix(rest, "ssl.") // no listener has limits of its own here
+			if strings.HasPrefix(rest, "max.connection") {
+				key.Idle, key.Documentation = true, key.Documentation+" No listener has a limit of its own here: set it for all of them."
+			}
+			key.Idle = key.Idle || !strings.HasPrefix(rest, "ssl.")
 			return key, true
 		}
 	}

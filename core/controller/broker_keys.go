@@ -8,7 +8,8 @@ package controller
 //	                                           rate     may be altered, described only where set
 //
 // These are all that KafkaConfig of Apache Kafka 4.2.0 defines, with its defaults but that of log.flush.interval.messages,
-// the rates of its replication quotas, and what its StandardAuthorizer is told. listeners and listener.security.protocol.map may be altered there.
+// but also that of group.coordinator.rebalance.protocols, the rates of its replication quotas, and what its StandardAuthorizer
+// is told. listeners and listener.security.protocol.map may be altered there.
 const brokerKeys = `add.partitions.to.txn.retry.backoff.max.ms int fixed idle 0.. 100 How long the broker goes on trying to add a partition to a transaction.
 add.partitions.to.txn.retry.backoff.ms int fixed idle 1.. 20 The pause before the broker tries again to add a partition to a transaction.
 advertised.listeners list fixed works - - The addresses that clients are told, NAME://host:port. Left out, a client is told the one it came by.
@@ -72,7 +73,7 @@ group.consumer.min.session.timeout.ms int fixed works 1.. 45000 The shortest ses
 group.consumer.regex.refresh.interval.ms int hidden works 10000.. 600000 How often the topics that a regular expression matches are looked up anew.
 group.consumer.session.timeout.ms int fixed works 1.. 45000 How long a member of a consumer group that sends no heartbeat is taken for alive.
 group.coordinator.append.linger.ms int fixed idle -1.. -1 How long the group coordinator gathers records before it writes them; -1 fits it to the load.
-group.coordinator.rebalance.protocols list fixed idle consumer|classic|share|streams classic,consumer,streams Which group protocols are on.
+group.coordinator.rebalance.protocols list fixed works consumer|classic|share|streams classic,consumer Which group protocols are on; classic always. share and streams are not served here.
 group.coordinator.threads int fixed idle 1.. 4 How many threads coordinate groups.
 group.initial.rebalance.delay.ms int fixed works - 3000 How long a new classic group waits for more members before its first rebalance.
 group.max.session.timeout.ms int fixed works - 1800000 The longest session timeout that a member of a classic group may ask for.
@@ -152,8 +153,8 @@ log.retention.hours int fixed works nonzero 168 How many hours records are kept,
 log.retention.minutes int fixed works nonzero - How many minutes records are kept, where log.retention.ms is not set.
 log.retention.ms long cluster works nonzero - How many milliseconds records are kept, for topics that do not say; -1 is for ever.
 log.roll.hours int fixed works 1.. 168 After how many hours a new segment begins, where log.roll.ms is not set.
-log.roll.jitter.hours int fixed idle 0.. 0 By how many hours at most a roll comes early at random, where log.roll.jitter.ms is not set.
-log.roll.jitter.ms long cluster idle 0.. - By how many milliseconds at most a roll comes early at random, for topics that do not say.
+log.roll.jitter.hours int fixed idle 0.. 0 By how many hours at most a roll comes early at random, where log.roll.jitter.ms is not set. Rolls here come when they are due, together or not.
+log.roll.jitter.ms long cluster idle 0.. - By how many milliseconds at most a roll comes early at random, for topics that do not say. Rolls here come when they are due, together or not.
 log.roll.ms long cluster works 1.. - After how many milliseconds a new segment begins, for topics that do not say.
 log.segment.bytes int cluster works 1048576.. 1073741824 How large a segment becomes before the next one begins, for topics that do not say.
 log.segment.delete.delay.ms long cluster idle 0.. 60000 How long files of a deleted segment stay. Here they are unlinked at once: readers keep their own reference.
@@ -162,9 +163,9 @@ max.connections int cluster works 0.. 2147483647 How many connections there may 
 max.connections.per.ip int cluster works 0.. 2147483647 How many connections there may be from one address; those beyond it are closed.
 max.connections.per.ip.overrides string cluster works - "" Other limits than max.connections.per.ip for single addresses, address:number.
 max.incremental.fetch.session.cache.slots int fixed works 0.. 1000 How many fetch sessions are kept.
-max.request.partition.size.limit int fixed idle 1.. 2000 How many partitions one DescribeTopicPartitions is answered with.
+max.request.partition.size.limit int fixed works 1.. 2000 How many partitions one DescribeTopicPartitions is answered with.
 message.max.bytes int cluster works 0.. 1048588 The largest batch that is taken, as it is sent, for topics that do not say.
-metadata.log.dir string fixed idle - - Where the metadata log lies, if not in the first log directory.
+metadata.log.dir string fixed works - - Where the metadata log lies: here always in the first log directory.
 metadata.log.max.record.bytes.between.snapshots long fixed idle 1.. 20971520 How much is written to the metadata log before a snapshot is taken.
 metadata.log.max.snapshot.interval.ms long fixed idle 0.. 3600000 How long it takes at most until a snapshot of the metadata is taken.
 metadata.log.segment.bytes int fixed idle 8388608.. 1073741824 How large a segment of the metadata log becomes.
@@ -200,8 +201,8 @@ producer.id.expiration.ms int cluster works 1.. 86400000 How long an idle produc
 producer.purgatory.purge.interval.requests int fixed idle - 1000 How many requests go by before produces that were answered are forgotten.
 queued.max.request.bytes long fixed works - -1 How many bytes of requests may be in memory before nothing more is read; -1 leaves it to the broker.
 queued.max.requests int fixed idle 1.. 500 How many requests may wait for a thread. There is no such queue here: see queued.max.request.bytes.
-quota.window.num int fixed idle 1.. 11 How many samples a client's quota is averaged over.
-quota.window.size.seconds int fixed idle 1.. 1 How long one sample of a client's quota lasts.
+quota.window.num int fixed idle 1.. 11 How many samples a client's quota is averaged over. There are no samples here: ten seconds of what was not used are kept, as with Kafka's defaults.
+quota.window.size.seconds int fixed idle 1.. 1 How long one sample of a client's quota lasts. There are no samples here: see quota.window.num.
 remote.fetch.max.wait.ms int cluster idle 1.. 500 How long a Fetch waits for tiered data.
 remote.list.offsets.request.timeout.ms long cluster idle 1.. 30000 How long a ListOffsets waits for tiered data.
 remote.log.index.file.cache.total.size.bytes long cluster idle 1.. 1073741824 How many bytes of indexes of tiered segments are kept here.

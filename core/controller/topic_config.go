@@ -164,7 +164,7 @@ func TopicKeys() []TopicKey {
 		integer("segment.index.bytes", "10485760", 4, intMost, func(c *TopicConfig, v value) { c.SegmentIndexBytes = int32(v.number) },
 			"How large an index of one segment may become."),
 		idle(long("segment.jitter.ms", "0", 0, func(c *TopicConfig, v value) { c.SegmentJitterMillis = v.number },
-			"By how many milliseconds at most a roll comes early at random.")),
+			"By how many milliseconds at most a roll comes early at random. Rolls here come when they are due, together or not.")),
 		long("segment.ms", "604800000", 1, func(c *TopicConfig, v value) { c.SegmentMillis = v.number },
 			"After how many milliseconds a new segment begins."),
 		idle(boolean("unclean.leader.election.enable", func(c *TopicConfig, v value) { c.UncleanLeaderElectionEnable = v.truth },

@@ -55,6 +55,7 @@ type ConsumerConfig struct {
 	Assignors          []string // group.consumer.assignors: the first is the default
 	Migration          string   // group.consumer.migration.policy
 	RegexRefreshMillis int32    // group.consumer.regex.refresh.interval.ms
+	Off                bool     // group.coordinator.rebalance.protocols does without it
 }
 
 // Use makes these assignors, by name and separated by commas, those that members may ask for. Others than there are have
