@@ -156,10 +156,14 @@ func (b *Broker) apiVersions(c *connection, slot conn.Slot, r *conn.Request, fx 
 	b.cold(c.id, slot, r.Correlation, answer, fx)
 }
 
+// features tells which features there are. Clients that ask in version 3 cannot read a level 0 (KAFKA-17492).
 func (b *Broker) features(answer *kmsg.ApiVersionsResponse) {
-	supported := kmsg.NewApiVersionsResponseSupportedFeature()
-	supported.Name, supported.MinVersion, supported.MaxVersion = controller.MetadataVersion, 1, controller.MetadataVersionLevel
-	answer.SupportedFeatures = append(answer.SupportedFeatures, supported)
+	for _, f := range controller.Supported() {
+		supported := kmsg.NewApiVersionsResponseSupportedFeature()
+		if supported.Name, supported.MinVersion, supported.MaxVersion = f.Name, f.Min, f.Max; f.Min > 0 || answer.Version >= 4 {
+			answer.SupportedFeatures = append(answer.SupportedFeatures, supported)
+		}
+	}
 	for name, level := range b.image.Features() {
 		f := kmsg.NewApiVersionsResponseFinalizedFeature()
 		f.Name, f.MinVersionLevel, f.MaxVersionLevel = name, level, level

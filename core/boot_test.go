@@ -1,9 +1,11 @@
 package core
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"rookery/core/meta"
 	"rookery/core/seam"
@@ -51,4 +53,34 @@ func TestFeaturesOfAnotherBrokerAreRefused(t *testing.T) {
 	w.stabilize()
 	require.True(t, w.dead())
 	require.Equal(t, FeaturesForeign, said)
+}
+
+// What clients are told of features: that the consumer protocol is on, and a level 0 to none that cannot read it (KAFKA-17492).
+// A second start finds all of it written down, and adds nothing.
+func TestFeaturesAreTold(t *testing.T) {
+	w := newWorld(t)
+	for range 2 {
+		w.start()
+		w.stabilize()
+		c := w.dial("")
+		for version, want := range map[int16]string{2: "", 3: "metadata.version 7-29;", 4: "group.version 0-1;metadata.version 7-29;"} {
+			ask := kmsg.NewPtrApiVersionsRequest()
+			ask.Version, ask.ClientSoftwareName, ask.ClientSoftwareVersion = version, "a", "1"
+			w.send(c, ask)
+			w.stabilize()
+			answer, told, final := last(c).(*kmsg.ApiVersionsResponse), "", ""
+			for _, f := range answer.SupportedFeatures {
+				told += fmt.Sprintf("%s %d-%d;", f.Name, f.MinVersion, f.MaxVersion)
+			}
+			for _, f := range answer.FinalizedFeatures {
+				final += fmt.Sprintf("%s %d-%d;", f.Name, f.MinVersionLevel, f.MaxVersionLevel)
+			}
+			require.Equal(t, want, told)
+			if version > 2 {
+				require.Equal(t, "group.version 1-1;metadata.version 29-29;", final)
+			}
+		}
+		require.Empty(t, w.broker.controller.Finalize())
+		w.crash(false)
+	}
 }

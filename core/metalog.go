@@ -303,16 +303,18 @@ func (b *Broker) register(now seam.Now, fx *seam.Effects) {
 		listener.Name, listener.Host, listener.Port, listener.SecurityProtocol = l.Name, l.Host, uint16(l.Port), int16(l.Security)
 		request.Listeners = append(request.Listeners, listener)
 	}
-	feature := kmsg.NewBrokerRegistrationRequestFeature()
-	feature.Name, feature.MinSupportedVersion, feature.MaxSupportedVersion = controller.MetadataVersion, 1, controller.MetadataVersionLevel
-	request.Features = append(request.Features, feature)
+	for _, f := range controller.Supported() {
+		feature := kmsg.NewBrokerRegistrationRequestFeature()
+		feature.Name, feature.MinSupportedVersion, feature.MaxSupportedVersion = f.Name, f.Min, f.Max
+		request.Features = append(request.Features, feature)
+	}
 	records, epoch, code := b.controller.RegisterBroker(request, b.boot.partition.replica.Log.Next(), false)
 	if code == wire.UnsupportedVersion {
 		b.failFor(FeaturesForeign, fx)
 		return
 	}
 	must.Be(code == wire.None, "T2: a broker's own registration is in order: its cluster, and directory ids that are not reserved")
-	if !b.propose(now, &proposal{records: records, kind: proposedRegistration}, fx) {
+	if !b.propose(now, &proposal{records: append(records, b.controller.Finalize()...), kind: proposedRegistration}, fx) {
 		b.fail(0, seam.IOError, fx)
 		return
 	}

@@ -133,6 +133,8 @@ func TestBootstrapHappensOnce(t *testing.T) {
 	require.Equal(t, int16(2), b.image.Feature("transaction.version"))
 	require.Equal(t, int16(1), b.image.Feature("group.version"))
 	require.Empty(t, b.Bootstrap())
+	require.Empty(t, b.Finalize())
+	require.Equal(t, []meta.Record{&meta.FeatureLevelRecord{Name: GroupVersion, FeatureLevel: 1}}, newBench(DefaultConfig()).Finalize())
 	b.Skip(b.next, 2)
 	require.Equal(t, b.next, b.Image().Offset())
 }

@@ -37,10 +37,15 @@ func DefaultConfig() Config {
 	}
 }
 
-// The metadata.version that this controller writes: 4.2-IV1.
+// The metadata.version that this controller writes, 4.2-IV1, and the oldest that there is for Kafka 4: 3.3-IV3. And the
+// group.version that has the consumer protocol (KIP-848), beside 0, which has it not.
 const (
-	MetadataVersion      = "metadata.version"
-	MetadataVersionLevel = 29
+	MetadataVersion       = "metadata.version"
+	MetadataVersionOldest = 7
+	MetadataVersionLevel  = 29
+
+	GroupVersion      = "group.version"
+	GroupVersionLevel = 1
 )
 
 // Controller is the active controller: the handlers over its own fold of the metadata log.
@@ -90,6 +95,20 @@ func (c *Controller) Bootstrap() []meta.Record {
 		rs = append(rs, &f)
 	}
 	return rs
+}
+
+// Finalize is what a log lacks of the features that this broker has: those that builds before it did not write down. It goes
+// behind the broker's registration, which is refused where the log is another broker's.
+func (c *Controller) Finalize() []meta.Record {
+	if c.image.Feature(GroupVersion) != 0 {
+		return nil
+	}
+	return []meta.Record{&meta.FeatureLevelRecord{Name: GroupVersion, FeatureLevel: GroupVersionLevel}}
+}
+
+// Supported are the features that this broker has, and at which levels.
+func Supported() []meta.SupportedFeature {
+	return []meta.SupportedFeature{{Name: GroupVersion, Max: GroupVersionLevel}, {Name: MetadataVersion, Min: MetadataVersionOldest, Max: MetadataVersionLevel}}
 }
 
 // ProducerIDs hands a broker the block [first, first+length) of producer ids, once its records are committed.

@@ -109,6 +109,17 @@ func speaks(t *testing.T, n *outside.Node) map[int16]bool {
 	return out
 }
 
+// finalized are the features that are on, and their levels.
+func finalized(t *testing.T, n *outside.Node) map[string]int16 {
+	ask := kmsg.NewPtrApiVersionsRequest()
+	ask.ClientSoftwareName, ask.ClientSoftwareVersion = "dirs", "1"
+	out := map[string]int16{}
+	for _, f := range outside.Dial(t, n).Ask(t, ask, 4).(*kmsg.ApiVersionsResponse).FinalizedFeatures {
+		out[f.Name] = f.MaxVersionLevel
+	}
+	return out
+}
+
 // groupsOf are a line a group, and one for each of its offsets.
 func groupsOf(t *testing.T, n *outside.Node) (out []string) {
 	if list := kmsg.NewPtrListGroupsRequest(); !speaks(t, n)[list.Key()] {
@@ -229,6 +240,7 @@ func read(t *testing.T, archive string, want []string) {
 	}
 	n := start()
 	require.Equal(t, want, manifest(t, n))
+	require.Equal(t, map[string]int16{"metadata.version": 29, "group.version": 1}, finalized(t, n), "what an earlier build did not write down too")
 	require.NotContains(t, topics(t, n), "gone")
 	again(t, n)
 	for topic, partitions := range topics(t, n) {
