@@ -63,6 +63,7 @@ type recordRow struct {
 	KeyBase64   bool         `json:"keyBase64,omitempty"`
 	ValueBase64 bool         `json:"valueBase64,omitempty"`
 	Headers     []headerJSON `json:"headers,omitempty"`
+	Decoded     *decodedRow  `json:"decoded,omitempty"` // of the broker's own records
 }
 
 func (b *batchRow) String() string {
@@ -79,10 +80,13 @@ func logDumpCommand() *cobra.Command {
 	var form form
 	var records bool
 	c := &cobra.Command{
-		Use:     "dump FILE...",
-		Short:   "print what is in .log, .index, .timeindex, .snapshot, .window and checkpoint files",
-		Example: "  rookery log dump rookery-data/clicks-0/00000000000000000000.log --records",
-		Args:    cobra.MinimumNArgs(1),
+		Use:   "dump FILE...",
+		Short: "print what is in .log, .index, .timeindex, .snapshot, .window and checkpoint files",
+		Long: `Print what is in .log, .index, .timeindex, .snapshot, .window and checkpoint files. With --records those of
+__consumer_offsets and __cluster_metadata are read by their folder's name: their kind, and their fields as JSON.`,
+		Example: "  rookery log dump rookery-data/clicks-0/00000000000000000000.log --records\n" +
+			"  rookery log dump -r rookery-data/__consumer_offsets-*/*.log",
+		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, files []string) error {
 			out := bufio.NewWriterSize(c.OutOrStdout(), 1<<16)
 			var failed error
@@ -161,6 +165,9 @@ func dumpBatch(out io.Writer, b *batchRow, form form) error {
 }
 
 func (r *recordRow) String() string {
+	if r.Decoded != nil {
+		return fmt.Sprintf("offset: %d timestamp: %d %s", r.Offset, r.Timestamp, r.Decoded)
+	}
 	s := fmt.Sprintf("offset: %d timestamp: %d key: %s value: %s", r.Offset, r.Timestamp, quoted(r.Key, r.KeyBase64), quoted(r.Value, r.ValueBase64))
 	before := " headers: "
 	for _, h := range r.Headers {
@@ -194,11 +201,12 @@ func walk(file string, records bool, see func(*batchRow) error) error {
 	}
 	r := bufio.NewReaderSize(f, 1<<20)
 	var buffer []byte
+	decode := decoderOf(file)
 	for at := int64(0); at < info.Size(); {
 		if buffer, err = readBatch(r, buffer, info.Size()-at); err != nil {
 			return fmt.Errorf("%s: at position %d of %d: %w", file, at, info.Size(), err)
 		}
-		row := rowOf(batch.View(buffer), at, records)
+		row := rowOf(batch.View(buffer), at, records, decode)
 		if err := see(&row); err != nil {
 			return err
 		}
@@ -232,7 +240,7 @@ func readBatch(r *bufio.Reader, buffer []byte, left int64) ([]byte, error) {
 }
 
 // rowOf looks at one batch: header, CRC, and every record.
-func rowOf(v batch.View, at int64, keep bool) batchRow {
+func rowOf(v batch.View, at int64, keep bool, own decoder) batchRow {
 	b := batchRow{
 		Position: at, Size: v.Size(), BaseOffset: v.BaseOffset(), LastOffset: v.LastOffset(), Count: v.Count(),
 		LeaderEpoch: v.LeaderEpoch(), ProducerID: v.ProducerID(), ProducerEpoch: v.ProducerEpoch(), BaseSequence: v.BaseSequence(),
@@ -246,7 +254,7 @@ func rowOf(v batch.View, at int64, keep bool) batchRow {
 	records := batch.Read(v, batch.Limits{InflatedMax: 1 << 30}, nil)
 	for r := (batch.Record{}); records.Next(&r); {
 		if keep {
-			b.Records = append(b.Records, recordRowOf(v, &r))
+			b.Records = append(b.Records, recordRowOf(v, &r, own))
 		}
 	}
 	if fault := records.Fault(); fault != batch.Fine {
@@ -255,8 +263,8 @@ func rowOf(v batch.View, at int64, keep bool) batchRow {
 	return b
 }
 
-func recordRowOf(v batch.View, r *batch.Record) recordRow {
-	row := recordRow{Offset: v.BaseOffset() + int64(r.OffsetDelta), Timestamp: r.Timestamp}
+func recordRowOf(v batch.View, r *batch.Record, own decoder) recordRow {
+	row := recordRow{Offset: v.BaseOffset() + int64(r.OffsetDelta), Timestamp: r.Timestamp, Decoded: own.decode(v, r)}
 	row.Key, row.KeyBase64 = text(r.Key)
 	row.Value, row.ValueBase64 = text(r.Value)
 	for _, h := range r.Headers {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,6 +14,8 @@ import (
 	"pgregory.net/rapid"
 
 	"rookery/core/batch"
+	"rookery/core/group"
+	"rookery/core/meta"
 )
 
 func TestUnescape(t *testing.T) {
@@ -86,6 +89,60 @@ func TestLogDumpSaysWhatARecordIs(t *testing.T) {
 		require.NoError(t, json.Unmarshal([]byte(line), &row))
 		require.Len(t, row.Records[0].Headers, 3)
 	}
+}
+
+// Records that brokers write for themselves are read by their folder's name; what cannot be read is shown as anybody's.
+func TestLogDumpReadsTheBrokersOwnRecords(t *testing.T) {
+	leader := "m-1"
+	dump := func(folder string, records ...[2][]byte) (text string, rows []recordRow) {
+		file := filepath.Join(t.TempDir(), folder, "00000000000000000000.log")
+		require.NoError(t, os.Mkdir(filepath.Dir(file), 0o755))
+		var b batch.Builder
+		b.Begin(batch.Plain(batch.None))
+		for _, r := range records {
+			b.Add(7, r[0], r[1], nil)
+		}
+		require.NoError(t, os.WriteFile(file, b.Finish(), 0o644))
+		text, _, err := runCommand("log", "dump", "-r", file)
+		require.NoError(t, err)
+		out, _, err := runCommand("log", "dump", "-r", "-o", "json", file)
+		require.NoError(t, err)
+		var row batchRow
+		require.NoError(t, json.Unmarshal([]byte(out), &row), out)
+		return text, row.Records
+	}
+	of := func(r group.Record) [2][]byte {
+		key, value := group.Append(nil, nil, r)
+		return [2][]byte{key, value}
+	}
+	offsets := [][2][]byte{
+		of(&group.OffsetCommitRecord{Group: "g", Topic: "t", Partition: 2, Value: &group.OffsetCommit{Offset: 5, Metadata: "a \"b\"", ExpireTimestamp: -1}}),
+		of(&group.OffsetCommitRecord{Group: "g", Topic: "t", Partition: 3}),
+		of(&group.ClassicGroupRecord{Group: "g", Value: &group.ClassicGroup{ProtocolType: "consumer", Leader: &leader, Members: []group.ClassicMember{{MemberID: leader, Assignment: []byte{0, 255}}}}}),
+		{[]byte{0, 99, 'x'}, []byte("y")},
+		{[]byte("z"), nil},
+	}
+	text, rows := dump("__consumer_offsets-7", offsets...)
+	require.Contains(t, text, `| offset: 0 timestamp: 7 OffsetCommit {"group":"g","topic":"t","partition":2,"value":{"offset":5,"leaderEpoch":0,"metadata":"a \"b\"","commitTimestamp":0,"expireTimestamp":-1,"topicID":"`)
+	require.Contains(t, text, `| offset: 1 timestamp: 7 OffsetCommit {"group":"g","topic":"t","partition":3,"value":null}`)
+	require.Contains(t, text, `"leader":"m-1"`)
+	require.Contains(t, text, `"assignment":"AP8="`)
+	require.Contains(t, text, `| offset: 3 timestamp: 7 key: "\x00cx" value: "y"`)
+	require.Contains(t, text, `| offset: 4 timestamp: 7 key: "z" value: null`)
+	require.Equal(t, "ClassicGroup", rows[2].Decoded.Type)
+	require.NotNil(t, rows[0].Key, "its bytes are there too")
+	require.Nil(t, rows[3].Decoded)
+
+	quota := meta.ClientQuotaRecord{Entity: []meta.EntityPart{{}}, Key: "producer_byte_rate", Value: math.Float64bits(1.5)}
+	text, rows = dump("__cluster_metadata-0", [2][]byte{nil, meta.Append(nil, &meta.FeatureLevelRecord{Name: "group.version", FeatureLevel: 1})},
+		[2][]byte{nil, meta.Append(nil, &quota)}, [2][]byte{nil, meta.Append(nil, &meta.PartitionRecord{ISR: []int32{1, 2}})}, [2][]byte{nil, {1, 200, 0, 0}})
+	require.Contains(t, text, `| offset: 0 timestamp: 7 FeatureLevel {"name":"group.version","featureLevel":1}`)
+	require.Contains(t, text, `"value":1.5,"remove":false}`)
+	require.Contains(t, text, `"isr":[1,2]`)
+	require.Nil(t, rows[3].Decoded)
+
+	text, _ = dump("clicks-0", offsets[0])
+	require.NotContains(t, text, "OffsetCommit")
 }
 
 func TestLogDumpAndVerify(t *testing.T) {
