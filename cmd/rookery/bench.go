@@ -92,6 +92,7 @@ A quick look, on one connection a broker and with this client's costs in it; ben
 	f.Float64Var(&b.pingRate, "end-to-end-rate", 500, "single records a second in the last phase (0: leave it out)")
 	f.BoolVar(&b.keep, "keep", false, "do not delete the topic that was made")
 	completeFrom(c, "compression", "none", "gzip", "snappy", "lz4", "zstd")
+	completeTopicKeys(c, "config")
 	completeFrom(c, "acks", "0", "1", "all")
 	form.flag(c)
 	return c

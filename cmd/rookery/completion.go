@@ -1,15 +1,18 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"rookery/core/controller"
+	"rookery/core/meta"
 	"rookery/net/kafka"
 )
 
-// completePatience is how long a shell is kept waiting for the names of topics.
+// completePatience is how long a shell is kept waiting for what only the broker knows.
 const completePatience = time.Second
 
 // completeNamesOf has every command complete the groups, topics or resources that it takes, but for the one that makes them.
@@ -58,20 +61,69 @@ func completeGroups(command *cobra.Command, given []string, typed string) ([]cob
 	if len(given) > 0 && !strings.Contains(command.Use, "GROUP...") {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
+	return groupsLike(command, nil, typed)
+}
+
+// groupsLike offers the broker's groups, whatever else is on the line.
+func groupsLike(command *cobra.Command, _ []string, typed string) (names []cobra.Completion, next cobra.ShellCompDirective) {
 	c := session{patience: completePatience, config: kafka.Default()}
 	defer c.close()
 	c.bootstrap, _ = command.Flags().GetStringSlice("bootstrap-server")
-	rows, err := listGroups(&c, nil, nil)
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	var names []cobra.Completion
+	rows, _ := listGroups(&c, nil, nil) // a shell has no place for what is wrong
 	for _, row := range rows {
 		if strings.HasPrefix(row.Group, typed) {
 			names = append(names, row.Group)
 		}
 	}
 	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeNames has a flag offer names, which behind is put at the end of; where that is "=", a value follows. No flag of
+// these names a file.
+func completeNames(command *cobra.Command, flag, behind string, names func(given []string) []string) {
+	next := cobra.ShellCompDirectiveNoFileComp
+	if behind != "" {
+		next |= cobra.ShellCompDirectiveNoSpace
+	}
+	_ = command.RegisterFlagCompletionFunc(flag, func(_ *cobra.Command, given []string, typed string) (offered []cobra.Completion, _ cobra.ShellCompDirective) {
+		for _, name := range names(given) {
+			if strings.HasPrefix(name+behind, typed) && name+behind != typed {
+				offered = append(offered, name+behind)
+			}
+		}
+		return offered, next
+	})
+}
+
+// alterable are the names of a resource's keys that match; what does nothing here is no offer.
+func alterable(kind int8, match func(controller.Alterable) bool) (names []string) {
+	for _, k := range controller.AlterableKeys(kind) {
+		if match(k) {
+			names = append(names, k.Name)
+		}
+	}
+	return names
+}
+
+func hasEffect(k controller.Alterable) bool { return !k.Idle }
+
+// completeTopicKeys has a flag offer the keys of topics.
+func completeTopicKeys(command *cobra.Command, flag string) {
+	completeNames(command, flag, "=", func([]string) []string { return alterable(meta.ResourceTopic, hasEffect) })
+}
+
+// completeServerKeys has a flag offer the keys that a broker can be started with.
+func completeServerKeys(command *cobra.Command, flag string) {
+	completeNames(command, flag, "=", func([]string) []string {
+		names := ownKeys()
+		for _, k := range controller.BrokerKeys() {
+			if !k.Idle && k.Mode != controller.Rate {
+				names = append(names, k.Name)
+			}
+		}
+		slices.Sort(names)
+		return names
+	})
 }
 
 // completeResources offers the types of what has configurations, and then the names of the one that was chosen.

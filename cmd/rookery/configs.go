@@ -295,6 +295,23 @@ func (e *edits) flags(command *cobra.Command, word string) {
 	command.Flags().StringArrayVar(&e.added, "append", nil, "add to a list, name=value")
 	command.Flags().StringArrayVar(&e.taken, "subtract", nil, "take out of a list, name=value")
 	command.Flags().BoolVar(&e.dry, "dry-run", false, "ask whether it could be altered, and alter nothing")
+	keys := func(match func(controller.Alterable) bool) func([]string) []string {
+		return func(given []string) []string {
+			if word == "config" { // of topics, which need not be said
+				return alterable(meta.ResourceTopic, match)
+			}
+			if len(given) == 0 {
+				return nil
+			}
+			kind, _ := kindOfResource(given[0]) // no type has no keys
+			return alterable(kind, match)
+		}
+	}
+	isList := func(k controller.Alterable) bool { return k.List && !k.Idle }
+	completeNames(command, word, "=", keys(hasEffect))
+	completeNames(command, "delete-config", "", keys(func(controller.Alterable) bool { return true }))
+	completeNames(command, "append", "=", keys(isList))
+	completeNames(command, "subtract", "=", keys(isList))
 }
 
 func (e *edits) none() bool { return len(e.set)+len(e.deleted)+len(e.added)+len(e.taken) == 0 }
@@ -436,5 +453,6 @@ func configShowCommand() *cobra.Command {
 	form.flag(command)
 	command.Flags().StringVarP(&file, "config", "c", "", "the properties file")
 	command.Flags().StringArrayVar(&sets, "set", nil, "a configuration, name=value; may be repeated")
+	completeServerKeys(command, "set")
 	return command
 }

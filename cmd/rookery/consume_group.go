@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"rookery/core/assign"
 	"rookery/net/kafka"
 )
 
@@ -43,6 +44,13 @@ func (g *grouping) flags(command *cobra.Command) {
 	f.BoolVar(&g.pattern, "pattern", false, "with --group: TOPIC is a regular expression for whole names")
 	f.DurationVar(&g.commit, "commit-interval", 5*time.Second, "with --group: how often to commit what was printed; 0: never")
 	completeFrom(command, "protocol", "classic", "consumer")
+	_ = command.RegisterFlagCompletionFunc("group", groupsLike)
+	completeNames(command, "assignor", "", func([]string) []string {
+		if g.protocol == "consumer" {
+			return []string{assign.Uniform, assign.Range}
+		}
+		return []string{"range", "roundrobin", "sticky", "cooperative-sticky"}
+	})
 }
 
 // isAlone checks that nothing of a group is asked for without one.

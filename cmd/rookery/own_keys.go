@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -69,8 +70,10 @@ func (s *settings) takeOwn(name, value string) (own bool, err error) {
 }
 
 // isOwnKey holds for keys that Kafka does not know.
-func isOwnKey(name string) bool {
-	return name == "metrics.listener" || name == "slow.request.ms" || name == "client.telemetry.enable"
+func isOwnKey(name string) bool { return slices.Contains(ownKeys(), name) }
+
+func ownKeys() []string {
+	return []string{"client.telemetry.enable", "metrics.listener", "slow.request.ms"}
 }
 
 // metricsAddress reads http://host:port, host:port or a port of the loopback; none is empty.

@@ -213,12 +213,14 @@ func quotaAlterCommand() *cobra.Command {
 	command.Flags().StringArrayVarP(&set, "set", "s", nil, "set a quota, name=value; may be repeated")
 	command.Flags().StringArrayVar(&deleted, "delete-config", nil, "take a quota back")
 	command.Flags().BoolVar(&dry, "dry-run", false, "ask whether it could be altered, and alter nothing")
-	var keys []cobra.Completion
-	for _, k := range quotaKeys() {
-		keys = append(keys, k.name)
+	keys := func([]string) (names []string) {
+		for _, k := range quotaKeys() {
+			names = append(names, k.name)
+		}
+		return names
 	}
-	completeFrom(command, "delete-config", keys...)
-	completeFrom(command, "set", keys...)
+	completeNames(command, "delete-config", "", keys)
+	completeNames(command, "set", "=", keys)
 	return command
 }
 

@@ -125,6 +125,30 @@ func TestCompletion(t *testing.T) {
 	out, _, err := runCommand("__complete", "consume", "-b", "127.0.0.1:1", "cl")
 	require.NoError(t, err)
 	require.Equal(t, ":4\n", out)
+	r.ask(t, "x\n", "produce", "clicks")
+	r.ask(t, "", "consume", "clicks", "-g", "readers", "-o", "start", "-e")
+	for line, offered := range map[string]string{ // :4 is no files, :6 no space behind it either
+		"topic alter clicks --config ret":                 "retention.bytes=\nretention.ms=\n:6",
+		"topic alter clicks --delete-config segment.j":    "segment.jitter.ms\n:4",
+		"topic alter clicks --config segment.j":           ":6",
+		"topic create new -c max.m":                       "max.message.bytes=\n:6",
+		"topic alter clicks --append c":                   "cleanup.policy=\n:6",
+		"config alter topic clicks --set ret":             "retention.bytes=\nretention.ms=\n:6",
+		"config alter broker --set log.ret":               "log.retention.bytes=\nlog.retention.ms=\n:6",
+		"config alter group g --set consumer.s":           "consumer.session.timeout.ms=\n:6",
+		"config alter --set ret":                          ":6",
+		"config alter topic clicks --set retention.ms=":   ":6",
+		"server --set num.":                               "num.partitions=\nnum.recovery.threads.per.data.dir=\n:6",
+		"dev --set slow":                                  "slow.request.ms=\n:6",
+		"format --set nod":                                "node.id=\n:6",
+		"consume clicks -b " + r.address + " --group r":   "readers\n:4",
+		"consume clicks -b 127.0.0.1:1 --group r":         ":4",
+		"consume clicks --assignor r":                     "range\nroundrobin\n:4",
+		"consume clicks --protocol consumer --assignor r": "range\n:4",
+		"quota alter --set prod":                          "producer_byte_rate=\n:6",
+	} {
+		require.Equal(t, offered+"\n", r.ask0(t, append([]string{"__complete"}, strings.Fields(line)...)...), line)
+	}
 	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
 		require.Contains(t, r.ask0(t, "completion", shell), "rookery")
 	}

@@ -33,6 +33,7 @@ type serving struct {
 
 func (s *serving) flags(c *cobra.Command) {
 	c.Flags().StringArrayVar(&s.sets, "set", nil, "a configuration, name=value; may be repeated")
+	completeServerKeys(c, "set")
 	c.Flags().StringVar(&s.record, "record", "", "write every input of the broker to this file, to be replayed")
 	c.Flags().StringVar(&s.metrics, "metrics-listener", "", "HTTP address of /metrics, /healthz and /readyz, or none (dev: "+metricsDefault+")")
 	c.Flags().BoolVar(&s.profiles, "pprof", false, "serve Go's profiles there too, at /debug/pprof/")
@@ -197,6 +198,7 @@ func formatCommand() *cobra.Command {
 		},
 	}
 	c.Flags().StringArrayVar(&sets, "set", nil, "a configuration, name=value; may be repeated")
+	completeServerKeys(c, "set")
 	c.Flags().StringVarP(&file, "config", "c", "", "the properties file")
 	c.Flags().StringVar(&cluster, "cluster-id", "", "the cluster to belong to (default: a new one)")
 	c.Flags().BoolVar(&ignore, "ignore-formatted", false, "leave directories alone that are formatted already")

@@ -67,6 +67,7 @@ func topicCreateCommand() *cobra.Command {
 	command.Flags().Int32VarP(&partitions, "partitions", "p", -1, "how many partitions (-1: the broker's num.partitions)")
 	command.Flags().Int16VarP(&factor, "replication-factor", "r", -1, "replicas of each partition (-1: the broker's default)")
 	command.Flags().StringArrayVarP(&configs, "config", "c", nil, "a configuration of the topic, name=value")
+	completeTopicKeys(command, "config")
 	command.Flags().BoolVar(&ifMissing, "if-not-exists", false, "a topic that is there already is no error")
 	command.Flags().BoolVar(&dry, "dry-run", false, "ask whether it could be made, and make nothing")
 	return command

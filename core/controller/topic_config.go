@@ -279,6 +279,40 @@ func HasNoEffect(kind int8, key string) bool {
 	return false
 }
 
+// Alterable is a key that can be altered while the broker runs.
+type Alterable struct {
+	Name string
+	Idle bool // it is kept, and does nothing here
+	List bool // it can be added to, and taken from
+}
+
+// AlterableKeys are those of a type of resource, by name.
+func AlterableKeys(kind int8) (keys []Alterable) {
+	switch kind {
+	case meta.ResourceTopic:
+		for _, k := range TopicKeys() {
+			if !k.Internal {
+				keys = append(keys, Alterable{k.Name, k.Idle, k.Kind == KindList})
+			}
+		}
+	case meta.ResourceBroker:
+		for _, k := range BrokerKeys() {
+			if k.Mode.Dynamic() {
+				keys = append(keys, Alterable{k.Name, k.Idle, k.Kind == KindList})
+			}
+		}
+	case meta.ResourceGroup:
+		for _, k := range groupKeys() {
+			keys = append(keys, Alterable{k.name, k.idle(), k.Kind == KindList})
+		}
+	case meta.ResourceClientMetrics:
+		for _, k := range clientMetricsKeys() {
+			keys = append(keys, Alterable{k.name, false, k.Kind == KindList})
+		}
+	}
+	return keys
+}
+
 // Check is Resolve for values that somebody wants to set: beyond each by itself, they have to go together. What is set
 // already is let be: the broker's defaults may have moved under it.
 func Check(defaults *Defaults, overrides *ordered.Map[string, string]) error {
