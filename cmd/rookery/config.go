@@ -370,7 +370,11 @@ func (s *settings) apply(name, value string) (bool, error) {
 		}
 	default:
 		if key, own := strings.CutPrefix(name, listenerPrefix); own {
-			_, name, _ = strings.Cut(key, ".")
+			listener, rest, _ := strings.Cut(key, ".")
+			if lower := strings.ToLower(listener); lower != listener {
+				return true, advise(listenerPrefix+lower+"."+rest, "a listener's name stands there in small letters: nobody would read this")
+			}
+			name = rest
 			return slices.Contains(tlsKeys, name), nil
 		}
 		return slices.Contains(tlsKeys, name) || controller.IsTopicDefault(name) || name == "telemetry.max.bytes" || slices.Contains(groupKeys(), name), nil
