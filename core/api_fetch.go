@@ -28,7 +28,7 @@ func (b *Broker) onFetch(now seam.Now, c *connection, r *conn.Request, fx *seam.
 		b.answerFetch(now, i, 0, fx)
 		return
 	}
-	b.fetchTimes(f, &r.Fetch)
+	b.fetchTimes(f)
 	b.evaluate(now, i, fx)
 }
 
@@ -42,33 +42,39 @@ func fetchRefusal(r *conn.Request) (code wire.Code, partitions bool) {
 }
 
 // fetchTimes drops all but the last entry of a partition asked twice, as Kafka does.
-func (b *Broker) fetchTimes(f *fetchSlot, r *wire.FetchRequest) {
-	if len(f.Parts) < 2 {
+func (b *Broker) fetchTimes(f *fetchSlot) {
+	var few [partsFew]bool
+	again := few[:min(len(f.Parts), partsFew)]
+	if len(f.Parts) > partsFew {
+		again = namedAgain(len(f.Parts), func(i int) (topic []byte, group int32, at place) {
+			p := &f.Parts[i]
+			return p.Topic, p.Group, place{id: p.TopicID, index: p.Index}
+		})
+	} else {
+		for i := range again {
+			again[i] = f.askedAgain(i)
+		}
+	}
+	if !slices.Contains(again, true) {
 		return
 	}
-	type key struct {
-		topic string
-		id    [16]byte
-		index int32
-	}
-	seen := make(map[key]bool, len(f.Parts))
-	twice := false
-	for i := len(f.Parts) - 1; i >= 0; i-- {
-		k := key{string(f.Parts[i].Topic), f.Parts[i].TopicID, f.Parts[i].Index}
-		if seen[k] {
-			f.Parts[i].Group, twice = -1, true
+	kept := f.Parts[:0]
+	for i := range f.Parts {
+		if !again[i] {
+			kept = append(kept, f.Parts[i])
 		}
-		seen[k] = true
 	}
-	if twice {
-		kept := f.Parts[:0]
-		for _, p := range f.Parts {
-			if p.Group >= 0 {
-				kept = append(kept, p)
-			}
+	f.Parts = kept
+}
+
+func (f *fetchSlot) askedAgain(i int) bool {
+	a := &f.Parts[i]
+	for j := i + 1; j < len(f.Parts); j++ {
+		if z := &f.Parts[j]; z.Index == a.Index && z.TopicID == a.TopicID && string(z.Topic) == string(a.Topic) {
+			return true
 		}
-		f.Parts = kept
 	}
+	return false
 }
 
 func (b *Broker) newFetch(c *connection) uint32 {

@@ -29,6 +29,8 @@ type produce struct {
 	answered    bool
 	live        bool
 	names       []byte
+	name        []byte // the last of names, and whose entry that is, and one
+	named       int32
 }
 
 // produceSweep is how often parked produces are looked over for those whose time is up.
@@ -102,7 +104,7 @@ func (b *Broker) newProduce() uint32 {
 		b.freeProd = b.freeProd[:n-1]
 		p := &b.produces[id]
 		p.results, p.decided, p.names = p.results[:0], p.decided[:0], p.names[:0]
-		p.slot, p.open, p.listed, p.answered, p.live = 0, 0, 0, false, true
+		p.slot, p.open, p.listed, p.named, p.answered, p.live = 0, 0, 0, 0, false, true
 		return id
 	}
 	b.produces = append(b.produces, produce{live: true})
@@ -122,9 +124,7 @@ func (b *Broker) producePart(now seam.Now, id uint32, i int32, r *conn.Request, 
 	if t != nil {
 		result.Topic = t.bytes
 	} else {
-		at := len(p.names)
-		p.names = append(p.names, part.Topic...)
-		result.Topic = p.names[at:]
+		result.Topic = p.nameOf(part)
 	}
 	waits, rewriting := false, p.owner.rewriting
 	switch {
@@ -167,6 +167,17 @@ func (b *Broker) producePart(now seam.Now, id uint32, i int32, r *conn.Request, 
 	}
 }
 
+// nameOf keeps the name that a topic's entry has once, however many partitions it has: a name may take 32 KB of the frame, and a
+// partition takes ten bytes.
+func (p *produce) nameOf(part *wire.ProducePartition) []byte {
+	if p.named != part.Group+1 {
+		at := len(p.names)
+		p.names = append(p.names, part.Topic...)
+		p.name, p.named = p.names[at:], part.Group+1
+	}
+	return p.name
+}
+
 // superseded: of one partition named twice only the later entry counts, as in Kafka.
 func superseded(r *conn.Request, i int) bool {
 	a := &r.Produce.Partitions[i]
@@ -180,15 +191,38 @@ func superseded(r *conn.Request, i int) bool {
 
 // repeated is superseded of every entry of a long request.
 func repeated(r *conn.Request) []bool {
-	type place struct {
-		topic string
-		id    [16]byte
-		index int32
-	}
-	again, seen := make([]bool, len(r.Produce.Partitions)), map[place]bool{}
-	for i := len(again) - 1; i >= 0; i-- {
+	return namedAgain(len(r.Produce.Partitions), func(i int) (topic []byte, group int32, at place) {
 		p := &r.Produce.Partitions[i]
-		at := place{string(p.Topic), p.TopicID, p.Index}
+		return p.Topic, p.Group, place{id: p.TopicID, index: p.Index}
+	})
+}
+
+// place is a partition that a request names.
+type place struct {
+	topic int32 // the number of its topic's name
+	id    [16]byte
+	index int32
+}
+
+// partsFew partitions are compared each with each: that takes no memory.
+const partsFew = 32
+
+// namedAgain says of each of n partitions that a request names whether it names it again further on. Each topic's name is
+// looked at once, however long it is and however many partitions it has.
+func namedAgain(n int, of func(i int) (topic []byte, group int32, at place)) []bool {
+	again, seen, numbers := make([]bool, n), make(map[place]bool, n), map[string]int32{}
+	before, number := int32(-1), int32(0)
+	for i := n - 1; i >= 0; i-- {
+		topic, group, at := of(i)
+		if group != before {
+			known := false
+			if number, known = numbers[string(topic)]; !known {
+				number = int32(len(numbers))
+				numbers[string(topic)] = number
+			}
+			before = group
+		}
+		at.topic = number
 		again[i], seen[at] = seen[at], true
 	}
 	return again

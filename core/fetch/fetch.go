@@ -74,16 +74,20 @@ func (f *Fetch) Begin(now seam.Now, conn seam.Conn, version int16, correlation i
 		Deadline: now.Mono + seam.Mono(max(0, r.MaxWaitMillis))*seam.Millisecond,
 	}
 	for i := range r.Partitions {
-		names = append(names, r.Partitions[i].Topic...)
+		if i == 0 || r.Partitions[i].Group != r.Partitions[i-1].Group { // a topic's name once, however many partitions it has
+			names = append(names, r.Partitions[i].Topic...)
+		}
 	}
 	at := 0
 	for i := range r.Partitions {
 		p := &r.Partitions[i]
+		if i > 0 && p.Group != r.Partitions[i-1].Group {
+			at += len(r.Partitions[i-1].Topic)
+		}
 		parts = append(parts, Part{
 			Topic: names[at : at+len(p.Topic) : at+len(p.Topic)], TopicID: p.TopicID, Group: p.Group, Index: p.Index,
 			Offset: p.FetchOffset, MaxBytes: p.PartitionMaxBytes, Epoch: p.CurrentLeaderEpoch, LastEpoch: p.LastFetchedEpoch,
 		})
-		at += len(p.Topic)
 	}
 	f.Parts, f.names = parts, names
 }
