@@ -56,8 +56,16 @@ func (b *Broker) onProduce(now seam.Now, c *connection, lease seam.Lease, size i
 		return
 	}
 	b.turns.room -= parts
+	var again []bool
+	if parts > partsFew {
+		again = repeated(r)
+	}
 	for i := range parts {
-		b.producePart(now, id, int32(i), r, refusal, superseded(r, i), fx)
+		if again == nil {
+			b.producePart(now, id, int32(i), r, refusal, superseded(r, i), fx)
+		} else {
+			b.producePart(now, id, int32(i), r, refusal, again[i], fx)
+		}
 	}
 	b.taken(now, id, fx)
 }
@@ -178,7 +186,7 @@ func (p *produce) nameOf(part *wire.ProducePartition) []byte {
 	return p.name
 }
 
-// superseded: of one partition named twice only the later entry counts, as in Kafka.
+// superseded: of one partition named twice only the later entry counts, as in Kafka. This is for few.
 func superseded(r *conn.Request, i int) bool {
 	a := &r.Produce.Partitions[i]
 	for j := i + 1; j < len(r.Produce.Partitions); j++ {

@@ -3,6 +3,7 @@ package core
 import (
 	"fmt"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -73,6 +74,33 @@ func TestANameIsKeptOnce(t *testing.T) {
 	w.decode(fetchRequest("", 0, 0), fetched)
 	require.Equal(t, longName, fetched.Topics[0].Topic)
 	require.Len(t, fetched.Topics[0].Partitions, partitionsNamed)
+}
+
+// Long names that differ in their last letters only take no longer than others: they are not compared each with each, however
+// few they are.
+func TestLongNamesAlike(t *testing.T) {
+	w := newBench(t)
+	fastest := func(name func(i string) string) time.Duration {
+		r := produceRequest(1, nil)
+		r.Topics = nil
+		for i := range w.broker.config.StepItems - 1 {
+			topic := kmsg.NewProduceRequestTopic()
+			topic.Topic = name(strconv.Itoa(1000 + i))
+			topic.Partitions = append(topic.Partitions, kmsg.NewProduceRequestTopicPartition())
+			r.Topics = append(r.Topics, topic)
+		}
+		best := stepMost
+		for range 5 {
+			in := w.frame(r)
+			began := time.Now()
+			w.step(in)
+			best = min(best, time.Since(began))
+			require.Len(t, w.heads, 1)
+		}
+		return best
+	}
+	unlike := fastest(func(i string) string { return i + longName })
+	require.Less(t, fastest(func(i string) string { return longName + i }), 3*unlike)
 }
 
 // A topic that is gone from one turn of a Produce to the next is answered for under its name all the same.
