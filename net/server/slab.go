@@ -21,7 +21,7 @@ type chunk struct {
 const (
 	smallestChunk = 4 << 10
 	mappedChunk   = 64 << 10 // from here on chunks are mapped, outside the collected heap
-	chunkClasses  = 32
+	chunkClasses  = 33       // of the longest frame that has a length, and that length
 )
 
 // slabs are the free chunks, by powers of two. Those used last are used first: they are in the processor's cache, and

@@ -73,3 +73,11 @@ func (m *frees) Post(in seam.Input) {
 }
 
 func (m *frees) Run() {}
+
+// The longest frame that a client can announce, and its length before it, have a chunk.
+func TestChunkOfTheLongestFrame(t *testing.T) {
+	s := slabs{}
+	c := s.take(4 + 1<<31 - 1)
+	require.GreaterOrEqual(t, int64(len(c.data)), int64(1<<31+3))
+	s.release(c)
+}
