@@ -44,9 +44,12 @@ const arrivalWaitMax = seam.Second
 // inherit takes the limits from the broker's configuration.
 func (l *limits) inherit(layers *controller.Layers) {
 	const none = 1<<31 - 1
-	l.connections, l.perAddress = layers.Number("max.connections"), layers.Number("max.connections.per.ip")
+	l.connections, l.perAddress = max(1, layers.Number("max.connections")), layers.Number("max.connections.per.ip")
 	text, _ := layers.Own("max.connections.per.ip.overrides")
 	l.overrides, _ = controller.AddressLimits(text) // was judged before it was taken in
+	if l.perAddress == 0 && !controller.LetsIn(&l.overrides) {
+		l.perAddress = 1 // or nobody could come to alter it again
+	}
 	if l.rate = 0; layers.Number("max.connection.creation.rate") < none {
 		l.rate = 1000 * layers.Number("max.connection.creation.rate")
 	}

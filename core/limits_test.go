@@ -211,3 +211,25 @@ func TestRefusedConnectionsAreChargedToNobody(t *testing.T) {
 		require.True(t, read, "connection %d", id)
 	}
 }
+
+// Limits that would let nobody in, as they may have been written before they were refused, let one in, who can alter them.
+func TestSomebodyIsLetIn(t *testing.T) {
+	for _, keys := range []map[string]string{
+		{"max.connections": "0"},
+		{"max.connections.per.ip": "0"},
+		{"max.connections.per.ip": "0", "max.connections.per.ip.overrides": "10.0.0.9:0"},
+		{"max.connections.per.ip": "0", "max.connections.per.ip.overrides": "10.0.0.1:1"},
+	} {
+		w := newLimited(t, keys)
+		w.step(&seam.Hangup{Conn: 1})
+		read, cut := w.connect(2, "10.0.0.1:1")
+		require.True(t, read && !cut, keys)
+		read, _ = w.connect(3, "10.0.0.1:2")
+		require.False(t, read, keys)
+	}
+	w := newLimited(t, nil)
+	w.step(w.frame(brokerConfigRequest("max.connections", "0")))
+	answer := kmsg.NewPtrIncrementalAlterConfigsResponse()
+	w.decode(brokerConfigRequest("", ""), answer)
+	require.EqualValues(t, 40, answer.Resources[0].ErrorCode)
+}

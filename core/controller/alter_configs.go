@@ -359,6 +359,29 @@ func (c *Controller) checkBroker(ch *Change, values *ordered.Map[string, string]
 	case len(single) > 0 && ch.Name == "":
 		return refuse(wire.InvalidRequest, "Cannot update these configs at default cluster level, broker id must be specified: %s", set(single))
 	}
+	return c.locksOut(values)
+}
+
+// locksOut refuses limits under which nobody could come any more, and so nobody alter them again. What was written before this
+// was refused lets one in, or one of each address.
+func (c *Controller) locksOut(values *ordered.Map[string, string]) *refusal {
+	zero := func(key string) bool {
+		n, err := strconv.ParseInt(strings.TrimSpace(values.At(key)), 10, 64)
+		return err == nil && n == 0
+	}
+	if zero("max.connections") {
+		return refuse(wire.InvalidConfig, "Invalid value 0 for configuration max.connections: nobody could connect to alter it again")
+	}
+	if !zero("max.connections.per.ip") {
+		return nil
+	}
+	text, own := values.Find(connectionOverrides)
+	if layers := c.config.Layers(c.image); !own {
+		text, _ = layers.Own(connectionOverrides)
+	}
+	if overrides, _ := AddressLimits(text); !LetsIn(&overrides) {
+		return refuse(wire.InvalidConfig, "Invalid value 0 for configuration max.connections.per.ip: nobody could connect to alter it again without max.connections.per.ip.overrides")
+	}
 	return nil
 }
 

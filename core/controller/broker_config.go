@@ -68,6 +68,16 @@ func AddressLimits(text string) (ordered.Map[string, int64], error) {
 	return limits, nil
 }
 
+// LetsIn says whether some address is allowed a connection.
+func LetsIn(overrides *ordered.Map[string, int64]) bool {
+	for _, most := range overrides.All() {
+		if most > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // FindBrokerKey is the broker configuration of a name, and whether Kafka 4.2 knows it. A listener's own prefix
 // (listener.name.<name>.) may stand before a key of ssl, sasl and the limits of connections. The table is in the order of
 // names, and halved until the line is found: descriptions ask for hundreds.
