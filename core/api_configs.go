@@ -22,7 +22,7 @@ type describing struct {
 	request *kmsg.DescribeConfigsRequest
 	answer  *kmsg.DescribeConfigsResponse
 	entries int   // in the answer
-	told    int64 // bytes of their values
+	told    int64 // bytes of them
 }
 
 func (b *Broker) describeConfigs(now seam.Now, c *connection, slot conn.Slot, r *conn.Request, request *kmsg.DescribeConfigsRequest, fx *seam.Effects) {
@@ -34,7 +34,7 @@ func (b *Broker) describeConfigs(now seam.Now, c *connection, slot conn.Slot, r 
 			break
 		}
 	}
-	b.turns.put(func(_ seam.Now, fx *seam.Effects) bool { return d.turn(b, fx) })
+	b.inTurns(now, c, func(_ seam.Now, fx *seam.Effects) bool { return c.gone || d.turn(b, fx) }, fx)
 }
 
 func isResource(kind int8) bool {
@@ -63,9 +63,6 @@ func (d *describing) turn(b *Broker, fx *seam.Effects) (done bool) {
 			entries, code, message = b.describeResource(&layers, asked, d.request.IncludeSynonyms)
 		}
 		d.entries += len(entries)
-		for i := range entries {
-			d.told += int64(entries[i].Size())
-		}
 		d.add(asked, entries, code, message)
 		b.turns.room -= 1 + len(entries) + len(asked.ConfigNames)
 	}
@@ -122,8 +119,11 @@ func (d *describing) add(asked *kmsg.DescribeConfigsRequestResource, entries []c
 	out.ErrorMessage = &message // Kafka's is empty, not null
 	out.Configs = make([]kmsg.DescribeConfigsResponseResourceConfig, 0, len(entries))
 	for i := range entries {
-		out.Configs = append(out.Configs, d.config(&entries[i]))
+		one := d.config(&entries[i])
+		d.told += toldOf(&one)
+		out.Configs = append(out.Configs, one)
 	}
+	d.told += int64(rowBytes + len(out.ResourceName) + len(message))
 	d.answer.Resources = append(d.answer.Resources, out)
 }
 
@@ -144,6 +144,21 @@ func (d *describing) config(e *controller.Entry) kmsg.DescribeConfigsResponseRes
 		}
 	}
 	return out
+}
+
+// toldOf is what a configuration takes in an answer.
+func toldOf(config *kmsg.DescribeConfigsResponseResourceConfig) int64 {
+	size := func(text *string) int64 {
+		if text == nil {
+			return 0
+		}
+		return int64(len(*text))
+	}
+	told := rowBytes + int64(len(config.Name)) + size(config.Value) + size(config.Documentation)
+	for i := range config.ConfigSynonyms {
+		told += rowBytes + int64(len(config.ConfigSynonyms[i].Name)) + size(config.ConfigSynonyms[i].Value)
+	}
+	return told
 }
 
 func nullable(text string, null bool) *string {
@@ -205,7 +220,7 @@ func (b *Broker) incrementalAlterConfigs(now seam.Now, c *connection, slot conn.
 
 func (b *Broker) alter(now seam.Now, c *connection, slot conn.Slot, r *conn.Request, a *altering, fx *seam.Effects) {
 	a.conn, a.slot, a.corr, a.open, a.twice = c.id, slot, r.Correlation, 1, controller.Twice(a.changes)
-	b.turns.put(func(now seam.Now, fx *seam.Effects) bool { return a.turn(b, now, fx) })
+	b.inTurns(now, c, func(now seam.Now, fx *seam.Effects) bool { return a.turn(b, now, fx) }, fx)
 }
 
 // checkItems is what the check of one resource is reckoned as: it looks at every key that there is. Of long values there are

@@ -23,15 +23,6 @@ type Entry struct {
 	idle          bool
 }
 
-// Size is how many bytes its values have.
-func (e *Entry) Size() int {
-	size := len(e.Value)
-	for i := range e.Synonyms {
-		size += len(e.Synonyms[i].Value)
-	}
-	return size
-}
-
 // Synonym is one value that an Entry could have, and which key gives it.
 type Synonym struct {
 	Name   string
