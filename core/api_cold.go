@@ -71,7 +71,7 @@ func (b *Broker) onCold(now seam.Now, c *connection, r *conn.Request, fx *seam.E
 	case *kmsg.OffsetForLeaderEpochRequest:
 		b.offsetForLeaderEpoch(now, c, slot, r, request, fx)
 	case *kmsg.AlterReplicaLogDirsRequest:
-		b.cold(c.id, slot, r.Correlation, b.alterReplicaLogDirs(request, fx), fx)
+		b.alterReplicaLogDirs(now, c, slot, r, request, fx)
 	case *kmsg.DescribeLogDirsRequest:
 		b.describeLogDirs(now, c, slot, r, request, fx)
 	case *kmsg.DescribeProducersRequest:
@@ -234,7 +234,7 @@ func (b *Broker) describing(n int, answer *kmsg.MetadataResponse, operations int
 			partitions = of.Partitions
 		}
 		return len(partitions)
-	}, func(i, j int) {
+	}, func(i, j int, _ *seam.Effects) {
 		out := &answer.Topics[i]
 		out.Partitions = append(out.Partitions, b.describePartition(&partitions[j]))
 	}, end)

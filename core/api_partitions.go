@@ -22,7 +22,7 @@ func (b *Broker) offsetForLeaderEpoch(now seam.Now, c *connection, slot conn.Slo
 		out.Topic = request.Topics[i].Topic
 		answer.Topics = append(answer.Topics, out)
 		return len(request.Topics[i].Partitions)
-	}, func(i, j int) {
+	}, func(i, j int, _ *seam.Effects) {
 		t, out := &request.Topics[i], &answer.Topics[i]
 		out.Partitions = append(out.Partitions, b.epochEnd(t.Topic, &t.Partitions[j]))
 	}, b.answering(c, slot, r.Correlation, answer)), fx)
@@ -75,7 +75,7 @@ func (b *Broker) describeLogDirs(now seam.Now, c *connection, slot conn.Slot, r 
 	asked, told := b.askedOf(request), map[*partition]bool{}
 	b.inTurns(now, c, b.turns.nested(len(asked), func(i int, _ seam.Now, _ *seam.Effects) int {
 		return asked[i].open(b)
-	}, func(i, j int) {
+	}, func(i, j int, _ *seam.Effects) {
 		if p := asked[i].partition(j); p != nil && !told[p] {
 			told[p] = true
 			b.locate(answer, p)
@@ -207,7 +207,7 @@ func (b *Broker) describeProducers(now seam.Now, c *connection, slot conn.Slot, 
 		out.Topic = request.Topics[i].Topic
 		answer.Topics = append(answer.Topics, out)
 		return len(request.Topics[i].Partitions)
-	}, func(i, j int) {
+	}, func(i, j int, _ *seam.Effects) {
 		t, out := &request.Topics[i], &answer.Topics[i]
 		one := b.describedProducers(t.Topic, t.Partitions[j], producers < describedProducersMax)
 		producers += len(one.ActiveProducers)

@@ -78,6 +78,30 @@ func TestMoveOfManyTopics(t *testing.T) {
 	}
 }
 
+// Partitions that are moved are looked at in turns, and what their folders would be called is not written down for each.
+func TestMoveOfManyPartitions(t *testing.T) {
+	w := newBench(t)
+	r := kmsg.NewPtrAlterReplicaLogDirsRequest()
+	r.Version = 2
+	for _, topic := range []string{longName, "t", longName} {
+		d := kmsg.NewAlterReplicaLogDirsRequestDir()
+		d.Topics = append(d.Topics, kmsg.AlterReplicaLogDirsRequestDirTopic{Topic: topic, Partitions: make([]int32, thingsNamed/3)})
+		r.Dirs = append(r.Dirs, d)
+	}
+	w.steps = 0
+	require.Less(t, w.allocated(r), int64(64<<20))
+	require.Greater(t, w.steps, thingsNamed/w.broker.config.StepItems)
+	answer := kmsg.NewPtrAlterReplicaLogDirsResponse()
+	w.decode(r, answer)
+	require.Len(t, answer.Topics, 2)
+	for i, code := range []int16{17, 57} { // InvalidTopicException, LogDirNotFound
+		require.Len(t, answer.Topics[i].Partitions, thingsNamed/3*(2-i))
+		for _, p := range answer.Topics[i].Partitions {
+			require.Equal(t, code, p.ErrorCode)
+		}
+	}
+}
+
 // What is named again and again is described again and again, as Kafka does, until the answer would take all memory.
 func TestDescribedConfigurationsAreBounded(t *testing.T) {
 	w := newBench(t)

@@ -40,7 +40,7 @@ func (t *turns) work(now seam.Now, fx *seam.Effects) {
 
 // nested makes a turn of a loop over n items that have items of their own: begin opens one and says how many, do is for each of
 // those, end comes last.
-func (t *turns) nested(n int, begin func(i int, now seam.Now, fx *seam.Effects) (items int), do func(i, j int), end func(fx *seam.Effects)) turn {
+func (t *turns) nested(n int, begin func(i int, now seam.Now, fx *seam.Effects) (items int), do func(i, j int, fx *seam.Effects), end func(fx *seam.Effects)) turn {
 	i, j, items := -1, 0, 0
 	return func(now seam.Now, fx *seam.Effects) bool {
 		for {
@@ -48,7 +48,7 @@ func (t *turns) nested(n int, begin func(i int, now seam.Now, fx *seam.Effects) 
 				if !t.take() {
 					return false
 				}
-				do(i, j)
+				do(i, j, fx)
 			}
 			if i == n-1 {
 				end(fx)
