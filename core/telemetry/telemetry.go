@@ -10,7 +10,8 @@
 //     not heard of for longest and there are too many.
 //   - a changed subscription is found at the client's next request: its instance is made anew, and knows no earlier request.
 //   - what clients say of themselves takes bounded memory, whoever says it.
-//   - matching a client against subscriptions is done a piece at a time: Find asks for room, and is called again.
+//   - matching a client against subscriptions is done a piece at a time: Find asks for room, and is called again. A metric is
+//     an item, and what is beyond metricsBytes is not asked for: Kafka's set of them is made in one piece.
 package telemetry
 
 import (
@@ -33,9 +34,11 @@ type Config struct {
 }
 
 const (
-	instancesMax  = 16384    // Kafka's
-	instanceBytes = 16 << 20 // of what all instances have said of themselves
-	softwaresMax  = 64       // counted by name; the others together
+	instancesMax  = 16384     // Kafka's
+	instanceBytes = 16 << 20  // of what all instances have said of themselves
+	metricsBytes  = 256 << 10 // of the metrics that one client is asked for, as many times as they are subscribed to
+	metricBytes   = 16        // of each, beside its name
+	softwaresMax  = 64        // counted by name; the others together
 	expiryLeast   = 60 * seam.Second
 	long          = seam.Mono(-1 << 62) // before every request
 )
@@ -145,6 +148,7 @@ type Search struct {
 	version  int
 	at       int
 	metrics  []string
+	bytes    int // of metrics
 	every    bool
 	interval int32
 }
@@ -180,12 +184,23 @@ func (r *Registry) match(s *Search, room *int) (done bool) {
 		}
 		*room--
 		if one := order[s.at]; one.matches(s.ID, &s.Client) {
-			s.metrics = append(s.metrics, one.metrics...)
+			*room -= len(one.metrics)
+			s.ask(one.metrics)
 			s.every = s.every || slices.Contains(one.metrics, all)
 			s.interval = min(s.interval, one.intervalMillis)
 		}
 	}
 	return true
+}
+
+// ask adds metrics, as far as they may be.
+func (s *Search) ask(metrics []string) {
+	for _, name := range metrics {
+		if s.bytes += metricBytes + len(name); s.bytes > metricsBytes {
+			return
+		}
+		s.metrics = append(s.metrics, name)
+	}
 }
 
 // ordered is the subscriptions in the order of Kafka's map.

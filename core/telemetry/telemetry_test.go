@@ -184,11 +184,11 @@ func TestFindInPieces(t *testing.T) {
 	for n := range 20 {
 		r.Subscribe(fmt.Sprint(n), values("metrics", fmt.Sprint(n)))
 	}
-	s, room := &Search{ID: meta.UUID{1}}, 15
+	s, room := &Search{ID: meta.UUID{1}}, 16 // eight, and a metric each
 	require.Nil(t, r.Find(at(0), s, &room))
 	require.Zero(t, room)
 	r.Subscribe("0", values("metrics", "new"))
-	room = 25
+	room = 45
 	i := r.Find(at(0), s, &room)
 	require.Equal(t, 5, room)
 	require.Len(t, i.Metrics, 20)
@@ -254,4 +254,29 @@ func TestIDs(t *testing.T) {
 	require.True(t, Reserved(meta.UUID{15: 1}))
 	require.False(t, Reserved(meta.UUID{15: 2}))
 	require.False(t, Reserved(meta.UUID{14: 1}))
+}
+
+// Metrics take room, however few the subscriptions are that have them; and what one client is asked for is bounded, while the
+// shortest interval of all subscriptions holds.
+func TestManyMetrics(t *testing.T) {
+	r := newRegistry()
+	const subscriptions, each = 300, 5000
+	for i := range subscriptions {
+		var metrics []string
+		for j := range each {
+			metrics = append(metrics, fmt.Sprintf("%05x", i*each+j))
+		}
+		r.Subscribe(fmt.Sprint(i), values("metrics", strings.Join(metrics, ","), "interval.ms", fmt.Sprint(1000+i)))
+	}
+	s, pieces := Search{ID: meta.UUID{1}}, 1
+	var i *Instance
+	for ; i == nil; pieces++ {
+		room := 1000
+		i = r.Find(at(0), &s, &room)
+		require.GreaterOrEqual(t, room, -each)
+	}
+	require.GreaterOrEqual(t, pieces, subscriptions)
+	require.Greater(t, len(i.Metrics), each)
+	require.Less(t, len(i.Metrics), 3*each)
+	require.EqualValues(t, 1000, i.IntervalMillis)
 }
