@@ -29,6 +29,7 @@ func (b *Broker) onFetch(now seam.Now, c *connection, r *conn.Request, fx *seam.
 		return
 	}
 	b.fetchTimes(f)
+	b.reckon(f)
 	b.evaluate(now, i, fx)
 }
 
@@ -55,16 +56,9 @@ func (b *Broker) fetchTimes(f *fetchSlot) {
 			again[i] = f.askedAgain(i)
 		}
 	}
-	if !slices.Contains(again, true) {
-		return
+	if slices.Contains(again, true) {
+		f.Drop(again)
 	}
-	kept := f.Parts[:0]
-	for i := range f.Parts {
-		if !again[i] {
-			kept = append(kept, f.Parts[i])
-		}
-	}
-	f.Parts = kept
 }
 
 func (f *fetchSlot) askedAgain(i int) bool {
@@ -87,6 +81,7 @@ func (b *Broker) newFetch(c *connection) uint32 {
 		b.fetches = append(b.fetches, fetchSlot{})
 	}
 	f := &b.fetches[i]
+	b.spare -= f.Bytes() // 0 of a new one
 	f.live, f.owner, f.before, f.behind = true, c, 0, c.fetches
 	if c.fetches != 0 {
 		b.fetches[c.fetches-1].before = i + 1
@@ -98,11 +93,41 @@ func (b *Broker) newFetch(c *connection) uint32 {
 func (b *Broker) endFetch(i uint32) {
 	b.unlist(i)
 	f := &b.fetches[i]
+	f.bytes = 0
+	if !b.spares(f.Bytes()) {
+		f.Forget()
+	}
 	f.End()
 	f.live, f.walking, f.at = false, false, 0
 	f.parking++ // nobody waits any more
 	b.freeFet = append(b.freeFet, i)
 }
+
+// reckon counts what a fetch takes as something that its connection is owed, unless it is of the usual few partitions: of
+// those answersMax are little.
+func (b *Broker) reckon(f *fetchSlot) {
+	if n := f.Bytes(); n > fetchFew && f.owner != nil {
+		f.owner.fetching += n - f.bytes
+		f.bytes = n
+	}
+}
+
+// fetchFew is what a fetch of some 16 partitions takes.
+const fetchFew = 4 << 10
+
+// spares says whether memory of so many bytes is kept for the next request, and counts it then. An unusually long one's is not.
+func (b *Broker) spares(bytes int64) bool {
+	if bytes > spareMost || b.spare+bytes > spareMax {
+		return false
+	}
+	b.spare += bytes
+	return true
+}
+
+const (
+	spareMost = 1 << 20  // kept of one request
+	spareMax  = 16 << 20 // of all of them
+)
 
 // unlist takes a fetch out of its connection's list.
 func (b *Broker) unlist(i uint32) {
@@ -118,6 +143,7 @@ func (b *Broker) unlist(i uint32) {
 	if f.behind != 0 {
 		b.fetches[f.behind-1].before = f.before
 	}
+	f.owner.fetching -= f.bytes
 	f.owner = nil
 }
 
@@ -388,6 +414,7 @@ func (b *Broker) refresh(f *fetchSlot) (stale bool) {
 func (b *Broker) park(i uint32) {
 	f := &b.fetches[i]
 	f.Parked = true
+	b.reckon(f) // a session's has come to what it is
 	f.alarm = b.timers.Set(f.Deadline, i)
 	for j := range f.Parts {
 		if p := &f.Parts[j]; p.Partition != 0 {

@@ -111,7 +111,7 @@ func (b *Broker) newProduce() uint32 {
 		id := b.freeProd[n-1]
 		b.freeProd = b.freeProd[:n-1]
 		p := &b.produces[id]
-		p.results, p.decided, p.names = p.results[:0], p.decided[:0], p.names[:0]
+		b.spare -= p.bytes()
 		p.slot, p.open, p.listed, p.named, p.answered, p.live = 0, 0, 0, 0, false, true
 		return id
 	}
@@ -429,9 +429,20 @@ func (b *Broker) leaders(p *produce) (nodes []wire.Node) {
 
 func (b *Broker) maybeEnd(id uint32) {
 	if p := &b.produces[id]; p.live && p.answered && p.open == 0 && p.writes == 0 && len(p.rewritten) == 0 {
-		p.live = false
+		p.live, p.name = false, nil
+		if clear(p.results); b.spares(p.bytes()) {
+			p.results, p.decided, p.names = p.results[:0], p.decided[:0], p.names[:0]
+		} else {
+			p.results, p.decided, p.names = nil, nil, nil
+		}
 		b.freeProd = append(b.freeProd, id)
 	}
+}
+
+// bytes is what a produce keeps for the next.
+func (p *produce) bytes() int64 {
+	const resultBytes = 136
+	return int64(cap(p.results))*resultBytes + int64(cap(p.decided)) + int64(cap(p.names))
 }
 
 // sweepProduces answers REQUEST_TIMED_OUT for what is not safe in time. It may be safe later all the same.

@@ -86,6 +86,7 @@ type Broker struct {
 	parkedAt seam.Mono // when the parked produces are next looked over for timeouts
 	waiting  int       // produces not answered
 	rewrites rewrites
+	spare    int64 // bytes that free places of produces and fetches keep
 	fetches  []fetchSlot
 	freeFet  []uint32
 	sessions *fetch.Sessions
@@ -148,6 +149,7 @@ type fetchSlot struct {
 	parking uint32      // the number of this evaluation: who waits since an earlier one waits no more
 	stirred bool        // something has come to a partition of which nothing was new, since that was looked at
 	owner   *connection // nil: it has hung up
+	bytes   int64       // that it is reckoned as
 	before  uint32      // in the owner's list, 0: none
 	behind  uint32
 }

@@ -23,6 +23,8 @@ type connection struct {
 	slots    conn.Slots
 	out      ordered.Ring[outgoing]
 	sending  int64 // bytes of answers under way
+	fetching int64 // what its fetches take that are not answered
+	filled   bool  // it was found full, and is until an answer was taken
 	window   int64 // how far it is read ahead of its answers
 	usual    int64 // bytes of its longer frames of late
 	long     longFrame
@@ -213,9 +215,15 @@ func (b *Broker) starve(c *connection) {
 // roomy: there is room in memory for more frames, and the disks keep up.
 func (b *Broker) roomy() bool { return b.frames < b.config.FrameBytes && !b.flooded() }
 
-// full: the connection is owed so much that it is read no further.
+// full: the connection is owed so much that it is read no further, until it has taken an answer. That it will: what it is owed
+// is under way, or will be.
 func (b *Broker) full(c *connection) bool {
-	return c.sending+int64(c.slots.Held()) > b.config.ReplyBytes || c.slots.Waiting()+c.out.Len() > answersMax
+	c.filled = c.filled || b.fills(c)
+	return c.filled
+}
+
+func (b *Broker) fills(c *connection) bool {
+	return c.sending+int64(c.slots.Held())+c.fetching > b.config.ReplyBytes || c.slots.Waiting()+c.out.Len() > answersMax
 }
 
 // answersMax is how many answers a connection may be owed, or have under way, before it is read no further.
@@ -346,7 +354,6 @@ func (b *Broker) reply(c *connection, head []byte, body []seam.Range, then seam.
 func (b *Broker) onSent(now seam.Now, in *seam.Sent, fx *seam.Effects) {
 	c := b.conns.At(in.Conn)
 	c.acted = now.Mono
-	full := b.full(c) // the sum of what is owed and under way falls nowhere else
 	for i := range c.out.Len() {
 		if o := c.out.At(i); o.op == in.Op {
 			o.sent = true
@@ -360,9 +367,11 @@ func (b *Broker) onSent(now seam.Now, in *seam.Sent, fx *seam.Effects) {
 		b.recycle(o.head, o.body)
 		c.out.Drop()
 	}
-	if full && !b.full(c) && !c.gone && !c.closing {
-		b.putQueued(c)
-		b.starve(c)
+	if c.filled && !b.fills(c) {
+		if c.filled = false; !c.gone && !c.closing {
+			b.putQueued(c)
+			b.starve(c)
+		}
 	}
 	if b.hungry() {
 		b.feed(fx)
@@ -394,13 +403,15 @@ func (b *Broker) body() []seam.Range {
 const (
 	headsKept   = 1024
 	headSizeMax = 64 << 10
+	bodySizeMax = headSizeMax / rangeBytes
+	rangeBytes  = 32
 )
 
 func (b *Broker) recycle(head []byte, body []seam.Range) {
 	if cap(head) > 0 && cap(head) <= headSizeMax && len(b.heads) < headsKept {
 		b.heads = append(b.heads, head)
 	}
-	if cap(body) > 0 && len(b.bodies) < headsKept {
+	if cap(body) > 0 && cap(body) <= bodySizeMax && len(b.bodies) < headsKept {
 		b.bodies = append(b.bodies, body)
 	}
 }

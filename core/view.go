@@ -69,7 +69,7 @@ func (b *Broker) Muted(id seam.Conn) (until seam.Mono) {
 	if c.standing {
 		return max(c.muted, b.limits.silence.Next()) // who has a seat leaves it or does something before
 	}
-	if until = c.muted; until > 0 || !b.full(c) {
+	if until = c.muted; until > 0 || !c.filled && !b.fills(c) {
 		return until
 	}
 	for i := c.fetches; i != 0; i = b.fetches[i-1].behind {

@@ -13,6 +13,8 @@
 package fetch
 
 import (
+	"slices"
+
 	"rookery/core/log"
 	"rookery/core/seam"
 	"rookery/core/wire"
@@ -67,30 +69,66 @@ type Fetch struct {
 
 // Begin takes what is needed of a request. Its wait is counted from now; bytesMax is the broker's own limit.
 func (f *Fetch) Begin(now seam.Now, conn seam.Conn, version int16, correlation int32, r *wire.FetchRequest, bytesMax int32) {
-	parts, names := f.Parts[:0], f.names[:0]
+	parts, names := f.Parts[:0], f.names
 	*f = Fetch{
 		Conn: conn, Version: version, Correlation: correlation,
 		MinBytes: r.MinBytes, MaxBytes: min(r.MaxBytes, bytesMax), Committed: r.IsolationLevel == 1, Replica: r.ReplicaID,
 		Deadline: now.Mono + seam.Mono(max(0, r.MaxWaitMillis))*seam.Millisecond,
 	}
 	for i := range r.Partitions {
-		if i == 0 || r.Partitions[i].Group != r.Partitions[i-1].Group { // a topic's name once, however many partitions it has
-			names = append(names, r.Partitions[i].Topic...)
-		}
-	}
-	at := 0
-	for i := range r.Partitions {
 		p := &r.Partitions[i]
-		if i > 0 && p.Group != r.Partitions[i-1].Group {
-			at += len(r.Partitions[i-1].Topic)
-		}
 		parts = append(parts, Part{
-			Topic: names[at : at+len(p.Topic) : at+len(p.Topic)], TopicID: p.TopicID, Group: p.Group, Index: p.Index,
+			Topic: p.Topic, TopicID: p.TopicID, Group: p.Group, Index: p.Index,
 			Offset: p.FetchOffset, MaxBytes: p.PartitionMaxBytes, Epoch: p.CurrentLeaderEpoch, LastEpoch: p.LastFetchedEpoch,
 		})
 	}
 	f.Parts, f.names = parts, names
+	f.copyNames()
 }
+
+// copyNames makes the names of topics the fetch's own, each once, however many partitions it has.
+func (f *Fetch) copyNames() {
+	size := 0
+	for i := range f.Parts {
+		if i == 0 || f.Parts[i].Group != f.Parts[i-1].Group {
+			size += len(f.Parts[i].Topic)
+		}
+	}
+	f.names = slices.Grow(f.names[:0], size)
+	var name []byte
+	for i := range f.Parts {
+		p := &f.Parts[i]
+		if i == 0 || p.Group != f.Parts[i-1].Group {
+			at := len(f.names)
+			f.names = append(f.names, p.Topic...)
+			name = f.names[at:len(f.names):len(f.names)]
+		}
+		p.Topic = name
+	}
+}
+
+// Drop takes out those Parts that are not to be served. Where they were most, their memory is given back.
+func (f *Fetch) Drop(dropped []bool) {
+	kept := f.Parts[:0]
+	for i := range f.Parts {
+		if !dropped[i] {
+			kept = append(kept, f.Parts[i])
+		}
+	}
+	if f.Parts = kept; cap(kept) > 2*len(kept) {
+		f.Parts, f.names = slices.Clone(kept), nil
+		f.copyNames()
+	}
+}
+
+// partBytes is what a Part takes.
+const partBytes = 240
+
+// Bytes is what the fetch takes, or keeps for the next, beside itself.
+func (f *Fetch) Bytes() int64 { return int64(cap(f.Parts))*partBytes + int64(cap(f.names)) }
+
+// Forget gives that back.
+func (f *Fetch) Forget() { f.Parts, f.names = nil, nil }
 
 // Refuse makes the answer an error, of each partition too or of none.
 func (f *Fetch) Refuse(code wire.Code, partitions bool) {
