@@ -59,7 +59,7 @@ func (d *describing) turn(b *Broker, fx *seam.Effects) (done bool) {
 		}
 		asked := &d.request.Resources[len(d.answer.Resources)]
 		entries, code, message := []controller.Entry(nil), wire.PolicyViolation, "Excessively many configurations per request."
-		if d.entries < describedConfigsMax && d.told < b.config.ToldBytes {
+		if d.entries < describedConfigsMax && d.told < b.tellable() {
 			entries, code, message = b.describeResource(&layers, asked, d.request.IncludeSynonyms)
 		}
 		d.entries += len(entries)

@@ -93,6 +93,7 @@ func (b *Broker) newFetch(c *connection) uint32 {
 func (b *Broker) endFetch(i uint32) {
 	b.unlist(i)
 	f := &b.fetches[i]
+	b.untaken -= f.bytes
 	f.bytes = 0
 	if !b.spares(f.Bytes()) {
 		f.Forget()
@@ -106,8 +107,9 @@ func (b *Broker) endFetch(i uint32) {
 // reckon counts what a fetch takes as something that its connection is owed, unless it is of the usual few partitions: of
 // those answersMax are little.
 func (b *Broker) reckon(f *fetchSlot) {
-	if n := f.Bytes(); n > fetchFew && f.owner != nil {
+	if n := f.Needs(); n > fetchFew && f.owner != nil {
 		f.owner.fetching += n - f.bytes
+		b.untaken += n - f.bytes
 		f.bytes = n
 	}
 }
@@ -318,7 +320,7 @@ func (b *Broker) settleFetch(now seam.Now, i uint32, fx *seam.Effects) {
 	}
 	stale := b.refresh(f) || f.stirred
 	total, failed := f.Plan(b)
-	if !f.Enough(now, total, failed) {
+	if !f.Enough(now, total, failed) && !(f.bytes > 0 && b.crowded()) {
 		if stale {
 			b.evaluate(now, i, fx) // a high watermark has passed while reads were under way: nobody would wake it
 		} else if f.owner == nil {
@@ -414,6 +416,7 @@ func (b *Broker) refresh(f *fetchSlot) (stale bool) {
 func (b *Broker) park(i uint32) {
 	f := &b.fetches[i]
 	f.Parked = true
+	f.Trim()
 	b.reckon(f) // a session's has come to what it is
 	f.alarm = b.timers.Set(f.Deadline, i)
 	for j := range f.Parts {

@@ -282,7 +282,7 @@ type gathering struct {
 const rowBytes = 128
 
 // isFull says whether an answer tells so much of groups that the rest is refused: a group may be named again and again.
-func (b *Broker) isFull(g *gathering) bool { return g.told >= b.config.ToldBytes }
+func (b *Broker) isFull(g *gathering) bool { return g.told >= b.tellable() }
 
 // tell counts a classic group's members.
 func (g *gathering) tell(members []kmsg.DescribeGroupsResponseGroupMember) {

@@ -209,7 +209,7 @@ func (b *Broker) describeProducers(now seam.Now, c *connection, slot conn.Slot, 
 		return len(request.Topics[i].Partitions)
 	}, func(i, j int, _ *seam.Effects) {
 		t, out := &request.Topics[i], &answer.Topics[i]
-		one := b.describedProducers(t.Topic, t.Partitions[j], producers < describedProducersMax)
+		one := b.describedProducers(t.Topic, t.Partitions[j], producers < describedProducersMax && int64(producers)*rowBytes < b.tellable())
 		producers += len(one.ActiveProducers)
 		b.turns.room -= len(one.ActiveProducers)
 		out.Partitions = append(out.Partitions, one)

@@ -115,6 +115,7 @@ type Broker struct {
 	bodies   [][]seam.Range
 	fetchOut wire.FetchHead
 	sending  int64     // bytes of answers under way
+	untaken  int64     // bytes of memory of those, of answers that wait for an earlier one, and of long fetches
 	traffic  Traffic   // of all partitions, the deleted ones too
 	refusals []Refusal // by API and code
 

@@ -36,7 +36,7 @@ type Config struct {
 	FetchSessionEviction seam.Mono // unused for longer, a session makes room for any other: Kafka's two minutes
 
 	ConnectionBytes int64     // how far a connection is read ahead of its answers
-	FrameBytes      int64     // client frames in memory, of all connections
+	FrameBytes      int64     // client frames in memory, of all connections; and as much again what they are owed
 	ReplyBytes      int64     // answers of one connection that may be under way before it is read no further
 	UnsyncedBytes   int64     // written and not synced in durable topics of one directory before connections are read no further
 	SyncsMax        int       // under way in one log directory

@@ -109,6 +109,7 @@ func (b *Broker) onHangup(in *seam.Hangup) {
 			}
 			a := c.slots.Next()
 			b.takeBack(a.Body)
+			b.untaken -= answerBytes(a.Head, a.Body)
 			b.recycle(a.Head, a.Body)
 		}
 		b.feed(fx)
@@ -223,7 +224,25 @@ func (b *Broker) full(c *connection) bool {
 }
 
 func (b *Broker) fills(c *connection) bool {
-	return c.sending+int64(c.slots.Held())+c.fetching > b.config.ReplyBytes || c.slots.Waiting()+c.out.Len() > answersMax
+	owed := c.sending + int64(c.slots.Held()) + c.fetching
+	return owed > b.config.ReplyBytes || owed > 0 && b.crowded() || c.slots.Waiting()+c.out.Len() > answersMax
+}
+
+// crowded: answers that are not taken, and long fetches that wait, have so much memory that nothing more is begun for whoever
+// is owed one of them, and no long fetch waits any more. Who is owed nothing is served as ever.
+func (b *Broker) crowded() bool { return b.untaken > b.config.FrameBytes }
+
+// tellable is how much one answer may tell. Where others that are not taken have the memory it is as much as anybody needs to
+// know who looks after a broker.
+func (b *Broker) tellable() int64 {
+	return min(b.config.ToldBytes, max(toldLeast, b.config.FrameBytes-b.untaken))
+}
+
+const toldLeast = 256 << 10
+
+// answerBytes is what an answer takes: what it sends of files lies there.
+func answerBytes(head []byte, body []seam.Range) int64 {
+	return int64(len(head) + rangeBytes*len(body))
 }
 
 // answersMax is how many answers a connection may be owed, or have under way, before it is read no further.
@@ -288,6 +307,7 @@ func (b *Broker) answerTo(c *connection, slot conn.Slot, a conn.Answer, fx *seam
 		b.recycle(a.Head, a.Body)
 		return
 	}
+	b.untaken += answerBytes(a.Head, a.Body)
 	if !c.slots.Pass(slot) {
 		c.slots.Fill(slot, a)
 		b.lend(a.Body)
@@ -334,6 +354,7 @@ func (b *Broker) unlinkUnlent(fx *seam.Effects) {
 
 func (b *Broker) reply(c *connection, head []byte, body []seam.Range, then seam.Then, fx *seam.Effects) {
 	if c.closing {
+		b.untaken -= answerBytes(head, body)
 		b.recycle(head, body)
 		return
 	}
@@ -364,6 +385,7 @@ func (b *Broker) onSent(now seam.Now, in *seam.Sent, fx *seam.Effects) {
 		o := c.out.Front()
 		c.sending -= o.size
 		b.sending -= o.size
+		b.untaken -= answerBytes(o.head, o.body)
 		b.recycle(o.head, o.body)
 		c.out.Drop()
 	}

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"rookery/core/fetch"
 	"rookery/core/seam"
@@ -128,6 +129,93 @@ func TestParkedFetchesFillTheirConnection(t *testing.T) {
 	}
 	require.Zero(t, c.fetching)
 	require.Zero(t, w.broker.frames)
+	w.step(w.frame(fetchRequest("t", 0, 1000)))
+	require.Equal(t, 1, w.view().Fetches)
+	require.Zero(t, c.fetching)
+	for i := range w.broker.fetches {
+		if f := &w.broker.fetches[i]; f.live {
+			require.Less(t, f.Bytes(), int64(1000), "a short fetch does not wait with a long one's memory")
+		}
+	}
 	require.GreaterOrEqual(t, credit, fetches*int64(len(w.frame(r).Frame)), "it is read again")
 	w.spared()
+}
+
+// untaken hands in a request of a connection that takes no answer, and returns the completions that it keeps back.
+func (w *bench) untaken(id seam.Conn, r kmsg.Request) (held []seam.Input) {
+	in := w.frame(r)
+	in.Conn = id
+	for next := seam.Input(in); next != nil; {
+		w.now.Mono += 1000
+		w.fx.Reset()
+		w.broker.Step(w.now, next, &w.fx)
+		for _, x := range w.fx.Replies {
+			held = append(held, &seam.Sent{Op: x.Op, Conn: x.Conn})
+		}
+		if next = nil; w.fx.Alarm <= w.now.Mono {
+			next = &seam.Alarm{}
+		}
+	}
+	return held
+}
+
+// Answers that nobody takes have a bound for all connections together: beyond it nothing is begun for who is owed one, an answer
+// tells no more than anybody needs, and long fetches are answered at once. Who takes his answers is served as ever, and when they
+// are taken everything goes on.
+func TestAnswersThatNobodyTakesAreBounded(t *testing.T) {
+	config := DefaultConfig()
+	config.FrameBytes = 4 << 20
+	w := newBenchOf(t, config)
+	w.createTopicOf("t", 100)
+	const greedy = 20
+	var held []seam.Input
+	ask := describesBroker(200) // whose answer would be of 11 MB
+	for id := seam.Conn(2); id < 2+greedy; id++ {
+		w.step(&seam.Opened{Conn: id, Host: "127.0.0.1", Port: 9092})
+		got := w.untaken(id, ask)
+		require.Len(t, got, 1, "each is told something")
+		held = append(held, got...)
+	}
+	require.True(t, w.broker.crowded())
+	require.Less(t, w.broker.untaken, config.FrameBytes+greedy*2*toldLeast)
+	for id := seam.Conn(2); id < 2+greedy; id++ {
+		require.Empty(t, w.untaken(id, ask), "but nothing more")
+		require.Equal(t, 1, w.broker.conns.At(id).queue.Len())
+	}
+
+	for range 3 {
+		for _, r := range []kmsg.Request{produceRequest(-1, oneBatch(1, 10, -1, 0)), fetchRequest("t", 0, 1000), describesBroker(1)} {
+			w.step(w.frame(r))
+			require.Len(t, w.heads, 1)
+		}
+		answer := kmsg.NewPtrDescribeConfigsResponse()
+		w.decode(describesBroker(1), answer)
+		require.Zero(t, answer.Resources[0].ErrorCode)
+		require.NotZero(t, w.reading)
+	}
+	long := fetchesOf("t", 50)
+	long.MaxWaitMillis = 1 << 30
+	for i := range long.Topics[0].Partitions {
+		long.Topics[0].Partitions[i].Partition = int32(1 + i)
+	}
+	w.step(w.frame(long))
+	require.Len(t, w.heads, 1, "a long fetch does not wait")
+	w.step(w.frame(fetchRequest("t", 3, 1000)))
+	require.Empty(t, w.heads, "a short one does")
+	w.pass(2 * seam.Second)
+	require.Len(t, w.heads, 1)
+
+	answers := 0
+	for _, in := range held {
+		w.step(in)
+		answers += len(w.heads)
+	}
+	require.Equal(t, greedy, answers, "what waited")
+	require.Zero(t, w.broker.untaken)
+	require.Zero(t, w.broker.frames)
+	w.step(w.frame(long))
+	require.Empty(t, w.heads, "it waits again")
+	require.NotZero(t, w.broker.untaken)
+	w.step(&seam.Hangup{Conn: 1})
+	require.Zero(t, w.broker.untaken)
 }

@@ -116,16 +116,35 @@ func (f *Fetch) Drop(dropped []bool) {
 		}
 	}
 	if f.Parts = kept; cap(kept) > 2*len(kept) {
-		f.Parts, f.names = slices.Clone(kept), nil
+		f.shrink()
+	}
+}
+
+// shrink takes no more memory than is needed.
+func (f *Fetch) shrink() {
+	if f.Parts, f.names = slices.Clone(f.Parts), nil; f.session == nil {
 		f.copyNames()
 	}
 }
+
+// Trim gives back memory that an earlier fetch has left and this one, which is about to wait, does not need, if it is much.
+func (f *Fetch) Trim() {
+	if f.Bytes()-f.Needs() > trimmedBytes {
+		f.shrink()
+	}
+}
+
+// trimmedBytes is what 270 Parts take.
+const trimmedBytes = 64 << 10
 
 // partBytes is what a Part takes.
 const partBytes = 240
 
 // Bytes is what the fetch takes, or keeps for the next, beside itself.
 func (f *Fetch) Bytes() int64 { return int64(cap(f.Parts))*partBytes + int64(cap(f.names)) }
+
+// Needs is what of that holds something.
+func (f *Fetch) Needs() int64 { return int64(len(f.Parts))*partBytes + int64(len(f.names)) }
 
 // Forget gives that back.
 func (f *Fetch) Forget() { f.Parts, f.names = nil, nil }
