@@ -138,7 +138,7 @@ func (f *Fetch) Trim() {
 const trimmedBytes = 64 << 10
 
 // partBytes is what a Part takes.
-const partBytes = 240
+const partBytes = 248
 
 // Bytes is what the fetch takes, or keeps for the next, beside itself.
 func (f *Fetch) Bytes() int64 { return int64(cap(f.Parts))*partBytes + int64(cap(f.names)) }
