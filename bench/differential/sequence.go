@@ -510,7 +510,11 @@ func (m *memory) metadata(a act) {
 	}
 }
 
+// dirs asks for sizes, unless something was deleted there: what a deleted range has of segments is unlinked at once here.
 func (m *memory) dirs(a act) {
+	if m.trimmed[act{topic: a.topic}.place()] || m.trimmed[act{topic: a.topic, partition: 1}.place()] {
+		return
+	}
 	r := kmsg.NewPtrDescribeLogDirsRequest()
 	r.Topics = []kmsg.DescribeLogDirsRequestTopic{{Topic: m.called(a.topic), Partitions: []int32{0, 1}}}
 	m.ask("", r, a.version)
