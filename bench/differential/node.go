@@ -24,7 +24,8 @@ type node struct {
 
 // settings are what both brokers are started with: one node with both roles, a log that is not synced at every batch, as
 // Kafka's is not, sessions of groups that are longer than any case, room for more fetch sessions than all cases begin (who is
-// refused one depends on the moment), and no second look for what is too old.
+// refused one depends on the moment), and no second look for what is too old: Kafka's cleaner looks for that, too, where a topic is
+// compact,delete.
 func settings(dir string, port int) []string {
 	return []string{
 		"process.roles=broker,controller", "node.id=1",
@@ -34,6 +35,7 @@ func settings(dir string, port int) []string {
 		"log.dirs=" + filepath.Join(dir, "data"),
 		"log.flush.interval.messages=9223372036854775807",
 		"log.retention.check.interval.ms=86400000",
+		"log.cleaner.backoff.ms=86400000",
 		"max.incremental.fetch.session.cache.slots=100000",
 		"group.initial.rebalance.delay.ms=0",
 		"group.consumer.max.session.timeout.ms=3600000",
