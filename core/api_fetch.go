@@ -320,7 +320,11 @@ func (b *Broker) settleFetch(now seam.Now, i uint32, fx *seam.Effects) {
 	}
 	stale := b.refresh(f) || f.stirred
 	total, failed := f.Plan(b)
-	if !f.Enough(now, total, failed) && !(f.bytes > 0 && b.crowded()) {
+	switch {
+	case f.Enough(now, total, failed):
+	case f.bytes > 0 && b.crowded(): // its client waits, and not its fetch
+		b.mute(now, f.owner, min(f.Deadline-now.Mono, crowdedWait))
+	default:
 		if stale {
 			b.evaluate(now, i, fx) // a high watermark has passed while reads were under way: nobody would wake it
 		} else if f.owner == nil {
@@ -333,11 +337,16 @@ func (b *Broker) settleFetch(now seam.Now, i uint32, fx *seam.Effects) {
 	b.answerFetch(now, i, total, fx)
 }
 
+// crowdedWait is how long the client of a long fetch is told to wait, at most, where there is no memory to wait in.
+const crowdedWait = seam.Second
+
 // answerFetch answers; total is how many bytes of records that brings.
 func (b *Broker) answerFetch(now seam.Now, i uint32, total int64, fx *seam.Effects) {
 	f := &b.fetches[i]
-	if c := f.owner; c != nil && c.meters != nil {
-		b.use(now, c, c.known(quotaFetch), total)
+	if c := f.owner; c != nil {
+		if c.meters != nil {
+			b.use(now, c, c.known(quotaFetch), total)
+		}
 		f.Throttle = c.throttled(now)
 	}
 	b.nameLeaders(f)

@@ -115,7 +115,8 @@ func inhabited(files []seam.Entry) bool {
 
 func hasMetadataLog(files []seam.Entry) bool {
 	return slices.ContainsFunc(files, func(e seam.Entry) bool {
-		return e.Path.Dir == 0 && strings.HasPrefix(e.Path.Name, metadataTopic+"-0/") && strings.HasSuffix(e.Path.Name, ".log") && (e.Folder || e.Size > 0)
+		file, inside := strings.CutPrefix(e.Path.Name, metadataTopic+"-0/")
+		return e.Path.Dir == 0 && inside && !strings.Contains(file, "/") && strings.HasSuffix(file, ".log") && (e.Folder || e.Size > 0)
 	})
 }
 
@@ -127,6 +128,7 @@ func (b *Broker) sortEntry(e seam.Entry, fx *seam.Effects) {
 	}
 	folder, name, inside := strings.Cut(e.Path.Name, "/")
 	switch {
+	case strings.Contains(name, "/"): // somebody's, in a folder of his own within a partition's, of which it is known that it is there
 	case inside:
 		d.folders.Put(folder, append(d.folders.At(folder), e))
 		if e.Path.Name == stateFile && e.Path.Dir == 0 {

@@ -344,7 +344,11 @@ func (b *Broker) noteReplaced(now seam.Now, p *partition, fx *seam.Effects) {
 	p.cleaned.replacing = false
 	b.expire(now, p, fx)
 	b.nextMove()
-	if !l.Replaced() || l.Stuck() {
+	replaced := l.Replaced()
+	if !replaced && !l.Stuck() && !p.topic.config.Compact { // it is not wanted any more
+		return
+	}
+	if !replaced || l.Stuck() {
 		fx.Events = append(fx.Events, seam.Event{Kind: seam.CompactionFailed, Topic: p.name(), Partition: p.index, Text: "the log has changed meanwhile, or its disk failed"})
 		b.rest(now, p)
 		b.cleaning.at = now.Mono + b.cleaning.config.BackOff

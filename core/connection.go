@@ -229,7 +229,7 @@ func (b *Broker) fills(c *connection) bool {
 }
 
 // crowded: answers that are not taken, and long fetches that wait, have so much memory that nothing more is begun for whoever
-// is owed one of them, and no long fetch waits any more. Who is owed nothing is served as ever.
+// is owed one of them, and the client of a long fetch waits instead of it. Who is owed nothing is served as ever.
 func (b *Broker) crowded() bool { return b.untaken > b.config.FrameBytes }
 
 // tellable is how much one answer may tell. Where others that are not taken have the memory it is as much as anybody needs to

@@ -222,10 +222,22 @@ func (b *Broker) loadLoaded(now seam.Now, in *seam.Loaded, fx *seam.Effects) boo
 // loadFold folds a piece, a record an item. What is left of it begins with a batch that is cut off, or none.
 func (b *Broker) loadFold(now seam.Now, c *coordinator, rest []byte, fx *seam.Effects) ([]byte, bool) {
 	for {
+		for len(c.load.staged.ended) > 0 {
+			if !b.turns.take() {
+				return rest, false
+			}
+			b.turns.room -= recordItems - 1
+			if record := c.load.staged.next(); record != nil {
+				c.groups.Replay(now, record)
+			}
+		}
 		if !c.load.inside {
 			view, behind, whole := batch.Next(rest)
 			if !whole {
 				break
+			}
+			if view.IsControl() && !b.turns.take() {
+				return rest, false
 			}
 			rest = behind
 			if view.LastOffset() < c.load.at {
@@ -237,7 +249,8 @@ func (b *Broker) loadFold(now seam.Now, c *coordinator, rest []byte, fx *seam.Ef
 			}
 			c.load.at = view.LastOffset() + 1
 			if view.IsControl() {
-				b.endTransaction(now, c, view)
+				kind, _, ok := batch.Control(view)
+				c.load.staged.end(view.ProducerID(), ok && kind == batch.CommitMarker)
 				continue
 			}
 			c.load.inside, c.load.view, c.load.records = true, view, batch.Read(view, batch.Limits{}, &c.load.scratch)
@@ -291,12 +304,6 @@ func (b *Broker) loadRecords(now seam.Now, c *coordinator, fx *seam.Effects) (do
 		return true, true
 	}
 	return true, false
-}
-
-// endTransaction takes what was committed within a transaction that is committed itself; of all others nothing was.
-func (b *Broker) endTransaction(now seam.Now, c *coordinator, marker batch.View) {
-	kind, _, ok := batch.Control(marker)
-	c.load.staged.end(marker.ProducerID(), ok && kind == batch.CommitMarker, func(r group.Record) { c.groups.Replay(now, r) })
 }
 
 // loadEnded makes room for the next.

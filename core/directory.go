@@ -33,6 +33,7 @@ type directory struct {
 	lastPoints, lastHigh    string                            // what the checkpoints say, the former from the start on
 	renamed, syncingRenames []*removal                        // doomed folders: the Sync under way covers the latter
 	opRenames               seam.Op
+	unrenamed               []*removal // doomed folders: there was no room for the name
 }
 
 const (
@@ -175,8 +176,11 @@ func (b *Broker) identify(partitions []*partition) {
 }
 
 func (b *Broker) checkpoint(d *directory, fx *seam.Effects) {
+	unrenamed := d.unrenamed
+	d.unrenamed = nil
+	b.turns.put(b.turns.each(len(unrenamed), func(i int, _ seam.Now, fx *seam.Effects) { b.rename(unrenamed[i], fx) }))
 	b.checkpointPoints(d, (len(d.blocked) > 0 || d.recovery.Fault() != seam.OK) && !d.recovery.Busy(), fx)
-	d.starts.due = d.starts.due || len(d.blocked) > 0 && d.starts.file.Fault() != seam.OK
+	d.starts.due = d.starts.due || (len(d.blocked) > 0 || d.marking) && d.starts.file.Fault() != seam.OK
 	if d.failed == seam.OK && !d.cleaned.file.Busy() && d.cleaned.file.Fault() != seam.OK {
 		b.offerCleaned(d, fx)
 	}

@@ -58,8 +58,8 @@ func (b *Broker) fence(d *directory, fault seam.Fault, fx *seam.Effects) {
 			b.failPartition(p, fx)
 		}
 	}))
-	gone := slices.Concat(d.syncingRenames, d.renamed)
-	d.syncingRenames, d.renamed = nil, nil
+	gone := slices.Concat(d.syncingRenames, d.renamed, d.unrenamed)
+	d.syncingRenames, d.renamed, d.unrenamed = nil, nil, nil
 	b.turns.put(b.turns.each(len(gone), func(i int, _ seam.Now, fx *seam.Effects) { b.forsake(gone[i].partition, fx) }))
 	b.callOffTo(d.number, fx)
 	b.resign(d)

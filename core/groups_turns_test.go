@@ -10,6 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"rookery/core/batch"
+	"rookery/core/group"
 	"rookery/core/seam"
 	"rookery/core/wire"
 )
@@ -296,6 +298,50 @@ func TestALoadFoldsWhatAStepHasRoomFor(t *testing.T) {
 	w.stabilize()
 	require.EqualValues(t, groups*offsets, folded)
 	require.LessOrEqual(t, most, int64(w.config.StepItems/recordItems))
+}
+
+// The same of a transaction that another broker has written: its marker is one batch, and all of its offsets count then.
+func TestATransactionIsFoldedInTurns(t *testing.T) {
+	const offsets = 5_000
+	w, c := grouped(t)
+	commits(w, c, 5)
+	w.stabilize()
+	w.crash(false)
+	n, _ := w.at("__consumer_offsets-0/00000000000000000000.log")
+	spec := batch.Plain(batch.None)
+	spec.ProducerID, spec.ProducerEpoch, spec.BaseSequence, spec.Transactional = 7, 0, 0, true
+	var b batch.Builder
+	b.Begin(spec)
+	for i := range offsets {
+		key, value := group.Append(nil, nil, &group.OffsetCommitRecord{Group: "g", Topic: "t", Partition: int32(i), Value: &group.OffsetCommit{Offset: int64(i), LeaderEpoch: -1, ExpireTimestamp: group.NoTimestamp}})
+		b.Add(1, key, value, nil)
+	}
+	all := b.Finish()
+	batch.Stamp(all, 1, 0)
+	n.content = append(n.content, all...)
+	spec.BaseSequence, spec.Control = -1, true
+	marker := b.BuildControl(spec, 1, batch.CommitMarker, []byte{0, 0, 0, 0, 0, 0})
+	batch.Stamp(marker, 1+offsets, 0)
+	n.content = append(n.content, marker...)
+	n.synced = append([]byte{}, n.content...)
+	left, most, taken := 0, 0, 0
+	w.told = func(*told) {
+		w.broker.coordinators(func(c *coordinator) {
+			if now := len(c.load.staged.ended); now < left || left == 0 && now > 0 {
+				if left > 0 {
+					most, taken = max(most, left-now), taken+left-now
+				}
+				left = now
+			}
+		})
+	}
+	w.start()
+	w.stabilize()
+	require.Greater(t, taken, offsets/2)
+	require.LessOrEqual(t, most, w.config.StepItems/recordItems)
+	found, code := fetchesOffset(w, w.dial(""))
+	require.Equal(t, wire.None, code)
+	require.EqualValues(t, 1, found)
 }
 
 // What a start with a million committed offsets holds a broker's machine for at once, at most. The times are a machine's: a

@@ -24,6 +24,7 @@ func (b *Broker) readMarks(p *partition, image *meta.Partition) {
 	said := int32(slices.Index(b.config.DirectoryIDs, id))
 	if said != here {
 		b.dirs[here].found = append(b.dirs[here].found, p)
+		p.left = said
 	}
 	p.unmarked = b.dirs[here].unmarked() || said != here && id != meta.UUID{}
 	for _, dir := range [...]int32{said, here} {
@@ -58,13 +59,15 @@ func (b *Broker) marksWritten(now seam.Now, d *directory, fx *seam.Effects) {
 	if b.phase != phaseReady { // the next start finds them as this one did; it does, too, if the record is refused
 		return
 	}
-	for _, p := range d.found {
-		if p.state != partitionOpen || b.moving(p) {
-			continue
+	found := d.found
+	d.found = nil
+	b.turns.put(b.turns.each(len(found), func(i int, now seam.Now, fx *seam.Effects) {
+		p := found[i]
+		if p.left = nowhere; b.phase != phaseReady || p.state != partitionOpen || b.moving(p) {
+			return
 		}
 		if records := b.controller.AssignReplica(b.config.NodeID, p.id, p.index, b.config.DirectoryIDs[d.number], false); len(records) > 0 {
 			b.propose(now, &proposal{records: records}, fx)
 		}
-	}
-	d.found = nil
+	}))
 }

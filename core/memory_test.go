@@ -160,7 +160,7 @@ func (w *bench) untaken(id seam.Conn, r kmsg.Request) (held []seam.Input) {
 }
 
 // Answers that nobody takes have a bound for all connections together: beyond it nothing is begun for who is owed one, an answer
-// tells no more than anybody needs, and long fetches are answered at once. Who takes his answers is served as ever, and when they
+// tells no more than anybody needs, and the clients of long fetches are told to wait. Who takes his answers is served as ever, and when they
 // are taken everything goes on.
 func TestAnswersThatNobodyTakesAreBounded(t *testing.T) {
 	config := DefaultConfig()
@@ -200,6 +200,14 @@ func TestAnswersThatNobodyTakesAreBounded(t *testing.T) {
 	}
 	w.step(w.frame(long))
 	require.Len(t, w.heads, 1, "a long fetch does not wait")
+	told := kmsg.NewPtrFetchResponse()
+	w.decode(long, told)
+	require.EqualValues(t, crowdedWait/seam.Millisecond, told.ThrottleMillis, "its client does")
+	w.step(w.frame(long))
+	require.Empty(t, w.heads, "whatever it believes")
+	w.pass(crowdedWait)
+	require.Len(t, w.heads, 1)
+	w.pass(crowdedWait)
 	w.step(w.frame(fetchRequest("t", 3, 1000)))
 	require.Empty(t, w.heads, "a short one does")
 	w.pass(2 * seam.Second)

@@ -51,6 +51,7 @@ type partition struct {
 	seen     int64    // the high watermark when waiters were last woken
 	point    int64    // recovery point at the start, until the log is there
 	unmarked bool     // nobody may have written that down, nor where the log begins
+	left     int32    // the directory where it lies by the metadata, if that is another one: nowhere
 	unsynced int64    // bytes counted in the directory's sum
 	begun    bool     // a new one: its folder is being made
 	touched  bool
@@ -89,7 +90,7 @@ const metadataTopic = "__cluster_metadata"
 
 // newPartition gives a partition a number, under which its completions come back.
 func (b *Broker) newPartition(t *topic, index int32, folder seam.Path) *partition {
-	p := &partition{topic: t, index: index, folder: folder, cleaned: cleaned{upTo: -1}}
+	p := &partition{topic: t, index: index, folder: folder, left: nowhere, cleaned: cleaned{upTo: -1}}
 	b.partitions.Add(p)
 	p.side = log.Numbers{Owner: p.number, Files: &b.files, Side: true}
 	p.epochs = log.Replacement{Path: seam.Path{Dir: folder.Dir, Name: folder.Name + "/leader-epoch-checkpoint"}, Numbers: &p.side}
@@ -397,20 +398,23 @@ func isUnique(id string) bool {
 }
 
 func (b *Broker) doomedRename(p *partition, fx *seam.Effects) {
+	b.rename(&removal{partition: p}, fx)
+}
+
+func (b *Broker) rename(r *removal, fx *seam.Effects) {
 	op := b.numbers.Op()
-	b.removals[op] = &removal{partition: p}
-	fx.Files = append(fx.Files, seam.FileOp{Op: op, Deed: seam.Rename, Path: p.folder, To: p.doomedPath()})
+	b.removals[op] = r
+	fx.Files = append(fx.Files, seam.FileOp{Op: op, Deed: seam.Rename, Path: r.partition.folder, To: r.partition.doomedPath()})
 }
 
 // removal is a doomed folder on its way out. It is known by each Op that it waits for:
 //
 //	renamed ─▶ waits in the directory for a Sync ─▶ safe, its deletion is answered ─▶ its files unlinked ─▶ the folder removed
-//	   └─▶ no space for the name ─▶ its files unlinked ─▶ the folder removed ─▶ its deletion is answered
+//	   └─▶ no space for the name ─▶ its deletion is answered, its files unlinked ─▶ renamed, now or with a later checkpoint
 type removal struct {
 	partition *partition
 	unlinks   int  // under way, or waiting for their turn
-	unnamed   bool // it goes under its own name. What a crash leaves of it the next start finds to be nobody's
-	removing  bool
+	emptied   bool // its files went first. What a crash leaves then, with its partition.metadata, the next start finds to be nobody's
 }
 
 // removalWrote takes the completion of a rename or an unlink.
@@ -422,19 +426,13 @@ func (b *Broker) removalWrote(in *seam.Wrote, fx *seam.Effects) bool {
 	delete(b.removals, in.Op)
 	if r.unlinks > 0 {
 		if r.unlinks--; r.unlinks == 0 {
-			b.removeFolder(r, fx)
+			b.unlinked(r, fx)
 		}
 		return true
 	}
 	d := &b.dirs[r.partition.folder.Dir]
-	switch {
-	case r.removing:
-		b.vacated(r.partition, fx)
-		b.settled(r.partition.deletion, fx)
-		return true
-	case in.Fault == seam.NoSpace:
-		r.unnamed = true
-		b.unlinkFiles(r, fx)
+	if in.Fault == seam.NoSpace && d.failed == seam.OK {
+		b.unrenamed(d, r, fx)
 		return true
 	}
 	if in.Fault != seam.OK && in.Fault != seam.NotFound {
@@ -452,6 +450,30 @@ func (b *Broker) removalWrote(in *seam.Wrote, fx *seam.Effects) bool {
 	return true
 }
 
+// unrenamed: a disk that is full has no room for another name, and by the files there may be some. The metadata does not know the
+// partition any more.
+func (b *Broker) unrenamed(d *directory, r *removal, fx *seam.Effects) {
+	if !r.emptied && r.partition.replica != nil {
+		r.emptied = true
+		b.settled(r.partition.deletion, fx)
+		r.partition.deletion = &proposal{kind: proposedBySelf, open: 1}
+		b.unlinkFiles(r, fx)
+		return
+	}
+	d.unrenamed = append(d.unrenamed, r)
+	if p := b.awaiting(r.partition); p != nil {
+		b.made(p, fx) // when the name is free
+	}
+}
+
+func (b *Broker) unlinked(r *removal, fx *seam.Effects) {
+	if r.emptied {
+		b.rename(r, fx)
+		return
+	}
+	b.removeFolder(r, fx)
+}
+
 // vacated: the folder has its new name. Its old one is free, and the name's next owner can be made.
 func (b *Broker) vacated(p *partition, fx *seam.Effects) {
 	if b.doomed[p.folder]--; b.doomed[p.folder] == 0 {
@@ -463,13 +485,21 @@ func (b *Broker) vacated(p *partition, fx *seam.Effects) {
 
 // openWaiting makes the partition that waited for the name of a deleted one.
 func (b *Broker) openWaiting(gone *partition, fx *seam.Effects) {
-	t := b.topics[gone.topic.name]
-	if t == nil || int(gone.index) >= len(t.partitions) {
-		return
-	}
-	if p := t.partitions[gone.index]; p.state == partitionRecovering && !p.begun && p.folder == gone.folder {
+	if p := b.awaiting(gone); p != nil {
 		b.openNew(p, fx)
 	}
+}
+
+// awaiting is the partition that waits for the name of a deleted one, nil if there is none.
+func (b *Broker) awaiting(gone *partition) *partition {
+	t := b.topics[gone.topic.name]
+	if t == nil || int(gone.index) >= len(t.partitions) {
+		return nil
+	}
+	if p := t.partitions[gone.index]; p.state == partitionRecovering && !p.begun && p.folder == gone.folder {
+		return p
+	}
+	return nil
 }
 
 func (b *Broker) syncRenames(d *directory, fx *seam.Effects) {
@@ -486,7 +516,10 @@ func (b *Broker) renamesSynced(d *directory, fx *seam.Effects) {
 	safe := d.syncingRenames
 	d.opRenames, d.syncingRenames = 0, nil
 	b.turns.put(b.turns.each(len(safe), func(i int, _ seam.Now, fx *seam.Effects) {
-		b.settled(safe[i].partition.deletion, fx)
+		if b.settled(safe[i].partition.deletion, fx); safe[i].emptied {
+			b.removeFolder(safe[i], fx)
+			return
+		}
 		b.unlinkFiles(safe[i], fx)
 	}))
 	b.syncRenames(d, fx)
@@ -511,7 +544,7 @@ func (b *Broker) unlinkFiles(r *removal, fx *seam.Effects) {
 		}
 	}
 	if r.unlinks = len(files); r.unlinks == 0 {
-		b.removeFolder(r, fx)
+		b.unlinked(r, fx)
 		return
 	}
 	b.turns.put(b.turns.each(len(files), func(i int, _ seam.Now, fx *seam.Effects) {
@@ -522,12 +555,7 @@ func (b *Broker) unlinkFiles(r *removal, fx *seam.Effects) {
 }
 
 func (b *Broker) removeFolder(r *removal, fx *seam.Effects) {
-	op, path := b.numbers.Op(), r.partition.doomedPath()
-	if r.unnamed {
-		path, r.removing = r.partition.folder, true
-		b.removals[op] = r
-	}
-	fx.Files = append(fx.Files, seam.FileOp{Op: op, Deed: seam.Remove, Path: path})
+	fx.Files = append(fx.Files, seam.FileOp{Op: b.numbers.Op(), Deed: seam.Remove, Path: r.partition.doomedPath()})
 	b.partitions.Delete(r.partition.number)
 }
 

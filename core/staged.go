@@ -7,7 +7,8 @@ import "rookery/core/group"
 // it, as in Kafka, which compares the offsets of the records.
 type staged struct {
 	open  map[int64][]stagedRecord // by producer id
-	newer map[stagedKey]int64      // where what counts of a partition lies, while anything is open
+	ended []stagedRecord           // of a transaction that is committed: next takes them
+	newer map[stagedKey]int64      // where what counts of a partition lies, while any of these are there
 }
 
 type stagedRecord struct {
@@ -39,7 +40,7 @@ func (s *staged) put(producer, at int64, r group.Record) {
 // counts notes that a record counts, and says whether none behind it does already.
 func (s *staged) counts(at int64, r group.Record) bool {
 	key, ok := keyOf(r)
-	if len(s.open) == 0 || !ok {
+	if len(s.open)+len(s.ended) == 0 || !ok {
 		return true
 	}
 	if newer, noted := s.newer[key]; noted && newer > at {
@@ -49,16 +50,29 @@ func (s *staged) counts(at int64, r group.Record) bool {
 	return true
 }
 
-// end forgets a transaction and tells what of it counts, if it is committed.
-func (s *staged) end(producer int64, committed bool, replay func(group.Record)) {
+// end ends a transaction; what it has committed is to be taken before anything else is.
+func (s *staged) end(producer int64, committed bool) {
 	if committed {
-		for _, x := range s.open[producer] {
-			if s.counts(x.at, x.record) {
-				replay(x.record)
-			}
-		}
+		s.ended = s.open[producer]
 	}
-	if delete(s.open, producer); len(s.open) == 0 {
+	delete(s.open, producer)
+	s.settle()
+}
+
+// next is the next record that is committed now, nil if it does not count. There is one.
+func (s *staged) next() group.Record {
+	x := s.ended[0]
+	counts := s.counts(x.at, x.record)
+	s.ended = s.ended[1:]
+	if s.settle(); !counts {
+		return nil
+	}
+	return x.record
+}
+
+func (s *staged) settle() {
+	if len(s.open)+len(s.ended) == 0 {
+		s.ended = nil
 		clear(s.newer)
 	}
 }

@@ -410,10 +410,9 @@ func (r *Recovery) maybeLoaded(fx *seam.Effects) {
 	}
 }
 
-// heldBatches says whether there are batches that were durable, for all that is known.
+// heldBatches says whether there are batches, of whoever. Before partition.metadata is durable a log takes none.
 func (r *Recovery) heldBatches() bool {
-	return r.request.RecoveryPoint > r.request.LogStart ||
-		r.request.Unmarked && slices.ContainsFunc(r.out.segments, func(s segment) bool { return s.size > 0 })
+	return slices.ContainsFunc(r.out.segments, func(s segment) bool { return s.size > 0 })
 }
 
 func (r *Recovery) onSynced(in *seam.Synced, fx *seam.Effects) {

@@ -169,7 +169,7 @@ func listFolder(p seam.Path, name string) (entries []seam.Entry, err error) {
 			return nil, err
 		}
 		if one.Type()&fs.ModeSymlink != 0 { // somebody has made room elsewhere, for a partition as a rule; a link to nothing stands for itself
-			if target, err := os.Stat(filepath.Join(name, one.Name())); err == nil && (p.Name == "" || !target.IsDir()) {
+			if target, err := os.Stat(filepath.Join(name, one.Name())); err == nil && (!target.IsDir() || p.Name == "" && numbered(one.Name())) {
 				info = target
 			}
 		}
@@ -183,6 +183,12 @@ func listFolder(p seam.Path, name string) (entries []seam.Entry, err error) {
 	return entries, nil
 }
 
+// numbered says whether a folder may be a partition's, by its name. A link of any other name is not followed, wherever it leads.
+func numbered(name string) bool {
+	digits := name[strings.LastIndexByte(name, '-')+1:]
+	return digits != name && digits != "" && strings.Trim(digits, "0123456789") == ""
+}
+
 // Started lists all log directories: the first input of a Broker.
 func (d *Disk) Started() *seam.Started {
 	started := &seam.Started{Dirs: make([]seam.Fault, len(d.dirs))}
@@ -192,7 +198,8 @@ func (d *Disk) Started() *seam.Started {
 	return started
 }
 
-// listTree appends a folder's entries, each folder directly followed by what is in it.
+// listTree appends a folder's entries, each folder of a log directory directly followed by what is in it: nothing of ours lies
+// further down.
 func (d *Disk) listTree(entries []seam.Entry, p seam.Path) ([]seam.Entry, seam.Fault) {
 	name, _ := d.name(p)
 	children, fault := d.list(p)
@@ -204,7 +211,7 @@ func (d *Disk) listTree(entries []seam.Entry, p seam.Path) ([]seam.Entry, seam.F
 	}
 	for _, child := range children {
 		entries = append(entries, child)
-		if !child.Folder {
+		if !child.Folder || p.Name != "" {
 			continue
 		}
 		if entries, fault = d.listTree(entries, child.Path); fault != seam.OK {
