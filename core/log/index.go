@@ -181,12 +181,13 @@ func (x *Index) EncodeTimes() []byte {
 	return out
 }
 
-// ParseOffsets reads a .index file. ok is false unless the entries rise and lie within the segment's size.
+// ParseOffsets reads a .index file. ok is false unless the entries rise and lie within the segment's size, behind its first batch,
+// which never has one: zeroes are what a power cut leaves of an index that was emptied for the room it took.
 func ParseOffsets(data []byte, size int64) (entries []OffsetEntry, ok bool) {
 	if len(data)%8 != 0 {
 		return nil, false
 	}
-	last := OffsetEntry{-1, -1, 0}
+	last := OffsetEntry{Relative: -1}
 	entries = make([]OffsetEntry, 0, len(data)/8)
 	for ; len(data) > 0; data = data[8:] {
 		e := OffsetEntry{int32(binary.BigEndian.Uint32(data)), int32(binary.BigEndian.Uint32(data[4:])), 0}

@@ -76,3 +76,12 @@ func TestLongBatchesOfTheActiveSegmentAreFoundInTheIndex(t *testing.T) {
 		}
 	})
 }
+
+// Zeroes are not an index: no first batch has an entry.
+func TestZeroesAreNoIndex(t *testing.T) {
+	_, ok := log.ParseOffsets(make([]byte, 8), 1000)
+	require.False(t, ok)
+	entries, ok := log.ParseOffsets([]byte{0, 0, 0, 3, 0, 0, 0, 100}, 1000)
+	require.True(t, ok)
+	require.Len(t, entries, 1)
+}

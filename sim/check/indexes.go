@@ -43,6 +43,9 @@ func placesOf(data []byte) (all []place) {
 }
 
 func misledTo(index []byte, base int64, places []place) string {
+	if len(index) == 8 && binary.BigEndian.Uint64(index) == 0 {
+		return "" // no batch has such an entry: a power cut leaves it of an index that was emptied
+	}
 	for ; len(index) >= 8; index = index[8:] {
 		last, at := base+int64(int32(binary.BigEndian.Uint32(index))), int64(int32(binary.BigEndian.Uint32(index[4:])))
 		for len(places) > 0 && places[0].at < at {

@@ -250,6 +250,9 @@ func (a *actor) byPath(f seam.FileOp) bool {
 func (n *Node) carryOutPath(f *seam.FileOp, most int) ([]seam.Entry, seam.Fault) {
 	switch f.Deed {
 	case seam.Rename:
+		if n.full() && n.world.disk.Choose(2) == 1 { // a longer name may take another block
+			return nil, seam.NoSpace
+		}
 		return nil, n.Disk.rename(f.Path, f.To)
 	case seam.Remove:
 		var folder *inode
