@@ -235,13 +235,16 @@ func (s *settings) settleConsumerGroups() error {
 // PLAINTEXT listener and asks for nothing there; whoever names some wants to know who its clients are.
 func (s *settings) settleMechanisms() error {
 	const key = "sasl.enabled.mechanisms"
+	next := "leave it out if clients need not say who they are"
+	if len(s.controllers) > 0 {
+		next += "; for a controller's listener alone: " + listenerPrefix + strings.ToLower(s.controllers[0]) + "." + key
+	}
 	for _, name := range slices.Sorted(maps.Keys(s.values)) {
 		prefix, found := strings.CutSuffix(name, key)
 		listener := strings.TrimSuffix(strings.TrimPrefix(prefix, listenerPrefix), ".")
 		internal := slices.ContainsFunc(s.controllers, func(c string) bool { return strings.EqualFold(c, listener) })
 		if found && !internal && strings.TrimSpace(s.values[name]) != "" {
-			return advise("leave it out if clients need not say who they are; for a controller's listener alone: "+listenerPrefix+strings.ToLower(s.controllers[0])+"."+key,
-				"%s=%s: there is no SASL here yet", name, s.values[name])
+			return advise(next, "%s=%s: there is no SASL here yet", name, s.values[name])
 		}
 	}
 	return nil

@@ -132,6 +132,7 @@ func TestSecurityThatIsNotServedIsNoStart(t *testing.T) {
 		{map[string]string{"authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer", "super.users": "User:admin"}, "no ACLs"},
 		{map[string]string{"sasl.enabled.mechanisms": "SCRAM-SHA-256"}, "no SASL"},
 		{map[string]string{"listener.name.plaintext.sasl.enabled.mechanisms": "PLAIN"}, "no SASL"},
+		{map[string]string{"controller.listener.names": "", "sasl.enabled.mechanisms": "PLAIN"}, "no SASL"},
 		{map[string]string{"listeners": "plaintext://:9092", "listener.security.protocol.map": "PLAINTEXT:SASL_PLAINTEXT"}, "asks for SASL_PLAINTEXT"},
 		{map[string]string{"listener.name.SSL.ssl.client.auth": "required"}, "small letters"},
 		{map[string]string{"listeners": "CLIENTS://:9092", "listener.security.protocol.map": "clients:sasl_ssl"}, "asks for SASL_SSL"},
