@@ -161,9 +161,6 @@ func (s *settings) settle() error {
 	if err := s.settleConsumerGroups(); err != nil {
 		return err
 	}
-	if err := s.settleMechanisms(); err != nil {
-		return err
-	}
 	if s.Listeners == nil {
 		s.Listeners = []endpoint{{"PLAINTEXT", "", 9092}}
 	}
@@ -172,6 +169,9 @@ func (s *settings) settle() error {
 	s.Advertised = slices.DeleteFunc(s.Advertised, internal)
 	if len(s.Listeners) == 0 {
 		return errors.New("listeners names none for clients (controller.listener.names takes them all)")
+	}
+	if err := s.settleMechanisms(); err != nil {
+		return err
 	}
 	for _, e := range s.Advertised {
 		if ip := net.ParseIP(e.Host); ip != nil && ip.IsUnspecified() {
@@ -231,20 +231,22 @@ func (s *settings) settleConsumerGroups() error {
 	return nil
 }
 
-// settleMechanisms refuses SASL, but of a controller's listener, which nobody connects to. Kafka takes the mechanisms of a
-// PLAINTEXT listener and asks for nothing there; whoever names some wants to know who its clients are.
+// settleMechanisms refuses SASL of all listeners, and of one that clients come to: a controller's, or one that there is not,
+// is nobody's to connect to. Kafka takes the mechanisms of a PLAINTEXT listener and asks for nothing there; whoever names some
+// wants to know who its clients are.
 func (s *settings) settleMechanisms() error {
 	const key = "sasl.enabled.mechanisms"
+	names := []string{key}
+	for _, e := range s.Listeners {
+		names = append(names, listenerPrefix+strings.ToLower(e.Name)+"."+key)
+	}
 	next := "leave it out if clients need not say who they are"
 	if len(s.controllers) > 0 {
 		next += "; for a controller's listener alone: " + listenerPrefix + strings.ToLower(s.controllers[0]) + "." + key
 	}
-	for _, name := range slices.Sorted(maps.Keys(s.values)) {
-		prefix, found := strings.CutSuffix(name, key)
-		listener := strings.TrimSuffix(strings.TrimPrefix(prefix, listenerPrefix), ".")
-		internal := slices.ContainsFunc(s.controllers, func(c string) bool { return strings.EqualFold(c, listener) })
-		if found && !internal && strings.TrimSpace(s.values[name]) != "" {
-			return advise(next, "%s=%s: there is no SASL here yet", name, s.values[name])
+	for _, name := range names {
+		if value := strings.TrimSpace(s.values[name]); value != "" {
+			return advise(next, "%s=%s: there is no SASL here yet", name, value)
 		}
 	}
 	return nil

@@ -145,6 +145,7 @@ func TestSecurityThatIsNotServedIsNoStart(t *testing.T) {
 	for _, values := range []map[string]string{
 		{"authorizer.class.name": "", "super.users": "User:admin;User:other", "allow.everyone.if.no.acl.found": "true"},
 		{"sasl.enabled.mechanisms": "", "listener.name.controller.sasl.enabled.mechanisms": "PLAIN"},
+		{"listeners": "PLAINTEXT://:9092", "listener.name.sasl_plaintext.sasl.enabled.mechanisms": "PLAIN", "listener.name.outside.sasl.enabled.mechanisms": "PLAIN"},
 	} {
 		s, err := settingsOf(values, nil)
 		require.NoError(t, err, "%v", values)
