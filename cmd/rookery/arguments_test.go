@@ -100,6 +100,15 @@ func TestFlagsThatAreEmpty(t *testing.T) {
 		report(&said, err)
 		require.Contains(t, said.String(), want, line)
 	}
+	for line, want := range map[string]string{
+		"-b 127.0.0.1:1,":     "no broker listens at 127.0.0.1:1",
+		"-b ,127.0.0.1:1,,":   "no broker listens at 127.0.0.1:1",
+		"-b 127.0.0.1:1 -b ,": "no broker listens at 127.0.0.1:1",
+		"-b , -b ,":           "--bootstrap-server is empty",
+	} {
+		_, _, err := runCommand(append([]string{"topic", "list"}, strings.Fields(line)...)...)
+		require.ErrorContains(t, err, want, line)
+	}
 	out, _, err := runCommand("__complete", "consume", "-b", "", "")
 	require.NoError(t, err, "whoever completes is told nothing, and finds no topic")
 	require.Equal(t, ":4\n", out)

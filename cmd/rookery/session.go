@@ -9,10 +9,12 @@ import (
 	"net"
 	"os"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"rookery/core/client"
@@ -33,10 +35,21 @@ type session struct {
 // flags adds what every client command has.
 func (s *session) flags(command *cobra.Command) {
 	command.Flags().StringSliceVarP(&s.bootstrap, "bootstrap-server", "b", []string{"127.0.0.1:9092"}, "brokers to ask first, HOST:PORT")
+	brokers := command.Flags().Lookup("bootstrap-server")
+	brokers.Value = &addresses{brokers.Value, brokers.Value.(pflag.SliceValue)}
 	command.Flags().DurationVar(&s.patience, "timeout", 30*time.Second, "how long to wait for an answer")
 	s.named = func() bool { return command.Flags().Changed("timeout") }
 	s.config = kafka.Default()
 }
+
+// addresses is a flag's list in which what stands between two commas, or behind the last, may be nothing: lists that scripts
+// put together end so, and Kafka's own tools take them.
+type addresses struct {
+	pflag.Value
+	pflag.SliceValue
+}
+
+func (a *addresses) Set(text string) error { return a.Value.Set(strings.Join(list(text), ",")) }
 
 // open makes the client, once. It dials each broker itself first: a client tries again for as long as it may, and a
 // human who mistyped a port wants to know now.
