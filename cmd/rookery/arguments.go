@@ -91,16 +91,42 @@ func mayBeEmpty(c *cobra.Command, flags ...string) {
 	}
 }
 
+// gathered is a list's flag that remembers being given nothing, of which no part of the list tells (--topic a --topic "").
+type gathered struct {
+	pflag.Value
+	pflag.SliceValue
+	nothing bool
+}
+
+func (g *gathered) Set(text string) error {
+	g.nothing = g.nothing || text == ""
+	return g.Value.Set(text)
+}
+
+// rememberNothing has refuseEmpty told of every list of a command, and of those below it.
+func rememberNothing(c *cobra.Command) {
+	c.Flags().VisitAll(func(f *pflag.Flag) {
+		_, mayHaveNone := f.Value.(*addresses)
+		if parts, ok := f.Value.(pflag.SliceValue); ok && !mayHaveNone {
+			f.Value = &gathered{Value: f.Value, SliceValue: parts}
+		}
+	})
+	for _, sub := range c.Commands() {
+		rememberNothing(sub)
+	}
+}
+
 // refuseEmpty has every command refuse a flag that is given and empty. It is a variable of a script that was never set, and
 // to take it for a flag that was left out is to do to all topics what was meant for one.
 func refuseEmpty(c *cobra.Command, _ []string) (err error) {
 	c.Flags().Visit(func(f *pflag.Flag) {
 		what := ""
 		if list, ok := f.Value.(pflag.SliceValue); ok {
+			told, _ := f.Value.(*gathered)
 			switch parts := list.GetSlice(); {
 			case len(parts) == 0 || len(parts) == 1 && parts[0] == "":
 				what = "is empty"
-			case slices.Contains(parts, ""):
+			case slices.Contains(parts, ""), told != nil && told.nothing:
 				what = "has a part that is empty"
 			}
 		} else if f.Value.String() == "" {

@@ -111,5 +111,6 @@ func rootCommand(out, complaints io.Writer) *cobra.Command {
 		c.Short = strings.ToLower(c.Short[:1]) + c.Short[1:] // of cobra's own, as ours are
 	}
 	sayWhatIsMissing(root)
+	rememberNothing(root)
 	return root
 }

@@ -84,7 +84,7 @@ func produceCommand() *cobra.Command {
 	f.StringVarP(&p.acksName, "acks", "a", "all", "0, 1 or all")
 	f.StringArrayVarP(&p.headings, "header", "H", nil, "a header of every record, name=value")
 	f.IntVar(&p.bytesMax, "batch-bytes", 256<<10, "bytes of records in one batch, before compression")
-	mayBeEmpty(command, "key", "key-delimiter")
+	mayBeEmpty(command, "key")
 	completeFrom(command, "compression", "none", "gzip", "snappy", "lz4", "zstd")
 	completeFrom(command, "acks", "0", "1", "all")
 	completeFrom(command, "input", "text", "json")
