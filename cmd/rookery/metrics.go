@@ -44,6 +44,20 @@ func eventName(kind seam.EventKind) string {
 		return "segment_unreadable"
 	case seam.EpochStarted:
 		return "epoch_started"
+	case seam.SegmentsDeleted:
+		return "segments_deleted"
+	case seam.PartitionAdded:
+		return "partition_added"
+	case seam.ConfigAltered:
+		return "configuration_altered"
+	case seam.QuotasAltered:
+		return "quotas_altered"
+	case seam.CoordinatorLoaded:
+		return "coordinator_loaded"
+	case seam.CoordinatorFailed:
+		return "coordinator_failed"
+	case seam.ReplicaMoved:
+		return "replica_moved"
 	case seam.CompactionBegun:
 		return "compaction_begun"
 	case seam.SegmentsCompacted:

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -432,4 +433,23 @@ func TestPlacesInManyPartitionsAreOneQuestion(t *testing.T) {
 	require.Equal(t, before+3, asked(), "the end; the start and the end")
 	r.ask(t, "", "topic", "describe", "many")
 	require.Equal(t, before+5, asked())
+}
+
+// TestEveryEventHasAName: a kind that is added to core/seam is counted under a name of its own.
+func TestEveryEventHasAName(t *testing.T) {
+	source, err := os.ReadFile("../../core/seam/seam.go")
+	require.NoError(t, err)
+	_, kinds, found := strings.Cut(string(source), "EventKind = iota")
+	require.True(t, found)
+	kinds, _, _ = strings.Cut(kinds, "\n)")
+	count := strings.Count(kinds, "\n") + 1
+	require.Greater(t, count, int(seam.QuotasAltered))
+	require.Less(t, count, eventKinds)
+	names := map[string]bool{}
+	for kind := range count {
+		name := eventName(seam.EventKind(kind))
+		require.NotContains(t, name, "event_")
+		require.False(t, names[name], name)
+		names[name] = true
+	}
 }
