@@ -22,7 +22,7 @@ type outlet struct {
 }
 
 const (
-	outletBytesMax = 1 << 20
+	outletBytesMax = 8 << 20
 	flushMax       = 2 * time.Second // for the end of the process; whoever reads at all has read it long before
 )
 
@@ -52,7 +52,7 @@ func (o *outlet) own() {
 		return
 	}
 	var line bytes.Buffer
-	slog.New(handlerFor(&line, onTerminal(o.to), slog.LevelInfo)).Warn("standard error was not read: lines are missing here", "notLogged", o.lost)
+	slog.New(handlerFor(&line, onTerminal(o.to), slog.LevelInfo)).Warn("standard error was not read fast enough: lines are missing here", "notLogged", o.lost)
 	o.lost = 0
 	o.push(line.Bytes())
 }

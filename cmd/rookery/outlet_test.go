@@ -46,6 +46,7 @@ func TestNobodyWaitsForALog(t *testing.T) {
 	for i, line := range all[:written] {
 		require.Contains(t, line, fmt.Sprint(`"msg":"line `, i, "."))
 	}
+	require.Contains(t, all[written], "standard error was not read fast enough")
 	require.Contains(t, all[written], fmt.Sprintf(`"notLogged":%d}`, told-written))
 	require.Contains(t, all[written+1], "after")
 }
