@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 
@@ -408,7 +407,7 @@ func configShowCommand() *cobra.Command {
 		Short: "what a server would start with, and where each value comes from: file, environment (KAFKA_...), --set",
 		Args:  cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			settings, err := loadSettings(file, os.Environ(), sets)
+			settings, err := loadServer(file, sets)
 			if err != nil {
 				return err
 			}

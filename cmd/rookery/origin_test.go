@@ -116,4 +116,14 @@ func TestConfigShow(t *testing.T) {
 		{"key": "ssl.key.password", "value": "[hidden]", "from": file, "over": []any{}, "effect": false},
 	}, rows)
 	require.Equal(t, noKey+": KAFKA_NUM_PARTITIONSS; did you mean num.partitions?\n", complaints.String())
+	for set, why := range map[string]string{
+		"metadata.log.dir=/elsewhere": "the metadata log lies in the first of log.dirs",
+		"log.dirs=/a,/a":              "names /a twice",
+	} {
+		said, _, err := runCommand("config", "show", "--config", file, "--set", set)
+		require.ErrorContains(t, err, why)
+		require.Empty(t, said, "what a server refuses it does not start with")
+	}
+	_, _, err := runCommand("config", "show", "--set", "num.partitions=3")
+	require.ErrorContains(t, err, "node.id is not set")
 }
