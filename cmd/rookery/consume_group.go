@@ -132,7 +132,7 @@ func (c *consuming) runGroup(to, log io.Writer, topics []string) (err error) {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	ctx, end := whileRead(ctx, to)
+	read, end := whileRead(ctx, to)
 	defer end()
 	c.ended = map[kafka.Partition]bool{}
 	c.config.OnAssigned = func(added []kafka.Partition) {
@@ -156,21 +156,22 @@ func (c *consuming) runGroup(to, log io.Writer, topics []string) (err error) {
 		err = consumer.Subscribe(topics...)
 	}
 	if err == nil {
-		err = c.printGroup(ctx, consumer, out, show)
+		err = c.printGroup(ctx, read, consumer, out, show)
 	}
 	over, cancel := context.WithTimeout(context.Background(), c.patience)
 	defer cancel()
 	return errors.Join(err, consumer.Close(over))
 }
 
-// printGroup prints until it is enough. What it printed counts as processed when it asks for more, or ends well.
-func (c *consuming) printGroup(ctx context.Context, consumer *kafka.Consumer, out *bufio.Writer, show show) error {
+// printGroup prints until it is enough. What it printed counts as processed when it asks for more, or ends well: the last
+// commit does not end with read, because whoever takes the last record may leave with it.
+func (c *consuming) printGroup(ctx, read context.Context, consumer *kafka.Consumer, out *bufio.Writer, show show) error {
 	for {
-		f, err := consumer.Poll(ctx)
+		f, err := consumer.Poll(read)
 		switch {
-		case errors.Is(context.Cause(ctx), syscall.EPIPE):
+		case errors.Is(context.Cause(read), syscall.EPIPE):
 			return syscall.EPIPE
-		case ctx.Err() != nil:
+		case read.Err() != nil:
 			return nil
 		case f == nil:
 			return err
