@@ -359,12 +359,12 @@ func (c *Controller) checkBroker(ch *Change, values *ordered.Map[string, string]
 	case len(single) > 0 && ch.Name == "":
 		return refuse(wire.InvalidRequest, "Cannot update these configs at default cluster level, broker id must be specified: %s", set(single))
 	}
-	return c.locksOut(values)
+	return c.locksOut(ch, values)
 }
 
-// locksOut refuses limits under which nobody could come any more, and so nobody alter them again. What was written before this
-// was refused lets one in, or one of each address.
-func (c *Controller) locksOut(values *ordered.Map[string, string]) *refusal {
+// locksOut refuses limits under which nobody could come any more, and so nobody alter them again, by what is in force once
+// values are. What was written before this was refused lets one in, or one of each address.
+func (c *Controller) locksOut(ch *Change, values *ordered.Map[string, string]) *refusal {
 	zero := func(key string) bool {
 		n, err := strconv.ParseInt(strings.TrimSpace(values.At(key)), 10, 64)
 		return err == nil && n == 0
@@ -372,17 +372,20 @@ func (c *Controller) locksOut(values *ordered.Map[string, string]) *refusal {
 	if zero("max.connections") {
 		return refuse(wire.InvalidConfig, "Invalid value 0 for configuration max.connections: nobody could connect to alter it again")
 	}
-	if !zero("max.connections.per.ip") {
+	before := c.config.Layers(c.image)
+	after := before
+	if after.Broker = values; ch.Name == "" {
+		after.Broker, after.Cluster = before.Broker, values
+	}
+	letsIn := func(layers *Layers) bool {
+		text, _ := layers.Own(connectionOverrides)
+		overrides, _ := AddressLimits(text)
+		return LetsIn(&overrides)
+	}
+	if letsIn(&after) || !zero("max.connections.per.ip") && (after.Number("max.connections.per.ip") > 0 || !letsIn(&before)) {
 		return nil
 	}
-	text, own := values.Find(connectionOverrides)
-	if layers := c.config.Layers(c.image); !own {
-		text, _ = layers.Own(connectionOverrides)
-	}
-	if overrides, _ := AddressLimits(text); !LetsIn(&overrides) {
-		return refuse(wire.InvalidConfig, "Invalid value 0 for configuration max.connections.per.ip: nobody could connect to alter it again without max.connections.per.ip.overrides")
-	}
-	return nil
+	return refuse(wire.InvalidConfig, "Invalid value 0 for configuration max.connections.per.ip: nobody could connect to alter it again without max.connections.per.ip.overrides")
 }
 
 func set(names []string) string { return fmt.Sprintf("[%s]", strings.Join(names, ", ")) }

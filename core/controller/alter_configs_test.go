@@ -147,6 +147,34 @@ func TestAlterationsAreJudgedAsKafkaDoes(t *testing.T) {
 	}
 }
 
+// No change lets nobody in any more, whatever lets them in before it: what it takes away counts for nothing.
+func TestNoAlterationLocksEverybodyOut(t *testing.T) {
+	const most, overrides, some = "max.connections.per.ip", "max.connections.per.ip.overrides", "10.0.0.1:1"
+	for _, row := range []struct {
+		before []Change
+		change Change
+		code   wire.Code
+	}{
+		{[]Change{brokerChange("", put(overrides, some))}, brokerChange("", put(most, "0")), 0},
+		{[]Change{brokerChange("", put(overrides, some))}, brokerChange("", put(most, "0"), unset(overrides)), wire.InvalidConfig},
+		{[]Change{brokerChange("1", put(overrides, some))}, brokerChange("1", put(most, "0"), unset(overrides)), wire.InvalidConfig},
+		{[]Change{brokerChange("1", put(overrides, some))}, Change{Kind: meta.ResourceBroker, Name: "1", Replace: true, Edits: []Edit{put(most, "0")}}, wire.InvalidConfig},
+		{[]Change{brokerChange("1", put(overrides, some))}, brokerChange("", put(most, "0")), 0},
+		{[]Change{brokerChange("1", put(overrides, some)), brokerChange("", put(most, "0"))}, brokerChange("1", unset(overrides)), wire.InvalidConfig},
+		{[]Change{brokerChange("1", put(overrides, some)), brokerChange("", put(most, "0"))}, brokerChange("1", put(overrides, "10.0.0.1:0")), wire.InvalidConfig},
+		{[]Change{brokerChange("1", put(overrides, some)), brokerChange("", put(overrides, some), put(most, "0"))}, brokerChange("1", unset(overrides)), 0},
+	} {
+		b := configBench()
+		for i := range row.before {
+			rs, got := b.AlterConfigs(&row.before[i])
+			require.Equal(t, Altered{}, got)
+			b.append(rs)
+		}
+		_, got := b.AlterConfigs(&row.change)
+		require.Equal(t, row.code, got.Code, "%+v: %s", row, got.Message)
+	}
+}
+
 // After each step: what the topic has of its own.
 func TestListsAreAddedToAndTakenFrom(t *testing.T) {
 	b := configBench()
