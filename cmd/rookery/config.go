@@ -374,12 +374,11 @@ func (s *settings) apply(name, value string) (bool, error) {
 			}
 		}
 	default:
+		if small := controller.InSmallLetters(name); small != name {
+			return true, advise(small, "a listener's name stands there in small letters: nobody would read this")
+		}
 		if key, own := strings.CutPrefix(name, listenerPrefix); own {
-			listener, rest, _ := strings.Cut(key, ".")
-			if lower := strings.ToLower(listener); lower != listener {
-				return true, advise(listenerPrefix+lower+"."+rest, "a listener's name stands there in small letters: nobody would read this")
-			}
-			name = rest
+			_, name, _ = strings.Cut(key, ".")
 			return slices.Contains(tlsKeys, name), nil
 		}
 		return slices.Contains(tlsKeys, name) || controller.IsTopicDefault(name) || name == "telemetry.max.bytes" || slices.Contains(groupKeys(), name), nil

@@ -135,6 +135,8 @@ func TestCompletion(t *testing.T) {
 		"topic alter clicks --append c":                   "cleanup.policy=\n:6",
 		"config alter topic clicks --set ret":             "retention.bytes=\nretention.ms=\n:6",
 		"config alter broker --set log.ret":               "log.retention.bytes=\nlog.retention.ms=\n:6",
+		"config alter broker --set ssl.c":                 ":6",
+		"config alter broker --append ssl.e":              ":6",
 		"config alter group g --set consumer.s":           "consumer.session.timeout.ms=\n:6",
 		"config alter --set ret":                          ":6",
 		"config alter topic clicks --set retention.ms=":   ":6",

@@ -329,18 +329,24 @@ func (c *Controller) checkTopic(ch *Change, values *ordered.Map[string, string])
 }
 
 // checkBroker judges what a broker, or all of them, is to have (DynamicBrokerConfig.validateConfigs). A key that Kafka
-// lets pass for the sake of plugins is unknown here.
+// lets pass for the sake of plugins is unknown here. What an earlier build took, and is refused now, may stay: it does nothing.
 func (c *Controller) checkBroker(ch *Change, values *ordered.Map[string, string]) *refusal {
 	var fixed, bare, single []string
 	var wrong error
 	for name, text := range values.All() {
 		key, known := FindBrokerKey(name)
+		small := InSmallLetters(name)
+		if known && (!key.Mode.Dynamic() || small != name) && !slices.ContainsFunc(ch.Edits, func(e Edit) bool { return e.Key == name }) {
+			continue
+		}
 		if err := key.Check(text); err != nil && wrong == nil {
 			wrong = err
 		}
 		switch {
 		case !known:
 			return refuse(wire.InvalidConfig, "Unknown broker config name: %s", asking(name))
+		case small != name:
+			return refuse(wire.InvalidConfig, "Unknown broker config name: %s; did you mean %s?", name, small)
 		case !key.Mode.Dynamic():
 			fixed = append(fixed, name)
 		case key.Name == name && perListener(name):

@@ -105,6 +105,12 @@ func TestAlterationsAreJudgedAsKafkaDoes(t *testing.T) {
 		{brokerChange("", put("max.connections.per.ip", "0"), put("max.connections.per.ip.overrides", "10.0.0.1:0")), wire.InvalidConfig, "nobody could connect"},
 		{brokerChange("", put("max.connections.per.ip", "0"), put("max.connections.per.ip.overrides", "10.0.0.1:0,10.0.0.2:1")), 0, ""},
 		{brokerChange("1", put("leader.replication.throttled.rate", "777")), 0, ""},
+		{brokerChange("1", put("ssl.client.auth", "required")), wire.InvalidRequest, "Cannot update these configs dynamically: [ssl.client.auth]"},
+		{brokerChange("1", put("listener.name.ssl.ssl.client.auth", "required")), wire.InvalidRequest, "Cannot update these configs dynamically"},
+		{brokerChange("1", add("ssl.enabled.protocols", "TLSv1.3")), wire.InvalidRequest, "Cannot update these configs dynamically"},
+		{brokerChange("1", put("listener.name.x.sasl.enabled.mechanisms", "PLAIN")), wire.InvalidRequest, "Cannot update these configs dynamically"},
+		{brokerChange("1", put("listener.name.SSL.ssl.keystore.location", "/x")), wire.InvalidConfig, "Unknown broker config name: listener.name.SSL.ssl.keystore.location; did you mean listener.name.ssl.ssl.keystore.location?"},
+		{brokerChange("", put("listener.name.Ssl.max.connections", "5")), wire.InvalidConfig, "did you mean listener.name.ssl.max.connections?"},
 		{brokerChange("1", put("ssl.keystore.location", "/x")), wire.InvalidRequest, "only per-listener"},
 		{brokerChange("1", put("listener.name.plaintext.ssl.keystore.location", "/x")), 0, ""},
 		{brokerChange("", put("listener.name.plaintext.ssl.keystore.location", "/x")), wire.InvalidRequest, "broker id must be specified"},
@@ -173,6 +179,39 @@ func TestNoAlterationLocksEverybodyOut(t *testing.T) {
 		_, got := b.AlterConfigs(&row.change)
 		require.Equal(t, row.code, got.Code, "%+v: %s", row, got.Message)
 	}
+}
+
+// What an earlier build wrote of keys that are read from the file alone is not told as in force, keeps nothing else from being
+// altered, and may be taken away.
+func TestWhatIsReadAtTheStartIsNotToldOfTheLog(t *testing.T) {
+	b := configBench()
+	leftovers := []string{"ssl.client.auth", "listener.name.ssl.ssl.enabled.protocols", "listener.name.SSL.ssl.client.auth", "sasl.enabled.mechanisms"}
+	var edits []Edit
+	for _, key := range leftovers {
+		text := "PLAIN"
+		if strings.HasSuffix(key, "auth") {
+			text = "required"
+		}
+		for _, name := range []string{"", "1"} {
+			b.append([]meta.Record{&meta.ConfigRecord{ResourceType: meta.ResourceBroker, ResourceName: name, Name: key, Value: &text}})
+		}
+		edits = append(edits, unset(key))
+	}
+	layers := b.config.Layers(b.image)
+	require.Empty(t, DescribeDefaultBroker(&layers, nil))
+	for _, e := range DescribeBroker(&layers, Selected(leftovers)) {
+		require.NotContains(t, e.Name, listenerPrefix)
+		require.Equal(t, SourceDefault, e.Source, e.Name)
+		require.True(t, e.ReadOnly)
+		require.Len(t, e.Synonyms, 1)
+	}
+	for _, change := range []Change{brokerChange("1", put("log.retention.ms", "7")), brokerChange("1", edits...), brokerChange("", edits...)} {
+		rs, got := b.AlterConfigs(&change)
+		require.Equal(t, Altered{}, got)
+		require.NotEmpty(t, rs)
+		b.append(rs)
+	}
+	require.Zero(t, b.image.Configs(meta.ResourceBroker, "").Len())
 }
 
 // After each step: what the topic has of its own.

@@ -103,6 +103,17 @@ func FindBrokerKey(name string) (BrokerKey, bool) {
 
 const listenerPrefix = "listener.name."
 
+// InSmallLetters is a key as it is read: the name of the listener that it is for stands there in small letters, whatever it
+// is in listeners.
+func InSmallLetters(name string) string {
+	rest, own := strings.CutPrefix(name, listenerPrefix)
+	listener, key, _ := strings.Cut(rest, ".")
+	if lower := strings.ToLower(listener); own && lower != listener {
+		return listenerPrefix + lower + "." + key
+	}
+	return name
+}
+
 // findListenerKey finds what is left once one or two names (a listener's, a mechanism's) are taken off the front.
 func findListenerKey(rest string) (BrokerKey, bool) {
 	for range 2 {

@@ -9,7 +9,8 @@ package controller
 //
 // These are all that KafkaConfig of Apache Kafka 4.2.0 defines, with its defaults but that of log.flush.interval.messages,
 // but also that of group.coordinator.rebalance.protocols, the rates of its replication quotas, and what its StandardAuthorizer
-// is told. listeners and listener.security.protocol.map may be altered there.
+// is told. listeners, listener.security.protocol.map, ssl.client.auth, ssl.enabled.protocols and sasl.enabled.mechanisms may be
+// altered there.
 const brokerKeys = `add.partitions.to.txn.retry.backoff.max.ms int fixed idle 0.. 100 How long the broker goes on trying to add a partition to a transaction.
 add.partitions.to.txn.retry.backoff.ms int fixed idle 1.. 20 The pause before the broker tries again to add a partition to a transaction.
 advertised.listeners list fixed works - - The addresses that clients are told, NAME://host:port. Left out, a client is told the one it came by.
@@ -246,7 +247,7 @@ replication.quota.window.num int fixed idle 1.. 11 How many samples the quota of
 replication.quota.window.size.seconds int fixed idle 1.. 1 How long one sample of the quota of replication lasts.
 request.timeout.ms int fixed idle - 30000 How long the broker's own requests may take.
 sasl.client.callback.handler.class class fixed idle - - A Java class that gives a SASL client what it is asked for.
-sasl.enabled.mechanisms list broker idle - GSSAPI The SASL mechanisms that clients may use. There is no SASL here yet: a broker does not start where this is set for clients' listeners.
+sasl.enabled.mechanisms list fixed idle - GSSAPI The SASL mechanisms that clients may use. There is no SASL here yet: a broker does not start where this is set for clients' listeners.
 sasl.jaas.config password broker idle - - The JAAS configuration of a SASL login.
 sasl.kerberos.kinit.cmd string broker idle - /usr/bin/kinit Where kinit is.
 sasl.kerberos.min.time.before.relogin long broker idle - 60000 The shortest time between two Kerberos logins.
@@ -319,8 +320,8 @@ socket.send.buffer.bytes int fixed idle - 102400 The send buffer of clients' soc
 ssl.allow.dn.changes boolean fixed idle - false Whether a certificate may be replaced by one of another name.
 ssl.allow.san.changes boolean fixed idle - false Whether a certificate may be replaced by one of other alternative names.
 ssl.cipher.suites list broker idle - "" The cipher suites that TLS may use.
-ssl.client.auth string broker works required|requested|none none Whether clients have to show a certificate.
-ssl.enabled.protocols list broker works - TLSv1.2,TLSv1.3 The versions of TLS that are spoken.
+ssl.client.auth string fixed works required|requested|none none Whether clients have to show a certificate.
+ssl.enabled.protocols list fixed works - TLSv1.2,TLSv1.3 The versions of TLS that are spoken.
 ssl.endpoint.identification.algorithm string broker idle - https How the name in a server's certificate is checked.
 ssl.engine.factory.class class broker idle - - The Java class that makes TLS engines.
 ssl.key.password password broker idle - - The password of the private key.

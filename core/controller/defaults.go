@@ -100,6 +100,12 @@ func (l *Layers) all() [3]layer {
 	return [3]layer{{l.Broker, SourceBroker}, {l.Cluster, SourceDefaultBroker}, {l.Static, SourceStatic}}
 }
 
+// counts says whether a broker's key is read there: one that is read at the start only may lie in the log all the same, where an
+// earlier build let it be altered.
+func (l layer) counts(name string, mode Mode) bool {
+	return l.source == SourceStatic || mode.Dynamic() && InSmallLetters(name) == name
+}
+
 // Own is the value of a broker's key in the strongest layer that sets it.
 func (l *Layers) Own(name string) (text string, set bool) {
 	for _, layer := range l.all() {

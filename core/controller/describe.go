@@ -158,7 +158,7 @@ func (l *Layers) synonymsOf(name string) []Synonym {
 	key, _ := FindBrokerKey(name)
 	var all []Synonym
 	for _, layer := range l.all() {
-		if layer.values == nil {
+		if layer.values == nil || !layer.counts(name, key.Mode) {
 			continue
 		}
 		if text, set := layer.values.Find(name); set {
@@ -222,6 +222,9 @@ func DescribeDefaultBroker(layers *Layers, asked Selection) []Entry {
 		if !asked.has(name) {
 			continue
 		}
+		if key, _ := FindBrokerKey(name); !(layer{source: SourceDefaultBroker}).counts(name, key.Mode) {
+			continue
+		}
 		e := brokerEntry(name)
 		e.Synonyms = []Synonym{{Name: name, Value: text, Null: e.Sensitive, Source: SourceDefaultBroker}}
 		all = append(all, e.settled())
@@ -259,7 +262,10 @@ func brokerNames(layers *Layers) []string {
 			continue
 		}
 		for name := range layer.values.All() {
-			if strings.HasPrefix(name, listenerPrefix) {
+			if !strings.HasPrefix(name, listenerPrefix) {
+				continue
+			}
+			if key, _ := FindBrokerKey(name); layer.counts(name, key.Mode) {
 				names = append(names, name)
 			}
 		}
