@@ -13,10 +13,10 @@ import (
 func newPort(pages http.Handler) *http.Server {
 	return &http.Server{
 		Handler: pages, MaxHeaderBytes: 16 << 10,
-		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 20 * time.Second, WriteTimeout: httpWriteMax, IdleTimeout: time.Minute,
+		ReadHeaderTimeout: 3 * time.Second, ReadTimeout: 20 * time.Second, WriteTimeout: httpWriteMax, IdleTimeout: time.Minute,
 		ConnState: func(c net.Conn, state http.ConnState) {
 			if c, ok := c.(*fewConn); ok {
-				c.of.note(c, state == http.StateIdle)
+				c.of.note(c, state == http.StateIdle || state == http.StateNew)
 			}
 		},
 	}
@@ -27,14 +27,14 @@ const (
 	httpWriteMax = 30 * time.Second // more than a probe waits, and than Prometheus does unless it is told to
 )
 
-// few is a listener that has httpConnsMax connections at most. One more takes the place of the one that has been idle for
-// the longest; where none is it waits, as everybody behind it does.
+// few is a listener that has httpConnsMax connections at most. One more takes the place of the one that has been silent for
+// the longest, before its first request or between two; where none is it waits, as everybody behind it does.
 type few struct {
 	*net.TCPListener
 	mu      sync.Mutex
 	changed sync.Cond
 	open    int
-	idle    []*fewConn // the one that has been so for the longest first
+	silent  []*fewConn // the one that has been so for the longest first
 	closed  bool
 }
 
@@ -59,11 +59,11 @@ func (f *few) Accept() (net.Conn, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for f.open == httpConnsMax && !f.closed {
-		if len(f.idle) == 0 {
+		if len(f.silent) == 0 {
 			f.changed.Wait()
 			continue
 		}
-		oldest := f.idle[0]
+		oldest := f.silent[0]
 		f.mu.Unlock()
 		_ = oldest.Close()
 		f.mu.Lock()
@@ -85,13 +85,13 @@ func (f *few) Close() error {
 	return f.TCPListener.Close()
 }
 
-// note hears whether a connection has nothing to do.
-func (f *few) note(c *fewConn, idle bool) {
+// note hears whether nothing has come on a connection that could be answered.
+func (f *few) note(c *fewConn, silent bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.idle = slices.DeleteFunc(f.idle, func(other *fewConn) bool { return other == c })
-	if idle {
-		f.idle = append(f.idle, c)
+	f.silent = slices.DeleteFunc(f.silent, func(other *fewConn) bool { return other == c })
+	if silent {
+		f.silent = append(f.silent, c)
 		f.changed.Signal()
 	}
 }
@@ -99,7 +99,7 @@ func (f *few) note(c *fewConn, idle bool) {
 // Close gives the place to whoever waits.
 func (c *fewConn) Close() error {
 	err := c.TCPConn.Close()
-	c.of.note(c, false) // each time: it may have been noted as idle since it was closed
+	c.of.note(c, false) // each time: it may have been noted as silent since it was closed
 	c.left.Do(func() {
 		c.of.mu.Lock()
 		c.of.open--

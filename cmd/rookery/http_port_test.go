@@ -48,6 +48,37 @@ func TestTheHTTPPortHasFewConnections(t *testing.T) {
 	require.Empty(t, closed, "no more than have to")
 }
 
+// TestWhoSaysNothingMakesRoomToo: the port has no other way to be rid of them here, for its patience has no end.
+func TestWhoSaysNothingMakesRoomToo(t *testing.T) {
+	port := newPort(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	port.ReadHeaderTimeout, port.ReadTimeout, port.IdleTimeout = 0, 0, 0
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	go func() { _ = port.Serve(newFew(listener.(*net.TCPListener))) }()
+	defer port.Close()
+	dial := func() net.Conn {
+		conn, err := net.Dial("tcp", listener.Addr().String())
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = conn.Close() })
+		require.NoError(t, conn.SetDeadline(time.Now().Add(20*time.Second)))
+		return conn
+	}
+	asking := dial()
+	askKept(t, asking)
+	for range httpConnsMax {
+		silent := dial()
+		defer func() {
+			_, err := silent.Read(make([]byte, 1))
+			require.ErrorIs(t, err, io.EOF)
+		}()
+	}
+	for range httpConnsMax {
+		askKept(t, dial())
+	}
+	_, err = asking.Read(make([]byte, 1))
+	require.ErrorIs(t, err, io.EOF)
+}
+
 // TestTheHTTPPortEndsWhileSomebodyWaits: the place that is waited for never comes.
 func TestTheHTTPPortEndsWhileSomebodyWaits(t *testing.T) {
 	inner, err := net.Listen("tcp", "127.0.0.1:0")
