@@ -41,12 +41,13 @@ type Searched struct {
 	Fault     seam.Fault
 }
 
-// SearchRequest describes what may be read up to limit; the caller adds the question.
+// SearchRequest describes what may be read up to limit; the caller adds the question. Of a log that was emptied that is nothing: its
+// last segment goes when another begins, and not with a start that moves.
 func (l *Log) SearchRequest(limit Mark) *SearchRequest {
 	r := &SearchRequest{Limit: limit, start: l.start, folder: l.Folder}
 	for i := l.segmentOf(l.start); i < len(l.segments); i++ {
 		s := &l.segments[i]
-		if s.base >= limit.Offset {
+		if s.base >= limit.Offset || limit.Offset <= l.start {
 			break
 		}
 		out := searchSegment{base: s.base, size: s.done, whole: s.closed && s.done == s.size}
