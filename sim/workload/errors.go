@@ -119,7 +119,7 @@ func (r *Run) diskInTheWay(version, code int16) bool {
 // diskFailed says whether anything was ever wrong with the disk that a broker could notice.
 func (r *Run) diskFailed() bool {
 	for _, fault := range []world.Fault{world.WriteFailed, world.WriteCutShort, world.SyncFailed, world.FolderSyncFailed, world.ReadFailed, world.FileOpFailed,
-		world.DiskFull, world.AnsweredLate, world.BitRotted, world.DirMissing} {
+		world.DiskFull, world.AnsweredLate, world.BitRotted, world.DirMissing, world.DirPowerLost} {
 		if r.World.Counts[fault] > 0 {
 			return true
 		}
