@@ -137,6 +137,7 @@ func (b *Broker) checkpoints(now seam.Now, fx *seam.Effects) {
 		}
 		if p.replica != nil && p.state == partitionOpen {
 			p.replica.Log.Heal(fx)
+			p.replica.Log.RemoveKept(fx)
 		}
 		if p.unidentified() {
 			unidentified = append(unidentified, p)
@@ -259,7 +260,7 @@ func (b *Broker) offsetsIn(dir int32) (points, high []log.PartitionOffset) {
 		high = append(high, log.PartitionOffset{Topic: p.name(), Partition: p.index, Offset: p.replica.High().Offset})
 	}
 	if m := b.noted(dir); m != nil {
-		points = append(points, log.PartitionOffset{Topic: m.partition.name(), Partition: m.partition.index, Offset: m.recovered.End.Offset})
+		points = append(points, log.PartitionOffset{Topic: m.partition.name(), Partition: m.partition.index, Offset: m.recovered.Point()})
 	}
 	b.points, b.highs = points, high
 	return points, high

@@ -153,8 +153,9 @@ type Log struct {
 	numbers    Numbers
 	segments   []segment
 	trimmed    []segment // below start: their files wait for Unlink
-	beside     []beside  // the producers' files under way
-	noSnapshot bool      // a snapshot that was missing could not be written
+	kept       []keptFile
+	beside     []beside // the producers' files under way
+	noSnapshot bool     // a snapshot that was missing could not be written
 	start      int64
 	next       int64
 	end        Mark

@@ -47,6 +47,17 @@ type Recovered struct {
 	named     bool  // every name that leads to the segments is durable
 }
 
+// Point is the recovery point that Log.Point will give at first, of what is durable to its end: not beyond a closed segment whose
+// index is still to be made.
+func (o *Recovered) Point() int64 {
+	for i := range o.segments[:max(0, len(o.segments)-1)] {
+		if o.segments[i].rebuilt {
+			return min(o.segments[i].next, o.End.Offset)
+		}
+	}
+	return o.End.Offset
+}
+
 // Recovery brings one partition's folder back after a start: a machine of its own, one folder long.
 //
 //	request ─▶ load the small files ─▶ walk batches, write them anew ─▶ cut the tail ─▶ sync what was cut ─▶ close ─▶ answer

@@ -317,13 +317,31 @@ func (l *Log) unlinkOr(file seam.File, unopened bool, base int64, suffix string,
 		l.removeBeside(base, suffix, fx)
 	default:
 		op := l.numbers.Op()
-		l.side = append(l.side, sideOp{op: op, kind: sideTrim, file: file, base: base})
+		l.side = append(l.side, sideOp{op: op, kind: sideTrim, file: file, base: base, suffix: suffix})
 		fx.Files = append(fx.Files, seam.FileOp{Op: op, Deed: seam.Unlink, File: file})
 	}
 }
 
 func (l *Log) removeBeside(base int64, suffix string, fx *seam.Effects) {
 	op := l.numbers.Op()
-	l.side = append(l.side, sideOp{op: op, kind: sideTrim})
+	l.side = append(l.side, sideOp{op: op, kind: sideTrim, base: base, suffix: suffix})
 	fx.Files = append(fx.Files, seam.FileOp{Op: op, Deed: seam.Remove, Path: l.path(base, suffix)})
+}
+
+// keptFile is one that should be gone, and could not be removed.
+type keptFile struct {
+	base   int64
+	suffix string
+}
+
+// RemoveKept tries again to remove what should be gone.
+func (l *Log) RemoveKept(fx *seam.Effects) {
+	if l.closed || l.dead != seam.OK {
+		return
+	}
+	kept := l.kept
+	l.kept = nil
+	for _, k := range kept {
+		l.removeBeside(k.base, k.suffix, fx)
+	}
 }

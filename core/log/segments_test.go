@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"rookery/core/batch"
 	"rookery/core/seam"
 )
 
@@ -75,5 +76,25 @@ func benchmarkStart(entries []seam.Entry, end int64) {
 		if l.Opening() != (i < len(fx.Files)-3) {
 			panic("the last segment's .log is the last but two")
 		}
+	}
+}
+
+// What lies below a log's start is not durable for being deleted: where a sync has failed its pages are clean, and not on the disk,
+// and what is still there lies behind it in the same file.
+func TestWhatIsWrittenAgain(t *testing.T) {
+	view := func(last int64) batch.View {
+		var b batch.Builder
+		b.Begin(batch.Plain(batch.None))
+		b.Add(1, nil, nil, nil)
+		data := b.Finish()
+		batch.Stamp(data, last, 0)
+		return data
+	}
+	for _, c := range []struct {
+		point, start, last int64
+		durable            bool
+	}{{5, 0, 4, true}, {5, 0, 5, false}, {0, 0, 0, false}, {5, 5, 4, false}, {5, 5, 0, false}, {6, 5, 0, true}, {3, 5, 1, false}} {
+		r := Recovery{request: RecoveryRequest{RecoveryPoint: c.point, LogStart: c.start}}
+		require.Equal(t, c.durable, r.durable(view(c.last)), "%+v", c)
 	}
 }

@@ -200,6 +200,8 @@ type sideOp struct {
 	file seam.File
 	base int64
 
+	suffix string // of a file below the log's start
+
 	size  int64 // of a derived file: the bytes that make it whole
 	round uint8 // and which writing of it this is
 }
@@ -253,8 +255,10 @@ func (l *Log) sideDone(side sideOp, in *seam.Wrote, fx *seam.Effects) {
 		} else {
 			l.repaired(seam.OK)
 		}
-	case sideTrim: // what stays is removed after the next start
-		l.names++
+	case sideTrim: // what stays is removed with a later checkpoint, or after the next start
+		if l.names++; in.Fault != seam.OK && in.Fault != seam.NotFound {
+			l.kept = append(l.kept, keptFile{side.base, side.suffix})
+		}
 	case sideUnlink:
 		l.names++
 		l.unmade = l.names

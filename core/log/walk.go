@@ -221,7 +221,7 @@ func (r *Recovery) onPiece(in *seam.Loaded, fx *seam.Effects) {
 			r.proceed(fx)
 			return
 		}
-		if unsafe < 0 && view.LastOffset() >= r.request.RecoveryPoint {
+		if unsafe < 0 && !r.durable(view) {
 			unsafe = r.at
 		}
 		r.accept(s, view)
@@ -237,6 +237,12 @@ func (r *Recovery) onPiece(in *seam.Loaded, fx *seam.Effects) {
 	default:
 		r.readMore(in, s, fx)
 	}
+}
+
+// durable says whether a batch is for certain. A recovery point that is not above the log's start says nothing of what was deleted:
+// nobody had to sync that, and it lies before what is still there.
+func (r *Recovery) durable(view batch.View) bool {
+	return r.request.RecoveryPoint > r.request.LogStart && view.LastOffset() < r.request.RecoveryPoint
 }
 
 func (r *Recovery) writeAgain(s *segment, at int64, data []byte, fx *seam.Effects) {
