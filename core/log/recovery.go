@@ -45,6 +45,7 @@ type Recovered struct {
 	recent    recent
 	sparse    int64 // below, batches may be missing: so says the folder
 	named     bool  // every name that leads to the segments is durable
+	kept      []keptFile
 }
 
 // Point is the recovery point that Log.Point will give at first, of what is durable to its end: not beyond a closed segment whose
@@ -128,7 +129,7 @@ const (
 	forWalk              // a piece of it is read
 	forAgain             // and written again
 	forCut               // truncated or removed
-	forJunk              // removed, and never mind
+	forJunk              // removed, and never mind, or asked for again later
 	forSync
 	forClose
 	forSwap // a compacted segment: opened, read, renamed; what it replaces, removed
@@ -275,9 +276,26 @@ func (r *Recovery) onWrote(in *seam.Wrote, fx *seam.Effects) {
 		if in.Fault != seam.OK && in.Fault != seam.NotFound {
 			r.fail(in.Fault, "a compacted segment cannot be put in its place")
 		}
-	case forSmall, forFirst, forWalk, forJunk, forSync, forClose:
+	case forJunk:
+		r.leaveJunk(p.i, in.Fault)
+	case forSmall, forFirst, forWalk, forSync, forClose:
 	}
 	r.proceed(fx)
+}
+
+// neverMind stands for a file of which no log asks again.
+const neverMind = -1
+
+// leaveJunk has the log ask again for what could not be removed, of a segment below its first one: no other has such a name.
+func (r *Recovery) leaveJunk(junk int, fault seam.Fault) {
+	if fault == seam.OK || fault == seam.NotFound || junk == neverMind {
+		return
+	}
+	base, suffix, ok := segmentName(leaf(r.junk[junk]))
+	below := len(r.out.segments) == 0 && base < r.request.LogStart || len(r.out.segments) > 0 && base < r.out.segments[0].base
+	if ok && below && (suffix == ".log" || suffix == ".index" || suffix == ".timeindex") {
+		r.out.kept = append(r.out.kept, keptFile{base, suffix})
+	}
 }
 
 func orNoSpace(fault seam.Fault) seam.Fault {
@@ -410,9 +428,9 @@ func (r *Recovery) maybeLoaded(fx *seam.Effects) {
 		return
 	}
 	r.mustSync = r.request.TopicID != "" && len(r.out.segments) == 0 // partition.metadata may have got its name just before a crash
-	for _, path := range r.junk {
+	for i, path := range r.junk {
 		r.mustSync = true
-		r.fileOp(forJunk, 0, seam.FileOp{Deed: seam.Remove, Path: path}, fx)
+		r.fileOp(forJunk, i, seam.FileOp{Deed: seam.Remove, Path: path}, fx)
 	}
 	r.phase = walking
 	r.startWalk()
@@ -473,12 +491,12 @@ func (r *Recovery) finish(fx *seam.Effects) {
 		case offset > r.expected:
 			r.remove(e.Path, fx)
 		case offset == r.expected && offset > r.request.LogStart && r.segmentBased(offset) == nil: // right, but what is known now may be more: the next clean stop writes it anew
-			r.fileOp(forJunk, 0, seam.FileOp{Deed: seam.Remove, Path: e.Path}, fx)
+			r.fileOp(forJunk, neverMind, seam.FileOp{Deed: seam.Remove, Path: e.Path}, fx)
 		case offset > r.replay: // an earlier life may have known less than what the walk has found
 			if s := r.segmentBased(offset); s != nil {
 				s.snapped = false
 			}
-			r.fileOp(forJunk, 0, seam.FileOp{Deed: seam.Remove, Path: e.Path}, fx)
+			r.fileOp(forJunk, neverMind, seam.FileOp{Deed: seam.Remove, Path: e.Path}, fx)
 		}
 	}
 	if len(r.pending) == 0 {

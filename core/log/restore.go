@@ -7,7 +7,7 @@ func Restore(out *Recovered, folder seam.Path, config Config, numbers Numbers) *
 	l := New(out.Topic, out.Partition, folder, config, numbers)
 	l.segments, l.Epochs, l.recent = out.segments, out.Epochs, out.recent
 	l.start, l.next, l.end = out.Start, out.End.Offset, out.End
-	l.sparse = out.sparse
+	l.sparse, l.kept = out.sparse, out.kept
 	l.reopened = false
 	if len(l.segments) > 0 { // without one there may be no folder either: nothing is to be synced before Create
 		l.names = 1

@@ -17,10 +17,10 @@ func Misled(files []File) string {
 		places, base, stem := placesOf(log.Data), log.base(), strings.TrimSuffix(log.Name, ".log")
 		for _, f := range files {
 			what := ""
-			switch f.Name {
-			case stem + ".index":
+			switch { // what is no whole number of entries nobody believes
+			case f.Name == stem+".index" && len(f.Data)%8 == 0:
 				what = misledTo(f.Data, base, places)
-			case stem + ".timeindex":
+			case f.Name == stem+".timeindex" && len(f.Data)%12 == 0:
 				what = misdated(f.Data, base, places)
 			}
 			if what != "" {
@@ -55,7 +55,7 @@ func misledTo(index []byte, base int64, places []place) string {
 			return fmt.Sprintf("no batch begins at %d and ends with offset %d", at, last)
 		}
 	}
-	return odd(index)
+	return ""
 }
 
 func misdated(index []byte, base int64, places []place) string {
@@ -77,13 +77,6 @@ func misdated(index []byte, base int64, places []place) string {
 		if p.time > newest {
 			return fmt.Sprintf("its last entry is of %d; the batch that ends with offset %d has %d", newest, p.last, p.time)
 		}
-	}
-	return odd(index)
-}
-
-func odd(rest []byte) string {
-	if len(rest) > 0 {
-		return fmt.Sprintf("%d bytes at its end are no entry", len(rest))
 	}
 	return ""
 }
