@@ -453,12 +453,14 @@ func (b *Broker) removalWrote(in *seam.Wrote, fx *seam.Effects) bool {
 // unrenamed: a disk that is full has no room for another name, and by the files there may be some. The metadata does not know the
 // partition any more.
 func (b *Broker) unrenamed(d *directory, r *removal, fx *seam.Effects) {
-	if !r.emptied && r.partition.replica != nil {
+	if !r.emptied {
 		r.emptied = true
 		b.settled(r.partition.deletion, fx)
 		r.partition.deletion = &proposal{kind: proposedBySelf, open: 1}
-		b.unlinkFiles(r, fx)
-		return
+		if r.partition.replica != nil {
+			b.unlinkFiles(r, fx)
+			return
+		}
 	}
 	d.unrenamed = append(d.unrenamed, r)
 	if p := b.awaiting(r.partition); p != nil {

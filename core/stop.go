@@ -40,6 +40,11 @@ func (b *Broker) onStop(fx *seam.Effects) {
 			b.made(p, fx) // the next start makes it
 		}
 		b.dirs[i].blocked = nil
+		for _, r := range b.dirs[i].unrenamed {
+			if p := b.awaiting(r.partition); p != nil {
+				b.made(p, fx)
+			}
+		}
 	}
 	if b.phase != phaseReady { // nothing was acknowledged yet, so nothing is lost: the next start recovers
 		b.phase, b.stop.stage, b.boot.more = phaseStopping, stopDraining, false
