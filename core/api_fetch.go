@@ -45,30 +45,13 @@ func fetchRefusal(r *conn.Request) (code wire.Code, partitions bool) {
 // fetchTimes drops all but the last entry of a partition asked twice, as Kafka does.
 func (b *Broker) fetchTimes(f *fetchSlot) {
 	var few [partsFew]bool
-	again := few[:min(len(f.Parts), partsFew)]
-	if len(f.Parts) > partsFew {
-		again = namedAgain(len(f.Parts), func(i int) (topic []byte, group int32, at place) {
-			p := &f.Parts[i]
-			return p.Topic, p.Group, place{id: p.TopicID, index: p.Index}
-		})
-	} else {
-		for i := range again {
-			again[i] = f.askedAgain(i)
-		}
-	}
+	again := namedAgain(len(f.Parts), few[:], func(i int) (topic []byte, group int32, at place) {
+		p := &f.Parts[i]
+		return p.Topic, p.Group, place{id: p.TopicID, index: p.Index}
+	})
 	if slices.Contains(again, true) {
 		f.Drop(again)
 	}
-}
-
-func (f *fetchSlot) askedAgain(i int) bool {
-	a := &f.Parts[i]
-	for j := i + 1; j < len(f.Parts); j++ {
-		if z := &f.Parts[j]; z.Index == a.Index && z.TopicID == a.TopicID && string(z.Topic) == string(a.Topic) {
-			return true
-		}
-	}
-	return false
 }
 
 func (b *Broker) newFetch(c *connection) uint32 {

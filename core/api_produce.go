@@ -56,22 +56,19 @@ func (b *Broker) onProduce(now seam.Now, c *connection, lease seam.Lease, size i
 		return
 	}
 	b.turns.room -= parts
-	var again []bool
-	if parts > partsFew {
-		again = repeated(r)
+	var few [partsFew]bool
+	again := few[:min(parts, 1)] // one alone is not named again
+	if parts > 1 {
+		again = repeated(r, few[:])
 	}
-	for i := range parts {
-		if again == nil {
-			b.producePart(now, id, int32(i), r, refusal, superseded(r, i), fx)
-		} else {
-			b.producePart(now, id, int32(i), r, refusal, again[i], fx)
-		}
+	for i := range again {
+		b.producePart(now, id, int32(i), r, refusal, again[i], fx)
 	}
 	b.taken(now, id, fx)
 }
 
 func (b *Broker) produceInTurns(now seam.Now, id uint32, r *conn.Request, refusal wire.Code, fx *seam.Effects) {
-	again := repeated(r)
+	again := repeated(r, nil)
 	start := b.turns.each(len(again), func(i int, now seam.Now, fx *seam.Effects) {
 		b.producePart(now, id, int32(i), r, refusal, again[i], fx)
 	})
@@ -186,20 +183,9 @@ func (p *produce) nameOf(part *wire.ProducePartition) []byte {
 	return p.name
 }
 
-// superseded: of one partition named twice only the later entry counts, as in Kafka. This is for few.
-func superseded(r *conn.Request, i int) bool {
-	a := &r.Produce.Partitions[i]
-	for j := i + 1; j < len(r.Produce.Partitions); j++ {
-		if z := &r.Produce.Partitions[j]; z.Index == a.Index && z.TopicID == a.TopicID && string(z.Topic) == string(a.Topic) {
-			return true
-		}
-	}
-	return false
-}
-
-// repeated is superseded of every entry of a long request.
-func repeated(r *conn.Request) []bool {
-	return namedAgain(len(r.Produce.Partitions), func(i int) (topic []byte, group int32, at place) {
+// repeated: of one partition named twice only the later entry counts, as in Kafka.
+func repeated(r *conn.Request, few []bool) []bool {
+	return namedAgain(len(r.Produce.Partitions), few, func(i int) (topic []byte, group int32, at place) {
 		p := &r.Produce.Partitions[i]
 		return p.Topic, p.Group, place{id: p.TopicID, index: p.Index}
 	})
@@ -215,9 +201,13 @@ type place struct {
 // partsFew partitions are compared each with each: that takes no memory.
 const partsFew = 32
 
-// namedAgain says of each of n partitions that a request names whether it names it again further on. Each topic's name is
-// looked at once, however long it is and however many partitions it has.
-func namedAgain(n int, of func(i int) (topic []byte, group int32, at place)) []bool {
+// namedAgain says of each of n partitions that a request names whether it names it again further on. few is room for the answer,
+// if they are no more than that. Of more, each topic's name is looked at once, however long it is and however many partitions it
+// has.
+func namedAgain(n int, few []bool, of func(i int) (topic []byte, group int32, at place)) []bool {
+	if n <= len(few) {
+		return eachWithEach(few[:n], of)
+	}
 	again, seen, numbers := make([]bool, n), make(map[place]bool, n), map[string]int32{}
 	before, number := int32(-1), int32(0)
 	for i := n - 1; i >= 0; i-- {
@@ -232,6 +222,17 @@ func namedAgain(n int, of func(i int) (topic []byte, group int32, at place)) []b
 		}
 		at.topic = number
 		again[i], seen[at] = seen[at], true
+	}
+	return again
+}
+
+func eachWithEach(again []bool, of func(i int) (topic []byte, group int32, at place)) []bool {
+	for i := range max(0, len(again)-1) {
+		topic, _, at := of(i)
+		for j := i + 1; j < len(again) && !again[i]; j++ {
+			other, _, there := of(j)
+			again[i] = at == there && string(topic) == string(other)
+		}
 	}
 	return again
 }

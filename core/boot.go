@@ -127,6 +127,7 @@ func (b *Broker) sortEntry(e seam.Entry, fx *seam.Effects) {
 		return
 	}
 	folder, name, inside := strings.Cut(e.Path.Name, "/")
+	moving, isFuture := cutUnique(folder, futureSuffix)
 	switch {
 	case strings.Contains(name, "/"): // somebody's, in a folder of his own within a partition's, of which it is known that it is there
 	case inside:
@@ -134,24 +135,11 @@ func (b *Broker) sortEntry(e seam.Entry, fx *seam.Effects) {
 		if e.Path.Name == stateFile && e.Path.Dir == 0 {
 			b.load("state", e, fx)
 		}
-	case e.Folder && isDoomed(folder):
-		b.turns.put(func(_ seam.Now, fx *seam.Effects) bool {
-			if !b.turns.take() {
-				return false
-			}
-			b.await("remove", e.Path, fx)
-			return true
-		})
-	case e.Folder && isFuture(folder):
-		name, _ := parseFuture(folder)
-		b.boot.futures = append(b.boot.futures, seam.Path{Dir: e.Path.Dir, Name: name})
-		b.turns.put(func(_ seam.Now, fx *seam.Effects) bool {
-			if !b.turns.take() {
-				return false
-			}
-			b.await("remove", e.Path, fx)
-			return true
-		})
+	case e.Folder && (isDoomed(folder) || isFuture):
+		if isFuture {
+			b.boot.futures = append(b.boot.futures, seam.Path{Dir: e.Path.Dir, Name: moving})
+		}
+		b.turns.put(b.turns.each(1, func(_ int, _ seam.Now, fx *seam.Effects) { b.await("remove", e.Path, fx) }))
 	case e.Folder:
 		d.folders.Put(folder, d.folders.At(folder))
 	case name == "" && folder == cleanFile:
@@ -301,20 +289,16 @@ func metadataLogConfig() log.Config {
 func (b *Broker) recover(p *partition, fx *seam.Effects) {
 	d := &b.dirs[p.folder.Dir]
 	files := d.folders.At(p.folder.Name)
-	config, id := metadataLogConfig(), ""
-	if p.topic != nil {
-		config, id = b.logConfig(&p.topic.config), p.id.String()
-	}
+	config, id, compacted := metadataLogConfig(), "", int64(0)
 	if p.topic == nil {
 		p.point = d.points[p.name()][p.index]
-	}
-	p.safePoint = p.point
-	compacted := int64(0)
-	if p.topic != nil {
+	} else {
+		config, id = b.logConfig(&p.topic.config), p.id.String()
 		if p.cleaned.upTo >= 0 || p.topic.config.Compact {
 			compacted = max(p.cleaned.upTo, p.point)
 		}
 	}
+	p.safePoint = p.point
 	b.boot.nextID++
 	b.boot.running++
 	b.boot.recovers[b.boot.nextID] = p

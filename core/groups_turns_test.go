@@ -277,9 +277,8 @@ func TestAllOffsetsAreFetchedBesideADelete(t *testing.T) {
 	})
 }
 
-// However many offsets a log has, and a batch of it, and a read: a Step folds as many of them as it has room for.
-func TestALoadFoldsWhatAStepHasRoomFor(t *testing.T) {
-	const groups, offsets = 20, 1000
+// loadable is a broker of which one partition has the offsets of so many groups, each of so many partitions.
+func loadable(t testing.TB, groups int, offsets int32) (*world, *client) {
 	w := newWorld(t)
 	w.config.Controller.Offsets.NumPartitions = 1
 	c := w.coordinating(offsets)
@@ -287,6 +286,13 @@ func TestALoadFoldsWhatAStepHasRoomFor(t *testing.T) {
 		w.commitAll(c, fmt.Sprintf("group-%d", n), offsets)
 		c.got = nil
 	}
+	return w, c
+}
+
+// However many offsets a log has, and a batch of it, and a read: a Step folds as many of them as it has room for.
+func TestALoadFoldsWhatAStepHasRoomFor(t *testing.T) {
+	const groups, offsets = 20, 1000
+	w, _ := loadable(t, groups, offsets)
 	w.crash(false)
 	var folded, most int64
 	w.told = func(*told) {
@@ -348,13 +354,7 @@ func TestATransactionIsFoldedInTurns(t *testing.T) {
 // Step's work is bounded by what it looks at, and that is tested above.
 func BenchmarkLoadOffsets(b *testing.B) {
 	const groups, offsets = 1000, 1000
-	w := newWorld(b)
-	w.config.Controller.Offsets.NumPartitions = 1
-	c := w.coordinating(offsets)
-	for n := range groups {
-		w.commitAll(c, fmt.Sprintf("group-%d", n), offsets)
-		c.got = nil
-	}
+	w, c := loadable(b, groups, offsets)
 	var longest time.Duration
 	for b.Loop() {
 		w.crash(false)

@@ -2,7 +2,6 @@ package core
 
 import (
 	"slices"
-	"strings"
 
 	"rookery/core/log"
 	"rookery/core/seam"
@@ -107,20 +106,6 @@ func (b *Broker) futureName(p *partition) string {
 		id[i] = digits[id[i]&15]
 	}
 	return p.folder.Name + "." + string(id[:]) + futureSuffix
-}
-
-// isFuture says whether a folder's name is one that futureName gives, or Kafka.
-func isFuture(name string) bool {
-	folder, ok := parseFuture(name)
-	_, _, parsed := parseFolder(folder)
-	return ok && parsed && isUnique(name[len(folder)+1:len(name)-len(futureSuffix)])
-}
-
-// parseFuture is the partition's folder of a future one.
-func parseFuture(name string) (folder string, ok bool) {
-	name, ok = strings.CutSuffix(name, futureSuffix)
-	at := strings.LastIndexByte(name, '.')
-	return name[:max(at, 0)], ok && at > 0
 }
 
 // move begins to move a partition, or calls a move off: to where it lies it does not have to go.

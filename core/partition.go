@@ -51,7 +51,7 @@ type partition struct {
 	seen     int64    // the high watermark when waiters were last woken
 	point    int64    // recovery point at the start, until the log is there
 	unmarked bool     // nobody may have written that down, nor where the log begins
-	left     int32    // the directory where it lies by the metadata, if that is another one: nowhere
+	left     int32    // the directory where it lies by the metadata, while that is another one; else nowhere
 	unsynced int64    // bytes counted in the directory's sum
 	begun    bool     // a new one: its folder is being made
 	touched  bool
@@ -383,18 +383,19 @@ const doomedSuffix = "-delete"
 
 // isDoomed says whether a folder's name is one that doomedPath gives, or Kafka.
 func isDoomed(name string) bool {
-	name, ok := strings.CutSuffix(name, doomedSuffix)
-	at := strings.LastIndexByte(name, '.')
-	if !ok || at < 0 {
-		return false
-	}
-	_, _, parsed := parseFolder(name[:at])
-	return parsed && isUnique(name[at+1:])
+	_, doomed := cutUnique(name, doomedSuffix)
+	return doomed
 }
 
-// isUnique says whether this may be the id in such a name: one of a topic, or 32 digits.
-func isUnique(id string) bool {
-	return (len(id) == 22 || len(id) == 32) && strings.Trim(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") == ""
+// cutUnique is the partition's folder in a name of doomedPath or futureName, or in one of Kafka's: FOLDER.ID-suffix, where the id is
+// a topic's, or 32 digits.
+func cutUnique(name, suffix string) (folder string, ok bool) {
+	name, ok = strings.CutSuffix(name, suffix)
+	at := max(strings.LastIndexByte(name, '.'), 0)
+	folder, id := name[:at], strings.TrimPrefix(name[at:], ".")
+	_, _, isFolder := parseFolder(folder)
+	isID := (len(id) == 22 || len(id) == 32) && strings.Trim(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") == ""
+	return folder, ok && isFolder && isID
 }
 
 func (b *Broker) doomedRename(p *partition, fx *seam.Effects) {

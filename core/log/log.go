@@ -152,10 +152,10 @@ type Log struct {
 
 	numbers    Numbers
 	segments   []segment
-	trimmed    []segment // below start: their files wait for Unlink
-	kept       []keptFile
-	beside     []beside // the producers' files under way
-	noSnapshot bool     // a snapshot that was missing could not be written
+	trimmed    []segment  // below start: their files wait for Unlink
+	kept       []keptFile // that should be gone
+	beside     []beside   // the producers' files under way
+	noSnapshot bool       // a snapshot that was missing could not be written
 	start      int64
 	next       int64
 	end        Mark
