@@ -187,7 +187,8 @@ func (b *Broker) makePartition(t *topic, image *meta.Topic, i int) *partition {
 }
 
 // openNew makes a partition that has no folder. It waits while a deleted one still has its name, or while the checkpoint
-// may still have that one's recovery point: after a crash the new folder would be held to it.
+// may still have that one's recovery point: after a crash the new folder would be held to it. And it waits for its directory to have
+// checkpoints (marks.go).
 func (b *Broker) openNew(p *partition, fx *seam.Effects) {
 	if b.phase >= phaseStopping || p.topic.gone || p.state == partitionFailed || b.dead(p) { // the Image has it: the next start makes it; or it does not any more
 		b.made(p, fx)

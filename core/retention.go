@@ -7,7 +7,8 @@ import (
 )
 
 // Where a log begins is what its directory's log-start-offset-checkpoint says, and that file is durable before anybody is
-// told: a start that was seen never goes back. Only then do files go, in any order.
+// told: a start that was seen never goes back. Only then do files go, in any order; one that could not be removed is asked for
+// again with the next checkpoint.
 //
 //	retention, DeleteRecords ─▶ startWish ─▶ the producers' snapshot is on the disk ─▶ startGoal ─▶
 //	checkpoint (all goals of a directory in one) ─▶ MoveStart ─▶ answers, Unlink

@@ -76,9 +76,11 @@ func (o *Recovered) Point() int64 {
 //   - indexes of segments that end below the recovery point are durable and stay as they are, walked or not, so that the
 //     point does not go back (Log.Point); one that is missing is made again.
 //   - what lies above the recovery point is written again, byte for byte: a sync that failed before the stop has marked
-//     its pages clean, and only a page that is dirty again is covered by the next sync.
+//     its pages clean, and only a page that is dirty again is covered by the next sync. So is what lies below the log's start,
+//     where the point is not above that.
 //   - what was cut or removed is durable before the answer leaves, so that it cannot come back behind newer batches. So is
-//     the name of partition.metadata: a folder that loses it was never this topic's.
+//     the name of partition.metadata: a folder that loses it was never this topic's, if it holds no batches; with batches it is
+//     left as it is and not used.
 //   - a .swap is a compacted segment that was durable before anything that it stands for was touched: it is finished first,
 //     and its name is made durable before that.
 //     A .cleaned is nothing yet. Offsets may be missing below what a .compacted says, which was durable before the first
