@@ -17,7 +17,8 @@ import (
 //	a fault ─▶ d.failed ─▶ partition by partition: whoever waits is told ─▶ the controller takes the leaderships away
 //
 // A fault is a Sync's, whatever it says (the kernel has marked the lost pages clean), and an IOError or Late of anything that
-// writes. A disk without space has not failed, nor has one that cannot read a block.
+// writes, but for what a start removes: somebody else's files may lie there. A disk without space has not failed, nor has one that
+// cannot read a block.
 
 // fail ends the broker if the directory is the first, and fences any other.
 func (b *Broker) fail(dir int32, fault seam.Fault, fx *seam.Effects) {
