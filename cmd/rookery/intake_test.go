@@ -2,8 +2,9 @@ package main
 
 import (
 	"runtime"
-	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -29,36 +30,39 @@ func TestFewInflateAtOnce(t *testing.T) {
 	frame := wire.AppendRequest(nil, 1, "test", produce)[4:]
 	require.Less(t, len(frame), 100<<10)
 
-	runtime.GC()
-	var before, now runtime.MemStats
-	runtime.ReadMemStats(&before)
-	take := intake(conn.Limits{}, func() seam.Mono { return 1 })
-	done, most := make(chan struct{}), uint64(0)
-	var all, watch sync.WaitGroup
-	watch.Go(func() {
-		for {
-			select {
-			case <-done:
-				return
-			default:
-				runtime.GC() // what is held counts, and not what a machine with other things to do has not collected yet
-				runtime.ReadMemStats(&now)
-				most = max(most, now.HeapAlloc)
-			}
+	synctest.Test(t, func(t *testing.T) {
+		held := func() int64 {
+			runtime.GC()
+			var m runtime.MemStats
+			runtime.ReadMemStats(&m)
+			return int64(m.HeapAlloc)
 		}
+		at := places()
+		require.LessOrEqual(t, cap(at), inflatersMax)
+		for range cap(at) { // others are at work
+			at <- struct{}{}
+		}
+		take := intake(at, conn.Limits{}, func() seam.Mono { return 1 })
+		before, inflated := held(), atomic.Int32{}
+		for range connections {
+			own := append([]byte(nil), frame...)
+			go func() {
+				request := take(own, nil).(*conn.Request)
+				if request.Facts[0].Fault != batch.Fine || request.Facts[0].InflatedSize < size {
+					t.Error(request.Facts[0])
+				}
+				inflated.Add(1)
+			}()
+		}
+		synctest.Wait()
+		require.Zero(t, inflated.Load(), "all wait for a place")
+		waiting := held() - before
+		require.Less(t, waiting, int64(connections*2<<20), "and none holds much of what it found out before it waits")
+		<-at
+		synctest.Wait()
+		require.EqualValues(t, connections, inflated.Load(), "one place is enough, and is given back")
+		require.Len(t, at, cap(at)-1)
+		require.Less(t, held()-before, int64(size), "what inflated much is let go of")
+		t.Log(waiting>>20, "MiB while they wait")
 	})
-	for range connections {
-		own := append([]byte(nil), frame...)
-		all.Go(func() {
-			request := take(own, nil).(*conn.Request)
-			if request.Facts[0].Fault != batch.Fine || request.Facts[0].InflatedSize < size {
-				t.Error(request.Facts[0])
-			}
-		})
-	}
-	all.Wait()
-	close(done)
-	watch.Wait()
-	require.Less(t, int64(most)-int64(before.HeapAlloc), int64(connections*size/2), "half of what all would have")
-	t.Log(int64(most-before.HeapAlloc)>>20, "MiB at most")
 }

@@ -198,7 +198,7 @@ func (n *node) assemble() error {
 	n.observe(core.NewBroker(mind), mono)
 	limits := conn.Limits{FrameMax: n.settings.RequestBytesMax}
 	config := server.Config{
-		Intake:        intake(limits, mono),
+		Intake:        intake(places(), limits, mono),
 		Rewrite:       rewrite(limits),
 		Pin:           func(file seam.File) (server.Source, seam.Fault) { return n.pin(file) },
 		InUse:         n.disk.InUse,
@@ -336,9 +336,11 @@ type inflater struct {
 
 const inflatersMax = 4
 
+// places has room for those that are at work at once.
+func places() chan struct{} { return make(chan struct{}, min(runtime.GOMAXPROCS(0), inflatersMax)) }
+
 // intake makes a conn.Request of a frame. What it inflates into is shared by connections.
-func intake(limits conn.Limits, mono func() seam.Mono) func(frame []byte, reuse any) any {
-	places := make(chan struct{}, min(runtime.GOMAXPROCS(0), inflatersMax))
+func intake(places chan struct{}, limits conn.Limits, mono func() seam.Mono) func(frame []byte, reuse any) any {
 	inflaters := sync.Pool{New: func() any {
 		i := new(inflater)
 		i.Large = func() {
