@@ -187,12 +187,12 @@ func Overdue(files []File, begins int64, keep Keep, wall int64) string {
 		if i+1 < len(all) && all[i+1].base() <= begins {
 			return fmt.Sprintf("%s lies below %d, where the log begins", all[i].Name, begins)
 		}
-		total += int64(len(all[i].Data))
+		total += all[i].size()
 	}
 	if len(all) == 0 || len(all[0].Data) == 0 {
 		return ""
 	}
-	first := int64(len(all[0].Data))
+	first := all[0].size()
 	if keep.Bytes >= 0 && total-first >= keep.Bytes {
 		return fmt.Sprintf("%s has %d of %d bytes, and %d are to be kept", all[0].Name, first, total, keep.Bytes)
 	}

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"strings"
@@ -10,16 +11,17 @@ import (
 type place struct{ at, last, time int64 }
 
 // Misled says what a folder's index files tell that is not so of its segments; empty: nothing. A file that is missing or
-// empty tells nothing. An entry of an offset index names a batch, by its last offset and by where it begins. One of a time
-// index names, by its last offset, a batch whose time is larger than all before it; the last one has the segment's largest.
+// empty tells nothing. An entry of an offset index names a batch, by its last offset and by where it begins; one before the
+// bytes at hand is passed over. One of a time index names, by its last offset, a batch whose time is larger than all before it;
+// the last one has the segment's largest.
 func Misled(files []File) string {
 	for _, log := range segments(files) {
-		places, base, stem := placesOf(log.Data), log.base(), strings.TrimSuffix(log.Name, ".log")
+		places, base, stem := placesOf(&log), log.base(), strings.TrimSuffix(log.Name, ".log")
 		for _, f := range files {
 			what := ""
 			switch { // what is no whole number of entries nobody believes
 			case f.Name == stem+".index" && len(f.Data)%8 == 0:
-				what = misledTo(f.Data, base, places)
+				what = misledTo(f.Data, base, log.At, places)
 			case f.Name == stem+".timeindex" && len(f.Data)%12 == 0:
 				what = misdated(f.Data, base, places)
 			}
@@ -32,22 +34,25 @@ func Misled(files []File) string {
 }
 
 // placesOf is where a segment's batches lie, by their headers.
-func placesOf(data []byte) (all []place) {
+func placesOf(f *File) (all []place) {
 	order := binary.BigEndian
-	for at := 0; at+61 <= len(data); {
-		b := data[at:]
-		all = append(all, place{int64(at), int64(order.Uint64(b)) + int64(int32(order.Uint32(b[23:]))), int64(order.Uint64(b[35:]))})
+	for at := 0; at+61 <= len(f.Data); {
+		b := f.Data[at:]
+		all = append(all, place{f.At + int64(at), int64(order.Uint64(b)) + int64(int32(order.Uint32(b[23:]))), int64(order.Uint64(b[35:]))})
 		at += 12 + max(49, int(int32(order.Uint32(b[8:]))))
 	}
 	return all
 }
 
-func misledTo(index []byte, base int64, places []place) string {
-	if len(index) == 8 && binary.BigEndian.Uint64(index) == 0 {
-		return "" // no batch has such an entry: a power cut leaves it of an index that was emptied
+func misledTo(index []byte, base, from int64, places []place) string {
+	if len(bytes.Trim(index, "\x00")) == 0 {
+		return "" // no batch has such entries: a power cut leaves them of an index that was emptied
 	}
 	for ; len(index) >= 8; index = index[8:] {
 		last, at := base+int64(int32(binary.BigEndian.Uint32(index))), int64(int32(binary.BigEndian.Uint32(index[4:])))
+		if at < from {
+			continue
+		}
 		for len(places) > 0 && places[0].at < at {
 			places = places[1:]
 		}

@@ -102,6 +102,7 @@ type Stamp struct {
 // File is one file of a partition's folder.
 type File struct {
 	Name string
+	At   int64 // where Data begins, if not at 0: with a batch below where the log begins, as is all before it
 	Data []byte
 }
 
@@ -129,7 +130,7 @@ func ReadLog(files []File) (Log, error) {
 		} else if base != all.End {
 			return all, fmt.Errorf("%s begins at %d, the segment before ends at %d", f.Name, base, all.End)
 		}
-		all.Bytes += int64(len(f.Data))
+		all.Bytes += f.size()
 		batches, rest, err := ReadBatches(f.Data)
 		if err != nil {
 			return all, fmt.Errorf("%s: %w", f.Name, err)
@@ -137,7 +138,11 @@ func ReadLog(files []File) (Log, error) {
 		if rest > 0 {
 			return all, fmt.Errorf("%s: %d bytes at the end are no whole batch", f.Name, rest)
 		}
-		at := int64(0)
+		at := f.At
+		if f.At > 0 && len(batches) > 0 {
+			below := batches[0]
+			at, all.Start, all.End, epoch, batches = at+int64(below.Size), below.Last+1, below.Last+1, below.Epoch, batches[1:]
+		}
 		for _, b := range batches {
 			if b.Base != all.End {
 				return all, fmt.Errorf("%s: a batch begins at %d, the one before ends at %d", f.Name, b.Base, all.End)
@@ -182,6 +187,8 @@ func Held(files []File, from int64, compacted bool) int64 {
 	}
 	return end
 }
+
+func (f *File) size() int64 { return f.At + int64(len(f.Data)) }
 
 // segments are a folder's .log files in the order of their names.
 func segments(files []File) []File {

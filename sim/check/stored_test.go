@@ -75,9 +75,27 @@ func TestAPressedAndStampedBatchIsRead(t *testing.T) {
 	order.PutUint64(b[35:], 5000)
 	order.PutUint32(b[57:], 1)
 	order.PutUint32(b[17:], crc32.Checksum(b[21:], crc32.MakeTable(crc32.Castagnoli)))
-	log, err := ReadLog([]File{{"00000000000000000000.log", bytes.Clone(b)}})
+	log, err := ReadLog([]File{{Name: "00000000000000000000.log", Data: bytes.Clone(b)}})
 	require.NoError(t, err)
 	require.Equal(t, []Stamp{{0, Stored{4, true}, 5000, int64(len(b)), true}}, log.Stamps)
 	require.EqualValues(t, 7, log.Entries[0].Value)
 	require.EqualValues(t, 5000, log.Entries[0].Time)
+}
+
+// What lies before the bytes at hand is not read; the first batch of them is below the log's start.
+func TestALogThatBeginsDeepInItsSegment(t *testing.T) {
+	const deep = 1<<31 - 1000
+	size := int64(len(keptAt(7)))
+	f := File{Name: "00000000000000000000.log", At: deep, Data: append(keptAt(7), keptAt(8)...)}
+	log, err := ReadLog([]File{f})
+	require.NoError(t, err)
+	require.EqualValues(t, 8, log.Start)
+	require.EqualValues(t, 9, log.End)
+	require.Len(t, log.Entries, 1)
+	require.Equal(t, []Stamp{{Base: 8, Time: 1, End: deep + 2*size}}, log.Stamps)
+	index := func(position int64) File {
+		return File{Name: "00000000000000000000.index", Data: binary.BigEndian.AppendUint32([]byte{0, 0, 0, 2, 0, 0, 0, 99, 0, 0, 0, 8}, uint32(position))}
+	}
+	require.Empty(t, Misled([]File{f, index(deep + size)}))
+	require.NotEmpty(t, Misled([]File{f, index(deep + size - 1)}))
 }

@@ -31,20 +31,20 @@ func TestACompactedSegmentThatIsToGetItsNameCounts(t *testing.T) {
 		}
 		return of
 	}
-	zero, three, five := File{"00000000000000000000.log", keptAt(1)}, File{"00000000000000000003.log", keptAt(4)}, File{"00000000000000000005.log", keptAt(6)}
-	swap := File{"00000000000000000000.log.swap", keptAt(4)}
+	zero, three, five := File{Name: "00000000000000000000.log", Data: keptAt(1)}, File{Name: "00000000000000000003.log", Data: keptAt(4)}, File{Name: "00000000000000000005.log", Data: keptAt(6)}
+	swap := File{Name: "00000000000000000000.log.swap", Data: keptAt(4)}
 	require.Equal(t, []int64{1, 4, 6}, offsets(zero, three, five))
 	require.Equal(t, []int64{4, 6}, offsets(zero, three, five, swap))
 	require.Equal(t, []int64{4, 6}, offsets(five, swap))
-	require.Equal(t, []int64{6}, offsets(five, File{"00000000000000000000.log.swap", nil}))
+	require.Equal(t, []int64{6}, offsets(five, File{Name: "00000000000000000000.log.swap", Data: nil}))
 }
 
 // TestWhatIsDirty: closed segments of which something lies at an offset or behind it. Offsets may be missing in front of the next.
 func TestWhatIsDirty(t *testing.T) {
-	zero, three, five := File{"00000000000000000000.log", keptAt(1)}, File{"00000000000000000003.log", keptAt(3)}, File{"00000000000000000005.log", keptAt(6)}
+	zero, three, five := File{Name: "00000000000000000000.log", Data: keptAt(1)}, File{Name: "00000000000000000003.log", Data: keptAt(3)}, File{Name: "00000000000000000005.log", Data: keptAt(6)}
 	size := int64(len(zero.Data))
 	for upTo, want := range []int64{2 * size, 2 * size, size, size, 0, 0} {
-		dirty, total, _ := Dirt([]File{five, three, zero, {"00000000000000000003.index", []byte("x")}}, int64(upTo))
+		dirty, total, _ := Dirt([]File{five, three, zero, {Name: "00000000000000000003.index", Data: []byte("x")}}, int64(upTo))
 		require.Equal(t, []int64{want, 2 * size}, []int64{dirty, total}, upTo)
 	}
 	dirty, total, oldest := Dirt(nil, 0)

@@ -305,7 +305,7 @@ var violations = []violation{
 	{"S7", overdue(Keep{-1, -1}, 5, 60, 100), overdue(Keep{-1, -1}, 4, 60, 100)},
 	{"S11", indexed(5, 61), indexed(4, 0, 9, 61)},
 	{"S11", indexed(9, 60), indexed()},
-	{"S11", indexed(0, 0, 9, 61), indexed(0, 0)},                                 // zeroes are none                                           // it names no batch's begin
+	{"S11", indexed(0, 0, 9, 61), indexed(0, 0, 0, 0)},                           // zeroes are none
 	{"S11", dated([]int64{30, 20}, 30, 9), dated([]int64{30, 20}, 30, 4)},        // another has that time
 	{"S11", dated([]int64{30, 20}, 30, 4, 20, 9), dated([]int64{20, 30}, 30, 9)}, // an earlier one is newer
 	{"S11", dated([]int64{20, 30}, 20, 4), dated([]int64{20, 30}, 20, 4, 30, 9)}, // the newest is not told of

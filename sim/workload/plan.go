@@ -122,6 +122,7 @@ func drawPlan(tape *world.Tape, quiet, brief bool) *Plan {
 		p.drawSloth(tape)
 		p.Restless = tape.Choose("restless", 4) == 3
 	}
+	p.drawDepth(tape)
 	for i := range p.Programs {
 		if p.Programs[i] = s.Choose(3) == 1; p.Programs[i] {
 			p.Budget -= 6 // of all others, so that a seed stays as long as it was
@@ -217,6 +218,9 @@ func (p *Plan) config(topic string) map[string]string {
 	config := map[string]string{"retention.ms": "-1", "message.timestamp.after.max.ms": "9223372036854775807"}
 	if p.SegmentBytes > 0 {
 		config["internal.segment.bytes"] = strconv.Itoa(p.SegmentBytes)
+	}
+	if p.Numbers.Deep && p.prunes(topic) {
+		config["internal.segment.bytes"] = strconv.Itoa(segmentMax)
 	}
 	if p.IndexInterval != 4096 {
 		config["index.interval.bytes"] = strconv.Itoa(p.IndexInterval)

@@ -39,7 +39,12 @@ func (r *Run) files(p check.Partition) (files []check.File) {
 func (r *Run) filesIn(dir int32, p check.Partition) (files []check.File) {
 	for _, e := range r.World.Node.Disk.List(seam.Path{Dir: dir, Name: folderName(p)}) {
 		if !e.Folder {
-			files = append(files, check.File{Name: path.Base(e.Path.Name), Data: r.World.Node.Disk.Contents(e.Path)})
+			f := check.File{Name: path.Base(e.Path.Name)}
+			if r.plan.Numbers.Deep && r.facts.Origins[p] > 0 && f.Name == deepSegment {
+				f.At = deep
+			}
+			f.Data = r.World.Node.Disk.ContentsFrom(e.Path, f.At)
+			files = append(files, f)
 		}
 	}
 	return files

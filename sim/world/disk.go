@@ -328,12 +328,15 @@ func (d *Disk) List(p seam.Path) []seam.Entry {
 }
 
 // Contents is the whole of a file as processes see it; nil when there is none.
-func (d *Disk) Contents(p seam.Path) []byte {
+func (d *Disk) Contents(p seam.Path) []byte { return d.ContentsFrom(p, 0) }
+
+// ContentsFrom is what a file holds from a position on.
+func (d *Disk) ContentsFrom(p seam.Path, at int64) []byte {
 	n := d.find(p)
 	if n == nil || n.folder {
 		return nil
 	}
-	return n.read(0, n.size)
+	return n.read(at, n.size-at)
 }
 
 func (d *Disk) add(parent *inode, name string, n *inode) {
@@ -416,6 +419,13 @@ func (d *Disk) Put(p seam.Path, content []byte) {
 		n.synced(n.beginSync())
 	}
 	d.settleAll()
+}
+
+// Overlay writes into a file from a position on. What was never written of it is zero, and takes no room.
+func (d *Disk) Overlay(p seam.Path, at int64, content []byte) {
+	n := d.find(p)
+	n.write(at, content)
+	n.synced(n.beginSync())
 }
 
 // settleAll puts every name on the platter.

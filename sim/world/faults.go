@@ -51,6 +51,7 @@ const (
 	EpochLast
 	EpochStrayed
 	BegunFarUp
+	BegunDeep
 	ReplicaMoved
 	Ambushed
 	GroupsCompacted

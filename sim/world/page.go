@@ -1,12 +1,17 @@
 package world
 
-import "slices"
+import (
+	"bytes"
+	"slices"
+)
 
 // pageSize is the unit in which the page cache is written back, sectorSize the unit that a disk writes whole.
 const (
 	pageSize   = 4096
 	sectorSize = 512
 )
+
+var zeroes [pageSize]byte
 
 // page is never changed once it is shared with the platter or with a sync under way. Pages that follow one another by
 // appends lie in the same bytes: most files are small, and most of what is written to them goes to their end.
@@ -20,6 +25,9 @@ func (n *inode) write(at int64, data []byte) {
 	for done := 0; done < len(data); {
 		number, offset := (at+int64(done))/pageSize, int((at+int64(done))%pageSize)
 		part := data[done:min(len(data), done+pageSize-offset)]
+		if done += len(part); n.pages[number] == nil && bytes.Equal(part, zeroes[:len(part)]) {
+			continue // a hole stays one
+		}
 		p := n.writable(number, offset)
 		if gap := offset - len(p.data); gap > 0 {
 			p.data = append(p.data, make([]byte, gap)...)
@@ -28,7 +36,6 @@ func (n *inode) write(at int64, data []byte) {
 			p.data = append(p.data, part[len(part)-more:]...)
 		}
 		copy(p.data[offset:], part)
-		done += len(part)
 	}
 	n.grow(at + int64(len(data)))
 }
