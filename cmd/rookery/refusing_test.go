@@ -14,6 +14,19 @@ import (
 	"rookery/core/seam"
 )
 
+// Whatever the broker says has words of its own in the log.
+func TestEveryEventHasItsLine(t *testing.T) {
+	var out bytes.Buffer
+	n := &node{settings: &settings{Dirs: []string{"/data/a", "/data/b"}}, stopped: make(chan struct{}), failed: make(chan error, 1),
+		logger: slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))}
+	n.monitor = newMonitor(n)
+	for kind := seam.Stopped; kind <= seam.QuotasAltered; kind++ {
+		n.event(seam.Event{Kind: kind, Topic: "t", Partition: 3, B: 1, Text: "why"})
+	}
+	require.NotContains(t, out.String(), `msg="event `)
+	require.Contains(t, out.String(), `msg="moved to another log directory" topic=t partition=3 from=/data/a to=/data/b`)
+}
+
 // What a full disk refuses is said once, and not with each try again: the log may lie on that disk.
 func TestAFullDiskIsLoggedOnce(t *testing.T) {
 	var out bytes.Buffer
