@@ -24,7 +24,8 @@ type member struct {
 	group    string
 	instance string // empty: it is a dynamic member
 	budget   int
-	millis   [2]int32 // session and rebalance timeout
+	millis   [2]int32  // session and rebalance timeout
+	round    seam.Mono // the shortest that it may have to join again in: before version 1 that is its session
 
 	stage      memberStage
 	id         string
@@ -36,6 +37,7 @@ type member struct {
 	settled    bool // it had a place after the faults
 	left       seam.Mono
 	heard      seam.Mono // when it last asked for something that only a member is given
+	spoke      seam.Mono // when it committed last: that it is alive, but perhaps not that a rebalance is under way
 }
 
 type memberStage uint8
@@ -220,8 +222,8 @@ const shortestRound = 500 * seam.Millisecond
 // whoever answered it had not loaded its group yet.
 func (m *member) expelled(now seam.Mono) {
 	if m.heard > m.run.loaded {
-		patience := min(seam.Mono(m.millis[0])*seam.Millisecond, shortestRound)
-		m.run.require(now >= m.heard+patience, check.HeardIsKept, "%s: %s is unknown at %v; it was heard of after %v", m.name, m.id, now, m.heard)
+		due := min(max(m.heard, m.spoke)+seam.Mono(m.millis[0])*seam.Millisecond, m.heard+m.round)
+		m.run.require(now >= due, check.HeardIsKept, "%s: %s is unknown at %v; it was heard of after %v, and has committed after %v", m.name, m.id, now, m.heard, m.spoke)
 	}
 }
 
@@ -290,7 +292,9 @@ func (m *member) join(now seam.Mono, fx *seam.Effects) {
 	for _, name := range []string{"range", "roundrobin"}[m.stream.Choose(2):] {
 		r.Protocols = append(r.Protocols, kmsg.JoinGroupRequestProtocol{Name: name, Metadata: offers(m.name, name)})
 	}
-	m.heard = 0
+	if m.heard, m.round = 0, shortestRound; r.Version == 0 {
+		m.round = min(m.round, seam.Mono(m.millis[0])*seam.Millisecond)
+	}
 	folded := m.run.loaded
 	m.request(now, wire.KeyJoinGroup, r, fx, func(answer kmsg.Response) int16 { return answer.(*kmsg.JoinGroupResponse).ErrorCode }, func(at seam.Mono, answer kmsg.Response) {
 		a := answer.(*kmsg.JoinGroupResponse)
@@ -428,7 +432,11 @@ func (m *member) commit(now seam.Mono, as identity, fx *seam.Effects) {
 			m.lost(at, fx)
 			return
 		}
-		if code := judge(at, answer); code != none && as.id == m.id && as.generation == m.generation && code != unknownTopic {
+		switch code := judge(at, answer); {
+		case as.id != m.id || as.generation != m.generation:
+		case code == none:
+			m.spoke = now
+		case code != unknownTopic:
 			m.refused(at, code)
 		}
 		fx.Wake(max(m.next, at+seam.Microsecond))

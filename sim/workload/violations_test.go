@@ -173,6 +173,7 @@ var violations = []violation{
 	{"H41", func(r *Run) { begun(r, invalidProducerEpoch) }, nil},
 	{"H42", func(r *Run) { chosen(r, 1) }, func(r *Run) { chosen(r, 0) }},
 	{"H30", func(r *Run) { put(r, 299*seam.Millisecond) }, func(r *Run) { put(r, 300*seam.Millisecond) }},
+	{"H30", func(r *Run) { putBehindCommit(r, 100, 399) }, func(r *Run) { putBehindCommit(r, 100, 400); putBehindCommit(r, 250, 500) }}, // for a rebalance it has to join again
 	{"H31", func(r *Run) { named(r, "a", "a") }, func(r *Run) { named(r, "a", "b") }},
 	{"H33", func(r *Run) { called(r, 3) }, func(r *Run) { called(r, 2) }},
 	{"H23", func(r *Run) { leftOut(r, heldPart{}, 7) }, nil},
@@ -446,8 +447,20 @@ func passed(r *Run, rotten bool, part kmsg.FetchResponseTopicPartition) {
 
 // put is a member with a session of 300 ms that is put out of its group so long after it was heard of.
 func put(r *Run, after seam.Mono) {
-	m := &member{session: newSession(r, 1, "member"), millis: [2]int32{300, 500}, heard: seam.Second}
+	m := &member{session: newSession(r, 1, "member"), millis: [2]int32{300, 500}, round: shortestRound, heard: seam.Second}
 	m.expelled(seam.Second + after)
+}
+
+// putBehindCommit is a member of 300 ms that was heard of, then committed, and is put out, so many milliseconds after that.
+func putBehindCommit(r *Run, commit, out seam.Mono) {
+	const heard = seam.Second
+	m := &member{session: newSession(r, 1, "member"), id: "a", generation: 1, shares: []int32{0}, millis: [2]int32{300, 500}, round: shortestRound, heard: heard}
+	fx := &seam.Effects{}
+	m.commit(heard+commit*seam.Millisecond, identity{m.id, m.generation}, fx)
+	answer := m.inflight[0].request.ResponseKind().(*kmsg.OffsetCommitResponse)
+	answer.Topics = []kmsg.OffsetCommitResponseTopic{{Partitions: []kmsg.OffsetCommitResponseTopicPartition{{}}}}
+	m.inflight[0].done(heard+(commit+1)*seam.Millisecond, answer, fx)
+	m.expelled(heard + out*seam.Millisecond)
 }
 
 // named are two members with ids that they were given.
