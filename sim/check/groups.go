@@ -108,8 +108,12 @@ func Groups(h *History, laws *Counts) error {
 	return nil
 }
 
-// claims: within a generation a share has one owner.
+// claims: within a generation a share has one owner. A group that is forgotten, since nothing that it committed is kept, begins
+// anew, at its first generation.
 func claims(h *History, laws *Counts) error {
+	if h.Expiry > 0 {
+		return nil
+	}
 	type place struct {
 		group      string
 		generation int32
@@ -153,6 +157,9 @@ func holds(h *History, laws *Counts) error {
 // zombies: who commits in the name of a generation after a later one was told to anybody, or of a member id that its instance
 // has since got another for, is refused.
 func zombies(h *History, laws *Counts) error {
+	if h.Expiry > 0 { // likewise
+		return nil
+	}
 	for _, c := range h.Commits {
 		if c.Outcome != Done || c.Generation < 0 {
 			continue
@@ -223,13 +230,17 @@ func (r *Committed) since(read *Commit, commits []*Commit) *Failure {
 	return nil
 }
 
-// expired: nothing is read, and all that was committed for sure was so long ago that it may be forgotten.
+// expired: nothing is read, and all that was committed for sure was so long ago that it may be forgotten. What a member of a
+// classic group has committed stays as long as it is one, whatever the clock says, and its time runs from when the last has gone.
 func (h *History) expired(r *Committed, commits []*Commit) bool {
 	if r.Offset >= 0 || h.Expiry == 0 {
 		return false
 	}
 	for _, c := range commits {
-		if c.Offset >= 0 && c.Outcome == Done && c.Return < r.Call && r.Return-c.Call < h.Expiry && !h.Jumped {
+		if c.Offset < 0 || c.Outcome != Done || c.Return >= r.Call {
+			continue
+		}
+		if heard := h.Heard[c.Member]; heard >= r.Return || r.Return-max(c.Call, heard) < h.Expiry && !h.Jumped {
 			return false
 		}
 	}

@@ -102,11 +102,20 @@ type History struct {
 	Commits   []*Commit
 	Committed []*Committed
 	Holds     []*Hold
-	Expiry    seam.Mono // for how long offsets are kept; 0: for ever
-	Jumped    bool      // but by a clock that has jumped
+	Expiry    seam.Mono            // for how long offsets are kept; 0: for ever
+	Jumped    bool                 // but by a clock that has jumped
+	Heard     map[string]seam.Mono // members of classic groups, and when each was one for sure the last time
 	Works     []*Work
 	Searches  []*Search
 	EpochEnds []*EpochEnd
+}
+
+// Hear notes that somebody was a member when what it asked for came.
+func (h *History) Hear(member string, sent seam.Mono) {
+	if h.Heard == nil {
+		h.Heard = map[string]seam.Mono{}
+	}
+	h.Heard[member] = sent
 }
 
 // Facts are what the simulator knows and no client does.

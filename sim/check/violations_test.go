@@ -124,6 +124,8 @@ var violations = []violation{
 	{"H25", grouped(func(h *History) { takenBack(h, 120); h.Committed[0].Offset = -1 }), grouped(func(h *History) { takenBack(h, 310); h.Committed[0].Offset = -1 })},
 	{"H25", grouped(func(h *History) { takenBack(h, 310) }), grouped(func(h *History) { takenBack(h, 120) })},
 	{"H25", grouped(func(h *History) { h.Committed[0].Offset, h.Expiry = -1, 211 }), grouped(func(h *History) { h.Committed[0].Offset, h.Expiry = -1, 210 })},
+	{"H25", grouped(func(h *History) { h.Committed[0].Offset, h.Expiry = -1, 61; h.Hear("a", 350) }), grouped(func(h *History) { h.Committed[0].Offset, h.Expiry = -1, 60; h.Hear("a", 350) })},
+	{"H25", grouped(func(h *History) { h.Committed[0].Offset, h.Expiry, h.Jumped = -1, 61, true; h.Hear("a", 410) }), grouped(func(h *History) { h.Committed[0].Offset, h.Expiry, h.Jumped = -1, 61, true; h.Hear("a", 409) })},
 	{"H26", grouped(func(h *History) { h.Commits[1].Generation = 0 }), grouped(func(h *History) { h.Commits[1].Generation, h.Commits[1].Call = 0, 90 })},
 	{"H26", grouped(func(h *History) { h.Commits[1].Member = "a0" }), grouped(func(h *History) { h.Commits[1].Member, h.Commits[1].Call = "a0", 89 })},
 

@@ -290,7 +290,7 @@ func (m *member) join(now seam.Mono, fx *seam.Effects) {
 	}
 	r.SessionTimeoutMillis, r.RebalanceTimeoutMillis = m.millis[0], m.millis[1]
 	for _, name := range []string{"range", "roundrobin"}[m.stream.Choose(2):] {
-		r.Protocols = append(r.Protocols, kmsg.JoinGroupRequestProtocol{Name: name, Metadata: offers(m.name, name)})
+		r.Protocols = append(r.Protocols, kmsg.JoinGroupRequestProtocol{Name: name, Metadata: offers(m.group, m.name, name)})
 	}
 	if m.heard, m.round = 0, shortestRound; r.Version == 0 {
 		m.round = min(m.round, seam.Mono(m.millis[0])*seam.Millisecond)
@@ -357,7 +357,10 @@ func (m *member) heartbeat(now seam.Mono, fx *seam.Effects) {
 	if m.instance != "" {
 		r.Version, r.InstanceID = max(r.Version, 3), m.instanceID()
 	}
-	m.request(now, wire.KeyHeartbeat, r, fx, func(answer kmsg.Response) int16 { return answer.(*kmsg.HeartbeatResponse).ErrorCode }, func(seam.Mono, kmsg.Response) { m.heard = now })
+	m.request(now, wire.KeyHeartbeat, r, fx, func(answer kmsg.Response) int16 { return answer.(*kmsg.HeartbeatResponse).ErrorCode }, func(seam.Mono, kmsg.Response) {
+		m.heard = now
+		m.run.History.Hear(m.id, now)
+	})
 }
 
 func (m *member) leave(now seam.Mono, fx *seam.Effects) {
@@ -436,6 +439,7 @@ func (m *member) commit(now seam.Mono, as identity, fx *seam.Effects) {
 		case as.id != m.id || as.generation != m.generation:
 		case code == none:
 			m.spoke = now
+			m.run.History.Hear(m.id, now)
 		case code != unknownTopic:
 			m.refused(at, code)
 		}

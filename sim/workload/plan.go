@@ -56,7 +56,7 @@ type Plan struct {
 	Members  int // of groups
 	Herd     int // members of a group of the consumer protocol
 	Loners   int // clients that commit as nobody's members
-	Expiry   int // milliseconds for which offsets are kept, where only loners commit any; 0: for ever
+	Expiry   int // milliseconds for which offsets are kept, where only loners and members of classic groups commit any; 0: for ever
 	Numbers  numbering
 	Workers  working
 }
@@ -105,7 +105,7 @@ func drawPlan(tape *world.Tape, quiet, brief bool) *Plan {
 	p.Loners = 2 * tape.Choose("loners", 2)
 	p.Herd = [4]int{0, 2, 0, 4}[tape.Choose("herd", 4)]
 	if p.Expiry = [8]int{7: 2000}[tape.Choose("expiry", 8)]; p.Expiry > 0 {
-		p.Members, p.Herd, p.Workers.Seats, p.Loners = 0, 0, 0, 2
+		p.Herd, p.Workers.Seats, p.Loners = 0, 0, 2
 	}
 	if p.Workers.Seats == 0 { // the Client machine tells its program that there is no room, and leaves it at that
 		s := tape.Stream("room in groups")

@@ -25,8 +25,16 @@ type generation struct {
 	number int32
 }
 
-// offers is what a member says of itself for a protocol.
-func offers(name, protocol string) []byte { return []byte(name + protocol) }
+// offers is what a member says of itself for a protocol. In the pride that is nothing that a coordinator could read; in the pack
+// it says what it subscribes to, so that what is committed of that stays, and of other topics expires.
+func offers(group, name, protocol string) []byte {
+	if group == "pride" {
+		return []byte(name + protocol)
+	}
+	said := kmsg.NewConsumerMemberMetadata()
+	said.Topics, said.UserData = []string{"firm", "loose"}, []byte(name+protocol)
+	return said.AppendTo(nil)
+}
 
 // summoned holds what a member was told that has joined against what all have said: the protocol is one of its own, and a leader
 // knows each of the others by what it said for that. folded is when coordinators had folded their logs last, as it asked.
@@ -46,7 +54,7 @@ func (m *member) summoned(folded seam.Mono, asked *kmsg.JoinGroupRequest, a *kms
 		one := &a.Members[i]
 		x.ids = append(x.ids, one.MemberID)
 		if name, known := m.run.memberIDs[one.MemberID]; known {
-			m.run.require(string(one.ProtocolMetadata) == string(offers(name, protocol)) && (one.InstanceID == nil || *one.InstanceID == name), check.LeaderKnows,
+			m.run.require(string(one.ProtocolMetadata) == string(offers(m.group, name, protocol)) && (one.InstanceID == nil || *one.InstanceID == name), check.LeaderKnows,
 				"%s: %s of generation %d is %s, and is said to be %v with %q for %s", m.name, one.MemberID, a.Generation, name, one.InstanceID, one.ProtocolMetadata, protocol)
 		}
 	}

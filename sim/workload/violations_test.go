@@ -478,7 +478,7 @@ func called(r *Run, members int) {
 
 // rolled is what a leader is told of a member, of which everything is named alike.
 func rolled(name, protocol string) kmsg.JoinGroupResponseMember {
-	return kmsg.JoinGroupResponseMember{MemberID: name, ProtocolMetadata: offers(name, protocol)}
+	return kmsg.JoinGroupResponseMember{MemberID: name, ProtocolMetadata: offers("pack", name, protocol)}
 }
 
 // summoned is an answer to the member a, which has joined for range or roundrobin.
