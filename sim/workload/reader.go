@@ -30,6 +30,8 @@ type reader struct {
 	times      *world.Stream
 	epochs     *world.Stream
 	behindOf   []int32 // the epoch of the batch before each position; -1: not known
+	highs      []int64 // the largest high watermark that it was told of each in this life of the broker
+	highsLife  int
 }
 
 // poll is a fetch that is sent before every other one and waits for nothing that comes: the answers behind it are held
@@ -132,11 +134,13 @@ func (r *reader) fetch(now seam.Mono, fx *seam.Effects) {
 		r.pollFirst(now, fx)
 	}
 	asked, sizes, life := request.SessionEpoch, r.sizes(size), r.run.World.Node.Life
+	there := r.there(now)
 	done := func(at seam.Mono, answer kmsg.Response) {
 		if answer != nil {
 			r.bounded(answer.(*kmsg.FetchResponse), request.MaxBytes, sizes)
 			if r.run.World.Node.Life == life && slices.Contains(wanted, true) {
 				r.patient(now, at, request.MaxWaitMillis, answer.(*kmsg.FetchResponse))
+				r.prompt(now, at, request, there, answer.(*kmsg.FetchResponse))
 			}
 			r.onFetched(now, at, from, read, wanted, asked, answer.(*kmsg.FetchResponse))
 		} else if r.held != nil {
@@ -203,6 +207,51 @@ func (r *reader) patient(sent, at seam.Mono, millis int32, answer *kmsg.FetchRes
 		return
 	}
 	r.run.require(at >= sent+seam.Mono(millis)*seam.Millisecond, check.FetchWaits, "%s: a fetch of %v, sent at %v, was answered at %v with nothing, and was to wait for %d ms", r.name, r.partitions, sent, at, millis)
+}
+
+// there is how far each partition may be read for certain; nil: whoever asks now may be kept waiting for other reasons than that
+// there is too little. The auditor may not: it comes over a new link when the faults are over and everybody else is done.
+func (r *reader) there(now seam.Mono) []int64 {
+	if !r.audit || r.run.mayRot() || r.muted.until > now || r.highsLife != r.run.World.Node.Life {
+		return nil
+	}
+	return slices.Clone(r.highs)
+}
+
+// high notes a high watermark that it was told.
+func (r *reader) high(i int, high int64) {
+	if life := r.run.World.Node.Life; r.highsLife != life {
+		r.highs, r.highsLife = make([]int64, len(r.partitions)), life
+	}
+	r.highs[i] = max(r.highs[i], high)
+}
+
+// prompt: an answer that comes only when its time is up brings all that was there when it was asked for, and of that less than was
+// to come at least. Otherwise there was nothing to wait for.
+func (r *reader) prompt(sent, at seam.Mono, asked *kmsg.FetchRequest, there []int64, answer *kmsg.FetchResponse) {
+	if there == nil || answer.ErrorCode != none || r.run.World.Node.Stopping() || asked.MaxWaitMillis < 100 || at < sent+seam.Mono(asked.MaxWaitMillis)*seam.Millisecond {
+		return
+	}
+	bytes := 0
+	for t := range answer.Topics {
+		topic := &answer.Topics[t]
+		for k := range topic.Partitions {
+			part := &topic.Partitions[k]
+			i := r.indexOf(topic.Topic, topic.TopicID, part.Partition)
+			batches, _, err := check.ReadBatches(part.RecordBatches)
+			if i < 0 || err != nil || len(batches) == 0 {
+				continue
+			}
+			end := batches[len(batches)-1].Last + 1
+			r.run.require(end >= there[i], check.FetchWaits, "%s: a fetch of %v, sent at %v, was answered at %v, when its time was up, with %s-%d up to %d, and %d was there", r.name, r.partitions, sent, at, r.partitions[i].Topic, part.Partition, end, there[i])
+			for _, b := range batches {
+				if b.Last < there[i] {
+					bytes += b.Size
+				}
+			}
+		}
+	}
+	r.run.require(bytes == 0 || bytes < int(asked.MinBytes), check.FetchWaits, "%s: a fetch of %v, sent at %v, was answered at %v, when its time was up, with %d bytes that were there, and asked for %d", r.name, r.partitions, sent, at, bytes, asked.MinBytes)
 }
 
 func (r *reader) pollFirst(now seam.Mono, fx *seam.Effects) {
@@ -391,6 +440,7 @@ func (r *reader) onPart(called, now seam.Mono, i int, from int64, part *kmsg.Fet
 	}
 	unreadable := r.run.mayRot() && len(batches) == 0 && len(part.RecordBatches) > 0
 	r.done[i] = r.done[i] || r.positions[i] >= part.HighWatermark || unreadable
+	r.high(i, part.HighWatermark)
 	r.run.History.Reads = append(r.run.History.Reads, read)
 	return len(batches) > 0
 }
@@ -407,10 +457,12 @@ func misplaced(batches []check.Batch, from int64) int {
 
 // listEnds asks where a partition ends: its high watermark.
 func (r *reader) listEnds(now seam.Mono, fx *seam.Effects) {
-	p := r.partitions[r.stream.Choose(len(r.partitions))]
+	i := r.stream.Choose(len(r.partitions))
+	p := r.partitions[i]
 	r.run.list(r.session, now, p, latest, int16(1+r.stream.Choose(8)), fx, func(at seam.Mono, found *kmsg.ListOffsetsResponseTopicPartition, _ *seam.Effects) {
 		if found != nil {
 			r.run.result.Lists++
+			r.high(i, found.Offset)
 			r.run.History.Reads = append(r.run.History.Reads, &check.Read{Client: r.id, Partition: p, Call: now, Return: at, HighWatermark: found.Offset, Listed: true})
 		}
 	})

@@ -143,6 +143,8 @@ var violations = []violation{
 		waitedFor(r, 20, part(4, record(3)...))
 		waitedFor(r, 20, partedAt(2, 2))
 	}},
+	{"H44", func(r *Run) { keptWaiting(r, 1, 4) }, func(r *Run) { keptWaiting(r, 1000, 4); keptWaiting(r, 1, 3) }}, // that came while it waited
+	{"H44", func(r *Run) { keptWaiting(r, 1000, 5) }, nil},
 	{"H37", func(r *Run) { wanted(r, subscribed{names: []string{"loose"}, expression: "fir"}) }, func(r *Run) { wanted(r, subscribed{}, subscribed{expression: "f.*"}) }},
 	{"H25", func(r *Run) { noted(r, "at 8", 1) }, func(r *Run) { noted(r, "at 9", 2) }},
 	{"H25", func(r *Run) { noted(r, "at 9", 3) }, nil},
@@ -615,6 +617,17 @@ func waitedFor(r *Run, at seam.Mono, p kmsg.FetchResponseTopicPartition) {
 	r.World.Node.Up = true
 	rd := r.enterReader("reader", false, r.plan.partitionsOf("firm")...)
 	rd.patient(10*seam.Millisecond, at*seam.Millisecond, 200, &kmsg.FetchResponse{Topics: []kmsg.FetchResponseTopic{{Topic: "firm", Partitions: []kmsg.FetchResponseTopicPartition{p}}}})
+}
+
+// keptWaiting is a fetch for so many bytes at least that is answered with the record at 3 when its time is up. When it was sent,
+// there was so much.
+func keptWaiting(r *Run, least int32, there int64) {
+	r.World.Node.Up = true
+	rd := r.enterReader("auditor", false, r.plan.partitionsOf("firm")...)
+	rd.audit = true
+	rd.high(0, there)
+	p := part(4, record(3)...)
+	rd.prompt(0, 200*seam.Millisecond, &kmsg.FetchRequest{MaxWaitMillis: 200, MinBytes: least}, rd.there(0), &kmsg.FetchResponse{Topics: []kmsg.FetchResponseTopic{{Topic: "firm", Partitions: []kmsg.FetchResponseTopicPartition{p}}}})
 }
 
 // ledBy is a partition that a node leads and alone has.
