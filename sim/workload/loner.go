@@ -19,6 +19,7 @@ type loner struct {
 	budget int
 	found  bool // the coordinator
 	next   seam.Mono
+	whole  *world.Stream
 }
 
 const lonerGroup = "lone"
@@ -29,6 +30,7 @@ const lonerShares = sharesAll + 2
 func (r *Run) enterLoners() {
 	for i := range r.plan.Loners {
 		l := &loner{session: r.client(fmt.Sprintf("loner.%d", i)), budget: r.plan.Budget}
+		l.whole = r.tape.Stream(l.name + ".whole")
 		r.enter(l.session, l)
 	}
 	for share := int32(sharesAll); share < lonerShares && r.plan.Loners > 0; share++ { // its topic may be deleted, and deleted again
@@ -144,16 +146,49 @@ func (l *loner) fetch(now seam.Mono, fx *seam.Effects) {
 	r := kmsg.NewPtrOffsetFetchRequest()
 	r.Version, r.Group = int16(2+l.stream.Choose(6)), lonerGroup
 	r.Topics = []kmsg.OffsetFetchRequestTopic{{Topic: topic, Partitions: []int32{partition}}}
+	if l.whole.Choose(3) == 2 {
+		r.Topics = nil
+	}
 	l.request(now, question{}, r, fx, func(at seam.Mono, answer kmsg.Response) int16 {
 		a := answer.(*kmsg.OffsetFetchResponse)
-		if a.ErrorCode == none {
-			p := a.Topics[0].Partitions[0]
-			l.run.require(p.ErrorCode == none, check.ErrorsAreDue, "%s: %v of a partition", l.name, wire.Code(p.ErrorCode))
-			l.run.noted(l.name, p.Offset, p.LeaderEpoch, p.Metadata, a.Version)
-			l.run.History.Committed = append(l.run.History.Committed, &check.Committed{Group: lonerGroup, Share: share, Offset: p.Offset, Call: now, Return: at})
+		switch {
+		case a.ErrorCode != none:
+		case r.Topics == nil:
+			l.readAll(now, at, a)
+		default:
+			l.read(now, at, share, &a.Topics[0].Partitions[0], a.Version)
 		}
 		return a.ErrorCode
 	})
+}
+
+func (l *loner) read(sent, at seam.Mono, share int32, p *kmsg.OffsetFetchResponseTopicPartition, version int16) {
+	l.run.require(p.ErrorCode == none, check.ErrorsAreDue, "%s: %v of a partition", l.name, wire.Code(p.ErrorCode))
+	l.run.noted(l.name, p.Offset, p.LeaderEpoch, p.Metadata, version)
+	l.run.History.Committed = append(l.run.History.Committed, &check.Committed{Group: lonerGroup, Share: share, Offset: p.Offset, Call: sent, Return: at})
+}
+
+// readAll reads an answer about all that the group has committed: of what is not in it there is nothing.
+func (l *loner) readAll(sent, at seam.Mono, a *kmsg.OffsetFetchResponse) {
+	named := map[check.Partition]*kmsg.OffsetFetchResponseTopicPartition{}
+	for i := range a.Topics {
+		for j := range a.Topics[i].Partitions {
+			p := &a.Topics[i].Partitions[j]
+			named[check.Partition{Topic: a.Topics[i].Topic, Number: p.Partition}] = p
+		}
+	}
+	nothing := kmsg.NewOffsetFetchResponseTopicPartition()
+	nothing.Offset, nothing.LeaderEpoch = -1, -1
+	for share := range int32(lonerShares) {
+		topic, partition := lonerShare(l.run.plan, share)
+		place := check.Partition{Topic: topic, Number: partition}
+		p := named[place]
+		if delete(named, place); p == nil {
+			p = &nothing
+		}
+		l.read(sent, at, share, p, a.Version)
+	}
+	l.run.require(len(named) == 0, check.CommitsKept, "%s: of %d partitions of which it has committed nothing something is told", l.name, len(named))
 }
 
 func (l *loner) deleteOffset(now seam.Mono, fx *seam.Effects) {

@@ -148,6 +148,7 @@ var violations = []violation{
 	{"H37", func(r *Run) { wanted(r, subscribed{names: []string{"loose"}, expression: "fir"}) }, func(r *Run) { wanted(r, subscribed{}, subscribed{expression: "f.*"}) }},
 	{"H25", func(r *Run) { noted(r, "at 8", 1) }, func(r *Run) { noted(r, "at 9", 2) }},
 	{"H25", func(r *Run) { noted(r, "at 9", 3) }, nil},
+	{"H25", func(r *Run) { readAll(r, "firm", 3) }, func(r *Run) { readAll(r, "firm", 2); readAll(r, "loose", 1) }},
 	{"P4", func(r *Run) { beaten(r, 19, 500) }, func(r *Run) { beaten(r, 19, 200); beaten(r, 19, 700) }},
 	{"P4", func(r *Run) { beaten(r, 9, 700) }, func(r *Run) { beaten(r, 9, 500); beaten(r, 5, 200) }},
 	{"H38", func(r *Run) { (&heir{session: newSession(r, 1, "heir")}).inherits(7) }, func(r *Run) { (&heir{session: newSession(r, 1, "heir")}).inherits(-1) }},
@@ -628,6 +629,14 @@ func keptWaiting(r *Run, least int32, there int64) {
 	rd.high(0, there)
 	p := part(4, record(3)...)
 	rd.prompt(0, 200*seam.Millisecond, &kmsg.FetchRequest{MaxWaitMillis: 200, MinBytes: least}, rd.there(0), &kmsg.FetchResponse{Topics: []kmsg.FetchResponseTopic{{Topic: "firm", Partitions: []kmsg.FetchResponseTopicPartition{p}}}})
+}
+
+// readAll is an answer about all that the loners have committed, which is nothing.
+func readAll(r *Run, topic string, number int32) {
+	l := &loner{session: newSession(r, 1, "loner")}
+	nothing := kmsg.NewOffsetFetchResponseTopicPartition()
+	nothing.Partition, nothing.Offset = number, -1
+	l.readAll(10, 20, &kmsg.OffsetFetchResponse{Version: 7, Topics: []kmsg.OffsetFetchResponseTopic{{Topic: topic, Partitions: []kmsg.OffsetFetchResponseTopicPartition{nothing}}}})
 }
 
 // ledBy is a partition that a node leads and alone has.
