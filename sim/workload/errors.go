@@ -43,8 +43,8 @@ var accepted = map[int16][]int16{
 	wire.KeyOffsetCommit:            {unknownTopic, loadInProgress, notCoordinator, illegalGeneration, unknownMember, rebalanceInProgress, groupNotFound, fencedInstance, staleEpoch},
 	wire.KeyOffsetFetch:             {loadInProgress, notCoordinator},
 	wire.KeyConsumerGroupHeartbeat:  {loadInProgress, notCoordinator, unknownMember, groupNotFound, fencedInstance, groupFull, fencedEpoch, unreleasedInstance},
-	wire.KeyOffsetDelete:            {unknownTopic, loadInProgress, notCoordinator, groupNotFound},
-	wire.KeyDeleteGroups:            {loadInProgress, notCoordinator, groupNotFound},
+	wire.KeyOffsetDelete:            {unknownTopic, loadInProgress, notCoordinator, groupNotFound, nonEmptyGroup, subscribedToTopic},
+	wire.KeyDeleteGroups:            {loadInProgress, notCoordinator, groupNotFound, nonEmptyGroup},
 }
 
 // What groups are answered with.
@@ -56,7 +56,9 @@ const (
 	inconsistentProtocol    = 23
 	unknownMember           = 25
 	rebalanceInProgress     = 27
+	nonEmptyGroup           = 68
 	groupNotFound           = 69
+	subscribedToTopic       = 86
 	memberIDRequired        = 79
 	groupFull               = 81
 	fencedInstance          = 82

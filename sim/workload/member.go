@@ -9,6 +9,7 @@ import (
 	"rookery/core/seam"
 	"rookery/core/wire"
 	"rookery/sim/check"
+	"rookery/sim/world"
 )
 
 // member is a client in a group of the classic protocol. It joins, is assigned shares, commits offsets for them and reads
@@ -36,6 +37,7 @@ type member struct {
 	next       seam.Mono
 	settled    bool // it had a place after the faults
 	left       seam.Mono
+	deletes    *world.Stream
 	heard      seam.Mono // when it last asked for something that only a member is given
 	spoke      seam.Mono // when it committed last: that it is alive, but perhaps not that a rebalance is under way
 }
@@ -85,6 +87,7 @@ func (r *Run) enterMembers() {
 	s := r.tape.Stream("members.kind")
 	for i := range r.plan.Members {
 		m := &member{session: r.client(fmt.Sprintf("member.%d", i)), group: [2]string{"pack", "pride"}[i%4/3], budget: r.plan.Budget}
+		m.deletes = r.tape.Stream(m.name + ".deletes")
 		if s.Choose(3) == 1 {
 			m.instance = m.name
 		}
@@ -164,6 +167,10 @@ func (m *member) own(now seam.Mono, fx *seam.Effects) {
 		return
 	}
 	m.budget--
+	if m.run.plan.Expiry > 0 && m.deletes.Choose(10) == 9 {
+		m.delete(now, fx)
+		return
+	}
 	switch m.stream.Pick(6, 6, 3, 2, 1, 1, 1, 1) {
 	case 0:
 		m.heartbeat(now, fx)
@@ -443,6 +450,64 @@ func (m *member) commit(now seam.Mono, as identity, fx *seam.Effects) {
 		case code != unknownTopic:
 			m.refused(at, code)
 		}
+		fx.Wake(max(m.next, at+seam.Microsecond))
+	}})
+}
+
+// delete has what its group has committed of a share deleted, or the group: neither is possible while it is a member, and reads
+// that. It is done only where offsets expire, since a group that was deleted begins anew at its first generation.
+func (m *member) delete(now seam.Mono, fx *seam.Effects) {
+	var request kmsg.Request
+	var shares []int32
+	var of string
+	if m.deletes.Choose(2) == 1 {
+		r := kmsg.NewPtrDeleteGroupsRequest()
+		r.Version, r.Groups = 2, []string{m.group}
+		for share := range int32(sharesAll) {
+			shares = append(shares, share)
+		}
+		request = r
+	} else {
+		share := int32(m.deletes.Choose(sharesAll))
+		topic, partition := shareOf(share)
+		r := kmsg.NewPtrOffsetDeleteRequest()
+		r.Group, r.Topics = m.group, []kmsg.OffsetDeleteRequestTopic{{Topic: topic, Partitions: []kmsg.OffsetDeleteRequestTopicPartition{{Partition: partition}}}}
+		request, shares, of = r, []int32{share}, topic
+	}
+	var deletions []*check.Commit
+	for _, share := range shares {
+		deletions = append(deletions, &check.Commit{Group: m.group, Share: share, Offset: -1, Generation: -1, Call: now, Return: check.Unfinished})
+	}
+	m.run.History.Commits = append(m.run.History.Commits, deletions...)
+	heard, id := m.heard, m.id
+	due := heard + min(seam.Mono(m.millis[0])*seam.Millisecond, m.round)
+	judge := func(at seam.Mono, answer kmsg.Response) {
+		code := int16(none)
+		switch a := answer.(type) {
+		case *kmsg.DeleteGroupsResponse:
+			code = a.Groups[0].ErrorCode
+		case *kmsg.OffsetDeleteResponse:
+			if code = a.ErrorCode; code == none {
+				code = a.Topics[0].Partitions[0].ErrorCode
+			}
+		}
+		m.run.told(question{key: request.Key(), topic: of, sent: now}, code, at)
+		m.run.require(code != none || at >= due || heard <= m.run.loaded, check.HeardIsKept, "%s: %s of %s was done at %v, and %s was heard of after %v", m.name, kmsg.NameForKey(request.Key()), m.group, at, id, heard)
+		for _, c := range deletions {
+			switch wire.Code(code) {
+			case wire.None:
+				c.Outcome, c.Return = check.Done, at
+			case wire.UnknownTopicOrPartition, wire.GroupIDNotFound, wire.CoordinatorLoadInProgress, wire.NonEmptyGroup, wire.GroupSubscribedToTopic:
+				c.Outcome = check.Refused
+			}
+		}
+	}
+	m.ask(now, request, fx, &call{settle: judge, done: func(at seam.Mono, answer kmsg.Response, fx *seam.Effects) {
+		if answer == nil {
+			m.lost(at, fx)
+			return
+		}
+		judge(at, answer)
 		fx.Wake(max(m.next, at+seam.Microsecond))
 	}})
 }

@@ -177,6 +177,7 @@ var violations = []violation{
 	{"H42", func(r *Run) { chosen(r, 1) }, func(r *Run) { chosen(r, 0) }},
 	{"H30", func(r *Run) { put(r, 299*seam.Millisecond) }, func(r *Run) { put(r, 300*seam.Millisecond) }},
 	{"H30", func(r *Run) { putBehindCommit(r, 100, 399) }, func(r *Run) { putBehindCommit(r, 100, 400); putBehindCommit(r, 250, 500) }}, // for a rebalance it has to join again
+	{"H30", func(r *Run) { deletedUnder(r, 299, none) }, func(r *Run) { deletedUnder(r, 300, none); deletedUnder(r, 1, subscribedToTopic) }},
 	{"H31", func(r *Run) { named(r, "a", "a") }, func(r *Run) { named(r, "a", "b") }},
 	{"H33", func(r *Run) { called(r, 3) }, func(r *Run) { called(r, 2) }},
 	{"H23", func(r *Run) { leftOut(r, heldPart{}, 7) }, nil},
@@ -464,6 +465,19 @@ func putBehindCommit(r *Run, commit, out seam.Mono) {
 	answer.Topics = []kmsg.OffsetCommitResponseTopic{{Partitions: []kmsg.OffsetCommitResponseTopicPartition{{}}}}
 	m.inflight[0].done(heard+(commit+1)*seam.Millisecond, answer, fx)
 	m.expelled(heard + out*seam.Millisecond)
+}
+
+// deletedUnder is an answer to a member of 300 ms, so many milliseconds after it was heard of, that wants an offset of its group
+// deleted.
+func deletedUnder(r *Run, after seam.Mono, code int16) {
+	const heard = seam.Second
+	name := "member"
+	m := &member{session: newSession(r, 1, name), deletes: r.tape.Stream(name), id: "a", group: "pack", millis: [2]int32{300, 500}, round: shortestRound, heard: heard}
+	fx := &seam.Effects{}
+	m.delete(heard, fx)
+	answer := m.inflight[0].request.ResponseKind().(*kmsg.OffsetDeleteResponse)
+	answer.Topics = []kmsg.OffsetDeleteResponseTopic{{Partitions: []kmsg.OffsetDeleteResponseTopicPartition{{ErrorCode: code}}}}
+	m.inflight[0].done(heard+after*seam.Millisecond, answer, fx)
 }
 
 // named are two members with ids that they were given.
