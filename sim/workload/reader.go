@@ -32,6 +32,14 @@ type reader struct {
 	behindOf   []int32 // the epoch of the batch before each position; -1: not known
 	highs      []int64 // the largest high watermark that it was told of each in this life of the broker
 	highsLife  int
+	tails      []tail
+	weighed    bool // an auditor has asked for all the tails at once
+}
+
+// tail is the last batch that was read of a partition.
+type tail struct {
+	from int64
+	size int
 }
 
 // poll is a fetch that is sent before every other one and waits for nothing that comes: the answers behind it are held
@@ -42,7 +50,7 @@ type poll struct {
 }
 
 func (r *reader) idle() bool {
-	return len(r.inflight) == 0 && (r.audit && !r.unread() || !r.audit && (r.run.draining || r.budget == 0))
+	return len(r.inflight) == 0 && (r.audit && !r.unread() && r.weighed || !r.audit && (r.run.draining || r.budget == 0))
 }
 
 func (r *reader) unread() bool {
@@ -60,6 +68,10 @@ func (r *reader) turn(now seam.Mono, fx *seam.Effects) {
 	}
 	if now < r.next {
 		fx.Wake(r.next)
+		return
+	}
+	if r.audit && !r.unread() {
+		r.weigh(now, fx)
 		return
 	}
 	if i := slices.Index(r.lost, true); i >= 0 {
@@ -207,6 +219,25 @@ func (r *reader) patient(sent, at seam.Mono, millis int32, answer *kmsg.FetchRes
 		return
 	}
 	r.run.require(at >= sent+seam.Mono(millis)*seam.Millisecond, check.FetchWaits, "%s: a fetch of %v, sent at %v, was answered at %v with nothing, and was to wait for %d ms", r.name, r.partitions, sent, at, millis)
+}
+
+// weigh asks for the last batches of all partitions, and for no less than all of them: they are there.
+func (r *reader) weigh(now seam.Mono, fx *seam.Effects) {
+	r.weighed = true
+	request := kmsg.NewPtrFetchRequest()
+	request.Version, request.MaxWaitMillis, request.MinBytes, request.MaxBytes, request.SessionEpoch = min(r.version, 12), 1000, 0, 50<<20, -1
+	for i, x := range r.tails {
+		if x.size > 0 {
+			request.MinBytes += int32(x.size)
+			r.addTo(request, r.partitions[i], x.from, -1, 1<<20)
+		}
+	}
+	there := r.there(now)
+	r.ask(now, request, fx, &call{done: func(at seam.Mono, answer kmsg.Response, _ *seam.Effects) {
+		if answer != nil {
+			r.prompt(now, at, request, there, answer.(*kmsg.FetchResponse))
+		}
+	}})
 }
 
 // there is how far each partition may be read for certain; nil: whoever asks now may be kept waiting for other reasons than that
@@ -427,6 +458,10 @@ func (r *reader) onPart(called, now seam.Mono, i int, from int64, part *kmsg.Fet
 	}
 	read := &check.Read{Client: r.id, Partition: p, Call: called, Return: now, From: from, HighWatermark: part.HighWatermark}
 	for _, b := range batches {
+		if r.tails == nil {
+			r.tails = make([]tail, len(r.partitions))
+		}
+		r.tails[i] = tail{b.Base, b.Size}
 		for _, e := range b.Entries {
 			if e.Offset >= from {
 				read.Entries = append(read.Entries, e)
