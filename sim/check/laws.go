@@ -107,6 +107,7 @@ const (
 	SegmentHasRoom
 	DeletedIsGone
 	IndexIsTrue
+	MoveResumed
 
 	LastValueKept
 	DeleteSeen

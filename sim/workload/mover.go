@@ -1,6 +1,9 @@
 package workload
 
 import (
+	"fmt"
+	"strings"
+
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"rookery/core/seam"
@@ -92,4 +95,68 @@ func (m *mover) send(now seam.Mono, request kmsg.Request, judge func(at seam.Mon
 			judge(at, answer)
 		}
 	}})
+}
+
+// interrupter has one partition moved, when everybody else is done.
+type interrupter struct {
+	*session
+	partition check.Partition
+	to        int32
+	sent      bool
+	accepted  bool
+}
+
+func (x *interrupter) idle() bool { return x.sent && len(x.inflight) == 0 }
+
+func (x *interrupter) turn(now seam.Mono, fx *seam.Effects) {
+	if x.sent {
+		return
+	}
+	x.sent = true
+	request := kmsg.NewPtrAlterReplicaLogDirsRequest()
+	request.Version = 2
+	dir := kmsg.NewAlterReplicaLogDirsRequestDir()
+	dir.Dir = DirName(int(x.to))
+	dir.Topics = append(dir.Topics, kmsg.AlterReplicaLogDirsRequestDirTopic{Topic: x.partition.Topic, Partitions: []int32{x.partition.Number}})
+	request.Dirs = append(request.Dirs, dir)
+	x.ask(now, request, fx, &call{done: func(_ seam.Mono, answer kmsg.Response, _ *seam.Effects) {
+		a, _ := answer.(*kmsg.AlterReplicaLogDirsResponse)
+		x.accepted = a != nil && a.Topics[0].Partitions[0].ErrorCode == none
+	}})
+}
+
+// interruptMove ends the broker's life in the middle of a move, and looks whether the next one brings it to its end. A rotten log
+// cannot be moved.
+func (r *Run) interruptMove() {
+	w, p := r.World, r.plan.partitionsOf(r.plan.Durable[0])
+	if r.plan.Dirs == 1 || r.noRestart || r.watch == nil || r.mayRot() || w.Failure() != nil {
+		return
+	}
+	s := r.tape.Stream("interrupted move")
+	x := &interrupter{session: r.client("interrupter"), partition: p[s.Choose(len(p))]}
+	r.findHomes()
+	x.to = (r.homes[x.partition] + 1) % int32(r.plan.Dirs)
+	r.enter(x.session, x)
+	w.Run(w.Now()+2*seam.Second, func() bool { return r.isCopied(x.partition, x.to) })
+	if w.Failure() != nil || !x.accepted || !r.isCopied(x.partition, x.to) {
+		return
+	}
+	w.Node.Kill()
+	w.Node.Start()
+	r.await(check.MoveResumed, func() string {
+		if r.findHomes(); r.homes[x.partition] == x.to {
+			return ""
+		}
+		return fmt.Sprintf("%v lies in %s, and was to be moved to %s", x.partition, DirName(int(r.homes[x.partition])), DirName(int(x.to)))
+	})
+}
+
+// isCopied says whether a log directory has a copy of a partition that is not whole yet.
+func (r *Run) isCopied(p check.Partition, dir int32) bool {
+	for _, e := range r.World.Node.Disk.List(seam.Path{Dir: dir}) {
+		if e.Folder && strings.HasPrefix(e.Path.Name, folderName(p)+".") && strings.HasSuffix(e.Path.Name, "-future") {
+			return true
+		}
+	}
+	return false
 }

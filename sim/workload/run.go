@@ -481,6 +481,7 @@ func (r *Run) audit() {
 	}
 	r.await(check.FlushGetsOn, r.unflushed)
 	r.awaitExpiry()
+	r.interruptMove()
 	if w.Failure() == nil && !r.noRestart {
 		r.restartEqual()
 	}

@@ -118,6 +118,7 @@ var violations = []violation{
 	{"K6", func(r *Run) { r.awaitCleaning(compacted(5, 5)) }, func(r *Run) { r.awaitCleaning(compacted(5, 6, 9)) }},
 	{"K6", func(r *Run) { r.awaitCleaning(compacted(5, 6, 6)) }, nil},
 	{"S10", func(r *Run) { r.await(check.DeletedIsGone, func() string { return "a folder" }) }, func(r *Run) { r.await(check.DeletedIsGone, until(r, dueWithin, "a folder")) }},
+	{"S12", func(r *Run) { r.await(check.MoveResumed, func() string { return "a move" }) }, func(r *Run) { r.await(check.MoveResumed, until(r, dueWithin, "a move")) }},
 	{"S8", func(r *Run) { r.await(check.FlushGetsOn, func() string { return "a record" }) }, func(r *Run) { r.await(check.FlushGetsOn, until(r, dueWithin, "a record")) }},
 	{"S7", func(r *Run) { r.await(check.RetentionGetsOn, func() string { return "a segment" }) }, func(r *Run) { r.await(check.RetentionGetsOn, until(r, dueWithin, "a segment")) }},
 	{"H23", func(r *Run) { leftOut(r, heldPart{told: true, code: notLeader, high: -1}, 7) }, func(r *Run) { leftOut(r, heldPart{told: true, high: 3}, 7) }},
