@@ -135,6 +135,7 @@ type Facts struct {
 	Stored      map[string]Stored     // how a topic's batches have to lie, where that was never altered
 	Pressed     map[string][]Pressing // how they have to since that was altered
 	Segments    map[string][]Certain  // segment.bytes
+	Ages        map[string][]Certain  // segment.ms
 	Compacted   map[string]bool       // topics of which offsets may be missing
 	Worked      []Partition           // that the crews had to process whole
 	Crews       []string              // the groups that had to

@@ -162,8 +162,13 @@ func (j *judge) lies(a *Append, s *Stamp) bool {
 		return false
 	}
 	room := between(j.f.Segments[j.partition.Topic], a.Call, a.Return)
-	return room < 0 || j.holds(s.First || s.End <= room, SegmentHasRoom) ||
-		j.broken(SegmentHasRoom, "the batch at %d, sent at %v, ends at byte %d of its segment, and its topic has segments of %d", a.Base, a.Call, s.End, room)
+	if room >= 0 && !j.holds(s.First || s.End <= room, SegmentHasRoom) &&
+		!j.broken(SegmentHasRoom, "the batch at %d, sent at %v, ends at byte %d of its segment, and its topic has segments of %d", a.Base, a.Call, s.End, room) {
+		return false
+	}
+	age := between(j.f.Ages[j.partition.Topic], a.Call, a.Return)
+	return age < 0 || s.Began < 0 || j.holds(s.First || s.Time-s.Began <= age, SegmentHasRoom) ||
+		j.broken(SegmentHasRoom, "the batch at %d, sent at %v, is of %d, the first of its segment of %d, and its topic has segments of %d ms", a.Base, a.Call, s.Time, s.Began, age)
 }
 
 // promised says whether what was acknowledged must still be there, and by which law.

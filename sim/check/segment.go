@@ -97,6 +97,7 @@ type Stamp struct {
 	Time   int64
 	End    int64 // where it ends in its file
 	First  bool  // it is the first there
+	Began  int64 // the largest time of the first there; -1: that is not known
 }
 
 // File is one file of a partition's folder.
@@ -143,7 +144,11 @@ func ReadLog(files []File) (Log, error) {
 			below := batches[0]
 			at, all.Start, all.End, epoch, batches = at+int64(below.Size), below.Last+1, below.Last+1, below.Epoch, batches[1:]
 		}
+		began := int64(-1)
 		for _, b := range batches {
+			if at == 0 {
+				began = b.Time
+			}
 			if b.Base != all.End {
 				return all, fmt.Errorf("%s: a batch begins at %d, the one before ends at %d", f.Name, b.Base, all.End)
 			}
@@ -154,7 +159,7 @@ func ReadLog(files []File) (Log, error) {
 			all.Batches++
 			if !b.Control {
 				all.Entries = append(all.Entries, b.Entries...)
-				all.Stamps = append(all.Stamps, Stamp{b.Base, b.Stored, b.Time, at + int64(b.Size), at == 0})
+				all.Stamps = append(all.Stamps, Stamp{b.Base, b.Stored, b.Time, at + int64(b.Size), at == 0, began})
 			}
 			at += int64(b.Size)
 		}

@@ -17,7 +17,7 @@ func stamped() (*History, *Facts, []Stamp) {
 	l := f.Logs[p]
 	for i, a := range h.Appends {
 		a.Time = int64(100 + i)
-		l.Stamps = append(l.Stamps, Stamp{int64(i), Stored{Codec: 4, Stamped: true}, a.Time, int64(100 * (1 + i%3)), i%3 == 0})
+		l.Stamps = append(l.Stamps, Stamp{int64(i), Stored{Codec: 4, Stamped: true}, a.Time, int64(100 * (1 + i%3)), i%3 == 0, int64(100 + i - i%3)})
 	}
 	f.Logs[p], f.Stored = l, map[string]Stored{"t": {Codec: 4, Stamped: true}}
 	return h, f, l.Stamps
@@ -77,7 +77,7 @@ func TestAPressedAndStampedBatchIsRead(t *testing.T) {
 	order.PutUint32(b[17:], crc32.Checksum(b[21:], crc32.MakeTable(crc32.Castagnoli)))
 	log, err := ReadLog([]File{{Name: "00000000000000000000.log", Data: bytes.Clone(b)}})
 	require.NoError(t, err)
-	require.Equal(t, []Stamp{{0, Stored{4, true}, 5000, int64(len(b)), true}}, log.Stamps)
+	require.Equal(t, []Stamp{{0, Stored{4, true}, 5000, int64(len(b)), true, 5000}}, log.Stamps)
 	require.EqualValues(t, 7, log.Entries[0].Value)
 	require.EqualValues(t, 5000, log.Entries[0].Time)
 }
@@ -92,7 +92,7 @@ func TestALogThatBeginsDeepInItsSegment(t *testing.T) {
 	require.EqualValues(t, 8, log.Start)
 	require.EqualValues(t, 9, log.End)
 	require.Len(t, log.Entries, 1)
-	require.Equal(t, []Stamp{{Base: 8, Time: 1, End: deep + 2*size}}, log.Stamps)
+	require.Equal(t, []Stamp{{Base: 8, Time: 1, End: deep + 2*size, Began: -1}}, log.Stamps)
 	index := func(position int64) File {
 		return File{Name: "00000000000000000000.index", Data: binary.BigEndian.AppendUint32([]byte{0, 0, 0, 2, 0, 0, 0, 99, 0, 0, 0, 8}, uint32(position))}
 	}

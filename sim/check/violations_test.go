@@ -64,6 +64,8 @@ var violations = []violation{
 	{"H21", trialOfStored(func(_ *History, f *Facts, s []Stamp) { pressed(f, s, 200, 0) }), trialOfStored(func(h *History, f *Facts, s []Stamp) { pressed(f, s, 200, 0); h.Appends[3].Call = 199 })}, // what was sent before that lies as it may
 	{"S9", trialOfStored(func(_ *History, f *Facts, s []Stamp) { sized(f, 0, 299) }), trialOfStored(func(_ *History, f *Facts, s []Stamp) { sized(f, 0, 300) })},
 	{"S9", trialOfStored(func(_ *History, f *Facts, s []Stamp) { sized(f, 500, 199) }), trialOfStored(func(_ *History, f *Facts, s []Stamp) { sized(f, 900, 99) })}, // the first batch of a segment may have any size
+	{"S9", trialOfStored(func(_ *History, f *Facts, s []Stamp) { aged(f, 0, 1) }), trialOfStored(func(_ *History, f *Facts, s []Stamp) { aged(f, 0, 2) })},
+	{"S9", trialOfStored(func(_ *History, f *Facts, s []Stamp) { aged(f, 0, 1) }), trialOfStored(func(_ *History, f *Facts, s []Stamp) { aged(f, 0, 1); unbegun(s); sized(f, 0, 300) })},
 	{"H22", trialOfStored(func(h *History, f *Facts, s []Stamp) { h.Appends[4].Time, s[4].Time, f.SetBack = 98, 98, 4 }), trialOfStored(func(h *History, f *Facts, s []Stamp) { h.Appends[4].Time, s[4].Time, f.SetBack = 98, 98, 5 })},
 
 	// Each Step.
@@ -691,6 +693,18 @@ func pressed(f *Facts, s []Stamp, from seam.Mono, codec uint16) {
 // sized is a topic that had segments of so many bytes from some time on. They have three batches of 100 bytes each.
 func sized(f *Facts, from seam.Mono, bytes int64) {
 	f.Segments = map[string][]Certain{"t": {{Span{from, Unfinished}, bytes}}}
+}
+
+// aged is a topic with segments of so many milliseconds.
+func aged(f *Facts, from seam.Mono, millis int64) {
+	f.Ages = map[string][]Certain{"t": {{Span{from, Unfinished}, millis}}}
+}
+
+// unbegun: nobody knows of when the first batch of a segment is.
+func unbegun(s []Stamp) {
+	for i := range s {
+		s[i].Began = -1
+	}
 }
 
 // swept is a log that was compacted at 100 up to an offset, of which the first batch had a horizon; it has a record, or a tombstone.

@@ -597,9 +597,10 @@ func (r *Run) judge() {
 			}
 		}
 	}
-	r.facts.Segments = map[string][]check.Certain{}
+	r.facts.Segments, r.facts.Ages = map[string][]check.Certain{}, map[string][]check.Certain{}
 	for _, topic := range r.plan.stable() {
 		r.facts.Segments[topic] = r.certain(knob{topic, "internal.segment.bytes"})
+		r.facts.Ages[topic] = r.certain(knob{topic, "segment.ms"})
 	}
 	w.Fail(check.Judge(r.History, r.facts, w.Laws))
 	if w.Failure() == nil && !r.offsetsRotted() {
