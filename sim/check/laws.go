@@ -90,6 +90,7 @@ const (
 	LedForward
 	FetchWaits
 	AllShared
+	LeaderIsHeard
 
 	TopicRegister
 	ProducerIDs

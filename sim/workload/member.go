@@ -38,6 +38,7 @@ type member struct {
 	settled    bool // it had a place after the faults
 	left       seam.Mono
 	deletes    *world.Stream
+	led        identity  // as whom it led last, and had its place
 	heard      seam.Mono // when it last asked for something that only a member is given
 	spoke      seam.Mono // when it committed last: that it is alive, but perhaps not that a rebalance is under way
 }
@@ -309,6 +310,7 @@ func (m *member) join(now seam.Mono, fx *seam.Effects) {
 			return
 		}
 		m.summoned(folded, r, a)
+		m.again(r, a)
 		m.generation, m.roll, m.stage = a.Generation, nil, memberSyncs
 		m.next = at
 		if a.LeaderID == a.MemberID && !a.SkipAssignment {
@@ -323,6 +325,14 @@ func (m *member) join(now seam.Mono, fx *seam.Effects) {
 			}
 		}
 	})
+}
+
+// again: the leader asks for a rebalance by joining, as when a topic has more partitions. An instance may lead no more when it
+// comes back.
+func (m *member) again(asked *kmsg.JoinGroupRequest, a *kmsg.JoinGroupResponse) {
+	if m.instance == "" && m.led.id != "" && m.led.id == asked.MemberID {
+		m.run.require(a.Generation > m.led.generation, check.LeaderIsHeard, "%s led generation %d of %s, has joined again, and is told of generation %d", m.name, m.led.generation, m.group, a.Generation)
+	}
 }
 
 func (m *member) sync(now seam.Mono, fx *seam.Effects) {
@@ -353,6 +363,9 @@ func (m *member) sync(now seam.Mono, fx *seam.Effects) {
 			m.shares = append(m.shares, int32(share))
 		}
 		m.stage, m.settled = memberOwns, m.run.draining
+		if len(m.roll) > 0 {
+			m.led = identity{m.id, generation}
+		}
 		m.enrolled(folded, generation)
 		m.run.History.Claims = append(m.run.History.Claims, &check.Claim{Group: m.group, Generation: generation, Owner: m.owner(), Member: m.id, Shares: slices.Clone(m.shares), At: at})
 	})

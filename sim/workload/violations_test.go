@@ -137,6 +137,7 @@ var violations = []violation{
 	{"H36", func(r *Run) { summoned(r, "range", "b", rolled("a", "range")) }, nil},
 	{"H36", func(r *Run) { enrolled(r, "b", 0) }, func(r *Run) { enrolled(r, "a", 0) }},
 	{"H36", func(r *Run) { enrolled(r, "b", 0) }, func(r *Run) { enrolled(r, "b", 1); summoned(r, "range", "b") }}, // the generation came again
+	{"H46", func(r *Run) { joinedAgain(r, "a", 3) }, func(r *Run) { joinedAgain(r, "b", 3); joinedAgain(r, "a", 4) }},
 	{"H43", func(r *Run) { leads(r, 2, 11) }, func(r *Run) { leads(r, 3, 11); leads(r, 2, 10); leads(r, 1, 5) }},
 	{"H45", func(r *Run) { grazed(r, grazesWithin, 0, 1) }, func(r *Run) { grazed(r, grazesWithin-1, 0, 1); grazed(r, grazesWithin, 0, 1, 2) }},
 	{"H44", func(r *Run) { waitedFor(r, 209, part(3)) }, func(r *Run) {
@@ -479,6 +480,12 @@ func deletedUnder(r *Run, after seam.Mono, code int16) {
 	answer := m.inflight[0].request.ResponseKind().(*kmsg.OffsetDeleteResponse)
 	answer.Topics = []kmsg.OffsetDeleteResponseTopic{{Partitions: []kmsg.OffsetDeleteResponseTopicPartition{{ErrorCode: code}}}}
 	m.inflight[0].done(heard+after*seam.Millisecond, answer, fx)
+}
+
+// joinedAgain is the leader of generation 3, a, that has joined again under an id.
+func joinedAgain(r *Run, id string, number int32) {
+	m := &member{session: newSession(r, 1, "a"), group: "pack", id: id, led: identity{"a", 3}}
+	m.again(&kmsg.JoinGroupRequest{MemberID: id}, &kmsg.JoinGroupResponse{Generation: number})
 }
 
 // named are two members with ids that they were given.
