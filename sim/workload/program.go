@@ -64,6 +64,7 @@ type handed struct {
 	last      bool // the faults are over: it must be written
 	keyed     bool
 	born      int64 // the time of the first record, which all after it have; 0: when the machine takes them
+	knocks    int   // how often its links had been turned away
 }
 
 // reading is one Assign and what came of it.
@@ -309,7 +310,7 @@ func (p *program) flush() {
 func (p *program) produce(at check.Partition, last bool) {
 	p.tag++
 	n := 1 + p.stream.Choose(recordsMax)
-	h := &handed{topic: at.Topic, partition: at.Number, first: check.Value(p.id)<<32 | p.count, told: make([]bool, n), left: n, called: p.run.World.Now(), last: last}
+	h := &handed{topic: at.Topic, partition: at.Number, first: check.Value(p.id)<<32 | p.count, told: make([]bool, n), left: n, called: p.run.World.Now(), last: last, knocks: p.run.turnedAway[p.name]}
 	if p.stream.Choose(4) == 3 {
 		h.partition = client.AnyPartition
 	}
@@ -362,6 +363,9 @@ func (p *program) receive(now seam.Mono, body any) {
 	}
 }
 
+// knocksMax is how often a client may be turned away for others' haste while its records wait, before it need not come in time.
+const knocksMax = 3
+
 // onDelivered notes what became of some records that stood side by side.
 func (p *program) onDelivered(now seam.Mono, d *client.Delivered) {
 	h := p.handed[d.Tag]
@@ -379,7 +383,8 @@ func (p *program) onDelivered(now seam.Mono, d *client.Delivered) {
 	}
 	p.run.result.Codes[int16(d.Code)]++
 	refused := p.config.Acks == client.AcksNone && d.Unknown // a broker can only hang up: it has just moved the partition, say
-	p.require(!h.last || !d.Failed() || refused || h.partition < 0 && p.run.mayRot(), check.EveryoneFinishes, "handed over after the faults had ended, and not written: %+v", *d)
+	outside := p.run.turnedAway[p.name]-h.knocks >= knocksMax
+	p.require(!h.last || !d.Failed() || refused || outside || h.partition < 0 && p.run.mayRot(), check.EveryoneFinishes, "handed over after the faults had ended, and not written: %+v", *d)
 	p.note(now, h, d)
 }
 

@@ -100,8 +100,9 @@ type Run struct {
 	unreadable  int   // the last life in which a folder could not be used
 	givenUp     int   // how often the broker ended by itself since then
 
-	noRestart bool
-	homes     map[check.Partition]int32 // log directories, of which more than one may have a folder of the partition
+	noRestart  bool
+	turnedAway map[string]int            // how often somebody's link was, because others had come just before
+	homes      map[check.Partition]int32 // log directories, of which more than one may have a folder of the partition
 }
 
 type knownID struct {
@@ -139,7 +140,7 @@ func (r *Run) rotted(p check.Partition) bool {
 
 // Do makes one run from a tape.
 func Do(tape *world.Tape, broker Broker, options Options) *Result {
-	r := &Run{noRestart: options.NoRestart, tape: tape, broker: broker, History: &check.History{}, topicIDs: map[string][16]byte{}, memberIDs: map[string]string{}, made: map[[16]byte]int{}, used: map[account][]used{}, notes: map[int64]int32{}, leaders: map[check.Partition]leading{}, rolls: map[generation]*roll{}, knobs: map[knob][]possible{}, crewTold: map[int32]int64{}, there: map[string]seam.Mono{}, homes: map[check.Partition]int32{}, herdSession: consumerSession * seam.Millisecond, result: &Result{Codes: map[int16]int{}}}
+	r := &Run{noRestart: options.NoRestart, tape: tape, broker: broker, History: &check.History{}, topicIDs: map[string][16]byte{}, memberIDs: map[string]string{}, made: map[[16]byte]int{}, used: map[account][]used{}, notes: map[int64]int32{}, leaders: map[check.Partition]leading{}, rolls: map[generation]*roll{}, knobs: map[knob][]possible{}, crewTold: map[int32]int64{}, there: map[string]seam.Mono{}, homes: map[check.Partition]int32{}, turnedAway: map[string]int{}, herdSession: consumerSession * seam.Millisecond, result: &Result{Codes: map[int16]int{}}}
 	r.plan = drawPlan(tape, options.Quiet, options.Brief)
 	r.World = world.New(tape, r.plan.Rates, broker.Parts(r.plan, tape), r.plan.Dirs)
 	r.World.Log, r.World.Remote = options.Log, remoteOf
@@ -199,6 +200,9 @@ func (r *Run) observe() {
 		}
 		if e.Kind == seam.SegmentUnreadable || e.Kind == seam.DirFenced || e.Kind == seam.CoordinatorFailed || stuck(e) {
 			r.unreadable = n.Life
+		}
+		if e.Kind == seam.ConnRefused && strings.Contains(e.Text, "max.connection.creation.rate") {
+			r.turnedAway[e.Topic]++
 		}
 		if e.Kind == seam.ReplicaMoved {
 			r.homes[check.Partition{Topic: e.Topic, Number: e.Partition}] = int32(e.B)

@@ -51,6 +51,7 @@ var violations = []violation{
 	{"S6", func(r *Run) { looked(r, 0, at("/disk0", 0, 1), future("/disk1", -5)) }, nil},
 	{"S6", func(r *Run) { looked(r, 0, at("/disk0", 0, 1), future("/disk1", 1), future("/disk2", 1)) }, nil},
 
+	{"H14", func(r *Run) { lastWord(r, 2) }, func(r *Run) { lastWord(r, 3) }},
 	{"H14", func(r *Run) { *r = *asleep(false) }, func(r *Run) { *r = *asleep(true) }},
 	{"H15", func(r *Run) { answers(r, 2, 1) }, func(r *Run) { answers(r, 1, 2) }},
 	{"H15", func(r *Run) { answers(r, 1, 1) }, nil},
@@ -194,7 +195,7 @@ var violations = []violation{
 // newRun is a run that nobody runs: a world in which nothing is under way, and the topics are there.
 func newRun() *Run {
 	tape := world.Recorded(nil)
-	r := &Run{tape: tape, History: &check.History{}, result: &Result{Codes: map[int16]int{}}, topicIDs: map[string][16]byte{}, memberIDs: map[string]string{}, made: map[[16]byte]int{}, used: map[account][]used{}, notes: map[int64]int32{}, leaders: map[check.Partition]leading{}, rolls: map[generation]*roll{}, knobs: map[knob][]possible{}, crewTold: map[int32]int64{}, there: map[string]seam.Mono{"firm": 1, "loose": 1}, herdSession: consumerSession * seam.Millisecond}
+	r := &Run{tape: tape, History: &check.History{}, result: &Result{Codes: map[int16]int{}}, topicIDs: map[string][16]byte{}, memberIDs: map[string]string{}, made: map[[16]byte]int{}, used: map[account][]used{}, notes: map[int64]int32{}, leaders: map[check.Partition]leading{}, rolls: map[generation]*roll{}, knobs: map[knob][]possible{}, crewTold: map[int32]int64{}, there: map[string]seam.Mono{"firm": 1, "loose": 1}, turnedAway: map[string]int{}, herdSession: consumerSession * seam.Millisecond}
 	r.plan = drawPlan(tape, false, false)
 	r.World = world.New(tape, r.plan.Rates, world.Parts{}, 1)
 	r.World.Node.Life = 1
@@ -385,6 +386,14 @@ func delivered(r *Run, letters ...client.Delivered) {
 		letters[i].Topic = "firm"
 		p.onDelivered(10, &letters[i])
 	}
+}
+
+// lastWord is a record whose time was up, of a program that was turned away so often meanwhile.
+func lastWord(r *Run, knocks int) {
+	p := newProgram(r)
+	p.run.turnedAway[p.name] = 5 + knocks
+	p.handed[1] = &handed{topic: "firm", first: 7, told: make([]bool, 1), left: 1, last: true, knocks: 5}
+	p.onDelivered(10, &client.Delivered{Tag: 1, Count: 1, Topic: "firm", Partition: 0, Code: wire.RequestTimedOut})
 }
 
 // awaited is an answer that comes after some time to who waits for a second, with what a letter takes.
