@@ -144,4 +144,5 @@ func TestTheGateSaysWhatItSaw(t *testing.T) {
 	require.Empty(t, judged("fail too", found, false).complaint())
 	require.Contains(t, judged("fail too", outcome{}, false).gate(), "nothing fails")
 	require.Contains(t, judged("fail too", outcome{failed: true, seed: 3, law: "H2"}, false).gate(), "seed 3 fails by H2, which its header does not name")
+	require.Empty(t, judged("fail too, by H2 first, for a reason", outcome{failed: true, seed: 3, law: "H2"}, false).complaint())
 }
