@@ -445,8 +445,8 @@ func (m *memory) list(a act) {
 	if a.choice%3 == 0 {
 		at = began + int64(a.far)*60
 	}
-	if at == -3 && m.trimmed[a.place()] {
-		at = -2 // what is deleted has the largest timestamp in Kafka all the same
+	if m.trimmed[a.place()] && (at == -3 || at >= 0 && at < began) {
+		at = -2 // what is deleted has the largest timestamp in Kafka all the same, and hides what comes in later segments
 	}
 	r := m.listOffsets(a.topic, a.partition, at)
 	r.IsolationLevel = int8(a.choice >> 4 % 2)

@@ -105,6 +105,15 @@ var listOffsetsTable = rows("ListOffsets", 1, 11,
 		}
 		s.ask("began", s.listOffsets("t", 0, began), v)
 	}},
+	row{name: "a deleted segment before one that is not", run: func(s *side, v int16) {
+		s.topic("t", 1)
+		s.write("t", 0, spaced(0, 1, 2)) // so old that the next one begins a segment
+		s.must(s.deleteRecords("t", 0, 2), 2)
+		s.write("t", 0, plain(3))
+		for _, at := range []int64{-2, -1, 0, 1, 2, began, began + 2, began + 3} {
+			s.ask(fmt.Sprint("at ", min(at, 2), " and ", max(at-began, 0)), s.listOffsets("t", 0, at), v)
+		}
+	}},
 	row{name: "compressed", run: func(s *side, v int16) {
 		s.topic("t", 1)
 		for codec := uint16(1); codec <= 4; codec++ {
