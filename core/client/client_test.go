@@ -682,6 +682,32 @@ func TestNothingIsFetchedWithoutCredit(t *testing.T) {
 	require.NotZero(t, w.keys[wire.KeyFetch])
 }
 
+// Where there are no sessions the client sees to it that partitions take turns: each answer has room for one.
+func TestPartitionsTakeTurns(t *testing.T) {
+	config := DefaultConfig()
+	config.Ceilings, config.FetchMaxBytes = []Ceiling{{wire.KeyFetch, 6}}, 1
+	w := newWorld(1, config, faults{})
+	of := w.topic("t", 3)
+	for _, p := range of.parts {
+		p.leader = 0
+	}
+	for i := range int32(60) {
+		w.tell(&Produce{Topic: "t", Partition: i % 3, Records: []Record{{Value: []byte("0")}}})
+		w.run(w.now + 100*seam.Millisecond)
+	}
+	for i := range int32(3) {
+		w.tell(&Assign{Topic: "t", Partition: i, Offset: 0})
+	}
+	w.tell(&Poll{Bytes: 1 << 20})
+	w.run(w.now + 10*seam.Second)
+	require.Len(t, w.fetched, 60)
+	var of3 [3]int
+	for _, f := range w.fetched[:9] {
+		of3[f.Partition]++
+	}
+	require.Equal(t, [3]int{3, 3, 3}, of3)
+}
+
 // An answer to what was asked before the partition was assigned anew says nothing about where it is read now.
 func TestAssignedAnewWhileFetching(t *testing.T) {
 	w := newWorld(1, DefaultConfig(), faults{})

@@ -727,7 +727,7 @@ func (w *world) session(node int, ask *kmsg.FetchRequest) (*testSession, wire.Co
 
 func (w *world) fetchOf(node int, ask *kmsg.FetchRequest, topics []kmsg.FetchRequestTopic) *kmsg.FetchResponse {
 	r := ask.ResponseKind().(*kmsg.FetchResponse)
-	room := int(ask.MaxBytes)
+	room, given := int(ask.MaxBytes), 0
 	for _, t := range topics {
 		rt := kmsg.NewFetchResponseTopic()
 		rt.Topic, rt.TopicID = t.Topic, t.TopicID
@@ -754,13 +754,14 @@ func (w *world) fetchOf(node int, ask *kmsg.FetchRequest, topics []kmsg.FetchReq
 					if b.last < asked.FetchOffset {
 						continue
 					}
-					if len(rp.RecordBatches) > 0 && len(rp.RecordBatches)+len(b.bytes) > limit {
+					if given+len(rp.RecordBatches) > 0 && len(rp.RecordBatches)+len(b.bytes) > limit { // the first one goes whole (KIP-74)
 						rp.RecordBatches = append(rp.RecordBatches, b.bytes[:max(0, limit-len(rp.RecordBatches))]...)
 						break
 					}
 					rp.RecordBatches = append(rp.RecordBatches, b.bytes...)
 				}
 				room -= len(rp.RecordBatches)
+				given += len(rp.RecordBatches)
 			}
 			rt.Partitions = append(rt.Partitions, rp)
 		}

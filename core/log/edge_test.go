@@ -352,3 +352,49 @@ func TestAnIndexIsHeldToTheIntervalThatItWasMadeWith(t *testing.T) {
 		}
 	})
 }
+
+// A segment is closed when the times of its records lie too far apart, and when there are none, by the wall clock.
+func TestASegmentIsClosedByItsAge(t *testing.T) {
+	for _, test := range []struct {
+		times    []int64 // of one batch each
+		wall     seam.Wall
+		segments int
+	}{
+		{[]int64{1000, 1050, 1100}, 0, 1},
+		{[]int64{1000, 1050, 1101}, 0, 2},
+		{[]int64{1000, 1101, 1201}, 0, 2}, // the second one is 100 older
+		{[]int64{1000, 1101, 1202}, 0, 3},
+		{[]int64{1000, 10, 1100}, 0, 1}, // the first batch's counts
+		{[]int64{-1, -1}, 100, 1},
+		{[]int64{-1, -1}, 101, 2},
+	} {
+		var files seam.File
+		var fx seam.Effects
+		config := edgeConfig
+		config.SegmentBytes, config.SegmentMillis = 1<<20, 100
+		l := log.New("t", 0, seam.Path{Name: "t-0"}, config, log.Numbers{Owner: 7, Files: &files})
+		now := seam.Now{Mono: 1, Wall: 5000}
+		l.Create(now, &fx)
+		for _, time := range test.times {
+			l.Append(now, dated(0, time), 1, time, &fx)
+			now.Wall = 5000 + test.wall
+		}
+		require.Len(t, l.Segments(), test.segments, test.times)
+	}
+}
+
+func TestEpochsBelowAStart(t *testing.T) {
+	for start, left := range map[int64][]log.Epoch{
+		0:  {{Epoch: 1, Start: 5}, {Epoch: 3, Start: 10}, {Epoch: 4, Start: 20}},
+		5:  {{Epoch: 1, Start: 5}, {Epoch: 3, Start: 10}, {Epoch: 4, Start: 20}},
+		9:  {{Epoch: 1, Start: 9}, {Epoch: 3, Start: 10}, {Epoch: 4, Start: 20}},
+		10: {{Epoch: 3, Start: 10}, {Epoch: 4, Start: 20}},
+		11: {{Epoch: 3, Start: 11}, {Epoch: 4, Start: 20}},
+		20: {{Epoch: 4, Start: 20}},
+		99: {{Epoch: 4, Start: 99}},
+	} {
+		e := log.Epochs{List: []log.Epoch{{Epoch: 1, Start: 5}, {Epoch: 3, Start: 10}, {Epoch: 4, Start: 20}}}
+		e.TruncateFromStart(start)
+		require.Equal(t, left, e.List, start)
+	}
+}
