@@ -73,6 +73,32 @@ func TestMembersShare(t *testing.T) {
 	}
 }
 
+// TestWhatIsLetGoIsCommittedFirst: whoever takes a partition over begins where the one before it has come, though no commit was due.
+func TestWhatIsLetGoIsCommittedFirst(t *testing.T) {
+	for name, assignors := range map[string][]assignor.Assignor{"range": {assignor.Range}, "cooperative": {assignor.CooperativeSticky}, "modern": nil} {
+		t.Run(name, func(t *testing.T) {
+			c := newCrowd(1, "a")
+			c.fill("a", 20)
+			config := memberConfig(assignors...)
+			config.AutoCommitInterval = 3600 * seam.Second
+			c.alone(t, config, Subscribe{Topics: []string{"a"}})
+			require.Empty(t, c.unread())
+			require.Empty(t, c.group.offsets)
+			two := c.enter(t, config, faults{}, Subscribe{Topics: []string{"a"}})
+			c.run(c.now + 8*seam.Second)
+			require.NotEmpty(t, two.owns())
+			c.fill("a", 1)
+			c.run(c.now + 3*seam.Second)
+			require.Empty(t, c.unread())
+			for p, reads := range c.group.read {
+				for offset, times := range reads {
+					require.Equal(t, 1, times, "%v %d was processed twice", p, offset)
+				}
+			}
+		})
+	}
+}
+
 // TestMembersComeAndGo: through lost links, coordinators that move and forget, members that die, leave, hang and come,
 // each generation gives a partition once, nobody commits what nobody has processed, and when all is well again the
 // living share everything, and everything has been processed.
