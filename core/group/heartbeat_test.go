@@ -232,6 +232,31 @@ func TestWhatIsTakenBackFitsIntoTheLog(t *testing.T) {
 	}
 }
 
+// What a group has committed of topics that its members read stays for as long as they do, however long ago that was (KIP-211).
+func TestWhatMembersReadDoesNotExpire(t *testing.T) {
+	w := newModernWorld(t)
+	w.config.RetentionMillis, w.config.CheckEvery = 1000, seam.Second
+	w.c = w.coordinator()
+	w.c.Loaded(w.now, always)
+	w.topic("orders", meta.UUID{1}, 1)
+	w.topic("left", meta.UUID{2}, 1)
+	require.Zero(t, w.beat("client", join("modern", "m", "orders")).ErrorCode)
+	w.decided()
+	w.classicMember(t, "classic", "member", "consumer", saying("orders"))
+	one := []kmsg.OffsetCommitRequestTopicPartition{{Offset: 1}}
+	for _, group := range []string{"modern", "classic", "nobody"} {
+		w.c.Commit(w.now, &Commit{Group: group, Generation: -1, Version: 9, Topics: []CommitTopic{{Name: "orders", ID: [16]byte{1}, Partitions: one}, {Name: "left", ID: [16]byte{2}, Partitions: one}}})
+		w.decided()
+	}
+	w.now.Mono, w.now.Wall = w.now.Mono+2*seam.Second, w.now.Wall+2000
+	for w.c.Ring(w.now, always); len(w.c.Records) > 0; w.c.Ring(w.now, always) {
+		w.decided()
+	}
+	require.Equal(t, []string{"orders"}, w.c.CommittedTopics("modern"))
+	require.Equal(t, []string{"orders"}, w.c.CommittedTopics("classic"))
+	require.Empty(t, w.c.CommittedTopics("nobody"))
+}
+
 // A member whose answer was lost says its last epoch again; one that gives itself up says 0.
 func TestALostAnswerIsGivenAgain(t *testing.T) {
 	w := seatedWorld(t)
