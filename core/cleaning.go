@@ -423,13 +423,24 @@ func (b *Broker) cleanedWritten(now seam.Now, d *directory, fx *seam.Effects) {
 	b.pointsWritten(now, d, fx)
 }
 
+// offered tells a log that its line is on its way to the disk.
+func (b *Broker) offered(line *log.PartitionOffset, d *directory) {
+	if t := b.topics[line.Topic]; t != nil && int(line.Partition) < len(t.partitions) {
+		if p := t.partitions[line.Partition]; p.folder.Dir == d.number && p.replica != nil {
+			p.replica.Log.Offered(line.Offset)
+		}
+	}
+}
+
 // noteSafePoints takes in how far each log is durable by the checkpoint that is on the disk.
 func (b *Broker) noteSafePoints(d *directory) {
 	lines, _ := log.ParsePartitionOffsets([]byte(d.lastPoints))
 	for _, x := range lines {
 		if t := b.topics[x.Topic]; t != nil && int(x.Partition) < len(t.partitions) {
 			if p := t.partitions[x.Partition]; p.folder.Dir == d.number {
-				p.safePoint = x.Offset
+				if p.safePoint = x.Offset; p.replica != nil && p.replica.Log.Noted(x.Offset) && p.state == partitionOpen && !p.closing {
+					b.closeOn(p)
+				}
 			}
 		}
 	}

@@ -200,6 +200,9 @@ func (b *Broker) checkpointPoints(d *directory, anyway bool, fx *seam.Effects) {
 		return
 	}
 	d.lastPoints = string(text)
+	for i := range points {
+		b.offered(&points[i], d)
+	}
 	d.point(points)
 	d.recovery.Offer(text, fx)
 }
@@ -256,7 +259,7 @@ func (b *Broker) offsetsIn(dir int32) (points, high []log.PartitionOffset) {
 		if p.replica == nil || p.state != partitionOpen && !(p.state == partitionRecovering && p.opening) {
 			continue
 		}
-		points = append(points, log.PartitionOffset{Topic: p.name(), Partition: p.index, Offset: p.replica.Log.Point()})
+		points = append(points, log.PartitionOffset{Topic: p.name(), Partition: p.index, Offset: p.replica.Log.Checkpoint()})
 		high = append(high, log.PartitionOffset{Topic: p.name(), Partition: p.index, Offset: p.replica.High().Offset})
 	}
 	if m := b.noted(dir); m != nil {

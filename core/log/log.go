@@ -98,6 +98,7 @@ type segment struct {
 	named     uint64    // when they got their names, in the log's count of names
 	round     uint8     // counts how often they were written
 	rebuilt   bool      // its index had to be made again and waits for RewriteIndexes
+	held      bool      // which has to wait until the recovery point on the disk is not above it
 	lost      bool      // an index file of it could not be written: what it would hold stays in memory until Retry
 	suspect   bool      // its .index was found wrong: index holds what walks have seen below seen
 	seen      int64     // position up to which a suspect's index is made again
@@ -168,6 +169,8 @@ type Log struct {
 	reopening  int     // how many of its segments have
 	unopened   int     // .logs that are to be opened, and have not come back
 	remade     int     // segments that wait for RewriteIndexes
+	held       int     // and those that wait for Noted before that
+	noted      int64   // no higher recovery point is on the disk, or may be
 	unwritten  bool    // there may be some whose indexes wait for Retry
 	opAge      seam.Op // the Read of Age under way
 	ageBase    int64   // the segment that it is about
@@ -247,6 +250,37 @@ func (l *Log) Point() int64 {
 		}
 	}
 	return point
+}
+
+// Checkpoint is the recovery point for the disk: Point, or less where the index files of a segment below it are to be written anew.
+// What a power cut leaves of them is not known until they are synced, and a start believes what lies below the point.
+//
+//	found wrong ─▶ made again in memory ─▶ Checkpoint goes back, and is Offered ─▶ Noted ─▶ RewriteIndexes
+func (l *Log) Checkpoint() int64 {
+	point := l.Point()
+	for i := 0; i < len(l.segments) && l.held+l.remade > 0; i++ {
+		if s := &l.segments[i]; s.rebuilt {
+			return min(point, s.next)
+		}
+	}
+	return point
+}
+
+// Offered says that a recovery point may be on the disk from now on.
+func (l *Log) Offered(point int64) { l.noted = max(l.noted, point) }
+
+// Noted says that the recovery point on the disk is this one, and no other is on its way there. True: an index that waited for that
+// may be written now.
+func (l *Log) Noted(point int64) (released bool) {
+	l.noted = point
+	for i := 0; i < len(l.segments) && l.held > 0; i++ {
+		if s := &l.segments[i]; s.held && s.next >= point {
+			s.held, released = false, true
+			l.held--
+			l.remade++
+		}
+	}
+	return released
 }
 
 // ClosedPoint is where the last closed segment ends that the Point has passed, 0: none.

@@ -310,7 +310,11 @@ func (l *Log) see(s *segment, view batch.View, at int64) {
 	s.index.Add(s.base, view.LastOffset(), at, view.Size(), LargestOf(view), l.Config.IndexIntervalBytes)
 	if s.seen += view.Size(); s.seen == s.done {
 		s.suspect, s.spared, s.rebuilt, s.ageless = false, false, true, false
-		l.remade++
+		if s.held = s.closed && s.next < l.noted; s.held {
+			l.held++
+		} else {
+			l.remade++
+		}
 	}
 }
 

@@ -28,7 +28,7 @@ func Restore(out *Recovered, folder seam.Path, config Config, numbers Numbers) *
 			l.remade++
 		}
 	}
-	l.safe, l.durable = out.Safe, l.safeMark(out.Safe)
+	l.safe, l.durable, l.noted = out.Safe, l.safeMark(out.Safe), max(out.Safe, out.Point())
 	if l.durable.Offset < l.start && len(l.segments) > 0 {
 		l.durable = l.markOfStart()
 	}
@@ -83,7 +83,7 @@ func (l *Log) rewriteIndexes(fx *seam.Effects) {
 }
 
 func (l *Log) maybeRewrite(s *segment, fx *seam.Effects) bool {
-	if !s.rebuilt {
+	if !s.rebuilt || s.held {
 		return false
 	}
 	s.rebuilt = false

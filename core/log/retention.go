@@ -210,8 +210,11 @@ func (l *Log) markOfStart() Mark {
 func (l *Log) trim() {
 	n := 0
 	for n+1 < len(l.segments) && l.segments[n].next <= l.start && l.segments[n+1].birth != 0 && !l.segments[n].swapping {
-		if l.segments[n].rebuilt {
-			l.remade-- // nobody needs its index any more
+		switch s := &l.segments[n]; { // nobody needs its index any more
+		case s.held:
+			l.held--
+		case s.rebuilt:
+			l.remade--
 		}
 		n++
 	}
