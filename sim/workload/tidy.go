@@ -31,7 +31,8 @@ type tidying struct {
 	MaxLagMillis    int64 // 0: none
 	Interval        int
 	CheckpointMilli int
-	Budget          int // batches of a keeper
+	Budget          int   // batches of a keeper
+	KeepMillis      int64 // retention.ms, which is nothing to a topic that is compacted alone
 }
 
 const (
@@ -58,12 +59,13 @@ func drawTidying(tape *world.Tape) tidying {
 	t.Interval = [3]int{4096, 0, 150}[s.Choose(3)]
 	t.CheckpointMilli = [3]int{100, 30, 500}[s.Choose(3)]
 	t.Budget = 60 + 40*s.Choose(4)
+	t.KeepMillis = [2]int64{-1, 1000}[tape.Choose("tidy ages", 2)]
 	return t
 }
 
 func (t *tidying) config() map[string]string {
 	config := map[string]string{
-		"cleanup.policy": "compact", "retention.ms": "-1", "message.timestamp.after.max.ms": "9223372036854775807", "flush.messages": "1",
+		"cleanup.policy": "compact", "retention.ms": strconv.FormatInt(t.KeepMillis, 10), "message.timestamp.after.max.ms": "9223372036854775807", "flush.messages": "1",
 		"internal.segment.bytes": strconv.Itoa(t.SegmentBytes), "delete.retention.ms": strconv.FormatInt(t.RetentionMillis, 10),
 		"min.cleanable.dirty.ratio": fmt.Sprintf("0.%03d", t.Ratio), "min.compaction.lag.ms": strconv.FormatInt(t.MinLagMillis, 10), "index.interval.bytes": strconv.Itoa(t.Interval),
 	}
@@ -79,6 +81,9 @@ func (t *tidying) configure(c *core.Config) {
 	}
 	c.Cleaner = core.CleanerConfig{Enable: true, Threads: t.Threads, BackOff: seam.Mono(t.BackOffMillis) * seam.Millisecond, KeysMax: tidyMap, BytesPerSecond: t.BytesPerSecond}
 	c.CheckpointEvery = seam.Mono(t.CheckpointMilli) * seam.Millisecond
+	if t.KeepMillis >= 0 {
+		c.RetentionCheckEvery = seam.Mono(t.KeepMillis) * seam.Millisecond / 4
+	}
 }
 
 // tidied is what a run knows of the compacted topic.
