@@ -17,13 +17,15 @@ import (
 // to some that come and go and to one that never comes; lets go what it is asked to, late or in time; falls silent for longer
 // than its session, dies, leaves for good or as an instance that comes back under another id, joins again in the middle of its
 // life, names epochs that are over or to come, and says that it owns what it was never given. When the faults are over it
-// finds its place once more, and leaves.
+// finds its place once more, and leaves. In a quarter of the runs one is stubborn: it lets nothing go that it is asked to, until
+// it has been put out for that when the faults are over. Otherwise nobody else would ever have it (H45).
 //
 // What it was given, and was heard of with, nobody else may have been given (H32).
 type grazer struct {
 	*session
 	instance string // empty: it is a dynamic member
 	budget   int
+	stubborn bool
 	timeout  int32 // for a rebalance, in milliseconds
 	told     subscribed
 	asked    []subscribed // all that it was ever told
@@ -69,6 +71,7 @@ func (r *Run) enterHerd() {
 			g.instance = g.name
 		}
 		g.timeout = int32(500 * (1 + s.Choose(4)))
+		g.stubborn = i == 0 && r.tape.Choose("herd.stubborn", 4) == 3
 		g.subscribe()
 		r.enter(g.session, g)
 	}
@@ -194,6 +197,9 @@ func (g *grazer) graze(now seam.Mono, fx *seam.Effects) {
 
 // letGo lets go what it was asked to.
 func (g *grazer) letGo() {
+	if g.stubborn {
+		return
+	}
 	for _, s := range g.spare {
 		delete(g.has, s)
 	}
@@ -304,6 +310,7 @@ func (g *grazer) refused(at seam.Mono, code wire.Code, probing bool) {
 	g.next = at + 20*seam.Millisecond + g.think()
 	switch code {
 	case wire.UnknownMemberID, wire.GroupIDNotFound, wire.GroupMaxSizeReached:
+		g.stubborn = g.stubborn && !g.run.draining
 		if g.heard > g.run.loaded && !g.unsure {
 			patience := min(seam.Mono(g.timeout)*seam.Millisecond, g.run.herdSession)
 			g.run.require(at >= g.heard+patience, check.HeardIsKept, "%s: %s is unknown at %v; it was heard of after %v", g.name, g.id, at, g.heard)
