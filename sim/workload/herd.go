@@ -39,6 +39,7 @@ type grazer struct {
 	spare  []check.Share // of them: it is to let them go
 	boasts bool          // it has said last that it has what it was not given: nobody can tell that it has let that go
 	heard  seam.Mono     // when what was heard of it last was sent; 0: not since it joined, or it has something to let go
+	died   seam.Mono     // the same of the life before, if it ended without a word: its instance is not released before its session is over
 	next   seam.Mono
 	left   seam.Mono
 }
@@ -178,9 +179,13 @@ func (g *grazer) graze(now seam.Mono, fx *seam.Effects) {
 		g.next = now + pick[seam.Mono](g.stream, 4, 1)*seam.Second
 		fx.Wake(g.next)
 	case 8: // it dies, or joins again as who it is
+		heard := g.heard
+		if g.unsure {
+			heard = 0
+		}
 		g.forget()
 		if g.stream.Choose(2) == 1 {
-			g.id = ""
+			g.id, g.died = "", heard
 		}
 		fx.Wake(g.next)
 	case 9:
@@ -279,6 +284,7 @@ func (g *grazer) accepted(sent, at seam.Mono, a *kmsg.ConsumerGroupHeartbeatResp
 	for _, h := range g.has { //tidy:unordered each by itself
 		h.To = sent
 	}
+	g.replaced(at)
 	g.stage, g.epoch, g.heard, g.unsure = grazerGrazes, a.MemberEpoch, sent, false
 	g.run.beaten(g.name, sent, at, a.HeartbeatIntervalMillis)
 	if a.Assignment != nil {
@@ -306,14 +312,26 @@ func (g *grazer) given(at seam.Mono, assignment *kmsg.ConsumerGroupHeartbeatResp
 	g.spare = slices.DeleteFunc(g.owned(), func(s check.Share) bool { return given[s] })
 }
 
+// patience is how long a member that was heard of is one at least.
+func (g *grazer) patience() seam.Mono {
+	return min(seam.Mono(g.timeout)*seam.Millisecond, g.run.herdSession)
+}
+
+// replaced: it is a member. Under another id than in the life before, its instance was released.
+func (g *grazer) replaced(at seam.Mono) {
+	if g.instance != "" && g.died > g.run.loaded {
+		g.run.require(at >= g.died+g.patience(), check.HeardIsKept, "%s has its place at %v as %s; under another id it was heard of after %v, and has not left", g.name, at, g.id, g.died)
+	}
+	g.died = 0
+}
+
 func (g *grazer) refused(at seam.Mono, code wire.Code, probing bool) {
 	g.next = at + 20*seam.Millisecond + g.think()
 	switch code {
 	case wire.UnknownMemberID, wire.GroupIDNotFound, wire.GroupMaxSizeReached:
 		g.stubborn = g.stubborn && !g.run.draining
 		if g.heard > g.run.loaded && !g.unsure {
-			patience := min(seam.Mono(g.timeout)*seam.Millisecond, g.run.herdSession)
-			g.run.require(at >= g.heard+patience, check.HeardIsKept, "%s: %s is unknown at %v; it was heard of after %v", g.name, g.id, at, g.heard)
+			g.run.require(at >= g.heard+g.patience(), check.HeardIsKept, "%s: %s is unknown at %v; it was heard of after %v", g.name, g.id, at, g.heard)
 		}
 		if g.forget(); code == wire.GroupMaxSizeReached { // which is said before whether it is a member still
 			g.next += 200 * seam.Millisecond

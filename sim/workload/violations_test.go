@@ -181,6 +181,7 @@ var violations = []violation{
 	{"H30", func(r *Run) { put(r, 299*seam.Millisecond) }, func(r *Run) { put(r, 300*seam.Millisecond) }},
 	{"H30", func(r *Run) { putBehindCommit(r, 100, 399) }, func(r *Run) { putBehindCommit(r, 100, 400); putBehindCommit(r, 250, 500) }}, // for a rebalance it has to join again
 	{"H30", func(r *Run) { deletedUnder(r, 299, none) }, func(r *Run) { deletedUnder(r, 300, none); deletedUnder(r, 1, subscribedToTopic) }},
+	{"H30", func(r *Run) { replaced(r, 499) }, func(r *Run) { replaced(r, 500) }},
 	{"H31", func(r *Run) { named(r, "a", "a") }, func(r *Run) { named(r, "a", "b") }},
 	{"H33", func(r *Run) { called(r, 3) }, func(r *Run) { called(r, 2) }},
 	{"H23", func(r *Run) { leftOut(r, heldPart{}, 7) }, nil},
@@ -489,6 +490,13 @@ func deletedUnder(r *Run, after seam.Mono, code int16) {
 	answer := m.inflight[0].request.ResponseKind().(*kmsg.OffsetDeleteResponse)
 	answer.Topics = []kmsg.OffsetDeleteResponseTopic{{Partitions: []kmsg.OffsetDeleteResponseTopicPartition{{ErrorCode: code}}}}
 	m.inflight[0].done(heard+after*seam.Millisecond, answer, fx)
+}
+
+// replaced is an instance of the herd that has its place under another id, so many milliseconds after it was heard of under the
+// one before. It may take 500 for a rebalance.
+func replaced(r *Run, after seam.Mono) {
+	g := &grazer{session: newSession(r, 1, "grazer"), instance: "grazer", timeout: 500, died: seam.Second}
+	g.replaced(seam.Second + after*seam.Millisecond)
 }
 
 // joinedAgain is the leader of generation 3, a, that has joined again under an id.
