@@ -16,6 +16,7 @@
 //	auditor ─── reads everything once the faults are over
 //	members ─── JoinGroup, SyncGroup, Heartbeat, OffsetCommit in groups of the classic protocol: late, twice, as who they were
 //	grazers ─── the same in a group of the consumer protocol (KIP-848), with names and expressions, in epochs that are over
+//	hermit ──── is alone in its group, and does not come back with a member id that it was given (in a quarter of the seeds)
 //	loners ──── commit as nobody's members; OffsetDelete, DeleteGroups, offsets that expire
 //	programs ── the same and more through a Client machine (core/client), which is judged with the broker
 //	workers ─── the same machine as a member of a group: they share "firm", hang, die, leave and come back; in a third of the

@@ -56,6 +56,7 @@ type Plan struct {
 	Members  int // of groups
 	Herd     int // members of a group of the consumer protocol
 	Loners   int // clients that commit as nobody's members
+	Hermit   bool
 	Expiry   int // milliseconds for which offsets are kept, where only loners and members of classic groups commit any; 0: for ever
 	Numbers  numbering
 	Workers  working
@@ -114,6 +115,9 @@ func drawPlan(tape *world.Tape, quiet, brief bool) *Plan {
 	p.Limits.admit(p.Members + p.Herd + p.Workers.Seats + p.Loners)
 	if p.Tidying.On {
 		p.Limits.admit(tidyClients)
+	}
+	if p.Hermit = tape.Choose("hermits", 4) == 3; p.Hermit {
+		p.Limits.admit(1)
 	}
 	p.drawDirs(tape)
 	p.Numbers = drawNumbering(tape)

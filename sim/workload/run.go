@@ -441,6 +441,7 @@ func (r *Run) enterAll() {
 	r.enterTidy()
 	r.enterMembers()
 	r.enterLoners()
+	r.enterHermit()
 	r.enterHerd()
 	r.enterWorkers()
 }
