@@ -91,6 +91,7 @@ const (
 	FetchWaits
 	AllShared
 	LeaderIsHeard
+	SaidBeforeGone
 
 	TopicRegister
 	ProducerIDs

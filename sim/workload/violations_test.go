@@ -139,6 +139,7 @@ var violations = []violation{
 	{"H36", func(r *Run) { enrolled(r, "b", 0) }, func(r *Run) { enrolled(r, "a", 0) }},
 	{"H36", func(r *Run) { enrolled(r, "b", 0) }, func(r *Run) { enrolled(r, "b", 1); summoned(r, "range", "b") }}, // the generation came again
 	{"H46", func(r *Run) { joinedAgain(r, "a", 3) }, func(r *Run) { joinedAgain(r, "b", 3); joinedAgain(r, "a", 4) }},
+	{"H47", func(r *Run) { lettingGo(r, 6, 10*seam.Millisecond) }, func(r *Run) { lettingGo(r, 7, 10*seam.Millisecond); lettingGo(r, 6, 5*seam.Second) }},
 	{"H43", func(r *Run) { leads(r, 2, 11) }, func(r *Run) { leads(r, 3, 11); leads(r, 2, 10); leads(r, 1, 5) }},
 	{"H45", func(r *Run) { grazed(r, grazesWithin, 0, 1) }, func(r *Run) { grazed(r, grazesWithin-1, 0, 1); grazed(r, grazesWithin, 0, 1, 2) }},
 	{"H44", func(r *Run) { waitedFor(r, 209, part(3)) }, func(r *Run) {
@@ -238,6 +239,23 @@ func owe(r *Run, alarm seam.Mono) {
 	var fx seam.Effects
 	fx.Reset()
 	newDeputyOf(r, alarm).Step(seam.Now{}, mail, &fx)
+}
+
+// lettingGo is a machine that joins its group anew so long after it has let a partition go of which it had come up to 7, and has
+// told its group of another offset.
+func lettingGo(r *Run, told int64, after seam.Mono) {
+	config := client.DefaultConfig(brokerAddress)
+	config.RequestTimeout = 5 * seam.Second
+	w := newWitness(r, "worker", config)
+	w.lots[0] = &lot{known: true, from: 5, said: 7, told: 5}
+	w.onLetter(&client.Revoked{Tag: 1, Partitions: []client.Partition{{Topic: crewTopic}}})
+	w.onTold(0, &client.Released{Tag: 1})
+	commit := kmsg.NewPtrOffsetCommitRequest()
+	commit.Topics = []kmsg.OffsetCommitRequestTopic{{Topic: crewTopic, Partitions: []kmsg.OffsetCommitRequestTopicPartition{{Offset: told}}}}
+	commit.Version = 9
+	format := kmsg.NewRequestFormatter(kmsg.FormatterClientID("worker"))
+	w.onFrame(0, format.AppendRequest(nil, commit, 1))
+	w.onFrame(after, format.AppendRequest(nil, &kmsg.JoinGroupRequest{Version: 5}, 2))
 }
 
 // asleep is a whole run, with the broker of the house or with one that sleeps.

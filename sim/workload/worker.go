@@ -113,7 +113,7 @@ func (r *Run) hire(seat, budget int) {
 		c.Modern = s.Choose(2) == 1
 	}
 	k.config = c
-	k.tell, k.kill = r.World.Program(k.name, client.New(c), k.receive)
+	k.tell, k.kill = r.World.Program(k.name, newWitness(r, k.name, c), k.receive)
 	r.workers = append(r.workers, k)
 	k.tell(&client.Poll{Bytes: 1 << 40})
 	k.subscribe()
