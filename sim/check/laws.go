@@ -92,6 +92,7 @@ const (
 	AllShared
 	LeaderIsHeard
 	SaidBeforeGone
+	EachInTurn
 
 	TopicRegister
 	ProducerIDs

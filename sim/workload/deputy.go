@@ -3,6 +3,8 @@ package workload
 import (
 	"encoding/binary"
 
+	"github.com/twmb/franz-go/pkg/kmsg"
+
 	"rookery/core/client"
 	"rookery/core/seam"
 	"rookery/core/wire"
@@ -29,6 +31,7 @@ type deputy struct {
 	credit   int64  // of fetches
 	alarm    seam.Mono
 	asked    seam.Mono // when the last Fetch was sent
+	fetches  queue
 	coming   map[*client.Assign]*reading
 	readings map[check.Partition]*reading
 }
@@ -109,6 +112,9 @@ func (d *deputy) onFrame(now seam.Mono, frame []byte) {
 	key := int16(binary.BigEndian.Uint16(frame[4:]))
 	if key == wire.KeyFetch {
 		d.asked = now
+		if r, is := decodeSent(frame).(*kmsg.FetchRequest); d.run.require(is, check.ClientTells, "%s: what it sends cannot be read", d.name) {
+			d.fetches.asks(d.run, d.name, r)
+		}
 	}
 	if key != wire.KeyProduce || !d.quiet {
 		d.awaited++

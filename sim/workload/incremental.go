@@ -47,6 +47,7 @@ type heldPart struct {
 	told        bool
 	code        int16
 	high, start int64
+	waits       int // for so many answers that have brought records of others, and none of it, which has some
 }
 
 const (
@@ -105,6 +106,43 @@ func (h *incremental) stammer(r *reader, now seam.Mono, sent *kmsg.FetchRequest,
 	request.SessionID, request.SessionEpoch = h.id, h.epoch
 	h.epoch++
 	r.ask(now, request, fx, &call{done: func(at seam.Mono, answer kmsg.Response, _ *seam.Effects) { done(at, answer) }})
+}
+
+// inTurn: what an answer has brought records of comes last in the next one (KIP-74), so that nothing waits longer than for each of
+// the others once; and once more, since it may have been on its way to another folder. hungry are those that surely have records.
+func (h *incremental) inTurn(r *reader, asked int32, hungry []bool, answer *kmsg.FetchResponse) {
+	if asked <= 0 || answer.ErrorCode != none || r.run.mayRot() {
+		return
+	}
+	brought, any := make([]bool, len(h.parts)), false
+	for t := range answer.Topics {
+		for k := range answer.Topics[t].Partitions {
+			part := &answer.Topics[t].Partitions[k]
+			i := r.indexOf(answer.Topics[t].Topic, answer.Topics[t].TopicID, part.Partition)
+			any = any || len(part.RecordBatches) > 0
+			if i >= 0 && (len(part.RecordBatches) > 0 || part.ErrorCode != none || part.DivergingEpoch.EndOffset >= 0) {
+				brought[i] = true
+			}
+		}
+	}
+	for i := range h.parts {
+		switch x := &h.parts[i]; {
+		case !x.in || brought[i] || !hungry[i]:
+			x.waits = 0
+		case any:
+			x.waits++
+			r.run.require(x.waits <= len(h.parts), check.EachInTurn, "%s: %d answers of a session of %d partitions at most have brought records, none of %v", r.name, x.waits, len(h.parts), r.partitions[i])
+		}
+	}
+}
+
+// hungry are the partitions of which there are records to be had for certain, from where they are read.
+func (r *reader) hungry(from []int64) []bool {
+	hungry := make([]bool, len(from))
+	for i := range from {
+		hungry[i] = r.highsLife == r.run.World.Node.Life && r.highs[i] > from[i] && !r.run.plan.isFleeting(r.partitions[i].Topic)
+	}
+	return hungry
 }
 
 // lost: an answer did not come, and what it would have said is not known.

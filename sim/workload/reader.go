@@ -146,13 +146,16 @@ func (r *reader) fetch(now seam.Mono, fx *seam.Effects) {
 		r.pollFirst(now, fx)
 	}
 	asked, sizes, life := request.SessionEpoch, r.sizes(size), r.run.World.Node.Life
-	there := r.there(now)
+	there, hungry := r.there(now), r.hungry(from)
 	done := func(at seam.Mono, answer kmsg.Response) {
 		if answer != nil {
 			r.bounded(answer.(*kmsg.FetchResponse), request.MaxBytes, sizes)
 			if r.run.World.Node.Life == life && slices.Contains(wanted, true) {
 				r.patient(now, at, request.MaxWaitMillis, answer.(*kmsg.FetchResponse))
 				r.prompt(now, at, request, there, answer.(*kmsg.FetchResponse))
+				if r.held != nil {
+					r.held.inTurn(r, asked, hungry, answer.(*kmsg.FetchResponse))
+				}
 			}
 			r.onFetched(now, at, from, read, wanted, asked, answer.(*kmsg.FetchResponse))
 		} else if r.held != nil {

@@ -140,6 +140,8 @@ var violations = []violation{
 	{"H36", func(r *Run) { enrolled(r, "b", 0) }, func(r *Run) { enrolled(r, "b", 1); summoned(r, "range", "b") }}, // the generation came again
 	{"H46", func(r *Run) { joinedAgain(r, "a", 3) }, func(r *Run) { joinedAgain(r, "b", 3); joinedAgain(r, "a", 4) }},
 	{"H47", func(r *Run) { lettingGo(r, 6, 10*seam.Millisecond) }, func(r *Run) { lettingGo(r, 7, 10*seam.Millisecond); lettingGo(r, 6, 5*seam.Second) }},
+	{"H48", func(r *Run) { passedOver(r, 4) }, func(r *Run) { passedOver(r, 3) }},
+	{"H48", func(r *Run) { fetchedInOrder(r, 0, 0, 0, 0) }, func(r *Run) { fetchedInOrder(r, 0, 0, 0, 1, 1, 1) }},
 	{"H43", func(r *Run) { leads(r, 2, 11) }, func(r *Run) { leads(r, 3, 11); leads(r, 2, 10); leads(r, 1, 5) }},
 	{"H45", func(r *Run) { grazed(r, grazesWithin, 0, 1) }, func(r *Run) { grazed(r, grazesWithin-1, 0, 1); grazed(r, grazesWithin, 0, 1, 2) }},
 	{"H44", func(r *Run) { waitedFor(r, 209, part(3)) }, func(r *Run) {
@@ -239,6 +241,27 @@ func owe(r *Run, alarm seam.Mono) {
 	var fx seam.Effects
 	fx.Reset()
 	newDeputyOf(r, alarm).Step(seam.Now{}, mail, &fx)
+}
+
+// passedOver is a reader of three partitions that was told of records in all of them, and given those of the first so many times.
+func passedOver(r *Run, times int) {
+	rd := r.enterReader("reader", false, r.plan.partitionsOf("firm")...)
+	rd.held = &incremental{id: 7, epoch: 3, parts: []heldPart{{in: true}, {in: true}, {in: true}}}
+	for i := range rd.partitions {
+		rd.high(i, 9)
+	}
+	hungry := rd.hungry([]int64{3, 3, 9})
+	for range times {
+		rd.held.inTurn(rd, 3, hungry, &kmsg.FetchResponse{Topics: []kmsg.FetchResponseTopic{{Topic: "firm", Partitions: []kmsg.FetchResponseTopicPartition{part(9, record(3)...)}}}})
+	}
+}
+
+// fetchedInOrder is a machine that fetches two partitions without a session, beginning with one or the other.
+func fetchedInOrder(r *Run, first ...int32) {
+	q := queue{}
+	for _, n := range first {
+		q.asks(r, "program", &kmsg.FetchRequest{Topics: []kmsg.FetchRequestTopic{{Topic: "firm", Partitions: []kmsg.FetchRequestTopicPartition{{Partition: n}, {Partition: 1 - n}}}}})
+	}
 }
 
 // lettingGo is a machine that joins its group anew so long after it has let a partition go of which it had come up to 7, and has

@@ -12,6 +12,47 @@ import (
 	"rookery/sim/check"
 )
 
+// queue is in which order a client machine has asked for partitions, when it last did so without a session.
+type queue struct {
+	names []check.Partition
+	times int // one after the other
+}
+
+// sameAgainMax is how often that may be the same order: the machine may have been told to read something anew meanwhile.
+const sameAgainMax = 4
+
+// asks: a fetch that begins no session's next round is served in the order in which it names partitions. That must not always be
+// the same (KIP-74).
+func (q *queue) asks(run *Run, who string, r *kmsg.FetchRequest) {
+	var names []check.Partition
+	for i := range r.Topics {
+		for _, p := range r.Topics[i].Partitions {
+			names = append(names, check.Partition{Topic: r.Topics[i].Topic + string(r.Topics[i].TopicID[:]), Number: p.Partition})
+		}
+	}
+	if q.times++; r.SessionEpoch > 0 || len(names) < 2 || !slices.Equal(names, q.names) {
+		q.times = 1
+	}
+	if q.names = names; r.SessionEpoch > 0 {
+		q.names = nil
+	}
+	run.require(q.times < sameAgainMax, check.EachInTurn, "%s has asked %d times for %d partitions in the same order, without a session", who, q.times, len(names))
+}
+
+// decodeSent is a request that a client machine sends; nil: it cannot be read.
+func decodeSent(frame []byte) kmsg.Request {
+	request := kmsg.RequestForKey(int16(binary.BigEndian.Uint16(frame[4:])))
+	request.SetVersion(int16(binary.BigEndian.Uint16(frame[6:])))
+	body := frame[14+max(0, int(int16(binary.BigEndian.Uint16(frame[12:])))):]
+	if request.IsFlexible() {
+		body = body[1:] // no tags
+	}
+	if request.ReadFrom(body) != nil {
+		return nil
+	}
+	return request
+}
+
 // witness is a worker's Client machine with somebody beside it who reads along. Where the group commits by itself he knows how far
 // the application had come with what it has let go, as it was asked to: before the group may give that to somebody else the
 // machine has said so, or whoever gets it does all since the last commit once more. Whether it was heard is another matter, and
@@ -22,11 +63,12 @@ type witness struct {
 	name   string
 	config client.Config
 
-	lots   map[int32]*lot
-	asked  uint64  // the tag of the Revoked that was not answered yet
-	ending []int32 // what that names
-	owed   map[int32]int64
-	until  seam.Mono // a commit that found no coordinator until then is given up
+	lots    map[int32]*lot
+	asked   uint64  // the tag of the Revoked that was not answered yet
+	ending  []int32 // what that names
+	owed    map[int32]int64
+	fetches queue
+	until   seam.Mono // a commit that found no coordinator until then is given up
 }
 
 // lot is a partition that the group gave to the machine.
@@ -110,20 +152,13 @@ func (w *witness) onLetter(body any) {
 
 // onFrame reads what is sent: commits, and what lets the group give to others what is let go.
 func (w *witness) onFrame(now seam.Mono, frame []byte) {
-	key, version := int16(binary.BigEndian.Uint16(frame[4:])), int16(binary.BigEndian.Uint16(frame[6:]))
-	switch key {
-	case wire.KeyOffsetCommit, wire.KeyJoinGroup, wire.KeyLeaveGroup, wire.KeyConsumerGroupHeartbeat:
+	switch int16(binary.BigEndian.Uint16(frame[4:])) {
+	case wire.KeyOffsetCommit, wire.KeyJoinGroup, wire.KeyLeaveGroup, wire.KeyConsumerGroupHeartbeat, wire.KeyFetch:
 	default:
 		return
 	}
-	request := kmsg.RequestForKey(key)
-	request.SetVersion(version)
-	body := frame[14+max(0, int(int16(binary.BigEndian.Uint16(frame[12:])))):]
-	if request.IsFlexible() {
-		body = body[1:] // no tags
-	}
-	if err := request.ReadFrom(body); err != nil {
-		w.run.fail(check.Fail(check.ClientTells, "%s: what it sends cannot be read: %v", w.name, err))
+	request := decodeSent(frame)
+	if !w.run.require(request != nil, check.ClientTells, "%s: what it sends cannot be read", w.name) {
 		return
 	}
 	switch r := request.(type) {
@@ -140,6 +175,8 @@ func (w *witness) onFrame(now seam.Mono, frame []byte) {
 		w.letsGo(now, func(n int32) bool {
 			return slices.ContainsFunc(r.Topics, func(t kmsg.ConsumerGroupHeartbeatRequestTopic) bool { return slices.Contains(t.Partitions, n) })
 		})
+	case *kmsg.FetchRequest:
+		w.fetches.asks(w.run, w.name, r)
 	default:
 		w.letsGo(now, func(int32) bool { return false })
 	}
