@@ -21,6 +21,11 @@ type spender struct {
 	count     check.Value
 	from      int64
 	next      seam.Mono
+
+	bytes map[string]int64     // a second, by quota
+	paid  map[string]seam.Mono // by when all that it has used is paid for, at the latest
+	life  int                  // of the broker that knows of it
+	lost  int                  // the last life in which it does not know what it has used
 }
 
 // enterSpender: half of the runs have one.
@@ -31,7 +36,11 @@ func (r *Run) enterSpender() {
 	s := &spender{session: r.client("spender"), partition: r.plan.partitionsOf("loose")[0], padding: r.plan.padding(3000), budget: 4 + r.plan.Budget/4}
 	s.from = r.facts.Origins[s.partition]
 	size := int64(s.padding + 100)
-	s.rates = map[string]string{"producer_byte_rate": strconv.FormatInt(size/4, 10), "consumer_byte_rate": strconv.FormatInt(size, 10)}
+	s.bytes = map[string]int64{"producer_byte_rate": size / 4, "consumer_byte_rate": size}
+	s.rates, s.paid = map[string]string{}, map[string]seam.Mono{}
+	for key, rate := range s.bytes { //tidy:unordered each by itself
+		s.rates[key] = strconv.FormatInt(rate, 10)
+	}
 	r.enter(s.session, s)
 }
 
@@ -103,11 +112,43 @@ func (s *spender) write(now seam.Mono, fx *seam.Effects) {
 			s.run.result.Acknowledged++
 		}
 	}
-	s.ask(now, request, fx, &call{settle: judge, done: func(at seam.Mono, answer kmsg.Response, _ *seam.Effects) {
-		if answer != nil {
-			judge(at, answer)
+	c, life := &call{settle: judge}, s.run.World.Node.Life
+	c.done = func(at seam.Mono, answer kmsg.Response, _ *seam.Effects) {
+		if answer == nil {
+			s.lost = s.run.World.Node.Life
+			return
 		}
-	}})
+		judge(at, answer)
+		s.uses(life, now, at, "producer_byte_rate", int64(c.bytes), answer.(*kmsg.ProduceResponse).ThrottleMillis)
+	}
+	s.ask(now, request, fx, c)
+}
+
+// uses notes what it has used of a quota, and holds against that how long it is told to wait. It pays alone, unless every user has a
+// quota, and is kept waiting for both that it has, but not for having come too fast where nobody may.
+func (s *spender) uses(life int, sent, at seam.Mono, key string, n int64, told int32) {
+	if life != s.run.World.Node.Life {
+		s.lost = s.run.World.Node.Life
+		return
+	}
+	if s.life != life {
+		s.life = life
+		clear(s.paid)
+	}
+	const window = 10 * seam.Second // that much of an unused quota is kept
+	before := at - window           // it may be told later than it was paid for
+	if paid, known := s.paid[key]; known {
+		before = max(paid, before)
+	}
+	s.paid[key] = before + seam.Mono(n)*seam.Second/seam.Mono(s.bytes[key]) + 1
+	until, shared := seam.Mono(0), s.run.plan.Limits.Rate > 0
+	for key, paid := range s.paid { //tidy:unordered the latest
+		until = max(until, paid)
+		shared = shared || len(s.run.knobs[quotaOf("user", key)]) > 0
+	}
+	if told > 0 && s.lost != life && !shared {
+		s.run.require(sent+seam.Mono(told-1)*seam.Millisecond <= until, check.QuotaKept, "%s is told at %v to wait for %d ms; all that it has used is paid for at %v", s.name, at, told, until)
+	}
 }
 
 // read takes what comes next, or begins anew.
@@ -119,8 +160,10 @@ func (s *spender) read(now seam.Mono, fx *seam.Effects) {
 	topic := kmsg.NewFetchRequestTopic()
 	topic.Topic, topic.Partitions = s.partition.Topic, append(topic.Partitions, part)
 	request.Topics = append(request.Topics, topic)
+	life := s.run.World.Node.Life
 	s.ask(now, request, fx, &call{done: func(at seam.Mono, answer kmsg.Response, _ *seam.Effects) {
 		if answer == nil {
+			s.lost = s.run.World.Node.Life
 			return
 		}
 		s.run.result.Fetches++
@@ -132,5 +175,6 @@ func (s *spender) read(now seam.Mono, fx *seam.Effects) {
 			s.from = batches[len(batches)-1].Last + 1
 		}
 		s.from = max(s.from, s.run.facts.Origins[s.partition])
+		s.uses(life, now, at, "consumer_byte_rate", int64(len(one.RecordBatches)), answer.(*kmsg.FetchResponse).ThrottleMillis)
 	}})
 }

@@ -175,6 +175,7 @@ var violations = []violation{
 		r.charge(3*seam.Second, "client", "producer_byte_rate", 115_000, 2600*seam.Millisecond, 0)
 	}},
 	{"H40", func(r *Run) { charged(r, "user", 1500, 30_001, 0) }, func(r *Run) { charged(r, "user", 999, 30_001, 0) }}, // the other may have been charged behind this
+	{"H40", func(r *Run) { overcharged(r, 2012) }, func(r *Run) { overcharged(r, 2011) }},
 	{"H41", func(r *Run) { strayed(r, none) }, func(r *Run) { strayed(r, invalidProducerEpoch) }},
 	{"H41", func(r *Run) { strayed(r, outOfOrderSequence) }, func(r *Run) { strayed(r, notLeader) }}, // he may ask again
 	{"H20", func(r *Run) { strayed(r, unknownTopic) }, nil},
@@ -637,6 +638,13 @@ func charged(r *Run, kind string, sent, bytes int64, told int32) {
 	r.certainly(0, quotaOf(kind, "producer_byte_rate"), "10000")
 	r.charge(seam.Second, "client", "producer_byte_rate", 100_000, 0, 0)
 	r.charge(2*seam.Second, "client", "producer_byte_rate", bytes, seam.Mono(sent)*seam.Millisecond, told)
+}
+
+// overcharged is who has used 12 seconds' worth of a quota, of which 10 were left, by 20 ms, and was to wait so many milliseconds then.
+func overcharged(r *Run, told int32) {
+	r.plan.Limits.Rate = 0
+	s := &spender{session: newSession(r, 1, "spender"), bytes: map[string]int64{"producer_byte_rate": 1000}, paid: map[string]seam.Mono{}}
+	s.uses(1, 10*seam.Millisecond, 20*seam.Millisecond, "producer_byte_rate", 12_000, told)
 }
 
 // strayed is an answer to a batch of an epoch that is over.
