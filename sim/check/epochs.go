@@ -13,7 +13,8 @@ type EpochEnd struct {
 }
 
 // epochEnds: what lies below the end of an epoch was written in that one or in an earlier one, and what lies above it in one
-// behind the one that was asked for. Of what was written meanwhile, and of what the log does not have any more, nothing is known.
+// behind the one that was asked for. Of what was written meanwhile, and of what the log does not have any more, nothing is known,
+// but that an epoch that is over before the log begins is none of its own.
 func (j *judge) epochEnds() {
 	for _, x := range j.h.EpochEnds {
 		if x.Partition != j.partition || !j.binding(x.Call) {
@@ -39,6 +40,11 @@ func (j *judge) endsThere(x *EpochEnd, known int64) bool {
 	}
 	if !j.require(x.Epoch <= x.Asked, EpochsEnd, "asked for epoch %d, told of %d", x.Asked, x.Epoch) {
 		return false
+	}
+	if !j.deleted && x.Epoch < x.Asked {
+		if shown := j.shownBefore(x.Call); !j.require(shown == 0 || x.Offset > shown, EpochsEnd, "who asked at %v for epoch %d was told of epoch %d up to %d; it had been said to begin at %d", x.Call, x.Asked, x.Epoch, x.Offset, shown) {
+			return false
+		}
 	}
 	if below := min(x.Offset, known) - 1; below >= from && !j.require(epochOf(below) <= x.Epoch, EpochsEnd, "epoch %d was said at %v to end at %d; the record at %d is of epoch %d", x.Epoch, x.Return, x.Offset, below, epochOf(below)) {
 		return false

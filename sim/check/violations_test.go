@@ -148,6 +148,7 @@ var violations = []violation{
 	{"H35", ended(1, 2, 5), nil},
 	{"H35", ended(4, -1, -1), ended(5, -1, -1)},
 	{"H35", ended(5, -1, 0), ended(0, 0, 0)},
+	{"H35", endedBelow(3, 2, 5), endedBelow(3, 3, 5)},
 	{"H35", ended(0, 0, 1), nil},
 	{"H32", grouped(func(h *History) { h.Holds[1].From = 19 }), grouped(func(h *History) { h.Holds[1].From = 20 })},
 	{"H32", grouped(func(h *History) { h.Holds[0].To = 21 }), grouped(func(h *History) { h.Holds[0].To, h.Holds[1].Member = 21, "a" })},
@@ -579,6 +580,17 @@ func ended(asked, epoch int32, offset int64) trial {
 			f.Logs[here].Entries[i].Epoch = []int32{1, 1, 1, 1, 2, 4, 4, 4, 4, 4}[i]
 		}
 		h.EpochEnds, h.Searches = []*EpochEnd{{here, 3000, 3001, asked, epoch, offset}}, nil
+	})
+}
+
+// endedBelow is the same of a log that was cut up to where epoch 4 begins, and said to begin there before that.
+func endedBelow(asked, epoch int32, offset int64) trial {
+	return judged(func(h *History, f *Facts) {
+		deleted(h, f, 5)
+		for i := range f.Logs[here].Entries {
+			f.Logs[here].Entries[i].Epoch = 4
+		}
+		h.EpochEnds, h.Searches = []*EpochEnd{{here, 6000, 6001, asked, epoch, offset}}, nil
 	})
 }
 

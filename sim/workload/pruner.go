@@ -52,6 +52,7 @@ type pruner struct {
 	partitions []check.Partition
 	budget     int
 	next       seam.Mono
+	epochs     *world.Stream
 }
 
 func (p *pruner) idle() bool { return len(p.inflight) == 0 && (p.run.draining || p.budget == 0) }
@@ -74,7 +75,7 @@ func (p *pruner) turn(now seam.Mono, fx *seam.Effects) {
 	})
 }
 
-// prune deletes up to the end, all of it, a little less, or more than there is.
+// prune deletes up to the end, all of it, a little less, more than there is, or up to where a leader epoch was said to end.
 func (p *pruner) prune(now seam.Mono, partition check.Partition, end int64, fx *seam.Effects) {
 	offset := max(0, end-int64(p.stream.Choose(12)))
 	switch p.stream.Choose(6) {
@@ -82,6 +83,13 @@ func (p *pruner) prune(now seam.Mono, partition check.Partition, end int64, fx *
 		offset = -1
 	case 5:
 		offset = end + 1000
+	}
+	if ends := p.run.History.EpochEnds; p.epochs.Choose(4) == 3 {
+		for _, x := range ends[max(0, len(ends)-20):] {
+			if x.Partition == partition && x.Epoch >= 0 && x.Offset <= end {
+				offset = x.Offset
+			}
+		}
 	}
 	request := kmsg.NewPtrDeleteRecordsRequest()
 	request.Version, request.TimeoutMillis = int16(p.stream.Choose(3)), 30_000

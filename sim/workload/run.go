@@ -433,7 +433,7 @@ func (r *Run) enterAll() {
 	r.enterPrograms()
 	r.enterMover()
 	if p.Pruning.On {
-		s := &pruner{session: r.client("pruner"), budget: p.Budget / 2, partitions: p.partitionsOf("firm", "loose")}
+		s := &pruner{session: r.client("pruner"), budget: p.Budget / 2, partitions: p.partitionsOf("firm", "loose"), epochs: r.tape.Stream("pruner.epochs")}
 		r.enter(s.session, s)
 	}
 	r.enterTuner()
