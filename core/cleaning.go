@@ -423,25 +423,26 @@ func (b *Broker) cleanedWritten(now seam.Now, d *directory, fx *seam.Effects) {
 	b.pointsWritten(now, d, fx)
 }
 
-// offered tells a log that its line is on its way to the disk.
-func (b *Broker) offered(line *log.PartitionOffset, d *directory) {
-	if t := b.topics[line.Topic]; t != nil && int(line.Partition) < len(t.partitions) {
-		if p := t.partitions[line.Partition]; p.folder.Dir == d.number && p.replica != nil {
-			p.replica.Log.Offered(line.Offset)
-		}
+// lined is the partition that a line of a directory's recovery points is about, nil if it is not there any more. The metadata's
+// log is none: it has no cleaner, and what is found wrong of its indexes waits for the next start, which walks from there.
+func (b *Broker) lined(d *directory, line *log.PartitionOffset) *partition {
+	if t := b.topics[line.Topic]; t != nil && int(line.Partition) < len(t.partitions) && t.partitions[line.Partition].folder.Dir == d.number {
+		return t.partitions[line.Partition]
 	}
+	return nil
 }
 
 // noteSafePoints takes in how far each log is durable by the checkpoint that is on the disk.
 func (b *Broker) noteSafePoints(d *directory) {
 	lines, _ := log.ParsePartitionOffsets([]byte(d.lastPoints))
-	for _, x := range lines {
-		if t := b.topics[x.Topic]; t != nil && int(x.Partition) < len(t.partitions) {
-			if p := t.partitions[x.Partition]; p.folder.Dir == d.number {
-				if p.safePoint = x.Offset; p.replica != nil && p.replica.Log.Noted(x.Offset) && p.state == partitionOpen && !p.closing {
-					b.closeOn(p)
-				}
-			}
+	for i := range lines {
+		p := b.lined(d, &lines[i])
+		if p == nil {
+			continue
+		}
+		p.safePoint = lines[i].Offset
+		if p.replica != nil && p.replica.Log.Noted(p.safePoint) && p.state == partitionOpen && !p.closing {
+			b.closeOn(p)
 		}
 	}
 }

@@ -201,7 +201,9 @@ func (b *Broker) checkpointPoints(d *directory, anyway bool, fx *seam.Effects) {
 	}
 	d.lastPoints = string(text)
 	for i := range points {
-		b.offered(&points[i], d)
+		if p := b.lined(d, &points[i]); p != nil && p.replica != nil {
+			p.replica.Log.Offered(points[i].Offset)
+		}
 	}
 	d.point(points)
 	d.recovery.Offer(text, fx)

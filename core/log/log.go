@@ -239,8 +239,8 @@ func (l *Log) Files() (files []seam.File) {
 }
 
 // Point is the recovery point: everything below it is durable, and of every segment that ends below it the indexes too.
-// A start walks the segment that holds the last offset below it, and those behind. It does not go back, unless somebody
-// has taken away an index below it: what was durable once is missed if it is not there.
+// A start walks the segment that holds the last offset below it, and those behind. It does not go back, unless an
+// index below it was taken away, or found wrong, and is written anew: what was durable once is missed if it is not there.
 func (l *Log) Point() int64 {
 	point := max(l.durable.Offset, l.safe)
 	for i := range l.segments {

@@ -7,7 +7,7 @@
 //	mutant build NAME OUT [PACKAGE]     a binary with the bug in it, of cmd/rookery if nothing else is named
 //
 // A bug that needs no fault says so in its header, and then a fault-free seed has to find it, by the law that the header
-// names. A fault-free seed that fails without the bug too is a find of its own, and said aloud.
+// names, or by one that it says comes first. A fault-free seed that fails without the bug too is a find of its own, and said aloud.
 //
 // A patch is a unified diff under a header: what the bug is, which real one it brings back, where, which law has to
 // kill it and why that should happen. The header is in the history before the bug runs for the first time.

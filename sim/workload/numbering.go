@@ -88,7 +88,7 @@ func (p *producer) bump() {
 }
 
 // moveLogs is what an operator does who brings partitions over from elsewhere: between two lives their empty logs are
-// made to begin far up.
+// made to begin far up, or deep in a segment.
 func (r *Run) moveLogs() {
 	w, base := r.World, r.plan.Numbers.Base
 	if base == 0 || !r.plan.Pruning.On {

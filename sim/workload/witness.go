@@ -101,7 +101,7 @@ func (w *witness) Step(now seam.Now, in seam.Input, fx *seam.Effects) {
 func (w *witness) onTold(now seam.Mono, body any) {
 	switch in := body.(type) {
 	case *client.Assign:
-		if l := w.lots[in.Partition]; l != nil && !l.known {
+		if l := w.lots[in.Partition]; l != nil {
 			l.known = true
 		}
 	case *client.Polled:
