@@ -56,15 +56,11 @@ func (m *mover) turn(now seam.Mono, fx *seam.Effects) {
 		m.look(now, fx)
 		return
 	}
-	request := kmsg.NewPtrAlterReplicaLogDirsRequest()
-	request.Version = int16(1 + m.stream.Choose(2))
-	dir := kmsg.NewAlterReplicaLogDirsRequestDir()
-	dir.Dir = DirName(m.stream.Choose(m.run.plan.Dirs))
+	version, to := int16(1+m.stream.Choose(2)), m.stream.Choose(m.run.plan.Dirs)
+	var partitions []check.Partition
 	for range 1 + m.stream.Choose(2) {
-		p := m.partitions[m.stream.Choose(len(m.partitions))]
-		dir.Topics = append(dir.Topics, kmsg.AlterReplicaLogDirsRequestDirTopic{Topic: p.Topic, Partitions: []int32{p.Number}})
+		partitions = append(partitions, m.partitions[m.stream.Choose(len(m.partitions))])
 	}
-	request.Dirs = append(request.Dirs, dir)
 	judge := func(at seam.Mono, answer kmsg.Response) {
 		for _, t := range answer.(*kmsg.AlterReplicaLogDirsResponse).Topics {
 			for i := range t.Partitions {
@@ -72,7 +68,20 @@ func (m *mover) turn(now seam.Mono, fx *seam.Effects) {
 			}
 		}
 	}
-	m.send(now, request, judge, fx)
+	m.send(now, moveTo(to, version, partitions...), judge, fx)
+}
+
+// moveTo asks for partitions to be moved to a log directory.
+func moveTo(to int, version int16, partitions ...check.Partition) *kmsg.AlterReplicaLogDirsRequest {
+	request := kmsg.NewPtrAlterReplicaLogDirsRequest()
+	request.Version = version
+	dir := kmsg.NewAlterReplicaLogDirsRequestDir()
+	dir.Dir = DirName(to)
+	for _, p := range partitions {
+		dir.Topics = append(dir.Topics, kmsg.AlterReplicaLogDirsRequestDirTopic{Topic: p.Topic, Partitions: []int32{p.Number}})
+	}
+	request.Dirs = append(request.Dirs, dir)
+	return request
 }
 
 // look asks what lies where: a partition in one directory, and its copy in at most one other.
@@ -113,13 +122,7 @@ func (x *interrupter) turn(now seam.Mono, fx *seam.Effects) {
 		return
 	}
 	x.sent = true
-	request := kmsg.NewPtrAlterReplicaLogDirsRequest()
-	request.Version = 2
-	dir := kmsg.NewAlterReplicaLogDirsRequestDir()
-	dir.Dir = DirName(int(x.to))
-	dir.Topics = append(dir.Topics, kmsg.AlterReplicaLogDirsRequestDirTopic{Topic: x.partition.Topic, Partitions: []int32{x.partition.Number}})
-	request.Dirs = append(request.Dirs, dir)
-	x.ask(now, request, fx, &call{done: func(_ seam.Mono, answer kmsg.Response, _ *seam.Effects) {
+	x.ask(now, moveTo(int(x.to), 2, x.partition), fx, &call{done: func(_ seam.Mono, answer kmsg.Response, _ *seam.Effects) {
 		a, _ := answer.(*kmsg.AlterReplicaLogDirsResponse)
 		x.accepted = a != nil && a.Topics[0].Partitions[0].ErrorCode == none
 	}})
