@@ -54,15 +54,15 @@ func (l *Loop) maybeFinish() {
 	if l.parent == nil || !l.reported || l.outstanding > 0 || l.alarm != seam.Never {
 		return
 	}
-	l.mu.Lock()
-	l.gone = l.isEmpty()
-	l.mu.Unlock()
+	l.lanes.mu.Lock()
+	l.gone = l.lanes.isEmpty()
+	l.lanes.mu.Unlock()
 }
 
 func (l *Loop) isGone() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.gone && len(l.lanes[0].queue)+len(l.lanes[1].queue) == 0
+	l.lanes.mu.Lock()
+	defer l.lanes.mu.Unlock()
+	return l.gone && !l.lanes.hasCome()
 }
 
 // events hands Events on, in order, one goroutine at a time, outside the turn.

@@ -39,6 +39,11 @@ type inputs struct {
 	alarm   seam.Alarm
 }
 
+// isOfWorld says that a letter tells what was done for the machine.
+func (l *letter) isOfWorld() bool {
+	return l.kind == wrote || l.kind == synced || l.kind == loaded || l.kind == sent
+}
+
 // seal copies an input into an empty letter.
 func (l *letter) seal(in seam.Input) {
 	switch in := in.(type) {
@@ -58,7 +63,7 @@ func (l *letter) seal(in seam.Input) {
 		l.kind, l.op, l.conn, l.fault = sent, in.Op, in.Conn, in.Fault
 	case *seam.Wanting:
 		whole := *in
-		l.kind, l.whole = rare, &whole
+		l.kind, l.conn, l.whole = rare, in.Conn, &whole
 	case *seam.Rewritten:
 		whole := *in
 		l.kind, l.whole = rare, &whole
@@ -71,7 +76,7 @@ func (l *letter) seal(in seam.Input) {
 		l.kind, l.whole = rare, &whole
 	case *seam.Opened:
 		whole := *in
-		l.kind, l.whole = rare, &whole
+		l.kind, l.conn, l.whole = rare, in.Conn, &whole
 	case *seam.Mail:
 		whole := *in
 		l.kind, l.whole = rare, &whole

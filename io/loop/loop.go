@@ -8,6 +8,8 @@
 // Rules:
 //   - Whoever arrives takes the turn: a goroutine that finds the machine free steps all that waits; one that finds it
 //     busy leaves its input to the holder, who looks again after giving up the turn, so that no input is forgotten.
+//   - Whoever asks one thing at a time does not wait for what a flood has sent ahead (lanes.go), nor for long until an
+//     answer that is decided is sent: a goroutine does the chores of so many letters before it steps more.
 //   - Effects are queued inside the turn (that keeps the order law 2 asks for) and carried out after it, so a slow
 //     disk or a slow reader never holds the machine. Nor does it hold up for long what else its goroutine has taken on: that
 //     goes on on another (work.go).
@@ -19,7 +21,6 @@ package loop
 import (
 	"runtime/debug"
 	"sync"
-	"sync/atomic"
 
 	"rookery/core/seam"
 )
@@ -75,9 +76,7 @@ type Loop struct {
 	parent  *Loop
 	disk    Disk
 
-	mu      sync.Mutex
-	lanes   [2]lane
-	waiting atomic.Int64 // letters in both
+	lanes lanes
 
 	turn        sync.Mutex // guards what follows
 	fx          seam.Effects
@@ -90,60 +89,11 @@ type Loop struct {
 	outstanding int       // disk effects that have not come back
 	reported    bool      // a child has written to its parent
 	children    map[seam.Address]*Loop
-	gone        bool
+	gone        bool   // guarded by the lanes' mu too
 	entry       []byte // of the tape
 
 	events *events
 	ringer ringer
-}
-
-// lane is a queue of letters. What the world has done for the machine goes before what is asked of it: it is no more than
-// was asked for, and whoever floods us with questions keeps nobody waiting for a disk that is done.
-type lane struct {
-	queue []letter // guarded by mu
-	batch []letter // guarded by the turn, as is
-	at    int      // the first of batch that is not stepped
-}
-
-// take is what is to be stepped next. The turn is held.
-func (l *Loop) take() []letter {
-	l.refill()
-	for i := range l.lanes {
-		n := &l.lanes[i]
-		if some := n.batch[n.at:min(n.at+lettersMax, len(n.batch))]; len(some) > 0 {
-			n.at += len(some)
-			l.waiting.Add(-int64(len(some)))
-			return some
-		}
-	}
-	return nil
-}
-
-// refill lets both lanes go on with what has come, in one hold of mu: a letter of the second must not be seen before one
-// of the first that was posted before it (a Hangup before the last Sent of its connection).
-func (l *Loop) refill() {
-	first, second := &l.lanes[0], &l.lanes[1]
-	if first.at < len(first.batch) {
-		return
-	}
-	l.mu.Lock()
-	first.turnOver()
-	if second.at == len(second.batch) {
-		second.turnOver()
-	}
-	l.mu.Unlock()
-}
-
-func (n *lane) turnOver() { n.batch, n.queue, n.at = n.queue, n.batch[:0], 0 }
-
-// isEmpty says that no letter waits; mu and the turn are held.
-func (l *Loop) isEmpty() bool {
-	for i := range l.lanes {
-		if n := &l.lanes[i]; n.at < len(n.batch) || len(n.queue) > 0 {
-			return false
-		}
-	}
-	return true
 }
 
 // New is a loop that has not stepped its machine yet.
@@ -178,14 +128,7 @@ func Clock() func() seam.Now {
 func (l *Loop) Post(in seam.Input) {
 	var sealed letter
 	sealed.seal(in)
-	n := &l.lanes[1]
-	if sealed.kind == wrote || sealed.kind == synced || sealed.kind == loaded || sealed.kind == sent {
-		n = &l.lanes[0]
-	}
-	l.mu.Lock()
-	n.queue = append(n.queue, sealed)
-	l.waiting.Add(1)
-	l.mu.Unlock()
+	l.lanes.add(&sealed)
 }
 
 // Push posts one input and runs the machine.
@@ -199,7 +142,7 @@ const roundsMax = 64
 
 // Run steps all that waits, unless somebody else is at it, and carries out what came of it.
 func (l *Loop) Run() {
-	if l.waiting.Load() == 0 {
+	if l.lanes.waiting.Load() == 0 {
 		return
 	}
 	w := works.Get().(*work)
@@ -229,17 +172,18 @@ func (l *Loop) carry(w *work, rounds int) bool {
 	return false
 }
 
-// turnsMax is how often a goroutine takes the turn before it does the chores it has gathered.
-const turnsMax = 8
+// lettersMax bounds what is stepped before what came of it is carried out: those who flood us never let the lanes be
+// empty, and an answer that was decided first must not wait for them.
+const lettersMax = 16
 
 // takeTurns steps until nothing waits or somebody else does it. It looks again after each turn: an input whose owner
 // found the turn taken must not wait for the chores, which may last.
 func (l *Loop) takeTurns(w *work) {
-	for turns := 1; l.waiting.Load() > 0 && l.turn.TryLock(); turns++ {
-		w.chores = l.takeTurn(w.chores)
+	for left := lettersMax; l.lanes.waiting.Load() > 0 && l.turn.TryLock(); {
+		left -= l.takeTurn(w, left)
 		l.turn.Unlock()
-		if turns == turnsMax {
-			if l.waiting.Load() > 0 {
+		if left == 0 {
+			if l.lanes.waiting.Load() > 0 {
 				go l.Run()
 			}
 			return
@@ -247,32 +191,31 @@ func (l *Loop) takeTurns(w *work) {
 	}
 }
 
-// lettersMax bounds a turn: what it decided has to wait for its end, and those who flood us never let the queue be empty.
-const lettersMax = 64
-
-// takeTurn steps what waits now, or the first of it. The turn is held.
-func (l *Loop) takeTurn(ready []Chore) []Chore {
+// takeTurn steps what waits, most letters of it, and says how many they were. The turn is held.
+func (l *Loop) takeTurn(w *work, most int) (steps int) {
 	if l.config.Broken != nil {
 		defer l.tellBroken()
 	}
-	some := l.take()
 	began := seam.Mono(0)
-	for i := range some {
-		if i%clockEvery == 0 {
-			if l.now = l.config.Clock(); i == 0 {
-				began = l.now.Mono
+	for some := l.lanes.take(most); len(some) > 0; some = l.lanes.take(most - steps) {
+		for i := range some {
+			if steps%clockEvery == 0 {
+				if l.now = l.config.Clock(); steps == 0 {
+					began = l.now.Mono
+				}
 			}
+			w.chores = l.stepLetter(&some[i], w.chores)
+			some[i] = letter{}
+			steps++
 		}
-		ready = l.stepLetter(&some[i], ready)
-		some[i] = letter{}
 	}
 	if !l.called {
 		l.ringer.set(l.alarm) // it may be past by now: the clock has gone on while the turn lasted
 	}
 	l.maybeFinish()
-	l.steps += int64(len(some))
-	l.tellTurn(began, len(some))
-	return ready
+	l.steps += int64(steps)
+	l.tellTurn(began, steps)
+	return steps
 }
 
 func (l *Loop) tellBroken() {

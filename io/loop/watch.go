@@ -33,9 +33,9 @@ func (l *Loop) Look(see func(Status)) {
 			children++
 		}
 	}
-	see(Status{Steps: l.steps, Waiting: l.waiting.Load(), Children: children})
+	see(Status{Steps: l.steps, Waiting: l.lanes.waiting.Load(), Children: children})
 	l.turn.Unlock()
-	if l.waiting.Load() > 0 {
+	if l.lanes.waiting.Load() > 0 {
 		go l.Run() // whoever came meanwhile has left the turn to us; what comes of it may wait for a disk
 	}
 }

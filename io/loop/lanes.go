@@ -1,0 +1,154 @@
+package loop
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"rookery/core/seam"
+)
+
+// lanes are the letters that wait.
+//
+//	world   what disk and sockets have done ──────────────────────┐
+//	first   of a connection that has none waiting; of nobody's ───┼──▶ turn
+//	rest    what else connections have sent ──────────────────────┘
+//
+// What the world has done is no more than was asked for, and goes before what is asked: whoever floods us with questions
+// keeps nobody waiting for a disk that is done. A connection that asks one thing at a time waits for one letter of each
+// other, and not for all that a flood has sent ahead. The rest has its share after each batch of the first lane, so
+// that it is never kept waiting for ever.
+//
+// A connection's letters keep their order: one of them is in the first lane only if none of its own waits before it.
+type lanes struct {
+	mu      sync.Mutex
+	lanes   [laneCount]lane
+	waiting atomic.Int64 // letters in all
+	crowd   *crowd       // nil: no connection has written yet
+	share   int          // of the turn: letters of the rest before the first lane is looked into again
+}
+
+const (
+	world = iota
+	first
+	rest
+	laneCount
+)
+
+// lane is a queue of letters.
+type lane struct {
+	queue []letter // guarded by mu
+	batch []letter // guarded by the turn, as is
+	at    int      // the first of batch that is not stepped
+}
+
+func (n *lane) isDone() bool { return n.at == len(n.batch) }
+
+func (n *lane) turnOver() { n.batch, n.queue, n.at = n.queue, n.batch[:0], 0 }
+
+// crowd counts the letters of connections. Connections that share a slot are one to it, and wait for each other.
+type crowd [1 << 12]struct {
+	posted uint32        // guarded by mu
+	taken  atomic.Uint32 // written with the turn
+}
+
+func (c *crowd) of(conn seam.Conn) (posted *uint32, taken *atomic.Uint32) {
+	slot := &c[uint64(conn)%uint64(len(c))]
+	return &slot.posted, &slot.taken
+}
+
+// add leaves a letter.
+func (n *lanes) add(l *letter) {
+	n.mu.Lock()
+	to := &n.lanes[n.laneOf(l)]
+	to.queue = append(to.queue, *l)
+	n.waiting.Add(1)
+	n.mu.Unlock()
+}
+
+// laneOf counts a letter that waits; mu is held.
+func (n *lanes) laneOf(l *letter) int {
+	if l.isOfWorld() {
+		return world
+	}
+	if l.conn == 0 {
+		return first
+	}
+	if n.crowd == nil {
+		n.crowd = new(crowd)
+	}
+	posted, taken := n.crowd.of(l.conn)
+	*posted++
+	if *posted-1 == taken.Load() {
+		return first
+	}
+	return rest
+}
+
+// take is what is to be stepped next, most letters of it. The turn is held until they are.
+func (n *lanes) take(most int) []letter {
+	n.refill()
+	for i := range n.lanes {
+		l := &n.lanes[i]
+		some := l.batch[l.at:min(l.at+most, len(l.batch))]
+		if len(some) == 0 {
+			continue
+		}
+		l.at += len(some)
+		n.waiting.Add(-int64(len(some)))
+		if i == rest {
+			n.share -= len(some)
+		}
+		if i != world {
+			n.uncount(some)
+		}
+		return some
+	}
+	return nil
+}
+
+func (n *lanes) uncount(some []letter) {
+	for i := range some {
+		if conn := some[i].conn; conn != 0 {
+			_, taken := n.crowd.of(conn)
+			taken.Add(1)
+		}
+	}
+}
+
+// refill lets the lanes go on with what has come, in one hold of mu: a letter of a later lane must not be seen before one
+// of an earlier that was posted before it (a Hangup before the last Sent of its connection).
+func (n *lanes) refill() {
+	if !n.lanes[world].isDone() {
+		return
+	}
+	n.mu.Lock()
+	n.lanes[world].turnOver()
+	if n.lanes[first].isDone() && (n.share <= 0 || n.lanes[rest].isDone()) {
+		n.lanes[first].turnOver()
+		n.share = lettersMax
+		if n.lanes[rest].isDone() {
+			n.lanes[rest].turnOver()
+		}
+	}
+	n.mu.Unlock()
+}
+
+// isEmpty says that no letter waits; mu and the turn are held.
+func (n *lanes) isEmpty() bool {
+	for i := range n.lanes {
+		if !n.lanes[i].isDone() {
+			return false
+		}
+	}
+	return !n.hasCome()
+}
+
+// hasCome says that a letter has come since the last take; mu is held.
+func (n *lanes) hasCome() bool {
+	for i := range n.lanes {
+		if len(n.lanes[i].queue) > 0 {
+			return true
+		}
+	}
+	return false
+}
