@@ -18,6 +18,7 @@ type peerRow struct {
 	Short   bool // is in the short form
 	Named   bool // runs only where it is named
 	Cold    bool // each run has a Kafka of its own, that has just started
+	Dropped bool // what was killed finds nothing of its files in the page cache
 	Figures []figure
 	kind    func(*peerRun, *peerRow) (ours, theirs func(*trial) error, err error)
 }
@@ -94,10 +95,13 @@ func peerRows(bytes, restartBytes, compactBytes int64) []peerRow {
 	}
 	rows = append(rows, crowdRows()...)
 	rows = append(rows, compactionRow(compactBytes, 1_000_000))
-	return append(rows, peerRow{kind: (*peerRun).restarts, Short: true, Cold: true,
+	restart := peerRow{kind: (*peerRun).restarts, Short: true, Cold: true,
 		Figures: []figure{{What: "kill -9 to served, ms", of: func(t trial) float64 { return t.RestartMillis }, Bar: mostRestart, AtMost: true}},
 		workload: workload{Name: "restart", Bytes: restartBytes,
-			Load: []string{"--record-bytes", "1024", "--batch-bytes", "65536", "--acks", "1", "--topic-configs", pageCache, "--bytes", fmt.Sprint(restartBytes)}}})
+			Load: []string{"--record-bytes", "1024", "--batch-bytes", "65536", "--acks", "1", "--topic-configs", pageCache, "--bytes", fmt.Sprint(restartBytes)}}}
+	dropped := restart
+	dropped.Name, dropped.Short, dropped.Dropped = "restart-dropped", false, true
+	return append(rows, restart, dropped)
 }
 
 // produceRows are two sizes of record, four of batch, two promises, and ours durable against Kafka's default.
@@ -413,6 +417,11 @@ func (r *peerRun) restarts(row *peerRow) (ours, theirs func(*trial) error, err e
 				return p.fail(err)
 			}
 			p.kill()
+			if row.Dropped {
+				if err := dropFiles(p.dir); err != nil {
+					return err
+				}
+			}
 			at := time.Now()
 			if p, err = r.launch(command, p.dir, p.port); err != nil {
 				return err
