@@ -115,7 +115,7 @@ func (h *History) Hear(member string, sent seam.Mono) {
 	if h.Heard == nil {
 		h.Heard = map[string]seam.Mono{}
 	}
-	h.Heard[member] = sent
+	h.Heard[member] = max(h.Heard[member], sent)
 }
 
 // Facts are what the simulator knows and no client does.

@@ -377,9 +377,29 @@ func (m *member) heartbeat(now seam.Mono, fx *seam.Effects) {
 	if m.instance != "" {
 		r.Version, r.InstanceID = max(r.Version, 3), m.instanceID()
 	}
-	m.request(now, wire.KeyHeartbeat, r, fx, func(answer kmsg.Response) int16 { return answer.(*kmsg.HeartbeatResponse).ErrorCode }, func(seam.Mono, kmsg.Response) {
+	m.request(now, wire.KeyHeartbeat, r, fx, func(answer kmsg.Response) int16 { return answer.(*kmsg.HeartbeatResponse).ErrorCode }, func(at seam.Mono, _ kmsg.Response) {
 		m.heard = now
-		m.run.History.Hear(m.id, now)
+		if now > m.run.loaded {
+			m.run.beats[m.group] = append(m.run.beats[m.group], beat{member: m.id, sent: now, answered: at})
+		}
+	})
+}
+
+// beat is a heartbeat that was answered well: by a coordinator that knew its sender, or had not folded its log yet and knew nobody.
+type beat struct {
+	member         string
+	sent, answered seam.Mono
+}
+
+// believe takes heartbeats of a group for what they say: they were answered before a commit was asked for, which was taken, so
+// that its coordinator had folded its log by then. Those that were sent before it did are not among them.
+func (r *Run) believe(group string, asked seam.Mono) {
+	r.beats[group] = slices.DeleteFunc(r.beats[group], func(b beat) bool {
+		if b.answered > asked {
+			return false
+		}
+		r.History.Hear(b.member, b.sent)
+		return true
 	})
 }
 
@@ -459,6 +479,7 @@ func (m *member) commit(now seam.Mono, as identity, fx *seam.Effects) {
 		case as.id != m.id || as.generation != m.generation:
 		case code == none:
 			m.spoke = now
+			m.run.believe(m.group, now)
 			m.run.History.Hear(m.id, now)
 		case code != unknownTopic:
 			m.refused(at, code)

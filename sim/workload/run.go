@@ -86,8 +86,9 @@ type Run struct {
 	leaders     map[check.Partition]leading
 	rolls       map[generation]*roll
 	knobs       map[knob][]possible
-	loaded      seam.Mono // when a coordinator had folded its log last: until then it answers every heartbeat
-	herdSession seam.Mono // the shortest that a member of the herd may have had
+	loaded      seam.Mono         // when a coordinator had folded its log last: until then it answers every heartbeat
+	beats       map[string][]beat // by group: those that a coordinator may have answered that knew nobody
+	herdSession seam.Mono         // the shortest that a member of the herd may have had
 	pasture     pasture
 	crewFolded  seam.Mono       // when the crew's coordinator had folded its log last
 	crewTold    map[int32]int64 // of the crew's topic, by partition: up to where a commit was told to have come
@@ -140,7 +141,7 @@ func (r *Run) rotted(p check.Partition) bool {
 
 // Do makes one run from a tape.
 func Do(tape *world.Tape, broker Broker, options Options) *Result {
-	r := &Run{noRestart: options.NoRestart, tape: tape, broker: broker, History: &check.History{}, topicIDs: map[string][16]byte{}, memberIDs: map[string]string{}, made: map[[16]byte]int{}, used: map[account][]used{}, notes: map[int64]int32{}, leaders: map[check.Partition]leading{}, rolls: map[generation]*roll{}, knobs: map[knob][]possible{}, crewTold: map[int32]int64{}, there: map[string]seam.Mono{}, homes: map[check.Partition]int32{}, turnedAway: map[string]int{}, herdSession: consumerSession * seam.Millisecond, result: &Result{Codes: map[int16]int{}}}
+	r := &Run{noRestart: options.NoRestart, tape: tape, broker: broker, History: &check.History{}, topicIDs: map[string][16]byte{}, memberIDs: map[string]string{}, made: map[[16]byte]int{}, used: map[account][]used{}, notes: map[int64]int32{}, leaders: map[check.Partition]leading{}, rolls: map[generation]*roll{}, beats: map[string][]beat{}, knobs: map[knob][]possible{}, crewTold: map[int32]int64{}, there: map[string]seam.Mono{}, homes: map[check.Partition]int32{}, turnedAway: map[string]int{}, herdSession: consumerSession * seam.Millisecond, result: &Result{Codes: map[int16]int{}}}
 	r.plan = drawPlan(tape, options.Quiet, options.Brief)
 	r.World = world.New(tape, r.plan.Rates, broker.Parts(r.plan, tape), r.plan.Dirs)
 	r.World.Log, r.World.Remote = options.Log, remoteOf
@@ -186,6 +187,7 @@ func (r *Run) observe() {
 	w.OnEvent = func(n *world.Node, e *seam.Event) {
 		if e.Kind == seam.CoordinatorLoaded {
 			r.loaded = w.Now()
+			clear(r.beats)
 			if e.Partition == crewPartition {
 				r.crewFolded = w.Now()
 			}

@@ -200,7 +200,7 @@ var violations = []violation{
 // newRun is a run that nobody runs: a world in which nothing is under way, and the topics are there.
 func newRun() *Run {
 	tape := world.Recorded(nil)
-	r := &Run{tape: tape, History: &check.History{}, result: &Result{Codes: map[int16]int{}}, topicIDs: map[string][16]byte{}, memberIDs: map[string]string{}, made: map[[16]byte]int{}, used: map[account][]used{}, notes: map[int64]int32{}, leaders: map[check.Partition]leading{}, rolls: map[generation]*roll{}, knobs: map[knob][]possible{}, crewTold: map[int32]int64{}, there: map[string]seam.Mono{"firm": 1, "loose": 1}, turnedAway: map[string]int{}, herdSession: consumerSession * seam.Millisecond}
+	r := &Run{tape: tape, History: &check.History{}, result: &Result{Codes: map[int16]int{}}, topicIDs: map[string][16]byte{}, memberIDs: map[string]string{}, made: map[[16]byte]int{}, used: map[account][]used{}, notes: map[int64]int32{}, leaders: map[check.Partition]leading{}, rolls: map[generation]*roll{}, beats: map[string][]beat{}, knobs: map[knob][]possible{}, crewTold: map[int32]int64{}, there: map[string]seam.Mono{"firm": 1, "loose": 1}, turnedAway: map[string]int{}, herdSession: consumerSession * seam.Millisecond}
 	r.plan = drawPlan(tape, false, false)
 	r.World = world.New(tape, r.plan.Rates, world.Parts{}, 1)
 	r.World.Node.Life = 1
@@ -558,6 +558,18 @@ func named(r *Run, ids ...string) {
 func called(r *Run, members int) {
 	r.plan.Limits.Classic = 2
 	r.called(members)
+}
+
+// TestHeartbeatsAreBelievedOnceACommitWasTaken: one that came after the commit was asked for may be another coordinator's answer.
+func TestHeartbeatsAreBelievedOnceACommitWasTaken(t *testing.T) {
+	r := newRun()
+	r.beats["pack"] = []beat{{member: "a", sent: 5, answered: 6}, {member: "b", sent: 8, answered: 12}}
+	r.beats["pride"] = []beat{{member: "c", sent: 5, answered: 6}}
+	r.believe("pack", 10)
+	require.Equal(t, map[string]seam.Mono{"a": 5}, r.History.Heard)
+	require.Len(t, r.beats["pack"], 1)
+	r.believe("pack", 13)
+	require.Equal(t, map[string]seam.Mono{"a": 5, "b": 8}, r.History.Heard)
 }
 
 // rolled is what a leader is told of a member, of which everything is named alike.
