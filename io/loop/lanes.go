@@ -9,16 +9,18 @@ import (
 
 // lanes are the letters that wait.
 //
-//	world   what disk and sockets have done ──────────────────────┐
-//	first   of a connection that has none waiting; of nobody's ───┼──▶ turn
-//	rest    what else connections have sent ──────────────────────┘
+//	world   what a file or a socket has done with what it was given ─┐
+//	first   of a connection that has none waiting; of nobody's ──────┼──▶ turn
+//	rest    what else connections have sent; a Stop ─────────────────┘
 //
 // What the world has done is no more than was asked for, and goes before what is asked: whoever floods us with questions
-// keeps nobody waiting for a disk that is done. A connection that asks one thing at a time waits for one letter of each
-// other, and not for all that a flood has sent ahead. The rest has its share after each batch of the first lane, so
-// that it is never kept waiting for ever.
+// keeps nobody waiting for a disk that is done. A connection that asks one thing at a time waits for a letter or two of each
+// other and a share of the rest, and not for all that a flood has sent ahead. The rest has its share after each batch of the
+// first lane, as many letters as that had, so that those who send several things at a time are not kept waiting by those who
+// do not.
 //
-// A connection's letters keep their order: one of them is in the first lane only if none of its own waits before it.
+// A connection's letters keep their order: one of them is in the first lane only if none of its own waits before it. A letter of
+// the rest comes after all that was posted before it.
 type lanes struct {
 	mu      sync.Mutex
 	lanes   [laneCount]lane
@@ -34,6 +36,8 @@ const (
 	laneCount
 )
 
+const shareMin = 16
+
 // lane is a queue of letters.
 type lane struct {
 	queue []letter // guarded by mu
@@ -45,16 +49,17 @@ func (n *lane) isDone() bool { return n.at == len(n.batch) }
 
 func (n *lane) turnOver() { n.batch, n.queue, n.at = n.queue, n.batch[:0], 0 }
 
-// crowd counts the letters of connections. Connections that share a slot are one to it, and wait for each other.
-type crowd [1 << 12]struct {
-	posted uint32        // guarded by mu
+// crowd counts the letters of connections. Connections that share a slot are one to it, and wait for each other: as many as
+// there may be by default do not.
+type crowd [1 << 14]slot
+
+type slot struct {
+	posted uint32        // guarded by mu, as is
+	ahead  bool          // the last was posted while another waited
 	taken  atomic.Uint32 // written with the turn
 }
 
-func (c *crowd) of(conn seam.Conn) (posted *uint32, taken *atomic.Uint32) {
-	slot := &c[uint64(conn)%uint64(len(c))]
-	return &slot.posted, &slot.taken
-}
+func (c *crowd) of(conn seam.Conn) *slot { return &c[uint64(conn)%uint64(len(c))] }
 
 // add leaves a letter.
 func (n *lanes) add(l *letter) {
@@ -70,18 +75,23 @@ func (n *lanes) laneOf(l *letter) int {
 	if l.isOfWorld() {
 		return world
 	}
+	if l.kind == stop {
+		return rest
+	}
 	if l.conn == 0 {
 		return first
 	}
 	if n.crowd == nil {
 		n.crowd = new(crowd)
 	}
-	posted, taken := n.crowd.of(l.conn)
-	*posted++
-	if *posted-1 == taken.Load() {
-		return first
+	s := n.crowd.of(l.conn)
+	was := s.ahead
+	s.ahead = s.posted != s.taken.Load()
+	s.posted++
+	if was || s.ahead {
+		return rest
 	}
-	return rest
+	return first
 }
 
 // take is what is to be stepped next, most letters of it. The turn is held until they are.
@@ -109,14 +119,13 @@ func (n *lanes) take(most int) []letter {
 func (n *lanes) uncount(some []letter) {
 	for i := range some {
 		if conn := some[i].conn; conn != 0 {
-			_, taken := n.crowd.of(conn)
-			taken.Add(1)
+			n.crowd.of(conn).taken.Add(1)
 		}
 	}
 }
 
 // refill lets the lanes go on with what has come, in one hold of mu: a letter of a later lane must not be seen before one
-// of an earlier that was posted before it (a Hangup before the last Sent of its connection).
+// of an earlier that was posted before it (a Hangup before the last Sent of its connection, or before its last Rewritten).
 func (n *lanes) refill() {
 	if !n.lanes[world].isDone() {
 		return
@@ -125,7 +134,7 @@ func (n *lanes) refill() {
 	n.lanes[world].turnOver()
 	if n.lanes[first].isDone() && (n.share <= 0 || n.lanes[rest].isDone()) {
 		n.lanes[first].turnOver()
-		n.share = lettersMax
+		n.share = max(shareMin, len(n.lanes[first].batch))
 		if n.lanes[rest].isDone() {
 			n.lanes[rest].turnOver()
 		}
@@ -143,7 +152,7 @@ func (n *lanes) isEmpty() bool {
 	return !n.hasCome()
 }
 
-// hasCome says that a letter has come since the last take; mu is held.
+// hasCome says that a letter has come since its lane was last turned over; mu is held.
 func (n *lanes) hasCome() bool {
 	for i := range n.lanes {
 		if len(n.lanes[i].queue) > 0 {

@@ -12,6 +12,7 @@ const (
 	sent
 	hangup
 	alarm
+	stop
 	rare // carried whole, on the heap
 )
 
@@ -39,7 +40,7 @@ type inputs struct {
 	alarm   seam.Alarm
 }
 
-// isOfWorld says that a letter tells what was done for the machine.
+// isOfWorld says that a letter tells of a write, a sync, a read or an answer that is done.
 func (l *letter) isOfWorld() bool {
 	return l.kind == wrote || l.kind == synced || l.kind == loaded || l.kind == sent
 }
@@ -81,7 +82,7 @@ func (l *letter) seal(in seam.Input) {
 		whole := *in
 		l.kind, l.whole = rare, &whole
 	case *seam.Stop:
-		l.kind, l.whole = rare, &seam.Stop{}
+		l.kind, l.whole = stop, &seam.Stop{}
 	}
 }
 

@@ -21,6 +21,7 @@ package loop
 import (
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 
 	"rookery/core/seam"
 )
@@ -77,6 +78,7 @@ type Loop struct {
 	disk    Disk
 
 	lanes lanes
+	aided atomic.Bool // a goroutine has been called that has not begun
 
 	turn        sync.Mutex // guards what follows
 	fx          seam.Effects
@@ -172,42 +174,57 @@ func (l *Loop) carry(w *work, rounds int) bool {
 	return false
 }
 
-// lettersMax bounds what is stepped before what came of it is carried out: those who flood us never let the lanes be
+// turnMax is how long there are steps before what came of them is carried out: those who flood us never let the lanes be
 // empty, and an answer that was decided first must not wait for them.
-const lettersMax = 16
+const turnMax = 100 * seam.Microsecond
 
-// takeTurns steps until nothing waits or somebody else does it. It looks again after each turn: an input whose owner
-// found the turn taken must not wait for the chores, which may last.
+// takeTurns steps until nothing waits, it was long enough, or somebody else does it. It looks again after each turn: an input
+// whose owner found the turn taken must not wait for the chores, which may last.
 func (l *Loop) takeTurns(w *work) {
-	for left := lettersMax; l.lanes.waiting.Load() > 0 && l.turn.TryLock(); {
-		left -= l.takeTurn(w, left)
+	w.until = seam.Never
+	for l.lanes.waiting.Load() > 0 && l.turn.TryLock() {
+		over := l.takeTurn(w)
 		l.turn.Unlock()
-		if left == 0 {
-			if l.lanes.waiting.Load() > 0 {
-				go l.Run()
+		if over {
+			if l.lanes.waiting.Load() > 0 && !l.aided.Swap(true) {
+				go l.aid()
 			}
 			return
 		}
 	}
 }
 
-// takeTurn steps what waits, most letters of it, and says how many they were. The turn is held.
-func (l *Loop) takeTurn(w *work, most int) (steps int) {
+// aid goes on while somebody does chores. One that is called and has not begun is enough for all of them: it looks for letters
+// after it has said that it has begun.
+func (l *Loop) aid() {
+	l.aided.Store(false)
+	l.Run()
+}
+
+// takeTurn steps what waits, and says whether it was long enough. The turn is held.
+func (l *Loop) takeTurn(w *work) (over bool) {
 	if l.config.Broken != nil {
 		defer l.tellBroken()
 	}
-	began := seam.Mono(0)
-	for some := l.lanes.take(most); len(some) > 0; some = l.lanes.take(most - steps) {
-		for i := range some {
-			if steps%clockEvery == 0 {
-				if l.now = l.config.Clock(); steps == 0 {
-					began = l.now.Mono
-				}
+	began, steps := seam.Mono(0), 0
+	for !over {
+		some := l.lanes.take(clockEvery - steps%clockEvery)
+		if len(some) == 0 {
+			break
+		}
+		if steps%clockEvery == 0 {
+			l.now = l.config.Clock()
+			if steps == 0 {
+				began = l.now.Mono
+				w.until = min(w.until, began+turnMax)
 			}
+			over = l.now.Mono >= w.until
+		}
+		for i := range some {
 			w.chores = l.stepLetter(&some[i], w.chores)
 			some[i] = letter{}
-			steps++
 		}
+		steps += len(some)
 	}
 	if !l.called {
 		l.ringer.set(l.alarm) // it may be past by now: the clock has gone on while the turn lasted
@@ -215,7 +232,7 @@ func (l *Loop) takeTurn(w *work, most int) (steps int) {
 	l.maybeFinish()
 	l.steps += int64(steps)
 	l.tellTurn(began, steps)
-	return steps
+	return over
 }
 
 func (l *Loop) tellBroken() {
@@ -271,7 +288,7 @@ func (l *Loop) step(in seam.Input) {
 }
 
 // wish remembers the earliest time the machine asked for since the last Alarm. A time that is past asks at once, but
-// behind what waits already.
+// behind what waits already of the first lane.
 func (l *Loop) wish(at seam.Mono) {
 	if at < l.alarm {
 		l.alarm = at

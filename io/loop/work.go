@@ -4,6 +4,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"rookery/core/seam"
 )
 
 // work is what a goroutine has taken on. A chore may last as long as a disk that does not answer, and what is behind it may
@@ -12,7 +14,8 @@ import (
 //	chores ─▶ one is done ─▶ next, if it wants to be done again
 //	   └────── stuckAfter ──────┴──▶ a goroutine of their own, unless stuckMax wait for theirs already
 type work struct {
-	loop *Loop
+	loop  *Loop
+	until seam.Mono // when what was stepped is to be carried out; Never: nothing was stepped yet
 
 	mu      sync.Mutex // guards these while the chores are done; else they are the goroutine's own
 	chores  []Chore
