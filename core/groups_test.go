@@ -212,27 +212,44 @@ func TestAFailedWriteDropsTheFold(t *testing.T) {
 
 // A record that cannot be read stops the load of its partition and says where it is; the broker goes on.
 func TestARecordThatCannotBeRead(t *testing.T) {
-	for what, spoil := range map[string]func(content []byte) []byte{
-		"a checksum that is wrong": func(content []byte) []byte {
+	for what, spoiled := range map[string]struct {
+		clean bool // a start reads what lies behind the last entry of the index, and no more
+		at    int64
+		spoil func(content []byte) []byte
+	}{
+		"a checksum that is wrong": {spoil: func(content []byte) []byte {
 			content[len(content)-1] ^= 1
 			return content
-		},
-		"a key of two bytes too few": func(content []byte) []byte {
+		}},
+		"a checksum that is wrong, far below the recovery point": {clean: true, spoil: func(content []byte) []byte {
+			first, _, _ := batch.Next(content)
+			content[len(first)-3] ^= 1 // of a value: only the checksum tells
+			return content
+		}},
+		"a key of two bytes too few": {at: 1, spoil: func(content []byte) []byte {
 			var b batch.Builder
 			b.Begin(batch.Plain(batch.None))
 			b.Add(1, []byte{0, 2}, []byte{0, 3}, nil)
 			view := b.Finish()
 			batch.Stamp(view, 1, 0)
 			return append(content, view...)
-		},
+		}},
 	} {
 		w, c := grouped(t)
 		commits(w, c, 5)
 		w.stabilize()
+		if spoiled.clean {
+			for range 100 {
+				commits(w, c, 5)
+				w.stabilize()
+			}
+			w.step("stop", &seam.Stop{})
+			w.stabilize()
+		}
 		w.crash(false)
 		n, _ := w.at("__consumer_offsets-0/00000000000000000000.log")
 		require.NotNil(t, n, what)
-		n.content = spoil(n.content)
+		n.content = spoiled.spoil(n.content)
 		n.synced = append([]byte{}, n.content...)
 		var failed []seam.Event
 		w.told = func(x *told) {
@@ -248,12 +265,14 @@ func TestARecordThatCannotBeRead(t *testing.T) {
 		require.Equal(t, "__consumer_offsets", failed[0].Topic)
 		c = w.dial("")
 		offset, code := fetchesOffset(w, c)
-		if failed[0].Kind == seam.Truncated { // the recovery saw to it before anybody read it
+		if what == "a checksum that is wrong" { // the recovery saw to it before anybody read it
+			require.Equal(t, seam.Truncated, failed[0].Kind)
 			require.Equal(t, wire.None, code, what)
 			require.EqualValues(t, -1, offset, what)
 			continue
 		}
-		require.EqualValues(t, 1, failed[0].A, "the offset")
+		require.Equal(t, seam.CoordinatorFailed, failed[0].Kind, what)
+		require.Equal(t, spoiled.at, failed[0].A, "the offset")
 		require.Equal(t, wire.NotCoordinator, code, what)
 		create := kmsg.NewPtrCreateTopicsRequest()
 		create.Version = 7

@@ -22,6 +22,7 @@ type disk struct {
 	synced map[string]int // length at the last Sync
 	fail   func(what string) seam.Fault
 	steps  int
+	took   seam.Mono // of the last run, whose disk takes no time
 }
 
 func newDisk() *disk {
@@ -34,7 +35,7 @@ func (d *disk) run(t require.TestingT, now seam.Now, letters ...any) *compact.Cl
 	for _, letter := range letters {
 		inputs = append(inputs, &seam.Mail{Body: letter})
 	}
-	fx, out := &seam.Effects{}, (*compact.Cleaned)(nil)
+	fx, out, began := &seam.Effects{}, (*compact.Cleaned)(nil), now.Mono
 	for ; len(inputs) > 0; d.steps++ {
 		require.Less(t, d.steps, 1_000_000)
 		fx.Reset()
@@ -52,6 +53,7 @@ func (d *disk) run(t require.TestingT, now seam.Now, letters ...any) *compact.Cl
 	}
 	require.NotNil(t, out)
 	require.Empty(t, d.open, "every file is closed")
+	d.took = now.Mono - began
 	return out
 }
 
@@ -538,6 +540,33 @@ func TestADeleteThatIsKeptForEver(t *testing.T) {
 		last := all[len(all)-1]
 		require.Equal(t, []record{{offset: 1, key: "k", timestamp: 50}}, last.records)
 		require.EqualValues(t, int64(1<<63-1), last.horizon)
+	}
+}
+
+// TestACleanerKeepsToItsRate: each byte is read for the map and for the copy, and here written, since every key stays.
+func TestACleanerKeepsToItsRate(t *testing.T) {
+	const burst = 100 * seam.Millisecond
+	for _, rate := range []int64{0, 1000, 10_000} {
+		d, builder, sources, size := newDisk(), batch.Builder{}, []log.Source{}, int64(0)
+		for base := range int64(40) {
+			spec := batch.Plain(batch.None)
+			spec.BaseOffset = base
+			builder.Begin(spec)
+			builder.Add(50, fmt.Append(nil, base), []byte("v"), nil)
+			view := builder.Finish()
+			d.files[d.name(base, ".log")] = slices.Clone(view)
+			sources, size = append(sources, log.Source{Base: base, Next: base + 1, Size: view.Size()}), size+view.Size()
+		}
+		out := d.run(t, seam.Now{Mono: seam.Second, Wall: 1000}, &compact.Request{ID: 1, Folder: folder, Sources: sources, First: 100,
+			Rules: compact.Rules{SegmentBytes: 1 << 20, IndexBytes: 10 << 20, KeysMax: 100, DeleteRetentionMillis: 20, BytesPerSecond: rate}})
+		require.Equal(t, seam.OK, out.Fault, out.Reason)
+		if rate == 0 {
+			require.Zero(t, d.took)
+			continue
+		}
+		due := seam.Mono(3*size) * seam.Second / seam.Mono(rate)
+		require.GreaterOrEqual(t, d.took, due-burst-due/10)
+		require.LessOrEqual(t, d.took, due+due/10)
 	}
 }
 
