@@ -10,7 +10,7 @@ import (
 // lanes are the letters that wait.
 //
 //	world   what a file or a socket has done with what it was given ─┐
-//	first   of a connection that has none waiting; of nobody's ──────┼──▶ turn
+//	first   of a connection that asks one thing at a time; nobody's ─┼──▶ turn
 //	rest    what else connections have sent; a Stop ─────────────────┘
 //
 // What the world has done is no more than was asked for, and goes before what is asked: whoever floods us with questions
@@ -19,8 +19,9 @@ import (
 // first lane, as many letters as that had, so that those who send several things at a time are not kept waiting by those who
 // do not.
 //
-// A connection's letters keep their order: one of them is in the first lane only if none of its own waits before it. A letter of
-// the rest comes after all that was posted before it.
+// A connection's letters keep their order: one of them is in the first lane only if none of its own waits. Nor may the last
+// one have found any: were only the head of what is sent at once to go ahead, its answer would go out by itself. A letter of the rest
+// comes after all that was posted before it.
 type lanes struct {
 	mu      sync.Mutex
 	lanes   [laneCount]lane
