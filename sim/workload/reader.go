@@ -443,7 +443,7 @@ func (r *reader) onPart(called, now seam.Mono, i int, from int64, part *kmsg.Fet
 		r.done[i] = true
 		return true
 	}
-	if n := misplaced(batches, from); n < len(batches) && r.run.rotted(p) {
+	if n := misplaced(batches, from); n < len(batches) && r.run.hasRotted(p) {
 		r.done[i] = true // the bit that turned is in a header's offset, which no checksum covers
 		if batches = batches[:n]; n == 0 {
 			return true

@@ -139,6 +139,9 @@ func (r *Run) rotted(p check.Partition) bool {
 	return r.World.Counts[world.BitRotted] > 0 && r.World.Node.Disk.Rotted(folderName(p))
 }
 
+// hasRotted says the same of files that it had and that are gone: what was read of them may still be on its way, or be committed.
+func (r *Run) hasRotted(p check.Partition) bool { return r.World.Node.Disk.HasRotted(folderName(p)) }
+
 // Do makes one run from a tape.
 func Do(tape *world.Tape, broker Broker, options Options) *Result {
 	r := &Run{noRestart: options.NoRestart, tape: tape, broker: broker, History: &check.History{}, topicIDs: map[string][16]byte{}, memberIDs: map[string]string{}, made: map[[16]byte]int{}, used: map[account][]used{}, notes: map[int64]int32{}, leaders: map[check.Partition]leading{}, rolls: map[generation]*roll{}, beats: map[string][]beat{}, knobs: map[knob][]possible{}, crewTold: map[int32]int64{}, there: map[string]seam.Mono{}, homes: map[check.Partition]int32{}, turnedAway: map[string]int{}, herdSession: consumerSession * seam.Millisecond, result: &Result{Codes: map[int16]int{}}}
@@ -585,7 +588,7 @@ func (r *Run) judge() {
 		if files == nil {
 			continue
 		}
-		r.facts.Rotted[p] = r.rotted(p)
+		r.facts.Rotted[p] = r.hasRotted(p)
 		log, err := check.ReadLog(files)
 		if err != nil && !r.facts.Rotted[p] {
 			w.Laws[check.DenseOffsets]++

@@ -66,9 +66,14 @@ type witness struct {
 	lots    map[int32]*lot
 	asked   uint64  // the tag of the Revoked that was not answered yet
 	ending  []int32 // what that names
-	owed    map[int32]int64
+	owed    map[int32]debt
 	fetches queue
-	until   seam.Mono // a commit that found no coordinator until then is given up
+}
+
+// debt is how far the application had come with what it has let go. A commit that found no coordinator until then is given up.
+type debt struct {
+	said  int64
+	until seam.Mono
 }
 
 // lot is a partition that the group gave to the machine.
@@ -80,7 +85,7 @@ type lot struct {
 }
 
 func newWitness(run *Run, name string, config client.Config) *witness {
-	return &witness{Machine: client.New(config), run: run, name: name, config: config, lots: map[int32]*lot{}, owed: map[int32]int64{}}
+	return &witness{Machine: client.New(config), run: run, name: name, config: config, lots: map[int32]*lot{}, owed: map[int32]debt{}}
 }
 
 // Step is the machine's.
@@ -115,12 +120,12 @@ func (w *witness) onTold(now seam.Mono, body any) {
 			return
 		}
 		for _, n := range w.ending {
-			if l := w.lots[n]; l != nil && w.config.AutoCommitInterval > 0 && l.from >= 0 && l.said > max(l.from, l.told) {
-				w.owed[n] = l.said
+			if l := w.lots[n]; l != nil && w.config.AutoCommitInterval > 0 && l.from >= 0 && l.said > max(l.from, l.told) && !w.run.hasRotted(check.Partition{Topic: crewTopic, Number: n}) {
+				w.owed[n] = debt{l.said, now + w.config.RequestTimeout}
 			}
 			delete(w.lots, n)
 		}
-		w.asked, w.ending, w.until = 0, nil, now+w.config.RequestTimeout
+		w.asked, w.ending = 0, nil
 	}
 }
 
@@ -186,7 +191,7 @@ func (w *witness) commits(n int32, offset int64) {
 	if l := w.lots[n]; l != nil {
 		l.told = max(l.told, offset)
 	}
-	if said, owes := w.owed[n]; owes && said <= offset {
+	if owed, owes := w.owed[n]; owes && owed.said <= offset {
 		w.run.require(true, check.SaidBeforeGone, "")
 		delete(w.owed, n)
 	}
@@ -194,10 +199,10 @@ func (w *witness) commits(n int32, offset int64) {
 
 // letsGo: the group may give to somebody else what it does not keep.
 func (w *witness) letsGo(now seam.Mono, keeps func(n int32) bool) {
-	for n, said := range w.owed { //tidy:unordered each by itself
+	for n, owed := range w.owed { //tidy:unordered each by itself
 		if !keeps(n) {
 			delete(w.owed, n)
-			w.run.require(now >= w.until, check.SaidBeforeGone, "%s lets %d go, and had come up to %d, of which the group was not told", w.name, n, said)
+			w.run.require(now >= owed.until, check.SaidBeforeGone, "%s lets %d go, and had come up to %d, of which the group was not told", w.name, n, owed.said)
 		}
 	}
 }

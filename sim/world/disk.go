@@ -17,6 +17,8 @@ type Disk struct {
 	nextID int
 	nextOp int
 	ids    map[int]*inode
+
+	tainted map[string]bool // folders that had a file of which a bit was turned, by name
 }
 
 // inode is a file or a folder.
@@ -69,7 +71,7 @@ const (
 
 // NewDisk makes empty log directories.
 func NewDisk(dirs int) *Disk {
-	d := &Disk{ids: map[int]*inode{}}
+	d := &Disk{ids: map[int]*inode{}, tainted: map[string]bool{}}
 	for i := range dirs {
 		d.roots = append(d.roots, d.newFolder(int32(i)))
 	}
@@ -177,11 +179,18 @@ func (d *Disk) sourcesOf(n *inode) (sources []*inode) {
 
 // rot marks a file of which a bit has turned, and the copies that are being made of it.
 func (d *Disk) rot(n *inode) {
-	n.rotted = true
+	d.taint(n)
 	for _, other := range d.sorted() {
 		if !other.folder && other.parent != nil && slices.Contains(d.sourcesOf(other), n) {
-			other.rotted = true
+			d.taint(other)
 		}
+	}
+}
+
+func (d *Disk) taint(n *inode) {
+	n.rotted = true
+	if n.parent != nil {
+		d.tainted[n.parent.name] = true
 	}
 }
 

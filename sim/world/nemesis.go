@@ -241,3 +241,6 @@ func (d *Disk) Rotted(folder string) bool {
 	}
 	return false
 }
+
+// HasRotted says the same of files that may be gone.
+func (d *Disk) HasRotted(folder string) bool { return d.tainted[folder] || d.Rotted(folder) }
