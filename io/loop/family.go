@@ -55,14 +55,14 @@ func (l *Loop) maybeFinish() {
 		return
 	}
 	l.lanes.mu.Lock()
-	l.gone = l.lanes.isEmpty()
+	l.gone = l.lanes.waiting.Load() == 0
 	l.lanes.mu.Unlock()
 }
 
 func (l *Loop) isGone() bool {
 	l.lanes.mu.Lock()
 	defer l.lanes.mu.Unlock()
-	return l.gone && !l.lanes.hasCome()
+	return l.gone && l.lanes.waiting.Load() == 0
 }
 
 // events hands Events on, in order, one goroutine at a time, outside the turn.

@@ -25,7 +25,7 @@ import (
 type lanes struct {
 	mu      sync.Mutex
 	lanes   [laneCount]lane
-	waiting atomic.Int64 // letters in all
+	waiting atomic.Int64 // letters in all: more with mu, fewer with the turn
 	crowd   *crowd       // nil: no connection has written yet
 	share   int          // of the turn: letters of the rest before the first lane is looked into again
 }
@@ -37,6 +37,7 @@ const (
 	laneCount
 )
 
+// shareMin is the least share of the rest.
 const shareMin = 16
 
 // lane is a queue of letters.
@@ -95,7 +96,7 @@ func (n *lanes) laneOf(l *letter) int {
 	return first
 }
 
-// take is what is to be stepped next, most letters of it. The turn is held until they are.
+// take is what is to be stepped next, most letters of it, one at least if any waits. The turn is held until they are.
 func (n *lanes) take(most int) []letter {
 	n.refill()
 	for i := range n.lanes {
@@ -141,24 +142,4 @@ func (n *lanes) refill() {
 		}
 	}
 	n.mu.Unlock()
-}
-
-// isEmpty says that no letter waits; mu and the turn are held.
-func (n *lanes) isEmpty() bool {
-	for i := range n.lanes {
-		if !n.lanes[i].isDone() {
-			return false
-		}
-	}
-	return !n.hasCome()
-}
-
-// hasCome says that a letter has come since its lane was last turned over; mu is held.
-func (n *lanes) hasCome() bool {
-	for i := range n.lanes {
-		if len(n.lanes[i].queue) > 0 {
-			return true
-		}
-	}
-	return false
 }

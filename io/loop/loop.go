@@ -9,7 +9,7 @@
 //   - Whoever arrives takes the turn: a goroutine that finds the machine free steps all that waits; one that finds it
 //     busy leaves its input to the holder, who looks again after giving up the turn, so that no input is forgotten.
 //   - Whoever asks one thing at a time does not wait for what a flood has sent ahead (lanes.go), nor for long until an
-//     answer that is decided is sent: a goroutine does the chores of so many letters before it steps more.
+//     answer that is decided is sent: a goroutine that has stepped for a while does the chores before it steps more.
 //   - Effects are queued inside the turn (that keeps the order law 2 asks for) and carried out after it, so a slow
 //     disk or a slow reader never holds the machine. Nor does it hold up for long what else its goroutine has taken on: that
 //     goes on on another (work.go).
@@ -142,7 +142,7 @@ func (l *Loop) Push(in seam.Input) {
 // roundsMax is how long a goroutine that came with one input may be kept busy with what others brought.
 const roundsMax = 64
 
-// Run steps all that waits, unless somebody else is at it, and carries out what came of it.
+// Run steps what waits and carries out what came of it, in turns, unless somebody else is at it.
 func (l *Loop) Run() {
 	if l.lanes.waiting.Load() == 0 {
 		return
@@ -207,11 +207,8 @@ func (l *Loop) takeTurn(w *work) (over bool) {
 		defer l.tellBroken()
 	}
 	began, steps := seam.Mono(0), 0
-	for !over {
+	for !over && l.lanes.waiting.Load() > 0 {
 		some := l.lanes.take(clockEvery - steps%clockEvery)
-		if len(some) == 0 {
-			break
-		}
 		if steps%clockEvery == 0 {
 			l.now = l.config.Clock()
 			if steps == 0 {
