@@ -115,7 +115,7 @@ func (b *Broker) lookOver(now seam.Now, fx *seam.Effects) {
 		return
 	}
 	c.next, c.at = 0, now.Mono+c.config.BackOff
-	if c.best != nil && c.best.cleanable() && b.clean(now, c.best, fx) {
+	if c.best != nil && b.cleanable(c.best) && b.clean(now, c.best, fx) {
 		c.at = now.Mono
 	}
 	c.best = nil
@@ -148,9 +148,11 @@ func (c *cleanings) wish(now seam.Now) seam.Mono {
 	return c.at
 }
 
-// cleanable says whether a partition may be compacted at all.
-func (p *partition) cleanable() bool {
-	return p.state == partitionOpen && p.topic != nil && p.topic.config.Compact && !p.cleaned.busy() && !p.cleaned.unclean && p.move == nil
+// cleanable says whether a partition may be compacted at all. A move that was called off still reads its files until the round
+// has ended.
+func (b *Broker) cleanable(p *partition) bool {
+	return p.state == partitionOpen && p.topic != nil && p.topic.config.Compact && !p.cleaned.busy() && !p.cleaned.unclean &&
+		p.move == nil && !b.moving(p)
 }
 
 // busy says whether a Cleaner is at work on the log, or what it has written is being put in place.
@@ -201,7 +203,7 @@ func (b *Broker) unstable(p *partition) int64 {
 // dirt is the share of a log that was never compacted, in millionths, and whether that is enough. It asks for what it has to
 // know.
 func (b *Broker) dirt(now seam.Now, p *partition, fx *seam.Effects) (ratio int64, due bool) {
-	if !p.cleanable() {
+	if !b.cleanable(p) {
 		return 0, false
 	}
 	const million = 1_000_000
