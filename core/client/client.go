@@ -78,7 +78,7 @@ type Client struct {
 	order    uint64       // of the last letter from the application
 	flushed  uint64       // what is not younger than this does not wait for company
 
-	assignments []*assignment
+	assignments []*assignment // in the order in which the next fetch names them
 	willing     []*assignment // memory of maybeFetch
 	credit      int64
 

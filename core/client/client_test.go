@@ -708,6 +708,32 @@ func TestPartitionsTakeTurns(t *testing.T) {
 	require.Equal(t, [3]int{3, 3, 3}, of3)
 }
 
+// Nor does it help a partition forward to be assigned anew, or keep another back.
+func TestTurnsOutliveAnAssign(t *testing.T) {
+	config := DefaultConfig()
+	config.Ceilings, config.FetchMaxBytes = []Ceiling{{wire.KeyFetch, 6}}, 1
+	for begin := range int32(2) {
+		w := newWorld(1, config, faults{})
+		of := w.topic("t", 2)
+		for i := range int32(2) {
+			of.parts[i].leader = 0
+			w.tell(&Produce{Topic: "t", Partition: i, Records: []Record{{Value: []byte("0")}}})
+			w.tell(&Assign{Topic: "t", Partition: i, Offset: 0})
+		}
+		w.run(w.now + seam.Second)
+		w.tell(&Poll{Bytes: 1})
+		for i := range int32(8) {
+			w.run(w.now + seam.Second)
+			require.Len(t, w.fetched, int(i)+1)
+			w.tell(&Assign{Topic: "t", Partition: (begin + i) % 2, Offset: 0})
+			w.tell(&Poll{Bytes: w.fetched[i].Bytes})
+		}
+		for i := range 7 {
+			require.NotEqual(t, w.fetched[i].Partition, w.fetched[i+1].Partition, "answers %d and %d", i, i+1)
+		}
+	}
+}
+
 // An answer to what was asked before the partition was assigned anew says nothing about where it is read now.
 func TestAssignedAnewWhileFetching(t *testing.T) {
 	w := newWorld(1, DefaultConfig(), faults{})

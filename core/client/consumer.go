@@ -48,7 +48,9 @@ func (c *Client) assigned(name string, number int32) int {
 	return slices.IndexFunc(c.assignments, func(a *assignment) bool { return a.topic.name == name && a.number == number })
 }
 
+// onAssign takes the place of an earlier assignment, if there is one: in the order of fetches too.
 func (c *Client) onAssign(in *Assign, fx *seam.Effects) {
+	place := c.assigned(in.Topic, in.Partition)
 	c.onUnassign(&Unassign{in.Topic, in.Partition})
 	if in.Partition < 0 || c.closing || !c.mayAssign(Partition{Topic: in.Topic, Number: in.Partition}) {
 		return
@@ -71,7 +73,10 @@ func (c *Client) onAssign(in *Assign, fx *seam.Effects) {
 	case in.Offset < 0:
 		a.seek(Latest)
 	}
-	c.assignments = append(c.assignments, a)
+	if place < 0 {
+		place = len(c.assignments)
+	}
+	c.assignments = slices.Insert(c.assignments, place, a)
 }
 
 func (c *Client) onUnassign(in *Unassign) {
@@ -234,8 +239,8 @@ func (c *Client) post(body any, fx *seam.Effects) {
 	fx.Sends = append(fx.Sends, seam.Send{To: seam.Address{Kind: seam.ToOperator}, Body: body})
 }
 
-// fetch asks one broker for records of all partitions that it leads. Where it has no session for us, what was asked last
-// comes first: a partition that fills every answer must not starve the others (KIP-74).
+// fetch asks one broker for records of all partitions that it leads, in the order of assignments. Where it has no session for
+// us, a partition that fills every answer must not starve the others (KIP-74): what was named first goes last.
 func (c *Client) fetch(now seam.Now, n *node, willing []*assignment, fx *seam.Effects) {
 	if n.fetching || n.state != ready || c.credit <= 0 {
 		return
@@ -257,9 +262,7 @@ func (c *Client) fetch(now seam.Now, n *node, willing []*assignment, fx *seam.Ef
 	for _, a := range about {
 		version = a.topic.within(version)
 	}
-	n.fairFetch++
-	by := n.fairFetch % len(about)
-	about = append(slices.Clone(about[by:]), about[:by]...)
+	c.goesLast(about[0])
 	ask := n.session.newFetch(about, version, c.config.PartitionFetchBytes)
 	ask.IsolationLevel = c.isolation()
 	ask.MaxWaitMillis, ask.MinBytes = millis(c.config.FetchWaitMax), c.config.FetchMinBytes
@@ -276,6 +279,11 @@ func (c *Client) fetch(now seam.Now, n *node, willing []*assignment, fx *seam.Ef
 				c.onFetched(now, about, r, implied, fx)
 			}
 		})
+}
+
+func (c *Client) goesLast(a *assignment) {
+	i := slices.Index(c.assignments, a)
+	c.assignments = append(slices.Delete(c.assignments, i, i+1), a)
 }
 
 func (a *assignment) pack(ask *kmsg.FetchRequest, bytesMax int32) {

@@ -33,7 +33,6 @@ type node struct {
 	fetching  bool
 	session   fetchSession
 	fair      int // moves the partition that comes first in a Produce
-	fairFetch int // and in a Fetch
 	failures  int // links lost in a row without an answer to ApiVersions
 	retryAt   seam.Mono
 }
