@@ -31,6 +31,7 @@ type member struct {
 	stage      memberStage
 	id         string
 	generation int32
+	leader     string   // of it
 	roll       []string // ids of the generation's members: it leads
 	shares     []int32
 	before     identity // what it was in an earlier generation, or life
@@ -311,7 +312,7 @@ func (m *member) join(now seam.Mono, fx *seam.Effects) {
 		}
 		m.summoned(folded, r, a)
 		m.again(r, a)
-		m.generation, m.roll, m.stage = a.Generation, nil, memberSyncs
+		m.generation, m.leader, m.roll, m.stage = a.Generation, a.LeaderID, nil, memberSyncs
 		m.next = at
 		if a.LeaderID == a.MemberID && !a.SkipAssignment {
 			dynamic := 0
@@ -356,7 +357,7 @@ func (m *member) sync(now seam.Mono, fx *seam.Effects) {
 			r.GroupAssignment = append(r.GroupAssignment, kmsg.SyncGroupRequestGroupAssignment{MemberID: id, MemberAssignment: parts[i]})
 		}
 	}
-	generation, folded := m.generation, m.run.loaded
+	generation, leader, folded := m.generation, m.leader, m.run.loaded
 	m.request(now, wire.KeySyncGroup, r, fx, func(answer kmsg.Response) int16 { return answer.(*kmsg.SyncGroupResponse).ErrorCode }, func(at seam.Mono, answer kmsg.Response) {
 		m.shares = nil
 		for _, share := range answer.(*kmsg.SyncGroupResponse).MemberAssignment {
@@ -366,7 +367,7 @@ func (m *member) sync(now seam.Mono, fx *seam.Effects) {
 		if len(m.roll) > 0 {
 			m.led = identity{m.id, generation}
 		}
-		m.enrolled(folded, generation)
+		m.enrolled(folded, leader, generation)
 		m.run.History.Claims = append(m.run.History.Claims, &check.Claim{Group: m.group, Generation: generation, Owner: m.owner(), Member: m.id, Shares: slices.Clone(m.shares), At: at})
 	})
 }

@@ -14,15 +14,16 @@ import (
 )
 
 // roll is what the leader of a classic group was told of a generation: whom it has. A coordinator that is folded anew in the
-// middle of a round gives the generation once more.
+// middle of a round gives the generation once more, and a group that nobody was in for a while begins with the first one again,
+// under another leader.
 type roll struct {
 	ids    []string
 	folded seam.Mono // when coordinators had folded their logs last, as the leader asked: an answer may come late
 }
 
 type generation struct {
-	group  string
-	number int32
+	group, leader string
+	number        int32
 }
 
 // offers is what a member says of itself for a protocol. In the pride that is nothing that a coordinator could read; in the pack
@@ -59,13 +60,13 @@ func (m *member) summoned(folded seam.Mono, asked *kmsg.JoinGroupRequest, a *kms
 		}
 	}
 	m.run.require(slices.Contains(x.ids, a.MemberID), check.LeaderKnows, "%s: generation %d of %s is %v, and is led by %s", m.name, a.Generation, m.group, x.ids, a.MemberID)
-	m.run.rolls[generation{m.group, a.Generation}] = x
+	m.run.rolls[generation{m.group, a.LeaderID, a.Generation}] = x
 }
 
 // enrolled: whoever has its place in a generation was named to the leader. A static member may have come back meanwhile, under
 // another id.
-func (m *member) enrolled(folded seam.Mono, number int32) {
-	if x := m.run.rolls[generation{m.group, number}]; x != nil && x.folded == folded && m.instance == "" {
+func (m *member) enrolled(folded seam.Mono, leader string, number int32) {
+	if x := m.run.rolls[generation{m.group, leader, number}]; x != nil && x.folded == folded && m.instance == "" {
 		m.run.require(slices.Contains(x.ids, m.id), check.LeaderKnows, "%s has its place in generation %d of %s as %s; the leader was told of %v", m.name, number, m.group, m.id, x.ids)
 	}
 }

@@ -136,8 +136,9 @@ var violations = []violation{
 	{"H36", func(r *Run) { summoned(r, "range", "a", rolled("a", "range"), rolled("b", "roundrobin")) }, func(r *Run) { summoned(r, "range", "b") }},
 	{"H36", func(r *Run) { summoned(r, "range", "a", rolled("b", "range")) }, nil},
 	{"H36", func(r *Run) { summoned(r, "range", "b", rolled("a", "range")) }, nil},
-	{"H36", func(r *Run) { enrolled(r, "b", 0) }, func(r *Run) { enrolled(r, "a", 0) }},
-	{"H36", func(r *Run) { enrolled(r, "b", 0) }, func(r *Run) { enrolled(r, "b", 1); summoned(r, "range", "b") }}, // the generation came again
+	{"H36", func(r *Run) { enrolled(r, "b", "a", 0) }, func(r *Run) { enrolled(r, "a", "a", 0) }},
+	{"H36", func(r *Run) { enrolled(r, "b", "a", 0) }, func(r *Run) { enrolled(r, "b", "a", 1); summoned(r, "range", "b") }}, // the generation came again
+	{"H36", func(r *Run) { enrolled(r, "b", "a", 0) }, func(r *Run) { enrolled(r, "b", "c", 0) }},                            // the group was gone meanwhile
 	{"H46", func(r *Run) { joinedAgain(r, "a", 3) }, func(r *Run) { joinedAgain(r, "b", 3); joinedAgain(r, "a", 4) }},
 	{"H47", func(r *Run) { lettingGo(r, 6, 10*seam.Millisecond) }, func(r *Run) { lettingGo(r, 7, 10*seam.Millisecond); lettingGo(r, 6, 5*seam.Second) }},
 	{"H48", func(r *Run) { passedOver(r, 4) }, func(r *Run) { passedOver(r, 3) }},
@@ -585,12 +586,12 @@ func summoned(r *Run, protocol, leader string, members ...kmsg.JoinGroupResponse
 	m.summoned(r.loaded, asked, &kmsg.JoinGroupResponse{Generation: 3, Protocol: &protocol, LeaderID: leader, MemberID: "a", Members: members})
 }
 
-// enrolled is somebody who has a place in a generation of which the leader, a, was told of nobody else. Coordinators have folded
-// their logs so long after that.
-func enrolled(r *Run, id string, folded seam.Mono) {
+// enrolled is somebody who has a place in a generation that has a leader; one, which a leads, was told of nobody else. Coordinators
+// have folded their logs so long after that.
+func enrolled(r *Run, id, leader string, folded seam.Mono) {
 	summoned(r, "range", "a", rolled("a", "range"))
 	r.loaded += folded
-	(&member{session: newSession(r, 1, id), group: "pack", id: id}).enrolled(r.loaded, 3)
+	(&member{session: newSession(r, 1, id), group: "pack", id: id}).enrolled(r.loaded, leader, 3)
 }
 
 // wanted is a partition of firm, given to who has subscribed so.
