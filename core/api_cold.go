@@ -24,36 +24,18 @@ func (b *Broker) onCold(now seam.Now, c *connection, r *conn.Request, fx *seam.E
 	case *kmsg.MetadataRequest:
 		b.metadata(now, c, slot, r, request, fx)
 	case *kmsg.CreateTopicsRequest:
-		m, refused := b.mutation(now, c, r, 6)
-		if refused {
-			b.cold(c.id, slot, r.Correlation, controller.ThrottledCreateTopics(request, c.throttled(now)), fx)
-			break
-		}
 		records, answer := b.controller.CreateTopics(request)
-		b.mutated(now, c, m, records, answer)
-		b.proposeFor(now, c, slot, r, records, answer, fx)
+		b.proposeFor(now, c, slot, r, b.mutated(now, c, r, records, answer), answer, fx)
 	case *kmsg.DeleteTopicsRequest:
-		m, refused := b.mutation(now, c, r, 5)
-		if refused {
-			b.cold(c.id, slot, r.Correlation, controller.ThrottledDeleteTopics(request, c.throttled(now)), fx)
-			break
-		}
 		records, answer := b.controller.DeleteTopics(request)
-		b.mutated(now, c, m, records, answer)
-		b.proposeFor(now, c, slot, r, records, answer, fx)
+		b.proposeFor(now, c, slot, r, b.mutated(now, c, r, records, answer), answer, fx)
 	case *kmsg.ListOffsetsRequest:
 		b.listOffsets(now, c, slot, r, request, fx)
 	case *kmsg.InitProducerIDRequest:
 		b.initProducerID(now, c, slot, r, request, fx)
 	case *kmsg.CreatePartitionsRequest:
-		m, refused := b.mutation(now, c, r, 3)
-		if refused {
-			b.cold(c.id, slot, r.Correlation, controller.ThrottledCreatePartitions(request, c.throttled(now)), fx)
-			break
-		}
 		records, answer := b.controller.CreatePartitions(request)
-		b.mutated(now, c, m, records, answer)
-		b.proposeFor(now, c, slot, r, records, answer, fx)
+		b.proposeFor(now, c, slot, r, b.mutated(now, c, r, records, answer), answer, fx)
 	case *kmsg.DescribeConfigsRequest:
 		b.describeConfigs(now, c, slot, r, request, fx)
 	case *kmsg.AlterConfigsRequest:

@@ -4,11 +4,14 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/twmb/franz-go/pkg/kmsg"
+
 	"rookery/core/conn"
 	"rookery/core/controller"
 	"rookery/core/meta"
 	"rookery/core/ordered"
 	"rookery/core/seam"
+	"rookery/core/wire"
 )
 
 // throttles hold what clients have used of their quotas (KIP-13, 219, 257, 599, 612). A client beyond one is answered at
@@ -246,27 +249,43 @@ func (b *Broker) greeting(now seam.Now, c *connection) (*account, int64) {
 	return nil, 0
 }
 
-// mutation judges a request that makes or deletes partitions (KIP-599): a client that is beyond its quota is refused where
-// the version of the request knows of that, and is kept waiting where it does not.
-func (b *Broker) mutation(now seam.Now, c *connection, r *conn.Request, strictFrom int16) (m *metered, refused bool) {
-	m = b.meter(now, c, quotaMutate, r.ClientID)
-	if m == nil || r.Version < strictFrom || m.bucket.Wait(now.Mono) == 0 {
-		return m, false
+// isRefusable says whether the version of such a request knows THROTTLING_QUOTA_EXCEEDED.
+func isRefusable(r *conn.Request) bool {
+	switch r.Key {
+	case wire.KeyCreateTopics:
+		return r.Version >= 6
+	case wire.KeyDeleteTopics:
+		return r.Version >= 5
+	default:
+		return r.Version >= 3 // CreatePartitions
 	}
-	b.throttle(now, c, quotaMutate, m.bucket, m.bucket.Wait(now.Mono))
-	return m, true
 }
 
 // throttling is an answer that says how long to wait.
-type throttling interface{ SetThrottle(millis int32) }
+type throttling interface {
+	kmsg.Response
+	SetThrottle(millis int32)
+}
 
-// mutated charges for the partitions in records, and tells the client how long to wait.
-func (b *Broker) mutated(now seam.Now, c *connection, m *metered, records []meta.Record, answer throttling) {
-	if m == nil {
-		return
+// mutated charges a client for the partitions that records make or delete (KIP-599). Whoever goes beyond its quota with them is
+// told to wait; where the version knows of refusals, it is its next request that is refused, and of that no record is left.
+func (b *Broker) mutated(now seam.Now, c *connection, r *conn.Request, records []meta.Record, answer throttling) []meta.Record {
+	m, n := b.meter(now, c, quotaMutate, r.ClientID), b.mutations(records)
+	switch {
+	case m == nil:
+	case isRefusable(r) && m.bucket.Wait(now.Mono) > 0:
+		records = nil
+		if controller.Throttle(answer) {
+			b.throttle(now, c, quotaMutate, m.bucket, m.bucket.Wait(now.Mono))
+			answer.SetThrottle(c.throttled(now))
+		}
+	case isRefusable(r):
+		m.bucket.Use(now.Mono, n, m.rate)
+	case n > 0:
+		b.use(now, c, m, n)
+		answer.SetThrottle(c.throttled(now))
 	}
-	b.use(now, c, m, b.mutations(records))
-	answer.SetThrottle(c.throttled(now))
+	return records
 }
 
 // mutations are the partitions that records make or delete, before they are folded.

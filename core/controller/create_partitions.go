@@ -16,9 +16,7 @@ func (c *Controller) CreatePartitions(req *kmsg.CreatePartitionsRequest) ([]meta
 	answer := func(name string, no *refusal) {
 		a := kmsg.NewCreatePartitionsResponseTopic()
 		if a.Topic = name; no != nil {
-			if a.ErrorCode = int16(no.code); no.message != "" {
-				a.ErrorMessage = &no.message
-			}
+			a.ErrorCode, a.ErrorMessage = int16(no.code), no.text()
 		}
 		resp.Topics = append(resp.Topics, a)
 	}

@@ -40,6 +40,14 @@ func refuse(code wire.Code, format string, args ...any) *refusal {
 	return &refusal{code, message}
 }
 
+// text is nil where the code says it all.
+func (r *refusal) text() *string {
+	if r.message == "" {
+		return nil
+	}
+	return &r.message
+}
+
 // CreateTopics (19, versions 2 to 7) makes the topics that can be made; the others get their own errors. The records,
 // all topics' together, are one atomic batch; under ValidateOnly there are none.
 func (c *Controller) CreateTopics(req *kmsg.CreateTopicsRequest) ([]meta.Record, *kmsg.CreateTopicsResponse) {
@@ -149,7 +157,7 @@ func (c *Controller) createTopic(t *kmsg.CreateTopicsRequestTopic, on *placing) 
 
 func refused(name string, no *refusal) kmsg.CreateTopicsResponseTopic {
 	answer := kmsg.NewCreateTopicsResponseTopic()
-	answer.Topic, answer.ErrorCode, answer.ErrorMessage = name, int16(no.code), &no.message
+	answer.Topic, answer.ErrorCode, answer.ErrorMessage = name, int16(no.code), no.text()
 	answer.NumPartitions, answer.ReplicationFactor = -1, -1
 	answer.Configs = []kmsg.CreateTopicsResponseTopicConfig{} // not null
 	return answer

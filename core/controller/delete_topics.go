@@ -134,11 +134,11 @@ func deletionDisabled(version int16) *refusal {
 	if version < 3 {
 		return refuse(wire.InvalidRequest, "This version does not support topic deletion.")
 	}
-	return refuse(wire.TopicDeletionDisabled, "Topic deletion is disabled.")
+	return refuse(wire.TopicDeletionDisabled, "")
 }
 
 func notDeleted(a doomed, no *refusal) kmsg.DeleteTopicsResponseTopic {
 	answer := kmsg.NewDeleteTopicsResponseTopic()
-	answer.Topic, answer.TopicID, answer.ErrorCode, answer.ErrorMessage = a.name, a.id, int16(no.code), &no.message
+	answer.Topic, answer.TopicID, answer.ErrorCode, answer.ErrorMessage = a.name, a.id, int16(no.code), no.text()
 	return answer
 }
