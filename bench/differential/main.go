@@ -6,6 +6,8 @@
 // that are meant to be stand in accepted.tsv, each with its reason; one that is not seen any more in a whole run is
 // reported, and so is every one that is not in it.
 //
+// Some cases come first, on two brokers that let little be done (table_confined.go).
+//
 // With -against kafka the other side is Kafka too: nothing may differ then, not even what is accepted. That is the test
 // of the normalisation (flatten.go).
 package main
@@ -78,12 +80,6 @@ func run(o *options) error {
 		defer os.RemoveAll(dir)
 		o.dir = dir
 	}
-	stop, err := startBoth(o)
-	defer stop()
-	if err != nil {
-		return err
-	}
-	o.shared = [2]*shared{newShared("kafka", o.kafka, "a99"+process, true), newShared(o.against, o.other, "b99"+process, o.against == "kafka")}
 	accepted, err := readLedger(o.accepted)
 	if err != nil {
 		return err
@@ -92,30 +88,58 @@ func run(o *options) error {
 	if o.against == "kafka" {
 		t.accepted = nil
 	}
-	a, b := o.sides(99)
-	if err := both(a, b, "warm-", (*side).warm); err != nil {
-		return fmt.Errorf("warming up: %w", err)
+	if together, alone := jobsOf(o, confinedTables); len(together)+len(alone) > 0 && o.kafka == "" && o.other == "" {
+		if err := o.onBoth(confined, func(o *options) { runTables(o, t, together, alone) }); err != nil {
+			return err
+		}
 	}
-	if o.tables {
-		runTables(o, t)
-	}
-	if o.sequences > 0 {
-		runSequences(o, t)
+	err = o.onBoth("", func(o *options) {
+		together, alone := jobsOf(o, tables)
+		runTables(o, t, together, alone)
+		if o.sequences > 0 {
+			runSequences(o, t)
+		}
+	})
+	if err != nil {
+		return err
 	}
 	return t.end(o)
 }
 
-// startBoth starts what does not run yet.
-func startBoth(o *options) (stop func(), err error) {
+// onBoth does something with two brokers that have settings of their own, beside those of all.
+func (o options) onBoth(settings string, do func(o *options)) error {
+	stop, err := startBoth(&o, settings)
+	defer stop()
+	if err != nil {
+		return err
+	}
+	o.shared = [2]*shared{newShared("kafka", o.kafka, "a99"+process, true), newShared(o.against, o.other, "b99"+process, o.against == "kafka")}
+	a, b := o.sides(99)
+	if err := both(a, b, "warm-", (*side).warm); err != nil {
+		return fmt.Errorf("warming up: %w", err)
+	}
+	do(&o)
+	return nil
+}
+
+// startBoth starts what does not run yet, in folders of their own.
+func startBoth(o *options, settings string) (stop func(), err error) {
 	var nodes []*node
 	stop = func() {
 		for _, n := range nodes {
 			n.stop()
 		}
 	}
+	if err := os.MkdirAll(o.dir, 0o755); err != nil {
+		return stop, err
+	}
+	dir, err := os.MkdirTemp(o.dir, "pair-")
+	if err != nil {
+		return stop, err
+	}
 	if o.kafka == "" {
 		fmt.Fprintln(os.Stderr, "starting Apache Kafka")
-		n, err := startKafka(o.jars, filepath.Join(o.dir, "kafka"), o.port)
+		n, err := startKafka(o.jars, filepath.Join(dir, "kafka"), o.port, settings)
 		if err != nil {
 			return stop, err
 		}
@@ -127,7 +151,7 @@ func startBoth(o *options) (stop func(), err error) {
 	case o.against == "kafka":
 		o.other = o.kafka
 	default:
-		n, err := startRookery(o.binary, filepath.Join(o.dir, "rookery"), o.port+2)
+		n, err := startRookery(o.binary, filepath.Join(dir, "rookery"), o.port+2, settings)
 		if err != nil {
 			return stop, err
 		}
@@ -169,9 +193,12 @@ func one(s *side, prefix string, run func(s *side)) (err error) {
 	return nil
 }
 
-// runTables runs the cases side by side, and then, one by one, those that alter the broker itself.
-func runTables(o *options, t *tally) {
-	var together, alone []job
+// jobsOf are the cases that were asked for, in each of their versions: those that run side by side, and those that alter the
+// broker itself.
+func jobsOf(o *options, tables []tableCase) (together, alone []job) {
+	if !o.tables {
+		return nil, nil
+	}
 	only := regexp.MustCompile(o.only)
 	n := 0
 	for _, c := range tables {
@@ -188,6 +215,10 @@ func runTables(o *options, t *tally) {
 			}
 		}
 	}
+	return together, alone
+}
+
+func runTables(o *options, t *tally, together, alone []job) {
 	runJobs(o, t, together, o.workers, both)
 	if o.against == "kafka" {
 		runJobs(o, t, alone, 1, inTurn)

@@ -63,9 +63,9 @@ var receiver []byte
 const cluster = "ZGlmZmVyZW50aWFsLTAwMA"
 
 // startKafka formats a folder and starts Apache Kafka in it, without eligible leader replicas (KIP-966), which are not on
-// here. The jars are those that bench/interop/install.sh puts into its folder.
-func startKafka(jars, dir string, port int) (*node, error) {
-	file, err := configured(dir, port, "metric.reporters=Receiver")
+// here; more are settings of its own. The jars are those that bench/interop/install.sh puts into its folder.
+func startKafka(jars, dir string, port int, more string) (*node, error) {
+	file, err := configured(dir, port, "metric.reporters=Receiver\n"+more)
 	if err != nil {
 		return nil, err
 	}
@@ -82,8 +82,8 @@ func startKafka(jars, dir string, port int) (*node, error) {
 		"-cp", classpath, source, file)
 }
 
-func startRookery(binary, dir string, port int) (*node, error) {
-	file, err := configured(dir, port, "client.telemetry.enable=true\nmetrics.listener=none")
+func startRookery(binary, dir string, port int, more string) (*node, error) {
+	file, err := configured(dir, port, "client.telemetry.enable=true\nmetrics.listener=none\n"+more)
 	if err != nil {
 		return nil, err
 	}
