@@ -62,7 +62,7 @@ func stormers() []stormer {
 		{name: "aiokafka", client: "aiokafka", share: 100, exact: true, traits: all, codecs: everyCodec, send: fileStorm(pythonSend),
 			note: "no null key with a null value"},
 		{name: "kafkajs", client: "kafkajs", share: 100, traits: valued(numbered), codecs: everyCodec, send: fileStorm(javascriptSend),
-			note: "no null in headers; its idempotence is experimental, so it is not used; all but gzip is from plugins; it reads nothing without a group"},
+			note: "no null in headers; its idempotence is experimental, so it is not used; all but gzip is from plugins"},
 		{name: "sarama", client: "sarama", share: 100, exact: true, traits: all, codecs: everyCodec, send: fileStorm(goSend)},
 		{name: "kafka-go", client: "kafka-go", share: 100, traits: numbered, codecs: everyCodec, send: fileStorm(goSend), note: "it has no idempotence; the driver sends again what it gives up while nobody listens"},
 	}
@@ -252,7 +252,7 @@ func goSend(ctx context.Context, s *session, user, topic, path string) (string, 
 }
 
 func javascriptSend(ctx context.Context, s *session, user, topic, path string) (string, error) {
-	out, err := command(ctx, nil, "node", filepath.Join(s.source, "js", "client.js"), s.through[user], topic, path)
+	out, err := command(ctx, nil, "node", filepath.Join(s.source, "js", "client.js"), "produce", s.through[user], topic, path)
 	return string(out), err
 }
 
@@ -400,6 +400,10 @@ func readStormBack(s *session, clients []stormer) {
 			return "", matches(string(out), err, each.want)
 		})
 	}
+	reader("kafkajs", "as the only member of a group", func(ctx context.Context) (string, error) {
+		out, err := command(ctx, nil, "node", filepath.Join(s.source, "js", "client.js"), "read", s.through["kafkajs"], stormTopic, every)
+		return "", matches(string(out), err, log.withHeader[:])
+	})
 	reader("kcat", "headers are not compared", func(ctx context.Context) (string, error) {
 		return "", matchesPrinted(ctx, log.printed[:], func(partition string) []string {
 			return []string{"kcat", "-C", "-b", s.through["kcat"], "-t", stormTopic, "-p", partition, "-o", "beginning", "-e", "-q", "-f", stormFormat}
