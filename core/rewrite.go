@@ -3,6 +3,7 @@ package core
 import (
 	"rookery/core/batch"
 	"rookery/core/conn"
+	"rookery/core/meta"
 	"rookery/core/ordered"
 	"rookery/core/replica"
 	"rookery/core/seam"
@@ -19,13 +20,15 @@ import (
 // be written, takes a bounded share of the memory for frames.
 //
 // Time passes in between: the topic may be gone or altered, the clock has moved, and other connections have written, under
-// the same producer id perhaps. Nothing that was found at first is believed later.
+// the same producer id perhaps. Nothing that was found at first is believed later. Only which topic a name meant is kept: what
+// was sent to one that is gone does not belong to the next of that name.
 
 // rewriting is one batch under way.
 type rewriting struct {
 	ticket  replica.Ticket
 	request *conn.Request // good while the produce's frame is held
 	entry   int32         // of the request
+	topic   meta.UUID     // that it is for
 	codec   batch.Codec
 	level   int32
 	room    int64 // that it may come to take
@@ -63,7 +66,7 @@ func (b *Broker) rewrite(ticket replica.Ticket, t *topic, r *conn.Request, i int
 	}
 	p.owner.rewriting++
 	p.writes++
-	b.rewrites.waiting.Push(rewriting{ticket, r, i, codec, level, facts.InflatedSize + batch.HeaderSize})
+	b.rewrites.waiting.Push(rewriting{ticket, r, i, t.id, codec, level, facts.InflatedSize + batch.HeaderSize})
 	b.startRewrites(fx)
 	return true
 }
@@ -151,6 +154,9 @@ func (b *Broker) takeRewritten(now seam.Now, x rewriting, p *produce, data []byt
 	}
 	facts := x.request.Facts[x.entry].Rewritten(data)
 	t, target, code := b.find(asked.Topic, asked.TopicID, asked.Index, x.request.Version >= 13)
+	if code == wire.None && t.id != x.topic {
+		code = wire.UnknownTopicOrPartition
+	}
 	if code != wire.None {
 		result.Code = code
 		return false, false

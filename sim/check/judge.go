@@ -222,9 +222,10 @@ func (j *judge) appends() {
 	}
 }
 
-// survivedDelete says whether something is there that was sent before a delete that was acknowledged.
+// survivedDelete says whether something is there that was sent before a delete that was acknowledged. Of what was sent more than
+// once, one may have waited on a connection that was not read until there was another topic of that name.
 func (j *judge) survivedDelete(a *Append) bool {
-	if len(j.at[a.First]) == 0 || a.Return == Unfinished {
+	if len(j.at[a.First]) == 0 || a.Return == Unfinished || a.Attempts > 1 {
 		return false
 	}
 	for _, d := range j.h.Admins {

@@ -402,14 +402,15 @@ func (p *program) note(now seam.Mono, h *handed, d *client.Delivered) {
 	}
 	durable := p.config.Acks == client.AcksAll && p.run.facts.Durable[at.Topic] && !p.run.plan.isFleeting(at.Topic)
 	a := &check.Append{Client: p.id, Partition: at, Producer: -1, First: h.first + check.Value(d.Index), Count: d.Count, Acks: p.config.Acks,
-		Attempts: 1, Born: h.born, Keyed: h.keyed, Call: h.called, LastCall: h.called, Return: check.Unfinished, Base: -1, Unattended: p.config.Acks == client.AcksNone}
+		Attempts: 1 << 20, Born: h.born, Keyed: h.keyed, Call: h.called, LastCall: h.called, Return: check.Unfinished, Base: -1, Unattended: p.config.Acks == client.AcksNone}
 	if p.config.Idempotent {
 		// One line for the machine's whole life, whatever its epochs. A log that has lost what it knew of a producer takes
 		// any sequence (KIP-360): from then on nobody can keep the order.
 		a.Producer = int64(p.id) << 32
 		a.Unordered = !durable
-	} else if !p.run.plan.Quiet {
-		a.Attempts = 1 << 20 // the machine does not tell
+	}
+	if p.run.plan.Quiet { // else the machine does not tell
+		a.Attempts = 1
 	}
 	switch {
 	case d.Failed() && !d.Unknown:
