@@ -22,6 +22,7 @@ import (
 //     and find it here. It is read all the time.
 //   - the copy is on the disk, and so are its name, its log start and its recovery point, before the record is written.
 //   - nothing of the old log is unlinked meanwhile.
+//   - from naming on the folder is the copy's until it is swapped or removed: the next topic of that name waits for it.
 //   - one partition moves at a time; what a round copies is bounded, and a move can be called off after each.
 //   - a move that a start finds half done begins anew; one that fails leaves the partition where it was.
 type move struct {
@@ -348,6 +349,12 @@ func (b *Broker) moveRecovered(out *log.Recovered, fx *seam.Effects) {
 // home is where the partition is to lie.
 func (m *move) home() seam.Path { return seam.Path{Dir: m.to, Name: m.partition.folder.Name} }
 
+// copyIsAt says whether a folder is a copy's, or may be, until it is swapped or removed.
+func (b *Broker) copyIsAt(folder seam.Path) bool {
+	m := b.moves.now
+	return m != nil && m.stage >= moveNaming && m.home() == folder
+}
+
 // maybeName gives the copy the partition's name, if that is free.
 func (b *Broker) maybeName(fx *seam.Effects) {
 	m := b.moves.now
@@ -555,6 +562,9 @@ func (b *Broker) moveOver(fx *seam.Effects) {
 	}
 	b.touch(m.partition)
 	b.nextMove()
+	if p := b.awaiting(m.partition, m.home()); p != nil { // of the next topic of that name
+		b.openNew(p, fx)
+	}
 }
 
 // resumeMoves begins anew what the last life was moving.

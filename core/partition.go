@@ -186,16 +186,16 @@ func (b *Broker) makePartition(t *topic, image *meta.Topic, i int) *partition {
 	return p
 }
 
-// openNew makes a partition that has no folder. It waits while a deleted one still has its name, or while the checkpoint
-// may still have that one's recovery point: after a crash the new folder would be held to it. And it waits for its directory to have
-// checkpoints (marks.go).
+// openNew makes a partition that has no folder. It waits while a deleted one still has its name, or the copy of one that was
+// moving, or while the checkpoint may still have that one's recovery point: after a crash the new folder would be held to it. And it
+// waits for its directory to have checkpoints (marks.go).
 func (b *Broker) openNew(p *partition, fx *seam.Effects) {
 	if b.phase >= phaseStopping || p.topic.gone || p.state == partitionFailed || b.dead(p) { // the Image has it: the next start makes it; or it does not any more
 		b.made(p, fx)
 		return
 	}
 	p.point, p.startGoal, p.startWish, p.safePoint, p.cleaned = 0, 0, 0, 0, cleaned{upTo: -1}
-	if b.doomed[p.folder] > 0 {
+	if b.doomed[p.folder] > 0 || b.copyIsAt(p.folder) {
 		return
 	}
 	if d := &b.dirs[p.folder.Dir]; d.unmarked() || d.pointed[p.folder.Name] {
@@ -465,7 +465,7 @@ func (b *Broker) unrenamed(d *directory, r *removal, fx *seam.Effects) {
 		}
 	}
 	d.unrenamed = append(d.unrenamed, r)
-	if p := b.awaiting(r.partition); p != nil {
+	if p := b.awaiting(r.partition, r.partition.folder); p != nil {
 		b.made(p, fx) // when the name is free
 	}
 }
@@ -489,18 +489,18 @@ func (b *Broker) vacated(p *partition, fx *seam.Effects) {
 
 // openWaiting makes the partition that waited for the name of a deleted one.
 func (b *Broker) openWaiting(gone *partition, fx *seam.Effects) {
-	if p := b.awaiting(gone); p != nil {
+	if p := b.awaiting(gone, gone.folder); p != nil {
 		b.openNew(p, fx)
 	}
 }
 
-// awaiting is the partition that waits for the name of a deleted one, nil if there is none.
-func (b *Broker) awaiting(gone *partition) *partition {
+// awaiting is the partition that waits for a folder that a deleted one has, or a copy of it, nil if there is none.
+func (b *Broker) awaiting(gone *partition, folder seam.Path) *partition {
 	t := b.topics[gone.topic.name]
 	if t == nil || int(gone.index) >= len(t.partitions) {
 		return nil
 	}
-	if p := t.partitions[gone.index]; p.state == partitionRecovering && !p.begun && p.folder == gone.folder {
+	if p := t.partitions[gone.index]; p.state == partitionRecovering && !p.begun && p.folder == folder {
 		return p
 	}
 	return nil

@@ -41,7 +41,7 @@ func (b *Broker) onStop(fx *seam.Effects) {
 		}
 		b.dirs[i].blocked = nil
 		for _, r := range b.dirs[i].unrenamed {
-			if p := b.awaiting(r.partition); p != nil {
+			if p := b.awaiting(r.partition, r.partition.folder); p != nil {
 				b.made(p, fx)
 			}
 		}
