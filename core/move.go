@@ -31,6 +31,7 @@ type move struct {
 	future    seam.Path // until it has its name
 	stage     moveStage
 	off       bool // called off
+	named     bool // the copy has the partition's name, or may have it
 	rounds    int
 	due       seam.Mono // when this round has lasted as long as the rate wishes
 	near      bool      // behind this round the log is frozen
@@ -352,7 +353,7 @@ func (m *move) home() seam.Path { return seam.Path{Dir: m.to, Name: m.partition.
 // copyIsAt says whether a folder is a copy's, or may be, until it is swapped or removed.
 func (b *Broker) copyIsAt(folder seam.Path) bool {
 	m := b.moves.now
-	return m != nil && m.stage >= moveNaming && m.home() == folder
+	return m != nil && m.named && m.home() == folder
 }
 
 // maybeName gives the copy the partition's name, if that is free.
@@ -373,7 +374,7 @@ func (b *Broker) maybeName(fx *seam.Effects) {
 		}
 		return
 	}
-	m.stage, m.op = moveNaming, b.numbers.Op()
+	m.named, m.stage, m.op = true, moveNaming, b.numbers.Op()
 	fx.Files = append(fx.Files, seam.FileOp{Op: m.op, Deed: seam.Rename, Path: m.future, To: m.home()})
 }
 
@@ -529,7 +530,7 @@ func (b *Broker) endMove(fx *seam.Effects) {
 		return
 	}
 	m.left = append(m.left, m.future)
-	if m.stage < moveNaming {
+	if !m.named {
 		b.clear(fx)
 		return
 	}
@@ -562,7 +563,7 @@ func (b *Broker) moveOver(fx *seam.Effects) {
 	}
 	b.touch(m.partition)
 	b.nextMove()
-	if p := b.awaiting(m.partition, m.home()); p != nil { // of the next topic of that name
+	if p := b.awaiting(m.partition, m.home()); m.named && p != nil { // of the next topic of that name
 		b.openNew(p, fx)
 	}
 }

@@ -261,22 +261,19 @@ func isRefusable(r *conn.Request) bool {
 	}
 }
 
-// throttling is an answer that says how long to wait.
-type throttling interface {
-	kmsg.Response
-	SetThrottle(millis int32)
-}
-
 // mutated charges a client for the partitions that records make or delete (KIP-599). Whoever goes beyond its quota with them is
 // told to wait; where the version knows of refusals, it is its next request that is refused, and of that no record is left.
-func (b *Broker) mutated(now seam.Now, c *connection, r *conn.Request, records []meta.Record, answer throttling) []meta.Record {
-	m, n := b.meter(now, c, quotaMutate, r.ClientID), b.mutations(records)
+func (b *Broker) mutated(now seam.Now, c *connection, r *conn.Request, records []meta.Record, answer kmsg.SetThrottleResponse) []meta.Record {
+	m := b.meter(now, c, quotaMutate, r.ClientID)
+	if m == nil {
+		return records
+	}
+	n, wait := b.mutations(records), m.bucket.Wait(now.Mono)
 	switch {
-	case m == nil:
-	case isRefusable(r) && m.bucket.Wait(now.Mono) > 0:
+	case isRefusable(r) && wait > 0:
 		records = nil
 		if controller.Throttle(answer) {
-			b.throttle(now, c, quotaMutate, m.bucket, m.bucket.Wait(now.Mono))
+			b.throttle(now, c, quotaMutate, m.bucket, wait)
 			answer.SetThrottle(c.throttled(now))
 		}
 	case isRefusable(r):

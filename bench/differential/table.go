@@ -45,8 +45,7 @@ func rows(api string, from, to int16, all ...row) (cases []tableCase) {
 var tables = slices.Concat(produceTable, fetchTable, listOffsetsTable, metadataTable, versionTable, createTopicsTable,
 	deleteTopicsTable, deleteRecordsTable, initProducerIDTable, epochTable, describeConfigsTable, alterConfigsTable,
 	incrementalTable, logDirsTable, createPartitionsTable, clusterTable, producersTable, listResourcesTable,
-	topicPartitionsTable, securityTable, groupTable, consumersTable, telemetryTable,
-	mutationsTable, walksTable, effectsTable)
+	topicPartitionsTable, securityTable, groupTable, consumersTable, telemetryTable, walksTable, effectsTable)
 
 var listOffsetsTable = rows("ListOffsets", 1, 11,
 	row{name: "specials of an empty partition", run: func(s *side, v int16) {

@@ -8,7 +8,10 @@ const installed = name => require(path.join(process.env.INTEROP_HOME, 'js', 'nod
 const { CompressionCodecs, CompressionTypes, Kafka, logLevel } = installed('kafkajs')
 
 // Kafkajs itself has gzip, and a place for the codecs of others.
-const codec = (compress, decompress) => () => ({ compress: async encoder => Buffer.from(await compress(encoder.buffer)), decompress: async data => Buffer.from(await decompress(data)) })
+const codec = (compress, decompress) => () => ({
+  compress: async encoder => Buffer.from(await compress(encoder.buffer)),
+  decompress: async data => Buffer.from(await decompress(data))
+})
 const zstd = installed('@bokuweb/zstd-wasm')
 const snappy = installed('snappyjs')
 const lz4 = installed('lz4-napi')
@@ -91,6 +94,7 @@ async function produce (file) {
 class Digest {
   constructor (end) {
     this.end = end
+    this.done = end === 0n
     this.count = 0
     this.sum = crypto.createHash('sha256')
   }
@@ -138,7 +142,7 @@ async function read (partitions) {
           const offset = BigInt(message.offset)
           if (offset < digest.end) digest.add(offset, message)
         }
-        if ([...digests.values()].every(each => each.done || each.end === 0n)) resolve()
+        if ([...digests.values()].every(each => each.done)) resolve()
       }
     }).catch(reject)
   })
