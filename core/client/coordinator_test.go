@@ -182,7 +182,7 @@ func (g *toyGroup) onJoin(ask *kmsg.JoinGroupRequest, code wire.Code, answer fun
 				if g.leader == before.id {
 					g.leader = m.id
 				}
-				g.place(m, g.members, true)
+				g.place(m, slices.DeleteFunc(slices.Clone(g.members), func(m *toyMember) bool { return m.ask == nil }), true) // some have only got their ids
 				return
 			}
 			g.remove(g.members[i])
