@@ -20,6 +20,7 @@ type logStarts struct {
 	file     log.Replacement
 	underWay []startLine // what is being written
 	due      bool        // there is something new to be written
+	applying bool        // it is carried out what the last one says, or taken back
 	written  []log.PartitionOffset
 }
 
@@ -45,10 +46,11 @@ func (b *Broker) remember(p *partition, fx *seam.Effects) {
 	}
 }
 
-// writeStarts begins a checkpoint if one is due. What is asked for while it is under way is the next one's.
+// writeStarts begins a checkpoint if one is due. What is asked for while it is under way is the next one's, which must not be begun
+// before each goal is what the last one has made of it.
 func (b *Broker) writeStarts(d *directory, fx *seam.Effects) {
 	s := &d.starts
-	if !s.due || d.failed != seam.OK || s.file.Busy() || b.phase != phaseReady && (b.phase != phaseStopping || b.stop.stage != stopSyncing) {
+	if !s.due || d.failed != seam.OK || s.file.Busy() || s.applying || b.phase != phaseReady && (b.phase != phaseStopping || b.stop.stage != stopSyncing) {
 		return
 	}
 	for p := range b.partitions.All() { // a start that outlives the folder would be the next one's of its name, or nobody's
@@ -82,43 +84,52 @@ func (b *Broker) startsWritten(now seam.Now, d *directory, fx *seam.Effects) {
 		fx.Events = append(fx.Events, seam.Event{Kind: seam.WriteRefused, Text: startsFile + ": " + fault.String()})
 		b.startsFailed(d, lines, fault == seam.NoSpace)
 	} else {
-		b.turns.put(b.turns.each(len(lines), func(i int, _ seam.Now, fx *seam.Effects) {
-			if p := lines[i].partition; p.state == partitionOpen && p.replica != nil && lines[i].offset > p.replica.Log.Start() {
-				b.moveStart(p, lines[i].offset, fx)
-			}
-		}))
+		b.apply(d, lines, func(x startLine, fx *seam.Effects) { b.moveStart(x.partition, x.offset, fx) })
 	}
 	b.pointsWritten(now, d, fx)
+}
+
+// apply does something with all that a checkpoint was to move.
+func (b *Broker) apply(d *directory, lines []startLine, move func(x startLine, fx *seam.Effects)) {
+	d.starts.applying = true
+	each := b.turns.each(len(lines), func(i int, _ seam.Now, fx *seam.Effects) {
+		if lines[i].moves() {
+			move(lines[i], fx)
+		}
+	})
+	b.turns.put(func(now seam.Now, fx *seam.Effects) bool {
+		d.starts.applying = !each(now, fx)
+		return !d.starts.applying
+	})
+}
+
+// moves says whether a log does not begin there yet.
+func (x startLine) moves() bool {
+	p := x.partition
+	return p.state == partitionOpen && p.replica != nil && x.offset > p.replica.Log.Start()
 }
 
 // startsFailed tries again on a disk that is full, if there is room to be made, and lets the logs begin where they do if not. A
 // full disk would stay full otherwise: what is to go does not go before the checkpoint says so, and that takes a block.
 func (b *Broker) startsFailed(d *directory, lines []startLine, full bool) {
 	i := 0
-	waits := func(x startLine) bool {
-		return x.partition.state == partitionOpen && x.partition.replica != nil && x.offset > x.partition.replica.Log.Start()
-	}
+	d.starts.applying = true
 	b.turns.put(func(_ seam.Now, fx *seam.Effects) bool {
 		for ; full && i < len(lines); i++ {
 			if !b.turns.take() {
 				return false
 			}
-			if waits(lines[i]) && lines[i].partition.replica.Log.Spare(lines[i].offset, fx) {
-				d.starts.due = true
+			if x := lines[i]; x.moves() && x.partition.replica.Log.Spare(x.offset, fx) {
+				d.starts.due, d.starts.applying = true, false
 				return true
 			}
 		}
-		b.turns.put(b.turns.each(len(lines), func(i int, _ seam.Now, fx *seam.Effects) {
-			if waits(lines[i]) {
-				b.startRefused(lines[i].partition, fx)
-			}
-		}))
+		b.apply(d, lines, func(x startLine, fx *seam.Effects) { b.startRefused(x.partition, fx) })
 		return true
 	})
 }
 
-// moveStart lets a log begin where the checkpoint says. An earlier one that failed may have taken the goal back after this one
-// was begun: the next must not say less.
+// moveStart lets a log begin where the checkpoint says.
 func (b *Broker) moveStart(p *partition, start int64, fx *seam.Effects) {
 	p.startGoal, p.startWish = max(p.startGoal, start), max(p.startWish, start)
 	p.replica.MoveStart(start, fx)

@@ -32,7 +32,7 @@ var rewrite = flag.Bool("rewrite", false, "write what the scripts say now into t
 // What goes into the Broker stands four spaces in, what comes of it six. The commands:
 //
 //	config key=value ...             before start: connection-bytes, frame-bytes, reply-bytes, unsynced-bytes, syncs, recoveries,
-//	                                 retention-check, first-check; dirs=2 log directories, the second being d1;
+//	                                 items (StepItems), retention-check, first-check; dirs=2 log directories, the second being d1;
 //	                                 deletion=yes|no (delete.topic.enable)
 //	start [step]                     begin a life over what the disk holds, and let it come to rest (or not);
 //	                                 lost=1: without the directory d1
@@ -270,6 +270,7 @@ func (s *script) configure() {
 	c.ReplyBytes = s.number("reply-bytes", decimal(c.ReplyBytes))
 	c.UnsyncedBytes = s.number("unsynced-bytes", decimal(c.UnsyncedBytes))
 	s.addDirs(int(s.number("dirs", "1")))
+	c.StepItems = int(s.number("items", strconv.Itoa(c.StepItems)))
 	c.SyncsMax = int(s.number("syncs", strconv.Itoa(c.SyncsMax)))
 	c.RecoveriesMax = int(s.number("recoveries", strconv.Itoa(c.RecoveriesMax)))
 	c.RetentionCheckEvery = s.duration(s.arg("retention-check", time.Duration(c.RetentionCheckEvery).String()))
