@@ -305,6 +305,9 @@ func (b *Broker) settleFetch(now seam.Now, i uint32, fx *seam.Effects) {
 	total, failed := f.Plan(b)
 	switch {
 	case f.Enough(now, total, failed):
+	case f.owner == nil: // its client has hung up
+		b.endFetch(i)
+		return
 	case f.bytes > 0 && b.crowded(): // its client waits, and not its fetch
 		b.mute(now, f.owner, min(f.Deadline-now.Mono, crowdedWait))
 	default:

@@ -501,8 +501,9 @@ func (b *Broker) deleteGroups(now seam.Now, c *connection, slot conn.Slot, r *co
 	}
 	g := &gathering{who: asker{c.id, slot, r.Correlation}, answer: answer, open: 1}
 	i, judged := 0, false
+	var begun *group.Coordinator // to delete the group
 	b.inTurns(now, c, func(now seam.Now, fx *seam.Effects) bool {
-		for ; i < len(answer.Groups); i, judged = i+1, false {
+		for ; i < len(answer.Groups); i, judged, begun = i+1, false, nil {
 			out := &answer.Groups[i]
 			at, code := b.coordinatorUnder(out.Group)
 			if !judged {
@@ -513,14 +514,20 @@ func (b *Broker) deleteGroups(now seam.Now, c *connection, slot conn.Slot, r *co
 					code = at.groups.JudgeDelete(out.Group)
 				}
 			}
+			if code == wire.None && begun != nil && begun != at.groups {
+				code = wire.NotCoordinator
+			}
 			if code != wire.None {
 				out.ErrorCode = int16(code)
 				continue
 			}
-			done := at.groups.Delete(out.Group, b.take)
-			b.groupsDecided(now, at, fx)
-			if !done {
-				return false
+			if begun == nil || at.groups.Dying(out.Group) { // else somebody else has ended it, and one of that name may be another
+				begun = at.groups
+				done := at.groups.Delete(out.Group, b.take)
+				b.groupsDecided(now, at, fx)
+				if !done {
+					return false
+				}
 			}
 			b.gather(at, g, func(code wire.Code) { out.ErrorCode = int16(code) }, fx)
 		}

@@ -27,7 +27,7 @@ func (b *Broker) offsetCommit(now seam.Now, c *connection, slot conn.Slot, r *co
 		Group: request.Group, MemberID: request.MemberID, Instance: request.InstanceID, Generation: request.Generation,
 		Retention: request.RetentionTimeMillis, Version: request.Version,
 	}
-	i := 0
+	i, who := 0, asker{c.id, slot, r.Correlation}
 	b.inTurns(now, c, func(now seam.Now, fx *seam.Effects) bool {
 		for ; i < len(request.Topics); i++ {
 			if !b.turns.take() {
@@ -35,7 +35,7 @@ func (b *Broker) offsetCommit(now seam.Now, c *connection, slot conn.Slot, r *co
 			}
 			b.sortCommit(q, &request.Topics[i])
 		}
-		b.commitOffsets(now, q, asker{c.id, slot, r.Correlation}, fx)
+		b.commitOffsets(now, q, who, fx)
 		return true
 	}, fx)
 }

@@ -72,7 +72,7 @@ func (b *Broker) describeLogDirs(now seam.Now, c *connection, slot conn.Slot, r 
 		}
 		answer.Dirs = append(answer.Dirs, dir)
 	}
-	asked, told := b.askedOf(request), map[*partition]bool{}
+	asked, told, corr := b.askedOf(request), map[*partition]bool{}, r.Correlation
 	b.inTurns(now, c, b.turns.nested(len(asked), func(i int, _ seam.Now, _ *seam.Effects) int {
 		return asked[i].open(b)
 	}, func(i, j int, _ *seam.Effects) {
@@ -80,7 +80,7 @@ func (b *Broker) describeLogDirs(now seam.Now, c *connection, slot conn.Slot, r 
 			told[p] = true
 			b.locate(answer, p)
 		}
-	}, func(fx *seam.Effects) { b.measure(c, slot, r.Correlation, answer, fx) }), fx)
+	}, func(fx *seam.Effects) { b.measure(c, slot, corr, answer, fx) }), fx)
 }
 
 // measure asks how large the volumes are, if the client is to be told, and answers.
@@ -266,7 +266,7 @@ func (b *Broker) describeTopicPartitions(now seam.Now, c *connection, slot conn.
 		b.cold(c.id, slot, r.Correlation, answer, fx)
 		return
 	}
-	next, room := 0, int(max(1, min(b.config.DescribedMax, request.ResponsePartitionLimit)))
+	corr, next, room := r.Correlation, 0, int(max(1, min(b.config.DescribedMax, request.ResponsePartitionLimit)))
 	b.inTurns(now, c, func(_ seam.Now, fx *seam.Effects) bool {
 		for ; next < len(names) && answer.NextCursor == nil; next++ {
 			if !b.turns.take() {
@@ -276,7 +276,7 @@ func (b *Broker) describeTopicPartitions(now seam.Now, c *connection, slot conn.
 			room -= described
 			b.turns.room -= described
 		}
-		b.cold(c.id, slot, r.Correlation, answer, fx)
+		b.cold(c.id, slot, corr, answer, fx)
 		return true
 	}, fx)
 }

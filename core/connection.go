@@ -144,6 +144,9 @@ func (b *Broker) putQueued(c *connection) {
 // that.
 func (b *Broker) startQueued(now seam.Now, c *connection, fx *seam.Effects) (done bool) {
 	for c.queue.Len() > 0 && !c.frozen() && !b.held(c) && !b.behind(c) {
+		if b.phase < phaseReady && !c.gone && !c.closing && !b.answersEarly(c.queue.Front().body) {
+			return true // ready comes to it
+		}
 		if !b.turns.take() {
 			return false
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"rookery/core/conn"
 	"rookery/core/seam"
 	"rookery/core/wire"
 )
@@ -98,4 +99,65 @@ func requestOf(t *testing.T, frame []byte) kmsg.Request {
 	}
 	require.NoError(t, request.ReadFrom(body))
 	return request
+}
+
+// A Body whose lease was freed is the next frame's, of another connection (net/server does it).
+func TestAFreedBodyIsNotLookedAt(t *testing.T) {
+	long := map[string]func() kmsg.Request{
+		"DescribeLogDirs": func() kmsg.Request {
+			r := kmsg.NewPtrDescribeLogDirsRequest()
+			r.Version = 3
+			return r
+		},
+		"DescribeTopicPartitions": func() kmsg.Request {
+			r := kmsg.NewPtrDescribeTopicPartitionsRequest()
+			r.ResponsePartitionLimit = 2000
+			for _, n := range []string{"a", "b", "c", "d", "e", "f", "g", "h", "t"} {
+				topic := kmsg.NewDescribeTopicPartitionsRequestTopic()
+				topic.Topic = n
+				r.Topics = append(r.Topics, topic)
+			}
+			return r
+		},
+		"OffsetCommit": func() kmsg.Request {
+			r := kmsg.NewPtrOffsetCommitRequest()
+			r.Version, r.Group, r.Generation = 8, "g", -1
+			for _, n := range []string{"a", "b", "c", "d", "e", "f", "g", "h", "t"} {
+				topic := kmsg.NewOffsetCommitRequestTopic()
+				topic.Topic = n
+				topic.Partitions = append(topic.Partitions, kmsg.NewOffsetCommitRequestTopicPartition())
+				r.Topics = append(r.Topics, topic)
+			}
+			return r
+		},
+	}
+	for name, make := range long {
+		t.Run(name, func(t *testing.T) {
+			config := DefaultConfig()
+			config.StepItems = 4
+			w := newBenchOf(t, config)
+			w.createTopicOf("t", 20)
+			w.step(&seam.Opened{Conn: 2, Host: "127.0.0.1", Port: 9092})
+			formatter := kmsg.NewRequestFormatter(kmsg.FormatterClientID("x"))
+			frameOf := func(r kmsg.Request, correlation int32, body *conn.Request, id seam.Conn, lease seam.Lease) *seam.Request {
+				frame := formatter.AppendRequest(nil, r, correlation)[4:]
+				conn.Intake(frame, conn.Limits{}, body)
+				return &seam.Request{Conn: id, Lease: lease, Frame: frame, Body: body}
+			}
+			body := new(conn.Request)
+			w.fx.Reset()
+			w.broker.Step(w.now, frameOf(make(), 4711, body, 1, 100), &w.fx)
+			require.Contains(t, w.fx.Frees, seam.Lease(100), "the lease is free, and so is the Body")
+			replied := len(w.fx.Replies)
+			w.act()
+			versions := kmsg.NewPtrApiVersionsRequest()
+			w.step(frameOf(versions, 9999, body, 2, 101)) // another connection's frame in the same Body
+			require.Zero(t, replied)
+			var got []int32
+			for _, h := range w.heads {
+				got = append(got, int32(binary.BigEndian.Uint32(h[4:])))
+			}
+			require.ElementsMatch(t, []int32{4711, 9999}, got)
+		})
+	}
 }

@@ -380,3 +380,51 @@ func BenchmarkLoadOffsets(b *testing.B) {
 	}
 	require.Equal(b, groups*offsets, found, "all are there")
 }
+
+// Two DeleteGroups of one group beside each other, and somebody who joins when the second is answered.
+func TestTwoDeletesOfAGroupAndAJoin(t *testing.T) {
+	for offsets := int32(6); offsets < 24; offsets++ {
+		for a := 1; a < 12; a++ {
+			for b := a + 1; b < a+12; b++ {
+				w := newWorld(t)
+				w.config.Controller.Offsets.NumPartitions = 1
+				w.config.Groups.InitialRebalanceDelay = seam.Second
+				w.config.StepItems = 4
+				c := w.coordinating(manyOffsets + 10)
+				w.commitAll(c, "g", offsets)
+				other, third := w.dial("other"), w.dial("third")
+				count, sent, log := 0, false, ""
+				w.told = func(*told) {
+					if w.broker.turns.later.Len() == 0 {
+						return
+					}
+					switch count++; count {
+					case a:
+						w.send(other, deletesGroup())
+					case b:
+						sent = true
+						w.send(third, joinsClassic())
+					}
+				}
+				w.send(c, deletesGroup())
+				w.stabilize()
+				w.told = func(*told) {}
+				if !sent {
+					break
+				}
+				for range 20 {
+					w.tick(10 * seam.Second)
+					w.stabilize()
+				}
+				require.NotEmpty(t, c.got)
+				w.broker.coordinators(func(c *coordinator) {
+					log += fmt.Sprintf("tickets %d, group %q of %d members; ", len(w.broker.tickets), c.groups.Describe("g", 5).State, len(c.groups.Describe("g", 5).Members))
+				})
+				if len(third.got) == 0 {
+					t.Fatalf("offsets=%d a=%d b=%d: the join is never answered; the deletes say %v %v; %s", offsets, a, b,
+						last(c).(*kmsg.DeleteGroupsResponse).Groups[0].ErrorCode, last(other).(*kmsg.DeleteGroupsResponse).Groups[0].ErrorCode, log)
+				}
+			}
+		}
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"rookery/core/batch"
+	"rookery/core/meta"
 	"rookery/core/seam"
 )
 
@@ -591,4 +592,39 @@ func TestWrongRecordsToldAreBounded(t *testing.T) {
 	require.Len(t, answer.Topics[0].Partitions[0].ErrorRecords, 400_000)
 	require.EqualValues(t, 32, answer.Topics[1].Partitions[0].ErrorCode)
 	require.Empty(t, answer.Topics[1].Partitions[0].ErrorRecords, "the request's second walk has been long enough")
+}
+
+// A client that asks for versions, again and again, and takes no answer has its next requests queued; when it reads on the broker is
+// not ready yet.
+func TestWhatIsQueuedBeforeTheStartIsOver(t *testing.T) {
+	config := DefaultConfig()
+	config.ClusterID, config.Controller.ClusterID = "test", "test"
+	config.DirectoryIDs = []meta.UUID{{0: 1, 15: 7}}
+	config.Incarnation = meta.UUID{0: 1, 15: 9}
+	w := &bench{t: t, broker: NewBroker(config), now: seam.Now{Mono: 1, Wall: 1_700_000_000_000}, sizes: map[seam.File]int64{}, data: map[seam.File][]byte{}}
+	var sent []seam.Input
+	one := func(in seam.Input) {
+		w.now.Mono += 1000
+		w.fx.Reset()
+		w.broker.Step(w.now, in, &w.fx)
+		for _, x := range w.fx.Replies {
+			sent = append(sent, &seam.Sent{Op: x.Op, Conn: x.Conn})
+		}
+	}
+	one(&seam.Started{Dirs: []seam.Fault{seam.OK}}) // and the disk is slow
+	one(&seam.Opened{Conn: 1, Host: "127.0.0.1", Port: 9092})
+	for range 1001 {
+		one(w.frame(kmsg.NewPtrApiVersionsRequest()))
+	}
+	create := kmsg.NewPtrCreateTopicsRequest()
+	create.Version = 7
+	create.Topics = []kmsg.CreateTopicsRequestTopic{{Topic: "t", NumPartitions: 1, ReplicationFactor: 1}}
+	one(w.frame(create))
+	require.True(t, w.broker.conns.At(1).filled)
+	for _, in := range sent {
+		one(in)
+	}
+	one(&seam.Alarm{})
+	require.Less(t, w.broker.phase, phaseReady)
+	require.Equal(t, 1, w.broker.conns.At(1).queue.Len(), "it waits")
 }

@@ -233,3 +233,53 @@ func TestSomebodyIsLetIn(t *testing.T) {
 	w.decode(brokerConfigRequest("", ""), answer)
 	require.EqualValues(t, 40, answer.Resources[0].ErrorCode)
 }
+
+// Memory is short, and the client of a fetch that has been woken hangs up before it is looked at: there is nobody to wait.
+func TestAFetchOfNobodyMutesNobody(t *testing.T) {
+	config := DefaultConfig()
+	config.StepItems = 100
+	config.FrameBytes = 100 << 10
+	config.ReplyBytes = 1 << 30
+	w := newBenchOf(t, config)
+	w.createTopicOf("t", 20)
+	w.createTopicOf("big", 5000)
+	fetch := fetchesOf("t", 20)
+	fetch.MaxWaitMillis, fetch.MinBytes = 60_000, 1_000_000
+	const clients = 12
+	for i := range clients {
+		w.stepOn(seam.Conn(10+i), fetch) // parked
+	}
+	require.Equal(t, clients, w.view().Fetches)
+	// a client that does not take its answers
+	w.step(&seam.Opened{Conn: 3, Host: "127.0.0.1", Port: 9092})
+	all := kmsg.NewPtrMetadataRequest()
+	all.Version = 9
+	for range 1000 {
+		if w.broker.crowded() {
+			break
+		}
+		w.untaken(3, all)
+	}
+	require.True(t, w.broker.crowded(), "%d", w.broker.untaken)
+	one := func(in seam.Input) {
+		w.now.Mono += 1000
+		w.fx.Reset()
+		w.broker.Step(w.now, in, &w.fx)
+		w.act()
+	}
+	w.inputs = append(w.inputs, w.frame(produceRequest(1, oneBatch(1, 10, -1, 0))))
+	hung := false
+	for n := 0; n < 200; n++ {
+		if w.broker.wakes.Len() > 0 && !hung {
+			hung = true
+			one(&seam.Hangup{Conn: 10 + clients - 1})
+			continue
+		}
+		in := seam.Input(&seam.Alarm{})
+		if len(w.inputs) > 0 {
+			in, w.inputs = w.inputs[0], w.inputs[1:]
+		}
+		one(in)
+	}
+	require.True(t, hung)
+}

@@ -54,6 +54,7 @@ func (t *tools) parts(p *Plan, tape *world.Tape) world.Parts {
 			conn.Intake(frame, conn.Limits{}, body)
 			return body
 		},
+		Freed: func(body any) { *body.(*conn.Request) = conn.Request{} },
 		Rewrite: func(data []byte, codec uint8, level int32, into []byte) []byte {
 			return t.rewriter.Append(into, data, batch.Codec(codec), level)
 		},

@@ -199,11 +199,11 @@ func (l *link) pump() {
 		l.credit -= int64(len(data)) + seam.FrameCost
 		frame := data[4:]
 		n.nextLease++
-		n.leases[n.nextLease] = &lease{frame: frame, conn: l.conn}
 		in := &seam.Request{Conn: l.conn, Lease: n.nextLease, Frame: frame}
 		if n.parts.Body != nil {
 			in.Body = n.parts.Body(n.Life, l.conn, frame)
 		}
+		n.leases[n.nextLease] = &lease{frame: frame, conn: l.conn, body: in.Body}
 		n.actors[0].push(in)
 	}
 	if len(l.inbound) == 0 && l.begun != nil && l.credit > 0 && !l.cut && !l.noticed {

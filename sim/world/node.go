@@ -55,6 +55,7 @@ type pending struct {
 type lease struct {
 	frame []byte
 	conn  seam.Conn
+	body  any
 }
 
 func (n *Node) clock() seam.Now {
@@ -447,6 +448,9 @@ func (a *actor) free(id seam.Lease) {
 		return
 	}
 	poison(l.frame)
+	if l.body != nil && a.node.parts.Freed != nil {
+		a.node.parts.Freed(l.body)
+	}
 	delete(a.node.leases, id)
 }
 

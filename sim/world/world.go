@@ -12,6 +12,7 @@ type Parts struct {
 	Broker func(life int) seam.Machine
 	Actor  func(to seam.Address) seam.Machine               // a Recovery or a Cleaner; nil: there are none
 	Body   func(life int, conn seam.Conn, frame []byte) any // what the connection's goroutine makes of a frame
+	Freed  func(body any)                                   // its frame's lease was freed: by then the driver's is another frame's
 
 	// Rewrite appends to into what becomes of a batch by a codec and a level, as the driver's does.
 	Rewrite func(data []byte, codec uint8, level int32, into []byte) []byte
