@@ -36,7 +36,7 @@ type boot struct {
 	nextID    uint64
 	recovers  map[uint64]*partition
 	unfencing bool
-	futures   []seam.Path // where the last life was moving partitions to
+	futures   []seam.Path // what the last life was copying partitions into
 	inhabited bool        // there are folders of partitions, which only the metadata log can name
 }
 
@@ -127,7 +127,7 @@ func (b *Broker) sortEntry(e seam.Entry, fx *seam.Effects) {
 		return
 	}
 	folder, name, inside := strings.Cut(e.Path.Name, "/")
-	moving, isFuture := cutUnique(folder, futureSuffix)
+	_, _, isFuture := cutUnique(folder, futureSuffix)
 	switch {
 	case strings.Contains(name, "/"): // somebody's, in a folder of his own within a partition's, of which it is known that it is there
 	case inside:
@@ -137,7 +137,7 @@ func (b *Broker) sortEntry(e seam.Entry, fx *seam.Effects) {
 		}
 	case e.Folder && (isDoomed(folder) || isFuture):
 		if isFuture {
-			b.boot.futures = append(b.boot.futures, seam.Path{Dir: e.Path.Dir, Name: moving})
+			b.boot.futures = append(b.boot.futures, seam.Path{Dir: e.Path.Dir, Name: folder})
 		}
 		b.turns.put(b.turns.each(1, func(_ int, _ seam.Now, fx *seam.Effects) { b.await("remove", e.Path, fx) }))
 	case e.Folder:
@@ -184,6 +184,7 @@ func (b *Broker) bootWrote(now seam.Now, in *seam.Wrote, fx *seam.Effects) bool 
 	}
 	switch {
 	case p.what == "remove" && in.Fault != seam.OK && in.Fault != seam.NotFound:
+		b.dirs[p.dir].kept[p.name] = true
 		fx.Events = append(fx.Events, seam.Event{Kind: seam.StrayFolder, Topic: p.name, A: int64(p.dir), Text: "it cannot be removed: " + in.Fault.String()})
 	case p.what == "marker":
 		if in.Fault != seam.OK && in.Fault != seam.NotFound {

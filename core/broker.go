@@ -110,6 +110,7 @@ type Broker struct {
 	awaited  map[seam.File]*removal // deletions that wait for a file to leave lent
 	unlent   []*removal             // theirs has
 	removals map[seam.Op]*removal   // by the renames and unlinks under way
+	asides   map[seam.Op]aside
 	starved  ordered.Ring[*connection]
 	heads    [][]byte
 	bodies   [][]seam.Range
@@ -160,7 +161,7 @@ func NewBroker(config Config) *Broker {
 	config.Controller.ClusterID, config.Controller.NodeID = config.ClusterID, config.NodeID
 	b := &Broker{
 		config: config, random: rng.New(config.Seed), topics: map[string]*topic{}, topicIDs: map[meta.UUID]*topic{},
-		doomed: map[seam.Path]int{}, searching: map[uint64]searchFor{}, lent: map[seam.File]int{}, awaited: map[seam.File]*removal{}, removals: map[seam.Op]*removal{}, rewrites: rewrites{underWay: map[seam.Op]rewriting{}}, image: meta.New(), parkedAt: seam.Never,
+		doomed: map[seam.Path]int{}, searching: map[uint64]searchFor{}, lent: map[seam.File]int{}, awaited: map[seam.File]*removal{}, removals: map[seam.Op]*removal{}, asides: map[seam.Op]aside{}, rewrites: rewrites{underWay: map[seam.Op]rewriting{}}, image: meta.New(), parkedAt: seam.Never,
 		produces: make([]produce, 1, 16),
 	}
 	b.take = b.turns.take

@@ -12,8 +12,8 @@ import (
 type directory struct {
 	number                  int32
 	failed                  seam.Fault                        // not OK: fenced
-	resigning               bool                              // the controller has still to hear of that
 	folders                 ordered.Map[string, []seam.Entry] // what each folder held at the start
+	kept                    map[string]bool                   // folders that are called like a partition's, and are none of a partition that is served
 	clean                   bool                              // it was marked clean
 	marked                  marked                            // which of its checkpoints were there
 	marking                 bool                              // they are being written
@@ -47,6 +47,7 @@ func newDirectory(number int32, numbers *log.Numbers) directory {
 	return directory{
 		number:   number,
 		pointed:  map[string]bool{},
+		kept:     map[string]bool{},
 		points:   map[string]map[int32]int64{},
 		startsAt: map[string]map[int32]int64{},
 		starts:   logStarts{file: log.Replacement{Path: at(startsFile), Durable: true, Numbers: numbers}},
@@ -147,9 +148,8 @@ func (b *Broker) checkpoints(now seam.Now, fx *seam.Effects) {
 	for i := range b.dirs {
 		if d := &b.dirs[i]; d.failed == seam.OK {
 			b.checkpoint(d, fx)
-		} else if d.resigning {
-			d.resigning = false
-			b.resign(d)
+		} else {
+			b.resign(d) // what it proposed may have been lost
 		}
 	}
 	b.maybeName(fx)
@@ -177,6 +177,7 @@ func (b *Broker) identify(partitions []*partition) {
 }
 
 func (b *Broker) checkpoint(d *directory, fx *seam.Effects) {
+	b.mark(d, fx)
 	unrenamed := d.unrenamed
 	d.unrenamed = nil
 	b.turns.put(b.turns.each(len(unrenamed), func(i int, _ seam.Now, fx *seam.Effects) { b.rename(unrenamed[i], fx) }))
@@ -192,12 +193,12 @@ func (b *Broker) checkpoint(d *directory, fx *seam.Effects) {
 	}
 }
 
-// checkpointPoints offers the recovery points, if they say something new or it is asked for.
-func (b *Broker) checkpointPoints(d *directory, anyway bool, fx *seam.Effects) {
+// checkpointPoints offers the recovery points, if they say something new or it is asked for. It returns what they are known by.
+func (b *Broker) checkpointPoints(d *directory, anyway bool, fx *seam.Effects) (offered uint64) {
 	points, _ := b.offsetsIn(d.number)
 	text := log.EncodeOffsets(points)
 	if string(text) == d.lastPoints && !anyway {
-		return
+		return 0
 	}
 	d.lastPoints = string(text)
 	for i := range points {
@@ -206,7 +207,17 @@ func (b *Broker) checkpointPoints(d *directory, anyway bool, fx *seam.Effects) {
 		}
 	}
 	d.point(points)
-	d.recovery.Offer(text, fx)
+	return d.recovery.Offer(text, fx)
+}
+
+// checkpointFault is why the newest checkpoint could not be written.
+func (d *directory) checkpointFault() seam.Fault {
+	for _, f := range [...]*log.Replacement{&d.recovery, &d.starts.file, &d.cleaned.file} {
+		if f.Fault() != seam.OK {
+			return f.Fault()
+		}
+	}
+	return seam.OK
 }
 
 // point notes that the checkpoint on the disk may speak of these, beside what it spoke of before.
@@ -226,7 +237,10 @@ func (b *Broker) pointsWritten(now seam.Now, d *directory, fx *seam.Effects) {
 	if d.failed != seam.OK || d.recovery.Busy() || d.cleaned.file.Busy() || d.starts.due || d.starts.file.Busy() {
 		return
 	}
-	if d.recovery.Fault() != seam.OK || d.cleaned.file.Fault() != seam.OK || d.starts.file.Fault() != seam.OK {
+	if fault := d.checkpointFault(); fault != seam.OK {
+		if m := b.moves.now; m != nil && m.to == d.number && m.stage == moveWaiting && d.pointed[m.home().Name] {
+			b.failMove(fault, fx) // it is frozen
+		}
 		blocked := slices.Clone(d.blocked)
 		b.turns.put(b.turns.each(len(blocked), func(i int, _ seam.Now, fx *seam.Effects) { b.made(blocked[i], fx) }))
 		return
@@ -288,7 +302,7 @@ func (b *Broker) expireProducers(now seam.Now, fx *seam.Effects) {
 
 // ownWrote takes the completion of an operation that belongs to no partition.
 func (b *Broker) ownWrote(now seam.Now, in *seam.Wrote, fx *seam.Effects) {
-	if b.bootWrote(now, in, fx) || b.removalWrote(in, fx) || b.moveWrote(in, fx) || b.quorumFile.Wrote(in, fx) || b.measured(in, fx) {
+	if b.bootWrote(now, in, fx) || b.removalWrote(in, fx) || b.asideWrote(in, fx) || b.moveWrote(in, fx) || b.quorumFile.Wrote(in, fx) || b.measured(in, fx) {
 		return
 	}
 	for i := range b.dirs {

@@ -83,8 +83,7 @@ func (b *Broker) resign(d *directory) {
 			return true
 		}
 		if !b.propose(now, &proposal{records: records}, fx) {
-			d.resigning = true // with the next checkpoint
-			return true
+			return true // with the next checkpoint
 		}
 		return false
 	})
@@ -146,6 +145,9 @@ func (b *Broker) directoryOf(op seam.Op) int32 {
 	}
 	if r := b.removals[op]; r != nil {
 		return r.partition.folder.Dir
+	}
+	if a, known := b.asides[op]; known {
+		return a.to.Dir
 	}
 	return 0
 }

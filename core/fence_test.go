@@ -1,6 +1,7 @@
 package core
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -42,4 +43,51 @@ func TestHome(t *testing.T) {
 		home := b.home("t", &meta.Partition{Replicas: []int32{1}, Directories: []meta.UUID{row.said}})
 		require.Equal(t, seam.Path{Dir: row.want, Name: "t-0"}, home, name)
 	}
+}
+
+// A checkpoint of log starts finds no room, and while that is worked at in turns the directory's disk fails. Then Stop comes.
+func TestAStopBehindAFencedCheckpointOfStarts(t *testing.T) {
+	s, lines := scripted(t)
+	run := func(text string) { lines(strings.Split(strings.TrimSpace(text), "\n")...) }
+	run(`
+config dirs=2 items=2
+start
+topic t partitions=16 internal.segment.bytes=250 index.interval.bytes=0
+rest`)
+	for _, p := range []string{"1", "3", "5", "7", "9", "11", "13"} {
+		run("produce t-" + p + "\nrest\ndelete-records t-" + p + " offset=1\nrest")
+	}
+	run(`
+produce t-15
+rest
+produce t-15
+rest
+produce t-15
+rest
+produce t-15
+rest
+produce t-15
+rest
+hold d1/
+produce t-1
+write d1/t-1/
+delete-records t-15 offset=3
+rest
+pending`)
+	failed := false
+	s.told = func(x *told) {
+		s.tell(x)
+		d := &s.broker.dirs[1]
+		if !failed && d.starts.applying {
+			failed = true
+			s.command(strings.Fields("fail-sync d1/t-1/"))
+		}
+	}
+	s.held = ""
+	run("fail-file create d1/log-start fault=space")
+	s.told = s.tell
+	require.True(t, failed)
+	run("rest")
+	run("stop\nrest\ntick 1000s\nrest")
+	require.Equal(t, phaseStopped, s.broker.phase)
 }

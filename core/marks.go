@@ -24,7 +24,7 @@ func (b *Broker) readMarks(p *partition, image *meta.Partition) {
 	said := int32(slices.Index(b.config.DirectoryIDs, id))
 	if said != here {
 		b.dirs[here].found = append(b.dirs[here].found, p)
-		p.left = said
+		p.left, p.unsaid = said, true
 	}
 	p.unmarked = b.dirs[here].unmarked() || said != here && id != meta.UUID{}
 	for _, dir := range [...]int32{said, here} {
@@ -63,11 +63,12 @@ func (b *Broker) marksWritten(now seam.Now, d *directory, fx *seam.Effects) {
 	d.found = nil
 	b.turns.put(b.turns.each(len(found), func(i int, now seam.Now, fx *seam.Effects) {
 		p := found[i]
-		if p.left = nowhere; b.phase != phaseReady || p.state != partitionOpen || b.moving(p) {
+		if p.left = nowhere; b.phase != phaseReady || p.state != partitionOpen {
 			return
 		}
-		if records := b.controller.AssignReplica(b.config.NodeID, p.id, p.index, b.config.DirectoryIDs[d.number], false); len(records) > 0 {
-			b.propose(now, &proposal{records: records}, fx)
+		records := b.controller.AssignReplica(b.config.NodeID, p.id, p.index, b.config.DirectoryIDs[d.number], false)
+		if !b.propose(now, &proposal{records: records, kind: proposedFound, found: p}, fx) {
+			d.found = append(d.found, p) // with the next checkpoint
 		}
 	}))
 }

@@ -2,8 +2,6 @@ package core
 
 import (
 	"github.com/twmb/franz-go/pkg/kmsg"
-	"slices"
-	"strings"
 
 	"rookery/core/batch"
 	"rookery/core/conn"
@@ -32,6 +30,7 @@ type proposal struct {
 	ids     [2]int64 // of a block of producer ids: first, length
 	open    int      // what its answer waits for, once it is committed: topics made or configured, and folders to be made or to be gone
 	part    alteredPart
+	found   *partition
 }
 
 type proposalKind uint8
@@ -44,6 +43,7 @@ const (
 	proposedUnfencing
 	proposedIDs
 	proposedMove
+	proposedFound  // where a partition lies that was found elsewhere
 	proposedBySelf // nothing of it is in the log
 )
 
@@ -129,6 +129,9 @@ func (b *Broker) enacted(now seam.Now, q *proposal, fx *seam.Effects) {
 		b.gotIDs(now, q.ids[0], q.ids[1], fx)
 	case proposedMove:
 		b.swap(now, fx)
+	case proposedFound:
+		q.found.unsaid = false
+		b.nextMove()
 	case proposedBySelf:
 	}
 }
@@ -210,7 +213,7 @@ func (b *Broker) answerProposal(q *proposal, fx *seam.Effects) {
 		b.cold(q.conn, q.slot, q.corr, q.answer, fx)
 	case proposedAlteration:
 		q.part.of.settled(b, fx)
-	case proposedQuietly, proposedRegistration, proposedUnfencing, proposedIDs, proposedMove, proposedBySelf:
+	case proposedQuietly, proposedRegistration, proposedUnfencing, proposedIDs, proposedMove, proposedFound, proposedBySelf:
 	}
 }
 
@@ -247,7 +250,9 @@ func (b *Broker) refuseProposal(q *proposal, fx *seam.Effects) {
 	case proposedAlteration:
 		q.part.refused(b, fx)
 	case proposedMove:
-		b.endMove(fx)
+		b.failMoveFor(noRecord, fx)
+	case proposedFound:
+		b.dirs[q.found.folder.Dir].found = append(b.dirs[q.found.folder.Dir].found, q.found) // with the next checkpoint
 	case proposedIDs:
 		b.idsRefused(wire.KafkaStorageError, fx)
 	case proposedRegistration, proposedUnfencing:
@@ -341,30 +346,6 @@ func (b *Broker) openAll(now seam.Now, fx *seam.Effects) {
 			b.maybeRemoveStray(seam.Path{Dir: int32(i), Name: folders[j]}, fx)
 		}))
 	}
-}
-
-// maybeRemoveStray: a folder of a partition that the Image does not have belongs to a topic whose deletion was cut short; one of a
-// partition that lies elsewhere, to a move. If there is anything in it that no log writes it is somebody's, and stays.
-func (b *Broker) maybeRemoveStray(folder seam.Path, fx *seam.Effects) {
-	name, index, ok := parseFolder(folder.Name)
-	if !ok || folder == metadataFolder() || b.dirs[folder.Dir].failed != seam.OK {
-		return
-	}
-	if t := b.topics[name]; t != nil && int(index) < len(t.partitions) {
-		if p := t.partitions[index]; p.folder == folder || b.dead(p) {
-			return
-		}
-	}
-	foreign := func(e seam.Entry) bool {
-		return e.Folder || !log.OwnFile(strings.TrimPrefix(e.Path.Name, folder.Name+"/"))
-	}
-	what := "no partition lies there: it is removed"
-	if slices.ContainsFunc(b.dirs[folder.Dir].folders.At(folder.Name), foreign) {
-		what = "no partition lies there, and it holds what is none of a log's: it is left alone"
-	} else {
-		b.await("remove", folder, fx)
-	}
-	fx.Events = append(fx.Events, seam.Event{Kind: seam.StrayFolder, Topic: folder.Name, A: int64(folder.Dir), Text: what})
 }
 
 // openMore opens partitions, a few at a time; when all are open the broker asks to be unfenced.

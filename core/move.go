@@ -2,8 +2,10 @@ package core
 
 import (
 	"slices"
+	"strings"
 
 	"rookery/core/log"
+	"rookery/core/meta"
 	"rookery/core/seam"
 	"rookery/core/wire"
 )
@@ -23,6 +25,8 @@ import (
 //   - the copy is on the disk, and so are its name, its log start and its recovery point, before the record is written.
 //   - nothing of the old log is unlinked meanwhile.
 //   - from naming on the folder is the copy's until it is swapped or removed: the next topic of that name waits for it.
+//   - a partition that was found elsewhere than the metadata says moves when it says so: else there were three places to choose from.
+//   - a record that was refused may count all the same: the log takes nothing until the copy has no name any more.
 //   - one partition moves at a time; what a round copies is bounded, and a move can be called off after each.
 //   - a move that a start finds half done begins anew; one that fails leaves the partition where it was.
 type move struct {
@@ -99,15 +103,23 @@ func (b *Broker) moveWish() seam.Mono {
 	return b.moves.at
 }
 
-// futureName is Kafka's name of a folder that a partition is being copied into.
+// futureName is a name like Kafka's of a folder that a partition is being copied into: FOLDER.32 characters-future. They begin with
+// the topic's id, by which the next start knows whether it is this topic that was moving.
 func (b *Broker) futureName(p *partition) string {
+	return p.folder.Name + "." + p.id.String() + b.digits(uniqueLength-meta.UUIDLetters) + futureSuffix
+}
+
+// uniqueLength is how long the middle of such a name is.
+const uniqueLength = 32
+
+func (b *Broker) digits(n int) string {
 	const digits = "0123456789abcdef"
-	var id [32]byte
-	b.random.Fill(id[:])
+	id := make([]byte, n)
+	b.random.Fill(id)
 	for i := range id {
 		id[i] = digits[id[i]&15]
 	}
-	return p.folder.Name + "." + string(id[:]) + futureSuffix
+	return string(id)
 }
 
 // move begins to move a partition, or calls a move off: to where it lies it does not have to go.
@@ -137,8 +149,12 @@ func (b *Broker) moving(p *partition) bool { return b.moves.now != nil && b.move
 
 func (b *Broker) nextMove() {
 	b.turns.put(func(now seam.Now, fx *seam.Effects) bool {
-		for b.moves.now == nil && len(b.moves.waiting) > 0 && b.phase == phaseReady {
-			m := b.moves.waiting[0]
+		for b.moves.now == nil && b.phase == phaseReady {
+			at := slices.IndexFunc(b.moves.waiting, func(m *move) bool { return m.off || !m.partition.unsaid })
+			if at < 0 {
+				break
+			}
+			m := b.moves.waiting[at]
 			if p := m.partition; !m.off && p.state == partitionRecovering && p.opening { // from the move before; it comes here again
 				return true
 			}
@@ -146,14 +162,14 @@ func (b *Broker) nextMove() {
 				b.stopCleaning(p, fx)
 				return true
 			}
-			b.moves.waiting = b.moves.waiting[1:]
+			b.moves.waiting = slices.Delete(b.moves.waiting, at, at+1)
 			switch p := m.partition; {
 			case m.off:
 			case p.folder.Dir == m.to: // the move that it was to undo has failed
 				p.move, m.off = nil, true
 			case p.state == partitionOpen && p.replica.Log.Stuck(): // its files are not where their names say
 				p.move, m.off = nil, true
-				fx.Events = append(fx.Events, seam.Event{Kind: seam.WriteRefused, Topic: p.name(), Partition: p.index, Text: "its copy; it moves behind the next start"})
+				fx.Events = append(fx.Events, seam.Event{Kind: seam.MoveFailed, Topic: p.name(), Partition: p.index, A: int64(m.to), Text: "its files have not the names that they should have; ask again behind the next start"})
 			}
 			if !m.off {
 				b.moves.now = m
@@ -301,7 +317,7 @@ func (b *Broker) copied(out *log.Copied, fx *seam.Effects) {
 	}
 	switch {
 	case out.Fault != seam.OK || !b.mayMove():
-		b.endMove(fx)
+		b.failMove(out.Fault, fx)
 	case m.stage == moveCopying && m.near:
 		b.freeze(m, fx)
 	case m.stage == moveCopying:
@@ -387,13 +403,20 @@ func (b *Broker) moveWrote(in *seam.Wrote, fx *seam.Effects) bool {
 	m.op = 0
 	switch {
 	case m.stage == moveClearing:
+		if in.Fault != seam.OK && in.Fault != seam.NotFound && m.named {
+			b.dirs[m.to].kept[m.home().Name] = true
+		}
 		b.clear(fx)
 	case m.stage == moveUnnaming:
 		m.stage, m.op = moveUnnamed, b.numbers.Op()
 		fx.Syncs = append(fx.Syncs, seam.Sync{Op: m.op, Folder: seam.Path{Dir: m.to}})
-	case in.Fault != seam.OK || !b.mayMove(): // a rename that failed may have been done all the same
-		b.endMove(fx)
+	case in.Fault != seam.OK || !b.mayMove():
+		if in.Fault == seam.Exists { // somebody's; any other rename that failed may have been done all the same
+			b.dirs[m.to].kept[m.home().Name] = true
+		}
+		b.failMove(in.Fault, fx)
 	default:
+		delete(b.dirs[m.to].kept, m.home().Name)
 		m.stage, m.op = moveSyncing, b.numbers.Op()
 		fx.Syncs = append(fx.Syncs, seam.Sync{Op: m.op, Folder: seam.Path{Dir: m.to}})
 	}
@@ -408,11 +431,14 @@ func (b *Broker) moveSynced(now seam.Now, in *seam.Synced, fx *seam.Effects) boo
 	m.op = 0
 	switch {
 	case m.stage == moveClearingSync:
+		if in.Fault == seam.OK && !b.dirs[m.to].kept[m.home().Name] {
+			b.thaw(m)
+		}
 		b.moveOver(fx)
 	case m.stage == moveUnnamed:
 		b.clear(fx)
 	case in.Fault != seam.OK || !b.mayMove():
-		b.endMove(fx)
+		b.failMove(in.Fault, fx)
 	default:
 		m.stage = moveNoting
 		d := &b.dirs[m.to]
@@ -420,10 +446,7 @@ func (b *Broker) moveSynced(now seam.Now, in *seam.Synced, fx *seam.Effects) boo
 		if m.partition.cleaned.upTo >= 0 {
 			b.offerCleaned(d, fx)
 		}
-		points, _ := b.offsetsIn(d.number)
-		d.lastPoints = string(log.EncodeOffsets(points))
-		d.point(points)
-		m.pointGoal = d.recovery.Offer([]byte(d.lastPoints), fx)
+		m.pointGoal = b.checkpointPoints(d, true, fx)
 	}
 	return true
 }
@@ -453,16 +476,19 @@ func (b *Broker) maybeAssign(now seam.Now, d *directory, fx *seam.Effects) {
 	}
 	p := m.partition
 	if d.recovery.Settled() < m.pointGoal || d.starts.file.Fault() != seam.OK || d.cleaned.file.Fault() != seam.OK || !b.mayMove() {
-		b.endMove(fx)
+		b.failMove(d.checkpointFault(), fx)
 		return
 	}
 	records := b.controller.AssignReplica(b.config.NodeID, p.id, p.index, b.config.DirectoryIDs[m.to], true)
-	if m.stage = moveAssigning; len(records) == 0 || !b.propose(now, &proposal{records: records, kind: proposedMove}, fx) {
-		b.endMove(fx)
+	if len(records) == 0 || !b.propose(now, &proposal{records: records, kind: proposedMove}, fx) {
+		b.failMoveFor(noRecord, fx)
+		return
 	}
+	m.stage = moveAssigning
 }
 
-// swap: the partition lies where it was moved to. The old folder goes, as that of a deleted one.
+// swap: the partition lies where it was moved to. The old folder goes, as that of a deleted one, unless the new one's disk has failed
+// meanwhile: then it may be the only one that can be read.
 func (b *Broker) swap(now seam.Now, fx *seam.Effects) {
 	m := b.moves.now
 	p, t := m.partition, m.partition.topic
@@ -473,8 +499,7 @@ func (b *Broker) swap(now seam.Now, fx *seam.Effects) {
 	b.nextMove()
 	if b.phase != phaseReady { // the next start finds it, and what the checkpoints say of it
 		b.moves.swapped = m
-		p.startWish = p.startGoal // a wish that moves along with nobody; the stop would wait for it
-		b.refuseDeletions(p, wire.NotLeaderOrFollower, fx)
+		b.stayFrozen(p, fx)
 		return
 	}
 	q := b.newPartition(t, p.index, m.home())
@@ -496,6 +521,7 @@ func (b *Broker) swap(now seam.Now, fx *seam.Effects) {
 	b.wake(p)
 	b.touch(p)
 	if b.dead(q) {
+		p.stays, b.dirs[p.folder.Dir].kept[p.folder.Name] = true, true
 		q.state = partitionFailed
 		b.refuseDeletions(q, wire.KafkaStorageError, fx)
 		return
@@ -512,32 +538,64 @@ func (b *Broker) maybeOpened(p *partition) {
 	}
 }
 
+// failMove ends a move that could not be made, or was called off meanwhile (OK).
+func (b *Broker) failMove(fault seam.Fault, fx *seam.Effects) {
+	if fault == seam.OK {
+		b.endMove(fx)
+		return
+	}
+	b.failMoveFor(fault.String(), fx)
+}
+
+func (b *Broker) failMoveFor(why string, fx *seam.Effects) {
+	if m := b.moves.now; !m.off && b.phase == phaseReady {
+		fx.Events = append(fx.Events, seam.Event{Kind: seam.MoveFailed, Topic: m.partition.name(), Partition: m.partition.index, A: int64(m.to), Text: why})
+	}
+	b.endMove(fx)
+}
+
+const noRecord = "the metadata log takes no record of it"
+
 // endMove leaves a partition where it is, and removes what was copied of it. At a stop the copy stays: the next start makes it
-// anew.
+// anew. A record that could not be written may still be on the disk, and count after a crash: until no folder bears the copy's name the
+// log takes nothing, for that would not be in the copy, and half a folder must not bear the name.
 func (b *Broker) endMove(fx *seam.Effects) {
 	m := b.moves.now
 	b.moves.at = 0
-	p := m.partition
-	if p.replica != nil && p.replica.Frozen() && p.state == partitionOpen {
-		p.replica.Freeze(false)
-		if p.coordinator != nil {
-			p.coordinator.state = coordinatorWaiting
-		}
-		b.touch(p)
+	if m.stage != moveAssigning {
+		b.thaw(m)
 	}
 	if b.phase >= phaseStopping || b.dirs[m.to].failed != seam.OK {
 		b.moveOver(fx)
 		return
 	}
 	m.left = append(m.left, m.future)
-	if !m.named {
+	if !m.named || b.dirs[m.to].kept[m.home().Name] {
 		b.clear(fx)
 		return
 	}
-	// A record that could not be written may still be on the disk, and count after a crash: half a folder must not bear the name.
 	m.left = append(m.left, m.home())
 	m.stage, m.op = moveUnnaming, b.numbers.Op()
 	fx.Files = append(fx.Files, seam.FileOp{Op: m.op, Deed: seam.Rename, Path: m.home(), To: m.future})
+}
+
+// thaw: the log takes batches again.
+func (b *Broker) thaw(m *move) {
+	p := m.partition
+	if !b.frozen(p) || p.state != partitionOpen {
+		return
+	}
+	p.replica.Freeze(false)
+	if p.coordinator != nil {
+		p.coordinator.state = coordinatorWaiting
+	}
+	b.touch(p)
+}
+
+// stayFrozen: a partition takes nothing until the next start. Its wishes move along with nobody; a stop would wait for them.
+func (b *Broker) stayFrozen(p *partition, fx *seam.Effects) {
+	p.startWish = p.startGoal
+	b.refuseDeletions(p, wire.NotLeaderOrFollower, fx)
 }
 
 // clear removes one folder after the other.
@@ -561,6 +619,9 @@ func (b *Broker) moveOver(fx *seam.Effects) {
 	if m.partition.move == m {
 		m.partition.move = nil
 	}
+	if b.frozen(m.partition) { // the next start knows what counts
+		b.stayFrozen(m.partition, fx)
+	}
 	b.touch(m.partition)
 	b.nextMove()
 	if p := b.awaiting(m.partition, m.home()); m.named && p != nil { // of the next topic of that name
@@ -568,11 +629,16 @@ func (b *Broker) moveOver(fx *seam.Effects) {
 	}
 }
 
-// resumeMoves begins anew what the last life was moving.
+// resumeMoves begins anew what the last life was moving, unless it was another topic of that name. Kafka's names do not say.
 func (b *Broker) resumeMoves(fx *seam.Effects) {
 	for _, f := range b.boot.futures {
-		name, index, ok := parseFolder(f.Name)
-		if t := b.topics[name]; ok && t != nil && int(index) < len(t.partitions) && t.partitions[index].state == partitionOpen && b.dirs[f.Dir].failed == seam.OK {
+		folder, unique, _ := cutUnique(f.Name, futureSuffix)
+		name, index, _ := parseFolder(folder)
+		t := b.topics[name]
+		if t == nil || int(index) >= len(t.partitions) || t.partitions[index].state != partitionOpen || b.dirs[f.Dir].failed != seam.OK {
+			continue
+		}
+		if strings.HasPrefix(unique, t.id.String()) || strings.Trim(unique, "0123456789abcdef") == "" {
 			b.move(t.partitions[index], f.Dir, fx)
 		}
 	}

@@ -51,7 +51,8 @@ type partition struct {
 	seen     int64    // the high watermark when waiters were last woken
 	point    int64    // recovery point at the start, until the log is there
 	unmarked bool     // nobody may have written that down, nor where the log begins
-	left     int32    // the directory where it lies by the metadata, while that is another one; else nowhere
+	left     int32    // the directory where it lies by the metadata, until this one's checkpoints have a line of it; else nowhere
+	unsaid   bool     // the metadata does not say yet that it lies here: a move would leave three places to choose from
 	unsynced int64    // bytes counted in the directory's sum
 	begun    bool     // a new one: its folder is being made
 	touched  bool
@@ -75,6 +76,7 @@ type partition struct {
 	move      *move     // to another log directory
 	opening   bool      // it has moved, and its files are not open yet
 	leaving   string    // it has moved away: by this its folder is told from those that it left before
+	stays     bool      // its folder does not go
 
 	coordinator *coordinator // nil: it is none of an internal topic
 }
@@ -187,7 +189,7 @@ func (b *Broker) makePartition(t *topic, image *meta.Topic, i int) *partition {
 }
 
 // openNew makes a partition that has no folder. It waits while a deleted one still has its name, or the copy of one that was
-// moving, or while the checkpoint may still have that one's recovery point: after a crash the new folder would be held to it. And it
+// moving, or somebody's that is set aside, or while the checkpoint may still have that one's recovery point: after a crash the new folder would be held to it. And it
 // waits for its directory to have checkpoints (marks.go).
 func (b *Broker) openNew(p *partition, fx *seam.Effects) {
 	if b.phase >= phaseStopping || p.topic.gone || p.state == partitionFailed || b.dead(p) { // the Image has it: the next start makes it; or it does not any more
@@ -196,6 +198,10 @@ func (b *Broker) openNew(p *partition, fx *seam.Effects) {
 	}
 	p.point, p.startGoal, p.startWish, p.safePoint, p.cleaned = 0, 0, 0, 0, cleaned{upTo: -1}
 	if b.doomed[p.folder] > 0 || b.copyIsAt(p.folder) {
+		return
+	}
+	if b.dirs[p.folder.Dir].kept[p.folder.Name] {
+		b.setAside(p, fx)
 		return
 	}
 	if d := &b.dirs[p.folder.Dir]; d.unmarked() || d.pointed[p.folder.Name] {
@@ -355,7 +361,7 @@ func (b *Broker) maybeRemoved(p *partition, fx *seam.Effects) {
 		return
 	}
 	p.state = partitionRenaming
-	if b.dead(p) {
+	if b.dead(p) || p.stays {
 		b.vacated(p, fx)
 		b.forsake(p, fx)
 		return
@@ -370,12 +376,16 @@ func (b *Broker) busy(p *partition) bool {
 // doomedPath is Kafka's name of a folder that is being deleted. A partition that has moved may have left one in the same
 // directory before, which is not removed yet: the name of each of those is its move's.
 func (p *partition) doomedPath() seam.Path {
-	const nameMax = 255 // of most file systems
-	unique := p.leaving
-	if unique == "" {
-		unique = p.id.String()
+	if p.leaving != "" {
+		return p.aside(p.leaving, doomedSuffix)
 	}
-	suffix := "-" + decimal(int64(p.index)) + "." + unique + doomedSuffix
+	return p.aside(p.id.String(), doomedSuffix)
+}
+
+// aside is where a partition's folder goes: FOLDER.UNIQUE-suffix, as much of the topic's name as there is room for.
+func (p *partition) aside(unique, suffix string) seam.Path {
+	const nameMax = 255 // of most file systems
+	suffix = "-" + decimal(int64(p.index)) + "." + unique + suffix
 	name := p.topic.name
 	return seam.Path{Dir: p.folder.Dir, Name: name[:min(len(name), nameMax-len(suffix))] + suffix}
 }
@@ -384,19 +394,19 @@ const doomedSuffix = "-delete"
 
 // isDoomed says whether a folder's name is one that doomedPath gives, or Kafka.
 func isDoomed(name string) bool {
-	_, doomed := cutUnique(name, doomedSuffix)
+	_, _, doomed := cutUnique(name, doomedSuffix)
 	return doomed
 }
 
 // cutUnique is the partition's folder in a name of doomedPath or futureName, or in one of Kafka's: FOLDER.ID-suffix, where the id is
 // a topic's, or 32 digits.
-func cutUnique(name, suffix string) (folder string, ok bool) {
+func cutUnique(name, suffix string) (folder, unique string, ok bool) {
 	name, ok = strings.CutSuffix(name, suffix)
 	at := max(strings.LastIndexByte(name, '.'), 0)
-	folder, id := name[:at], strings.TrimPrefix(name[at:], ".")
+	folder, unique = name[:at], strings.TrimPrefix(name[at:], ".")
 	_, _, isFolder := parseFolder(folder)
-	isID := (len(id) == 22 || len(id) == 32) && strings.Trim(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") == ""
-	return folder, ok && isFolder && isID
+	isID := (len(unique) == meta.UUIDLetters || len(unique) == uniqueLength) && strings.Trim(unique, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") == ""
+	return folder, unique, ok && isFolder && isID
 }
 
 func (b *Broker) doomedRename(p *partition, fx *seam.Effects) {

@@ -50,7 +50,8 @@ func (b *Broker) remember(p *partition, fx *seam.Effects) {
 // before each goal is what the last one has made of it.
 func (b *Broker) writeStarts(d *directory, fx *seam.Effects) {
 	s := &d.starts
-	if !s.due || d.failed != seam.OK || s.file.Busy() || s.applying || b.phase != phaseReady && (b.phase != phaseStopping || b.stop.stage != stopSyncing) {
+	s.due = s.due && d.failed == seam.OK // a stop waits for it
+	if !s.due || s.file.Busy() || s.applying || b.phase != phaseReady && (b.phase != phaseStopping || b.stop.stage != stopSyncing) {
 		return
 	}
 	for p := range b.partitions.All() { // a start that outlives the folder would be the next one's of its name, or nobody's

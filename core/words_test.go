@@ -19,7 +19,7 @@ import (
 
 var (
 	zeroes    = regexp.MustCompile(`/0{1,19}(\d+)\.`)
-	doomedID  = regexp.MustCompile(`\.(?:[\w-]{22}|[0-9a-f]{32})(-delete|-future)`)
+	doomedID  = regexp.MustCompile(`\.(?:[\w-]{22}|[\w-]{32})(-delete|-future|-stray)`)
 	inWords   = strings.NewReplacer("__cluster_metadata-0", "metadata")
 	eventWord = map[seam.EventKind]string{
 		seam.Ready: "ready", seam.Stopped: "stopped", seam.TopicCreated: "topic created", seam.TopicDeleted: "topic deleted",
@@ -28,7 +28,7 @@ var (
 		seam.SegmentUnreadable: "segment unreadable", seam.EpochStarted: "leads", seam.ProducersExpired: "producers expired",
 		seam.SegmentsDeleted: "segments deleted", seam.PartitionAdded: "partition added", seam.ConfigAltered: "configuration altered",
 		seam.CompactionBegun: "compaction begun", seam.SegmentsCompacted: "segments compacted", seam.Compacted: "compacted", seam.CompactionFailed: "compaction failed",
-		seam.DirFenced: "directory fenced", seam.CoordinatorLoaded: "coordinator loaded", seam.CoordinatorFailed: "coordinator failed", seam.ReplicaMoved: "moved", seam.WritesResumed: "writes resumed", seam.TelemetryPushed: "telemetry pushed", seam.StrayFolder: "stray folder", seam.QuotasAltered: "quotas altered",
+		seam.DirFenced: "directory fenced", seam.CoordinatorLoaded: "coordinator loaded", seam.CoordinatorFailed: "coordinator failed", seam.ReplicaMoved: "moved", seam.MoveFailed: "move failed", seam.WritesResumed: "writes resumed", seam.TelemetryPushed: "telemetry pushed", seam.StrayFolder: "stray folder", seam.QuotasAltered: "quotas altered",
 	}
 )
 
@@ -91,6 +91,8 @@ func eventLabel(e *seam.Event) string {
 	case seam.Ready, seam.Stopped, seam.DirFailed, seam.ConnRefused, seam.QuotasAltered:
 	case seam.ReplicaMoved:
 		out += fmt.Sprintf(" %s-%d from d%d to d%d", e.Topic, e.Partition, e.A, e.B)
+	case seam.MoveFailed:
+		out += fmt.Sprintf(" %s-%d to d%d", e.Topic, e.Partition, e.A)
 	case seam.StrayFolder:
 		out += fmt.Sprintf(" d%d/%s", e.A, e.Topic)
 	case seam.DirFenced:
@@ -121,7 +123,7 @@ func eventLabel(e *seam.Event) string {
 		out += fmt.Sprintf(" failed=%d", e.A)
 	case seam.SegmentsDeleted:
 		out += fmt.Sprintf(" n=%d start=%d", e.A, e.B)
-	case seam.Ready, seam.Stopped, seam.TopicCreated, seam.TopicDeleted, seam.WriteRefused, seam.DirFailed, seam.ConnRefused, seam.ProducersExpired, seam.PartitionAdded, seam.ConfigAltered, seam.DirFenced, seam.ReplicaMoved, seam.StrayFolder:
+	case seam.Ready, seam.Stopped, seam.TopicCreated, seam.TopicDeleted, seam.WriteRefused, seam.DirFailed, seam.ConnRefused, seam.ProducersExpired, seam.PartitionAdded, seam.ConfigAltered, seam.DirFenced, seam.ReplicaMoved, seam.MoveFailed, seam.StrayFolder:
 	}
 	if e.Text != "" {
 		out += " (" + e.Text + ")"

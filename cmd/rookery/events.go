@@ -49,6 +49,8 @@ func (n *node) event(e seam.Event) {
 			"next", "look at the disk (dmesg) and at whose its files are (ls -l), and start again when it is well: what acks=all acknowledged is on it")
 	case seam.ReplicaMoved:
 		log.Info("moved to another log directory", "from", n.dirName(e.A), "to", n.dirName(e.B))
+	case seam.MoveFailed:
+		log.Warn("not moved to another log directory: it stays where it is", "to", n.dirName(e.A), "why", e.Text)
 	case seam.StrayFolder:
 		n.logger.Warn("stray folder", "folder", filepath.Join(n.dirName(e.A), e.Topic), "what", e.Text)
 	case seam.ConnRefused:

@@ -58,6 +58,8 @@ func eventName(kind seam.EventKind) string {
 		return "coordinator_failed"
 	case seam.ReplicaMoved:
 		return "replica_moved"
+	case seam.MoveFailed:
+		return "move_failed"
 	case seam.CompactionBegun:
 		return "compaction_begun"
 	case seam.SegmentsCompacted:

@@ -6,13 +6,13 @@ import "strings"
 type UUID [16]byte
 
 const (
-	uuidLetters = 22
+	UUIDLetters = 22
 	alphabet    = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_" // RFC 4648, for URLs, without padding
 )
 
 // String is an id as Kafka prints it.
 func (id UUID) String() string {
-	text := make([]byte, 0, uuidLetters)
+	text := make([]byte, 0, UUIDLetters)
 	bits, held := uint32(0), 0
 	for _, b := range id {
 		bits, held = bits<<8|uint32(b), held+8
@@ -25,7 +25,7 @@ func (id UUID) String() string {
 
 // ParseUUID reads what String writes, and nothing else.
 func ParseUUID(text string) (id UUID, ok bool) {
-	if len(text) != uuidLetters {
+	if len(text) != UUIDLetters {
 		return id, false
 	}
 	bits, held, at := uint32(0), 0, 0

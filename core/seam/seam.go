@@ -384,6 +384,7 @@ const (
 	StrayFolder                        // Topic: a folder's name, A: number of its directory; Text: what becomes of it at this start
 	TelemetryPushed                    // Topic: the client's software, A: bytes; Text: its instance id
 	QuotasAltered                      // A: how many; Text: a key among those set that has no effect
+	MoveFailed                         // Topic, Partition, A: number of the directory that it was to be moved to; Text: why. It stays where it is
 )
 
 // Effects is what is to be done. The caller owns it, resets it and reuses it; a Step only appends.

@@ -1,0 +1,74 @@
+package core
+
+import (
+	"slices"
+	"strings"
+
+	"rookery/core/log"
+	"rookery/core/seam"
+)
+
+// maybeRemoveStray: a folder of a partition that the Image does not have belongs to a topic whose deletion was cut short; one of a
+// partition that lies elsewhere, to a move. If there is anything in it that no log writes it is somebody's, and stays.
+func (b *Broker) maybeRemoveStray(folder seam.Path, fx *seam.Effects) {
+	name, index, ok := parseFolder(folder.Name)
+	if !ok || folder == metadataFolder() || b.dirs[folder.Dir].failed != seam.OK {
+		return
+	}
+	if t := b.topics[name]; t != nil && int(index) < len(t.partitions) {
+		if p := t.partitions[index]; p.folder == folder {
+			return
+		} else if b.dead(p) {
+			b.dirs[folder.Dir].kept[folder.Name] = true
+			return
+		}
+	}
+	foreign := func(e seam.Entry) bool {
+		return e.Folder || !log.OwnFile(strings.TrimPrefix(e.Path.Name, folder.Name+"/"))
+	}
+	what := "no partition lies there: it is removed"
+	if slices.ContainsFunc(b.dirs[folder.Dir].folders.At(folder.Name), foreign) {
+		what = "no partition lies there, and it holds what is none of a log's: it is left alone"
+		b.dirs[folder.Dir].kept[folder.Name] = true
+	} else {
+		b.await("remove", folder, fx)
+	}
+	fx.Events = append(fx.Events, seam.Event{Kind: seam.StrayFolder, Topic: folder.Name, A: int64(folder.Dir), Text: what})
+}
+
+// setAside gives a folder that was left alone another name, which no start looks at, as a new partition is to have the one that it has.
+func (b *Broker) setAside(p *partition, fx *seam.Effects) {
+	op := b.numbers.Op()
+	b.asides[op] = aside{p, p.aside(b.digits(uniqueLength), straySuffix)}
+	fx.Files = append(fx.Files, seam.FileOp{Op: op, Deed: seam.Rename, Path: p.folder, To: b.asides[op].to})
+}
+
+// aside is a folder that is being set aside.
+type aside struct {
+	partition *partition // waits for its name
+	to        seam.Path
+}
+
+const straySuffix = "-stray" // Kafka's
+
+// asideWrote: the name is free, or it is tried again with the next checkpoint.
+func (b *Broker) asideWrote(in *seam.Wrote, fx *seam.Effects) bool {
+	a, known := b.asides[in.Op]
+	if !known {
+		return false
+	}
+	delete(b.asides, in.Op)
+	p := a.partition
+	d := &b.dirs[p.folder.Dir]
+	if in.Fault != seam.OK && in.Fault != seam.NotFound && !b.dead(p) {
+		d.blocked = append(d.blocked, p)
+		b.made(p, fx)
+		return true
+	}
+	delete(d.kept, p.folder.Name)
+	if in.Fault == seam.OK {
+		fx.Events = append(fx.Events, seam.Event{Kind: seam.StrayFolder, Topic: p.folder.Name, A: int64(d.number), Text: "a new partition has its name: it is called " + a.to.Name + " now"})
+	}
+	b.openNew(p, fx)
+	return true
+}

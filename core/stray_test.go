@@ -1,0 +1,106 @@
+package core
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// somebodys puts a copy of a partition's folder somewhere, with a file in it that no log writes.
+func somebodys(s *script, folder, dir, name string) {
+	there, _ := s.at(folder)
+	copied := newFolder()
+	for name, n := range there.entries {
+		c := *n
+		copied.entries[name], copied.safe[name] = &c, &c
+	}
+	notes := &node{content: []byte("mine"), synced: []byte("mine")}
+	copied.entries["notes"], copied.safe["notes"] = notes, notes
+	to := s.root
+	if dir != "" {
+		to = s.root.entries[dir]
+	}
+	to.entries[name], to.safe[name] = copied, copied
+}
+
+// The folder stands where a partition is moved to: the move fails, and says so, and the folder stays.
+func TestAMoveLeavesSomebodysFolderAlone(t *testing.T) {
+	s, run := scripted(t)
+	run("config dirs=2", "start", "topic t", "rest", "produce t-0", "rest", "stop", "rest")
+	somebodys(s, "t-0", "d1", "t-0")
+	run("start")
+	require.Contains(t, s.out.String(), "it is left alone")
+	s.out.Reset()
+	run("move t-0 to=1", "rest", "files d1/t-0", "dirs", "rest", "produce t-0", "rest")
+	require.Contains(t, s.out.String(), "* move failed t-0 to d1 (exists)\n")
+	require.Contains(t, s.out.String(), "d1/t-0/notes 4 bytes\n")
+	require.Contains(t, s.out.String(), "/d0 t-0:78 /d1\n")
+	require.Contains(t, s.out.String(), "t-0 base=1\n")
+}
+
+// It has the name of a new topic's partition, whose records are not to be found in it.
+func TestANewPartitionSetsSomebodysFolderAside(t *testing.T) {
+	for _, c := range []struct{ name, fault string }{{name: "at once"}, {name: "no space at first", fault: "space"}} {
+		t.Run(c.name, func(t *testing.T) {
+			s, run := scripted(t)
+			run("config checkpoint=1s", "start", "topic t", "rest", "produce t-0", "rest", "produce t-0", "rest", "stop", "rest")
+			somebodys(s, "t-0", "", "u-0")
+			run("start", "hold rename u-0", "topic u", "rest")
+			s.out.Reset()
+			if c.fault != "" {
+				run("fail-file rename u-0 fault="+c.fault, "release", "rest")
+				require.NotContains(t, s.out.String(), "opened u-0")
+				run("tick 1s", "rest")
+			}
+			run("release", "rest", "files u-0", "produce u-0", "rest", "crash", "start", "rest", "fetch u-0", "rest")
+			out := s.out.String()
+			require.Regexp(t, `\* stray folder d0/u-0 \(a new partition has its name: it is called u-0\.[0-9a-f]{32}-stray now\)`, out)
+			require.Contains(t, out, "u-0-stray/notes 4 bytes\n")
+			require.Contains(t, out, "opened u-0 start=0 end=1\n", "after the crash")
+			require.Contains(t, out, "u-0 high=1 offsets=0..0\n")
+			require.NotContains(t, out[len(out)/2:], "stray folder d0/u-0-stray", "no start looks at it")
+		})
+	}
+}
+
+// The topic is deleted, and made again, while its folder is set aside.
+func TestAFolderIsSetAsideForTheNextTopic(t *testing.T) {
+	s, run := scripted(t)
+	run("config checkpoint=1s", "start", "topic t", "rest", "produce t-0", "rest", "stop", "rest")
+	somebodys(s, "t-0", "", "u-0")
+	run("start", "hold rename u-0", "topic u", "rest", "delete u", "rest", "topic u", "rest", "release", "rest", "produce u-0", "rest", "delete u", "rest", "topic u", "rest", "produce u-0", "rest", "fetch u-0", "rest", "files u-0", "files notes")
+	require.Contains(t, s.out.String(), "u-0 high=1 offsets=0..0\n")
+	require.Contains(t, s.out.String(), "u-0-stray/notes 4 bytes\n")
+}
+
+// Partitions were moved by hand, and the metadata does not say so yet: a move waits for that. If there is no room to write it
+// down, others go on.
+func TestAMoveWaitsForTheMetadata(t *testing.T) {
+	s, run := scripted(t)
+	run("config dirs=3 checkpoint=1s", "start", "topic t internal.segment.bytes=100", "rest", "topic u", "rest", "topic v", "rest",
+		"produce t-0", "rest", "produce t-0", "rest", "produce t-0", "rest", "delete-records t-0 offset=1", "rest", "tick 1s", "rest", "stop", "rest")
+	byHand(s, "t")
+	run("hold create d1/log-start", "start", "fail-file create d1/log-start fault=space", "rest")
+	s.out.Reset()
+	run("move t-0 to=0", "rest", "produce t-0", "rest", "move v-0 to=0", "rest")
+	require.NotContains(t, s.out.String(), "copy t-0")
+	require.Contains(t, s.out.String(), "t-0 base=3\n")
+	require.Contains(t, s.out.String(), "* moved v-0 from d2 to d0\n")
+	s.out.Reset()
+	run("release", "tick 1s", "rest", "list t-0 earliest", "rest", "list t-0 latest", "rest", "crash", "start", "rest", "list t-0 earliest", "rest", "list t-0 latest", "rest")
+	require.Contains(t, s.out.String(), "* moved t-0 from d1 to d0\n")
+	require.Contains(t, s.out.String(), "* opened t-0 start=1 end=4\n", "after the crash")
+}
+
+// The record that says where a partition was found is refused: it is written with the next checkpoint.
+func TestWhatWasFoundIsSaidAgain(t *testing.T) {
+	s, run := scripted(t)
+	run("config dirs=2 checkpoint=1s", "start", "topic t", "rest", "produce t-0", "rest", "stop", "rest")
+	byHand(s, "t")
+	run("hold create d1/log-start", "start", "hold write metadata", "rest", "fail-write metadata fault=space", "release", "rest")
+	s.out.Reset()
+	run("move t-0 to=0", "rest")
+	require.NotContains(t, s.out.String(), "moved t-0")
+	run("tick 1s", "rest")
+	require.Contains(t, s.out.String(), "* moved t-0 from d1 to d0\n")
+}
