@@ -245,8 +245,8 @@ const (
 	Truncate             // to Size
 	Close                // forget the id; the file stays
 	Unlink               // by File: remove the name and forget the id once nothing reads it any more
-	Rename               // by Path: a file or a folder to To in the same log directory, replacing a file; open ids follow
-	Remove               // by Path: a file, or a folder with the plain files in it
+	Rename               // by Path: a file, which may replace a file, or a folder, to To in the same log directory; anything else there is Exists; open ids follow
+	Remove               // by Path: a file, or a folder with the plain files in it; with a folder in it is Exists
 	List                 // a folder
 	Measure              // the file system that a folder lies in: Wrote's Bytes are left on it, its one Entry's Size is all of it
 )

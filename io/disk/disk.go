@@ -366,6 +366,12 @@ func faultOf(err error) seam.Fault {
 	return seam.IOError
 }
 
+// again calls again what a signal interrupted, on file systems that let themselves be.
+func again(call func() error) error {
+	_, err := retry(func() (int, error) { return 0, call() })
+	return err
+}
+
 // retry calls again what a signal interrupted.
 func retry(call func() (int, error)) (int, error) {
 	for {

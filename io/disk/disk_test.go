@@ -219,3 +219,54 @@ func TestReadsOfWhatIsNotInMemory(t *testing.T) {
 		require.Equal(t, &seam.Loaded{Op: op + 100, Data: data[len(data)-10:]}, came[1])
 	}
 }
+
+// A name that is taken is somebody's: a disk that is well says so.
+func TestRenameReplacesAFileByAFileAndNothingElse(t *testing.T) {
+	dir := t.TempDir()
+	s := newSubject(disk.Config{Dirs: []string{dir}}, true)
+	folder := func(name string, files ...string) {
+		require.NoError(t, os.Mkdir(filepath.Join(dir, name), 0o755))
+		for _, file := range files {
+			require.NoError(t, os.WriteFile(filepath.Join(dir, name, file), []byte("x"), 0o644))
+		}
+	}
+	file := func(name string) { require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(name), 0o644)) }
+	folder("from", "f")
+	folder("empty")
+	folder("full", "notes")
+	file("file")
+	file("other")
+	require.NoError(t, os.Symlink(t.TempDir(), filepath.Join(dir, "link")))
+	require.NoError(t, os.Symlink("nowhere", filepath.Join(dir, "dangling")))
+	op := seam.Op(0)
+	rename := func(from, to string) seam.Fault {
+		op++
+		return s.Do(&seam.Effects{Files: []seam.FileOp{{Op: op, Deed: seam.Rename, Path: seam.Path{Name: from}, To: seam.Path{Name: to}}}})[0].(*seam.Wrote).Fault
+	}
+	for _, to := range []string{"empty", "full", "file", "link", "dangling"} {
+		require.Equal(t, seam.Exists, rename("from", to), "a folder to %s", to)
+		require.Equal(t, seam.Exists, rename("link", "full"), "a link")
+	}
+	for _, to := range []string{"empty", "full"} {
+		require.Equal(t, seam.Exists, rename("file", to), "a file to %s", to)
+	}
+	require.FileExists(t, filepath.Join(dir, "full", "notes"))
+	require.Equal(t, seam.OK, rename("file", "other"))
+	require.Equal(t, seam.OK, rename("from", "free"))
+	require.Equal(t, seam.OK, rename("link", "link-delete"))
+	require.Equal(t, seam.NotFound, rename("from", "free"))
+}
+
+// So is a folder in one that is to be removed.
+func TestRemoveOfAFolderWithAFolderInIt(t *testing.T) {
+	dir := t.TempDir()
+	s := newSubject(disk.Config{Dirs: []string{dir}}, true)
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "p-0", "notes"), 0o755))
+	remove := func(op seam.Op) seam.Fault {
+		return s.Do(&seam.Effects{Files: []seam.FileOp{{Op: op, Deed: seam.Remove, Path: seam.Path{Name: "p-0"}}}})[0].(*seam.Wrote).Fault
+	}
+	require.Equal(t, seam.Exists, remove(1))
+	require.DirExists(t, filepath.Join(dir, "p-0", "notes"))
+	require.NoError(t, os.Remove(filepath.Join(dir, "p-0", "notes")))
+	require.Equal(t, seam.OK, remove(2))
+}

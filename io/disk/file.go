@@ -442,10 +442,11 @@ func makeFolders(folder, root string) error {
 	if folder == root || len(folder) < len(root) {
 		return unix.ENOENT
 	}
-	err := unix.Mkdir(folder, 0o755)
+	make := func() error { return again(func() error { return unix.Mkdir(folder, 0o755) }) }
+	err := make()
 	if err == unix.ENOENT {
 		if err = makeFolders(filepath.Dir(folder), root); err == nil {
-			err = unix.Mkdir(folder, 0o755)
+			err = make()
 		}
 	}
 	if err == unix.EEXIST {

@@ -178,13 +178,20 @@ func (f *file) close() {
 }
 
 // shut closes the handle; f.mu is held.
-func (f *file) shut() {
-	if f.fd >= 0 {
-		_ = unix.Close(f.fd)
-		f.fd = -1
-	}
+func (f *file) shut() { closeHandle(f.part()) }
+
+// part takes the handle away, to be closed; f.mu is held.
+func (f *file) part() (fd int) {
 	if f.holds == 0 {
 		f.unmap()
+	}
+	fd, f.fd = f.fd, -1
+	return fd
+}
+
+func closeHandle(fd int) {
+	if fd >= 0 {
+		_ = unix.Close(fd)
 	}
 }
 

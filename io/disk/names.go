@@ -46,7 +46,7 @@ func (d *Disk) rename(from, to seam.Path) seam.Fault {
 	names := &d.homeOf(from.Dir).names
 	names.Lock()
 	defer names.Unlock()
-	if err := unix.Rename(old, target); err != nil {
+	if err := again(func() error { return renameName(old, target) }); err != nil {
 		attach(replaced)
 		return faultOf(err)
 	}
@@ -56,6 +56,30 @@ func (d *Disk) rename(from, to seam.Path) seam.Fault {
 		}
 	}
 	return seam.OK
+}
+
+// renameName replaces a file by a file, and nothing else: a folder, empty or not, is somebody's (Exists).
+func renameName(old, target string) error {
+	var what unix.Stat_t
+	if err := unix.Lstat(old, &what); err != nil {
+		return err
+	}
+	if what.Mode&unix.S_IFMT == unix.S_IFREG {
+		err := unix.Rename(old, target)
+		if err == unix.EISDIR {
+			return unix.EEXIST
+		}
+		return err
+	}
+	err := unix.Renameat2(unix.AT_FDCWD, old, unix.AT_FDCWD, target, unix.RENAME_NOREPLACE)
+	if err != unix.EINVAL && err != unix.ENOSYS {
+		return err
+	}
+	// Not every file system can do that. No two renames to one name are under way, and nobody else has the lock of the directory.
+	if unix.Lstat(target, &what) == nil {
+		return unix.EEXIST
+	}
+	return unix.Rename(old, target)
 }
 
 // detachUnder opens every id at or below a name that is about to go.
@@ -96,11 +120,14 @@ func (d *Disk) remove(p seam.Path) seam.Fault {
 	if err != nil {
 		attach(detached)
 	}
+	if err == unix.EISDIR || err == unix.EPERM || err == unix.ENOTEMPTY { // a folder in it is somebody's
+		err = unix.EEXIST
+	}
 	return faultOf(err)
 }
 
 func (d *Disk) removeTree(name string) error {
-	err := unix.Unlink(name)
+	err := unlinkName(name)
 	if err != unix.EISDIR && err != unix.EPERM {
 		return err
 	}
@@ -113,12 +140,14 @@ func (d *Disk) removeTree(name string) error {
 		return err
 	}
 	for _, entry := range entries {
-		if err := unix.Unlink(filepath.Join(name, entry.Name())); err != nil {
+		if err := unlinkName(filepath.Join(name, entry.Name())); err != nil {
 			return err
 		}
 	}
-	return unix.Rmdir(name)
+	return again(func() error { return unix.Rmdir(name) })
 }
+
+func unlinkName(name string) error { return again(func() error { return unix.Unlink(name) }) }
 
 // list names what a folder holds, names ascending.
 func (d *Disk) list(p seam.Path) ([]seam.Entry, seam.Fault) {

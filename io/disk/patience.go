@@ -4,6 +4,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"rookery/core/seam"
 )
@@ -12,12 +13,15 @@ import (
 // load, and one goroutine looks at what is old.
 type patience struct {
 	tick    atomic.Int64
-	inUse   atomic.Int64 // writes given up that the kernel still has
 	ended   chan struct{}
 	endOnce sync.Once
 
 	errandsMu sync.Mutex
 	errands   map[*errand]bool
+
+	given   atomic.Int64 // how many are in givenUp
+	givenMu sync.Mutex
+	givenUp map[*scratch]bool // writes that the kernel still has
 }
 
 // errand is an operation that stands in no file's queue.
@@ -36,7 +40,7 @@ func (c *patience) begin(length time.Duration, stands func() bool, expire func(b
 	if length == 0 {
 		length = patienceDefault
 	}
-	c.ended, c.errands = make(chan struct{}), map[*errand]bool{}
+	c.ended, c.errands, c.givenUp = make(chan struct{}), map[*errand]bool{}, map[*scratch]bool{}
 	go c.count(time.NewTicker(length/patienceTicks), stands, expire)
 }
 
@@ -60,9 +64,46 @@ func (c *patience) count(ticker *time.Ticker, stands func() bool, expire func(be
 	}
 }
 
-// InUse says whether the kernel may still read bytes of a write that was answered Late: memory that is given back now
-// must not be used again.
-func (c *patience) InUse() bool { return c.inUse.Load() > 0 }
+// InUse says whether the kernel may still read any of these bytes for a write that was answered Late: they must not be used again
+// now.
+func (c *patience) InUse(data []byte) bool {
+	if c.given.Load() == 0 || len(data) == 0 {
+		return false
+	}
+	begin, end := extent(data)
+	c.givenMu.Lock()
+	defer c.givenMu.Unlock()
+	for s := range c.givenUp {
+		for i := range s.tasks {
+			if from, to := extent(s.tasks[i].data); from < end && begin < to {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// extent is where bytes lie.
+func extent(data []byte) (begin, end uintptr) {
+	begin = uintptr(unsafe.Pointer(unsafe.SliceData(data)))
+	return begin, begin + uintptr(len(data))
+}
+
+// giveUp notes a write that nobody waits for any more.
+func (c *patience) giveUp(s *scratch) {
+	c.givenMu.Lock()
+	c.givenUp[s] = true
+	c.givenMu.Unlock()
+	c.given.Add(1)
+}
+
+// cameBack: the kernel is done with one of those.
+func (c *patience) cameBack(s *scratch) {
+	c.given.Add(-1)
+	c.givenMu.Lock()
+	delete(c.givenUp, s)
+	c.givenMu.Unlock()
+}
 
 func (p *Port) errand(late seam.Input) *errand {
 	d := p.disk
@@ -119,7 +160,7 @@ func (f *file) expire(before int64) (late []task) {
 	if s := f.doing; s != nil && !s.late && len(s.tasks) > 0 && s.tasks[0].tick < before {
 		s.late = true
 		if s.tasks[0].kind == write {
-			f.disk.inUse.Add(1)
+			f.disk.giveUp(s)
 		}
 		late = append(late, s.tasks...)
 	}
@@ -149,7 +190,7 @@ func (f *file) returned(s *scratch) bool {
 		return true
 	}
 	if s.tasks[0].kind == write {
-		f.disk.inUse.Add(-1)
+		f.disk.cameBack(s)
 	}
 	if s.tasks[0].changes() {
 		f.setFailed(true)

@@ -74,8 +74,8 @@ type Config struct {
 	Pin func(file seam.File) (Source, seam.Fault)
 	// Arrived, if set, sees each frame before its Intake: for recordings.
 	Arrived func(lease seam.Lease, frame []byte)
-	// InUse, if set, says whether what is freed now may still be read by somebody: it is not used again then.
-	InUse func() bool
+	// InUse, if set, says whether somebody may still read what is freed now: it is not used again then.
+	InUse func(data []byte) bool
 	// Refused, if set, is told of connections ended for what they sent, or for being too many.
 	Refused func(remote, why string)
 

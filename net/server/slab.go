@@ -32,7 +32,7 @@ type slabs struct {
 	idle    int // bytes in free
 	idleMax int
 	poison  bool
-	inUse   func() bool
+	inUse   func(data []byte) bool
 }
 
 func (s *slabs) take(size int) *chunk {
@@ -63,12 +63,14 @@ func (s *slabs) take(size int) *chunk {
 
 // isOurs tells the connection that fills a chunk whether it may overwrite it: no frame in it is lent, and none that was may
 // still be read.
-func (s *slabs) isOurs(c *chunk) bool { return c.refs.Load() == 1 && (s.inUse == nil || !s.inUse()) }
+func (s *slabs) isOurs(c *chunk) bool { return c.refs.Load() == 1 && !s.stillUsed(c) }
+
+func (s *slabs) stillUsed(c *chunk) bool { return s.inUse != nil && s.inUse(c.data) }
 
 // release ends one reference.
 func (s *slabs) release(c *chunk) {
-	if c.refs.Add(-1) > 0 || s.inUse != nil && s.inUse() {
-		return // in the second case for good: a disk that was given up may come back to it any time
+	if c.refs.Add(-1) > 0 || s.stillUsed(c) {
+		return // in the second case for good: a disk that was given up may come back to it any time. There are as many as writes that hang
 	}
 	if s.poison {
 		for i := range c.data {

@@ -12,7 +12,7 @@ import (
 
 func TestWhatIsInUseIsNotUsedAgain(t *testing.T) {
 	inUse := false
-	s := slabs{idleMax: 1 << 20, inUse: func() bool { return inUse }}
+	s := slabs{idleMax: 1 << 20, inUse: func([]byte) bool { return inUse }}
 	c := s.take(100)
 	s.release(c)
 	require.Same(t, c, s.take(100))
@@ -27,7 +27,7 @@ func TestWhatIsInUseIsNotUsedAgain(t *testing.T) {
 func TestAConnectionOverwritesNothingInUse(t *testing.T) {
 	for _, inUse := range []bool{false, true} {
 		for _, atOnce := range []bool{false, true} {
-			s := New(Config{InUse: func() bool { return inUse }})
+			s := New(Config{InUse: func([]byte) bool { return inUse }})
 			mail := &frees{server: s, atOnce: atOnce}
 			s.Bind(mail)
 			c := &conn{server: s, size: smallestChunk}

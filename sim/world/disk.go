@@ -219,7 +219,7 @@ func (d *Disk) rename(from, to seam.Path) seam.Fault {
 		return seam.NotFound
 	}
 	if old := parent.entries[name]; old != nil {
-		if old.folder {
+		if old.folder || n.folder {
 			return seam.Exists
 		}
 		old.parent = nil

@@ -379,6 +379,14 @@ func (m *diskModel) renameFolder(t *rapid.T) {
 	if len(inside) == 0 {
 		t.Skip("no such folder")
 	}
+	for _, name := range m.sortedNames() { // what has its name already is not replaced, but a file by a file
+		if folder, _, is := strings.Cut(name, "/"); is && folder != from {
+			m.fileOp(t, seam.FileOp{Deed: seam.Rename, Path: path(from), To: path(folder)}, seam.Exists)
+		} else if !is {
+			m.fileOp(t, seam.FileOp{Deed: seam.Rename, Path: path(from), To: path(name)}, seam.Exists)
+			m.fileOp(t, seam.FileOp{Deed: seam.Rename, Path: path(name), To: path(from)}, seam.Exists)
+		}
+	}
 	m.folder++
 	to := fmt.Sprintf("%s.%d-delete", from, m.folder)
 	m.fileOp(t, seam.FileOp{Deed: seam.Rename, Path: path(from), To: path(to)}, seam.OK)
