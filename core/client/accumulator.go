@@ -107,6 +107,7 @@ func (c *Client) placeAll(now seam.Now, t *topic, fx *seam.Effects) {
 			c.drop(w, t.code, NoFault, fx)
 		}
 		t.waiting = nil
+		c.wantMetadata()
 		return
 	}
 	t.waiting = slices.DeleteFunc(t.waiting, func(w *waiting) bool {

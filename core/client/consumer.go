@@ -52,7 +52,13 @@ func (c *Client) assigned(name string, number int32) int {
 func (c *Client) onAssign(in *Assign, fx *seam.Effects) {
 	place := c.assigned(in.Topic, in.Partition)
 	c.onUnassign(&Unassign{in.Topic, in.Partition})
-	if in.Partition < 0 || c.closing || !c.mayAssign(Partition{Topic: in.Topic, Number: in.Partition}) {
+	switch p := (Partition{Topic: in.Topic, Number: in.Partition}); {
+	case in.Partition < 0 || c.closing:
+		return
+	case c.isLeaving() && c.holdOf(p) == nil:
+		c.group.later = append(c.group.later, in)
+		return
+	case !c.mayAssign(p):
 		return
 	}
 	if h := c.holdOf(Partition{Topic: in.Topic, Number: in.Partition}); h != nil {
@@ -80,6 +86,7 @@ func (c *Client) onAssign(in *Assign, fx *seam.Effects) {
 }
 
 func (c *Client) onUnassign(in *Unassign) {
+	c.group.later = slices.DeleteFunc(c.group.later, func(a *Assign) bool { return a.Topic == in.Topic && a.Partition == in.Partition })
 	if i := c.assigned(in.Topic, in.Partition); i >= 0 {
 		c.assignments[i].dropped = true
 		c.assignments = slices.Delete(c.assignments, i, i+1)
@@ -92,6 +99,11 @@ func (a *assignment) seek(target int64) { a.position, a.seeking, a.target = -1, 
 func (c *Client) onPause(in *Pause) {
 	if i := c.assigned(in.Topic, in.Partition); i >= 0 {
 		c.assignments[i].paused = in.On
+	}
+	for _, a := range c.group.later {
+		if a.Topic == in.Topic && a.Partition == in.Partition {
+			a.Paused = in.On
+		}
 	}
 }
 

@@ -66,6 +66,7 @@ type group struct {
 	late   bool      // it did not in time: it is out of the group until it does
 	code   wire.Code // what the application was told last
 	endBy  seam.Mono // of leaving
+	later  []*Assign // what the application wishes to read when it has left
 
 	beating bool
 	beatAt  seam.Mono // of the next heartbeat
@@ -95,7 +96,8 @@ type yield struct {
 	tag        uint64
 	partitions []Partition
 	released   bool
-	gathered   bool // what it has processed is in commits
+	gathered   bool      // what it has processed is in commits
+	awaits     []*commit // that have to be answered before
 	then       func(now seam.Now, fx *seam.Effects)
 }
 
@@ -159,6 +161,7 @@ func (c *Client) onSubscribe(now seam.Now, in *Subscribe, fx *seam.Effects) {
 		return
 	}
 	g.code = wire.None
+	g.later = nil
 	if len(in.Topics) == 0 && in.Pattern == "" {
 		c.beginLeave(now, fx)
 		return
@@ -271,8 +274,25 @@ func (c *Client) maybeGroup(now seam.Now, fx *seam.Effects) {
 	}
 	c.maybeLeave(now, fx)
 	c.maybeCommit(now, fx)
+	if g.yield.then != nil && g.yield.gathered && !c.isCommitting() {
+		fx.Wake(now.Mono)
+	}
+	c.maybeAssignLater(now.Mono, fx)
 	c.maybeAskCommitted(now, fx)
 	must.Be(g.phase != outside || g.yield.then == nil, "N5: nobody who is in no group is asked to let go for it")
+}
+
+// maybeAssignLater takes what the application wishes to read itself, once it is out of the group.
+func (c *Client) maybeAssignLater(now seam.Mono, fx *seam.Effects) {
+	later := c.group.later
+	if len(later) == 0 || c.group.phase != outside {
+		return
+	}
+	c.group.later = nil
+	fx.Wake(now)
+	for _, in := range later {
+		c.onAssign(in, fx)
+	}
 }
 
 // maybeLate takes a member out whose application does not come back (max.poll.interval.ms): somebody else shall have its
@@ -328,8 +348,9 @@ func (c *Client) maybeYield(now seam.Now, fx *seam.Effects) {
 		if !g.yield.gathered {
 			g.yield.gathered = true
 			c.gather(now)
+			g.yield.awaits = slices.Clone(g.commits)
 		}
-		if len(g.commits) > 0 {
+		if c.isCommitting() {
 			return
 		}
 		y := g.yield
@@ -339,6 +360,12 @@ func (c *Client) maybeYield(now seam.Now, fx *seam.Effects) {
 		}
 		y.then(now, fx)
 	}
+}
+
+// isCommitting says whether any of the commits is under way that letting go waits for. Those that came behind it are no reason: there may
+// be always one.
+func (c *Client) isCommitting() bool {
+	return slices.ContainsFunc(c.group.yield.awaits, func(one *commit) bool { return slices.Contains(c.group.commits, one) })
 }
 
 // adopt takes what the group has given us: the rest is let go, and then goes on when it is.

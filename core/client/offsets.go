@@ -117,7 +117,7 @@ func (c *Client) maybeCommit(now seam.Now, fx *seam.Effects) {
 func (c *Client) disown(one *commit) {
 	one.left = slices.DeleteFunc(one.left, func(p pledge) bool {
 		h := c.holdOf(p.Partition)
-		mine := p.hold == 0 && !c.group.subscribed || h != nil && h.order == p.hold
+		mine := p.hold == 0 && !c.group.subscribed && c.group.phase == outside || h != nil && h.order == p.hold
 		if !mine {
 			one.done = append(one.done, CommittedPlace{p.Place, wire.IllegalGeneration})
 		}

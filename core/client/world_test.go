@@ -47,13 +47,14 @@ type world struct {
 	bad     int // each so many-th record is refused with INVALID_RECORD; 0: none is
 	tooBig  int // a batch of more bytes is refused with MESSAGE_TOO_LARGE; 0: none is
 
-	group   *toyGroup           // nil: the brokers have none
-	letters func(body any) bool // of the group's, and whatever else it takes
-	dead    bool                // the client's process is gone
-	refusal wire.Code           // what batches are refused with; None: something that may pass
-	strange int                 // so many requests for offsets and records are answered UNKNOWN_SERVER_ERROR
-	barred  bool                // nobody is given a producer id
-	inTurn  bool                // a link's next request is looked at when the one before is answered, as Kafka does it
+	group   *toyGroup            // nil: the brokers have none
+	letters func(body any) bool  // of the group's, and whatever else it takes
+	dead    bool                 // the client's process is gone
+	denied  map[string]wire.Code // topics that metadata refuse to tell of
+	refusal wire.Code            // what batches are refused with; None: something that may pass
+	strange int                  // so many requests for offsets and records are answered UNKNOWN_SERVER_ERROR
+	barred  bool                 // nobody is given a producer id
+	inTurn  bool                 // a link's next request is looked at when the one before is answered, as Kafka does it
 
 	deliveries []Delivered
 	at         []seam.Mono // when they came
@@ -436,6 +437,11 @@ func (w *world) metadata(ask *kmsg.MetadataRequest) kmsg.Response {
 		row.Topic, row.TopicID = asked.Topic, asked.TopicID
 		if asked.Topic == nil {
 			row.ErrorCode = int16(wire.UnknownTopicID)
+			r.Topics = append(r.Topics, row)
+			continue
+		}
+		if code := w.denied[*asked.Topic]; code.Failed() {
+			row.ErrorCode = int16(code)
 			r.Topics = append(r.Topics, row)
 			continue
 		}

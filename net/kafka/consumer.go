@@ -241,7 +241,7 @@ func (c *Consumer) handOut(f *Fetched, n int) bool {
 		return false
 	}
 	if r.paused {
-		r.behind = true
+		r.behind = r.position >= 0
 		return false
 	}
 	r.done = r.position // the loop has come back for more
@@ -319,7 +319,8 @@ func (c *Consumer) ring() {
 }
 
 // Close ends the reading and the links. A member of a group commits what it has processed (unless AutoCommitInterval is
-// 0), lets go of its partitions, and leaves, unless it is static. ctx bounds how long the brokers are waited for.
+// 0), lets go of its partitions, and leaves, unless it is static. ctx bounds how long the brokers are waited for, and the callbacks: from
+// within one of them it cannot end before ctx does, since the others come after that.
 func (c *Consumer) Close(ctx context.Context) error {
 	if c.member == nil {
 		return c.courier.Close(ctx)
@@ -331,7 +332,7 @@ func (c *Consumer) Close(ctx context.Context) error {
 		case err := <-closed:
 			return err
 		case <-c.arrived:
-			_ = c.hear() // it is over anyhow
+			c.hearUnlessBusy()
 		}
 	}
 }

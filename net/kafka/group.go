@@ -74,6 +74,7 @@ func (c *Consumer) subscribe(in *client.Subscribe) error {
 	c.courier.Tell(in)
 	c.mu.Unlock()
 	c.courier.Run()
+	c.ring()
 	return nil
 }
 
@@ -230,6 +231,25 @@ func (c *Consumer) hear() error {
 	}
 	c.member.hearing.Lock()
 	defer c.member.hearing.Unlock()
+	return c.hearAll()
+}
+
+// hearUnlessBusy does so, unless a callback is at work: it looks again behind that. What has failed is over anyhow.
+func (c *Consumer) hearUnlessBusy() {
+	if c.member.hearing.TryLock() {
+		defer c.member.hearing.Unlock()
+		_ = c.hearAll()
+		return
+	}
+	go func() {
+		c.member.hearing.Lock()
+		defer c.member.hearing.Unlock()
+		c.ring()
+	}()
+}
+
+// hearAll is called with member.hearing held.
+func (c *Consumer) hearAll() error {
 	for {
 		c.mu.Lock()
 		if len(c.member.news) == 0 {

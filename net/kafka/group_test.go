@@ -210,3 +210,34 @@ func TestCallbacks(t *testing.T) {
 		require.Equal(t, seen[f.Partition], f.Position, "what was committed as it was let go")
 	}
 }
+
+// TestCloseInACallback: it ends with its context at the latest, and so does who waits in Poll.
+func TestCloseInACallback(t *testing.T) {
+	ctx := within(t)
+	topic := fmt.Sprint("closing", time.Now().UnixNano()%1e6)
+	create(t, ctx, topic)
+	config := groupConfig(topic, kafka.Classic)
+	var c *kafka.Consumer
+	closed, polled := make(chan error, 1), make(chan error, 1)
+	config.OnAssigned = func(list []kafka.Partition) {
+		if len(list) > 0 {
+			short, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
+			defer cancel()
+			closed <- c.Close(short)
+		}
+	}
+	c, err := kafka.NewConsumer(config)
+	require.NoError(t, err)
+	require.NoError(t, c.Subscribe(topic))
+	go func() {
+		_, err := c.Poll(ctx)
+		polled <- err
+	}()
+	for _, end := range []chan error{closed, polled} {
+		select {
+		case <-end:
+		case <-ctx.Done():
+			require.Fail(t, "it has not come back")
+		}
+	}
+}

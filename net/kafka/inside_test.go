@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -38,4 +39,46 @@ func TestWhatIsWrongIsToldBehindTheRecords(t *testing.T) {
 		cancel()
 		_ = c.Close(over)
 	}
+}
+
+// A partition that is paused, and of which it is told that it stopped before its beginning was found, is not resumed at its end.
+func TestResumeOfWhatHasNoPlaceYet(t *testing.T) {
+	c, err := NewConsumer(Default("127.0.0.1:1"))
+	require.NoError(t, err)
+	c.Assign("t", 0, Earliest)
+	require.NoError(t, c.Pause("t", 0))
+	c.onFetched(&Fetched{Topic: "t", Tag: c.tag, From: -1, Position: -1, HighWatermark: -1, LastStable: -1, LogStart: -1,
+		Code: wire.TopicAuthorizationFailed, Stopped: true})
+	for _, err := range c.Records(t.Context()) {
+		require.Error(t, err)
+		break
+	}
+	r := c.readings[place{"t", 0}]
+	tag := r.tag
+	require.NoError(t, c.Resume("t", 0))
+	require.Equal(t, tag, r.tag, "it was not assigned anew")
+	over, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	_ = c.Close(over)
+}
+
+// Who waits in Poll is to say so again when another goroutine subscribes: the machine takes him for late otherwise.
+func TestSubscribeWakesWhoWaits(t *testing.T) {
+	config := Default("127.0.0.1:1")
+	config.GroupID = "g"
+	c, err := NewConsumer(config)
+	require.NoError(t, err)
+	select {
+	case <-c.arrived:
+	default:
+	}
+	require.NoError(t, c.Subscribe("t"))
+	select {
+	case <-c.arrived:
+	default:
+		require.Fail(t, "nobody is woken")
+	}
+	over, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	_ = c.Close(over)
 }
