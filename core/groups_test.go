@@ -1,9 +1,11 @@
 package core
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -504,4 +506,41 @@ func movesOffsets(w *world, c *client, to int) {
 	r.Version = 2
 	r.Dirs = []kmsg.AlterReplicaLogDirsRequestDir{{Dir: "/d" + decimal(int64(to)), Topics: []kmsg.AlterReplicaLogDirsRequestDirTopic{{Topic: "__consumer_offsets", Partitions: []int32{0}}}}}
 	w.send(c, r)
+}
+
+// A member's id begins with a name that the client has chosen, and stands in records whose strings are bounded: what cannot be read back
+// would take every group of the partition along.
+func TestALongNameStaysReadable(t *testing.T) {
+	for name, long := range map[string]string{"instance": strings.Repeat("i", 32_760), "in runes": strings.Repeat("ä", 16_380)} {
+		t.Run(name, func(t *testing.T) {
+			w, c := grouped(t)
+			bystander := commitsAs("bystander", "", -1, "x")
+			require.Equal(t, wire.None, asks(w, c, bystander))
+			other := w.dial("long")
+			require.Equal(t, wire.MemberIDRequired, asks(w, c, joins("", "")))
+			id := last(c).(*kmsg.JoinGroupResponse).MemberID
+			w.send(c, joins(id, ""))
+			w.stabilize()
+			w.tick(seam.Second)
+			w.stabilize()
+			require.Equal(t, wire.None, asks(w, c, syncs(id, last(c).(*kmsg.JoinGroupResponse).Generation)))
+			w.send(other, joins("", long))
+			w.stabilize()
+			w.send(c, joins(id, ""))
+			w.stabilize()
+			r := last(c).(*kmsg.JoinGroupResponse)
+			require.Len(t, r.Members, 2)
+			theirs := other.got[0].response.(*kmsg.JoinGroupResponse).MemberID
+			require.True(t, utf8.ValidString(theirs))
+			require.LessOrEqual(t, len(theirs), math.MaxInt16)
+			old := *r
+			old.Version = 5
+			require.NoError(t, (&kmsg.JoinGroupResponse{Version: 5}).ReadFrom(old.AppendTo(nil)))
+			require.Equal(t, wire.None, asks(w, c, syncs(id, r.Generation)))
+			w.crash(false)
+			w.start()
+			w.stabilize()
+			require.Equal(t, wire.None, asks(w, w.dial("again"), bystander))
+		})
+	}
 }

@@ -224,10 +224,17 @@ const (
 
 func pendingCost(id string) int64 { return memberCost + int64(len(id)) }
 
+func textCost(text *string) int64 {
+	if text == nil {
+		return 0
+	}
+	return int64(len(*text))
+}
+
 // weigh counts anew what a member costs.
 func (c *Coordinator) weigh(m *member) {
 	c.bytes -= m.bytes
-	m.bytes = memberCost + int64(len(m.id)+len(m.client.ID)+len(m.assignment))
+	m.bytes = memberCost + int64(len(m.id)+len(m.client.ID)+len(m.assignment)) + textCost(m.instance)
 	for i := range m.protocols {
 		m.bytes += protocolCost + int64(len(m.protocols[i].Name)+len(m.protocols[i].Metadata))
 	}

@@ -178,7 +178,7 @@ func (c *Coordinator) replayMember(now seam.Now, g *group, r *MemberRecord) {
 	if turned {
 		c.silence(m)
 	}
-	if timeout, joined := con.joined[m.id]; joined {
+	if timeout, joined := con.joined[m.id]; joined && m.Classic != nil { // else its instance's last, of the other protocol, comes first
 		c.awaitSync(now, g, m, timeout)
 		delete(con.joined, m.id)
 	}
@@ -197,6 +197,9 @@ func (con *consumer) unseat(m *consumerMember) {
 // cost is what it takes to remember what a member says.
 func (m *MemberMetadata) cost(id string) int64 {
 	n := memberCost + int64(len(id)+len(m.ClientID)+len(m.ClientHost)+len(m.expression()))
+	for _, text := range [...]*string{m.InstanceID, m.RackID, m.ServerAssignor} {
+		n += textCost(text)
+	}
 	for _, name := range m.Topics {
 		n += nameCost + int64(len(name))
 	}

@@ -170,6 +170,7 @@ func (c *Coordinator) make(id string, now seam.Now) *group {
 	g := &group{id: id}
 	g.since, g.stateAt = now.Mono, int64(now.Wall)
 	c.groups.Put(id, g)
+	c.bytes += int64(len(id))
 	return g
 }
 
@@ -185,6 +186,7 @@ func (c *Coordinator) drop(g *group) {
 	c.timers.Cancel(g.joinAlarm)
 	c.timers.Cancel(g.syncAlarm)
 	c.groups.Delete(g.id)
+	c.bytes -= int64(len(g.id))
 }
 
 // Replay folds one record that was just appended, or that is read from the log.

@@ -88,8 +88,8 @@ func (c *Coordinator) beat(now seam.Now, client Client, r *kmsg.ConsumerGroupHea
 	}
 	before := p
 	p.hear(client, r)
-	if grows := p.cost(p.id) - before.cost(before.id); grows > 0 && ch.bytes+grows > ch.config.MembersBytesMax {
-		return refusal{code: wire.CoordinatorNotAvailable} // likewise: one that is there may say more than it said
+	if ch.outgrows(&before, &p) {
+		return refusal{code: wire.CoordinatorNotAvailable}
 	}
 	names := ch.tell(&before, &p)
 	regex, refused := ch.express(now, &before, &p)
@@ -210,6 +210,12 @@ func (ch *change) seatStatic(m *consumerMember, id, instance string, classic boo
 	p.id, p.MemberEpoch, p.PreviousMemberEpoch = id, 0, 0
 	ch.replace(m, &p)
 	return p, refusal{}
+}
+
+// outgrows says whether there is no room for what a member has to say beyond what it said before.
+func (ch *change) outgrows(before, after *person) bool {
+	grows := after.cost(after.id) - before.cost(before.id)
+	return grows > 0 && ch.bytes+grows > ch.config.MembersBytesMax
 }
 
 // newcomer is a member that is new, if there is room to remember what it has to say.

@@ -104,23 +104,6 @@ func (c *Coordinator) joinNew(now seam.Now, g *group, p parked, client Client, r
 	c.answer(p.ticket, answer)
 }
 
-// newMemberID is the client's name and a random UUID (version 4): members must not be guessable.
-func (c *Coordinator) newMemberID(prefix string) string {
-	const digits = "0123456789abcdef"
-	var raw [16]byte
-	c.random.Fill(raw[:])
-	raw[6], raw[8] = raw[6]&0x0f|0x40, raw[8]&0x3f|0x80
-	text := make([]byte, 0, len(prefix)+37)
-	text = append(append(text, prefix...), '-')
-	for i, b := range raw {
-		if i == 4 || i == 6 || i == 8 || i == 10 {
-			text = append(text, '-')
-		}
-		text = append(text, digits[b>>4], digits[b&15])
-	}
-	return string(text)
-}
-
 // addAndGoOn takes a new member in; its answer is the next generation's.
 func (c *Coordinator) addAndGoOn(now seam.Now, g *group, id string, p parked, client Client, r *kmsg.JoinGroupRequest) {
 	m := &member{

@@ -317,6 +317,10 @@ func (c *Coordinator) joinConsumer(now seam.Now, g *group, ticket Ticket, client
 	}
 	before := p
 	p.hearClassic(client, r, &said)
+	if ch.outgrows(&before, &p) {
+		answer(failedJoin(r.MemberID, wire.CoordinatorNotAvailable))
+		return
+	}
 	names := ch.tell(&before, &p)
 	regex, refused := ch.express(now, &before, &p)
 	if refused.refused() {

@@ -311,6 +311,9 @@ func (m *model) check() {
 			require.NotNil(m, g.byID[g.leader], "somebody leads")
 		}
 	}
+	for id := range m.c.groups.All() {
+		bytes += int64(len(id))
+	}
 	require.Equal(m, bytes, m.c.bytes)
 	require.Equal(m, alarms, m.c.timers.Len())
 	found := map[Place]int64{}

@@ -54,7 +54,8 @@ func (c *Coder) End() error {
 // Reading says that fields are read. Whoever reads an older version gives the fields it lacks their defaults first.
 func (c *Coder) Reading() bool { return c.reading }
 
-const stringMax = 1<<15 - 1 // Kafka's own bound for a string
+// StringMax is Kafka's own bound for a string.
+const StringMax = 1<<15 - 1
 
 // Fail reports a fault, of which the first is kept.
 func (c *Coder) Fail(format string, args ...any) {
@@ -237,7 +238,7 @@ func (c *Coder) NullableString(p **string) {
 		return
 	}
 	n := c.readLength(stringWidth, 1)
-	if n > stringMax {
+	if n > StringMax {
 		c.Fail("string of %d bytes", n)
 		n = null
 	}
