@@ -171,8 +171,8 @@ func (p *partition) dirtyFrom() int64 {
 func (b *Broker) sources(now seam.Now, p *partition) (sources []log.Source, ageless bool) {
 	l := p.replica.Log
 	sources = l.Sources(min(p.safePoint, b.unstable(p)), p.replica.High())
-	for len(sources) > 0 && sources[0].Next <= max(p.startWish, p.startGoal) { // about to go
-		sources = sources[1:]
+	if max(p.startWish, p.startGoal) > l.Start() { // what is about to go may stay, and say what it hides
+		return nil, false
 	}
 	lag := p.topic.config.MinCompactionLagMillis
 	if lag <= 0 {

@@ -55,7 +55,7 @@ func (b *Broker) writeStarts(d *directory, fx *seam.Effects) {
 		return
 	}
 	for p := range b.partitions.All() { // a start that outlives the folder would be the next one's of its name, or nobody's
-		if p.startGoal > 0 && p.folder.Dir == d.number && p.state == partitionOpen && !p.replica.Log.Anchored() {
+		if p.startGoal > 0 && p.folder.Dir == d.number && p.state == partitionOpen && !p.replica.Log.Anchored() && !p.replica.Log.Empty() {
 			return
 		}
 	}
@@ -144,6 +144,7 @@ func (b *Broker) moveStart(p *partition, start int64, fx *seam.Effects) {
 func (b *Broker) startRefused(p *partition, fx *seam.Effects) {
 	p.startGoal = p.replica.Log.Start()
 	p.startWish = p.startGoal
+	p.replica.Log.Unspare()
 	b.refuseDeletions(p, wire.KafkaStorageError, fx)
 	b.touch(p)
 }

@@ -51,3 +51,12 @@ func (l *Log) Healed(in *seam.Loaded) (more, mine bool) {
 	}
 	return s.seen > l.healAt, true
 }
+
+// Unspare: what Spare has emptied does not go after all, and is made again.
+func (l *Log) Unspare() {
+	for i := range l.segments {
+		if s := &l.segments[i]; s.spared {
+			s.spared, l.inDoubt = false, true
+		}
+	}
+}

@@ -167,6 +167,7 @@ const (
 	epochsFile   = "leader-epoch-checkpoint"
 	identityFile = "partition.metadata"
 	smallMax     = 64 << 20
+	snapshotMax  = 1<<31 - 1 // of producers, whose batches may be gone
 )
 
 // NewRecovery makes a Recovery that waits for its RecoveryRequest.

@@ -80,7 +80,11 @@ func (r *Recovery) sortFile(e seam.Entry, snapshot int64) {
 }
 
 func (r *Recovery) want(f smallFile) {
-	if f.size <= smallMax {
+	most := int64(smallMax)
+	if f.kind == snapshotSuffix || f.kind == windowSuffix {
+		most = snapshotMax
+	}
+	if f.size <= most {
 		f.file = r.numbers.File()
 		r.small = append(r.small, f)
 	}

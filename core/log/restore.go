@@ -24,11 +24,18 @@ func Restore(out *Recovered, folder seam.Path, config Config, numbers Numbers) *
 		if s.next == out.Safe && !out.named {
 			s.cuts = 1 // the last life may have cut something off here and not have synced that
 		}
-		if s.rebuilt {
+	}
+	l.safe, l.durable, l.noted = out.Safe, l.safeMark(out.Safe), max(out.Safe, out.Point())
+	for i := range l.segments {
+		s := &l.segments[i]
+		switch {
+		case s.rebuilt && s.closed && s.next < l.noted: // as in see: the checkpoint on the disk says that it is whole
+			s.held = true
+			l.held++
+		case s.rebuilt:
 			l.remade++
 		}
 	}
-	l.safe, l.durable, l.noted = out.Safe, l.safeMark(out.Safe), max(out.Safe, out.Point())
 	if l.durable.Offset < l.start && len(l.segments) > 0 {
 		l.durable = l.markOfStart()
 	}

@@ -206,10 +206,11 @@ func (l *Log) markOfStart() Mark {
 	return Mark{Offset: l.start, Segment: l.segments[l.segmentOf(l.start)].base}
 }
 
-// trim takes the segments below the log's start out of it. The next one must have a name first.
+// trim takes the segments below the log's start out of it. The next one must have a name first, and so must a compacted one, unless
+// it will not get it before the next start.
 func (l *Log) trim() {
 	n := 0
-	for n+1 < len(l.segments) && l.segments[n].next <= l.start && l.segments[n+1].birth != 0 && !l.segments[n].swapping {
+	for n+1 < len(l.segments) && l.segments[n].next <= l.start && l.segments[n+1].birth != 0 && (!l.segments[n].swapping || l.Stuck()) {
 		switch s := &l.segments[n]; { // nobody needs its index any more
 		case s.held:
 			l.held--
