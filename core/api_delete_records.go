@@ -68,7 +68,7 @@ func (b *Broker) deleteUpTo(a awaited, fx *seam.Effects) wire.Code {
 		return code
 	case !t.config.Delete && t.config.Compact:
 		return wire.PolicyViolation
-	case !p.replica.Settled():
+	case !p.replica.Settled() || b.frozen(p) && !b.moving(p):
 		return wire.NotLeaderOrFollower // what the high watermark is, is not known yet: ask again
 	}
 	if a.offset == toHighWatermark {

@@ -402,8 +402,14 @@ func (b *Broker) unrecovered(p *partition, out *log.Recovered, fx *seam.Effects)
 	p.state = partitionFailed
 }
 
-// removeForeign: the folder belongs to a topic of the same name that was deleted; its deletion was cut short.
+// removeForeign: the folder belongs to a topic of the same name that was deleted; its deletion was cut short. If there is anything in
+// it that no log writes it is somebody's, and is set aside.
 func (b *Broker) removeForeign(p *partition, fx *seam.Effects) {
+	if b.holdsForeign(p.folder) {
+		b.dirs[p.folder.Dir].kept[p.folder.Name] = true
+		b.openNew(p, fx)
+		return
+	}
 	gone := &partition{topic: p.topic, index: p.index, folder: p.folder, state: partitionRenaming, deletion: &proposal{kind: proposedBySelf, open: 1}}
 	b.doomed[p.folder]++
 	p.point, p.startGoal, p.startWish, p.safePoint, p.cleaned = 0, 0, 0, 0, cleaned{upTo: -1}

@@ -210,6 +210,11 @@ func (b *Broker) checkpointPoints(d *directory, anyway bool, fx *seam.Effects) (
 	return d.recovery.Offer(text, fx)
 }
 
+// checkpointing says whether a checkpoint that speaks of partitions is being written, or is about to be.
+func (d *directory) checkpointing() bool {
+	return d.recovery.Busy() || d.cleaned.file.Busy() || d.starts.due || d.starts.file.Busy()
+}
+
 // checkpointFault is why the newest checkpoint could not be written.
 func (d *directory) checkpointFault() seam.Fault {
 	for _, f := range [...]*log.Replacement{&d.recovery, &d.starts.file, &d.cleaned.file} {
@@ -234,7 +239,7 @@ func (b *Broker) pointsWritten(now seam.Now, d *directory, fx *seam.Effects) {
 	if d.failed == seam.OK && !d.recovery.Busy() && d.recovery.Fault() == seam.OK {
 		b.noteSafePoints(d)
 	}
-	if d.failed != seam.OK || d.recovery.Busy() || d.cleaned.file.Busy() || d.starts.due || d.starts.file.Busy() {
+	if d.failed != seam.OK || d.checkpointing() {
 		return
 	}
 	if fault := d.checkpointFault(); fault != seam.OK {

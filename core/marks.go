@@ -63,12 +63,12 @@ func (b *Broker) marksWritten(now seam.Now, d *directory, fx *seam.Effects) {
 	d.found = nil
 	b.turns.put(b.turns.each(len(found), func(i int, now seam.Now, fx *seam.Effects) {
 		p := found[i]
-		if p.left = nowhere; b.phase != phaseReady || p.state != partitionOpen {
+		if p.left = nowhere; b.phase != phaseReady || p.topic.gone || p.state != partitionOpen && p.state != partitionRecovering {
 			return
 		}
 		records := b.controller.AssignReplica(b.config.NodeID, p.id, p.index, b.config.DirectoryIDs[d.number], false)
-		if !b.propose(now, &proposal{records: records, kind: proposedFound, found: p}, fx) {
-			d.found = append(d.found, p) // with the next checkpoint
+		if p.state == partitionRecovering || len(records) == 0 || !b.propose(now, &proposal{records: records, kind: proposedFound, found: p}, fx) {
+			d.found = append(d.found, p) // with the next checkpoint, if no deletion that is on its way is before it
 		}
 	}))
 }

@@ -150,28 +150,30 @@ func (b *Broker) moving(p *partition) bool { return b.moves.now != nil && b.move
 func (b *Broker) nextMove() {
 	b.turns.put(func(now seam.Now, fx *seam.Effects) bool {
 		for b.moves.now == nil && b.phase == phaseReady {
-			at := slices.IndexFunc(b.moves.waiting, func(m *move) bool { return m.off || !m.partition.unsaid })
+			at := slices.IndexFunc(b.moves.waiting, func(m *move) bool { return !m.partition.unsaid })
 			if at < 0 {
 				break
 			}
 			m := b.moves.waiting[at]
-			if p := m.partition; !m.off && p.state == partitionRecovering && p.opening { // from the move before; it comes here again
+			p := m.partition
+			if p.state == partitionRecovering && p.opening { // from the move before; it comes here again
 				return true
 			}
-			if p := m.partition; !m.off && p.cleaned.busy() { // its files are about to change; the end of that comes here again
+			if p.cleaned.busy() { // its files are about to change; the end of that comes here again
 				b.stopCleaning(p, fx)
 				return true
 			}
 			b.moves.waiting = slices.Delete(b.moves.waiting, at, at+1)
-			switch p := m.partition; {
-			case m.off:
+			switch {
 			case p.folder.Dir == m.to: // the move that it was to undo has failed
-				p.move, m.off = nil, true
-			case p.state == partitionOpen && p.replica.Log.Stuck(): // its files are not where their names say
-				p.move, m.off = nil, true
-				fx.Events = append(fx.Events, seam.Event{Kind: seam.MoveFailed, Topic: p.name(), Partition: p.index, A: int64(m.to), Text: "its files have not the names that they should have; ask again behind the next start"})
-			}
-			if !m.off {
+				p.move = nil
+			case p.state == partitionOpen && p.replica.Log.Stuck():
+				p.move = nil
+				b.tellMoveFailed(m, "its files have not the names that they should have; ask again behind the next start", fx)
+			case b.frozen(p):
+				p.move = nil
+				b.tellMoveFailed(m, "the next start finds out where it lies; ask again behind it", fx)
+			default:
 				b.moves.now = m
 				b.copyMore(now, fx)
 			}
@@ -183,6 +185,7 @@ func (b *Broker) nextMove() {
 // callOff ends a move as soon as nothing of it is under way. One whose record is written comes to its end.
 func (b *Broker) callOff(m *move, fx *seam.Effects) {
 	m.off = true
+	b.moves.waiting = slices.DeleteFunc(b.moves.waiting, func(x *move) bool { return x == m })
 	if m == b.moves.now && (b.moves.at != 0 || m.stage == moveFreezing || m.stage == moveWaiting || m.stage == moveNoting) {
 		b.endMove(fx)
 	}
@@ -403,9 +406,10 @@ func (b *Broker) moveWrote(in *seam.Wrote, fx *seam.Effects) bool {
 	m.op = 0
 	switch {
 	case m.stage == moveClearing:
-		if in.Fault != seam.OK && in.Fault != seam.NotFound && m.named {
+		if in.Fault != seam.OK && in.Fault != seam.NotFound && m.left[0] == m.home() {
 			b.dirs[m.to].kept[m.home().Name] = true
 		}
+		m.left = m.left[1:]
 		b.clear(fx)
 	case m.stage == moveUnnaming:
 		m.stage, m.op = moveUnnamed, b.numbers.Op()
@@ -471,7 +475,7 @@ func (b *Broker) notedIn(dir int32, p *partition) bool {
 // maybeAssign has the metadata say where the partition lies, when that place's checkpoints know it.
 func (b *Broker) maybeAssign(now seam.Now, d *directory, fx *seam.Effects) {
 	m := b.noted(d.number)
-	if m == nil || m.stage != moveNoting || d.recovery.Busy() || d.cleaned.file.Busy() || d.starts.due || d.starts.file.Busy() {
+	if m == nil || m.stage != moveNoting || d.checkpointing() {
 		return
 	}
 	p := m.partition
@@ -509,7 +513,8 @@ func (b *Broker) swap(now seam.Now, fx *seam.Effects) {
 	if q.move != nil {
 		q.move.partition = q
 		if q.move.to == m.to {
-			q.move.off, q.move = true, nil
+			b.callOff(q.move, fx)
+			q.move = nil
 		}
 	}
 	b.coordinate(q)
@@ -549,9 +554,13 @@ func (b *Broker) failMove(fault seam.Fault, fx *seam.Effects) {
 
 func (b *Broker) failMoveFor(why string, fx *seam.Effects) {
 	if m := b.moves.now; !m.off && b.phase == phaseReady {
-		fx.Events = append(fx.Events, seam.Event{Kind: seam.MoveFailed, Topic: m.partition.name(), Partition: m.partition.index, A: int64(m.to), Text: why})
+		b.tellMoveFailed(m, why, fx)
 	}
 	b.endMove(fx)
+}
+
+func (b *Broker) tellMoveFailed(m *move, why string, fx *seam.Effects) {
+	fx.Events = append(fx.Events, seam.Event{Kind: seam.MoveFailed, Topic: m.partition.name(), Partition: m.partition.index, A: int64(m.to), Text: why})
 }
 
 const noRecord = "the metadata log takes no record of it"
@@ -609,7 +618,6 @@ func (b *Broker) clear(fx *seam.Effects) {
 	}
 	m.stage = moveClearing
 	fx.Files = append(fx.Files, seam.FileOp{Op: m.op, Deed: seam.Remove, Path: m.left[0]})
-	m.left = m.left[1:]
 }
 
 // moveOver: nothing of the move is left.

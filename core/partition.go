@@ -208,7 +208,7 @@ func (b *Broker) openNew(p *partition, fx *seam.Effects) {
 		switch d.blocked = append(d.blocked, p); {
 		case d.unmarked():
 			b.mark(d, fx)
-		case len(d.blocked) == 1:
+		case len(d.blocked) == 1 || !d.checkpointing(): // the first has asked, unless it waits for something else
 			d.starts.due = true
 			b.unlineCleaned(d, fx)
 			b.checkpointPoints(d, true, fx)

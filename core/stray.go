@@ -23,11 +23,8 @@ func (b *Broker) maybeRemoveStray(folder seam.Path, fx *seam.Effects) {
 			return
 		}
 	}
-	foreign := func(e seam.Entry) bool {
-		return e.Folder || !log.OwnFile(strings.TrimPrefix(e.Path.Name, folder.Name+"/"))
-	}
 	what := "no partition lies there: it is removed"
-	if slices.ContainsFunc(b.dirs[folder.Dir].folders.At(folder.Name), foreign) {
+	if b.holdsForeign(folder) {
 		what = "no partition lies there, and it holds what is none of a log's: it is left alone"
 		b.dirs[folder.Dir].kept[folder.Name] = true
 	} else {
@@ -36,8 +33,17 @@ func (b *Broker) maybeRemoveStray(folder seam.Path, fx *seam.Effects) {
 	fx.Events = append(fx.Events, seam.Event{Kind: seam.StrayFolder, Topic: folder.Name, A: int64(folder.Dir), Text: what})
 }
 
+// holdsForeign says whether a folder held anything at the start that no log writes.
+func (b *Broker) holdsForeign(folder seam.Path) bool {
+	return slices.ContainsFunc(b.dirs[folder.Dir].folders.At(folder.Name), func(e seam.Entry) bool {
+		return e.Folder || !log.OwnFile(strings.TrimPrefix(e.Path.Name, folder.Name+"/"))
+	})
+}
+
 // setAside gives a folder that was left alone another name, which no start looks at, as a new partition is to have the one that it has.
+// Until then nobody has it, as while a deleted one does.
 func (b *Broker) setAside(p *partition, fx *seam.Effects) {
+	b.doomed[p.folder]++
 	op := b.numbers.Op()
 	b.asides[op] = aside{p, p.aside(b.digits(uniqueLength), straySuffix)}
 	fx.Files = append(fx.Files, seam.FileOp{Op: op, Deed: seam.Rename, Path: p.folder, To: b.asides[op].to})
@@ -51,7 +57,7 @@ type aside struct {
 
 const straySuffix = "-stray" // Kafka's
 
-// asideWrote: the name is free, or it is tried again with the next checkpoint.
+// asideWrote: the name is free, for who waits for it now, or it is tried again with the next checkpoint.
 func (b *Broker) asideWrote(in *seam.Wrote, fx *seam.Effects) bool {
 	a, known := b.asides[in.Op]
 	if !known {
@@ -61,14 +67,17 @@ func (b *Broker) asideWrote(in *seam.Wrote, fx *seam.Effects) bool {
 	p := a.partition
 	d := &b.dirs[p.folder.Dir]
 	if in.Fault != seam.OK && in.Fault != seam.NotFound && !b.dead(p) {
-		d.blocked = append(d.blocked, p)
-		b.made(p, fx)
+		delete(b.doomed, p.folder)
+		if q := b.awaiting(p, p.folder); q != nil {
+			d.blocked = append(d.blocked, q)
+			b.made(q, fx)
+		}
 		return true
 	}
 	delete(d.kept, p.folder.Name)
 	if in.Fault == seam.OK {
 		fx.Events = append(fx.Events, seam.Event{Kind: seam.StrayFolder, Topic: p.folder.Name, A: int64(d.number), Text: "a new partition has its name: it is called " + a.to.Name + " now"})
 	}
-	b.openNew(p, fx)
+	b.vacated(p, fx)
 	return true
 }

@@ -60,7 +60,8 @@ type WaitingFetch struct {
 }
 
 // Muted is until when a connection is not read because it has used up a quota, because there are as many as there may be,
-// or because answers beyond its budget wait behind a fetch that waits itself; 0: it is read.
+// because answers beyond its budget wait behind a fetch that waits itself, or because others were given the memory for long frames, and
+// have not sent them; 0: it is read.
 func (b *Broker) Muted(id seam.Conn) (until seam.Mono) {
 	c := b.conns.At(id)
 	if c == nil {
@@ -68,6 +69,9 @@ func (b *Broker) Muted(id seam.Conn) (until seam.Mono) {
 	}
 	if c.standing {
 		return max(c.muted, b.limits.silence.Next()) // who has a seat leaves it or does something before
+	}
+	if c.asking && b.long.ahead > 0 && !b.roomyFor(c.long.lacks) {
+		return max(c.muted, b.long.late.Next())
 	}
 	if until = c.muted; until > 0 || !c.filled && !b.fills(c) {
 		return until
