@@ -144,3 +144,28 @@ func TestARefusalOfATopicIsNotForGood(t *testing.T) {
 	third := send(3)
 	require.False(t, third.Failed())
 }
+
+// A topic that the application has done with is not asked for any more, and not made anew when it is deleted. It is there again for who
+// comes back to it.
+func TestATopicThatIsDoneWithIsLeftAlone(t *testing.T) {
+	w := newWorld(1, DefaultConfig(), faults{})
+	w.topic("t", 3)
+	send := func(tag uint64) {
+		w.tell(&Produce{Tag: tag, Topic: "t", Partition: 0, Records: []Record{{Value: []byte("x")}}})
+		w.run(w.now + 5*seam.Second)
+		require.False(t, w.deliveries[len(w.deliveries)-1].Failed())
+	}
+	send(1)
+	w.tell(&Poll{Bytes: 1 << 20})
+	w.tell(&Assign{Tag: 1, Topic: "t", Partition: 0, Offset: Earliest})
+	w.run(w.now + 3600*seam.Second)
+	require.Len(t, w.fetched, 1)
+	w.tell(&Unassign{Topic: "t", Partition: 0})
+	send(2)
+	w.run(w.now + 3600*seam.Second)
+	delete(w.topics, "t")
+	w.run(w.now + 3600*seam.Second)
+	require.Nil(t, w.topics["t"])
+	send(3)
+	require.NotNil(t, w.topics["t"])
+}

@@ -33,6 +33,8 @@ type topic struct {
 	waiting []*waiting // records whose partition cannot be chosen yet, oldest first
 	sticky  int32      // where records that the Partitioner leaves open go now; -1: to be chosen
 	turn    int        // of Config.RoundRobin: the partition that is next
+	touched bool       // the application has named it since metadata were old last
+	idle    bool       // it has nothing to do with it any more: metadata are not asked for it
 }
 
 // partition is one partition, and what waits to be written to it.
@@ -54,9 +56,14 @@ func (c *Client) wantMetadata() { c.metadata.wanted = true }
 // topicNamed is the topic of that name, which the client is interested in from now on.
 func (c *Client) topicNamed(name string) *topic {
 	if t, ok := c.topics.Find(name); ok {
+		t.touched = true
+		if t.idle {
+			t.idle = false
+			c.wantMetadata()
+		}
 		return t
 	}
-	t := &topic{name: name, sticky: -1}
+	t := &topic{name: name, sticky: -1, touched: true}
 	c.topics.Put(name, t)
 	c.wantMetadata()
 	return t
@@ -86,6 +93,7 @@ func (c *Client) maybeAskMetadata(now seam.Now, fx *seam.Effects) {
 	}
 	if m.known && now.Mono >= m.staleAt && c.isInterested() {
 		m.wanted = true
+		c.idleTopics()
 	}
 	if m.known && c.topics.Len() != m.askedFor {
 		m.wanted, m.retryAt = true, min(m.retryAt, now.Mono)
@@ -102,6 +110,26 @@ func (c *Client) maybeAskMetadata(now seam.Now, fx *seam.Effects) {
 	}
 }
 
+// idleTopics looks which topics the application has named for nothing that goes on, and not lately. To go on asking for them would have a
+// broker make them anew when they are deleted.
+func (c *Client) idleTopics() {
+	for _, t := range c.topics.All() {
+		t.idle = !t.touched && len(t.waiting) == 0 && !c.group.subscribed
+		t.touched = false
+	}
+	for _, p := range c.active {
+		p.topic.idle = false
+	}
+	for _, a := range c.assignments {
+		a.topic.idle = false
+	}
+	for _, t := range c.topics.All() {
+		if t.idle {
+			c.withoutLeaders(t)
+		}
+	}
+}
+
 // isInterested says whether there is anything that metadata are asked for.
 func (c *Client) isInterested() bool { return c.topics.Len() > 0 || c.group.pattern != nil }
 
@@ -114,7 +142,10 @@ func (c *Client) askMetadata(now seam.Now, n *node, fx *seam.Effects) {
 	}
 	ask.Version, ask.AllowAutoTopicCreation = version, c.config.AutoCreate
 	ask.Topics = make([]kmsg.MetadataRequestTopic, 0, c.topics.Len())
-	for name := range c.topics.All() {
+	for name, known := range c.topics.All() {
+		if known.idle {
+			continue
+		}
 		t := kmsg.NewMetadataRequestTopic()
 		t.Topic = &name
 		ask.Topics = append(ask.Topics, t)
