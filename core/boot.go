@@ -410,7 +410,8 @@ func (b *Broker) removeForeign(p *partition, fx *seam.Effects) {
 		b.openNew(p, fx)
 		return
 	}
-	gone := &partition{topic: p.topic, index: p.index, folder: p.folder, state: partitionRenaming, deletion: &proposal{kind: proposedBySelf, open: 1}}
+	gone := &partition{topic: p.topic, index: p.index, folder: p.folder, state: partitionRenaming, deletion: &proposal{kind: proposedBySelf, open: 1},
+		leaving: b.digits(uniqueLength)}
 	b.doomed[p.folder]++
 	p.point, p.startGoal, p.startWish, p.safePoint, p.cleaned = 0, 0, 0, 0, cleaned{upTo: -1}
 	b.doomedRename(gone, fx)

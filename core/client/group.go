@@ -161,7 +161,6 @@ func (c *Client) onSubscribe(now seam.Now, in *Subscribe, fx *seam.Effects) {
 		return
 	}
 	g.code = wire.None
-	g.later = nil
 	if len(in.Topics) == 0 && in.Pattern == "" {
 		c.beginLeave(now, fx)
 		return
@@ -176,6 +175,7 @@ func (c *Client) onSubscribe(now seam.Now, in *Subscribe, fx *seam.Effects) {
 		}
 		c.wantMetadata()
 	}
+	g.later = nil
 	if g.subscribed = true; g.phase == outside {
 		for _, p := range c.held() {
 			c.release(p) // what the application assigned itself

@@ -120,6 +120,7 @@ func TestAssignBehindUnsubscribe(t *testing.T) {
 			one.world.tell(&Assign{Tag: 77, Topic: "b", Partition: 0, Offset: Earliest})
 			one.world.tell(&Assign{Tag: 78, Topic: "b", Partition: 1, Offset: Earliest})
 			one.world.tell(&Unassign{Topic: "b", Partition: 1})
+			one.world.tell(&Subscribe{}) // once more
 			c.run(c.now + 10*seam.Second)
 			require.Equal(t, map[int32]int{0: 20}, records)
 		})

@@ -284,6 +284,8 @@ func (c *Consumer) pop(whole bool) (f *Fetched) {
 				r.position = head.From
 			}
 			r.behind = r.position >= 0
+		case r.paused && r.behind: // Stopped: what was passed over is still due
+			f = head
 		default:
 			f, r.position = head, head.From
 			if r.done < 0 {

@@ -304,7 +304,10 @@ func (c *Consumer) onRevoked(in *client.Revoked) {
 		c.tell(false)
 	}
 	for _, p := range in.Partitions {
-		delete(c.readings, place{p.Topic, p.Number})
+		if at := (place{p.Topic, p.Number}); c.readings[at] != nil { // it may have been sought, by who had not heard of this
+			delete(c.readings, at)
+			c.courier.Tell(&client.Unassign{Topic: p.Topic, Partition: p.Number})
+		}
 	}
 	c.courier.Tell(&client.Released{Tag: in.Tag})
 	c.mu.Unlock()

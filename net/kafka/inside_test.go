@@ -82,3 +82,22 @@ func TestSubscribeWakesWhoWaits(t *testing.T) {
 	defer cancel()
 	_ = c.Close(over)
 }
+
+// Records of a paused partition were passed over, and then it stopped: they are due all the same when it is resumed.
+func TestResumeOfWhatHasStopped(t *testing.T) {
+	for _, from := range []int64{-1, 150} {
+		c, err := NewConsumer(Default("127.0.0.1:1"))
+		require.NoError(t, err)
+		c.Assign("t", 0, 100)
+		require.NoError(t, c.Pause("t", 0))
+		c.onFetched(&Fetched{Topic: "t", Tag: c.tag, From: 100, Position: 150, Records: []FetchedRecord{{Offset: 100}}, Bytes: 1})
+		c.onFetched(&Fetched{Topic: "t", Tag: c.tag, From: from, Position: from, HighWatermark: -1, Code: wire.TopicAuthorizationFailed, Stopped: true})
+		_, err = c.Poll(t.Context())
+		require.Error(t, err)
+		require.NoError(t, c.Resume("t", 0))
+		require.EqualValues(t, 100, c.Position("t", 0))
+		over, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		_ = c.Close(over)
+		cancel()
+	}
+}
