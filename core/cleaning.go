@@ -425,9 +425,11 @@ func (b *Broker) cleanedWritten(now seam.Now, d *directory, fx *seam.Effects) {
 	b.pointsWritten(now, d, fx)
 }
 
-// lined is the partition that a line of a directory's recovery points is about, nil if it is not there any more. The metadata's
-// log is none: it has no cleaner, and what is found wrong of its indexes waits for the next start, which walks from there.
+// lined is the partition that a line of a directory's recovery points is about, nil if it is not there any more.
 func (b *Broker) lined(d *directory, line *log.PartitionOffset) *partition {
+	if line.Topic == metadataTopic {
+		return b.boot.partition
+	}
 	if t := b.topics[line.Topic]; t != nil && int(line.Partition) < len(t.partitions) && t.partitions[line.Partition].folder.Dir == d.number {
 		return t.partitions[line.Partition]
 	}

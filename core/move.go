@@ -532,6 +532,7 @@ func (b *Broker) swap(now seam.Now, fx *seam.Effects) {
 		return
 	}
 	b.restore(now, q, m.recovered, fx)
+	q.replica.Log.Noted(m.recovered.Point()) // no checkpoint says more of it: the one that was written before the record
 	q.state, q.opening = partitionRecovering, true
 }
 

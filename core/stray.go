@@ -68,6 +68,7 @@ func (b *Broker) asideWrote(in *seam.Wrote, fx *seam.Effects) bool {
 	d := &b.dirs[p.folder.Dir]
 	if in.Fault != seam.OK && in.Fault != seam.NotFound && !b.dead(p) {
 		delete(b.doomed, p.folder)
+		b.maybeName(fx)
 		if q := b.awaiting(p, p.folder); q != nil {
 			d.blocked = append(d.blocked, q)
 			b.made(q, fx)

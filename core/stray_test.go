@@ -104,3 +104,15 @@ func TestWhatWasFoundIsSaidAgain(t *testing.T) {
 	run("tick 1s", "rest")
 	require.Contains(t, s.out.String(), "* moved t-0 from d1 to d0\n")
 }
+
+// A folder could not be set aside: a move that waited for its name goes on, to fail.
+func TestAMoveWaitsForNoFolderThatStays(t *testing.T) {
+	s, run := scripted(t)
+	run("config dirs=2 checkpoint=60s", "start", "topic t", "rest", "produce t-0", "rest", "stop", "rest")
+	somebodys(s, "t-0", "d1", "u-0")
+	run("start", "rest", "hold rename d1/u-0", "topic u", "rest", "delete u", "rest", "topic v", "rest", "topic u", "rest", "move u-0 to=1", "rest")
+	s.out.Reset()
+	run("fail-file rename d1/u-0 fault=space", "release", "rest", "produce u-0", "rest")
+	require.Contains(t, s.out.String(), "* move failed u-0 to d1 (exists)")
+	require.Contains(t, s.out.String(), "u-0 base=0")
+}

@@ -365,6 +365,7 @@ func (l *Log) leave(fx *seam.Effects) {
 func (l *Log) stick(fx *seam.Effects) {
 	l.replacing.stage = replaceStuck
 	fx.Events = append(fx.Events, seam.Event{Kind: seam.WriteRefused, Topic: l.Topic, Partition: l.Partition, Text: "the names of a compacted segment: " + l.replacing.fault.String()})
+	l.trim()
 }
 
 // goOver: readers find the new segment from now on.
