@@ -116,6 +116,7 @@ func (b *Broker) describeResource(layers *controller.Layers, r *kmsg.DescribeCon
 func (d *describing) add(asked *kmsg.DescribeConfigsRequestResource, entries []controller.Entry, code wire.Code, message string) {
 	out := kmsg.NewDescribeConfigsResponseResource()
 	out.ResourceType, out.ResourceName, out.ErrorCode = asked.ResourceType, asked.ResourceName, int16(code)
+	message = wire.Clip(message)
 	out.ErrorMessage = &message // Kafka's is empty, not null
 	out.Configs = make([]kmsg.DescribeConfigsResponseResourceConfig, 0, len(entries))
 	for i := range entries {

@@ -16,8 +16,11 @@ func (b *Broker) onFetch(now seam.Now, c *connection, r *conn.Request, fx *seam.
 	i := b.newFetch(c)
 	f := &b.fetches[i]
 	f.slot = slot
-	b.meter(now, c, quotaFetch, r.ClientID)
-	f.Begin(now, c.id, r.Version, r.Correlation, &r.Fetch, b.config.FetchBytesMax)
+	most := b.config.FetchBytesMax
+	if m := b.meter(now, c, quotaFetch, r.ClientID); m != nil { // more would only have the client wait longer
+		most = int32(min(int64(most), m.rate/(1000*int64(seam.Second)/int64(conn.QuotaWindow))))
+	}
+	f.Begin(now, c.id, r.Version, r.Correlation, &r.Fetch, most)
 	if code, partitions := fetchRefusal(r); code != wire.None {
 		f.Refuse(code, partitions)
 		b.answerFetch(now, i, 0, fx)

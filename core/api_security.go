@@ -60,5 +60,6 @@ func describeUserScramCredentials(r *kmsg.DescribeUserSCRAMCredentialsRequest) w
 }
 
 func describeScram(result *kmsg.DescribeUserSCRAMCredentialsResponseResult, code wire.Code, message string) {
+	message = wire.Clip(message)
 	result.ErrorCode, result.ErrorMessage = int16(code), &message
 }

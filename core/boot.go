@@ -70,6 +70,10 @@ func (b *Broker) onStarted(now seam.Now, in *seam.Started, fx *seam.Effects) {
 		b.failFor(MetadataMissing, fx)
 		return
 	}
+	if isTrimmed(in.Files) {
+		b.failFor(MetadataTrimmed, fx)
+		return
+	}
 	for _, e := range in.Files {
 		b.sortEntry(e, fx)
 	}
@@ -97,6 +101,8 @@ const MetadataMissing = "it holds partitions, and no metadata log (" + metadataT
 const (
 	StateForeign    = "its quorum-state is none of this broker's: another broker's, or damaged"
 	FeaturesForeign = "its metadata log has features that are not served here: it is another broker's, or a later version's"
+	RecordsForeign  = "its metadata log has records that are not understood here: it is another broker's, or a later version's"
+	MetadataTrimmed = "its metadata log does not begin at its beginning: another broker's, that has put a snapshot in its place, or a part of it is missing"
 )
 
 func (b *Broker) failFor(text string, fx *seam.Effects) {
@@ -118,6 +124,19 @@ func hasMetadataLog(files []seam.Entry) bool {
 		file, inside := strings.CutPrefix(e.Path.Name, metadataTopic+"-0/")
 		return e.Path.Dir == 0 && inside && !strings.Contains(file, "/") && strings.HasSuffix(file, ".log") && (e.Folder || e.Size > 0)
 	})
+}
+
+// isTrimmed says whether there is a metadata log without its first segment. What came before is nowhere that we look.
+func isTrimmed(files []seam.Entry) bool {
+	first, later := false, false
+	for i := range files {
+		file, inside := strings.CutPrefix(files[i].Path.Name, metadataFolder().Name+"/")
+		if number, isLog := strings.CutSuffix(file, ".log"); files[i].Path.Dir == 0 && inside && isLog && !files[i].Folder && len(number) == 20 {
+			begins := strings.Trim(number, "0") == ""
+			first, later = first || begins, later || !begins
+		}
+	}
+	return later && !first
 }
 
 // sortEntry takes one entry of a directory.
@@ -425,6 +444,7 @@ func (b *Broker) metadataOpened(p *partition, l *log.Log, fx *seam.Effects) {
 	}
 	p.replica = newMetadataReplica(l)
 	p.state = partitionOpen
+	b.quorum.Saw(l.Epochs.Latest())
 	state := b.quorum.Stand()
 	b.voteGoal = b.quorumFile.Offer(state.Append(nil), fx)
 }
@@ -524,27 +544,33 @@ func (b *Broker) foldLoaded(now seam.Now, in *seam.Loaded, fx *seam.Effects) {
 		if !whole {
 			break
 		}
-		b.foldBatch(view)
+		if !b.foldBatch(view) {
+			b.failFor(RecordsForeign, fx)
+			return
+		}
 		data = rest
 	}
 }
 
-// foldBatch folds one committed batch into the Image.
-func (b *Broker) foldBatch(view batch.View) {
+// foldBatch folds one committed batch into the Image, unless it says what is not understood.
+func (b *Broker) foldBatch(view batch.View) (understood bool) {
 	if view.BaseOffset() < b.boot.folded {
-		return
+		return true
 	}
 	b.boot.folded = view.LastOffset() + 1
 	if view.IsControl() {
 		b.image.Skip(view.LastOffset(), view.LeaderEpoch())
-		return
+		return true
 	}
 	records := batch.Read(view, batch.Limits{}, nil)
 	var r batch.Record
-	for records.Next(&r) {
+	read := 0
+	for ; records.Next(&r); read++ {
 		record, err := meta.Parse(r.Value)
-		if err == nil {
-			b.image.Replay(view.BaseOffset()+int64(r.OffsetDelta), view.LeaderEpoch(), record)
+		if err != nil {
+			return false
 		}
+		b.image.Replay(view.BaseOffset()+int64(r.OffsetDelta), view.LeaderEpoch(), record)
 	}
+	return read == int(view.Count())
 }

@@ -2,6 +2,7 @@ package core
 
 import (
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -135,4 +136,40 @@ func TestAutomaticTopicsHaveAQuota(t *testing.T) {
 	more := ask(100)
 	require.Greater(t, more, 3)
 	require.Less(t, more, 10)
+}
+
+// An id is as long as a client likes; what is kept of it is not.
+func TestLongClientIDsShareNoMemory(t *testing.T) {
+	w := newBench(t)
+	w.step(w.frame(quotaRequest("producer_byte_rate", 1<<40)))
+	c := w.broker.conns.At(1)
+	id := []byte(strings.Repeat("x", 32_000))
+	first := w.broker.meter(w.now, c, quotaProduce, id).bucket
+	require.LessOrEqual(t, len(c.meters[quotaProduce].client), 200)
+	require.Same(t, first, w.broker.meter(w.now, c, quotaProduce, id).bucket)
+	id[31_999] = 'y'
+	require.NotSame(t, first, w.broker.meter(w.now, c, quotaProduce, id).bucket)
+	for key := range w.broker.quotas.buckets {
+		require.LessOrEqual(t, len(key.client), 200)
+	}
+}
+
+// Who has used nothing of it waits for nothing, however low the quota is.
+func TestAQuotaOfNextToNothing(t *testing.T) {
+	w := newBench(t)
+	w.step(w.frame(quotaRequest("controller_mutation_rate", 0.0005)))
+	ask := func(validate bool) *kmsg.CreateTopicsResponse {
+		r := kmsg.NewPtrCreateTopicsRequest()
+		r.Version, r.ValidateOnly = 7, validate
+		one := kmsg.NewCreateTopicsRequestTopic()
+		one.Topic, one.NumPartitions, one.ReplicationFactor = "t", 1, 1
+		r.Topics = append(r.Topics, one)
+		w.step(w.frame(r))
+		answer := kmsg.NewPtrCreateTopicsResponse()
+		answer.SetVersion(7)
+		require.NoError(t, answer.ReadFrom(w.heads[0][9:]))
+		return answer
+	}
+	require.Zero(t, ask(true).Topics[0].ErrorCode)
+	require.Zero(t, ask(false).Topics[0].ErrorCode)
 }

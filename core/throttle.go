@@ -1,7 +1,9 @@
 package core
 
 import (
+	"bytes"
 	"cmp"
+	"encoding/binary"
 	"slices"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -12,6 +14,7 @@ import (
 	"rookery/core/ordered"
 	"rookery/core/seam"
 	"rookery/core/wire"
+	"rookery/core/xxh"
 )
 
 // throttles hold what clients have used of their quotas (KIP-13, 219, 257, 599, 612). A client beyond one is answered at
@@ -84,18 +87,32 @@ type metered struct {
 	rate    int64
 }
 
+// clientLong is how much of a client's id is kept as it is. Ten thousand buckets are kept, and an id may have 32 KB.
+const clientLong = 128
+
+func shortened(client []byte) []byte {
+	return binary.BigEndian.AppendUint64(bytes.Clone(client[:clientLong]), xxh.Sum64(client))
+}
+
 // meter is the bucket of a client's quota, or nil.
 func (b *Broker) meter(now seam.Now, c *connection, kind quotaKind, client []byte) *metered {
 	if b.image.QuotaChanges() == 0 {
 		return nil
 	}
+	whole := client
 	if c.meters == nil {
 		c.meters = new([quotaKinds]metered)
 	}
 	m := &c.meters[kind]
+	if len(client) > clientLong {
+		client = shortened(client)
+	}
 	if m.changes != b.image.QuotaChanges() || m.client != string(client) {
 		*m = metered{kind: kind, changes: b.image.QuotaChanges(), client: string(client)}
-		if rate, key, found := b.quotaOf(kind, m.client); found {
+		if rate, key, found := b.quotaOf(kind, string(whole)); found {
+			if key.client != "" {
+				key.client = m.client
+			}
 			m.bucket, m.rate = b.quotas.bucket(now, key), rate
 		}
 		c.kept = 0

@@ -103,7 +103,7 @@ func (n *node) dirFailed(e seam.Event) {
 	switch e.Text {
 	case core.MetadataMissing:
 		next = "put the folder __cluster_metadata-0 back, from a backup or wherever it went, or start with an empty directory: nothing was removed"
-	case core.StateForeign, core.FeaturesForeign:
+	case core.StateForeign, core.FeaturesForeign, core.RecordsForeign, core.MetadataTrimmed:
 		next = "a directory of Apache Kafka's can be looked into (rookery log), not served: start with a directory of its own"
 	case seam.NoSpace.String():
 		next = "make room on it, then start again: what acks=all acknowledged is on it"

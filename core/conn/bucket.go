@@ -37,10 +37,13 @@ func (b *Bucket) Wait(now seam.Mono) seam.Mono { return max(0, b.paid-now) }
 // UsedLess says whether less of it is to be paid than of another.
 func (b *Bucket) UsedLess(other *Bucket) bool { return b.paid < other.paid }
 
-// cost is how long n units take at a rate; at least WaitMax and a window where the rate is nothing.
+// cost is how long n units take at a rate, for none nothing; at least WaitMax and a window where the rate is nothing.
 func cost(n, rate int64) seam.Mono {
 	const most = WaitMax + QuotaWindow
-	high, low := bits.Mul64(uint64(max(0, n)), 1000*uint64(seam.Second))
+	if n <= 0 {
+		return 0
+	}
+	high, low := bits.Mul64(uint64(n), 1000*uint64(seam.Second))
 	if rate <= 0 || high >= uint64(rate) {
 		return most
 	}

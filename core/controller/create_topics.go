@@ -29,15 +29,8 @@ type refusal struct {
 	message string
 }
 
-// messageMax is how long a message may be: it may quote a value that is as long as a string can be.
-const messageMax = 1 << 14
-
 func refuse(code wire.Code, format string, args ...any) *refusal {
-	message := fmt.Sprintf(format, args...)
-	if len(message) > messageMax {
-		message = strings.ToValidUTF8(message[:messageMax], "") + "..."
-	}
-	return &refusal{code, message}
+	return &refusal{code, wire.Clip(fmt.Sprintf(format, args...))}
 }
 
 // text is nil where the code says it all.

@@ -67,12 +67,13 @@ type Fetch struct {
 	names       []byte
 }
 
-// Begin takes what is needed of a request. Its wait is counted from now; bytesMax is the broker's own limit.
+// Begin takes what is needed of a request. Its wait is counted from now; bytesMax is the broker's own limit. For more than there may be
+// nobody waits.
 func (f *Fetch) Begin(now seam.Now, conn seam.Conn, version int16, correlation int32, r *wire.FetchRequest, bytesMax int32) {
 	parts, names := f.Parts[:0], f.names
 	*f = Fetch{
 		Conn: conn, Version: version, Correlation: correlation,
-		MinBytes: r.MinBytes, MaxBytes: min(r.MaxBytes, bytesMax), Committed: r.IsolationLevel == 1, Replica: r.ReplicaID,
+		MinBytes: min(r.MinBytes, r.MaxBytes, bytesMax), MaxBytes: min(r.MaxBytes, bytesMax), Committed: r.IsolationLevel == 1, Replica: r.ReplicaID,
 		Deadline: now.Mono + seam.Mono(max(0, r.MaxWaitMillis))*seam.Millisecond,
 	}
 	for i := range r.Partitions {

@@ -191,7 +191,7 @@ func TestFetchAgreesWithTheTwin(t *testing.T) {
 		require.Equal(t, wantFailed, failed)
 
 		// What is there and was not taken will not be taken later either: nobody waits for that.
-		enough := wantFailed || more || total >= int64(request.MinBytes) || len(f.Parts) == 0
+		enough := wantFailed || more || total >= int64(min(request.MinBytes, request.MaxBytes, most)) || len(f.Parts) == 0
 		require.Equal(t, enough, f.Enough(seam.Now{Mono: f.Deadline - 1}, total, failed))
 		require.True(t, f.Enough(seam.Now{Mono: f.Deadline}, total, failed))
 		require.Equal(t, seam.Mono(5)+500*seam.Millisecond, f.Deadline)

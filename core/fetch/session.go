@@ -138,8 +138,8 @@ func (s *Sessions) Join(now seam.Now, f *Fetch, r *wire.FetchRequest) wire.Code 
 	case len(session.order) == 0: // what the request names and forgets at once is served without a session
 		s.remove(at)
 		return wire.None
-	case s.bytes > s.BytesMax:
-		s.remove(at)
+	case !s.roomFor(now.Mono, 0):
+		s.close(r.SessionID)
 		s.evictions++
 		return wire.FetchSessionIDNotFound
 	}
@@ -179,7 +179,7 @@ func (s *Sessions) Told(now seam.Now, f *Fetch) (id int32) {
 func (s *Sessions) create(now seam.Now, f *Fetch) (id int32) {
 	session := newSession(f)
 	privileged := f.Replica >= 0
-	if s.bytes+session.bytes > s.BytesMax || len(s.slots) >= s.SlotsMax && !s.evict(now, privileged, len(session.order)) {
+	if !s.roomFor(now.Mono, session.bytes) || len(s.slots) >= s.SlotsMax && !s.evict(now, privileged, len(session.order)) {
 		return 0
 	}
 	for taken := true; taken; _, taken = s.places[session.id] {
@@ -218,16 +218,38 @@ func (s *Sessions) remove(at int) {
 	s.slots = s.slots[:last]
 }
 
-// evict makes room for a session of so many partitions, as FetchSessionCache does: in the place of the one that was
-// unused longest, if that is long; else of the least of those that may be evicted, if that is less than the new one. A
-// replica's session is more than any client's; of two alike the larger is more, and of two of one size neither is.
-func (s *Sessions) evict(now seam.Now, privileged bool, partitions int) bool {
-	stale, least := -1, -1
+// roomFor says whether there is memory for so much more, if need be in the place of those that were unused for long.
+func (s *Sessions) roomFor(now seam.Mono, bytes int64) bool {
+	for s.bytes+bytes > s.BytesMax {
+		stale := s.stalest()
+		if stale < 0 || now-s.slots[stale].used <= s.EvictAfter {
+			return false
+		}
+		s.remove(stale)
+		s.evictions++
+	}
+	return true
+}
+
+// stalest is the one that was unused longest, -1 if there is none.
+func (s *Sessions) stalest() int {
+	stale := -1
 	for i := range s.slots {
 		x := &s.slots[i]
 		if stale < 0 || cmp.Or(cmp.Compare(x.used, s.slots[stale].used), cmp.Compare(x.id, s.slots[stale].id)) < 0 {
 			stale = i
 		}
+	}
+	return stale
+}
+
+// evict makes room for a session of so many partitions, as FetchSessionCache does: in the place of the one that was
+// unused longest, if that is long; else of the least of those that may be evicted, if that is less than the new one. A
+// replica's session is more than any client's; of two alike the larger is more, and of two of one size neither is.
+func (s *Sessions) evict(now seam.Now, privileged bool, partitions int) bool {
+	stale, least := s.stalest(), -1
+	for i := range s.slots {
+		x := &s.slots[i]
 		if (x.byAll || privileged && x.byReplicas) && (least < 0 || x.less(&s.slots[least])) {
 			least = i
 		}

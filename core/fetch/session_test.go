@@ -468,3 +468,23 @@ func BenchmarkSession(b *testing.B) {
 		once()
 	}
 }
+
+// Sessions whose clients are gone make room for others when there is no memory, as they do when there are no slots.
+func TestStaleSessionsGiveTheirMemoryBack(t *testing.T) {
+	s := fetch.NewSessions(1000, 120*seam.Second, 1<<20, rng.New([32]byte{}))
+	begin := func(at seam.Mono, n int) int32 {
+		var f fetch.Fetch
+		r := wire.FetchRequest{ReplicaID: -1}
+		for i := range n {
+			r.Partitions = append(r.Partitions, wire.FetchPartition{Topic: []byte("t"), Index: int32(i)})
+		}
+		f.Begin(seam.Now{Mono: at}, 1, 11, 1, &r, 1<<20)
+		require.Equal(t, wire.None, s.Join(seam.Now{Mono: at}, &f, &r))
+		return s.Told(seam.Now{Mono: at}, &f)
+	}
+	require.NotZero(t, begin(seam.Second, 9_000))
+	require.Zero(t, begin(100*seam.Second, 3_000), "it may be alive")
+	require.NotZero(t, begin(200*seam.Second, 3_000))
+	require.EqualValues(t, 1, s.Evictions())
+	require.Zero(t, begin(400*seam.Second, 20_000), "there is not so much")
+}

@@ -21,6 +21,7 @@ func (c *Coordinator) Describe(id string, version int16) kmsg.DescribeGroupsResp
 			if g != nil {
 				message = "Group " + id + " is not a classic group."
 			}
+			message = wire.Clip(message)
 			out.ErrorCode, out.ErrorMessage = int16(wire.GroupIDNotFound), &message
 		}
 		return out
@@ -216,6 +217,7 @@ func (c *Coordinator) ConsumerGroupDescribe(id string) kmsg.ConsumerGroupDescrib
 		if g != nil {
 			message = "Group " + id + " is not a consumer group."
 		}
+		message = wire.Clip(message)
 		out.ErrorCode, out.ErrorMessage = int16(wire.GroupIDNotFound), &message
 		return out
 	}

@@ -75,6 +75,14 @@ func (q *Quorum) EpochStart() int64 { return q.epochStart }
 // Alone says whether this voter's own vote is a majority: it may stand at once.
 func (q *Quorum) Alone() bool { return Majority(len(q.voters)) == 1 }
 
+// Saw is told of the newest epoch in the log. The state on the disk may be an older one, of a backup, or be lost; in an epoch that it does
+// not know it has promised nothing that binds a voter who stands for the next.
+func (q *Quorum) Saw(epoch int32) {
+	if epoch > q.state.Epoch {
+		q.state = State{Leader: NoOne, Voted: NoOne, Epoch: epoch}
+	}
+}
+
 // Stand makes this voter a candidate of the next epoch. The State returned is to be durable before anything else
 // happens in that epoch; then Persisted.
 func (q *Quorum) Stand() State {
