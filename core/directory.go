@@ -146,7 +146,13 @@ func (b *Broker) checkpoints(now seam.Now, fx *seam.Effects) {
 	}
 	b.identify(unidentified)
 	for i := range b.dirs {
-		if d := &b.dirs[i]; d.failed == seam.OK {
+		d := &b.dirs[i]
+		if d.failed == seam.OK && d.isGone() {
+			if b.fail(d.number, seam.NotFound, fx); b.phase == phaseDead {
+				return
+			}
+		}
+		if d.failed == seam.OK {
 			b.checkpoint(d, fx)
 		} else {
 			b.resign(d) // what it proposed may have been lost
@@ -208,6 +214,17 @@ func (b *Broker) checkpointPoints(d *directory, anyway bool, fx *seam.Effects) (
 	}
 	d.point(points)
 	return d.recovery.Offer(text, fx)
+}
+
+// isGone says whether the directory was not there when one of its own files was to be written: somebody has removed it, or its disk. What
+// is open in it can be written and synced still, and is lost.
+func (d *directory) isGone() bool {
+	for _, f := range [...]*log.Replacement{&d.recovery, &d.high, &d.starts.file, &d.cleaned.file} {
+		if f.Fault() == seam.NotFound {
+			return true
+		}
+	}
+	return false
 }
 
 // checkpointing says whether a checkpoint that speaks of partitions is being written, or is about to be.

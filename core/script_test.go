@@ -55,7 +55,7 @@ var rewrite = flag.Bool("rewrite", false, "write what the scripts say now into t
 //	garbage                          a frame that nobody can read
 //	write, sync, file, read, sent, rewrite, letter [PART]
 //	                                 the oldest effect of this kind whose words hold PART comes back
-//	fail-write, fail-sync, fail-file, fail-read [PART] fault=io|space bytes=0
+//	fail-write, fail-sync, fail-file, fail-read [PART] fault=io|space|late|missing bytes=0
 //	                                 it comes back as a failure, after so many bytes
 //	fail-letter [PART] fault=io|space what the other machine writes fails
 //	stabilize                        everything comes back, until nothing is under way: every effect is told
@@ -242,7 +242,7 @@ func (s *script) command(words []string) {
 	case "write", "sync", "file", "read", "sent", "rewrite", "letter":
 		s.comeBack(s.pick(words[0], things), seam.OK, 0)
 	case "fail-write", "fail-sync", "fail-file", "fail-read", "fail-letter":
-		fault := map[string]seam.Fault{"io": seam.IOError, "space": seam.NoSpace, "late": seam.Late}[s.arg("fault", "io")]
+		fault := map[string]seam.Fault{"io": seam.IOError, "space": seam.NoSpace, "late": seam.Late, "missing": seam.NotFound}[s.arg("fault", "io")]
 		s.comeBack(s.pick(words[0][len("fail-"):], things), fault, s.number("bytes", "0"))
 	case "hold":
 		s.held = strings.Join(things, " ")

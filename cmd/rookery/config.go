@@ -461,8 +461,8 @@ func endpoints(value string) ([]endpoint, error) {
 	return all, nil
 }
 
-// absolute makes the directories' names independent of the folder we were started in, and finds one that is named twice, or
-// is to hold the metadata log and cannot.
+// absolute makes the directories' names independent of the folder we were started in, and finds one that is named twice, lies within
+// another, or is to hold the metadata log and cannot.
 func (s *settings) absolute() error {
 	for i, dir := range s.Dirs {
 		abs, err := filepath.Abs(dir)
@@ -473,6 +473,13 @@ func (s *settings) absolute() error {
 			return advise("name each directory once", "log.dirs names %s twice", abs)
 		}
 		s.Dirs[i] = abs
+	}
+	for _, dir := range s.Dirs {
+		for _, within := range s.Dirs {
+			if strings.HasPrefix(within, strings.TrimSuffix(dir, "/")+"/") {
+				return advise("put them beside each other: what lies in a log directory is taken for a partition's", "log.dirs has %s within %s", within, dir)
+			}
+		}
 	}
 	if s.metadataDir == "" {
 		return nil

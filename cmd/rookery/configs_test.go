@@ -24,6 +24,7 @@ func TestConfigCommands(t *testing.T) {
 
 	require.Equal(t, "altered topic a: 5 partitions\naltered topic a\n", r.ask(t, "", "topic", "alter", "a", "-p", "5", "--config", "retention.ms=7000", "--delete-config", "segment.ms"))
 	require.Equal(t, "could alter topic a: 9 partitions\n", r.ask(t, "", "topic", "alter", "a", "-p", "9", "--dry-run"))
+	require.Equal(t, "could create b: 2 partitions, replication factor 1\n", r.ask(t, "", "topic", "create", "b", "-p", "2", "--dry-run"))
 	var described []topicRow
 	require.NoError(t, json.Unmarshal([]byte(r.ask(t, "", "topic", "describe", "a", "-o", "json")), &described))
 	require.Len(t, described[0].Partitions, 5)

@@ -112,7 +112,7 @@ func (c *consuming) run(to io.Writer) (err error) {
 	}
 	out := bufio.NewWriterSize(to, 1<<16)
 	defer func() { err = errors.Join(err, out.Flush()) }()
-	c.config.OffsetReset = kafka.ResetNone
+	c.config.OffsetReset, c.config.AutoCreateTopics = kafka.ResetNone, false // one that is deleted meanwhile is not to be there again
 	c.config.FetchMaxBytes, c.config.PartitionFetchBytes = c.bytesMax, c.bytesMax
 	from, err := c.begin()
 	if err == nil {

@@ -114,7 +114,7 @@ func (c *consuming) runGroup(to, log io.Writer, topics []string) (err error) {
 	}
 	out := bufio.NewWriterSize(to, 1<<16)
 	defer func() { err = errors.Join(err, out.Flush()) }()
-	c.config.FetchMaxBytes, c.config.PartitionFetchBytes = c.bytesMax, c.bytesMax
+	c.config.FetchMaxBytes, c.config.PartitionFetchBytes, c.config.AutoCreateTopics = c.bytesMax, c.bytesMax, false
 	if err := c.configureGroup(); err != nil {
 		return err
 	}

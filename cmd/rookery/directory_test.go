@@ -79,6 +79,10 @@ func TestForeignDirectories(t *testing.T) {
 	_, err = identify(&settings{NodeID: 3, Dirs: []string{reserved}}, never)
 	require.ErrorContains(t, err, "is reserved")
 	require.EqualError(t, (&settings{Dirs: []string{a, b, a + "/"}}).absolute(), "log.dirs names "+a+" twice")
+	for _, dirs := range [][]string{{a, a + "/disk-2"}, {a + "/disk-2", a}} {
+		require.EqualError(t, (&settings{Dirs: dirs}).absolute(), "log.dirs has "+a+"/disk-2 within "+a)
+	}
+	require.NoError(t, (&settings{Dirs: []string{a, a + "-2"}}).absolute())
 	require.ErrorContains(t, (&settings{Dirs: []string{a, b}, metadataDir: b}).absolute(), "the first of log.dirs, "+a)
 	require.NoError(t, (&settings{Dirs: []string{a, b}, metadataDir: a + "/"}).absolute())
 

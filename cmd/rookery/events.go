@@ -45,8 +45,12 @@ func (n *node) event(e seam.Event) {
 	case seam.DirFailed:
 		n.dirFailed(e)
 	case seam.DirFenced:
+		next := "look at the disk (dmesg) and at whose its files are (ls -l), and start again when it is well: what acks=all acknowledged is on it"
+		if e.Text == seam.NotFound.String() {
+			next = dirGone
+		}
 		n.logger.Error("log directory failed: its partitions are out of service, the others go on", "directory", n.dirName(e.A), "why", e.Text, "partitions", e.B,
-			"next", "look at the disk (dmesg) and at whose its files are (ls -l), and start again when it is well: what acks=all acknowledged is on it")
+			"next", next)
 	case seam.ReplicaMoved:
 		log.Info("moved to another log directory", "from", n.dirName(e.A), "to", n.dirName(e.B))
 	case seam.MoveFailed:
@@ -96,6 +100,8 @@ func (n *node) event(e seam.Event) {
 	}
 }
 
+const dirGone = "it was removed, or its disk was, while it was in use: put it back as it was and start again; what was written to files that have no name any more is lost"
+
 // dirFailed ends the process: the broker acknowledges nothing any more once a directory could not sync.
 func (n *node) dirFailed(e seam.Event) {
 	dir := n.dirName(e.A)
@@ -105,6 +111,8 @@ func (n *node) dirFailed(e seam.Event) {
 		next = "put the folder __cluster_metadata-0 back, from a backup or wherever it went, or start with an empty directory: nothing was removed"
 	case core.StateForeign, core.FeaturesForeign, core.RecordsForeign, core.MetadataTrimmed:
 		next = "a directory of Apache Kafka's can be looked into (rookery log), not served: start with a directory of its own"
+	case seam.NotFound.String():
+		next = dirGone
 	case seam.NoSpace.String():
 		next = "make room on it, then start again: what acks=all acknowledged is on it"
 	}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -101,11 +102,12 @@ func (p *producing) run(in io.Reader, files []string, notes io.Writer) error {
 	defer giveUp(s.producer)
 	p.size = sizeOfFiles(files)
 	began := time.Now()
-	records, done := make(chan kafka.Record, gatherMax), make(chan error, 1)
+	records, done, ahead := make(chan kafka.Record, gatherMax), make(chan error, 1), newAllowance(aheadBytesMax)
 	go func() {
 		done <- p.feed(in, files, func(line []byte) error {
 			record, err := s.recordOf(line)
 			if err == nil {
+				ahead.take(len(record.Key) + len(record.Value))
 				records <- record
 			}
 			return err
@@ -119,6 +121,9 @@ func (p *producing) run(in io.Reader, files []string, notes io.Writer) error {
 		if err := s.send(gathered); err != nil {
 			return err
 		}
+		for i := range gathered {
+			ahead.give(len(gathered[i].Key) + len(gathered[i].Value))
+		}
 		p.progress.show(s.bytes, p.size, fmt.Sprintf("%d records, %s, %s/s", s.count, bytesText(float64(s.bytes)), bytesText(p.progress.rate(s.bytes))))
 	}
 	if err := errors.Join(<-done, s.producer.Flush(context.Background()), s.failure()); err != nil {
@@ -129,6 +134,39 @@ func (p *producing) run(in io.Reader, files []string, notes io.Writer) error {
 		fmt.Fprintf(notes, "%d records, %d bytes, %.1f s\n", s.count, s.bytes, time.Since(began).Seconds())
 	}
 	return nil
+}
+
+// aheadBytesMax is how much is read ahead of what is sent: it may be thousands of short records, or a long one.
+const aheadBytesMax = 8 << 20
+
+// allowance is how many bytes there may be; one thing has room, whatever it takes.
+type allowance struct {
+	mu         sync.Mutex
+	less       *sync.Cond
+	bytes, max int
+}
+
+func newAllowance(most int) *allowance {
+	a := &allowance{max: most}
+	a.less = sync.NewCond(&a.mu)
+	return a
+}
+
+// take waits until there is room.
+func (a *allowance) take(bytes int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for a.bytes > 0 && a.bytes+bytes > a.max {
+		a.less.Wait()
+	}
+	a.bytes += bytes
+}
+
+func (a *allowance) give(bytes int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.bytes -= bytes
+	a.less.Signal()
 }
 
 // feed cuts the input into records.
@@ -253,6 +291,7 @@ func (p *producing) start() (*sender, error) {
 		s.headers = append(s.headers, kafka.Header{Key: []byte(name), Value: []byte(value)})
 	}
 	s.config.BatchBytes, s.config.RequestBytesMax = p.bytesMax, requestBytesMax
+	s.config.BufferBytes = max(s.config.BufferBytes, requestBytesMax+requestBytesMax/8) // one record may be as long as a request
 	var wanted []int32
 	if p.partition >= 0 {
 		wanted = []int32{p.partition}

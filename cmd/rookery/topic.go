@@ -59,7 +59,7 @@ func topicCreateCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return printMade(command, form, answer.(*kmsg.CreateTopicsResponse), ifMissing)
+			return printMade(command, form, answer.(*kmsg.CreateTopicsResponse), ifMissing, dry)
 		},
 	}
 	c.flags(command)
@@ -88,8 +88,12 @@ func pairsOf(configs []string) ([]kmsg.CreateTopicsRequestTopicConfig, error) {
 }
 
 // printMade lists what was made and joins what was refused into one error.
-func printMade(command *cobra.Command, form form, answer *kmsg.CreateTopicsResponse, ifMissing bool) error {
+func printMade(command *cobra.Command, form form, answer *kmsg.CreateTopicsResponse, ifMissing, dry bool) error {
 	var failed error
+	did := "created"
+	if dry {
+		did = "could create"
+	}
 	done := []made{}
 	for _, t := range answer.Topics {
 		err := codeError(t.ErrorCode, t.ErrorMessage)
@@ -101,6 +105,9 @@ func printMade(command *cobra.Command, form form, answer *kmsg.CreateTopicsRespo
 			continue
 		}
 		m := made{t.Topic, idText(t.TopicID), t.NumPartitions, t.ReplicationFactor, map[string]string{}}
+		if dry {
+			m.ID = "" // nobody has it
+		}
 		for _, config := range t.Configs {
 			if config.Value != nil {
 				m.Configs[config.Name] = *config.Value
@@ -112,7 +119,7 @@ func printMade(command *cobra.Command, form form, answer *kmsg.CreateTopicsRespo
 		return errors.Join(printJSON(command.OutOrStdout(), done), failed)
 	}
 	for _, m := range done {
-		fmt.Fprintf(command.OutOrStdout(), "created %s: %s, replication factor %d\n", m.Topic, counted(int(m.Partitions), "partition"), m.ReplicationFactor)
+		fmt.Fprintf(command.OutOrStdout(), "%s %s: %s, replication factor %d\n", did, m.Topic, counted(int(m.Partitions), "partition"), m.ReplicationFactor)
 	}
 	return failed
 }
@@ -306,7 +313,12 @@ func addOffsets(c *session, row *topicRow) {
 			continue
 		}
 		start, end := starts[p.Partition], ends[p.Partition]
-		p.Start, p.End = &start.offset, &end.offset
+		if start.err == nil {
+			p.Start = &start.offset
+		}
+		if end.err == nil {
+			p.End = &end.offset
+		}
 		if err := cmp.Or(start.err, end.err); err != nil && p.Error == "" {
 			p.Error = err.Error()
 		}

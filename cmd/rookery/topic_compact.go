@@ -70,7 +70,7 @@ func topicCompactCommand() *cobra.Command {
 // weigh reads the topic from its start to its end.
 func (c *consuming) weigh() ([]savings, error) {
 	c.from, c.untilEnd = place{kind: atStart}, true
-	c.config.OffsetReset = kafka.ResetNone
+	c.config.OffsetReset, c.config.AutoCreateTopics = kafka.ResetNone, false
 	from, err := c.begin()
 	if err != nil || len(from) == 0 {
 		return nil, err
