@@ -156,10 +156,11 @@ func (c *consuming) run(to io.Writer) (err error) {
 }
 
 // inRange asks for what there is, where an offset was named: one that is not there yet would be waited for, and the broker
-// says only that it has it not.
+// says only that it has it not. Where the client would ask first it asks whether there is anybody.
 func (c *consuming) inRange(from []client.Assign) error {
-	if c.from.kind != atOffset || len(from) == 0 {
-		return nil
+	named := c.from.kind != atOffset // the client finds them
+	if len(from) == 0 || named && (c.until.given || c.from.kind != atStart && c.from.kind != atEnd) {
+		return nil // or the leaders have been asked
 	}
 	leaders, err := c.leaders(c.topic, false, c.partitions)
 	if err != nil {
@@ -168,6 +169,9 @@ func (c *consuming) inRange(from []client.Assign) error {
 	var wanted []int32
 	for _, a := range from {
 		wanted = append(wanted, a.Partition)
+	}
+	if named {
+		return c.isThere(leaders, wanted)
 	}
 	starts, errStart := offsetsAt(&c.session, c.topic, leaders, wanted, client.Earliest).whole()
 	ends, errEnd := offsetsAt(&c.session, c.topic, leaders, wanted, client.Latest).whole()
@@ -180,6 +184,18 @@ func (c *consuming) inRange(from []client.Assign) error {
 		}
 	}
 	return nil
+}
+
+// isThere asks the leaders for something, so that none that cannot be reached is waited for without a word.
+func (c *consuming) isThere(leaders, wanted []int32) error {
+	var failed error
+	for _, found := range offsetsAt(&c.session, c.topic, leaders, wanted, client.Latest) {
+		if found.err == nil {
+			return nil
+		}
+		failed = found.err
+	}
+	return advise("rookery doctor, where the broker runs, goes to every address that it tells clients to go to", "topic %s: %w", c.topic, failed)
 }
 
 // offsetsText says which offsets there are from start to end.
