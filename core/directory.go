@@ -220,7 +220,7 @@ func (b *Broker) checkpointPoints(d *directory, anyway bool, fx *seam.Effects) (
 // is open in it can be written and synced still, and is lost.
 func (d *directory) isGone() bool {
 	for _, f := range [...]*log.Replacement{&d.recovery, &d.high, &d.starts.file, &d.cleaned.file} {
-		if f.Fault() == seam.NotFound {
+		if f.Homeless() {
 			return true
 		}
 	}

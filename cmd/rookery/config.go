@@ -476,7 +476,7 @@ func (s *settings) absolute() error {
 	}
 	for _, dir := range s.Dirs {
 		for _, within := range s.Dirs {
-			if strings.HasPrefix(within, strings.TrimSuffix(dir, "/")+"/") {
+			if within != dir && strings.HasPrefix(within, strings.TrimSuffix(dir, "/")+"/") {
 				return advise("put them beside each other: what lies in a log directory is taken for a partition's", "log.dirs has %s within %s", within, dir)
 			}
 		}

@@ -190,7 +190,8 @@ func (c *consuming) inRange(from []client.Assign) error {
 func (c *consuming) isThere(leaders, wanted []int32) error {
 	var failed error
 	for _, found := range offsetsAt(&c.session, c.topic, leaders, wanted, client.Latest) {
-		if found.err == nil {
+		var told *refusal
+		if found.err == nil || errors.As(found.err, &told) { // the client asks again
 			return nil
 		}
 		failed = found.err

@@ -46,7 +46,7 @@ func (n *node) event(e seam.Event) {
 		n.dirFailed(e)
 	case seam.DirFenced:
 		next := "look at the disk (dmesg) and at whose its files are (ls -l), and start again when it is well: what acks=all acknowledged is on it"
-		if e.Text == seam.NotFound.String() {
+		if e.Text == seam.NotFound.String() && n.monitor.hasServed() {
 			next = dirGone
 		}
 		n.logger.Error("log directory failed: its partitions are out of service, the others go on", "directory", n.dirName(e.A), "why", e.Text, "partitions", e.B,
@@ -112,7 +112,9 @@ func (n *node) dirFailed(e seam.Event) {
 	case core.StateForeign, core.FeaturesForeign, core.RecordsForeign, core.MetadataTrimmed:
 		next = "a directory of Apache Kafka's can be looked into (rookery log), not served: start with a directory of its own"
 	case seam.NotFound.String():
-		next = dirGone
+		if n.monitor.hasServed() {
+			next = dirGone
+		}
 	case seam.NoSpace.String():
 		next = "make room on it, then start again: what acks=all acknowledged is on it"
 	}

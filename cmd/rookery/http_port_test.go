@@ -54,7 +54,8 @@ func TestWhoSaysNothingMakesRoomToo(t *testing.T) {
 	port.ReadHeaderTimeout, port.ReadTimeout, port.IdleTimeout = 0, 0, 0
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	go func() { _ = port.Serve(newFew(listener.(*net.TCPListener))) }()
+	few := newFew(listener.(*net.TCPListener))
+	go func() { _ = port.Serve(few) }()
 	defer port.Close()
 	dial := func() net.Conn {
 		conn, err := net.Dial("tcp", listener.Addr().String())
@@ -65,6 +66,11 @@ func TestWhoSaysNothingMakesRoomToo(t *testing.T) {
 	}
 	asking := dial()
 	askKept(t, asking)
+	require.Eventually(t, func() bool { // its answer is here before it is noted as silent
+		few.mu.Lock()
+		defer few.mu.Unlock()
+		return len(few.silent) == 1
+	}, 10*time.Second, time.Millisecond)
 	for range httpConnsMax {
 		silent := dial()
 		defer func() {

@@ -142,6 +142,13 @@ func (m *monitor) see(e seam.Event) {
 	}
 }
 
+// hasServed says whether the broker was ready once.
+func (m *monitor) hasServed() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.ready
+}
+
 // isRefusing says whether a partition's last write was refused.
 func (m *monitor) isRefusing(topic string, partition int32) bool {
 	m.mu.Lock()

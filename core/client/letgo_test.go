@@ -170,3 +170,37 @@ func TestATopicThatIsDoneWithIsLeftAlone(t *testing.T) {
 	send(3)
 	require.NotNil(t, w.topics["t"])
 }
+
+// How many partitions it has is asked for before a record is placed: it may have got some, or be another topic that has fewer.
+func TestATopicThatIsCameBackToMayHaveChanged(t *testing.T) {
+	for name, change := range map[string]func(w *world){
+		"grown": func(w *world) { w.topics["t"].parts = append(w.topics["t"].parts, &testPartition{leader: 0, epoch: 1}) },
+		"made anew": func(w *world) {
+			delete(w.topics, "t")
+			w.topic("t", 2)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			config := DefaultConfig()
+			var seen []int32
+			config.Partitioner = func(_ string, _ []byte, partitions int32) int32 {
+				seen = append(seen, partitions)
+				return partitions - 1
+			}
+			w := newWorld(1, config, faults{})
+			w.topic("t", 3)
+			for tag := range uint64(2) {
+				w.tell(&Produce{Tag: tag, Topic: "t", Partition: AnyPartition, Records: []Record{{Key: []byte("k"), Value: []byte("x")}}})
+				w.run(w.now + 5*seam.Second)
+				require.Len(t, w.deliveries, int(tag)+1)
+				require.False(t, w.deliveries[tag].Failed())
+				w.run(w.now + 3600*seam.Second)
+				if tag == 0 {
+					change(w)
+					w.run(w.now + 3600*seam.Second)
+				}
+			}
+			require.EqualValues(t, len(w.topics["t"].parts), seen[len(seen)-1])
+		})
+	}
+}

@@ -125,6 +125,7 @@ func (c *Client) idleTopics() {
 	}
 	for _, t := range c.topics.All() {
 		if t.idle {
+			t.known = false // how many partitions there are, for one
 			c.withoutLeaders(t)
 		}
 	}
@@ -271,7 +272,7 @@ func (c *Client) adoptTopic(r *kmsg.MetadataResponseTopic) {
 		}
 		return
 	}
-	another := t.known && t.id != r.TopicID && t.id != [16]byte{}
+	another := t.id != r.TopicID && t.id != [16]byte{}
 	t.known, t.id, t.count = true, r.TopicID, 0
 	if another || len(t.parts) > len(r.Partitions) {
 		c.withoutLeaders(t)

@@ -20,15 +20,16 @@ type Replacement struct {
 	Durable bool
 	Numbers *Numbers
 
-	phase   replacePhase
-	op      seam.Op
-	file    seam.File
-	content []byte
-	waiting []byte
-	goal    uint64 // of the content under way
-	offered uint64
-	settled uint64
-	fault   seam.Fault
+	phase    replacePhase
+	op       seam.Op
+	file     seam.File
+	content  []byte
+	waiting  []byte
+	goal     uint64 // of the content under way
+	offered  uint64
+	settled  uint64
+	fault    seam.Fault
+	homeless bool // there was no folder for the temporary file
 }
 
 type replacePhase uint8
@@ -67,6 +68,9 @@ func (r *Replacement) Awaits(op seam.Op) bool { return r.phase != idle && r.op =
 
 // Fault is what stopped the last replacement, or OK.
 func (r *Replacement) Fault() seam.Fault { return r.fault }
+
+// Homeless says whether the last replacement failed for want of a folder.
+func (r *Replacement) Homeless() bool { return r.homeless }
 
 func (r *Replacement) begin(fx *seam.Effects) {
 	r.content, r.waiting, r.goal = r.waiting, nil, r.offered
@@ -163,7 +167,7 @@ func (r *Replacement) close(fx *seam.Effects) {
 }
 
 func (r *Replacement) finished(fx *seam.Effects) {
-	r.phase, r.op, r.fault, r.settled, r.content = idle, 0, seam.OK, r.goal, nil
+	r.phase, r.op, r.fault, r.homeless, r.settled, r.content = idle, 0, seam.OK, false, r.goal, nil
 	if r.waiting != nil {
 		r.begin(fx)
 	}
@@ -171,6 +175,7 @@ func (r *Replacement) finished(fx *seam.Effects) {
 
 // failed leaves the old file in place. A rename whose folder was not synced is not settled either.
 func (r *Replacement) failed(fault seam.Fault, fx *seam.Effects) {
+	r.homeless = r.phase == creating && fault == seam.NotFound
 	if fault == seam.OK {
 		fault = seam.NoSpace
 	}
