@@ -69,7 +69,7 @@ func (b *Broker) deleteUpTo(a awaited, fx *seam.Effects) wire.Code {
 	case !t.config.Delete && t.config.Compact:
 		return wire.PolicyViolation
 	case !p.replica.Settled() || b.frozen(p) && !b.moving(p):
-		return wire.NotLeaderOrFollower // what the high watermark is, is not known yet: ask again
+		return wire.NotLeaderOrFollower // what the high watermark is, or whether it is this log that counts, is not known yet: ask again
 	}
 	if a.offset == toHighWatermark {
 		a.offset = p.replica.High().Offset

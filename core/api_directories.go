@@ -44,8 +44,7 @@ func (b *Broker) alterReplicaLogDirs(now seam.Now, c *connection, slot conn.Slot
 }
 
 func (b *Broker) alterLogDir(topic string, index int32, dir string, fx *seam.Effects) wire.Code {
-	const nameMax = 255 // of most file systems
-	const futureLength = len(".") + 32 + len(futureSuffix)
+	const futureLength = len(".") + uniqueLength + len(futureSuffix)
 	to := slices.Index(b.config.Directories, dir)
 	switch {
 	case len(topic)+len(folderName("", index))+futureLength > nameMax: // KAFKA-4893

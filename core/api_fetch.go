@@ -18,7 +18,7 @@ func (b *Broker) onFetch(now seam.Now, c *connection, r *conn.Request, fx *seam.
 	f.slot = slot
 	most := b.config.FetchBytesMax
 	if m := b.meter(now, c, quotaFetch, r.ClientID); m != nil { // more would only have the client wait longer
-		most = int32(min(int64(most), m.rate/(1000*int64(seam.Second)/int64(conn.QuotaWindow))))
+		most = int32(min(int64(most), conn.InWindow(m.rate)))
 	}
 	f.Begin(now, c.id, r.Version, r.Correlation, &r.Fetch, most)
 	if code, partitions := fetchRefusal(r); code != wire.None {

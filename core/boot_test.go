@@ -41,18 +41,8 @@ func TestCheckpointsOfASecondDirectoryAreThereToStay(t *testing.T) {
 func TestFeaturesOfAnotherBrokerAreRefused(t *testing.T) {
 	w := newWorld(t)
 	w.config.Controller.Features = []meta.FeatureLevelRecord{{Name: "transaction.version", FeatureLevel: 2}}
-	said := ""
-	w.told = func(x *told) {
-		for _, e := range x.fx.Events {
-			if e.Kind == seam.DirFailed {
-				said = e.Text
-			}
-		}
-	}
-	w.start()
-	w.stabilize()
+	require.Equal(t, FeaturesForeign, w.said())
 	require.True(t, w.dead())
-	require.Equal(t, FeaturesForeign, said)
 }
 
 // What clients are told of features: that the consumer protocol is on, and a level 0 to none that cannot read it (KAFKA-17492).

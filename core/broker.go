@@ -110,7 +110,7 @@ type Broker struct {
 	awaited  map[seam.File]*removal // deletions that wait for a file to leave lent
 	unlent   []*removal             // theirs has
 	removals map[seam.Op]*removal   // by the renames and unlinks under way
-	asides   map[seam.Op]aside
+	asides   map[seam.Op]aside      // folders that are set aside, by the renames under way
 	starved  ordered.Ring[*connection]
 	heads    [][]byte
 	bodies   [][]seam.Range

@@ -377,14 +377,15 @@ func (b *Broker) busy(p *partition) bool {
 // directory before, which is not removed yet: the name of each of those is its move's.
 func (p *partition) doomedPath() seam.Path {
 	if p.leaving != "" {
-		return p.aside(p.leaving, doomedSuffix)
+		return p.elsewhere(p.leaving, doomedSuffix)
 	}
-	return p.aside(p.id.String(), doomedSuffix)
+	return p.elsewhere(p.id.String(), doomedSuffix)
 }
 
-// aside is where a partition's folder goes: FOLDER.UNIQUE-suffix, as much of the topic's name as there is room for.
-func (p *partition) aside(unique, suffix string) seam.Path {
-	const nameMax = 255 // of most file systems
+const nameMax = 255 // of most file systems
+
+// elsewhere is where a partition's folder goes: FOLDER.UNIQUE-suffix, as much of the topic's name as there is room for.
+func (p *partition) elsewhere(unique, suffix string) seam.Path {
 	suffix = "-" + decimal(int64(p.index)) + "." + unique + suffix
 	name := p.topic.name
 	return seam.Path{Dir: p.folder.Dir, Name: name[:min(len(name), nameMax-len(suffix))] + suffix}

@@ -45,7 +45,7 @@ func (b *Broker) holdsForeign(folder seam.Path) bool {
 func (b *Broker) setAside(p *partition, fx *seam.Effects) {
 	b.doomed[p.folder]++
 	op := b.numbers.Op()
-	b.asides[op] = aside{p, p.aside(b.digits(uniqueLength), straySuffix)}
+	b.asides[op] = aside{p, p.elsewhere(b.digits(uniqueLength), straySuffix)}
 	fx.Files = append(fx.Files, seam.FileOp{Op: op, Deed: seam.Rename, Path: p.folder, To: b.asides[op].to})
 }
 

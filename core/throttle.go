@@ -91,6 +91,9 @@ type metered struct {
 const clientLong = 128
 
 func shortened(client []byte) []byte {
+	if len(client) <= clientLong {
+		return client
+	}
 	return binary.BigEndian.AppendUint64(bytes.Clone(client[:clientLong]), xxh.Sum64(client))
 }
 
@@ -99,17 +102,13 @@ func (b *Broker) meter(now seam.Now, c *connection, kind quotaKind, client []byt
 	if b.image.QuotaChanges() == 0 {
 		return nil
 	}
-	whole := client
 	if c.meters == nil {
 		c.meters = new([quotaKinds]metered)
 	}
 	m := &c.meters[kind]
-	if len(client) > clientLong {
-		client = shortened(client)
-	}
-	if m.changes != b.image.QuotaChanges() || m.client != string(client) {
-		*m = metered{kind: kind, changes: b.image.QuotaChanges(), client: string(client)}
-		if rate, key, found := b.quotaOf(kind, string(whole)); found {
+	if name := shortened(client); m.changes != b.image.QuotaChanges() || m.client != string(name) {
+		*m = metered{kind: kind, changes: b.image.QuotaChanges(), client: string(name)}
+		if rate, key, found := b.quotaOf(kind, string(client)); found {
 			if key.client != "" {
 				key.client = m.client
 			}

@@ -10,7 +10,8 @@ import (
 type turn func(now seam.Now, fx *seam.Effects) (done bool)
 
 // turns is what was put off, and how many items this Step may still work off. What was put off first is finished first:
-// no two pieces of work ever stand half done beside each other, so a topic's name can be trusted to be free, or taken.
+// no two of them ever stand half done beside each other, so a topic's name can be trusted to be free, or taken. But the first piece of what a
+// request asks for is done at once (inTurns): of two of those the later may be at its end while the other waits.
 type turns struct {
 	room  int
 	later ordered.Ring[turn]

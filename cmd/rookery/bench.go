@@ -164,7 +164,7 @@ func (b *benching) prepare() error {
 		return err
 	}
 	b.config.BatchBytes, b.config.RequestBytesMax = b.batchBytes, requestBytesMax
-	b.config.BufferBytes = max(b.config.BufferBytes, requestBytesMax+requestBytesMax/8)
+	b.config.BufferBytes = max(b.config.BufferBytes, bufferBytesMin)
 	random := rand.New(rand.NewPCG(1, 2)) // the same bytes in every run: codecs see the same
 	for range 1000 {
 		value := make([]byte, b.recordSize)

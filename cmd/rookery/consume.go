@@ -158,9 +158,9 @@ func (c *consuming) run(to io.Writer) (err error) {
 // inRange asks for what there is, where an offset was named: one that is not there yet would be waited for, and the broker
 // says only that it has it not. Where the client would ask first it asks whether there is anybody.
 func (c *consuming) inRange(from []client.Assign) error {
-	named := c.from.kind != atOffset // the client finds them
-	if len(from) == 0 || named && (c.until.given || c.from.kind != atStart && c.from.kind != atEnd) {
-		return nil // or the leaders have been asked
+	byOffset := c.from.kind == atOffset
+	if len(from) == 0 || !byOffset && (c.until.given || c.from.kind != atStart && c.from.kind != atEnd) {
+		return nil // the leaders have been asked
 	}
 	leaders, err := c.leaders(c.topic, false, c.partitions)
 	if err != nil {
@@ -170,7 +170,7 @@ func (c *consuming) inRange(from []client.Assign) error {
 	for _, a := range from {
 		wanted = append(wanted, a.Partition)
 	}
-	if named {
+	if !byOffset {
 		return c.isThere(leaders, wanted)
 	}
 	starts, errStart := offsetsAt(&c.session, c.topic, leaders, wanted, client.Earliest).whole()

@@ -242,9 +242,10 @@ func split(in io.Reader, delimiter string, add func([]byte) error) error {
 }
 
 const (
-	gatherMax       = 1000      // records handed over at once
-	gatherBytesMax  = 256 << 10 // and their bytes
-	requestBytesMax = 64 << 20  // the broker is the one to say that a record is too large: it knows the topic's limit
+	gatherMax       = 1000                                // records handed over at once
+	gatherBytesMax  = 256 << 10                           // and their bytes
+	bufferBytesMin  = requestBytesMax + requestBytesMax/8 // one record may be as long as a request
+	requestBytesMax = 64 << 20                            // the broker is the one to say that a record is too large: it knows the topic's limit
 )
 
 // sender hands records to the client and hears what became of them.
@@ -291,7 +292,7 @@ func (p *producing) start() (*sender, error) {
 		s.headers = append(s.headers, kafka.Header{Key: []byte(name), Value: []byte(value)})
 	}
 	s.config.BatchBytes, s.config.RequestBytesMax = p.bytesMax, requestBytesMax
-	s.config.BufferBytes = max(s.config.BufferBytes, requestBytesMax+requestBytesMax/8) // one record may be as long as a request
+	s.config.BufferBytes = max(s.config.BufferBytes, bufferBytesMin)
 	var wanted []int32
 	if p.partition >= 0 {
 		wanted = []int32{p.partition}

@@ -52,7 +52,8 @@ func (c *Client) assigned(name string, number int32) int {
 func (c *Client) onAssign(in *Assign, fx *seam.Effects) {
 	place := c.assigned(in.Topic, in.Partition)
 	c.onUnassign(&Unassign{in.Topic, in.Partition})
-	switch p := (Partition{Topic: in.Topic, Number: in.Partition}); {
+	p := Partition{Topic: in.Topic, Number: in.Partition}
+	switch {
 	case in.Partition < 0 || c.closing:
 		return
 	case c.isLeaving() && c.holdOf(p) == nil:
@@ -61,7 +62,7 @@ func (c *Client) onAssign(in *Assign, fx *seam.Effects) {
 	case !c.mayAssign(p):
 		return
 	}
-	if h := c.holdOf(Partition{Topic: in.Topic, Number: in.Partition}); h != nil {
+	if h := c.holdOf(p); h != nil {
 		h.known = true
 	}
 	c.order++

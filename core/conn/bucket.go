@@ -18,6 +18,9 @@ type Bucket struct{ paid seam.Mono }
 // QuotaWindow is how much of an unused quota is kept: Kafka's ten full samples of a second (quota.window.num - 1).
 const QuotaWindow = 10 * seam.Second
 
+// InWindow is how many units a rate has for a whole window.
+func InWindow(rate int64) int64 { return rate / (1000 * int64(seam.Second) / int64(QuotaWindow)) }
+
 // WaitMax is the longest that a client is kept waiting. One who asks for more than that at once has waited enough.
 const WaitMax = 3600 * seam.Second
 

@@ -442,11 +442,11 @@ func makeFolders(folder, root string) error {
 	if folder == root || len(folder) < len(root) {
 		return unix.ENOENT
 	}
-	make := func() error { return again(func() error { return unix.Mkdir(folder, 0o755) }) }
-	err := make()
+	mkdir := func() error { return again(func() error { return unix.Mkdir(folder, 0o755) }) }
+	err := mkdir()
 	if err == unix.ENOENT {
 		if err = makeFolders(filepath.Dir(folder), root); err == nil {
-			err = make()
+			err = mkdir()
 		}
 	}
 	if err == unix.EEXIST {
