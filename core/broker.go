@@ -102,6 +102,7 @@ type Broker struct {
 	early    ordered.Ring[seam.Conn] // whose requests came before the broker was ready
 	touched  []*partition            // by this Step
 	trimmed  []*partition            // with files below their log's start
+	removing bool                    // files that could not be removed are tried again
 	sweep    sweep                   // of retention
 	cleaning cleanings               // of compacted logs
 	frames   int64                   // bytes of client frames in memory
@@ -132,7 +133,8 @@ type phase uint8
 const (
 	phaseNew     phase = iota
 	phaseLoading       // the directories' small files
-	phaseQuorum        // the metadata log
+	phaseReading       // the metadata log
+	phaseQuorum        // this voter's epoch
 	phaseFolding       // the metadata log's records
 	phaseOpening       // the partitions
 	phaseReady

@@ -127,7 +127,7 @@ func (b *Broker) checkpoints(now seam.Now, fx *seam.Effects) {
 		return
 	}
 	b.checkpointAt = now.Mono + b.config.CheckpointEvery
-	var unidentified []*partition
+	var unidentified, kept []*partition
 	for p := range b.partitions.All() {
 		if p.replica != nil {
 			p.replica.Age(now.Mono)
@@ -138,13 +138,16 @@ func (b *Broker) checkpoints(now seam.Now, fx *seam.Effects) {
 		}
 		if p.replica != nil && p.state == partitionOpen {
 			p.replica.Log.Heal(fx)
-			p.replica.Log.RemoveKept(fx)
+			if !b.removing && p.replica.Log.Kept() > 0 {
+				kept = append(kept, p)
+			}
 		}
 		if p.unidentified() {
 			unidentified = append(unidentified, p)
 		}
 	}
 	b.identify(unidentified)
+	b.removeKept(kept)
 	for i := range b.dirs {
 		d := &b.dirs[i]
 		if d.failed == seam.OK && d.isGone() {

@@ -194,6 +194,26 @@ func (b *Broker) unlinkTrimmed(now seam.Now, fx *seam.Effects) {
 	}
 }
 
+// removeKept tries again to remove the files of logs that should be gone and could not be removed: a directory that hung for a while may
+// have thousands. Those that stay once more are tried with the next checkpoint behind this.
+func (b *Broker) removeKept(of []*partition) {
+	if len(of) == 0 {
+		return
+	}
+	b.removing = true
+	isOpen := func(p *partition) bool { return p.state == partitionOpen && p.replica != nil }
+	b.turns.put(b.turns.nested(len(of), func(i int, _ seam.Now, _ *seam.Effects) (files int) {
+		if isOpen(of[i]) {
+			files = of[i].replica.Log.Kept()
+		}
+		return files
+	}, func(i, _ int, fx *seam.Effects) {
+		if isOpen(of[i]) {
+			of[i].replica.Log.RemoveKept(fx)
+		}
+	}, func(*seam.Effects) { b.removing = false }))
+}
+
 // named says whether a reply of this Step has a range of the file.
 func named(file seam.File, fx *seam.Effects) bool {
 	for i := range fx.Replies {

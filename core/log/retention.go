@@ -338,14 +338,22 @@ type keptFile struct {
 	suffix string
 }
 
-// RemoveKept tries again to remove what should be gone.
-func (l *Log) RemoveKept(fx *seam.Effects) {
+// Kept is how many files should be gone, and could not be removed.
+func (l *Log) Kept() int {
 	if l.closed || l.dead != seam.OK {
+		return 0
+	}
+	return len(l.kept)
+}
+
+// RemoveKept tries again to remove one of them: the one that has waited longest.
+func (l *Log) RemoveKept(fx *seam.Effects) {
+	if l.Kept() == 0 {
 		return
 	}
-	kept := l.kept
-	l.kept = nil
-	for _, k := range kept {
-		l.removeBeside(k.base, k.suffix, fx)
+	k := l.kept[0]
+	if l.kept = l.kept[1:]; len(l.kept) == 0 {
+		l.kept = nil
 	}
+	l.removeBeside(k.base, k.suffix, fx)
 }
