@@ -1,11 +1,13 @@
 package core
 
 import (
+	"iter"
 	"slices"
 	"strings"
 
 	"rookery/core/batch"
 	"rookery/core/compact"
+	"rookery/core/controller"
 	"rookery/core/log"
 	"rookery/core/meta"
 	"rookery/core/quorum"
@@ -16,7 +18,8 @@ import (
 //
 //	loading   the directories' small files are read, and are there to stay; the clean marker is taken away, durably, before
 //	          anything is written
-//	quorum    the metadata log is recovered, this voter stands in a new epoch, and its first entry is committed
+//	reading   the metadata log is recovered and read: what is not understood is another broker's, and is left as it is
+//	quorum    this voter stands in a new epoch, and its first entry is committed
 //	folding   the committed records are read back and folded into the Image
 //	opening   this incarnation registers (which begins new leader epochs), partitions are recovered, the broker is unfenced
 type boot struct {
@@ -25,6 +28,8 @@ type boot struct {
 	state     quorum.State
 	partition *partition // the metadata log's
 	readAt    log.Cursor
+	readTo    log.Mark
+	image     *meta.Image // what is read before this voter stands
 	foldTo    int64
 	folded    int64
 	opFold    seam.Op
@@ -36,8 +41,11 @@ type boot struct {
 	nextID    uint64
 	recovers  map[uint64]*partition
 	unfencing bool
-	futures   []seam.Path // what the last life was copying partitions into
-	inhabited bool        // there are folders of partitions, which only the metadata log can name
+	futures   []seam.Path          // what the last life was copying partitions into
+	inhabited bool                 // there are folders of partitions, which only the metadata log can name
+	topics    map[meta.UUID]string // those that the metadata log has ever named
+	named     map[string]bool      // and their partitions' folders
+	removed   map[string]bool      // ids of topics that it has removed
 }
 
 type bootOp struct {
@@ -55,6 +63,7 @@ func (b *Broker) onStarted(now seam.Now, in *seam.Started, fx *seam.Effects) {
 	b.boot.startedAt = now.Mono
 	b.boot.state = quorum.None()
 	b.boot.pending, b.boot.recovers = map[seam.Op]bootOp{}, map[uint64]*partition{}
+	b.boot.topics, b.boot.named, b.boot.removed = map[meta.UUID]string{}, map[string]bool{}, map[string]bool{}
 	for i, fault := range in.Dirs {
 		if fault == seam.OK && b.config.DirectoryIDs[i] == (meta.UUID{}) {
 			fault = seam.NotFound // whose it is could not be read
@@ -285,7 +294,7 @@ func (b *Broker) maybeLoadedAll(now seam.Now, fx *seam.Effects) {
 	if b.phase != phaseLoading || len(b.boot.pending) > 0 || b.turns.later.Len() > 0 {
 		return
 	}
-	b.phase = phaseQuorum
+	b.phase = phaseReading
 	p := b.newPartition(nil, 0, metadataFolder())
 	b.boot.partition = p
 	b.quorumFile = log.Replacement{Path: seam.Path{Name: stateFile}, Durable: true, Numbers: &b.numbers}
@@ -366,6 +375,9 @@ func (b *Broker) recovered(now seam.Now, from seam.Address, out *log.Recovered, 
 	if p.topic != nil && out.Fault == seam.OK && rotten(out, b.epochOf(p)) {
 		out.Fault, out.Reason = seam.IOError, "a batch of leader epoch "+decimal(int64(out.Epochs.Latest()))+", which nobody was ever granted"
 	}
+	if out.Foreign && out.Identity != "" && !b.boot.removed[out.Identity] && !b.holdsForeign(p.folder) {
+		out.Fault, out.Reason = seam.IOError, "its partition.metadata says "+out.Identity+", which is no topic that was removed"
+	}
 	switch {
 	case out.Fault != seam.OK:
 		b.unrecovered(p, out, fx)
@@ -436,7 +448,7 @@ func (b *Broker) removeForeign(p *partition, fx *seam.Effects) {
 	b.doomedRename(gone, fx)
 }
 
-// metadataOpened: the metadata log can be written. The voter stands at once.
+// metadataOpened: the metadata log can be read.
 func (b *Broker) metadataOpened(p *partition, l *log.Log, fx *seam.Effects) {
 	if b.boot.inhabited && l.End().Offset == 0 {
 		b.failFor(MetadataMissing, fx)
@@ -445,6 +457,36 @@ func (b *Broker) metadataOpened(p *partition, l *log.Log, fx *seam.Effects) {
 	p.replica = newMetadataReplica(l)
 	p.state = partitionOpen
 	b.quorum.Saw(l.Epochs.Latest())
+	b.boot.image, b.boot.foldTo = meta.New(), l.End().Offset
+	b.readAll(fx)
+}
+
+// readAll goes through all that the metadata log has, committed or not, and keeps nothing of it: of another broker's, which is not
+// understood, the log and the vote stay as they are.
+func (b *Broker) readAll(fx *seam.Effects) {
+	switch p := b.boot.partition; {
+	case p.replica == nil || b.boot.opFold != 0:
+	case b.boot.folded < b.boot.foldTo:
+		b.readOn(p.replica.Log.End(), fx)
+	case !areServed(b.boot.image.Features()):
+		b.failFor(FeaturesForeign, fx)
+	default:
+		b.boot.image, b.boot.folded = nil, 0
+		b.stand(fx)
+	}
+}
+
+func areServed(features iter.Seq2[string, int16]) bool {
+	for name, level := range features {
+		if !slices.ContainsFunc(controller.Supported(), func(f meta.SupportedFeature) bool { return f.Name == name && f.Min <= level && level <= f.Max }) {
+			return false
+		}
+	}
+	return true
+}
+
+func (b *Broker) stand(fx *seam.Effects) {
+	b.phase = phaseQuorum
 	state := b.quorum.Stand()
 	b.voteGoal = b.quorumFile.Offer(state.Append(nil), fx)
 }
@@ -454,6 +496,8 @@ func (b *Broker) progress(now seam.Now, fx *seam.Effects) {
 	switch b.phase {
 	case phaseLoading:
 		b.maybeLoadedAll(now, fx)
+	case phaseReading:
+		b.readAll(fx)
 	case phaseQuorum:
 		b.maybeLead(now, fx)
 	case phaseFolding:
@@ -496,27 +540,37 @@ func (b *Broker) maybeLead(now seam.Now, fx *seam.Effects) {
 
 // fold reads the committed part of the metadata log, piece by piece, and folds it.
 func (b *Broker) fold(now seam.Now, fx *seam.Effects) {
-	l := b.boot.partition.replica.Log
-	if b.quorum.HighWatermark([]int64{b.boot.partition.replica.High().Offset}) < b.boot.foldTo || b.boot.opFold != 0 {
+	high := b.boot.partition.replica.High()
+	if b.quorum.HighWatermark([]int64{high.Offset}) < b.boot.foldTo || b.boot.opFold != 0 {
 		return
 	}
 	if b.boot.folded == b.boot.foldTo {
 		b.register(now, fx)
 		return
 	}
-	if b.boot.folded < l.Start() {
-		b.boot.folded = l.Start()
-	}
+	b.readOn(high, fx)
+}
+
+// readOn asks for the next piece of the metadata log, up to an end.
+func (b *Broker) readOn(end log.Mark, fx *seam.Effects) {
+	l := b.boot.partition.replica.Log
+	b.boot.folded = max(b.boot.folded, l.Start())
 	cursor, next, want := l.Find(b.boot.folded)
-	b.boot.readAt = cursor
-	if next == log.Found {
-		span, _ := l.Plan(cursor, b.boot.partition.replica.High(), 1<<20, true)
-		want = log.Want{File: span.File, At: span.At, Len: span.Len}
+	if next == log.Unreadable && b.phase == phaseReading { // its files are being opened
+		if l.Broken() {
+			b.fail(0, seam.IOError, fx)
+		}
+		return
 	}
+	b.boot.readAt, b.boot.readTo = cursor, end
 	b.foldRead(next, want, fx)
 }
 
 func (b *Broker) foldRead(next log.Next, want log.Want, fx *seam.Effects) {
+	if next == log.Found {
+		span, _ := b.boot.partition.replica.Log.Plan(b.boot.readAt, b.boot.readTo, 1<<20, true)
+		want = log.Want{File: span.File, At: span.At, Len: span.Len}
+	}
 	b.boot.opFold = b.numbers.Op()
 	b.boot.next = next
 	fx.Reads = append(fx.Reads, seam.Read{Op: b.boot.opFold, File: want.File, At: want.At, Len: want.Len})
@@ -532,10 +586,6 @@ func (b *Broker) foldLoaded(now seam.Now, in *seam.Loaded, fx *seam.Effects) {
 	if b.boot.next != log.Found {
 		cursor, next, want := l.Loaded(b.boot.readAt, b.boot.next, in)
 		b.boot.readAt = cursor
-		if next == log.Found {
-			span, _ := l.Plan(cursor, b.boot.partition.replica.High(), 1<<20, true)
-			want = log.Want{File: span.File, At: span.At, Len: span.Len}
-		}
 		b.foldRead(next, want, fx)
 		return
 	}
@@ -552,14 +602,30 @@ func (b *Broker) foldLoaded(now seam.Now, in *seam.Loaded, fx *seam.Effects) {
 	}
 }
 
-// foldBatch folds one committed batch into the Image, unless it says what is not understood.
+// note keeps what tells a folder that a deletion has left from one of which the metadata log has lost the record.
+func (o *boot) note(record meta.Record) {
+	switch r := record.(type) {
+	case *meta.TopicRecord:
+		o.topics[r.TopicID] = r.Name
+	case *meta.PartitionRecord:
+		o.named[folderName(o.topics[r.TopicID], r.PartitionID)] = true
+	case *meta.RemoveTopicRecord:
+		o.removed[r.TopicID.String()] = true
+	}
+}
+
+// foldBatch folds one batch into the Image, or into the one that is not kept, unless it says what is not understood.
 func (b *Broker) foldBatch(view batch.View) (understood bool) {
 	if view.BaseOffset() < b.boot.folded {
 		return true
 	}
 	b.boot.folded = view.LastOffset() + 1
+	image := b.image
+	if b.boot.image != nil {
+		image = b.boot.image
+	}
 	if view.IsControl() {
-		b.image.Skip(view.LastOffset(), view.LeaderEpoch())
+		image.Skip(view.LastOffset(), view.LeaderEpoch())
 		return true
 	}
 	records := batch.Read(view, batch.Limits{}, nil)
@@ -570,7 +636,10 @@ func (b *Broker) foldBatch(view batch.View) (understood bool) {
 		if err != nil {
 			return false
 		}
-		b.image.Replay(view.BaseOffset()+int64(r.OffsetDelta), view.LeaderEpoch(), record)
+		if image == b.image {
+			b.boot.note(record)
+		}
+		image.Replay(view.BaseOffset()+int64(r.OffsetDelta), view.LeaderEpoch(), record)
 	}
 	return read == int(view.Count())
 }

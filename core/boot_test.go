@@ -39,10 +39,18 @@ func TestCheckpointsOfASecondDirectoryAreThereToStay(t *testing.T) {
 
 // A metadata log with features that this broker has not is refused in words: another broker's, or a later version's.
 func TestFeaturesOfAnotherBrokerAreRefused(t *testing.T) {
-	w := newWorld(t)
-	w.config.Controller.Features = []meta.FeatureLevelRecord{{Name: "transaction.version", FeatureLevel: 2}}
-	require.Equal(t, FeaturesForeign, w.said())
-	require.True(t, w.dead())
+	for _, level := range []int16{2, 1} {
+		w := newWorld(t)
+		data := metadataBatch(0, 0, meta.Append(nil, &meta.FeatureLevelRecord{Name: "group.version", FeatureLevel: level}))
+		w.put("__cluster_metadata-0/00000000000000000000.log", data)
+		if level == 1 {
+			require.Empty(t, w.said())
+			continue
+		}
+		require.Equal(t, FeaturesForeign, w.said())
+		require.True(t, w.dead())
+		require.Equal(t, data, w.root.entries["__cluster_metadata-0"].entries["00000000000000000000.log"].content)
+	}
 }
 
 // What clients are told of features: that the consumer protocol is on, and a level 0 to none that cannot read it (KAFKA-17492).

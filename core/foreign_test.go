@@ -70,16 +70,20 @@ func TestAMetadataLogThatWasTrimmed(t *testing.T) {
 	require.Len(t, w.root.entries["__cluster_metadata-0"].entries, 3, "nothing is written")
 }
 
-// So is one that says what is not understood: an access control entry, or what nobody knows.
+// So is one that says what is not understood: an access control entry, or what nobody knows. Nobody votes in it.
 func TestAMetadataLogThatSaysMore(t *testing.T) {
 	entry := append([]byte{1, 18, 0}, make([]byte, 16)...) // AccessControlEntryRecord
 	entry = append(append(append(entry, 2, 2, '*', 3, 9), "User:eve"...), 2, '*', 2, 2, 0)
 	for name, record := range map[string][]byte{"an access control entry": entry, "nobody's": {1, 99, 0, 0}} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			w.put("__cluster_metadata-0/00000000000000000000.log", metadataBatch(0, 1, meta.Append(nil, &meta.FeatureLevelRecord{Name: "metadata.version", FeatureLevel: 21}), record))
+			data := metadataBatch(0, 1, meta.Append(nil, &meta.FeatureLevelRecord{Name: "metadata.version", FeatureLevel: 21}), record)
+			w.put("__cluster_metadata-0/00000000000000000000.log", data)
 			w.put("__cluster_metadata-0/quorum-state", []byte(votedInThree))
 			require.Equal(t, RecordsForeign, w.said())
+			folder := w.root.entries["__cluster_metadata-0"].entries
+			require.Equal(t, data, folder["00000000000000000000.log"].content)
+			require.Equal(t, votedInThree, string(folder["quorum-state"].content))
 		})
 	}
 }

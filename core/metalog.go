@@ -314,10 +314,6 @@ func (b *Broker) register(now seam.Now, fx *seam.Effects) {
 		request.Features = append(request.Features, feature)
 	}
 	records, epoch, code := b.controller.RegisterBroker(request, b.boot.partition.replica.Log.Next(), false)
-	if code == wire.UnsupportedVersion {
-		b.failFor(FeaturesForeign, fx)
-		return
-	}
 	must.Be(code == wire.None, "T2: a broker's own registration is in order: its cluster, and directory ids that are not reserved")
 	if !b.propose(now, &proposal{records: append(records, b.controller.Finalize()...), kind: proposedRegistration}, fx) {
 		b.fail(0, seam.IOError, fx)
@@ -383,6 +379,7 @@ func (b *Broker) openMore(now seam.Now, fx *seam.Effects) {
 // ready: the broker serves, what came early first.
 func (b *Broker) ready(now seam.Now, fx *seam.Effects) {
 	b.phase, b.boot.more = phaseReady, false // what was put off meanwhile asks for itself
+	b.boot.topics, b.boot.named, b.boot.removed = nil, nil, nil
 	b.turns.put(b.startLoads)
 	b.checkpointAt = now.Mono + b.config.CheckpointEvery
 	b.sweep = sweep{at: now.Mono + min(b.config.InitialTaskDelay, b.config.RetentionCheckEvery)}

@@ -24,10 +24,14 @@ func (b *Broker) maybeRemoveStray(folder seam.Path, fx *seam.Effects) {
 		}
 	}
 	what := "no partition lies there: it is removed"
-	if b.holdsForeign(folder) {
+	switch {
+	case !b.boot.named[folder.Name]: // it is made when its partition is durable in the metadata log
+		what = "the metadata log has never named that partition, so a part of it is lost: it is left alone"
+		b.dirs[folder.Dir].kept[folder.Name] = true
+	case b.holdsForeign(folder):
 		what = "no partition lies there, and it holds what is none of a log's: it is left alone"
 		b.dirs[folder.Dir].kept[folder.Name] = true
-	} else {
+	default:
 		b.await("remove", folder, fx)
 	}
 	fx.Events = append(fx.Events, seam.Event{Kind: seam.StrayFolder, Topic: folder.Name, A: int64(folder.Dir), Text: what})

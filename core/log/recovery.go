@@ -33,7 +33,8 @@ type Recovered struct {
 	Partition int32
 	Fault     seam.Fault // not OK: the folder cannot be used
 	Reason    string
-	Foreign   bool // partition.metadata names another topic, or is not there: nothing was touched
+	Foreign   bool   // partition.metadata names another topic, or is not there: nothing was touched
+	Identity  string // that topic's id; empty if nothing lies beside it
 	Producers *producer.State
 	Epochs    Epochs
 	Noted     int32 // the newest epoch that their checkpoint knows, -1: none
@@ -424,6 +425,9 @@ func (r *Recovery) maybeLoaded(fx *seam.Effects) {
 			r.fail(seam.IOError, identityFile+" is missing, and with it whose batches these are")
 		} else {
 			r.out.Foreign = true // without the file the folder never took a batch, or not one of this topic
+			if r.heldBatches() {
+				r.out.Identity = r.loaded.identity
+			}
 		}
 	}
 	if r.out.Foreign || r.out.Fault != seam.OK {

@@ -1,0 +1,64 @@
+package core
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// One bit of the metadata log is wrong behind its last checkpoint: nobody loses what lies in partitions for it.
+func TestRotInTheMetadataLogRemovesNoPartition(t *testing.T) {
+	s, run := scripted(t)
+	run("config checkpoint=60s", "start", "topic t", "rest", "topic u", "rest", "produce t-0", "rest", "produce u-0", "rest", "crash",
+		"rot __cluster_metadata-0/00000000000000000000.log at=500 bit=3", "start", "rest")
+	for _, folder := range []string{"t-0", "u-0"} {
+		require.Contains(t, s.root.entries, folder)
+		require.NotEmpty(t, s.root.entries[folder].entries["00000000000000000000.log"].content)
+	}
+}
+
+// One bit of a partition.metadata is wrong: its id is nobody's, and what lies beside it is not thrown away for it.
+func TestRotInAnIdentityRemovesNoPartition(t *testing.T) {
+	s, run := scripted(t)
+	run("config checkpoint=1s", "start", "topic t", "rest", "produce t-0", "rest", "tick 2s", "rest", "stop", "rest",
+		"rot t-0/partition.metadata at=25 bit=0", "start", "rest")
+	s.out.Reset()
+	run("fetch t-0", "rest")
+	require.Contains(t, s.out.String(), "KAFKA_STORAGE_ERROR")
+	require.NotEmpty(t, s.root.entries["t-0"].entries["00000000000000000000.log"].content)
+}
+
+func deepCopy(n *node) *node {
+	c := &node{folder: n.folder, content: append([]byte{}, n.content...), synced: append([]byte{}, n.synced...)}
+	if n.folder {
+		c.entries, c.safe = map[string]*node{}, map[string]*node{}
+		for name, x := range n.entries {
+			one := deepCopy(x)
+			c.entries[name], c.safe[name] = one, one
+		}
+	}
+	return c
+}
+
+// The first directory is put back from a backup: partitions of topics that are newer lie in another one.
+func TestABackupOfTheFirstDirectoryRemovesNoPartition(t *testing.T) {
+	s, run := scripted(t)
+	run("config dirs=2 checkpoint=1s", "start", "topic t", "rest", "produce t-0", "rest", "tick 2s", "rest", "stop", "rest")
+	backup := deepCopy(s.root)
+	run("start", "topic u partitions=2", "rest", "grow t partitions=4", "rest", "produce u-0", "produce u-1", "produce t-1", "produce t-2", "produce t-3", "rest", "tick 2s", "rest", "stop", "rest")
+	lying := s.root.entries["d1"]
+	var folders []string
+	for name, n := range lying.entries {
+		if n.folder {
+			folders = append(folders, name)
+		}
+	}
+	require.GreaterOrEqual(t, len(folders), 2, "of u, and new ones of t")
+	backup.entries["d1"], backup.safe["d1"] = lying, lying
+	s.root = backup
+	run("start", "rest")
+	for _, name := range folders {
+		require.Contains(t, lying.entries, name)
+		require.NotEmpty(t, lying.entries[name].entries["00000000000000000000.log"].content)
+	}
+}
