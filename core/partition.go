@@ -342,6 +342,7 @@ func (b *Broker) doomPartition(p *partition, why *proposal, fx *seam.Effects) {
 	b.stopCleaning(p, fx)
 	if p.replica != nil {
 		p.replica.Abandon(wire.UnknownTopicOrPartition)
+		p.replica.Log.Silence()
 		b.refuseDeletions(p, wire.UnknownTopicOrPartition, fx)
 	}
 	if p.coordinator != nil {

@@ -136,7 +136,11 @@ func (b *Broker) PartitionStatuses(from uint32, limit int, into []PartitionStatu
 		if limit == 0 {
 			return into, n
 		}
-		into = append(into, b.statusOf(b.partitions.At(n)))
+		p := b.partitions.At(n)
+		if p.state == partitionDoomed || p.state == partitionRenaming { // the metadata does not know it any more, and its name may be another's
+			continue
+		}
+		into = append(into, b.statusOf(p))
 		limit--
 	}
 	return into, 0
@@ -160,7 +164,9 @@ func (b *Broker) countProduce(p *partition, records, size int32, code wire.Code)
 	for _, t := range [...]*Traffic{&b.traffic, &p.traffic} {
 		t.Produces++
 		if code != wire.None {
-			t.FailedProduces++
+			if !isExpected(code) {
+				t.FailedProduces++
+			}
 			continue
 		}
 		t.Records += int64(records)
@@ -184,9 +190,20 @@ func (b *Broker) countFetch(f *fetchSlot) {
 func (t *Traffic) countFetch(code wire.Code, span seam.Range) {
 	t.Fetches++
 	t.BytesOut += int64(span.Len)
-	if code != wire.None {
+	if code != wire.None && !isExpected(code) {
 		t.FailedFetches++
 	}
+}
+
+// isExpected says of an error code that Kafka counts no failed produce and no failed fetch for it: those are to tell of a broker
+// that does not do what it should.
+func isExpected(code wire.Code) bool {
+	switch code {
+	case wire.UnknownTopicOrPartition, wire.UnknownTopicID, wire.InconsistentTopicID, wire.NotLeaderOrFollower, wire.UnknownLeaderEpoch, wire.FencedLeaderEpoch,
+		wire.OffsetOutOfRange, wire.MessageTooLarge, wire.RecordListTooLarge, wire.CorruptMessage, wire.KafkaStorageError:
+		return true
+	}
+	return false
 }
 
 // countRefusal counts an error code of an answer. They are few: those of one broker's life.

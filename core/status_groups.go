@@ -53,7 +53,7 @@ func (b *Broker) GroupStatuses(from GroupPlace, limit int, into []GroupStatus) (
 
 // OffsetStatuses does the same with what groups have committed.
 func (b *Broker) OffsetStatuses(from GroupPlace, limit int, into []OffsetStatus) (_ []OffsetStatus, next GroupPlace, more bool) {
-	for ; ; from = (GroupPlace{Index: from.Index + 1}) {
+	for room := limit + 1; ; from = (GroupPlace{Index: from.Index + 1}) {
 		c, more := b.coordinatorAt(from.Index)
 		if !more {
 			return into, from, false
@@ -62,7 +62,11 @@ func (b *Broker) OffsetStatuses(from GroupPlace, limit int, into []OffsetStatus)
 			continue
 		}
 		for {
-			at, offset, more := c.groups.CommittedFrom(from.Place)
+			at, offset, more := c.groups.CommittedFrom(from.Place, &room)
+			if room == 0 {
+				from.Place = at
+				return into, from, true
+			}
 			if !more {
 				break
 			}

@@ -166,9 +166,10 @@ type Place struct {
 	Partition int32
 }
 
-// CommittedFrom is the first place from one on at which something is committed, and what. False: there is none.
-func (c *Coordinator) CommittedFrom(from Place) (at Place, offset int64, more bool) {
-	for {
+// CommittedFrom is the first place from one on at which something is committed, and what. False: there is none, or room is used
+// up, of which each group and topic that is passed by takes one; then at is where to go on.
+func (c *Coordinator) CommittedFrom(from Place, room *int) (at Place, offset int64, more bool) {
+	for ; *room > 0; *room-- {
 		id, more := c.groups.Ceiling(from.Group)
 		if !more {
 			return at, -1, false
@@ -192,6 +193,7 @@ func (c *Coordinator) CommittedFrom(from Place) (at Place, offset int64, more bo
 		}
 		return Place{id, topic, partition}, topics.At(topic).At(partition).Offset, true
 	}
+	return from, -1, false
 }
 
 // Members is how many members a group has.

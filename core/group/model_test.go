@@ -317,9 +317,14 @@ func (m *model) check() {
 	require.Equal(m, bytes, m.c.bytes)
 	require.Equal(m, alarms, m.c.timers.Len())
 	found := map[Place]int64{}
-	for at, offset, more := m.c.CommittedFrom(Place{}); more; at, offset, more = m.c.CommittedFrom(at) {
-		found[at] = offset
-		at.Partition++
+	for at, going := (Place{}), true; going; {
+		room := 2
+		next, offset, more := m.c.CommittedFrom(at, &room)
+		if more {
+			found[next] = offset
+			next.Partition++
+		}
+		at, going = next, more || room == 0
 	}
 	require.Equal(m, m.offsets, found)
 }

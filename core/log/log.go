@@ -188,6 +188,7 @@ type Log struct {
 	opRoot    seam.Op
 
 	indexSyncs []indexSync // index files that are written and not on the disk
+	silent     bool        // its topic is deleted: nobody is told of what fails
 	refused    int64       // writes and segments that failed since one succeeded
 	broken     bool        // a write failed; nothing is planned until the files are cut
 	failed     indexMark   // of the first batch whose write failed
@@ -419,6 +420,9 @@ func (l *Log) Wrote(in *seam.Wrote, fx *seam.Effects) {
 	}
 }
 
+// Silence ends what is said of writes that fail.
+func (l *Log) Silence() { l.silent = true }
+
 // onWriteFailed stops the log until its files are cut.
 func (l *Log) onWriteFailed(fault seam.Fault, fx *seam.Effects) {
 	if fault == seam.OK {
@@ -430,7 +434,7 @@ func (l *Log) onWriteFailed(fault seam.Fault, fx *seam.Effects) {
 
 // refuse says that writes are refused, once until they are not: clients try again and again.
 func (l *Log) refuse(why string, fx *seam.Effects) {
-	if l.refused++; l.refused == 1 && l.dead == seam.OK {
+	if l.refused++; l.refused == 1 && l.dead == seam.OK && !l.silent {
 		fx.Events = append(fx.Events, seam.Event{Kind: seam.WriteRefused, Topic: l.Topic, Partition: l.Partition, Text: why})
 	}
 }

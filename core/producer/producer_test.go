@@ -176,6 +176,20 @@ func TestExpiry(t *testing.T) {
 	assert.True(t, s.Judge(3, 0, 0, 0).Planned)
 }
 
+// TestTheActiveDoNotExpire: a producer that writes for longer than silence may last is known all the time.
+func TestTheActiveDoNotExpire(t *testing.T) {
+	const hour, day = 3600 * seam.Second, 24 * 3600 * seam.Second
+	s := New()
+	for n := range int32(30) {
+		now := seam.Mono(n+1) * hour
+		require.Equal(t, Append, s.Judge(1, 0, n, n).Kind)
+		s.Plan(now, header(1, 0, n, 1, int64(n), -1))
+		s.Commit(int64(n))
+		assert.Zero(t, s.Expire(now, day))
+		assert.Equal(t, Duplicate, s.Judge(1, 0, n, n).Kind)
+	}
+}
+
 func TestTruncation(t *testing.T) {
 	l := log{State: New()}
 	l.send(1, 0, 0, 3)

@@ -51,7 +51,8 @@ type Registry struct {
 	subscriptions ordered.Map[string, *Subscription]
 	order         []*Subscription // as Kafka's map has them; nil: to be made anew
 	instances     map[meta.UUID]*Instance
-	newest        *Instance // by their last request
+	lists         map[int32][]*list // of metrics that instances are asked for, by checksum
+	newest        *Instance         // by their last request
 	oldest        *Instance
 	bytes         int
 	expiry        timer.Queue[*Instance]
@@ -66,6 +67,7 @@ type Instance struct {
 	Metrics        []string
 	IntervalMillis int32
 
+	list        *list
 	client      Client
 	version     int
 	got, pushed seam.Mono
@@ -94,7 +96,7 @@ type Software struct {
 
 // New makes an empty Registry.
 func New(config Config, random *rng.Source) *Registry {
-	return &Registry{config: config, random: random, instances: map[meta.UUID]*Instance{}}
+	return &Registry{config: config, random: random, instances: map[meta.UUID]*Instance{}, lists: map[int32][]*list{}}
 }
 
 // Receives says whether the APIs are announced.
@@ -182,7 +184,7 @@ func (r *Registry) match(s *Search, room *int) (done bool) {
 		if *room <= 0 {
 			return false
 		}
-		*room--
+		*room -= 1 + s.Client.bytes()/64 // a pattern takes 50 ns a byte of what the client said
 		if one := order[s.at]; one.matches(s.ID, &s.Client) {
 			*room -= len(one.metrics)
 			s.ask(one.metrics)
@@ -223,8 +225,9 @@ func (r *Registry) put(s *Search) *Instance {
 	if metrics = hashSet(s.metrics, capacityOf(len(metrics))); s.every {
 		metrics = []string{all}
 	}
+	shared := r.share(metrics)
 	i := &Instance{
-		ID: s.ID, Conn: s.Conn, Subscription: subscriptionID(metrics, s.interval, s.ID), Metrics: r.shared(metrics), IntervalMillis: s.interval,
+		ID: s.ID, Conn: s.Conn, Subscription: subscriptionID(metrics, s.interval, s.ID), Metrics: shared.metrics, list: shared, IntervalMillis: s.interval,
 		client: s.Client, version: r.version, got: long, pushed: long,
 	}
 	r.instances[i.ID] = i
@@ -233,12 +236,37 @@ func (r *Registry) put(s *Search) *Instance {
 	return i
 }
 
-// shared is the list of the newest instance if that is the same: most clients are asked for the same.
-func (r *Registry) shared(metrics []string) []string {
-	if r.newest != nil && slices.Equal(r.newest.Metrics, metrics) {
-		return r.newest.Metrics
+// list is metrics that instances are asked for, which share it: most clients are asked for the same.
+type list struct {
+	metrics []string
+	sum     int32
+	users   int
+}
+
+func (r *Registry) share(metrics []string) *list {
+	sum := subscriptionID(metrics, 0, meta.UUID{})
+	for _, l := range r.lists[sum] {
+		if slices.Equal(l.metrics, metrics) {
+			l.users++
+			return l
+		}
 	}
-	return metrics
+	l := &list{metrics, sum, 1}
+	r.lists[sum] = append(r.lists[sum], l)
+	r.bytes += metricBytes * len(metrics)
+	return l
+}
+
+func (r *Registry) unshare(l *list) {
+	if l.users--; l.users > 0 {
+		return
+	}
+	r.bytes -= metricBytes * len(l.metrics)
+	if rest := slices.DeleteFunc(r.lists[l.sum], func(other *list) bool { return other == l }); len(rest) > 0 {
+		r.lists[l.sum] = rest
+	} else {
+		delete(r.lists, l.sum)
+	}
 }
 
 // evict makes room; the instance that was asked for stays.
@@ -253,6 +281,7 @@ func (r *Registry) forget(i *Instance) {
 	must.Be(r.instances[i.ID] == i, "U1: a client instance is forgotten once")
 	delete(r.instances, i.ID)
 	r.bytes -= i.client.bytes()
+	r.unshare(i.list)
 	r.expiry.Cancel(i.expires)
 	r.unlink(i)
 }

@@ -178,6 +178,42 @@ func TestMemoryIsBounded(t *testing.T) {
 	require.EqualValues(t, softwaresMax, r.software("others").Pushes)
 }
 
+// TestListsAreShared: what instances are asked for is held once, whoever asks in between, and goes with the last of them.
+func TestListsAreShared(t *testing.T) {
+	r := newRegistry()
+	r.Subscribe("a", values("match", "client_id=a", "metrics", "1,2,3"))
+	r.Subscribe("b", values("match", "client_id=b", "metrics", "4,5"))
+	var asked [4]*Instance
+	for n := range asked {
+		name := string("ab"[n%2])
+		asked[n] = r.ask(at(0), byte(n+1), Client{ID: &name})
+	}
+	require.Same(t, &asked[0].Metrics[0], &asked[2].Metrics[0])
+	require.Same(t, &asked[1].Metrics[0], &asked[3].Metrics[0])
+	require.Equal(t, 4+5*metricBytes, r.bytes)
+	r.Left(1, asked[0].ID)
+	require.Equal(t, 3+5*metricBytes, r.bytes)
+	r.Left(3, asked[2].ID)
+	require.Equal(t, 2+2*metricBytes, r.bytes)
+	for r.Expire(at(900_000)) {
+	}
+	require.Zero(t, r.bytes)
+	require.Empty(t, r.lists)
+}
+
+// TestLongNamesTakeRoom: a pattern costs as much as there is to be matched.
+func TestLongNamesTakeRoom(t *testing.T) {
+	r, name, pieces := newRegistry(), strings.Repeat("x", 32_000), 1
+	for n := range 100 {
+		r.Subscribe(fmt.Sprint(n), values("match", "client_id=y"))
+	}
+	s := &Search{ID: meta.UUID{1}, Client: Client{ID: &name}}
+	for room := 1000; r.Find(at(0), s, &room) == nil; room = 1000 {
+		pieces++
+	}
+	require.Equal(t, 50, pieces)
+}
+
 // TestFindInPieces: a subscription that changes between two pieces is seen.
 func TestFindInPieces(t *testing.T) {
 	r := newRegistry()
