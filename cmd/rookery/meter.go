@@ -27,6 +27,7 @@ type meter struct {
 }
 
 const (
+	clientIDMax  = 128 // bytes of a client's id that are kept for the log: it is as long as a client likes
 	apiCount     = 128 // more than Kafka has
 	versionCount = 32
 	unreadable   = apiCount - 1 // frames without an API that Kafka has: whoever makes keys up makes no metrics
@@ -123,8 +124,8 @@ func (m *meter) request(now seam.Now, in *seam.Request) (timed bool) {
 	}
 	a.queue.observe(int64(now.Mono - r.Arrived))
 	if r.Kind != conn.Produce || r.Produce.Acks != 0 {
-		if !bytes.Equal(c.clientID, r.ClientID) {
-			c.clientID = append(c.clientID[:0], r.ClientID...)
+		if id := r.ClientID[:min(len(r.ClientID), clientIDMax)]; !bytes.Equal(c.clientID, id) {
+			c.clientID = append(c.clientID[:0], id...)
 		}
 		e := c.push()
 		*e = exchange{api: key, version: int8(r.Version), correlation: r.Correlation, arrived: r.Arrived, stepped: now.Mono, in: size}

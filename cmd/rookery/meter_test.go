@@ -115,6 +115,15 @@ func TestAConnectionThatEnds(t *testing.T) {
 	require.Zero(t, m.apis[wire.KeyMetadata].total.count)
 }
 
+// TestLongClientIDs: an idle connection does not keep what its client called itself, however long.
+func TestLongClientIDs(t *testing.T) {
+	m := newMetered(nil)
+	request := frameAt(0, conn.Request{Kind: conn.Cold, Key: wire.KeyMetadata})
+	request.Body.(*conn.Request).ClientID = make([]byte, 32_000)
+	m.step(1, request, reply(1))
+	require.Less(t, cap(m.conns[1].clientID), 2*clientIDMax)
+}
+
 func TestMeteringAllocatesNothing(t *testing.T) {
 	m := newMetered(newSlowLog(time.Hour))
 	request, sent := frameAt(0, conn.Request{Kind: conn.Produce, Key: wire.KeyProduce, Produce: wire.ProduceRequest{Acks: -1}}), &seam.Sent{Conn: 1, Op: 9}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 
@@ -200,10 +201,11 @@ func (m *monitor) tellDisk(p page, s *snapshot) {
 	p.gauge("rookery_disk_open_files", "Open handles of log files.", float64(s.disk.Handles))
 	p.gauge("rookery_disk_open_files_limit", "Handles of log files from which on one is closed for each that is opened.", float64(s.disk.HandlesMax))
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	p.gauge("rookery_partitions_refusing_writes", "Partitions whose last write failed: as a rule, their disk is full.", float64(len(m.refusing)))
+	refusing, failed := len(m.refusing), maps.Clone(m.dead)
+	m.mu.Unlock() // before the file systems are asked: one that hangs must not keep events and probes waiting
+	p.gauge("rookery_partitions_refusing_writes", "Partitions whose last write failed: as a rule, their disk is full.", float64(refusing))
 	for _, dir := range m.node.settings.Dirs {
-		_, dead := m.dead[dir]
+		_, dead := failed[dir]
 		p.gauge("rookery_log_directory_up", "0 if the log directory has failed.", number01(!dead), "directory", dir)
 		var fs unix.Statfs_t
 		if unix.Statfs(dir, &fs) == nil {
@@ -263,13 +265,11 @@ func (m *monitor) tellTopics(p page, s *snapshot) {
 var groupStates = []string{"Empty", "PreparingRebalance", "CompletingRebalance", "Assigning", "Reconciling", "Stable"}
 
 func (m *monitor) tellGroups(p page, s *snapshot) {
-	states := map[string]int{}
 	for i := range s.groups {
-		states[s.groups[i].State]++
 		p.gauge("rookery_group_members", "Members of a group.", float64(s.groups[i].Members), "group", s.groups[i].Group)
 	}
 	for _, state := range groupStates {
-		p.gauge("rookery_groups", "Groups that are listed, by state.", float64(states[state]), "state", state)
+		p.gauge("rookery_groups", "Groups that are listed, by state.", float64(s.states[state]), "state", state)
 	}
 	for i := range s.offsets {
 		o := &s.offsets[i]

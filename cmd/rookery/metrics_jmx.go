@@ -334,15 +334,17 @@ func jmxGroups(gauge told, s *snapshot) {
 		gauge("kafka_consumergroup_lag_sum", lags[key], "consumergroup", key[0], "topic", key[1])
 		gauge("kafka_consumergroup_current_offset_sum", offsets[key], "consumergroup", key[0], "topic", key[1])
 	}
-	states := map[string]int{}
+	total := 0
+	for _, n := range s.states {
+		total += n
+	}
 	for i := range s.groups {
-		states[s.groups[i].State]++
 		gauge("kafka_consumergroup_members", float64(s.groups[i].Members), "consumergroup", s.groups[i].Group)
 	}
 	const manager = "kafka_coordinator_group_groupmetadatamanager_numgroups"
-	gauge(manager, float64(len(s.groups)))
+	gauge(manager, float64(total))
 	for _, state := range groupStates {
-		gauge(manager+strings.ToLower(state), float64(states[state]))
+		gauge(manager+strings.ToLower(state), float64(s.states[state]))
 	}
 }
 

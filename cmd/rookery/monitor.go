@@ -23,6 +23,7 @@ import (
 
 	"rookery/core"
 	"rookery/core/seam"
+	"rookery/core/xxh"
 	"rookery/io/disk"
 	"rookery/io/loop"
 	"rookery/net/server"
@@ -71,6 +72,7 @@ type snapshot struct {
 	syncs      histogram
 	partitions []core.PartitionStatus
 	groups     []core.GroupStatus
+	states     map[string]int // of all groups, those too that are not listed
 	offsets    []core.OffsetStatus
 	loop       loop.Status
 	server     server.Status
@@ -125,7 +127,7 @@ func (m *monitor) see(e seam.Event) {
 		if e.Topic != "" {
 			m.refusing[fmt.Sprintf("%s-%d", e.Topic, e.Partition)] = e.Text
 		}
-	case seam.WritesResumed:
+	case seam.WritesResumed, seam.ReplicaMoved:
 		delete(m.refusing, fmt.Sprintf("%s-%d", e.Topic, e.Partition))
 	case seam.TopicDeleted:
 		for partition := range m.refusing {
@@ -187,10 +189,16 @@ func (m *monitor) look() *snapshot {
 
 // lookAtGroups takes groups and what they have committed, as many as are listed by name.
 func (m *monitor) lookAtGroups(s *snapshot) {
-	s.groups, s.offsets = s.groups[:0], s.offsets[:0]
-	for next, more := (core.GroupPlace{}), true; more && len(s.groups) < partitionsMax; {
+	s.groups, s.offsets, s.states = s.groups[:0], s.offsets[:0], map[string]int{}
+	for next, more := (core.GroupPlace{}), true; more; {
+		s.groups = s.groups[:min(len(s.groups), partitionsMax)]
+		before := len(s.groups)
 		m.node.loop.Look(func(loop.Status) { s.groups, next, more = m.broker.GroupStatuses(next, partitionsAPage, s.groups) })
+		for _, g := range s.groups[before:] {
+			s.states[g.State]++
+		}
 	}
+	s.groups = s.groups[:min(len(s.groups), partitionsMax)]
 	for next, more := (core.GroupPlace{}), true; more && len(s.offsets) < partitionsMax; {
 		m.node.loop.Look(func(loop.Status) { s.offsets, next, more = m.broker.OffsetStatuses(next, partitionsAPage, s.offsets) })
 	}
@@ -341,6 +349,9 @@ func (c collector) Collect(ch chan<- prometheus.Metric) { c(ch) }
 // page is one scrape.
 type page struct{ ch chan<- prometheus.Metric }
 
+// labelMax is more than a topic's name has. Of longer ones (of groups, clients) a scrape has the beginning, and a hash.
+const labelMax = 255
+
 func labels(pairs []string) (names, values []string) {
 	for i := 0; i+1 < len(pairs); i += 2 {
 		names, values = append(names, pairs[i]), append(values, label(pairs[i+1]))
@@ -351,6 +362,9 @@ func labels(pairs []string) (names, values []string) {
 // label is a name as it may stand in a scrape. What is no text is quoted, and so is what looks as if it were: two names that
 // came to one would be one metric twice, and the scrape none at all.
 func label(name string) string {
+	if len(name) > labelMax {
+		return strconv.Quote(name[:labelMax]) + fmt.Sprintf("~%016x", xxh.Sum64([]byte(name)))
+	}
 	if utf8.ValidString(name) && !strings.HasPrefix(name, `"`) {
 		return name
 	}

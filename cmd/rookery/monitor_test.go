@@ -176,6 +176,23 @@ func TestNamesThatAreNoText(t *testing.T) {
 	require.Equal(t, 3.0, valueOf(t, f["rookery_group_committed_offset"], "group", `"\"g\\xff\""`))
 }
 
+// TestLongNames: a name of a group may have 32 KiB, in a scrape it has not; and two that begin alike are two.
+func TestLongNames(t *testing.T) {
+	long := strings.Repeat("\xff", 32_000)
+	require.Less(t, len(label(long)), 6*labelMax)
+	require.NotEqual(t, label(long), label(long+"x"))
+	require.Equal(t, strings.Repeat("x", labelMax), label(strings.Repeat("x", labelMax)))
+}
+
+// TestMovedIsNotRefused: a partition that a full disk refused, and that was moved to another one, takes writes.
+func TestMovedIsNotRefused(t *testing.T) {
+	m := &monitor{refusing: map[string]string{}}
+	m.see(seam.Event{Kind: seam.WriteRefused, Topic: "t", Text: "no space left"})
+	m.see(seam.Event{Kind: seam.WriteRefused, Topic: "t", Partition: 1, Text: "no space left"})
+	m.see(seam.Event{Kind: seam.ReplicaMoved, Topic: "t"})
+	require.Equal(t, map[string]string{"t-1": "no space left"}, m.refusing)
+}
+
 func sum(f *dto.MetricFamily) (total float64) {
 	for _, m := range f.Metric {
 		total += m.GetCounter().GetValue()
