@@ -56,6 +56,8 @@ type node struct {
 	stopOnce sync.Once
 	failed   chan error
 	tape     *os.File
+
+	recording *loop.Tape
 }
 
 // run takes the directories, opens the doors and serves until a signal comes.
@@ -101,6 +103,9 @@ func (n *node) run(signals <-chan os.Signal) error {
 	err = n.wait(signals)
 	n.hangUp(&serving)
 	if n.tape != nil {
+		if broken := n.recording.Err(); broken != nil {
+			err = errors.Join(err, fmt.Errorf("the recording ends early: %w", broken))
+		}
 		err = errors.Join(err, n.tape.Close())
 	}
 	return err
@@ -394,8 +399,8 @@ func (n *node) startTape(mind core.Config) (*loop.Tape, error) {
 	if err != nil {
 		return nil, err
 	}
-	n.tape = f
-	return loop.NewTape(f, config), nil
+	n.tape, n.recording = f, loop.NewTape(f, config)
+	return n.recording, nil
 }
 
 func (n *node) startProfile() (end func(), err error) {

@@ -157,7 +157,7 @@ func (c *Client) onOperator(now seam.Now, body any, fx *seam.Effects) {
 	case *Flush:
 		c.beginFlush(flush{body: &Flushed{in.Tag}})
 	case *Close:
-		c.beginFlush(flush{body: &Closed{in.Tag}})
+		c.beginFlush(flush{body: &Closed{Tag: in.Tag}})
 		c.close(now, fx)
 	}
 }
@@ -196,6 +196,9 @@ func (c *Client) maybeFlushed(fx *seam.Effects) {
 		if f := c.flushes[0]; f.stop {
 			fx.Events = append(fx.Events, seam.Event{Kind: seam.Stopped})
 		} else {
+			if closed, is := f.body.(*Closed); is {
+				closed.Uncommitted = c.group.uncommitted
+			}
 			c.post(f.body, fx)
 		}
 		c.flushes = c.flushes[1:]

@@ -71,12 +71,13 @@ type group struct {
 	beating bool
 	beatAt  seam.Mono // of the next heartbeat
 
-	commits  []*commit
-	sending  bool
-	commitAt seam.Mono // of the next automatic one
-	fetching bool
-	fetchAt  seam.Mono // not before this
-	fetched  int       // failures
+	commits     []*commit
+	sending     bool
+	uncommitted *Committed // what could not be committed while the client closed
+	commitAt    seam.Mono  // of the next automatic one
+	fetching    bool
+	fetchAt     seam.Mono // not before this
+	fetched     int       // failures
 
 	modern modern
 }

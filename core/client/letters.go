@@ -184,7 +184,10 @@ type (
 	Flushed struct{ Tag uint64 }
 
 	// Closed answers Close.
-	Closed struct{ Tag uint64 }
+	Closed struct {
+		Tag         uint64
+		Uncommitted *Committed // the last of what the client was to commit by itself and could not while it closed; nil: nothing
+	}
 )
 
 const (

@@ -142,6 +142,8 @@ func (c *Client) conclude(one *commit, code wire.Code, fault Fault, fx *seam.Eff
 	}
 	if one.asked {
 		c.post(told, fx)
+	} else if c.closing && told.Failed() {
+		g.uncommitted = told
 	}
 }
 

@@ -89,7 +89,7 @@ func (f *file) carry() {
 		if again = f.perform(s); again {
 			s = f.first()
 		}
-		mail.Run()
+		go mail.Run() // it may come to a disk that does not answer, and what was taken is of one that does
 	}
 }
 

@@ -5,8 +5,8 @@
 //
 // Rules:
 //   - Whoever posts takes the turn if it is free; otherwise its holder steps what was posted. Nothing waits inside a turn.
-//   - Callbacks run after the turn, in the order of the answers, one at a time. One may post again, but must not wait for
-//     an answer: nobody else would fetch it.
+//   - Callbacks run after the turn, in the order of the answers, one at a time, and not on the goroutine of who sends. One may post
+//     again, but must not wait for an answer: it would wait for itself.
 //   - What a call means is not known here: requests and answers pass through unopened.
 package courier
 
@@ -102,8 +102,11 @@ func (c *Courier) Post(in seam.Input) {
 	c.mu.Unlock()
 }
 
-// Run steps the machine until nothing waits, unless somebody else does already.
-func (c *Courier) Run() {
+// Run steps the machine until nothing waits, unless somebody else does already. What it answers is handed over on another
+// goroutine: whoever calls may hold what a callback waits for, and a link must go on being read.
+func (c *Courier) Run() { c.run(func() { go c.hand() }) }
+
+func (c *Courier) run(hand func()) {
 	for c.isPending() && c.turn.TryLock() {
 		for _, in := range c.take() {
 			c.step(in)
@@ -115,8 +118,19 @@ func (c *Courier) Run() {
 			for chore.Do() {
 			}
 		}
-		c.hand()
+		if c.hasLetters(false) {
+			hand()
+		}
 	}
+}
+
+// hasLetters says whether there is something that nobody hands over yet. claim: the caller does.
+func (c *Courier) hasLetters(claim bool) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	has := len(c.letters) > 0 && !c.handing
+	c.handing = c.handing || has && claim
+	return has
 }
 
 func (c *Courier) isPending() bool {
@@ -178,24 +192,40 @@ func (c *Courier) ring() {
 	c.Run()
 }
 
-// hand gives the machine's letters to whom they are for, one goroutine at a time.
+// hand gives the machine's letters to whom they are for, one goroutine at a time, until the client is closed.
 func (c *Courier) hand() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.handing {
+	if !c.hasLetters(true) {
 		return
 	}
-	c.handing = true
-	for len(c.letters) > 0 {
-		letters := c.letters
-		c.letters = nil
-		c.mu.Unlock()
-		for _, letter := range letters {
-			c.open(letter)
+	over := false
+	defer func() {
+		if !over { // a callback has panicked, or ended its goroutine (testing.FailNow does): the others are due all the same
+			c.mu.Lock()
+			c.handing = false
+			c.mu.Unlock()
+			go c.hand()
 		}
-		c.mu.Lock()
+	}()
+	for letter, more := c.letter(); more; letter, more = c.letter() {
+		c.open(letter)
 	}
-	c.handing = false
+	over = true
+}
+
+// letter takes the next; false: there is none, and nobody hands letters over any more.
+func (c *Courier) letter() (letter any, more bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.shut {
+		c.letters = nil
+	}
+	if len(c.letters) == 0 {
+		c.handing = false
+		return nil, false
+	}
+	letter, c.letters[0] = c.letters[0], nil
+	c.letters = c.letters[1:]
+	return letter, true
 }
 
 func (c *Courier) open(letter any) {
@@ -252,7 +282,7 @@ func (c *Courier) ask(ctx context.Context, body func(tag uint64) any) (any, erro
 	c.answers[tag] = func(letter any) { answered <- letter }
 	c.mu.Unlock()
 	c.Tell(body(tag))
-	c.Run()
+	c.run(c.hand) // here, so that an answer that has come counts, whoever closes the client
 	select {
 	case letter := <-answered:
 		return letter, nil
@@ -330,7 +360,10 @@ func (c *Courier) Flush(ctx context.Context) error {
 
 // Close flushes for as long as ctx lets it, and ends the links. What is not delivered by then is never told of.
 func (c *Courier) Close(ctx context.Context) error {
-	_, err := c.ask(ctx, func(tag uint64) any { return &client.Close{Tag: tag} })
+	letter, err := c.ask(ctx, func(tag uint64) any { return &client.Close{Tag: tag} })
+	if closed, is := letter.(*client.Closed); is && closed.Uncommitted != nil {
+		err = errors.New("not all that was processed is committed: " + closed.Uncommitted.String())
+	}
 	c.mu.Lock()
 	again := c.shut
 	c.shut = true

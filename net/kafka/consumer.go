@@ -334,7 +334,7 @@ func (c *Consumer) Close(ctx context.Context) error {
 		case err := <-closed:
 			return err
 		case <-c.arrived:
-			c.hearUnlessBusy()
+			go c.hearUnlessBusy() // a callback may last longer than ctx
 		}
 	}
 }

@@ -241,3 +241,45 @@ func TestCloseInACallback(t *testing.T) {
 		}
 	}
 }
+
+// processed is a member of a group that has processed the one record of a topic, and has not committed it.
+func processed(t *testing.T, address string, config kafka.Config) *kafka.Consumer {
+	_, err := newProducer(t, kafka.Default(address)).SendSync(within(t), config.GroupID, 0, kafka.Record{})
+	require.NoError(t, err)
+	config.OffsetReset, config.AutoCommitInterval = kafka.ResetEarliest, time.Hour
+	c, err := kafka.NewConsumer(config)
+	require.NoError(t, err)
+	require.NoError(t, c.Subscribe(config.GroupID))
+	for {
+		if f, err := c.Poll(within(t)); err == nil && f != nil && len(f.Records) > 0 {
+			break
+		}
+	}
+	over, cancel := context.WithCancel(context.Background())
+	cancel()
+	_, err = c.Poll(over) // comes back, so the record is processed
+	require.ErrorIs(t, err, context.Canceled)
+	return c
+}
+
+// TestCloseSaysWhatItCouldNotCommit: who closes in order and is told nothing may believe that no record comes again.
+func TestCloseSaysWhatItCouldNotCommit(t *testing.T) {
+	address, stop := serve(t.TempDir())
+	config := kafka.Default(address)
+	config.GroupID, config.RequestTimeout, config.OnTrouble = "uncommitted", time.Second, func(*kafka.GroupError) {}
+	c := processed(t, address, config)
+	stop()
+	require.ErrorContains(t, c.Close(within(t)), "not all that was processed is committed: uncommitted-0 at 1: ")
+}
+
+// TestCloseIsBounded: a callback may last longer than who closes wants to wait.
+func TestCloseIsBounded(t *testing.T) {
+	config := kafka.Default(broker)
+	release := make(chan struct{})
+	defer close(release)
+	config.GroupID, config.OnRevoked = "bounded", func([]kafka.Partition, bool) { <-release }
+	c := processed(t, broker, config)
+	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+	defer cancel()
+	require.ErrorIs(t, c.Close(ctx), context.DeadlineExceeded)
+}

@@ -16,7 +16,8 @@ import (
 	"rookery/core/seam"
 )
 
-// conn is one client connection. Its goroutine reads; its replies are sent by whoever has them.
+// conn is one client connection. Its goroutine reads, and runs the machine with what it has read; its replies are sent by whoever has
+// them. One that is kept long by what others have asked for (run) leaves reading to another.
 type conn struct {
 	server   *Server
 	id       seam.Conn
@@ -44,6 +45,8 @@ type conn struct {
 	modest     int // reads in a row that would have fitted a smaller chunk
 	lowWater   int
 	got        int
+	watchdog   *time.Timer   // of runs
+	runs       atomic.Uint64 // odd while the reader runs the machine
 	request    seam.Request
 
 	mu      sync.Mutex
@@ -87,17 +90,45 @@ func newConn(s *Server, tcp *net.TCPConn, from *Listener) *conn {
 func (c *conn) serve() {
 	host, port := hostPort(c.tcp.LocalAddr())
 	c.server.mail.Post(&seam.Opened{Conn: c.id, Listener: c.listener, Host: host, Port: port, Remote: c.tcp.RemoteAddr().String()})
-	c.server.mail.Run()
-	if err := c.wire.begin(c); err == nil {
-		c.readFrames()
-	} else {
+	go c.server.mail.Run() // what comes of it may wait for a disk
+	if err := c.wire.begin(c); err != nil {
 		c.unheard(err)
+	} else if !c.readFrames() {
+		return
 	}
 	c.drain()
 	c.finishReading()
 }
 
-func (c *conn) readFrames() {
+// stuckAfter is how long the reader may be at what others have asked for before another goroutine reads on.
+const stuckAfter = 100 * time.Millisecond
+
+// run runs the machine, and with it what others have asked for, of disks that may not answer. false: it took so long that
+// another goroutine is the reader now.
+func (c *conn) run() bool {
+	if c.watchdog == nil {
+		c.watchdog = time.AfterFunc(stuckAfter, c.readOn)
+	}
+	n := c.runs.Add(1)
+	c.watchdog.Reset(stuckAfter)
+	c.server.mail.Run()
+	if !c.runs.CompareAndSwap(n, n+1) {
+		return false
+	}
+	c.watchdog.Stop()
+	return true
+}
+
+// readOn is called by the watchdog. If that was set for a run before, there is a new reader a little too soon, and no harm done.
+func (c *conn) readOn() {
+	if n := c.runs.Load(); n%2 == 1 && c.runs.CompareAndSwap(n, n+1) && c.readFrames() {
+		c.drain()
+		c.finishReading()
+	}
+}
+
+// readFrames reads until nothing more comes; false: another goroutine does.
+func (c *conn) readFrames() bool {
 	read := c.read // made once: a closure a read would be an allocation a read
 	for c.awaitCredit() {
 		if c.got = 0; !c.whole() {
@@ -108,8 +139,11 @@ func (c *conn) readFrames() {
 		if !c.parse() {
 			break
 		}
-		c.server.mail.Run()
+		if !c.run() {
+			return false
+		}
 	}
+	return true
 }
 
 // allowed is how many bytes may be read now: the rest of the credit, always the four bytes of a length, the rest of a short
@@ -150,7 +184,7 @@ func (c *conn) ask() {
 	if lacks := c.lacks(); lacks > 0 {
 		c.asked = true
 		c.server.mail.Post(&seam.Wanting{Conn: c.id, Bytes: lacks})
-		c.server.mail.Run()
+		go c.server.mail.Run()
 	}
 }
 
@@ -292,7 +326,7 @@ func (c *conn) parse() bool {
 	for c.end-c.start >= lengthSize {
 		length := int(int32(binary.BigEndian.Uint32(c.chunk.data[c.start:])))
 		if length < config.FrameBytesMin || length > config.FrameBytesMax {
-			c.server.mail.Run()
+			go c.server.mail.Run()
 			c.server.counts.unreadable.Add(1)
 			c.server.refused(c.tcp.RemoteAddr().String(), wrongLength(length))
 			return false

@@ -28,7 +28,7 @@ func (c *conn) rewriteAll() {
 		}
 		rewritten := c.server.rewritten(&r)
 		c.server.mail.Post(&rewritten)
-		c.server.mail.Run()
+		go c.server.mail.Run()
 	}
 }
 

@@ -143,7 +143,7 @@ func (c *conn) wait() {
 				c.breakOff()
 				return true
 			}
-			c.server.mail.Run()
+			go c.server.mail.Run()
 		}
 		return true
 	})
@@ -151,9 +151,9 @@ func (c *conn) wait() {
 		c.breakOff()
 	}
 	for c.Do() {
-		c.server.mail.Run()
+		go c.server.mail.Run()
 	}
-	c.server.mail.Run()
+	go c.server.mail.Run()
 }
 
 // isStuck reports, for a full socket, that waiting for it has no point.

@@ -1,0 +1,66 @@
+package courier
+
+import (
+	"context"
+	"runtime"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"rookery/core/client"
+	"rookery/core/seam"
+)
+
+func newNowhere(delivered func(client.Delivered)) *Courier {
+	config := client.DefaultConfig()
+	config.Bootstrap = []seam.Address{{Kind: seam.ToPeer, Host: "127.0.0.1", Port: 1}}
+	return New(Config{Client: config, Links: func(Mailbox) Links { return nowhere{} }, Delivered: delivered})
+}
+
+// tooLarge is told of at once.
+func (c *Courier) tooLarge(tag uint64) {
+	c.Tell(&client.Produce{Tag: tag, Topic: "t", Records: []client.Record{{Value: make([]byte, 2<<20)}}})
+	c.Run()
+}
+
+// TestWhoSendsMayHoldALock: what a callback waits for may be whoever sends.
+func TestWhoSendsMayHoldALock(t *testing.T) {
+	var mu sync.Mutex
+	told := make(chan uint64, 2)
+	c := newNowhere(func(d client.Delivered) {
+		mu.Lock()
+		defer mu.Unlock()
+		told <- d.Tag
+	})
+	mu.Lock()
+	c.tooLarge(1)
+	c.tooLarge(2)
+	require.Empty(t, told)
+	mu.Unlock()
+	require.Equal(t, []uint64{1, 2}, []uint64{<-told, <-told})
+}
+
+// TestACallbackMayEndItsGoroutine: what came behind it is told all the same (testing.FailNow ends one).
+func TestACallbackMayEndItsGoroutine(t *testing.T) {
+	told := make(chan uint64, 3)
+	c := newNowhere(func(d client.Delivered) {
+		told <- d.Tag
+		runtime.Goexit()
+	})
+	for tag := range uint64(3) {
+		c.tooLarge(tag)
+	}
+	require.Equal(t, []uint64{0, 1, 2}, []uint64{<-told, <-told, <-told})
+}
+
+// TestNothingIsToldAfterClose: whoever closes a client may give up what its callbacks use.
+func TestNothingIsToldAfterClose(t *testing.T) {
+	told := 0
+	c := newNowhere(func(client.Delivered) { told++ })
+	require.NoError(t, c.Close(context.Background()))
+	c.letters = append(c.letters, client.Deliveries{{Tag: 1}})
+	c.hand()
+	require.Zero(t, told)
+	require.Empty(t, c.letters)
+}
