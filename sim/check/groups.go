@@ -24,6 +24,7 @@ type Commit struct {
 	Call       seam.Mono
 	Return     seam.Mono
 	Outcome    Outcome
+	Aging      bool // its time runs from the commit on, though it stays as long as the member reads
 }
 
 // Committed is an answer about what was committed for a share; -1: nothing.
@@ -240,7 +241,12 @@ func (h *History) expired(r *Committed, commits []*Commit) bool {
 		if c.Offset < 0 || c.Outcome != Done || c.Return >= r.Call {
 			continue
 		}
-		if heard := h.Heard[c.Member]; heard >= r.Return || r.Return-max(c.Call, heard) < h.Expiry && !h.Jumped {
+		heard := h.Heard[c.Member]
+		since := max(c.Call, heard)
+		if c.Aging {
+			since = c.Call
+		}
+		if heard >= r.Return || r.Return-since < h.Expiry && !h.Jumped {
 			return false
 		}
 	}

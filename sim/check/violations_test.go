@@ -509,7 +509,7 @@ func history() (*History, *Facts) {
 func grouped(spoil func(h *History)) trial {
 	h := &History{
 		Claims:    []*Claim{{"g", 1, "a", "a", []int32{0, 1}, 90}, {"g", 1, "b", "b", []int32{2}, 95}},
-		Commits:   []*Commit{{"g", 0, 10, 1, "a", "a", 100, 110, Done}, {"g", 0, 11, 1, "a", "a", 200, 300, Done}},
+		Commits:   []*Commit{{"g", 0, 10, 1, "a", "a", 100, 110, Done, false}, {"g", 0, 11, 1, "a", "a", 200, 300, Done, false}},
 		Committed: []*Committed{{"g", 0, 11, 400, 410}},
 		Holds:     []*Hold{{"g", Share{Number: 1}, "a", 10, 20}, {"g", Share{Number: 1}, "b", 20, 30}, {"g", Share{Number: 2}, "c", 10, 30}},
 	}
@@ -519,7 +519,7 @@ func grouped(spoil func(h *History)) trial {
 
 // takenBack has what was committed deleted at a time, which is told 10 later.
 func takenBack(h *History, at seam.Mono) {
-	h.Commits = append(h.Commits, &Commit{"g", 0, -1, -1, "", "", at, at + 10, Done})
+	h.Commits = append(h.Commits, &Commit{"g", 0, -1, -1, "", "", at, at + 10, Done, false})
 }
 
 // worked judges a legal history of applications in a group, spoilt.

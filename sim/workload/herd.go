@@ -42,6 +42,7 @@ type grazer struct {
 	died   seam.Mono     // the same of the life before, if it ended without a word: its instance is not released before its session is over
 	next   seam.Mono
 	left   seam.Mono
+	seats  int // how often it began to join
 }
 
 type grazerStage uint8
@@ -79,6 +80,7 @@ func (r *Run) enterHerd() {
 }
 
 func (g *grazer) subscribe() {
+	g.seats++
 	f := g.run.plan.Fleeting
 	g.told = []subscribed{
 		{names: []string{"firm", "loose"}}, {names: []string{"firm"}}, {expression: "f.*"}, {expression: ".*e.*"},
@@ -145,6 +147,10 @@ func (g *grazer) graze(now seam.Mono, fx *seam.Effects) {
 		}
 		return
 	}
+	if g.budget == 0 && g.stream.Choose(4) == 3 { // what it reads is there still, however long ago it was committed
+		g.fetch(now, fx)
+		return
+	}
 	if g.budget == 0 {
 		g.letGo()
 		g.beat(now, g.full(g.epoch), fx)
@@ -164,7 +170,7 @@ func (g *grazer) graze(now seam.Mono, fx *seam.Effects) {
 	case 2:
 		g.commit(now, g.epoch, fx)
 	case 3:
-		g.commit(now, g.epoch-1, fx)
+		g.commit(now, pick(g.stream, g.epoch-1, -1), fx) // of an epoch that is over, or as nobody, while it is a member
 	case 4:
 		g.fetch(now, fx)
 	case 5: // in an epoch that is over, or to come
@@ -213,6 +219,7 @@ func (g *grazer) letGo() {
 
 // forget: it has nothing any more, and has to join.
 func (g *grazer) forget() {
+	g.seats++
 	clear(g.has)
 	g.spare, g.epoch, g.heard, g.unsure, g.stage = nil, 0, 0, false, grazerJoins
 }
@@ -286,6 +293,11 @@ func (g *grazer) accepted(sent, at seam.Mono, a *kmsg.ConsumerGroupHeartbeatResp
 	}
 	g.replaced(at)
 	g.stage, g.epoch, g.heard, g.unsure = grazerGrazes, a.MemberEpoch, sent, false
+	for _, topic := range []string{"firm", "loose"} { // nothing of what a member reads expires
+		if slices.Contains(g.told.names, topic) {
+			g.run.History.Hear(g.seat(topic), sent)
+		}
+	}
 	g.run.beaten(g.name, sent, at, a.HeartbeatIntervalMillis)
 	if a.Assignment != nil {
 		g.given(at, a.Assignment)
@@ -375,17 +387,20 @@ func (g *grazer) commit(now seam.Mono, epoch int32, fx *seam.Effects) {
 	topic, partition := shareOf(share)
 	r := kmsg.NewPtrOffsetCommitRequest()
 	r.Version, r.Group, r.MemberID, r.Generation = 9, herdGroup, g.id, epoch
-	c := &check.Commit{Group: herdGroup, Share: share, Offset: g.run.freshOffset(), Generation: epoch, Owner: g.id, Member: g.id, Call: now, Return: check.Unfinished}
+	if epoch < 0 {
+		r.MemberID = ""
+	}
+	c := &check.Commit{Group: herdGroup, Share: share, Offset: g.run.freshOffset(), Generation: epoch, Owner: g.id, Member: g.seat(topic), Aging: true, Call: now, Return: check.Unfinished}
 	g.run.History.Commits = append(g.run.History.Commits, c)
 	r.Topics = []kmsg.OffsetCommitRequestTopic{{Topic: topic, Partitions: g.run.place(partition, c.Offset, r.Version)}}
-	over := epoch < g.epoch
+	over, heard := epoch < g.epoch, g.heard
 	settle := func(at seam.Mono, answer kmsg.Response) {
 		code := answer.(*kmsg.OffsetCommitResponse).Topics[0].Partitions[0].ErrorCode
 		g.run.told(question{key: wire.KeyOffsetCommit, topic: topic, sent: now}, code, at)
 		switch wire.Code(code) {
 		case wire.None:
 			c.Outcome, c.Return = check.Done, at
-			g.run.require(!over, check.NoZombie, "%s: a commit of epoch %d of %s, which was in a later one before, was taken", g.name, epoch, c.Member)
+			g.run.require(!over || epoch < 0 && !(heard > g.run.loaded && !g.unsure && at < heard+g.patience()), check.NoZombie, "%s: a commit of epoch %d of %s, which was in a later one before, was taken", g.name, epoch, c.Member)
 		case wire.NotCoordinator:
 		default:
 			c.Outcome = check.Refused
@@ -416,3 +431,6 @@ func (g *grazer) fetch(now seam.Mono, fx *seam.Effects) {
 		fx.Wake(max(g.next, at+seam.Microsecond))
 	}})
 }
+
+// seat names a member from when it joined on, as a reader of a topic.
+func (g *grazer) seat(topic string) string { return fmt.Sprint(g.id, "/", g.seats, "/", topic) }

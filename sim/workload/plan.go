@@ -105,8 +105,8 @@ func drawPlan(tape *world.Tape, quiet, brief bool) *Plan {
 	p.Workers = drawWorking(tape)
 	p.Loners = 2 * tape.Choose("loners", 2)
 	p.Herd = [4]int{0, 2, 0, 4}[tape.Choose("herd", 4)]
-	if p.Expiry = [8]int{7: 2000}[tape.Choose("expiry", 8)]; p.Expiry > 0 {
-		p.Herd, p.Workers.Seats, p.Loners = 0, 0, 2
+	if p.Expiry = [8]int{5: 2000, 6: 2000, 7: 2000}[tape.Choose("expiry", 8)]; p.Expiry > 0 {
+		p.Workers.Seats, p.Loners = 0, 2
 	}
 	if p.Workers.Seats == 0 { // the Client machine tells its program that there is no room, and leaves it at that
 		s := tape.Stream("room in groups")

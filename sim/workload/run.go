@@ -229,8 +229,7 @@ func (r *Run) observe() {
 	}
 	w.OnEnd = func(n *world.Node, powerLost bool) {
 		r.tidied.begun = 0
-		failed := w.Counts[world.SyncFailed] + w.Counts[world.FolderSyncFailed] + w.Counts[world.AnsweredLate] + w.Counts[world.DirPowerLost] - darkened
-		if powerLost || failed > 0 {
+		if powerLost || w.Counts[world.DirPowerLost] > darkened { // a failed sync alone takes nothing from a process that goes on, or from the next
 			r.facts.Losses = append(r.facts.Losses, w.Now())
 		}
 		if powerLost && r.watch != nil {
