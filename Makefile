@@ -45,7 +45,7 @@ check: format vet lines
 	$(GO) run ./specs/board -check
 
 format:
-	@out=$$(gofmt -l $(GOFILES)); if [ -n "$$out" ]; then echo "gofmt -w these files:"; echo "$$out"; exit 1; fi
+	@out=$$(gofmt -l $(GOFILES)) || exit 1; if [ -n "$$out" ]; then echo "gofmt -w these files:"; echo "$$out"; exit 1; fi
 
 vet:
 	$(GO) vet ./...
@@ -59,6 +59,7 @@ lines:
 # -count=1: some of them build the binary and test that, which go's cache of results does not see.
 test:
 	$(GO) test -count=1 ./...
+	cd sim/powercut && $(GO) vet . && $(GO) test -count=1 .
 
 race:
 	$(GO) test -race ./io/... ./net/... ./cmd/... ./sim/...
@@ -68,7 +69,7 @@ sim:
 
 # One target at a time is what `go test -fuzz` can do.
 fuzz:
-	@set -e; for t in $$($(GO) test -list '^Fuzz' ./fuzz | grep '^Fuzz'); do \
+	@set -e; all=$$($(GO) test -list '^Fuzz' ./fuzz); for t in $$(echo "$$all" | grep '^Fuzz'); do \
 		echo "== $$t"; $(GO) test -run '^$$' -fuzz "^$$t\$$" -fuzztime $(FUZZ) ./fuzz; done
 
 bench:

@@ -318,7 +318,13 @@ func (e *evidence) durableBefore(what string, w *write, answer *call) error {
 		return fmt.Errorf("%s: written by line %d, answered on line %d, and %w of %s was asked for after the one and came back before the other",
 			what, w.call.end, answer.begin, errNoSync, w.call.target())
 	}
+	if w.entry == nil {
+		return fmt.Errorf("%s: who made %s is not in the trace", what, w.call.target())
+	}
 	for name := w.entry; name != nil; name = name.up {
+		if name.up == nil && filepath.Dir(name.path) != e.root {
+			return fmt.Errorf("%s: who made the folder of %s is not in the trace", what, name.path)
+		}
 		if name.covered == 0 || name.covered >= answer.begin {
 			e.counts["without a sync of a folder"]++
 			return fmt.Errorf("%s: answered on line %d, and %w of the folder of %s (made by line %d) had come back",

@@ -104,6 +104,9 @@ func (h *groupHistory) hear(member, line string) {
 	if offset < h.committed[partition]-h.late {
 		h.faults = append(h.faults, fmt.Sprintf("%s processed offset %d of partition %d, where %d was committed", member, offset, partition, h.committed[partition]))
 	}
+	if member == "third" && offset == 0 {
+		h.faults = append(h.faults, fmt.Sprintf("%s begins partition %d anew: nothing of it was ever committed", member, partition))
+	}
 	h.times[partition][offset]++
 	h.by[member]++
 	last := h.last[member]
@@ -153,6 +156,9 @@ func (h *groupHistory) judge(ends []int64) (string, error) {
 	figures := fmt.Sprintf("%d records, missing %d, duplicates %d; %s", sent, missing, twice, strings.Join(members, ", "))
 	if missing > 0 {
 		h.faults = append(h.faults, figures)
+	}
+	if h.client != "sarama" && slices.Max(h.committed[:]) == 0 { // which does not say
+		h.faults = append(h.faults, "no member was told of a commit")
 	}
 	if len(h.faults) > 0 {
 		return "", errors.New(strings.Join(h.faults[:min(3, len(h.faults))], "; "))

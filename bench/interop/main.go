@@ -27,6 +27,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -36,7 +37,10 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-const checkPatience = 6 * time.Minute
+const (
+	checkPatience = 6 * time.Minute
+	wholeResult   = "specs/results/interop.json"
+)
 
 // session is one run: the broker, its clients, and what they showed.
 type session struct {
@@ -80,11 +84,18 @@ func main() {
 	flag.IntVar(&s.storm, "records", 20_000, "records that each client sends in the storm")
 	flag.Uint64Var(&s.seed, "seed", 0, "of the storm; 0: a new one")
 	flag.DurationVar(&s.patience, "start-timeout", 30*time.Second, "how long a start of the broker may take")
-	result := flag.String("result", "specs/results/interop.json", "what the board is made from; empty: nothing is written")
+	result := flag.String("result", wholeResult, "what the board is made from; empty: nothing is written")
 	flag.StringVar(&s.only, "only", "", "one part: small, tools, groups, franz-go, streams, packages or storm (with the reading of its files)")
 	frames := flag.String("frames", "", "write the clients' frames into this folder (fuzz/testdata/frames)")
 	segmentBytes := flag.Int("segment-bytes", 0, "size of a segment (default: so that each partition of the storm has about four)")
 	flag.Parse()
+	if parts := []string{"", "small", "tools", "groups", "franz-go", "streams", "packages", "storm"}; !slices.Contains(parts, s.only) {
+		fmt.Fprintf(os.Stderr, "interop: there is no part %q\n", s.only)
+		os.Exit(2)
+	}
+	if s.only != "" && *result == wholeResult {
+		*result = "" // a part is not what the board tells of
+	}
 	if s.seed == 0 {
 		s.seed = rand.Uint64()
 	}

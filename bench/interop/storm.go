@@ -7,9 +7,11 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -368,6 +370,13 @@ func readStormBack(s *session, clients []stormer) {
 			if err := s.readStormPartition(ctx, log, partition, ends[partition]); err != nil {
 				return "", err
 			}
+		}
+		strangers := maps.Clone(log.of)
+		for _, c := range clients {
+			delete(strangers, c.name)
+		}
+		if len(strangers) > 0 {
+			return "", fmt.Errorf("%d records, and some of who is no client: %q", log.count, slices.Collect(maps.Keys(strangers)))
 		}
 		return fmt.Sprintf("%d records", log.count), nil
 	})

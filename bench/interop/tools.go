@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"sort"
 	"strings"
 	"time"
@@ -101,17 +102,14 @@ func (s *session) toolOf(class string) func(arguments ...string) (string, error)
 	}
 }
 
-// saying is a check that a tool, run with these arguments, prints what is wanted; * stands for anything.
+// saying is a check that a tool, run with these arguments, prints what is wanted; * stands for anything, and
+// behind a blank for what is left of a line.
 func saying(run func(...string) (string, error), want string, arguments ...string) func(context.Context) (string, error) {
 	return func(context.Context) (string, error) {
 		text, err := run(arguments...)
-		rest := text
-		for _, part := range strings.Split(want, "*") {
-			i := strings.Index(rest, part)
-			if i < 0 && err == nil {
-				err = fmt.Errorf("it printed %q", text)
-			}
-			rest = rest[max(0, i):]
+		pattern := strings.NewReplacer(` \*`, ` [^\n]*`, `\*`, `[\s\S]*`).Replace(regexp.QuoteMeta(want))
+		if err == nil && !regexp.MustCompile(pattern).MatchString(text) {
+			err = fmt.Errorf("it printed %q", text)
 		}
 		return "", err
 	}

@@ -19,9 +19,11 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -153,8 +155,9 @@ func (b *bench) run(only string, bytes int64) (failed []string, err error) {
 		}
 		failed = append(failed, line...)
 	}
+	measured := wanted("start")
 	for _, w := range workloads(bytes) {
-		if !wanted(w.Name) {
+		if measured = measured || wanted(w.Name); !wanted(w.Name) {
 			continue
 		}
 		line, err := b.compare(w)
@@ -162,6 +165,9 @@ func (b *bench) run(only string, bytes int64) (failed []string, err error) {
 			return nil, fmt.Errorf("%s: %w", w.Name, err)
 		}
 		failed = append(failed, line...)
+	}
+	if !measured {
+		return nil, fmt.Errorf("nothing is called %s", only)
 	}
 	return failed, nil
 }
@@ -190,6 +196,7 @@ func (b *bench) prepare() error {
 	if b.dataDir, err = os.MkdirTemp(b.dataDir, "rookery-bench-"); err != nil {
 		return err
 	}
+	removeOnSignal(b.dataDir)
 	if onMemory(b.dataDir) {
 		return fmt.Errorf("%s lies in memory: name a directory on a disk with --data-dir", b.dataDir)
 	}
@@ -200,6 +207,18 @@ func (b *bench) prepare() error {
 	fmt.Printf("commit %.12s%s, %s, GOMAXPROCS %d, load average %.1f\nunder test: %s\n", b.report.Commit,
 		map[bool]string{true: " (changed)"}[b.report.Changed], b.report.Machine, runtime.GOMAXPROCS(0), b.report.Load, b.broker)
 	return nil
+}
+
+// removeOnSignal leaves no gigabytes behind when somebody loses patience. The brokers go with us: Pdeathsig.
+func removeOnSignal(dir string) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	go func() {
+		s := <-signals
+		os.RemoveAll(dir)
+		fmt.Fprintln(os.Stderr, "bench:", s)
+		os.Exit(2)
+	}()
 }
 
 // write keeps a result, unless the reference was measured against itself or there are too few pairs to speak of.

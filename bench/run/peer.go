@@ -202,6 +202,9 @@ func (r *peerRun) run(only string, bytes, restartBytes, compactBytes int64) (fai
 			rows = append(rows, row)
 		}
 	}
+	if len(rows) == 0 || only != "" && len(rows) != strings.Count(only, ",")+1 {
+		return nil, fmt.Errorf("not everything is a row: %s", only)
+	}
 	defer func() {
 		if r.running != nil {
 			r.running.kill()
@@ -314,9 +317,9 @@ func (f *figure) judge(name string, pairs []peerPair) (found figureFound, failed
 	if f.Bar > 0 {
 		failed = found.hold(name+": "+f.What, f.Bar, f.AtMost)
 		verdict = fmt.Sprintf("bar %s %.2f: %s", map[bool]string{true: "<=", false: ">="}[f.AtMost], f.Bar, map[bool]string{true: "met", false: "missed"}[len(failed) == 0])
-		if found.Refused {
-			verdict += "; REFUSED as a ratio: nearer to 1 than the pairs lie apart"
-		}
+	}
+	if found.Refused {
+		verdict += "; REFUSED as a ratio: nearer to 1 than the pairs lie apart"
 	}
 	fmt.Printf("%-24s ours %.5g [%.5g..%.5g]  Kafka %.5g [%.5g..%.5g]  ours/Kafka %.3f  quartiles %.3f..%.3f  all %.3f..%.3f  %s\n", f.What,
 		found.Broker, quantile(ours, 0.25), quantile(ours, 0.75), found.Kafka, quantile(theirs, 0.25), quantile(theirs, 0.75),
@@ -397,7 +400,9 @@ func (r *peerRun) starts(*peerRow) (ours, theirs func(*trial) error, err error) 
 			}
 			defer p.end()
 			time.Sleep(3 * time.Second)
-			t.StartMillis, t.IdleMB = millis(p.answer), memoryMB(p.Process.Pid, "VmRSS")
+			if t.StartMillis, t.IdleMB = millis(p.answer), memoryMB(p.Process.Pid, "VmRSS"); t.IdleMB == 0 {
+				return fmt.Errorf("it was gone when its memory was to be read: %s", p.output.String())
+			}
 			return nil
 		}
 	}

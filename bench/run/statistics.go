@@ -90,8 +90,10 @@ func (c *comparison) judge(name string) {
 }
 
 func spreadOf(ratios []float64) spread {
-	return spread{Ratio: quantile(ratios, 0.5), LowerQuartile: quantile(ratios, 0.25), UpperQuartile: quantile(ratios, 0.75),
+	s := spread{Ratio: quantile(ratios, 0.5), LowerQuartile: quantile(ratios, 0.25), UpperQuartile: quantile(ratios, 0.75),
 		Lowest: slices.Min(ratios), Highest: slices.Max(ratios)}
+	s.Refused = !(max(s.Ratio-1, 1-s.Ratio) >= s.UpperQuartile-s.LowerQuartile) // so is what is no number
+	return s
 }
 
 // hold tells what is wrong with the ratio: it has to be at least the bar, or at most. A ratio nearer to 1 than the pairs
@@ -99,7 +101,6 @@ func spreadOf(ratios []float64) spread {
 // quartile that is worse.
 func (s *spread) hold(name string, bar float64, atMost bool) (failed []string) {
 	distance, apart := max(s.Ratio-1, 1-s.Ratio), s.UpperQuartile-s.LowerQuartile
-	s.Refused = distance < apart
 	side, missed, quarterMissed := "below", s.Ratio < bar, s.LowerQuartile < bar
 	if atMost {
 		side, missed, quarterMissed = "above", s.Ratio > bar, s.UpperQuartile > bar

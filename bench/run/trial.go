@@ -194,7 +194,9 @@ func (b *bench) take(p *process, w workload, t *trial) error {
 	if t.CPUSeconds = (after - before).Seconds(); t.Bytes > 0 {
 		t.CPUNanosPerKB = float64((after - before).Nanoseconds()) / (float64(t.Bytes) / 1000)
 	}
-	t.PeakMB, t.PeakPrivateMB = memoryMB(p.Process.Pid, "VmHWM"), memoryMB(p.Process.Pid, "RssAnon")
+	if t.PeakMB, t.PeakPrivateMB = memoryMB(p.Process.Pid, "VmHWM"), memoryMB(p.Process.Pid, "RssAnon"); t.PeakMB == 0 {
+		return errors.New("it was gone when its memory was to be read")
+	}
 	return nil
 }
 
@@ -233,7 +235,9 @@ func (b *bench) coldStarts() ([]string, error) {
 		s.Milliseconds = append(s.Milliseconds, float64(p.answer.Microseconds())/1000)
 		if i == b.starts-1 {
 			time.Sleep(3 * time.Second)
-			s.IdleMB = memoryMB(p.Process.Pid, "VmRSS")
+			if s.IdleMB = memoryMB(p.Process.Pid, "VmRSS"); s.IdleMB == 0 {
+				return nil, p.fail(errors.New("it was gone when its memory was to be read"))
+			}
 		}
 		p.end()
 	}

@@ -202,6 +202,23 @@ func (h *histories) countAllLost(topic string, v *verdict) {
 	}
 }
 
+// partitionsGone: with a partition that its topic has no more go the promises about its records. What is there is judged by settle.
+func (h *histories) partitionsGone(now map[string]int32) (v verdict) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for p, it := range h.partitions {
+		if count, there := now[p.topic]; there && p.number >= count && len(it.acked)+len(it.read)+len(it.settled) > 0 {
+			v.acked += len(it.acked)
+			v.ackedLost += len(it.acked)
+			v.read += len(it.read)
+			v.takenBack += len(it.read) + len(it.settled)
+			v.firstLoss = fmt.Sprintf("%s-%d is gone: the topic has %d partitions", p.topic, p.number, count)
+			delete(h.partitions, p)
+		}
+	}
+	return v
+}
+
 // settleTopics judges the topics by the names that Metadata gives now.
 func (h *histories) settleTopics(now map[string]bool) (v verdict) {
 	h.mu.Lock()

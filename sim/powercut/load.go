@@ -39,6 +39,8 @@ type load struct {
 	lastAck  atomic.Int64 // nanoseconds since 1970
 	acks     atomic.Int64
 	moves    atomic.Int64
+	kcatAcks atomic.Int64 // delivered to kcat, and read by it: it is a process of its own, and may do nothing at all
+	kcatRead atomic.Int64
 	problems atomic.Pointer[string]
 }
 
@@ -172,6 +174,7 @@ func (l *load) produceWithKcat(p partition, seed uint64) {
 			mu.Unlock()
 			delivered++
 			l.acknowledged(p, offset, hash)
+			l.kcatAcks.Add(1)
 		}
 	}
 	cmd.Wait()
@@ -211,6 +214,7 @@ func (l *load) readWithKcat(p partition) {
 		value = "kcat-" + value
 		if n, _ := fmt.Sscan(head, &offset, &length); n == 2 && len(value) == length { // the last line may be cut short
 			l.histories.wasRead(p, offset, recordHash(nil, []byte(value)))
+			l.kcatRead.Add(1)
 		}
 	}
 	cmd.Wait()

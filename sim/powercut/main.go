@@ -75,6 +75,8 @@ type outcome struct {
 	PagesLost        int     `json:"pages lost"`
 	PagesTorn        int     `json:"pages torn"`
 	EntriesLost      int     `json:"folder changes lost"`
+	KcatAcks         int     `json:"records acknowledged to kcat"`
+	KcatRead         int     `json:"records read by kcat"`
 	Acknowledged     int     `json:"records acknowledged by acks=all"`
 	AcknowledgedGone int     `json:"of them lost"`
 	Read             int     `json:"records read"`
@@ -127,6 +129,9 @@ func judge(durable, pageCache outcome) error {
 	if durable.Commits < 10*durable.Cuts {
 		say("only %d commits were acknowledged", durable.Commits)
 	}
+	if durable.Cuts > 0 && (durable.KcatAcks == 0 || durable.KcatRead == 0) {
+		say("kcat was told of %d records, and read %d", durable.KcatAcks, durable.KcatRead)
+	}
 	if durable.UnderWay < durable.Cuts {
 		say("only %d of %d cuts landed under load", durable.UnderWay, durable.Cuts)
 	}
@@ -138,6 +143,9 @@ func judge(durable, pageCache outcome) error {
 	}
 	if pageCache.CommitsBack > 0 {
 		say("with Kafka's default flush %d commits went back", pageCache.CommitsBack)
+	}
+	if broken := pageCache.TopicsGone + pageCache.DeletedCameBack; broken > 0 { // the metadata log is durable always
+		say("with Kafka's default flush %d topics are gone, or back", broken)
 	}
 	if len(wrong) > 0 {
 		return fmt.Errorf("%s", strings.Join(wrong, "; "))
@@ -261,6 +269,8 @@ func (r *theRun) oneCut(round int) (broken bool, err error) {
 	}
 	l.end()
 	r.outcome.Moves += int(l.moves.Load())
+	r.outcome.KcatAcks += int(l.kcatAcks.Load())
+	r.outcome.KcatRead += int(l.kcatRead.Load())
 	if problem := l.problems.Load(); problem != nil {
 		return false, fmt.Errorf("%s", *problem)
 	}

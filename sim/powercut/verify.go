@@ -27,6 +27,7 @@ func verify(broker string, h *histories, c *commits) (v verdict, err error) {
 		return v, err
 	}
 	v = h.settleTopics(names(topics))
+	v.add(h.partitionsGone(topics))
 	ends, err := awaitEnds(ctx, client, h, topics)
 	if err != nil {
 		return v, err
