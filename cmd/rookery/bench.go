@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -67,7 +70,9 @@ A quick look, on one connection a broker and with this client's costs in it; ben
 		RunE: func(c *cobra.Command, _ []string) error {
 			defer b.close()
 			b.progress = newProgress(c.ErrOrStderr())
-			phases, err := b.run()
+			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM) // the topic goes even then
+			defer stop()
+			phases, err := b.run(ctx)
 			b.progress.end()
 			if err != nil {
 				return err
@@ -113,7 +118,7 @@ func printPhases(c *cobra.Command, phases []phase) error {
 	return table(c.OutOrStdout(), "PHASE RECORDS SECONDS RECORDS/S MB/S P50/ms P99/ms P99.9/ms MAX/ms", rows)
 }
 
-func (b *benching) run() (phases []phase, err error) {
+func (b *benching) run(ctx context.Context) (phases []phase, err error) {
 	if err := b.prepare(); err != nil {
 		return nil, err
 	}
@@ -130,8 +135,8 @@ func (b *benching) run() (phases []phase, err error) {
 	if err := b.locate(); err != nil {
 		return nil, err
 	}
-	for _, measure := range []func() (phase, error){b.produce, b.consume, b.endToEnd} {
-		p, err := measure()
+	for _, measure := range []func(context.Context) (phase, error){b.produce, b.consume, b.endToEnd} {
+		p, err := measure(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", p.Phase, err)
 		}
@@ -258,7 +263,7 @@ func (s *sums) into(p *phase, took time.Duration, size int) {
 }
 
 // produce writes for as long as it was told to, in Sends of about a batch.
-func (b *benching) produce() (phase, error) {
+func (b *benching) produce(ctx context.Context) (phase, error) {
 	p, s := phase{Phase: "produce"}, &sums{}
 	producer, err := kafka.NewProducer(b.config)
 	if err != nil {
@@ -268,7 +273,7 @@ func (b *benching) produce() (phase, error) {
 	pace := pacer{rate: b.rate, began: time.Now()}
 	together := min(max(b.batchBytes/b.recordSize, 1), pace.atOnce())
 	at, began := 0, pace.began
-	for time.Since(began) < b.duration {
+	for time.Since(began) < b.duration && ctx.Err() == nil {
 		records := make([]kafka.Record, together)
 		for i := range records {
 			records[i].Value = b.values[at]
@@ -279,7 +284,7 @@ func (b *benching) produce() (phase, error) {
 			from = pace.due() // whoever comes too late for it waits longer
 		}
 		pace.wait(together)
-		err := producer.Send(context.Background(), b.topic, kafka.AnyPartition, records, func(d kafka.Delivered, err error) {
+		err := producer.Send(ctx, b.topic, kafka.AnyPartition, records, func(d kafka.Delivered, err error) {
 			if s.failed == nil {
 				s.failed = err
 			}
@@ -291,7 +296,7 @@ func (b *benching) produce() (phase, error) {
 		p.Records += int64(together)
 		b.progress.show(int64(time.Since(began)), int64(b.duration), fmt.Sprintf("produce: %d records", p.Records))
 	}
-	if err := producer.Flush(context.Background()); err != nil {
+	if err := producer.Flush(ctx); err != nil {
 		return p, err
 	}
 	s.into(&p, time.Since(began), b.recordSize)
@@ -300,7 +305,7 @@ func (b *benching) produce() (phase, error) {
 }
 
 // consume reads what was written.
-func (b *benching) consume() (phase, error) {
+func (b *benching) consume(ctx context.Context) (phase, error) {
 	p, s := phase{Phase: "consume"}, &sums{}
 	wanted := b.sent
 	if b.config.Acks == kafka.AcksNone {
@@ -309,7 +314,7 @@ func (b *benching) consume() (phase, error) {
 	if wanted == 0 {
 		return p, nil
 	}
-	enough, cancel := context.WithTimeout(context.Background(), b.patience+4*b.duration)
+	enough, cancel := context.WithTimeout(ctx, b.patience+4*b.duration)
 	defer cancel()
 	began := time.Now()
 	consumer, err := b.consumer(b.config)
@@ -351,7 +356,7 @@ func (b *benching) consumer(config kafka.Config) (*kafka.Consumer, error) {
 }
 
 // endToEnd sends single records at a steady rate, and reads them with a client of its own.
-func (b *benching) endToEnd() (phase, error) {
+func (b *benching) endToEnd(ctx context.Context) (phase, error) {
 	p, s := phase{Phase: "end-to-end"}, &sums{}
 	wanted := int64(b.pingRate * b.duration.Seconds() / 2)
 	if wanted == 0 {
@@ -372,7 +377,7 @@ func (b *benching) endToEnd() (phase, error) {
 		return p, err
 	}
 	defer giveUp(writer)
-	ctx, cancel := context.WithTimeout(context.Background(), b.patience+2*b.duration)
+	ctx, cancel := context.WithTimeout(ctx, b.patience+2*b.duration)
 	defer cancel()
 	began := time.Now().Add(100 * time.Millisecond) // the reader is there by then
 	sent := make(chan error, 1)

@@ -372,6 +372,11 @@ func alterConfigs(command *cobra.Command, c *session, kind int8, names []string,
 	if err != nil {
 		return err
 	}
+	for _, name := range edits.deleted { // a broker takes what is not there for deleted
+		if known := alterable(kind, func(controller.Alterable) bool { return true }); !slices.Contains(known, name) {
+			return advise("rookery config describe says which there are", "there is no configuration %s of a %s", name, resourceKind(kind))
+		}
+	}
 	request := kmsg.NewPtrIncrementalAlterConfigsRequest()
 	request.ValidateOnly = edits.dry
 	for _, name := range names {

@@ -22,7 +22,7 @@ func TestConfigCommands(t *testing.T) {
 		return all[i]
 	}
 
-	require.Equal(t, "altered topic a: 5 partitions\naltered topic a\n", r.ask(t, "", "topic", "alter", "a", "-p", "5", "--config", "retention.ms=7000", "--delete-config", "segment.ms"))
+	require.Equal(t, "altered topic a\naltered topic a: 5 partitions\n", r.ask(t, "", "topic", "alter", "a", "-p", "5", "--config", "retention.ms=7000", "--delete-config", "segment.ms"))
 	require.Equal(t, "could alter topic a: 9 partitions\n", r.ask(t, "", "topic", "alter", "a", "-p", "9", "--dry-run"))
 	require.Equal(t, "could create b: 2 partitions, replication factor 1\n", r.ask(t, "", "topic", "create", "b", "-p", "2", "--dry-run"))
 	var described []topicRow
@@ -58,6 +58,9 @@ func TestConfigCommands(t *testing.T) {
 	}{
 		{[]string{"topic", "alter", "a"}, "nothing is to be altered"},
 		{[]string{"topic", "alter", "a", "-p", "2"}, "INVALID_PARTITIONS"},
+		{[]string{"topic", "alter", "a", "-p", "6", "--config", "segment.mss=1"}, "INVALID_CONFIG"},
+		{[]string{"topic", "alter", "a", "-p", "6", "--config", "segment.mss=1"}, "INVALID_CONFIG"}, // and not that there are six already
+		{[]string{"topic", "alter", "a", "--delete-config", "retention.mss"}, "there is no configuration retention.mss of a topic"},
 		{[]string{"topic", "alter", "nope", "-p", "2"}, "there is no topic nope"},
 		{[]string{"topic", "alter", "a", "--config", "retention.ms=soon"}, "INVALID_CONFIG"},
 		{[]string{"topic", "alter", "a", "--config", "retention.ms"}, "has no ="},

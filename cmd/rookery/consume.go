@@ -86,7 +86,7 @@ func consumeCommand() *cobra.Command {
 			if err := c.isAlone(command, args); err != nil {
 				return err
 			}
-			return c.run(out)
+			return c.run(out, command.ErrOrStderr())
 		},
 	}
 	c.session.flags(command)
@@ -105,13 +105,13 @@ func consumeCommand() *cobra.Command {
 	return command
 }
 
-func (c *consuming) run(to io.Writer) (err error) {
+func (c *consuming) run(to, log io.Writer) (err error) {
 	show, err := printer(c.layout, c.output)
 	if err != nil {
 		return err
 	}
 	out := bufio.NewWriterSize(to, 1<<16)
-	defer func() { err = errors.Join(err, out.Flush()) }()
+	defer flush(out, &err)
 	c.config.OffsetReset, c.config.AutoCreateTopics = kafka.ResetNone, false // one that is deleted meanwhile is not to be there again
 	c.config.FetchMaxBytes, c.config.PartitionFetchBytes = c.bytesMax, c.bytesMax
 	from, err := c.begin()
@@ -135,10 +135,17 @@ func (c *consuming) run(to io.Writer) (err error) {
 	}
 	ctx, end := whileRead(context.Background(), to)
 	defer end()
+	waiting := map[int32]wire.Code{} // what was said of a partition since it last gave something
 	for len(open) > 0 {
 		f, err := consumer.Poll(ctx)
 		if f == nil {
 			return err
+		}
+		if said, known := waiting[f.Partition]; err == nil {
+			delete(waiting, f.Partition)
+		} else if lasting(err) == nil && !f.Damaged() && (!known || said != f.Code) {
+			waiting[f.Partition] = f.Code
+			fmt.Fprintln(log, err, "(tried again)")
 		}
 		enough, err := c.print(out, f, show)
 		if err != nil || enough {
@@ -153,6 +160,13 @@ func (c *consuming) run(to io.Writer) (err error) {
 		}
 	}
 	return nil
+}
+
+// flush is the last that is done with what is printed. One that has failed fails as what was printed before.
+func flush(out *bufio.Writer, err *error) {
+	if failed := out.Flush(); *err == nil {
+		*err = failed
+	}
 }
 
 // inRange asks for what there is, where an offset was named: one that is not there yet would be waited for, and the broker
@@ -235,6 +249,9 @@ func (c *consuming) print(out *bufio.Writer, f *kafka.Fetched, show show) (enoug
 		}
 	}
 	switch {
+	case f.Damaged(): // where it lies, as a rule: the client would ask for it for ever
+		return false, advise("where the broker runs, rookery log verify DIR names the file; what lies behind it: -p PARTITION -o OFFSET",
+			"topic %s, partition %d: the batch at offset %d is damaged", f.Topic, f.Partition, f.Position)
 	case !f.Stopped:
 		return false, nil // what may pass is the client's to try again
 	case f.Code == wire.OffsetOutOfRange:

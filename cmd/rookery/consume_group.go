@@ -113,7 +113,7 @@ func (c *consuming) runGroup(to, log io.Writer, topics []string) (err error) {
 		return err
 	}
 	out := bufio.NewWriterSize(to, 1<<16)
-	defer func() { err = errors.Join(err, out.Flush()) }()
+	defer flush(out, &err)
 	c.config.FetchMaxBytes, c.config.PartitionFetchBytes, c.config.AutoCreateTopics = c.bytesMax, c.bytesMax, false
 	if err := c.configureGroup(); err != nil {
 		return err

@@ -73,6 +73,7 @@ func environment(environ []string) (l layer, strangers []stranger) {
 		if !ours {
 			continue
 		}
+		rest = strings.TrimPrefix(rest, "CFG_") // in Bitnami's images
 		key := dotted.Replace(strings.ToLower(rest))
 		if _, known := controller.FindBrokerKey(key); !known && !isOwnKey(key) {
 			strangers = append(strangers, stranger{name, controller.MeantBrokerKey(key)})

@@ -18,7 +18,7 @@ import (
 func TestLayersGoOverEachOther(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "server.properties")
 	require.NoError(t, os.WriteFile(file, []byte("node.id=3\nnum.partitions=2\nlog.retention.hours=5\nnum.io.threads=4\n"), 0o644))
-	s, err := loadSettings(file, []string{"PATH=/bin", "KAFKA_NUM_PARTITIONS=4", "KAFKA_LOG_RETENTION_HOURS=6", "KAFKA_BROKER_RACK=r1",
+	s, err := loadSettings(file, []string{"PATH=/bin", "KAFKA_NUM_PARTITIONS=4", "KAFKA_LOG_RETENTION_HOURS=6", "KAFKA_CFG_BROKER_RACK=r1",
 		"KAFKA_HEAP_OPTS=-Xmx1g", "KAFKA_NUM_PARTITIONSS=3", "KAFKA_LISTENER_NAME_SASL__SSL_SSL_KEYSTORE_LOCATION=/x", "kafka_num_partitions=9"}, []string{"num.partitions=7"})
 	require.NoError(t, err)
 	require.Equal(t, int32(7), s.NumPartitions)

@@ -394,7 +394,7 @@ func (s *sender) failure() error {
 	case d.Code == wire.InvalidTopicException:
 		return advise("an internal topic, as __consumer_offsets is one, is written by the broker alone; other names have letters, digits, dots, _ and -", "%w", err)
 	case d.Fault == client.TimedOut:
-		return advise("the broker's log says why, and rookery doctor --data-dir DIR on its machine whether its disk is full; or wait longer: --timeout 5m", "%w", err)
+		return advise("rookery doctor, where the broker runs, goes to every address that it tells clients to go to, and with --data-dir DIR sees whether its disk is full; the broker's log may say more; or wait longer: --timeout 5m", "%w", err)
 	}
 	return err
 }

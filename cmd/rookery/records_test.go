@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -16,6 +18,8 @@ import (
 	"rookery/core/batch"
 	"rookery/core/group"
 	"rookery/core/meta"
+	"rookery/core/wire"
+	"rookery/net/kafka"
 )
 
 func TestUnescape(t *testing.T) {
@@ -261,4 +265,12 @@ func TestVersion(t *testing.T) {
 	require.Equal(t, out, flag)
 	_, _, err = runCommand("version", "-o", "yaml")
 	require.ErrorContains(t, err, "neither text nor json")
+}
+
+// TestWhatCannotBeReadEndsIt: a batch that is damaged where it lies is asked for for ever, unless somebody says so.
+func TestWhatCannotBeReadEndsIt(t *testing.T) {
+	var c consuming
+	f := &kafka.Fetched{Topic: "t", Partition: 3, Position: 7, Code: wire.CorruptMessage}
+	_, err := c.print(bufio.NewWriter(io.Discard), f, nil)
+	require.ErrorContains(t, err, "topic t, partition 3: the batch at offset 7 is damaged")
 }

@@ -28,15 +28,15 @@ func topicAlterCommand() *cobra.Command {
 			if partitions == 0 && edits.none() {
 				return advise("-p 12, --config retention.ms=3600000 or --delete-config retention.ms, for example", "nothing is to be altered")
 			}
-			if partitions != 0 {
-				if err := addPartitions(command, &c, names, partitions, edits.dry); err != nil {
+			if !edits.none() { // first: partitions cannot be taken back
+				if err := alterConfigs(command, &c, meta.ResourceTopic, names, &edits); err != nil {
 					return err
 				}
 			}
-			if edits.none() {
+			if partitions == 0 {
 				return nil
 			}
-			return alterConfigs(command, &c, meta.ResourceTopic, names, &edits)
+			return addPartitions(command, &c, names, partitions, edits.dry)
 		},
 	}
 	c.flags(command)

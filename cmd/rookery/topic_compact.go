@@ -72,6 +72,9 @@ func (c *consuming) weigh() ([]savings, error) {
 	c.from, c.untilEnd = place{kind: atStart}, true
 	c.config.OffsetReset, c.config.AutoCreateTopics = kafka.ResetNone, false
 	from, err := c.begin()
+	if err == nil {
+		err = c.inRange(from)
+	}
 	if err != nil || len(from) == 0 {
 		return nil, err
 	}
@@ -92,7 +95,7 @@ func (c *consuming) weigh() ([]savings, error) {
 		if f == nil {
 			return nil, err
 		}
-		if f.Stopped {
+		if f.Stopped || f.Damaged() {
 			return nil, fmt.Errorf("topic %s, partition %d, offset %d: %s", f.Topic, f.Partition, f.Position, f.Code)
 		}
 		r, last := &rows[places[f.Partition]], newest[places[f.Partition]]

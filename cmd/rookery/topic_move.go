@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -49,6 +50,9 @@ move off. Without --to it is only told where they lie, and how far what moves is
 			defer m.close()
 			if m.wait && m.to == "" {
 				return advise("say where they are to go: --to DIR", "--wait waits for a move")
+			}
+			if m.to != "" {
+				m.to = filepath.Clean(m.to)
 			}
 			wanted, err := m.wanted(names)
 			if err != nil {
