@@ -50,7 +50,7 @@ type boot struct {
 
 type bootOp struct {
 	what string
-	name string // of what is removed
+	name string // of what is removed, or of the folder that is read in
 	dir  int32
 	file seam.File
 	shut seam.Op // the Close that follows a Read
@@ -190,12 +190,13 @@ func (b *Broker) await(what string, path seam.Path, fx *seam.Effects) {
 
 // load reads a small file: open, read, close.
 func (b *Broker) load(what string, e seam.Entry, fx *seam.Effects) {
+	folder, _, _ := strings.Cut(e.Path.Name, "/")
 	file := b.numbers.File()
 	open, read, shut := b.numbers.Op(), b.numbers.Op(), b.numbers.Op()
 	fx.Files = append(fx.Files, seam.FileOp{Op: open, Deed: seam.Open, File: file, Path: e.Path})
 	fx.Reads = append(fx.Reads, seam.Read{Op: read, File: file, Len: int32(min(e.Size, 1<<30))})
 	b.boot.pending[open] = bootOp{what: "open", dir: e.Path.Dir}
-	b.boot.pending[read] = bootOp{what: what, dir: e.Path.Dir, file: file, shut: shut}
+	b.boot.pending[read] = bootOp{what: what, name: folder, dir: e.Path.Dir, file: file, shut: shut}
 	b.boot.pending[shut] = bootOp{what: "close"}
 }
 
@@ -243,6 +244,8 @@ func (b *Broker) bootLoaded(now seam.Now, in *seam.Loaded, fx *seam.Effects) {
 		return
 	}
 	switch {
+	case p.what == "identity":
+		b.strayIdentified(p, in, fx)
 	case in.Fault != seam.OK: // a directory but the first is fenced, and the start goes on: its file is to be closed all the same
 		if b.fail(p.dir, in.Fault, fx); b.phase == phaseDead {
 			return
@@ -458,7 +461,9 @@ func (b *Broker) metadataOpened(p *partition, l *log.Log, fx *seam.Effects) {
 	p.state = partitionOpen
 	b.quorum.Saw(l.Epochs.Latest())
 	b.boot.image, b.boot.foldTo = meta.New(), l.End().Offset
-	b.readAll(fx)
+	if b.phase == phaseReading { // not stopping
+		b.readAll(fx)
+	}
 }
 
 // readAll goes through all that the metadata log has, committed or not, and keeps nothing of it: of another broker's, which is not
@@ -557,7 +562,7 @@ func (b *Broker) readOn(end log.Mark, fx *seam.Effects) {
 	b.boot.folded = max(b.boot.folded, l.Start())
 	cursor, next, want := l.Find(b.boot.folded)
 	if next == log.Unreadable && b.phase == phaseReading { // its files are being opened
-		if l.Broken() {
+		if l.Broken() || !l.Opening() { // or have been, and this one could not be
 			b.fail(0, seam.IOError, fx)
 		}
 		return

@@ -2,6 +2,7 @@ package core
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -81,4 +82,41 @@ func TestFeaturesAreTold(t *testing.T) {
 		require.Empty(t, w.broker.controller.Finalize())
 		w.crash(false)
 	}
+}
+
+// A segment of the metadata log that lies below the recovery point cannot be opened: there is no broker, and that is said.
+func TestAMetadataSegmentThatCannotBeOpenedEndsTheStart(t *testing.T) {
+	for _, end := range []string{"stop", "crash"} {
+		for _, fault := range []string{"io", "late", "missing"} {
+			t.Run(end+" "+fault, func(t *testing.T) {
+				s, run := scripted(t)
+				run("start", "topic t", "rest", "tick 200h", "topic u as=b", "rest", "tick 1h", "rest", end, "rest",
+					"hold open metadata/0.log", "start", "fail-file open metadata/0.log fault="+fault, "release", "rest", "tick 24h", "rest")
+				require.True(t, s.dead(), "phase %d, and nothing is under way: it waits for ever", s.broker.phase)
+			})
+		}
+	}
+}
+
+// A Stop comes while the files of the metadata log are being opened, in turns: nothing of it is read any more, least of all of no file.
+func TestAStopWhileTheMetadataLogIsReopened(t *testing.T) {
+	s, run := scripted(t)
+	run("start", "topic t", "rest", "tick 200h", "topic u as=b", "rest", "tick 1h", "rest", "crash",
+		"config items=1", "hold recover metadata", "start")
+	letter := s.pick("letter", []string{"recover"})
+	s.asked = slices.DeleteFunc(s.asked, func(x *task) bool { return x == letter })
+	s.held = ""
+	s.fx.Reset()
+	s.broker.Step(s.now, letter.run(seam.OK, 0), &s.fx) // opens the first segment
+	s.take(&told{fx: &s.fx})
+	require.Equal(t, 1, s.broker.turns.later.Len())
+	s.fx.Reset()
+	s.broker.Step(s.now, &seam.Stop{}, &s.fx)
+	for _, r := range s.fx.Reads {
+		require.NotZero(t, r.File, "a Read of no file")
+	}
+	s.take(&told{fx: &s.fx})
+	s.step("", &seam.Alarm{})
+	run("stabilize")
+	require.Equal(t, phaseStopped, s.broker.phase)
 }

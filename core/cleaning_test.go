@@ -1,6 +1,7 @@
 package core
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -33,4 +34,17 @@ func TestEachLogHasItsTurn(t *testing.T) {
 			require.LessOrEqual(t, waited[i], 6, i)
 		}
 	}
+}
+
+// The names of a compacted segment cannot be changed, and its topic is deleted by then: nobody is told that the partition refuses writes.
+func TestADeletedTopicDoesNotStick(t *testing.T) {
+	s, run := scripted(t)
+	run("config checkpoint=1s first-check=100ms cleaner-backoff=1s retention-check=2s", "start",
+		"topic t cleanup.policy=compact internal.segment.bytes=170 min.cleanable.dirty.ratio=0", "rest",
+		"produce t-0 keys=a,b", "produce t-0 keys=a,c", "produce t-0 keys=-c", "produce t-0 keys=a", "produce t-0 keys=d", "rest", "tick 1s", "rest",
+		"hold rename t-0/0.log.swap", "tick 1s", "rest", "delete t", "rest", "fail-file rename t-0/0.log.swap fault=space", "release", "rest")
+	said := s.out.String()
+	_, behind, deleted := strings.Cut(said, "* topic deleted t")
+	require.True(t, deleted)
+	require.NotContains(t, behind, "write refused t-0")
 }

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -61,4 +62,39 @@ func TestABackupOfTheFirstDirectoryRemovesNoPartition(t *testing.T) {
 		require.Contains(t, lying.entries, name)
 		require.NotEmpty(t, lying.entries[name].entries["00000000000000000000.log"].content)
 	}
+}
+
+// The first directory is put back from a backup that knows of a topic of that name only that it was deleted: the one that has been made
+// since then, in another directory, is not thrown away for it.
+func TestABackupRemovesNoTopicThatWasMadeAnew(t *testing.T) {
+	s, run := scripted(t)
+	run("config dirs=2 checkpoint=1s", "start", "topic t partitions=4", "rest", "delete t", "rest", "tick 2s", "rest", "stop", "rest")
+	backup := deepCopy(s.root)
+	run("start", "topic t partitions=4", "rest", "produce t-0", "produce t-1", "produce t-2", "produce t-3", "rest", "tick 2s", "rest", "stop", "rest")
+	lying := s.root.entries["d1"]
+	var folders []string
+	for name, n := range lying.entries {
+		if n.folder && strings.HasPrefix(name, "t-") {
+			folders = append(folders, name)
+		}
+	}
+	require.NotEmpty(t, folders)
+	backup.entries["d1"], backup.safe["d1"] = lying, lying
+	s.root = backup
+	run("start", "rest")
+	for _, name := range folders {
+		require.Contains(t, lying.entries, name)
+		require.NotEmpty(t, lying.entries[name].entries["00000000000000000000.log"].content)
+	}
+}
+
+// The same, with one bit of the metadata log that is wrong in the record of the new topic, behind its last checkpoint.
+func TestRotInTheMetadataLogRemovesNoTopicThatWasMadeAnew(t *testing.T) {
+	s, run := scripted(t)
+	run("config checkpoint=60s", "start", "topic t", "rest", "delete t", "rest")
+	n, _ := s.at("__cluster_metadata-0/00000000000000000000.log")
+	at := len(n.content) + 70
+	run("topic t", "rest", "produce t-0", "rest", "crash", "rot __cluster_metadata-0/00000000000000000000.log at="+decimal(int64(at))+" bit=3", "start", "rest")
+	require.Contains(t, s.root.entries, "t-0")
+	require.NotEmpty(t, s.root.entries["t-0"].entries["00000000000000000000.log"].content)
 }

@@ -32,9 +32,44 @@ func (b *Broker) maybeRemoveStray(folder seam.Path, fx *seam.Effects) {
 		what = "no partition lies there, and it holds what is none of a log's: it is left alone"
 		b.dirs[folder.Dir].kept[folder.Name] = true
 	default:
+		if e, ok := b.identityOf(folder); ok {
+			b.load("identity", e, fx)
+			return
+		}
 		b.await("remove", folder, fx)
 	}
 	fx.Events = append(fx.Events, seam.Event{Kind: seam.StrayFolder, Topic: folder.Name, A: int64(folder.Dir), Text: what})
+}
+
+// identityOf is the partition.metadata of a folder that held batches at the start.
+func (b *Broker) identityOf(folder seam.Path) (identity seam.Entry, ok bool) {
+	batches := false
+	for _, e := range b.dirs[folder.Dir].folders.At(folder.Name) {
+		batches = batches || e.Size > 0 && strings.HasSuffix(e.Path.Name, ".log")
+		if e.Path.Name == folder.Name+"/partition.metadata" {
+			identity, ok = e, true
+		}
+	}
+	return identity, ok && batches
+}
+
+// strayIdentified: whose a stray folder is. It goes if that topic was removed, or its partition lies elsewhere.
+func (b *Broker) strayIdentified(p bootOp, in *seam.Loaded, fx *seam.Effects) {
+	if b.phase != phaseOpening || b.dirs[p.dir].failed != seam.OK {
+		return
+	}
+	id := log.ParseIdentity(in.Data)
+	name, index, _ := parseFolder(p.name)
+	t := b.topics[name]
+	left := t != nil && int(index) < len(t.partitions) && t.partitions[index].id.String() == id // by a move
+	what := "no partition lies there, and its partition.metadata names no topic that was removed: it is left alone"
+	if in.Fault == seam.OK && (left || b.boot.removed[id]) {
+		what = "no partition lies there: it is removed"
+		b.await("remove", seam.Path{Dir: p.dir, Name: p.name}, fx)
+	} else {
+		b.dirs[p.dir].kept[p.name] = true
+	}
+	fx.Events = append(fx.Events, seam.Event{Kind: seam.StrayFolder, Topic: p.name, A: int64(p.dir), Text: what})
 }
 
 // holdsForeign says whether a folder held anything at the start that no log writes.

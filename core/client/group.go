@@ -401,6 +401,14 @@ func (c *Client) adopt(now seam.Now, given []Partition, then func(now seam.Now, 
 func (c *Client) lost(fx *seam.Effects) {
 	g := &c.group
 	lost := c.held()
+	if c.closing && c.config.AutoCommitInterval > 0 && !g.yield.gathered { // nobody commits it any more
+		if left := c.processed(false); len(left) > 0 {
+			g.uncommitted = &Committed{Code: wire.IllegalGeneration}
+			for _, p := range left {
+				g.uncommitted.Places = append(g.uncommitted.Places, CommittedPlace{p.Place, wire.IllegalGeneration})
+			}
+		}
+	}
 	for _, p := range lost {
 		c.release(p)
 	}

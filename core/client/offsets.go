@@ -140,10 +140,28 @@ func (c *Client) conclude(one *commit, code wire.Code, fault Fault, fx *seam.Eff
 			told.Code = p.Code
 		}
 	}
+	c.noteCommitted(one.done)
 	if one.asked {
 		c.post(told, fx)
 	} else if c.closing && told.Failed() {
-		g.uncommitted = told
+		left := slices.DeleteFunc(slices.Clone(told.Places), func(p CommittedPlace) bool { return slices.Contains(one.done, p) && !p.Code.Failed() })
+		g.uncommitted = &Committed{Code: told.Code, Fault: fault, Places: left}
+	}
+}
+
+// noteCommitted takes out of what could not be committed what has been after all.
+func (c *Client) noteCommitted(done []CommittedPlace) {
+	g := &c.group
+	if g.uncommitted == nil {
+		return
+	}
+	g.uncommitted.Places = slices.DeleteFunc(g.uncommitted.Places, func(old CommittedPlace) bool {
+		return slices.ContainsFunc(done, func(p CommittedPlace) bool {
+			return p.Partition == old.Partition && p.Offset >= old.Offset && !p.Code.Failed()
+		})
+	})
+	if len(g.uncommitted.Places) == 0 {
+		g.uncommitted = nil
 	}
 }
 

@@ -378,16 +378,20 @@ func (r *Recovery) takenAt(offset int64) *taken {
 // identify reads a partition.metadata file. It was made durable before the folder took a batch, so one that says
 // nothing is a fault of the disk.
 func (r *Recovery) identify(data []byte) {
+	if r.loaded.identity = ParseIdentity(data); r.loaded.identity == "" && r.request.TopicID != "" {
+		r.fail(seam.IOError, "partition.metadata names no topic")
+	}
+}
+
+// ParseIdentity is the topic's id that a partition.metadata file names; empty: none.
+func ParseIdentity(data []byte) (topicID string) {
 	const idSize = 22
 	for line := range strings.Lines(string(data)) {
 		if name, ok := strings.CutPrefix(strings.TrimRight(line, "\n"), "topic_id: "); ok && len(name) == idSize {
-			r.loaded.identity = name
-			return
+			return name
 		}
 	}
-	if r.request.TopicID != "" {
-		r.fail(seam.IOError, "partition.metadata names no topic")
-	}
+	return ""
 }
 
 // proceed goes on when everything that was under way has come back.

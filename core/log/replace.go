@@ -365,7 +365,9 @@ func (l *Log) leave(fx *seam.Effects) {
 func (l *Log) stick(fx *seam.Effects) {
 	l.replacing.stage = replaceStuck
 	l.refused++ // so that who is told is told too when writes succeed
-	fx.Events = append(fx.Events, seam.Event{Kind: seam.WriteRefused, Topic: l.Topic, Partition: l.Partition, Text: "the names of a compacted segment: " + l.replacing.fault.String()})
+	if !l.silent {
+		fx.Events = append(fx.Events, seam.Event{Kind: seam.WriteRefused, Topic: l.Topic, Partition: l.Partition, Text: "the names of a compacted segment: " + l.replacing.fault.String()})
+	}
 	l.trim()
 }
 

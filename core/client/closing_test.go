@@ -1,0 +1,58 @@
+package client
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"rookery/core/client/assignor"
+	"rookery/core/seam"
+)
+
+// What could not be committed at first while the client closed, and then was with what came behind it, is committed.
+func TestCloseForgetsWhatWasCommittedAfterAll(t *testing.T) {
+	for name, config := range map[string]Config{"range": memberConfig(assignor.Range), "modern": memberConfig()} {
+		t.Run(name, func(t *testing.T) {
+			config.PollIntervalMax, config.AutoCommitInterval, config.RequestTimeout = 300*seam.Second, 15*seam.Second, 4*seam.Second
+			c := newCrowd(1, "a")
+			one := c.alone(t, config, Subscribe{Topics: []string{"a"}})
+			c.fill("a", 20)
+			g := &one.world.client.group
+			c.run(g.commitAt - 100*seam.Millisecond)
+			one.world.faults.silence = 1
+			c.run(c.now + 200*seam.Millisecond)
+			require.NotEmpty(t, g.commits, "the automatic one, which nobody answers")
+			deadline := g.commits[0].deadline
+			c.run(deadline - seam.Second)
+			one.world.tell(&Close{Tag: 1})
+			c.run(deadline + seam.Second/2)
+			one.world.faults.silence = 0
+			c.run(deadline + 15*seam.Second)
+			require.Len(t, one.world.closed, 1)
+			require.Len(t, c.group.offsets, 3)
+			for p, offset := range c.group.offsets {
+				require.EqualValues(t, 20, offset, "%v: all that was processed is committed", p)
+			}
+			require.Nil(t, g.uncommitted)
+		})
+	}
+}
+
+// What nobody has even tried to commit, since the application did not let go in time, is told of too.
+func TestCloseTellsOfWhatWasLostMeanwhile(t *testing.T) {
+	for name, config := range map[string]Config{"range": memberConfig(assignor.Range), "modern": memberConfig()} {
+		t.Run(name, func(t *testing.T) {
+			config.AutoCommitInterval = 3600 * seam.Second
+			c := newCrowd(1, "a")
+			one := c.alone(t, config, Subscribe{Topics: []string{"a"}})
+			c.fill("a", 20)
+			require.EqualValues(t, 20, one.world.client.group.holds[0].processed.Offset)
+			one.stuck = true // in OnRevoked
+			one.world.tell(&Close{Tag: 1})
+			c.run(c.now + 30*seam.Second)
+			require.Len(t, one.world.closed, 1)
+			require.Empty(t, c.group.offsets, "nothing is committed")
+			require.NotNil(t, one.world.client.group.uncommitted)
+		})
+	}
+}
