@@ -42,7 +42,8 @@ type grazer struct {
 	died   seam.Mono     // the same of the life before, if it ended without a word: its instance is not released before its session is over
 	next   seam.Mono
 	left   seam.Mono
-	seats  int // how often it began to join
+	seats  int  // how often it began to join, or to read something else, or was heard with that
+	fresh  bool // it was not heard with that yet: of what it reads the broker may not know
 }
 
 type grazerStage uint8
@@ -80,7 +81,7 @@ func (r *Run) enterHerd() {
 }
 
 func (g *grazer) subscribe() {
-	g.seats++
+	g.seats, g.fresh = g.seats+1, true
 	f := g.run.plan.Fleeting
 	g.told = []subscribed{
 		{names: []string{"firm", "loose"}}, {names: []string{"firm"}}, {expression: "f.*"}, {expression: ".*e.*"},
@@ -219,7 +220,7 @@ func (g *grazer) letGo() {
 
 // forget: it has nothing any more, and has to join.
 func (g *grazer) forget() {
-	g.seats++
+	g.seats, g.fresh = g.seats+1, true
 	clear(g.has)
 	g.spare, g.epoch, g.heard, g.unsure, g.stage = nil, 0, 0, false, grazerJoins
 }
@@ -293,6 +294,9 @@ func (g *grazer) accepted(sent, at seam.Mono, a *kmsg.ConsumerGroupHeartbeatResp
 	}
 	g.replaced(at)
 	g.stage, g.epoch, g.heard, g.unsure = grazerGrazes, a.MemberEpoch, sent, false
+	if g.fresh {
+		g.seats, g.fresh = g.seats+1, false
+	}
 	for _, topic := range []string{"firm", "loose"} { // nothing of what a member reads expires
 		if slices.Contains(g.told.names, topic) {
 			g.run.History.Hear(g.seat(topic), sent)
