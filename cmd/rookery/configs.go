@@ -373,7 +373,15 @@ func alterConfigs(command *cobra.Command, c *session, kind int8, names []string,
 		return err
 	}
 	for _, name := range edits.deleted { // a broker takes what is not there for deleted
-		if known := alterable(kind, func(controller.Alterable) bool { return true }); !slices.Contains(known, name) {
+		known := slices.Contains(alterable(kind, func(controller.Alterable) bool { return true }), name)
+		switch kind { // some that may be set are offered to nobody: of one listener, and internal ones
+		case meta.ResourceBroker:
+			_, found := controller.FindBrokerKey(name)
+			known = known || found
+		case meta.ResourceTopic:
+			known = slices.ContainsFunc(controller.TopicKeys(), func(k controller.TopicKey) bool { return k.Name == name })
+		}
+		if !known {
 			return advise("rookery config describe says which there are", "there is no configuration %s of a %s", name, resourceKind(kind))
 		}
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"os"
@@ -77,8 +78,16 @@ func (p *pacer) atOnce() int {
 
 // wait waits until n more may go.
 func (p *pacer) wait(n int) {
+	p.waitUntil(context.Background(), n)
+}
+
+// waitUntil is wait, for as long as ctx lets it.
+func (p *pacer) waitUntil(ctx context.Context, n int) {
 	if p.rate > 0 {
-		time.Sleep(time.Until(p.due()))
+		select {
+		case <-time.After(time.Until(p.due())):
+		case <-ctx.Done():
+		}
 	}
 	p.gone += n
 }

@@ -223,6 +223,10 @@ func (c *Courier) letter() (letter any, more bool) {
 		c.handing = false
 		return nil, false
 	}
+	if some, are := c.letters[0].(client.Deliveries); are && len(some) > 1 { // one at a time: a callback may end its goroutine, or the client be closed
+		letter, c.letters[0] = some[:1:1], some[1:]
+		return letter, true
+	}
 	letter, c.letters[0] = c.letters[0], nil
 	c.letters = c.letters[1:]
 	return letter, true
@@ -282,11 +286,19 @@ func (c *Courier) ask(ctx context.Context, body func(tag uint64) any) (any, erro
 	c.answers[tag] = func(letter any) { answered <- letter }
 	c.mu.Unlock()
 	c.Tell(body(tag))
-	c.run(c.hand) // here, so that an answer that has come counts, whoever closes the client
+	handed := make(chan struct{})
+	go func() { // not here: a callback may last, or need what the caller holds
+		defer close(handed)
+		c.run(c.hand)
+	}()
 	select {
 	case letter := <-answered:
 		return letter, nil
 	case <-c.finished:
+		select { // an answer that has come counts, whoever closes the client
+		case <-handed:
+		case <-ctx.Done():
+		}
 		select {
 		case letter := <-answered: // before the client was closed: letters are handed over in order
 			return letter, nil

@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -52,6 +53,45 @@ func TestACallbackMayEndItsGoroutine(t *testing.T) {
 		c.tooLarge(tag)
 	}
 	require.Equal(t, []uint64{0, 1, 2}, []uint64{<-told, <-told, <-told})
+}
+
+// TestALetterIsManyCallbacks: of several records that a letter tells of, each is due, whatever the callback of the one before has done,
+// and none once the client is closed.
+func TestALetterIsManyCallbacks(t *testing.T) {
+	told := make(chan uint64, 3)
+	c := newNowhere(func(d client.Delivered) {
+		told <- d.Tag
+		runtime.Goexit()
+	})
+	c.letters = append(c.letters, client.Deliveries{{Tag: 1}, {Tag: 2}, {Tag: 3}})
+	go c.hand()
+	require.Equal(t, []uint64{1, 2, 3}, []uint64{<-told, <-told, <-told})
+
+	c = newNowhere(func(d client.Delivered) {
+		told <- d.Tag
+		over, cancel := context.WithCancel(context.Background())
+		cancel()
+		_ = c.Close(over)
+	})
+	c.letters = append(c.letters, client.Deliveries{{Tag: 1}, {Tag: 2}})
+	c.hand()
+	require.EqualValues(t, 1, <-told)
+	require.Empty(t, told)
+}
+
+// TestNoCallbackHoldsWhoAsks: whoever closes or flushes waits for as long as his context lets him, however long a callback lasts.
+func TestNoCallbackHoldsWhoAsks(t *testing.T) {
+	for name, ask := range map[string]func(*Courier, context.Context) error{"Close": (*Courier).Close, "Flush": (*Courier).Flush} {
+		t.Run(name, func(t *testing.T) {
+			release := make(chan struct{})
+			defer close(release)
+			c := newNowhere(func(client.Delivered) { <-release })
+			c.Tell(&client.Produce{Tag: 1, Topic: "t", Records: []client.Record{{Value: make([]byte, 2<<20)}}}) // as Send does, before it runs the machine
+			ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+			defer cancel()
+			require.ErrorIs(t, ask(c, ctx), context.DeadlineExceeded)
+		})
+	}
 }
 
 // TestNothingIsToldAfterClose: whoever closes a client may give up what its callbacks use.

@@ -332,6 +332,7 @@ func (c *Consumer) Close(ctx context.Context) error {
 	for {
 		select {
 		case err := <-closed:
+			c.hearOut(ctx)
 			return err
 		case <-c.arrived:
 			go c.hearUnlessBusy() // a callback may last longer than ctx

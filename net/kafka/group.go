@@ -248,6 +248,19 @@ func (c *Consumer) hearUnlessBusy() {
 	}()
 }
 
+// hearOut waits for the callbacks that are at work or due, for as long as ctx lets it.
+func (c *Consumer) hearOut(ctx context.Context) {
+	heard := make(chan struct{})
+	go func() {
+		defer close(heard)
+		_ = c.hear()
+	}()
+	select {
+	case <-heard:
+	case <-ctx.Done():
+	}
+}
+
 // hearAll is called with member.hearing held.
 func (c *Consumer) hearAll() error {
 	for {

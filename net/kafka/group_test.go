@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -282,4 +283,34 @@ func TestCloseIsBounded(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 	defer cancel()
 	require.ErrorIs(t, c.Close(ctx), context.DeadlineExceeded)
+}
+
+// slow is a member that has processed a record and has not committed it, whose OnRevoked takes longer than it may.
+func slow(t *testing.T, address string, at *atomic.Int32) *kafka.Consumer {
+	config := kafka.Default(address)
+	config.GroupID, config.RequestTimeout, config.OnTrouble = "slow", 500*time.Millisecond, func(*kafka.GroupError) {}
+	config.OnRevoked = func([]kafka.Partition, bool) {
+		at.Add(1)
+		<-time.After(time.Second)
+		at.Add(-1)
+	}
+	return processed(t, address, config)
+}
+
+// TestCloseWaitsForCallbacks: whoever has closed a client may give up what its callbacks use.
+func TestCloseWaitsForCallbacks(t *testing.T) {
+	address, stop := serve(t.TempDir())
+	defer stop()
+	var at atomic.Int32
+	_ = slow(t, address, &at).Close(within(t))
+	require.Zero(t, at.Load())
+}
+
+// TestCloseSaysWhatWasLost: what nobody could commit, because a callback took too long, is said too.
+func TestCloseSaysWhatWasLost(t *testing.T) {
+	address, stop := serve(t.TempDir())
+	var at atomic.Int32
+	c := slow(t, address, &at)
+	stop()
+	require.ErrorContains(t, c.Close(within(t)), "not all that was processed is committed")
 }

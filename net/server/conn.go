@@ -103,6 +103,10 @@ func (c *conn) serve() {
 // stuckAfter is how long the reader may be at what others have asked for before another goroutine reads on.
 const stuckAfter = 100 * time.Millisecond
 
+// stuckMax bounds the threads of readers that others have taken the place of and that have not come back, beyond one a connection:
+// 10,000 end the process.
+const stuckMax = 1000
+
 // run runs the machine, and with it what others have asked for, of disks that may not answer. false: it took so long that
 // another goroutine is the reader now.
 func (c *conn) run() bool {
@@ -113,6 +117,7 @@ func (c *conn) run() bool {
 	c.watchdog.Reset(stuckAfter)
 	c.server.mail.Run()
 	if !c.runs.CompareAndSwap(n, n+1) {
+		c.server.stuck.Add(-1)
 		return false
 	}
 	c.watchdog.Stop()
@@ -121,7 +126,18 @@ func (c *conn) run() bool {
 
 // readOn is called by the watchdog. If that was set for a run before, there is a new reader a little too soon, and no harm done.
 func (c *conn) readOn() {
-	if n := c.runs.Load(); n%2 == 1 && c.runs.CompareAndSwap(n, n+1) && c.readFrames() {
+	n := c.runs.Load()
+	switch {
+	case n%2 == 0:
+		return
+	case c.server.stuck.Load() >= stuckMax:
+		c.watchdog.Reset(stuckAfter)
+		return
+	case !c.runs.CompareAndSwap(n, n+1):
+		return
+	}
+	c.server.stuck.Add(1)
+	if c.readFrames() {
 		c.drain()
 		c.finishReading()
 	}

@@ -30,6 +30,7 @@ import (
 	"net"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"rookery/core/seam"
@@ -105,6 +106,7 @@ type Server struct {
 	leases     leases
 	counts     counts
 	handshakes chan struct{} // as many as are under way
+	stuck      atomic.Int64  // readers that others have taken the place of
 
 	mu        sync.Mutex
 	conns     map[seam.Conn]*conn

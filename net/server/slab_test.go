@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -81,3 +82,27 @@ func TestChunkOfTheLongestFrame(t *testing.T) {
 	require.GreaterOrEqual(t, int64(len(c.data)), int64(1<<31+3))
 	s.release(c)
 }
+
+// TestReadersThatAreReplacedAreBounded: each has a thread in a disk that hangs.
+func TestReadersThatAreReplacedAreBounded(t *testing.T) {
+	c := &conn{server: New(Config{})}
+	c.watchdog = time.AfterFunc(time.Hour, func() {})
+	defer c.watchdog.Stop()
+	c.runs.Store(1)
+	c.server.stuck.Store(stuckMax)
+	c.readOn()
+	require.EqualValues(t, 1, c.runs.Load(), "nobody takes his place")
+	c.server.stuck.Store(stuckMax - 1)
+	c.draining.Store(true)
+	c.cutting.Store(true)
+	c.ended, c.gone = true, true
+	c.server.Bind(nobody{})
+	c.readOn()
+	require.EqualValues(t, 2, c.runs.Load())
+	require.EqualValues(t, stuckMax, c.server.stuck.Load(), "until he comes back")
+}
+
+type nobody struct{}
+
+func (nobody) Post(seam.Input) {}
+func (nobody) Run()            {}
