@@ -252,7 +252,7 @@ func (c *conn) read(fd uintptr) bool {
 }
 
 const (
-	usualChunk    = 256 << 10 // as much as is read at once: more would leave the processor's cache before it is used
+	usualChunk    = 512 << 10 // as much as is read at once: more would leave the processor's cache before it is used
 	bigFrame      = usualChunk / 2
 	lowWaterMin   = 32 << 10
 	lowWaterMax   = 512 << 10
