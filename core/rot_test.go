@@ -98,3 +98,20 @@ func TestRotInTheMetadataLogRemovesNoTopicThatWasMadeAnew(t *testing.T) {
 	require.Contains(t, s.root.entries, "t-0")
 	require.NotEmpty(t, s.root.entries["t-0"].entries["00000000000000000000.log"].content)
 }
+
+// A move has left a folder. Its identity is being read when the directory fails where the partition lies now: as at a start that has not
+// got that directory at all, what may be the last copy stays.
+func TestStrayOfADirectoryThatFailsMeanwhile(t *testing.T) {
+	for _, lost := range []bool{true, false} {
+		s, run := scripted(t)
+		run("config dirs=2", "start", "topic t", "rest", "produce t-0", "rest", "hold write metadata", "move t-0 to=1", "rest",
+			"fail-write metadata fault=late bytes=117", "crash", "release")
+		s.out.Reset()
+		if lost {
+			run("start lost=1", "rest")
+		} else {
+			run("hold t-0/", "start", "fail-sync d1/t-0/ fault=io", "release", "rest")
+		}
+		require.Contains(t, s.root.entries, "t-0", "lost=%v", lost)
+	}
+}

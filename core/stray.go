@@ -61,7 +61,7 @@ func (b *Broker) strayIdentified(p bootOp, in *seam.Loaded, fx *seam.Effects) {
 	id := log.ParseIdentity(in.Data)
 	name, index, _ := parseFolder(p.name)
 	t := b.topics[name]
-	left := t != nil && int(index) < len(t.partitions) && t.partitions[index].id.String() == id // by a move
+	left := t != nil && int(index) < len(t.partitions) && t.partitions[index].id.String() == id && !b.dead(t.partitions[index]) // by a move
 	what := "no partition lies there, and its partition.metadata names no topic that was removed: it is left alone"
 	if in.Fault == seam.OK && (left || b.boot.removed[id]) {
 		what = "no partition lies there: it is removed"

@@ -376,8 +376,8 @@ func alterConfigs(command *cobra.Command, c *session, kind int8, names []string,
 		known := slices.Contains(alterable(kind, func(controller.Alterable) bool { return true }), name)
 		switch kind { // some that may be set are offered to nobody: of one listener, and internal ones
 		case meta.ResourceBroker:
-			_, found := controller.FindBrokerKey(name)
-			known = known || found
+			k, found := controller.FindBrokerKey(name)
+			known = known || found && k.Mode.Dynamic()
 		case meta.ResourceTopic:
 			known = slices.ContainsFunc(controller.TopicKeys(), func(k controller.TopicKey) bool { return k.Name == name })
 		}

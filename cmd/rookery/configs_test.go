@@ -61,6 +61,7 @@ func TestConfigCommands(t *testing.T) {
 		{[]string{"topic", "alter", "a", "-p", "6", "--config", "segment.mss=1"}, "INVALID_CONFIG"},
 		{[]string{"topic", "alter", "a", "-p", "6", "--config", "segment.mss=1"}, "INVALID_CONFIG"}, // and not that there are six already
 		{[]string{"topic", "alter", "a", "--delete-config", "retention.mss"}, "there is no configuration retention.mss of a topic"},
+		{[]string{"config", "alter", "broker", "1", "--delete-config", "node.id"}, "there is no configuration node.id of a broker"},
 		{[]string{"topic", "alter", "nope", "-p", "2"}, "there is no topic nope"},
 		{[]string{"topic", "alter", "a", "--config", "retention.ms=soon"}, "INVALID_CONFIG"},
 		{[]string{"topic", "alter", "a", "--config", "retention.ms"}, "has no ="},

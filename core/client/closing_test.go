@@ -56,3 +56,59 @@ func TestCloseTellsOfWhatWasLostMeanwhile(t *testing.T) {
 		})
 	}
 }
+
+// The application lets go at the last moment: what it has processed is committed, and the answer comes just behind endBy.
+func TestCommittedBehindTheEndOfLeaving(t *testing.T) {
+	for name, config := range map[string]Config{"range": memberConfig(assignor.Range), "modern": memberConfig()} {
+		t.Run(name, func(t *testing.T) {
+			config.AutoCommitInterval, config.RequestTimeout = 3600*seam.Second, 4*seam.Second
+			c := newCrowd(1, "a")
+			one := c.alone(t, config, Subscribe{Topics: []string{"a"}})
+			c.fill("a", 20)
+			g := &one.world.client.group
+			one.stuck = true
+			one.world.tell(&Close{Tag: 1})
+			c.run(c.now + 100*seam.Millisecond)
+			require.Equal(t, yielding, g.phase)
+			t.Log(c.now, g.endBy, g.phase); end := g.endBy; c.run(end - 8*seam.Millisecond); t.Log(c.now, g.phase, g.polled, config.PollIntervalMax)
+			tag := g.yield.tag
+			require.NotZero(t, tag)
+			one.world.tell(&Released{tag})
+			c.run(c.now + 10*seam.Second)
+			require.Len(t, one.world.closed, 1)
+			require.Len(t, c.group.offsets, 3)
+			for p, offset := range c.group.offsets {
+				require.EqualValues(t, 20, offset, "%v: all that was processed is committed", p)
+			}
+			if g.uncommitted != nil { t.Log(g.uncommitted.String()) }
+			require.Nil(t, g.uncommitted)
+		})
+	}
+}
+
+// The answer is read when the commit's deadline is over and its alarm has not been heard yet (a process that was not scheduled).
+func TestAnsweredBeforeTheAlarm(t *testing.T) {
+	for name, config := range map[string]Config{"range": memberConfig(assignor.Range), "modern": memberConfig()} {
+		t.Run(name, func(t *testing.T) {
+			config.AutoCommitInterval, config.RequestTimeout = 3600*seam.Second, 4*seam.Second
+			c := newCrowd(1, "a")
+			one := c.alone(t, config, Subscribe{Topics: []string{"a"}})
+			c.fill("a", 20)
+			g := &one.world.client.group
+			one.world.tell(&Close{Tag: 1})
+			for !g.sending {
+				c.run(c.now + seam.Millisecond/4)
+			}
+			require.Len(t, g.commits, 1)
+			g.commits[0].deadline = c.now // as if it had been sent that long ago
+			c.run(c.now + 10*seam.Second)
+			require.Len(t, one.world.closed, 1)
+			require.Len(t, c.group.offsets, 3)
+			for p, offset := range c.group.offsets {
+				require.EqualValues(t, 20, offset, "%v: all that was processed is committed", p)
+			}
+			if g.uncommitted != nil { t.Log(g.uncommitted.String()) }
+			require.Nil(t, g.uncommitted)
+		})
+	}
+}

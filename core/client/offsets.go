@@ -144,8 +144,12 @@ func (c *Client) conclude(one *commit, code wire.Code, fault Fault, fx *seam.Eff
 	if one.asked {
 		c.post(told, fx)
 	} else if c.closing && told.Failed() {
-		left := slices.DeleteFunc(slices.Clone(told.Places), func(p CommittedPlace) bool { return slices.Contains(one.done, p) && !p.Code.Failed() })
-		g.uncommitted = &Committed{Code: told.Code, Fault: fault, Places: left}
+		left := slices.DeleteFunc(slices.Clone(told.Places), func(p CommittedPlace) bool { // it may have been disowned while it was under way
+			return slices.ContainsFunc(one.done, func(d CommittedPlace) bool { return d.Place == p.Place && !d.Code.Failed() })
+		})
+		if len(left) > 0 {
+			g.uncommitted = &Committed{Code: told.Code, Fault: fault, Places: left}
+		}
 	}
 }
 

@@ -286,17 +286,25 @@ func (c *Courier) ask(ctx context.Context, body func(tag uint64) any) (any, erro
 	c.answers[tag] = func(letter any) { answered <- letter }
 	c.mu.Unlock()
 	c.Tell(body(tag))
-	handed := make(chan struct{})
-	go func() { // not here: a callback may last, or need what the caller holds
-		defer close(handed)
-		c.run(c.hand)
-	}()
+	var handed sync.WaitGroup
+	c.run(func() { // the machine hears of it here, before the links are closed; no callback runs here: it may last, or need what the caller holds
+		handed.Add(1)
+		go func() {
+			defer handed.Done()
+			c.hand()
+		}()
+	})
 	select {
 	case letter := <-answered:
 		return letter, nil
 	case <-c.finished:
+		over := make(chan struct{})
+		go func() {
+			defer close(over)
+			handed.Wait()
+		}()
 		select { // an answer that has come counts, whoever closes the client
-		case <-handed:
+		case <-over:
 		case <-ctx.Done():
 		}
 		select {

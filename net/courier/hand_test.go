@@ -94,6 +94,17 @@ func TestNoCallbackHoldsWhoAsks(t *testing.T) {
 	}
 }
 
+// TestTheMachineHearsOfTheClose before the links are closed, however little time there is.
+func TestTheMachineHearsOfTheClose(t *testing.T) {
+	over, cancel := context.WithCancel(context.Background())
+	cancel()
+	for range 200 {
+		c := newNowhere(func(client.Delivered) {})
+		_ = c.Close(over)
+		require.False(t, c.isPending())
+	}
+}
+
 // TestNothingIsToldAfterClose: whoever closes a client may give up what its callbacks use.
 func TestNothingIsToldAfterClose(t *testing.T) {
 	told := 0

@@ -258,6 +258,7 @@ func (c *Consumer) hearOut(ctx context.Context) {
 	select {
 	case <-heard:
 	case <-ctx.Done():
+	case <-time.After(2 * c.member.config.RequestTimeout): // it may be one of them that closes
 	}
 }
 

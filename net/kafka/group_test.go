@@ -314,3 +314,31 @@ func TestCloseSaysWhatWasLost(t *testing.T) {
 	stop()
 	require.ErrorContains(t, c.Close(within(t)), "not all that was processed is committed")
 }
+
+// A callback closes the client, without a deadline: that has an end (RequestTimeout), and so has who waits in Poll.
+func TestCloseInACallbackWithoutDeadline(t *testing.T) {
+	address, stop := serve(t.TempDir())
+	defer stop()
+	config := kafka.Default(address)
+	var c *kafka.Consumer
+	closed := make(chan error, 1)
+	config.GroupID, config.RequestTimeout, config.OnTrouble = "closes", 500*time.Millisecond, func(*kafka.GroupError) {}
+	config.OnRevoked = func([]kafka.Partition, bool) {
+		closed <- c.Close(context.Background())
+	}
+	c = processed(t, address, config)
+	require.NoError(t, c.Unsubscribe())
+	polled := make(chan error, 1)
+	go func() {
+		_, err := c.Poll(context.Background())
+		polled <- err
+	}()
+	for _, end := range []chan error{closed, polled} {
+		select {
+		case err := <-end:
+			t.Log(err)
+		case <-time.After(10 * time.Second):
+			require.Fail(t, "it has not come back")
+		}
+	}
+}
