@@ -70,7 +70,10 @@ func TestCommittedBehindTheEndOfLeaving(t *testing.T) {
 			one.world.tell(&Close{Tag: 1})
 			c.run(c.now + 100*seam.Millisecond)
 			require.Equal(t, yielding, g.phase)
-			t.Log(c.now, g.endBy, g.phase); end := g.endBy; c.run(end - 8*seam.Millisecond); t.Log(c.now, g.phase, g.polled, config.PollIntervalMax)
+			t.Log(c.now, g.endBy, g.phase)
+			end := g.endBy
+			c.run(end - 8*seam.Millisecond)
+			t.Log(c.now, g.phase, g.polled, config.PollIntervalMax)
 			tag := g.yield.tag
 			require.NotZero(t, tag)
 			one.world.tell(&Released{tag})
@@ -80,7 +83,9 @@ func TestCommittedBehindTheEndOfLeaving(t *testing.T) {
 			for p, offset := range c.group.offsets {
 				require.EqualValues(t, 20, offset, "%v: all that was processed is committed", p)
 			}
-			if g.uncommitted != nil { t.Log(g.uncommitted.String()) }
+			if g.uncommitted != nil {
+				t.Log(g.uncommitted.String())
+			}
 			require.Nil(t, g.uncommitted)
 		})
 	}
@@ -107,7 +112,9 @@ func TestAnsweredBeforeTheAlarm(t *testing.T) {
 			for p, offset := range c.group.offsets {
 				require.EqualValues(t, 20, offset, "%v: all that was processed is committed", p)
 			}
-			if g.uncommitted != nil { t.Log(g.uncommitted.String()) }
+			if g.uncommitted != nil {
+				t.Log(g.uncommitted.String())
+			}
 			require.Nil(t, g.uncommitted)
 		})
 	}
