@@ -321,8 +321,9 @@ func (c *Consumer) ring() {
 }
 
 // Close ends the reading and the links. A member of a group commits what it has processed (unless AutoCommitInterval is
-// 0), lets go of its partitions, and leaves, unless it is static. ctx bounds how long the brokers are waited for, and the callbacks: from
-// within one of them it cannot end before ctx does, since the others come after that.
+// 0), lets go of its partitions, and leaves, unless it is static; the error says what it could not commit. ctx bounds how long the
+// brokers are waited for, and the callbacks. Called within one of them it ends with ctx or after twice RequestTimeout, since it waits for
+// those that are at work.
 func (c *Consumer) Close(ctx context.Context) error {
 	if c.member == nil {
 		return c.courier.Close(ctx)
