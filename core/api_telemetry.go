@@ -106,7 +106,7 @@ func (b *Broker) telemetrySubscriptions(now seam.Now, c *connection, slot conn.S
 			answer.ClientInstanceID, answer.SubscriptionID = i.ID, i.Subscription
 			answer.AcceptedCompressionTypes = []int8{4, 3, 1, 2} // zstd first: clients take the first that they know
 			answer.PushIntervalMillis, answer.TelemetryMaxBytes, answer.DeltaTemporality = i.IntervalMillis, b.clients.BytesMax(), true
-			answer.RequestedMetrics = i.Metrics
+			answer.RequestedMetrics = i.Metrics()
 		}
 		b.cold(c.id, slot, corr, answer, fx)
 	}, fx)

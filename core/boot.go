@@ -41,11 +41,10 @@ type boot struct {
 	nextID    uint64
 	recovers  map[uint64]*partition
 	unfencing bool
-	futures   []seam.Path          // what the last life was copying partitions into
-	inhabited bool                 // there are folders of partitions, which only the metadata log can name
-	topics    map[meta.UUID]string // those that the metadata log has ever named
-	named     map[string]bool      // and their partitions' folders
-	removed   map[string]bool      // ids of topics that it has removed
+	futures   []seam.Path     // what the last life was copying partitions into
+	inhabited bool            // there are folders of partitions, which only the metadata log can name
+	named     map[string]bool // folders of partitions that the metadata log has ever named
+	removed   map[string]bool // ids of topics that it has removed
 }
 
 type bootOp struct {
@@ -63,7 +62,7 @@ func (b *Broker) onStarted(now seam.Now, in *seam.Started, fx *seam.Effects) {
 	b.boot.startedAt = now.Mono
 	b.boot.state = quorum.None()
 	b.boot.pending, b.boot.recovers = map[seam.Op]bootOp{}, map[uint64]*partition{}
-	b.boot.topics, b.boot.named, b.boot.removed = map[meta.UUID]string{}, map[string]bool{}, map[string]bool{}
+	b.boot.named, b.boot.removed = map[string]bool{}, map[string]bool{}
 	for i, fault := range in.Dirs {
 		if fault == seam.OK && b.config.DirectoryIDs[i] == (meta.UUID{}) {
 			fault = seam.NotFound // whose it is could not be read
@@ -608,14 +607,12 @@ func (b *Broker) foldLoaded(now seam.Now, in *seam.Loaded, fx *seam.Effects) {
 }
 
 // note keeps what tells a folder that a deletion has left from one of which the metadata log has lost the record.
-func (o *boot) note(record meta.Record) {
+func (b *Broker) note(record meta.Record) {
 	switch r := record.(type) {
-	case *meta.TopicRecord:
-		o.topics[r.TopicID] = r.Name
 	case *meta.PartitionRecord:
-		o.named[folderName(o.topics[r.TopicID], r.PartitionID)] = true
+		b.boot.named[folderName(b.image.TopicByID(r.TopicID).Name, r.PartitionID)] = true
 	case *meta.RemoveTopicRecord:
-		o.removed[r.TopicID.String()] = true
+		b.boot.removed[r.TopicID.String()] = true
 	}
 }
 
@@ -641,10 +638,10 @@ func (b *Broker) foldBatch(view batch.View) (understood bool) {
 		if err != nil {
 			return false
 		}
-		if image == b.image {
-			b.boot.note(record)
-		}
 		image.Replay(view.BaseOffset()+int64(r.OffsetDelta), view.LeaderEpoch(), record)
+		if image == b.image {
+			b.note(record)
+		}
 	}
 	return read == int(view.Count())
 }

@@ -96,7 +96,7 @@ func (b *Broker) newPartition(t *topic, index int32, folder seam.Path) *partitio
 	b.partitions.Add(p)
 	p.side = log.Numbers{Owner: p.number, Files: &b.files, Side: true}
 	p.epochs = log.Replacement{Path: seam.Path{Dir: folder.Dir, Name: folder.Name + "/leader-epoch-checkpoint"}, Numbers: &p.side}
-	p.identity = log.Replacement{Path: seam.Path{Dir: folder.Dir, Name: folder.Name + "/partition.metadata"}, Durable: true, Numbers: &p.side}
+	p.identity = log.Replacement{Path: seam.Path{Dir: folder.Dir, Name: folder.Name + "/" + log.IdentityFile}, Durable: true, Numbers: &p.side}
 	return p
 }
 

@@ -1,7 +1,6 @@
 package core
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -41,27 +40,32 @@ func deepCopy(n *node) *node {
 	return c
 }
 
+// putBack starts on a backup of the first directory, beside the second one as it is, in which every partition's records have to stay.
+func putBack(t *testing.T, s *script, run func(lines ...string), backup *node) {
+	second := s.root.entries["d1"]
+	backup.entries["d1"], backup.safe["d1"] = second, second
+	s.root = backup
+	var folders []string
+	for name, n := range second.entries {
+		if n.folder {
+			folders = append(folders, name)
+		}
+	}
+	require.GreaterOrEqual(t, len(folders), 2)
+	run("start", "rest")
+	for _, name := range folders {
+		require.Contains(t, second.entries, name)
+		require.NotEmpty(t, second.entries[name].entries["00000000000000000000.log"].content)
+	}
+}
+
 // The first directory is put back from a backup: partitions of topics that are newer lie in another one.
 func TestABackupOfTheFirstDirectoryRemovesNoPartition(t *testing.T) {
 	s, run := scripted(t)
 	run("config dirs=2 checkpoint=1s", "start", "topic t", "rest", "produce t-0", "rest", "tick 2s", "rest", "stop", "rest")
 	backup := deepCopy(s.root)
 	run("start", "topic u partitions=2", "rest", "grow t partitions=4", "rest", "produce u-0", "produce u-1", "produce t-1", "produce t-2", "produce t-3", "rest", "tick 2s", "rest", "stop", "rest")
-	lying := s.root.entries["d1"]
-	var folders []string
-	for name, n := range lying.entries {
-		if n.folder {
-			folders = append(folders, name)
-		}
-	}
-	require.GreaterOrEqual(t, len(folders), 2, "of u, and new ones of t")
-	backup.entries["d1"], backup.safe["d1"] = lying, lying
-	s.root = backup
-	run("start", "rest")
-	for _, name := range folders {
-		require.Contains(t, lying.entries, name)
-		require.NotEmpty(t, lying.entries[name].entries["00000000000000000000.log"].content)
-	}
+	putBack(t, s, run, backup)
 }
 
 // The first directory is put back from a backup that knows of a topic of that name only that it was deleted: the one that has been made
@@ -71,21 +75,7 @@ func TestABackupRemovesNoTopicThatWasMadeAnew(t *testing.T) {
 	run("config dirs=2 checkpoint=1s", "start", "topic t partitions=4", "rest", "delete t", "rest", "tick 2s", "rest", "stop", "rest")
 	backup := deepCopy(s.root)
 	run("start", "topic t partitions=4", "rest", "produce t-0", "produce t-1", "produce t-2", "produce t-3", "rest", "tick 2s", "rest", "stop", "rest")
-	lying := s.root.entries["d1"]
-	var folders []string
-	for name, n := range lying.entries {
-		if n.folder && strings.HasPrefix(name, "t-") {
-			folders = append(folders, name)
-		}
-	}
-	require.NotEmpty(t, folders)
-	backup.entries["d1"], backup.safe["d1"] = lying, lying
-	s.root = backup
-	run("start", "rest")
-	for _, name := range folders {
-		require.Contains(t, lying.entries, name)
-		require.NotEmpty(t, lying.entries[name].entries["00000000000000000000.log"].content)
-	}
+	putBack(t, s, run, backup)
 }
 
 // The same, with one bit of the metadata log that is wrong in the record of the new topic, behind its last checkpoint.

@@ -23,22 +23,27 @@ func (b *Broker) maybeRemoveStray(folder seam.Path, fx *seam.Effects) {
 			return
 		}
 	}
-	what := "no partition lies there: it is removed"
+	identity, held := b.identityOf(folder)
 	switch {
 	case !b.boot.named[folder.Name]: // it is made when its partition is durable in the metadata log
-		what = "the metadata log has never named that partition, so a part of it is lost: it is left alone"
-		b.dirs[folder.Dir].kept[folder.Name] = true
+		b.leaveStray(folder, "the metadata log has never named that partition, so a part of it is lost", fx)
 	case b.holdsForeign(folder):
-		what = "no partition lies there, and it holds what is none of a log's: it is left alone"
-		b.dirs[folder.Dir].kept[folder.Name] = true
+		b.leaveStray(folder, "no partition lies there, and it holds what is none of a log's", fx)
+	case held:
+		b.load("identity", identity, fx)
 	default:
-		if e, ok := b.identityOf(folder); ok {
-			b.load("identity", e, fx)
-			return
-		}
-		b.await("remove", folder, fx)
+		b.removeStray(folder, fx)
 	}
-	fx.Events = append(fx.Events, seam.Event{Kind: seam.StrayFolder, Topic: folder.Name, A: int64(folder.Dir), Text: what})
+}
+
+func (b *Broker) leaveStray(folder seam.Path, why string, fx *seam.Effects) {
+	b.dirs[folder.Dir].kept[folder.Name] = true
+	fx.Events = append(fx.Events, seam.Event{Kind: seam.StrayFolder, Topic: folder.Name, A: int64(folder.Dir), Text: why + ": it is left alone"})
+}
+
+func (b *Broker) removeStray(folder seam.Path, fx *seam.Effects) {
+	b.await("remove", folder, fx)
+	fx.Events = append(fx.Events, seam.Event{Kind: seam.StrayFolder, Topic: folder.Name, A: int64(folder.Dir), Text: "no partition lies there: it is removed"})
 }
 
 // identityOf is the partition.metadata of a folder that held batches at the start.
@@ -46,7 +51,7 @@ func (b *Broker) identityOf(folder seam.Path) (identity seam.Entry, ok bool) {
 	batches := false
 	for _, e := range b.dirs[folder.Dir].folders.At(folder.Name) {
 		batches = batches || e.Size > 0 && strings.HasSuffix(e.Path.Name, ".log")
-		if e.Path.Name == folder.Name+"/partition.metadata" {
+		if e.Path.Name == folder.Name+"/"+log.IdentityFile {
 			identity, ok = e, true
 		}
 	}
@@ -58,18 +63,15 @@ func (b *Broker) strayIdentified(p bootOp, in *seam.Loaded, fx *seam.Effects) {
 	if b.phase != phaseOpening || b.dirs[p.dir].failed != seam.OK {
 		return
 	}
-	id := log.ParseIdentity(in.Data)
+	id, folder := log.ParseIdentity(in.Data), seam.Path{Dir: p.dir, Name: p.name}
 	name, index, _ := parseFolder(p.name)
 	t := b.topics[name]
 	left := t != nil && int(index) < len(t.partitions) && t.partitions[index].id.String() == id && !b.dead(t.partitions[index]) // by a move
-	what := "no partition lies there, and its partition.metadata names no topic that was removed: it is left alone"
 	if in.Fault == seam.OK && (left || b.boot.removed[id]) {
-		what = "no partition lies there: it is removed"
-		b.await("remove", seam.Path{Dir: p.dir, Name: p.name}, fx)
+		b.removeStray(folder, fx)
 	} else {
-		b.dirs[p.dir].kept[p.name] = true
+		b.leaveStray(folder, "no partition lies there, and its "+log.IdentityFile+" names no topic that is known to be removed", fx)
 	}
-	fx.Events = append(fx.Events, seam.Event{Kind: seam.StrayFolder, Topic: p.name, A: int64(p.dir), Text: what})
 }
 
 // holdsForeign says whether a folder held anything at the start that no log writes.

@@ -283,7 +283,7 @@ func (b *benching) produce(ctx context.Context) (phase, error) {
 		if b.rate > 0 {
 			from = pace.due() // whoever comes too late for it waits longer
 		}
-		pace.waitUntil(ctx, together)
+		pace.wait(ctx, together)
 		err := producer.Send(ctx, b.topic, kafka.AnyPartition, records, func(d kafka.Delivered, err error) {
 			if s.failed == nil {
 				s.failed = err
@@ -404,7 +404,7 @@ func (b *benching) ping(ctx context.Context, writer *kafka.Producer, count int64
 	for range count {
 		value := append([]byte(nil), b.values[0]...)
 		binary.BigEndian.PutUint64(value, uint64(pace.due().Sub(began)))
-		pace.waitUntil(ctx, 1)
+		pace.wait(ctx, 1)
 		partition := b.place[pace.gone%len(b.place)].Partition
 		if err := writer.Send(ctx, b.topic, partition, []kafka.Record{{Value: value}}, nil); err != nil {
 			return err

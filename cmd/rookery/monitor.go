@@ -190,15 +190,14 @@ func (m *monitor) look() *snapshot {
 // lookAtGroups takes groups and what they have committed, as many as are listed by name.
 func (m *monitor) lookAtGroups(s *snapshot) {
 	s.groups, s.offsets, s.states = s.groups[:0], s.offsets[:0], map[string]int{}
+	var page []core.GroupStatus
 	for next, more := (core.GroupPlace{}), true; more; {
-		s.groups = s.groups[:min(len(s.groups), partitionsMax)]
-		before := len(s.groups)
-		m.node.loop.Look(func(loop.Status) { s.groups, next, more = m.broker.GroupStatuses(next, partitionsAPage, s.groups) })
-		for _, g := range s.groups[before:] {
+		m.node.loop.Look(func(loop.Status) { page, next, more = m.broker.GroupStatuses(next, partitionsAPage, page[:0]) })
+		for _, g := range page {
 			s.states[g.State]++
 		}
+		s.groups = append(s.groups, page[:min(len(page), partitionsMax-len(s.groups))]...)
 	}
-	s.groups = s.groups[:min(len(s.groups), partitionsMax)]
 	for next, more := (core.GroupPlace{}), true; more && len(s.offsets) < partitionsMax; {
 		m.node.loop.Look(func(loop.Status) { s.offsets, next, more = m.broker.OffsetStatuses(next, partitionsAPage, s.offsets) })
 	}

@@ -117,7 +117,7 @@ func (p *producing) run(in io.Reader, files []string, notes io.Writer) error {
 	pace := pacer{rate: p.rate, began: began}
 	for r := range records {
 		gathered := gather(r, records, pace.atOnce())
-		pace.wait(len(gathered))
+		pace.wait(context.Background(), len(gathered))
 		if err := s.send(gathered); err != nil {
 			return err
 		}

@@ -76,13 +76,8 @@ func (p *pacer) atOnce() int {
 	return min(max(int(p.rate*pacedEvery.Seconds()), 1), gatherMax)
 }
 
-// wait waits until n more may go.
-func (p *pacer) wait(n int) {
-	p.waitUntil(context.Background(), n)
-}
-
-// waitUntil is wait, for as long as ctx lets it.
-func (p *pacer) waitUntil(ctx context.Context, n int) {
+// wait waits until n more may go, for as long as ctx lets it.
+func (p *pacer) wait(ctx context.Context, n int) {
 	if p.rate > 0 {
 		select {
 		case <-time.After(time.Until(p.due())):

@@ -330,7 +330,7 @@ func (l *Log) besides(s *segment) (pieces []Piece) {
 // Last are the files that a clean stop would write, of a log of which nothing is under way: with them beside what Pieces has
 // named a folder is whole.
 func (l *Log) Last(c *Copying, identity []byte, beside ...Beside) (pieces []Piece) {
-	pieces = append(pieces, Piece{Name: epochsFile, Content: l.Epochs.Encode()}, Piece{Name: identityFile, Content: identity})
+	pieces = append(pieces, Piece{Name: epochsFile, Content: l.Epochs.Encode()}, Piece{Name: IdentityFile, Content: identity})
 	if l.sparse > 0 {
 		pieces = append(pieces, Piece{Name: leaf(l.path(l.sparse, sparseSuffix))})
 	}

@@ -166,7 +166,7 @@ type smallFiles struct {
 
 const (
 	epochsFile   = "leader-epoch-checkpoint"
-	identityFile = "partition.metadata"
+	IdentityFile = "partition.metadata"
 	smallMax     = 64 << 20
 	snapshotMax  = 1<<31 - 1 // of producers, whose batches may be gone
 )
@@ -338,7 +338,7 @@ func (r *Recovery) onLoaded(in *seam.Loaded, fx *seam.Effects) {
 		r.loaded.firstTime = firstTimeOf(in.Data)
 	case p.what == forSmall && in.Fault == seam.OK:
 		r.keep(&r.small[p.i], in.Data)
-	case p.what == forSmall && r.small[p.i].kind == identityFile:
+	case p.what == forSmall && r.small[p.i].kind == IdentityFile:
 		r.fail(in.Fault, "partition.metadata cannot be read")
 	case p.what == forSmall && r.small[p.i].kind == snapshotSuffix:
 		r.loaded.unread = in.Fault
@@ -349,7 +349,7 @@ func (r *Recovery) onLoaded(in *seam.Loaded, fx *seam.Effects) {
 
 func (r *Recovery) keep(f *smallFile, data []byte) {
 	switch f.kind {
-	case identityFile:
+	case IdentityFile:
 		r.identify(data)
 	case epochsFile:
 		r.loaded.epochs, r.loaded.epochsOK = ParseEpochs(data)
@@ -426,7 +426,7 @@ func (r *Recovery) maybeLoaded(fx *seam.Effects) {
 	}
 	if r.out.Fault == seam.OK && r.request.TopicID != "" && r.loaded.identity != r.request.TopicID {
 		if r.loaded.identity == "" && r.heldBatches() {
-			r.fail(seam.IOError, identityFile+" is missing, and with it whose batches these are")
+			r.fail(seam.IOError, IdentityFile+" is missing, and with it whose batches these are")
 		} else {
 			r.out.Foreign = true // without the file the folder never took a batch, or not one of this topic
 			if r.heldBatches() {

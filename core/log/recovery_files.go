@@ -74,7 +74,7 @@ func (r *Recovery) sortFile(e seam.Entry, snapshot int64) {
 		r.junk = append(r.junk, e.Path)
 	case numbered:
 		r.noteSnapshot(base, suffix, e.Size)
-	case name == epochsFile || name == identityFile:
+	case name == epochsFile || name == IdentityFile:
 		r.want(smallFile{kind: name, path: e.Path, size: e.Size})
 	}
 }
@@ -141,7 +141,7 @@ func segmentName(name string) (base int64, suffix string, ok bool) {
 func OwnFile(name string) bool {
 	name = strings.TrimSuffix(name, ".tmp")
 	_, _, numbered := segmentName(name)
-	return numbered || name == identityFile || name == epochsFile
+	return numbered || name == IdentityFile || name == epochsFile
 }
 
 func compareInt64(a, b int64) int {

@@ -64,7 +64,6 @@ type Instance struct {
 	ID             meta.UUID
 	Conn           seam.Conn // that made it last
 	Subscription   int32
-	Metrics        []string
 	IntervalMillis int32
 
 	list        *list
@@ -225,9 +224,8 @@ func (r *Registry) put(s *Search) *Instance {
 	if metrics = hashSet(s.metrics, capacityOf(len(metrics))); s.every {
 		metrics = []string{all}
 	}
-	shared := r.share(metrics)
 	i := &Instance{
-		ID: s.ID, Conn: s.Conn, Subscription: subscriptionID(metrics, s.interval, s.ID), Metrics: shared.metrics, list: shared, IntervalMillis: s.interval,
+		ID: s.ID, Conn: s.Conn, Subscription: subscriptionID(metrics, s.interval, s.ID), list: r.share(metrics), IntervalMillis: s.interval,
 		client: s.Client, version: r.version, got: long, pushed: long,
 	}
 	r.instances[i.ID] = i
@@ -391,6 +389,9 @@ func (r *Registry) judge(now seam.Now, i *Instance, p Pushed) wire.Code {
 	}
 	return wire.None
 }
+
+// Metrics is what it is asked for.
+func (i *Instance) Metrics() []string { return i.list.metrics }
 
 func (i *Instance) interval() seam.Mono { return seam.Mono(i.IntervalMillis) * seam.Millisecond }
 

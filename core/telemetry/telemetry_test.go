@@ -62,7 +62,7 @@ func TestNumbersAreKafkas(t *testing.T) {
 			room := 10
 			got := r.Find(at(0), &Search{ID: id}, &room)
 			require.Equal(t, c.interval, got.IntervalMillis)
-			require.Empty(t, slices.Compare(c.order, got.Metrics), "%q", got.Metrics)
+			require.Empty(t, slices.Compare(c.order, got.Metrics()), "%q", got.Metrics())
 			require.Equal(t, c.numbers[i], got.Subscription, "%q %v", c.metrics, id)
 		}
 	}
@@ -188,8 +188,8 @@ func TestListsAreShared(t *testing.T) {
 		name := string("ab"[n%2])
 		asked[n] = r.ask(at(0), byte(n+1), Client{ID: &name})
 	}
-	require.Same(t, &asked[0].Metrics[0], &asked[2].Metrics[0])
-	require.Same(t, &asked[1].Metrics[0], &asked[3].Metrics[0])
+	require.Same(t, &asked[0].Metrics()[0], &asked[2].Metrics()[0])
+	require.Same(t, &asked[1].Metrics()[0], &asked[3].Metrics()[0])
 	require.Equal(t, 4+5*metricBytes, r.bytes)
 	r.Left(1, asked[0].ID)
 	require.Equal(t, 3+5*metricBytes, r.bytes)
@@ -227,9 +227,9 @@ func TestFindInPieces(t *testing.T) {
 	room = 45
 	i := r.Find(at(0), s, &room)
 	require.Equal(t, 5, room)
-	require.Len(t, i.Metrics, 20)
-	require.Contains(t, i.Metrics, "new")
-	require.NotContains(t, i.Metrics, "0")
+	require.Len(t, i.Metrics(), 20)
+	require.Contains(t, i.Metrics(), "new")
+	require.NotContains(t, i.Metrics(), "0")
 	room = 0
 	require.Same(t, i, r.Find(at(1), s, &room), "who is known needs no room")
 }
@@ -312,7 +312,7 @@ func TestManyMetrics(t *testing.T) {
 		require.GreaterOrEqual(t, room, -each)
 	}
 	require.GreaterOrEqual(t, pieces, subscriptions)
-	require.Greater(t, len(i.Metrics), each)
-	require.Less(t, len(i.Metrics), 3*each)
+	require.Greater(t, len(i.Metrics()), each)
+	require.Less(t, len(i.Metrics()), 3*each)
 	require.EqualValues(t, 1000, i.IntervalMillis)
 }

@@ -118,19 +118,21 @@ func (c *Courier) run(hand func()) {
 			for chore.Do() {
 			}
 		}
-		if c.hasLetters(false) {
+		if c.claim() {
 			hand()
 		}
 	}
 }
 
-// hasLetters says whether there is something that nobody hands over yet. claim: the caller does.
-func (c *Courier) hasLetters(claim bool) bool {
+// claim says whether there are letters that nobody hands over yet. The caller has to then.
+func (c *Courier) claim() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	has := len(c.letters) > 0 && !c.handing
-	c.handing = c.handing || has && claim
-	return has
+	if c.handing || len(c.letters) == 0 {
+		return false
+	}
+	c.handing = true
+	return true
 }
 
 func (c *Courier) isPending() bool {
@@ -192,17 +194,11 @@ func (c *Courier) ring() {
 	c.Run()
 }
 
-// hand gives the machine's letters to whom they are for, one goroutine at a time, until the client is closed.
+// hand gives the machine's letters to whom they are for, until the client is closed. Whoever calls it has claimed them.
 func (c *Courier) hand() {
-	if !c.hasLetters(true) {
-		return
-	}
 	over := false
 	defer func() {
 		if !over { // a callback has panicked, or ended its goroutine (testing.FailNow does): the others are due all the same
-			c.mu.Lock()
-			c.handing = false
-			c.mu.Unlock()
 			go c.hand()
 		}
 	}()
@@ -288,11 +284,7 @@ func (c *Courier) ask(ctx context.Context, body func(tag uint64) any) (any, erro
 	c.Tell(body(tag))
 	var handed sync.WaitGroup
 	c.run(func() { // the machine hears of it here, before the links are closed; no callback runs here: it may last, or need what the caller holds
-		handed.Add(1)
-		go func() {
-			defer handed.Done()
-			c.hand()
-		}()
+		handed.Go(c.hand)
 	})
 	select {
 	case letter := <-answered:

@@ -64,6 +64,7 @@ func TestALetterIsManyCallbacks(t *testing.T) {
 		runtime.Goexit()
 	})
 	c.letters = append(c.letters, client.Deliveries{{Tag: 1}, {Tag: 2}, {Tag: 3}})
+	require.True(t, c.claim())
 	go c.hand()
 	require.Equal(t, []uint64{1, 2, 3}, []uint64{<-told, <-told, <-told})
 
@@ -74,6 +75,7 @@ func TestALetterIsManyCallbacks(t *testing.T) {
 		_ = c.Close(over)
 	})
 	c.letters = append(c.letters, client.Deliveries{{Tag: 1}, {Tag: 2}})
+	require.True(t, c.claim())
 	c.hand()
 	require.EqualValues(t, 1, <-told)
 	require.Empty(t, told)
@@ -111,6 +113,7 @@ func TestNothingIsToldAfterClose(t *testing.T) {
 	c := newNowhere(func(client.Delivered) { told++ })
 	require.NoError(t, c.Close(context.Background()))
 	c.letters = append(c.letters, client.Deliveries{{Tag: 1}})
+	require.True(t, c.claim())
 	c.hand()
 	require.Zero(t, told)
 	require.Empty(t, c.letters)
