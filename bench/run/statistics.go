@@ -92,15 +92,20 @@ func (c *comparison) judge(name string) {
 func spreadOf(ratios []float64) spread {
 	s := spread{Ratio: quantile(ratios, 0.5), LowerQuartile: quantile(ratios, 0.25), UpperQuartile: quantile(ratios, 0.75),
 		Lowest: slices.Min(ratios), Highest: slices.Max(ratios)}
-	s.Refused = !(max(s.Ratio-1, 1-s.Ratio) >= s.UpperQuartile-s.LowerQuartile) // so is what is no number
+	s.Refused = !(s.distance() >= s.apart()) // so is what is no number
 	return s
 }
+
+// distance is how far the ratio is from 1.
+func (s *spread) distance() float64 { return max(s.Ratio-1, 1-s.Ratio) }
+
+// apart is how far the pairs lie apart.
+func (s *spread) apart() float64 { return s.UpperQuartile - s.LowerQuartile }
 
 // hold tells what is wrong with the ratio: it has to be at least the bar, or at most. A ratio nearer to 1 than the pairs
 // lie apart is refused as a ratio: no difference from the other side has been seen. The bar is then to be met by the
 // quartile that is worse.
 func (s *spread) hold(name string, bar float64, atMost bool) (failed []string) {
-	distance, apart := max(s.Ratio-1, 1-s.Ratio), s.UpperQuartile-s.LowerQuartile
 	side, missed, quarterMissed := "below", s.Ratio < bar, s.LowerQuartile < bar
 	if atMost {
 		side, missed, quarterMissed = "above", s.Ratio > bar, s.UpperQuartile > bar
@@ -110,7 +115,7 @@ func (s *spread) hold(name string, bar float64, atMost bool) (failed []string) {
 		failed = append(failed, fmt.Sprintf("%s: ratio %.3f is %s the bar of %.2f", name, s.Ratio, side, bar))
 	case s.Refused && quarterMissed:
 		failed = append(failed, fmt.Sprintf("%s: ratio %.3f refused: it is %.3f away from 1, the pairs spread over %.3f and a quarter of them is %s the bar of %.2f",
-			name, s.Ratio, distance, apart, side, bar))
+			name, s.Ratio, s.distance(), s.apart(), side, bar))
 	}
 	return failed
 }

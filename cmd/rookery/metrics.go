@@ -269,7 +269,7 @@ func (m *monitor) tellGroups(p page, s *snapshot) {
 		p.gauge("rookery_group_members", "Members of a group.", float64(s.groups[i].Members), "group", s.groups[i].Group)
 	}
 	for _, state := range groupStates {
-		p.gauge("rookery_groups", "Groups that are listed, by state.", float64(s.states[state]), "state", state)
+		p.gauge("rookery_groups", "Groups by state, those too that are not listed by name.", float64(s.states[state]), "state", state)
 	}
 	for i := range s.offsets {
 		o := &s.offsets[i]

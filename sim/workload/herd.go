@@ -436,5 +436,5 @@ func (g *grazer) fetch(now seam.Mono, fx *seam.Effects) {
 	}})
 }
 
-// seat names a member from when it joined on, as a reader of a topic.
+// seat names a member as a reader of a topic, from when it was heard with what it reads now.
 func (g *grazer) seat(topic string) string { return fmt.Sprint(g.id, "/", g.seats, "/", topic) }
