@@ -21,6 +21,7 @@ import (
 //	reading   the metadata log is recovered and read: what is not understood is another broker's, and is left as it is
 //	quorum    this voter stands in a new epoch, and its first entry is committed
 //	folding   the committed records are read back and folded into the Image
+//	asking    folders that lie elsewhere than their partitions are said to are asked whose they are
 //	opening   this incarnation registers (which begins new leader epochs), partitions are recovered, the broker is unfenced
 type boot struct {
 	startedAt seam.Mono
@@ -41,10 +42,11 @@ type boot struct {
 	nextID    uint64
 	recovers  map[uint64]*partition
 	unfencing bool
-	futures   []seam.Path     // what the last life was copying partitions into
-	inhabited bool            // there are folders of partitions, which only the metadata log can name
-	named     map[string]bool // folders of partitions that the metadata log has ever named
-	removed   map[string]bool // ids of topics that it has removed
+	futures   []seam.Path        // what the last life was copying partitions into
+	inhabited bool               // there are folders of partitions, which only the metadata log can name
+	named     map[string]bool    // folders of partitions that the metadata log has ever named
+	removed   map[string]bool    // ids of topics that it has removed
+	left      map[seam.Path]bool // folders of those that deletions have left elsewhere than where the metadata says
 }
 
 type bootOp struct {
@@ -62,7 +64,7 @@ func (b *Broker) onStarted(now seam.Now, in *seam.Started, fx *seam.Effects) {
 	b.boot.startedAt = now.Mono
 	b.boot.state = quorum.None()
 	b.boot.pending, b.boot.recovers = map[seam.Op]bootOp{}, map[uint64]*partition{}
-	b.boot.named, b.boot.removed = map[string]bool{}, map[string]bool{}
+	b.boot.named, b.boot.removed, b.boot.left = map[string]bool{}, map[string]bool{}, map[seam.Path]bool{}
 	for i, fault := range in.Dirs {
 		if fault == seam.OK && b.config.DirectoryIDs[i] == (meta.UUID{}) {
 			fault = seam.NotFound // whose it is could not be read
@@ -245,6 +247,10 @@ func (b *Broker) bootLoaded(now seam.Now, in *seam.Loaded, fx *seam.Effects) {
 	switch {
 	case p.what == "identity":
 		b.strayIdentified(p, in, fx)
+	case p.what == "whose":
+		if in.Fault == seam.OK && b.boot.removed[log.ParseIdentity(in.Data)] {
+			b.boot.left[seam.Path{Dir: p.dir, Name: p.name}] = true
+		}
 	case in.Fault != seam.OK: // a directory but the first is fenced, and the start goes on: its file is to be closed all the same
 		if b.fail(p.dir, in.Fault, fx); b.phase == phaseDead {
 			return
@@ -506,6 +512,8 @@ func (b *Broker) progress(now seam.Now, fx *seam.Effects) {
 		b.maybeLead(now, fx)
 	case phaseFolding:
 		b.fold(now, fx)
+	case phaseAsking:
+		b.maybeRegister(now, fx)
 	case phaseOpening:
 		b.openMore(now, fx)
 	case phaseStopping:
@@ -549,10 +557,41 @@ func (b *Broker) fold(now seam.Now, fx *seam.Effects) {
 		return
 	}
 	if b.boot.folded == b.boot.foldTo {
-		b.register(now, fx)
+		b.askAll()
 		return
 	}
 	b.readOn(high, fx)
+}
+
+// askAll asks the folders whose they are that may be homes of partitions which are said to lie elsewhere.
+func (b *Broker) askAll() {
+	b.phase = phaseAsking
+	for i := range b.dirs {
+		folders := b.dirs[i].folders.Keys()
+		b.turns.put(b.turns.each(len(folders), func(j int, _ seam.Now, fx *seam.Effects) {
+			b.maybeAsk(seam.Path{Dir: int32(i), Name: folders[j]}, fx)
+		}))
+	}
+}
+
+func (b *Broker) maybeAsk(folder seam.Path, fx *seam.Effects) {
+	name, index, _ := parseFolder(folder.Name)
+	t := b.image.Topic(name)
+	if t == nil || int(index) >= len(t.Partitions) || b.dirs[folder.Dir].failed != seam.OK || b.phase != phaseAsking {
+		return
+	}
+	if _, settled := b.said(folder.Name, &t.Partitions[index]); settled {
+		return
+	}
+	if identity, known := b.identityOf(folder); known {
+		b.load("whose", identity, fx)
+	}
+}
+
+func (b *Broker) maybeRegister(now seam.Now, fx *seam.Effects) {
+	if len(b.boot.pending) == 0 && b.turns.later.Len() == 0 {
+		b.register(now, fx)
+	}
 }
 
 // readOn asks for the next piece of the metadata log, up to an end.

@@ -136,6 +136,7 @@ const (
 	phaseReading       // the metadata log
 	phaseQuorum        // this voter's epoch
 	phaseFolding       // the metadata log's records
+	phaseAsking        // whose the folders are that lie where no partition is said to
 	phaseOpening       // the partitions
 	phaseReady
 	phaseStopping

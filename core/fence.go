@@ -168,17 +168,15 @@ func (b *Broker) offlineReplicas(p *meta.Partition) []int32 {
 // start it may be found in another one, where somebody has moved it by hand, or an earlier release has put it; but never
 // while its own is missing, for what is found then may be older than what is missed.
 func (b *Broker) home(topic string, p *meta.Partition) seam.Path {
-	name, id := folderName(topic, p.ID), p.Directory(b.config.NodeID)
-	said := int32(slices.Index(b.config.DirectoryIDs, id))
-	if id == (meta.UUID{}) {
-		said = 0
-	} else if said == nowhere || b.dirs[said].failed != seam.OK || b.dirs[said].holds(name) {
+	name := folderName(topic, p.ID)
+	said, settled := b.said(name, p)
+	if settled {
 		return seam.Path{Dir: said, Name: name}
 	}
 	at := nowhere
 	for i := range b.dirs {
 		switch {
-		case b.dirs[i].failed != seam.OK || !b.dirs[i].holds(name):
+		case b.dirs[i].failed != seam.OK || !b.holds(seam.Path{Dir: int32(i), Name: name}):
 		case at != nowhere:
 			return seam.Path{Dir: nowhere, Name: name} // Kafka does not start then; which of them it is nobody can know
 		default:
@@ -191,13 +189,23 @@ func (b *Broker) home(topic string, p *meta.Partition) seam.Path {
 	return seam.Path{Dir: at, Name: name}
 }
 
+// said is the directory that the metadata says, and whether that settles it: a folder in another one may be the partition's if not.
+func (b *Broker) said(name string, p *meta.Partition) (dir int32, settled bool) {
+	id := p.Directory(b.config.NodeID)
+	if id == (meta.UUID{}) {
+		return 0, false
+	}
+	dir = int32(slices.Index(b.config.DirectoryIDs, id))
+	return dir, dir == nowhere || b.dirs[dir].failed != seam.OK || b.holds(seam.Path{Dir: dir, Name: name})
+}
+
 // nowhere is the place of a partition that is in none of the directories that are here, or in more than one.
 const nowhere int32 = -1
 
-// holds says whether the directory held a folder of that name at the start. Once the broker is ready nobody asks what was.
-func (d *directory) holds(name string) bool {
-	_, there := d.folders.Find(name)
-	return there
+// holds says whether there was a folder at the start that no deletion has left. Once the broker is ready nobody asks what was.
+func (b *Broker) holds(folder seam.Path) bool {
+	_, there := b.dirs[folder.Dir].folders.Find(folder.Name)
+	return there && !b.boot.left[folder]
 }
 
 func (b *Broker) whyDead(p *partition, said *meta.Partition) string {

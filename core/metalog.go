@@ -379,7 +379,7 @@ func (b *Broker) openMore(now seam.Now, fx *seam.Effects) {
 // ready: the broker serves, what came early first.
 func (b *Broker) ready(now seam.Now, fx *seam.Effects) {
 	b.phase, b.boot.more = phaseReady, false // what was put off meanwhile asks for itself
-	b.boot.named, b.boot.removed = nil, nil
+	b.boot.named, b.boot.removed, b.boot.left = nil, nil, nil
 	b.turns.put(b.startLoads)
 	b.checkpointAt = now.Mono + b.config.CheckpointEvery
 	b.sweep = sweep{at: now.Mono + min(b.config.InitialTaskDelay, b.config.RetentionCheckEvery)}

@@ -23,13 +23,13 @@ func (b *Broker) maybeRemoveStray(folder seam.Path, fx *seam.Effects) {
 			return
 		}
 	}
-	identity, held := b.identityOf(folder)
+	identity, known := b.identityOf(folder)
 	switch {
 	case !b.boot.named[folder.Name]: // it is made when its partition is durable in the metadata log
 		b.leaveStray(folder, "the metadata log has never named that partition, so a part of it is lost", fx)
 	case b.holdsForeign(folder):
 		b.leaveStray(folder, "no partition lies there, and it holds what is none of a log's", fx)
-	case held:
+	case known && b.holdsBatches(folder):
 		b.load("identity", identity, fx)
 	default:
 		b.removeStray(folder, fx)
@@ -46,16 +46,20 @@ func (b *Broker) removeStray(folder seam.Path, fx *seam.Effects) {
 	fx.Events = append(fx.Events, seam.Event{Kind: seam.StrayFolder, Topic: folder.Name, A: int64(folder.Dir), Text: "no partition lies there: it is removed"})
 }
 
-// identityOf is the partition.metadata of a folder that held batches at the start.
-func (b *Broker) identityOf(folder seam.Path) (identity seam.Entry, ok bool) {
-	batches := false
-	for _, e := range b.dirs[folder.Dir].folders.At(folder.Name) {
-		batches = batches || e.Size > 0 && strings.HasSuffix(e.Path.Name, ".log")
-		if e.Path.Name == folder.Name+"/"+log.IdentityFile {
-			identity, ok = e, true
-		}
+// identityOf is the partition.metadata of a folder, if it had one at the start.
+func (b *Broker) identityOf(folder seam.Path) (identity seam.Entry, known bool) {
+	files := b.dirs[folder.Dir].folders.At(folder.Name)
+	i := slices.IndexFunc(files, func(e seam.Entry) bool { return e.Path.Name == folder.Name+"/"+log.IdentityFile })
+	if i < 0 {
+		return seam.Entry{}, false
 	}
-	return identity, ok && batches
+	return files[i], true
+}
+
+func (b *Broker) holdsBatches(folder seam.Path) bool {
+	return slices.ContainsFunc(b.dirs[folder.Dir].folders.At(folder.Name), func(e seam.Entry) bool {
+		return e.Size > 0 && strings.HasSuffix(e.Path.Name, ".log")
+	})
 }
 
 // strayIdentified: whose a stray folder is. It goes if that topic was removed, or its partition lies elsewhere.

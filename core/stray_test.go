@@ -184,11 +184,53 @@ func TestWhatWasFoundIsBeingDeleted(t *testing.T) {
 // A partition was found elsewhere, and is not there yet when that is to be said: a new one, that waits for its name.
 func TestWhatWasFoundIsNotThereYet(t *testing.T) {
 	s, run := scripted(t)
-	run("config dirs=2 checkpoint=1s", "start", "topic a", "rest", "topic t", "rest", "produce t-0", "rest", "tick 2s", "rest")
-	run("hold t-0", "delete t", "rest", "topic b", "rest", "topic t", "rest", "crash", "release", "start", "rest", "tick 2s", "rest")
+	run("config dirs=2 checkpoint=1s", "start", "topic a", "rest", "topic t", "rest", "produce a-0", "rest", "tick 2s", "rest", "stop", "rest")
+	second := s.root.entries["d1"]
+	delete(second.entries, "t-0")
+	delete(second.safe, "t-0")
+	somebodys(s, "a-0", "", "t-0")
+	run("hold rename t-0", "start", "rest", "tick 2s", "rest")
+	require.NotContains(t, s.out.String()[strings.LastIndex(s.out.String(), "ready"):], "opened t-0")
+	run("release", "rest", "tick 2s", "rest")
 	s.out.Reset()
-	run("move t-0 to=0", "rest", "tick 2s", "rest")
-	require.Contains(t, s.out.String(), "moved t-0 from d1 to d0")
+	run("move t-0 to=1", "rest", "tick 2s", "rest")
+	require.Contains(t, s.out.String(), "moved t-0 from d0 to d1")
+}
+
+// Folders of two deleted topics still have the name of a third one's partition, and nothing lies where the metadata says that it does: it
+// is made there, or found where it was moved to by hand.
+func TestWhatDeletionsHaveLeftIsNobodysHome(t *testing.T) {
+	for _, moved := range []bool{false, true} {
+		s, run := scripted(t)
+		left := []*node{nil, nil}
+		run("config dirs=4 checkpoint=1s", "start", "topic t", "rest", "produce t-0", "rest")
+		left[0] = deepCopy(s.root.entries["t-0"])
+		run("delete t", "rest", "topic a", "rest", "topic t", "rest", "produce t-0", "rest")
+		left[1] = deepCopy(s.root.entries["d1"].entries["t-0"])
+		run("delete t", "rest", "topic b", "rest", "hold d2/t-0", "topic t", "rest")
+		if moved {
+			run("release", "rest", "produce t-0", "rest", "produce t-0", "rest", "tick 2s", "rest")
+			from, to := s.root.entries["d2"], s.root.entries["d3"]
+			to.entries["t-0"], to.safe["t-0"] = from.entries["t-0"], from.safe["t-0"]
+			delete(from.entries, "t-0")
+			delete(from.safe, "t-0")
+		}
+		run("crash", "release")
+		for i, dir := range []*node{s.root, s.root.entries["d1"]} {
+			dir.entries["t-0"], dir.safe["t-0"] = left[i], left[i]
+		}
+		s.out.Reset()
+		run("start", "rest", "list t-0 latest", "rest", "produce t-0", "rest", "dirs", "rest")
+		require.Contains(t, s.out.String(), "* stray folder d0/t-0 (no partition lies there: it is removed)\n")
+		require.Contains(t, s.out.String(), "* stray folder d1/t-0 (no partition lies there: it is removed)\n")
+		want := []string{"t-0 offset=0", "t-0 base=0", "/d2 t-0:78"}
+		if moved {
+			want = []string{"t-0 offset=2", "t-0 base=2", "/d3 t-0:234"}
+		}
+		for _, x := range want {
+			require.Contains(t, s.out.String(), x, "moved=%v", moved)
+		}
+	}
 }
 
 // The record of a move may count, and its target is gone: until the next start nobody knows where the partition lies, and nothing is done

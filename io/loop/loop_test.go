@@ -116,6 +116,7 @@ func TestAHangupComesAfterTheSents(t *testing.T) {
 	sent := seam.Op(0)
 	early := 0
 	var hungUp atomic.Int64
+	heard := make(chan bool, 1)
 	l := loop.New(loop.Config{Machine: script(func(_ seam.Now, in seam.Input, _ *seam.Effects) {
 		switch in := in.(type) {
 		case *seam.Sent:
@@ -125,6 +126,10 @@ func TestAHangupComesAfterTheSents(t *testing.T) {
 				early++
 			}
 			hungUp.Add(1)
+			select {
+			case heard <- true:
+			default:
+			}
 		}
 	})})
 	var group sync.WaitGroup
@@ -133,13 +138,16 @@ func TestAHangupComesAfterTheSents(t *testing.T) {
 			l.Post(&seam.Opened{}) // the machine is woken, and looks into the lane of what is done while nothing is in it
 			l.Post(&seam.Sent{Op: seam.Op(op)})
 			l.Post(&seam.Hangup{Conn: seam.Conn(op)})
-			for hungUp.Load() < int64(op) {
-				runtime.Gosched()
+			for spins := 0; hungUp.Load() < int64(op); spins++ {
+				if runtime.Gosched(); spins > 100 { // the machine may have no processor but this one
+					<-heard
+				}
 			}
 		}
 	})
 	for hungUp.Load() < each {
 		l.Run()
+		runtime.Gosched()
 	}
 	group.Wait()
 	require.Zero(t, early)
@@ -211,6 +219,35 @@ func TestWhatIsBehindAStuckChoreIsDone(t *testing.T) {
 	go l.Push(&seam.Stop{})
 	await(t, "the stuck chore", held)
 	await(t, "what is behind it", done)
+}
+
+// TestWhatCameOfTheChoreBeforeAStuckOneIsStepped: the last chore of a turn lasts for ever, and nobody else comes to take the next turn.
+func TestWhatCameOfTheChoreBeforeAStuckOneIsStepped(t *testing.T) {
+	hold, held, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	defer close(hold)
+	var l *loop.Loop
+	wrote := errand(func() bool {
+		l.Post(&seam.Wrote{Op: 7})
+		return false
+	})
+	stuck := errand(func() bool {
+		close(held)
+		<-hold
+		return false
+	})
+	l = loop.New(loop.Config{
+		Machine: script(func(_ seam.Now, in seam.Input, fx *seam.Effects) {
+			if _, is := in.(*seam.Wrote); is {
+				close(done)
+				return
+			}
+			fx.Replies = append(fx.Replies, seam.Reply{Op: 1})
+		}),
+		Conns: hands{wrote, stuck},
+	})
+	go l.Push(&seam.Stop{})
+	await(t, "the stuck chore", held)
+	await(t, "the step of what came before it", done)
 }
 
 // TestALookWaitsForNoChore: whoever looks takes the turn, not what comes of it.

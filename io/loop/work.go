@@ -12,7 +12,7 @@ import (
 // be of another disk, or of a client: a timer looks whether the goroutine gets on, and hands the rest to another if not.
 //
 //	chores ─▶ one is done ─▶ next, if it wants to be done again
-//	   └────── stuckAfter ──────┴──▶ a goroutine of their own, unless stuckMax wait for theirs already
+//	   └────── stuckAfter ──────┴──▶ a goroutine of their own, which takes the next turn, unless stuckMax wait for theirs already
 type work struct {
 	loop  *Loop
 	until seam.Mono // when what was stepped is to be carried out; Never: nothing was stepped yet
@@ -72,8 +72,10 @@ func (w *work) begin() Chore {
 	return chore
 }
 
-// isWaitedFor says whether there is more than the chore under way; mu is held.
-func (w *work) isWaitedFor() bool { return w.doing && len(w.chores)-w.at+len(w.next) > 0 }
+// isWaitedFor says whether there is more than the chore under way, or what has come of those before it is to be stepped; mu is held.
+func (w *work) isWaitedFor() bool {
+	return w.doing && (len(w.chores)-w.at+len(w.next) > 0 || w.loop.lanes.waiting.Load() > 0)
+}
 
 // watch sets the timer; mu is held.
 func (w *work) watch() {
