@@ -57,12 +57,13 @@ lines:
 		printf '%-5s %6d lines\n' $$d $$(git ls-files -co --exclude-standard "$$d/*.go" ':!:*_test.go' ':!:**/testdata/**' | xargs -r cat | wc -l); done
 
 # -count=1: some of them build the binary and test that, which go's cache of results does not see.
+# -timeout: one that hangs is named before .ci/run ends the stage.
 test:
-	$(GO) test -count=1 ./...
+	$(GO) test -count=1 -timeout 8m ./...
 	cd sim/powercut && $(GO) vet . && $(GO) test -count=1 .
 
 race:
-	$(GO) test -race ./io/... ./net/... ./cmd/... ./sim/...
+	$(GO) test -race -timeout 8m ./io/... ./net/... ./cmd/... ./sim/...
 
 sim:
 	$(GO) run ./cmd/sim run --for $(FOR) $(SIMFLAGS)

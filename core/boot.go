@@ -197,6 +197,9 @@ func (b *Broker) load(what string, e seam.Entry, fx *seam.Effects) {
 	fx.Files = append(fx.Files, seam.FileOp{Op: open, Deed: seam.Open, File: file, Path: e.Path})
 	fx.Reads = append(fx.Reads, seam.Read{Op: read, File: file, Len: int32(min(e.Size, 1<<30))})
 	b.boot.pending[open] = bootOp{what: "open", dir: e.Path.Dir}
+	if folder != e.Path.Name { // it may be somebody else's, which says nothing of the disk
+		b.boot.pending[open] = bootOp{what: "open"}
+	}
 	b.boot.pending[read] = bootOp{what: what, name: folder, dir: e.Path.Dir, file: file, shut: shut}
 	b.boot.pending[shut] = bootOp{what: "close"}
 }
@@ -575,9 +578,9 @@ func (b *Broker) askAll() {
 }
 
 func (b *Broker) maybeAsk(folder seam.Path, fx *seam.Effects) {
-	name, index, _ := parseFolder(folder.Name)
+	name, index, ok := parseFolder(folder.Name)
 	t := b.image.Topic(name)
-	if t == nil || int(index) >= len(t.Partitions) || b.dirs[folder.Dir].failed != seam.OK || b.phase != phaseAsking {
+	if !ok || t == nil || int(index) >= len(t.Partitions) || b.dirs[folder.Dir].failed != seam.OK || b.phase != phaseAsking {
 		return
 	}
 	if _, settled := b.said(folder.Name, &t.Partitions[index]); settled {

@@ -165,8 +165,8 @@ func (b *Broker) offlineReplicas(p *meta.Partition) []int32 {
 }
 
 // home is where a partition lives: in the directory that the metadata says, if its folder is there or is to be made. At a
-// start it may be found in another one, where somebody has moved it by hand, or an earlier release has put it; but never
-// while its own is missing, for what is found then may be older than what is missed.
+// start it may be found in another one, where somebody has moved it by hand, or an earlier release has put it, be that out of service
+// by now; but never while its own is missing, for what is found then may be older than what is missed.
 func (b *Broker) home(topic string, p *meta.Partition) seam.Path {
 	name := folderName(topic, p.ID)
 	said, settled := b.said(name, p)
@@ -176,7 +176,7 @@ func (b *Broker) home(topic string, p *meta.Partition) seam.Path {
 	at := nowhere
 	for i := range b.dirs {
 		switch {
-		case b.dirs[i].failed != seam.OK || !b.holds(seam.Path{Dir: int32(i), Name: name}):
+		case !b.holds(seam.Path{Dir: int32(i), Name: name}):
 		case at != nowhere:
 			return seam.Path{Dir: nowhere, Name: name} // Kafka does not start then; which of them it is nobody can know
 		default:

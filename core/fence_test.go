@@ -19,17 +19,17 @@ func TestHome(t *testing.T) {
 		failed  []int
 		want    int32
 	}{
-		"a new one":                            {ids[1], nil, nil, 1},
-		"where it is said to be":               {ids[1], []int{1}, nil, 1},
-		"there, whatever lies elsewhere":       {ids[1], []int{0, 1, 2}, nil, 1},
-		"moved by hand":                        {ids[1], []int{2}, nil, 2},
-		"moved by hand, twice":                 {ids[1], []int{0, 2}, nil, nowhere},
-		"not while its own has failed":         {ids[1], []int{2}, []int{1}, 1},
-		"not where it was moved to has failed": {ids[1], []int{2}, []int{2}, 1},
-		"a directory that is not here":         {meta.UUID{15: 210}, []int{2}, nil, nowhere},
-		"said to be anywhere":                  {meta.UUID{}, []int{2}, nil, 2},
-		"anywhere, and in two":                 {meta.UUID{}, []int{0, 2}, nil, nowhere},
-		"anywhere, and nowhere yet":            {meta.UUID{}, nil, nil, 0},
+		"a new one":                          {ids[1], nil, nil, 1},
+		"where it is said to be":             {ids[1], []int{1}, nil, 1},
+		"there, whatever lies elsewhere":     {ids[1], []int{0, 1, 2}, nil, 1},
+		"moved by hand":                      {ids[1], []int{2}, nil, 2},
+		"moved by hand, twice":               {ids[1], []int{0, 2}, nil, nowhere},
+		"not while its own has failed":       {ids[1], []int{2}, []int{1}, 1},
+		"nor while that it was moved to has": {ids[1], []int{2}, []int{2}, 2},
+		"a directory that is not here":       {meta.UUID{15: 210}, []int{2}, nil, nowhere},
+		"said to be anywhere":                {meta.UUID{}, []int{2}, nil, 2},
+		"anywhere, and in two":               {meta.UUID{}, []int{0, 2}, nil, nowhere},
+		"anywhere, and nowhere yet":          {meta.UUID{}, nil, nil, 0},
 	} {
 		config := DefaultConfig()
 		config.NodeID, config.DirectoryIDs = 1, ids

@@ -233,6 +233,35 @@ func TestWhatDeletionsHaveLeftIsNobodysHome(t *testing.T) {
 	}
 }
 
+// A partition was moved by hand, and at the next start the directory where it lies goes out of service, or does not open the folder's
+// identity: nothing is made in its place, and another partition of that directory is served if it can be.
+func TestWhatIsFoundCannotBeAsked(t *testing.T) {
+	for _, c := range []struct {
+		fail, held, fault string
+		served            bool
+	}{
+		{"fail-file", "open d1/t-0/partition.metadata", "io", true},
+		{"fail-file", "open d1/t-0/partition.metadata", "late", true},
+		{"fail-read", "read d1/t-0/partition.metadata", "io", true},
+		{"fail-read", "read d1/recovery-point", "io", false},
+	} {
+		s, run := scripted(t)
+		run("config dirs=2 checkpoint=1s", "start", "topic t", "rest", "topic u", "rest", "produce t-0", "rest", "produce t-0", "rest", "tick 2s", "rest", "stop", "rest")
+		byHand(s, "t")
+		s.out.Reset()
+		run("hold "+c.held, "start", c.fail+" "+c.held+" fault="+c.fault, "release", "rest", "produce u-0", "rest", "produce t-0", "rest", "stop", "rest")
+		end := 2
+		if c.served {
+			require.Contains(t, s.out.String(), "u-0 base=0", c)
+			require.Contains(t, s.out.String(), "t-0 base=2", c)
+			end = 3
+		}
+		s.out.Reset()
+		run("start", "rest", "list t-0 latest", "rest")
+		require.Contains(t, s.out.String(), "t-0 offset="+decimal(int64(end)), c)
+	}
+}
+
 // The record of a move may count, and its target is gone: until the next start nobody knows where the partition lies, and nothing is done
 // to its log.
 func TestAMoveThatMayHaveBeenMade(t *testing.T) {

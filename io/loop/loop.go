@@ -186,16 +186,22 @@ func (l *Loop) takeTurns(w *work) {
 		over := l.takeTurn(w)
 		l.turn.Unlock()
 		if over {
-			if l.lanes.waiting.Load() > 0 && !l.aided.Swap(true) {
-				go l.aid()
+			if l.lanes.waiting.Load() > 0 {
+				l.callAid()
 			}
 			return
 		}
 	}
 }
 
-// aid goes on while somebody does chores. One that is called and has not begun is enough for all of them: it looks for letters
-// after it has said that it has begun.
+// callAid has another goroutine go on while somebody does chores. One that is called and has not begun is enough for all of them: it
+// looks for letters after it has said that it has begun.
+func (l *Loop) callAid() {
+	if !l.aided.Swap(true) {
+		go l.aid()
+	}
+}
+
 func (l *Loop) aid() {
 	l.aided.Store(false)
 	l.Run()

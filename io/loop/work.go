@@ -12,7 +12,7 @@ import (
 // be of another disk, or of a client: a timer looks whether the goroutine gets on, and hands the rest to another if not.
 //
 //	chores ─▶ one is done ─▶ next, if it wants to be done again
-//	   └────── stuckAfter ──────┴──▶ a goroutine of their own, which takes the next turn, unless stuckMax wait for theirs already
+//	   └────── stuckAfter ──────┴──▶ a goroutine of their own, unless stuckMax wait for theirs already
 type work struct {
 	loop  *Loop
 	until seam.Mono // when what was stepped is to be carried out; Never: nothing was stepped yet
@@ -94,6 +94,8 @@ func (w *work) look() {
 	w.watched = false
 	switch {
 	case !w.isWaitedFor():
+	case len(w.chores) == w.at && len(w.next) == 0:
+		w.loop.callAid()
 	case w.begun == w.seen && stuckNow.Load() < stuckMax:
 		w.handOver()
 	default:
