@@ -154,12 +154,16 @@ func (c *consuming) run(to, log io.Writer) (err error) {
 		if err := out.Flush(); err != nil { // whoever watches sees all there is
 			return err
 		}
-		c.progress.show(0, 0, fmt.Sprintf("%d records, %s, %s/s", c.shown, bytesText(float64(c.bytes)), bytesText(c.progress.rate(c.bytes))))
+		c.showProgress()
 		if c.isOver(f) {
 			delete(open, f.Partition)
 		}
 	}
 	return nil
+}
+
+func (c *consuming) showProgress() {
+	c.progress.show(0, 0, fmt.Sprintf("%d records, %s, %s/s", c.shown, bytesText(float64(c.bytes)), bytesText(c.progress.rate(c.bytes))))
 }
 
 // flush is the last that is done with what is printed. One that has failed fails as what was printed before.

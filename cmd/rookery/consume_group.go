@@ -194,7 +194,7 @@ func (c *consuming) printGroup(ctx, read context.Context, consumer *kafka.Consum
 			}
 			return consumer.Commit(ctx, kafka.Place{Partition: p, Offset: next})
 		}
-		c.progress.show(0, 0, fmt.Sprintf("%d records, %s, %s/s", c.shown, bytesText(float64(c.bytes)), bytesText(c.progress.rate(c.bytes))))
+		c.showProgress()
 	}
 }
 

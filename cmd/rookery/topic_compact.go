@@ -46,8 +46,9 @@ func topicCompactCommand() *cobra.Command {
 			if now {
 				return compactNow(command.OutOrStdout(), &c.session, names[0])
 			}
-			c.topic = names[0]
+			c.topic, c.progress = names[0], newProgress(command.ErrOrStderr())
 			rows, err := c.weigh()
+			c.progress.end()
 			if err != nil {
 				return err
 			}
@@ -101,6 +102,7 @@ func (c *consuming) weigh() ([]savings, error) {
 		r, last := &rows[places[f.Partition]], newest[places[f.Partition]]
 		for i := range f.Records {
 			key, size := string(f.Records[i].Key), int64(len(f.Records[i].Key)+len(f.Records[i].Value))
+			c.shown, c.bytes = c.shown+1, c.bytes+size
 			if r.Records, r.Bytes = r.Records+1, r.Bytes+size; f.Records[i].Key == nil {
 				r.Keyless, r.Free = r.Keyless+1, r.Free+size
 				continue
@@ -111,6 +113,7 @@ func (c *consuming) weigh() ([]savings, error) {
 			last[key] = size
 		}
 		r.Keys = int64(len(last))
+		c.showProgress()
 		if c.isOver(f) {
 			open--
 			consumer.Unassign(f.Topic, f.Partition) // or it comes to its end again
