@@ -72,6 +72,7 @@ func (b *Broker) onStarted(now seam.Now, in *seam.Started, fx *seam.Effects) {
 		if fault == seam.OK {
 			continue
 		}
+		b.dirs[i].unseen = true
 		if b.fail(int32(i), fault, fx); b.phase == phaseDead {
 			return
 		}
@@ -588,6 +589,8 @@ func (b *Broker) maybeAsk(folder seam.Path, fx *seam.Effects) {
 	}
 	if identity, known := b.identityOf(folder); known {
 		b.load("whose", identity, fx)
+	} else if !b.holdsBatches(folder) && !b.holdsForeign(folder) { // it was never made to its end
+		b.boot.left[folder] = true
 	}
 }
 

@@ -13,6 +13,7 @@ type directory struct {
 	number                  int32
 	failed                  seam.Fault                        // not OK: fenced
 	folders                 ordered.Map[string, []seam.Entry] // what each folder held at the start
+	unseen                  bool                              // it had failed before that was seen; false once the broker is ready
 	kept                    map[string]bool                   // folders that are called like a partition's, and are none of a partition that is served
 	clean                   bool                              // it was marked clean
 	marked                  marked                            // which of its checkpoints were there

@@ -166,7 +166,8 @@ func (b *Broker) offlineReplicas(p *meta.Partition) []int32 {
 
 // home is where a partition lives: in the directory that the metadata says, if its folder is there or is to be made. At a
 // start it may be found in another one, where somebody has moved it by hand, or an earlier release has put it, be that out of service
-// by now; but never while its own is missing, for what is found then may be older than what is missed.
+// by now; but never while its own is missing, for what is found then may be older than what is missed. Where it is not found at all it
+// may lie in one that could not be looked into, and nothing is made in its place (Kafka does the same).
 func (b *Broker) home(topic string, p *meta.Partition) seam.Path {
 	name := folderName(topic, p.ID)
 	said, settled := b.said(name, p)
@@ -185,6 +186,9 @@ func (b *Broker) home(topic string, p *meta.Partition) seam.Path {
 	}
 	if at == nowhere {
 		at = said
+		if unseen := slices.IndexFunc(b.dirs, func(d directory) bool { return d.unseen }); unseen >= 0 {
+			at = int32(unseen)
+		}
 	}
 	return seam.Path{Dir: at, Name: name}
 }
@@ -210,8 +214,10 @@ func (b *Broker) holds(folder seam.Path) bool {
 
 func (b *Broker) whyDead(p *partition, said *meta.Partition) string {
 	switch id := said.Directory(b.config.NodeID); {
-	case p.folder.Dir != nowhere:
+	case p.folder.Dir != nowhere && b.config.DirectoryIDs[p.folder.Dir] == id:
 		return "its log directory is out of service"
+	case p.folder.Dir != nowhere:
+		return "it does not lie in the log directory that the metadata says, and one that has it, or may have it, is out of service"
 	case id != meta.UUID{} && !slices.Contains(b.config.DirectoryIDs, id):
 		return "it lies in the log directory " + id.String() + ", which is not here"
 	}

@@ -17,19 +17,22 @@ func TestHome(t *testing.T) {
 		said    meta.UUID
 		holding []int
 		failed  []int
+		unseen  []int
 		want    int32
 	}{
-		"a new one":                          {ids[1], nil, nil, 1},
-		"where it is said to be":             {ids[1], []int{1}, nil, 1},
-		"there, whatever lies elsewhere":     {ids[1], []int{0, 1, 2}, nil, 1},
-		"moved by hand":                      {ids[1], []int{2}, nil, 2},
-		"moved by hand, twice":               {ids[1], []int{0, 2}, nil, nowhere},
-		"not while its own has failed":       {ids[1], []int{2}, []int{1}, 1},
-		"nor while that it was moved to has": {ids[1], []int{2}, []int{2}, 2},
-		"a directory that is not here":       {meta.UUID{15: 210}, []int{2}, nil, nowhere},
-		"said to be anywhere":                {meta.UUID{}, []int{2}, nil, 2},
-		"anywhere, and in two":               {meta.UUID{}, []int{0, 2}, nil, nowhere},
-		"anywhere, and nowhere yet":          {meta.UUID{}, nil, nil, 0},
+		"a new one":                          {ids[1], nil, nil, nil, 1},
+		"where it is said to be":             {ids[1], []int{1}, nil, nil, 1},
+		"there, whatever lies elsewhere":     {ids[1], []int{0, 1, 2}, nil, nil, 1},
+		"moved by hand":                      {ids[1], []int{2}, nil, nil, 2},
+		"moved by hand, twice":               {ids[1], []int{0, 2}, nil, nil, nowhere},
+		"not while its own has failed":       {ids[1], []int{2}, []int{1}, nil, 1},
+		"nor while that it was moved to has": {ids[1], []int{2}, []int{2}, nil, 2},
+		"a directory that is not here":       {meta.UUID{15: 210}, []int{2}, nil, nil, nowhere},
+		"in one that was not looked into":    {ids[1], nil, []int{2}, []int{2}, 2},
+		"there, though one was not":          {ids[1], []int{1}, []int{2}, []int{2}, 1},
+		"said to be anywhere":                {meta.UUID{}, []int{2}, nil, nil, 2},
+		"anywhere, and in two":               {meta.UUID{}, []int{0, 2}, nil, nil, nowhere},
+		"anywhere, and nowhere yet":          {meta.UUID{}, nil, nil, nil, 0},
 	} {
 		config := DefaultConfig()
 		config.NodeID, config.DirectoryIDs = 1, ids
@@ -39,6 +42,9 @@ func TestHome(t *testing.T) {
 		}
 		for _, i := range row.failed {
 			b.dirs[i].failed = seam.IOError
+		}
+		for _, i := range row.unseen {
+			b.dirs[i].unseen = true
 		}
 		home := b.home("t", &meta.Partition{Replicas: []int32{1}, Directories: []meta.UUID{row.said}})
 		require.Equal(t, seam.Path{Dir: row.want, Name: "t-0"}, home, name)

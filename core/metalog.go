@@ -386,6 +386,7 @@ func (b *Broker) ready(now seam.Now, fx *seam.Effects) {
 	b.cleaning.at = now.Mono + min(b.config.InitialTaskDelay, b.cleaning.config.BackOff)
 	for i := range b.dirs {
 		b.dirs[i].folders, b.dirs[i].points, b.dirs[i].startsAt, b.dirs[i].cleaned.at = emptyFolders(), nil, nil, nil
+		b.dirs[i].unseen = false
 		b.mark(&b.dirs[i], fx)
 	}
 	fx.Events = append(fx.Events, seam.Event{Kind: seam.Ready, A: int64(b.partitions.Len() - 1), B: int64((now.Mono - b.boot.startedAt) / seam.Millisecond)})

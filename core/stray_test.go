@@ -262,6 +262,25 @@ func TestWhatIsFoundCannotBeAsked(t *testing.T) {
 	}
 }
 
+// A partition was moved by hand, and the next start does not find the directory where it lies: nothing is made in its place.
+func TestWhatWasMovedWaitsForItsDirectory(t *testing.T) {
+	s, run := scripted(t)
+	run("config dirs=2 checkpoint=1s", "start", "topic t", "rest", "produce t-0", "rest", "produce t-0", "rest", "tick 2s", "rest", "stop", "rest")
+	byHand(s, "t")
+	run("start lost=1", "rest", "stop", "rest")
+	s.out.Reset()
+	run("start", "rest", "list t-0 latest", "rest")
+	require.Contains(t, s.out.String(), "t-0 offset=2")
+}
+
+// Folders of deleted topics whose making was cut short, before their identity had its name, are nobody's home.
+func TestWhatWasNeverMadeIsNobodysHome(t *testing.T) {
+	s, run := scripted(t)
+	run("config dirs=4 checkpoint=1s", "start", "hold t-0/partition.metadata.tmp to", "topic t", "rest", "delete t", "rest", "topic a", "rest", "topic t", "rest", "delete t", "rest",
+		"topic b", "rest", "hold t-0/", "topic t", "rest", "crash", "release", "start", "rest", "produce t-0", "rest")
+	require.Contains(t, s.out.String(), "t-0 base=0")
+}
+
 // The record of a move may count, and its target is gone: until the next start nobody knows where the partition lies, and nothing is done
 // to its log.
 func TestAMoveThatMayHaveBeenMade(t *testing.T) {
