@@ -80,7 +80,7 @@ func TestANameIsKeptOnce(t *testing.T) {
 // few they are.
 func TestLongNamesAlike(t *testing.T) {
 	w := newBench(t)
-	fastest := func(name func(i string) string) time.Duration {
+	request := func(name func(i string) string) kmsg.Request {
 		r := produceRequest(1, nil)
 		r.Topics = nil
 		for i := range w.broker.config.StepItems - 1 {
@@ -89,18 +89,22 @@ func TestLongNamesAlike(t *testing.T) {
 			topic.Partitions = append(topic.Partitions, kmsg.NewProduceRequestTopicPartition())
 			r.Topics = append(r.Topics, topic)
 		}
-		best := stepMost
-		for range 5 {
-			in := w.frame(r)
-			began := time.Now()
-			w.step(in)
-			best = min(best, time.Since(began))
-			require.Len(t, w.heads, 1)
-		}
-		return best
+		return r
 	}
-	unlike := fastest(func(i string) string { return i + longName })
-	require.Less(t, fastest(func(i string) string { return longName + i }), 3*unlike)
+	took := func(r kmsg.Request) time.Duration {
+		in := w.frame(r)
+		began := time.Now()
+		w.step(in)
+		lasted := time.Since(began)
+		require.Len(t, w.heads, 1)
+		return lasted
+	}
+	unlike, alike := request(func(i string) string { return i + longName }), request(func(i string) string { return longName + i })
+	fastestUnlike, fastestAlike := stepMost, stepMost
+	for rounds := 0; rounds < 5 || fastestAlike >= 3*fastestUnlike; rounds++ { // a round may be disturbed, dozens are not
+		require.Less(t, rounds, 50, "%v and %v", fastestUnlike, fastestAlike)
+		fastestUnlike, fastestAlike = min(fastestUnlike, took(unlike)), min(fastestAlike, took(alike))
+	}
 }
 
 // A topic that is gone from one turn of a Produce to the next is answered for under its name all the same.
