@@ -118,6 +118,10 @@ var violations = []violation{
 	{"K3", func(r *Run) { passed(r, false, part(3, turned(keyed(2))...)) }, func(r *Run) { passed(r, true, part(3, turned(keyed(2))...)) }},
 	{"K6", func(r *Run) { r.awaitCleaning(compacted(5, 5)) }, func(r *Run) { r.awaitCleaning(compacted(5, 6, 9)) }},
 	{"K6", func(r *Run) { r.awaitCleaning(compacted(5, 6, 6)) }, nil},
+	{"K6", func(r *Run) {
+		r.plan.Tidying.Threads, r.plan.Tidying.BytesPerSecond = 1, 3000
+		r.awaitCleaning(compacted(5, 5))
+	}, nil},
 	{"S10", func(r *Run) { r.await(check.DeletedIsGone, func() string { return "a folder" }) }, func(r *Run) { r.await(check.DeletedIsGone, until(r, dueWithin, "a folder")) }},
 	{"S12", func(r *Run) { r.await(check.MoveResumed, func() string { return "a move" }) }, func(r *Run) { r.await(check.MoveResumed, until(r, dueWithin, "a move")) }},
 	{"S8", func(r *Run) { r.await(check.FlushGetsOn, func() string { return "a record" }) }, func(r *Run) { r.await(check.FlushGetsOn, until(r, dueWithin, "a record")) }},
