@@ -46,7 +46,7 @@ type boot struct {
 	inhabited bool               // there are folders of partitions, which only the metadata log can name
 	named     map[string]bool    // folders of partitions that the metadata log has ever named
 	removed   map[string]bool    // ids of topics that it has removed
-	left      map[seam.Path]bool // folders of those that deletions have left elsewhere than where the metadata says
+	left      map[seam.Path]bool // folders that are no homes: a deletion has left them, or they were never made to their end
 }
 
 type bootOp struct {
@@ -197,10 +197,11 @@ func (b *Broker) load(what string, e seam.Entry, fx *seam.Effects) {
 	open, read, shut := b.numbers.Op(), b.numbers.Op(), b.numbers.Op()
 	fx.Files = append(fx.Files, seam.FileOp{Op: open, Deed: seam.Open, File: file, Path: e.Path})
 	fx.Reads = append(fx.Reads, seam.Read{Op: read, File: file, Len: int32(min(e.Size, 1<<30))})
-	b.boot.pending[open] = bootOp{what: "open", dir: e.Path.Dir}
-	if folder != e.Path.Name { // it may be somebody else's, which says nothing of the disk
-		b.boot.pending[open] = bootOp{what: "open"}
+	opened := bootOp{what: "open"}
+	if folder == e.Path.Name { // what lies in a folder may be somebody else's, and says nothing of the disk
+		opened.dir = e.Path.Dir
 	}
+	b.boot.pending[open] = opened
 	b.boot.pending[read] = bootOp{what: what, name: folder, dir: e.Path.Dir, file: file, shut: shut}
 	b.boot.pending[shut] = bootOp{what: "close"}
 }

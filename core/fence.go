@@ -206,7 +206,7 @@ func (b *Broker) said(name string, p *meta.Partition) (dir int32, settled bool) 
 // nowhere is the place of a partition that is in none of the directories that are here, or in more than one.
 const nowhere int32 = -1
 
-// holds says whether there was a folder at the start that no deletion has left. Once the broker is ready nobody asks what was.
+// holds says whether there was a folder at the start that may be a home. Once the broker is ready nobody asks what was.
 func (b *Broker) holds(folder seam.Path) bool {
 	_, there := b.dirs[folder.Dir].folders.Find(folder.Name)
 	return there && !b.boot.left[folder]

@@ -202,7 +202,7 @@ func TestWhatWasFoundIsNotThereYet(t *testing.T) {
 func TestWhatDeletionsHaveLeftIsNobodysHome(t *testing.T) {
 	for _, moved := range []bool{false, true} {
 		s, run := scripted(t)
-		left := []*node{nil, nil}
+		var left [2]*node
 		run("config dirs=4 checkpoint=1s", "start", "topic t", "rest", "produce t-0", "rest")
 		left[0] = deepCopy(s.root.entries["t-0"])
 		run("delete t", "rest", "topic a", "rest", "topic t", "rest", "produce t-0", "rest")

@@ -392,8 +392,8 @@ func (r *Run) enterTidy() {
 	r.enter(p.session, p)
 }
 
-// cleansWithin is how long compaction may take to get on: a log that could not be compacted rests for up to a minute, and a slow
-// Cleaner takes nearly as long.
+// cleansWithin is how long compaction may take to get on, beyond what the Cleaners' rate makes of it (passesOver): a log that could not be
+// compacted rests for up to a minute.
 const cleansWithin = 120 * seam.Second
 
 // awaitCleaning goes on until a log is as clean as it was asked to be, which is seen from outside: look tells up to where it was
