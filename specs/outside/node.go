@@ -103,7 +103,12 @@ func Run(t testing.TB, binary string, args ...string) *Node {
 		n.status = command.Wait()
 		close(n.done)
 	}()
-	t.Cleanup(func() { n.Kill() })
+	t.Cleanup(func() {
+		n.Kill()
+		if t.Failed() {
+			t.Logf("the last that the process said:\n%s", n.Log.tail())
+		}
+	})
 	return n
 }
 
@@ -178,6 +183,13 @@ func (l *Log) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.text.String()
+}
+
+// tail is as much of the end as somebody reads.
+func (l *Log) tail() string {
+	const most = 8 << 10
+	all := l.String()
+	return all[max(0, len(all)-most):]
 }
 
 // Lines are the whole lines that hold every one of these words.
