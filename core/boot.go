@@ -350,7 +350,7 @@ func (b *Broker) recover(p *partition, fx *seam.Effects) {
 		To: seam.Address{Kind: seam.ToRecovery, ID: b.boot.nextID},
 		Body: &log.RecoveryRequest{
 			Topic: p.name(), Partition: p.index, Folder: p.folder, TopicID: id, Files: files, First: first,
-			Clean: d.clean, RecoveryPoint: p.point, LogStart: p.startGoal, Unmarked: p.unmarked, Compacted: compacted, Config: config,
+			Clean: d.clean && !p.unsaid, RecoveryPoint: p.point, LogStart: p.startGoal, Unmarked: p.unmarked, Compacted: compacted, Config: config,
 		},
 	})
 }

@@ -149,10 +149,10 @@ func (c *cleanings) wish(now seam.Now) seam.Mono {
 }
 
 // cleanable says whether a partition may be compacted at all. A move that was called off still reads its files until the round
-// has ended.
+// has ended. Of a log that was found elsewhere than the metadata says a start would not know how far it may have holes.
 func (b *Broker) cleanable(p *partition) bool {
 	return p.state == partitionOpen && p.topic != nil && p.topic.config.Compact && !p.cleaned.busy() && !p.cleaned.unclean &&
-		p.move == nil && !b.moving(p)
+		p.move == nil && !b.moving(p) && !p.unsaid
 }
 
 // busy says whether a Cleaner is at work on the log, or what it has written is being put in place.
@@ -389,7 +389,7 @@ func (b *Broker) offerCleaned(d *directory, fx *seam.Effects) uint64 {
 	c := &d.cleaned
 	c.written = c.written[:0]
 	for p := range b.partitions.All() {
-		if p.topic == nil || p.folder.Dir != d.number && !b.notedIn(d.number, p) || p.cleaned.upTo < 0 || p.state == partitionDoomed || p.state == partitionRenaming {
+		if p.topic == nil || p.folder.Dir != d.number && p.left != d.number && !b.notedIn(d.number, p) || p.cleaned.upTo < 0 || p.state == partitionDoomed || p.state == partitionRenaming {
 			continue
 		}
 		c.written = append(c.written, log.PartitionOffset{Topic: p.name(), Partition: p.index, Offset: p.cleaned.upTo})

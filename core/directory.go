@@ -292,6 +292,9 @@ func (b *Broker) pointsWritten(now seam.Now, d *directory, fx *seam.Effects) {
 func (b *Broker) offsetsIn(dir int32) (points, high []log.PartitionOffset) {
 	points, high = b.points[:0], b.highs[:0]
 	for p := range b.partitions.All() {
+		if p.left == dir && p.point > 0 && p.state != partitionDoomed && p.state != partitionRenaming {
+			points = append(points, log.PartitionOffset{Topic: p.name(), Partition: p.index, Offset: p.point})
+		}
 		if p.folder.Dir != dir {
 			continue
 		}

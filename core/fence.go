@@ -78,7 +78,7 @@ func (b *Broker) resign(d *directory) {
 		if b.phase >= phaseStopping {
 			return true
 		}
-		records := b.controller.LogDirsFailed(b.config.NodeID, []meta.UUID{id}, changesMax)
+		records := b.controller.LogDirsFailed(b.config.NodeID, []meta.UUID{id}, b.isUnsaid, changesMax)
 		if len(records) == 0 {
 			return true
 		}
@@ -87,6 +87,12 @@ func (b *Broker) resign(d *directory) {
 		}
 		return false
 	})
+}
+
+// isUnsaid says whether a partition lies in another directory than the metadata says.
+func (b *Broker) isUnsaid(topic meta.UUID, index int32) bool {
+	t := b.topicIDs[topic]
+	return t != nil && int(index) < len(t.partitions) && t.partitions[index].unsaid
 }
 
 // dead says whether a partition's directory has failed, or is not there at all.

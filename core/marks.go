@@ -18,25 +18,31 @@ type marked struct{ points, starts bool }
 func (d *directory) unmarked() bool { return d.marked != marked{true, true} }
 
 // readMarks takes what is known of a partition's log before it is recovered. Of one that was found elsewhere than the metadata
-// says it is known there.
+// says, or may lie in a directory that is not there, it is known where the metadata says: its lines stay there until that says otherwise.
 func (b *Broker) readMarks(p *partition, image *meta.Partition) {
 	id, here := image.Directory(b.config.NodeID), p.folder.Dir
 	said := int32(slices.Index(b.config.DirectoryIDs, id))
 	if said != here {
-		b.dirs[here].found = append(b.dirs[here].found, p)
-		p.left, p.unsaid = said, true
+		p.left = said
 	}
-	p.unmarked = b.dirs[here].unmarked() || said != here && id != meta.UUID{}
-	for _, dir := range [...]int32{said, here} {
-		if dir == nowhere {
-			continue
+	if !b.dead(p) {
+		d := &b.dirs[here]
+		p.unmarked = d.unmarked() || said != here && id != meta.UUID{}
+		if said != here {
+			d.found, p.unsaid = append(d.found, p), true
 		}
-		d := &b.dirs[dir]
-		p.point = max(p.point, d.points[p.name()][p.index])
-		p.startGoal = max(p.startGoal, d.startsAt[p.name()][p.index])
-		if line, lined := d.cleaned.at[p.name()][p.index]; lined {
-			p.cleaned.upTo, p.cleaned.onDisk = max(p.cleaned.upTo, line), dir == here
-		}
+	}
+	known := said
+	if said == nowhere {
+		known = here
+	}
+	if known == nowhere {
+		return
+	}
+	d := &b.dirs[known]
+	p.point, p.startGoal = d.points[p.name()][p.index], d.startsAt[p.name()][p.index]
+	if line, lined := d.cleaned.at[p.name()][p.index]; lined {
+		p.cleaned.upTo, p.cleaned.onDisk = line, known == here
 	}
 }
 
@@ -63,7 +69,7 @@ func (b *Broker) marksWritten(now seam.Now, d *directory, fx *seam.Effects) {
 	d.found = nil
 	b.turns.put(b.turns.each(len(found), func(i int, now seam.Now, fx *seam.Effects) {
 		p := found[i]
-		if p.left = nowhere; b.phase != phaseReady || p.topic.gone || p.state != partitionOpen && p.state != partitionRecovering {
+		if b.phase != phaseReady || p.topic.gone || p.state != partitionOpen && p.state != partitionRecovering {
 			return
 		}
 		records := b.controller.AssignReplica(b.config.NodeID, p.id, p.index, b.config.DirectoryIDs[d.number], false)

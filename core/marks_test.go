@@ -21,13 +21,14 @@ func scripted(t *testing.T) (*script, func(lines ...string)) {
 }
 
 // byHand moves the folders of a topic from the first directory to the second.
-func byHand(s *script, topic string) {
-	to := s.root.entries["d1"]
-	for name, n := range s.root.entries {
+func byHand(s *script, topic string) { carry(s.root, s.root.entries["d1"], topic) }
+
+func carry(from, to *node, topic string) {
+	for name, n := range from.entries {
 		if strings.HasPrefix(name, topic+"-") {
 			to.entries[name], to.safe[name] = n, n
-			delete(s.root.entries, name)
-			delete(s.root.safe, name)
+			delete(from.entries, name)
+			delete(from.safe, name)
 		}
 	}
 }
@@ -53,6 +54,96 @@ func TestAFoundPartitionIsMarkedInTheEnd(t *testing.T) {
 	require.Equal(t, s.config.DirectoryIDs[1].String(), said())
 	run("crash", "start")
 	begins()
+}
+
+// A partition was moved by hand, and a start does not find the directory where it lies: where it begins stays written down where it was,
+// whatever is written there meanwhile.
+func TestWhatIsNotThereBeginsWhereItDid(t *testing.T) {
+	s, run := scripted(t)
+	run("config dirs=2 checkpoint=1s", "start", "topic t", "rest", "topic u", "rest", "topic v", "rest",
+		"produce t-0", "rest", "produce t-0", "rest", "produce v-0", "rest", "produce v-0", "rest", "delete-records t-0 offset=1", "rest", "stop", "rest")
+	byHand(s, "t")
+	run("start lost=1", "rest", "delete-records v-0 offset=1", "rest", "tick 2s", "rest", "stop", "rest")
+	s.out.Reset()
+	run("start", "rest", "list t-0 earliest", "rest", "list t-0 latest", "rest")
+	require.Contains(t, s.out.String(), "t-0 offset=1")
+	require.Contains(t, s.out.String(), "t-0 offset=2")
+}
+
+// A partition was moved by hand, and back again before the metadata said so. Its first segments are gone, and it is not taken for a new
+// one that has lost them: where it lies by the metadata there is a line of it, though it was written of others meanwhile.
+func TestWhatIsCarriedBackIsNotNew(t *testing.T) {
+	s, run := scripted(t)
+	run("config dirs=2 checkpoint=1s", "start", "topic t internal.segment.bytes=100", "rest", "topic u", "rest", "topic v", "rest",
+		"produce t-0", "rest", "produce t-0", "rest", "produce t-0", "rest", "produce v-0", "rest", "produce v-0", "rest",
+		"delete-records t-0 offset=1", "rest", "tick 2s", "rest", "stop", "rest")
+	byHand(s, "t")
+	run("hold create d1/log-start", "start", "hold write metadata", "rest",
+		"delete-records t-0 offset=2", "rest", "delete-records v-0 offset=1", "rest", "produce v-0", "rest", "tick 2s", "rest", "tick 2s", "rest")
+	require.Equal(t, s.config.DirectoryIDs[0].String(), s.broker.image.Topic("t").Partitions[0].Directory(s.config.NodeID).String())
+	run("crash", "release")
+	carry(s.root.entries["d1"], s.root, "t")
+	s.out.Reset()
+	run("start", "rest", "list t-0 earliest", "rest", "list t-0 latest", "rest")
+	require.Contains(t, s.out.String(), "t-0 offset=1")
+	require.Contains(t, s.out.String(), "t-0 offset=3")
+}
+
+// A partition was moved by hand after the power had failed, and the next life did not look at it: its directory was missing, or the one
+// where the metadata says that it lies. That life has ended in order, which says nothing of what it did not look at.
+func TestACleanEndSaysNothingOfWhatWasCarried(t *testing.T) {
+	for _, back := range []bool{false, true} {
+		s, run := scripted(t)
+		run("config dirs=3 checkpoint=1s", "start", "topic a", "rest", "topic t internal.segment.bytes=100", "rest",
+			"produce t-0", "rest", "produce t-0", "rest", "produce t-0", "rest", "crash")
+		first, second := s.root.entries["d1"], s.root.entries["d2"]
+		segment := first.entries["t-0"].entries["00000000000000000001.log"]
+		segment.content = segment.content[:len(segment.content)-10]
+		carry(first, second, "t")
+		lost := "start lost=1"
+		if back {
+			lost = "start lost=2"
+		}
+		run(lost, "rest", "stop", "rest")
+		require.Contains(t, s.out.String(), "stopped")
+		if back {
+			carry(second, first, "t")
+		}
+		s.out.Reset()
+		run("start", "rest", "list t-0 latest", "rest")
+		require.Contains(t, s.out.String(), "truncated t-0", "back: %v", back)
+		require.Contains(t, s.out.String(), "t-0 offset=1")
+	}
+}
+
+// Where a partition was moved by hand the metadata does not say yet, and until it does nothing moves the start of its log.
+func TestWhatIsUnsaidBeginsWhereItDoes(t *testing.T) {
+	s, run := scripted(t)
+	run("config dirs=2 checkpoint=1s", "start", "topic t", "rest", "produce t-0", "rest", "produce t-0", "rest", "stop", "rest")
+	byHand(s, "t")
+	run("hold create d1/log-start", "start", "hold write metadata", "rest", "fail-write metadata fault=space", "release", "rest")
+	s.out.Reset()
+	run("delete-records t-0 offset=1", "rest")
+	require.NotContains(t, s.out.String(), "answer")
+	run("tick 2s", "rest")
+	require.Contains(t, s.out.String(), "answer #4 t-0 low=1")
+	run("delete-records t-0 offset=2", "rest", "crash", "start", "rest", "list t-0 earliest", "rest")
+	require.Contains(t, s.out.String(), "t-0 offset=2")
+}
+
+// Where a partition was moved by hand the metadata does not say yet, and the directory fails that it has left: it is led on.
+func TestADirectoryFailsThatWasLeft(t *testing.T) {
+	s, run := scripted(t)
+	run("config dirs=3 checkpoint=1s", "start", "topic a", "rest", "topic t", "rest", "topic b", "rest", "topic c", "rest", "topic u", "rest",
+		"produce t-0", "rest", "produce u-0", "rest", "stop", "rest")
+	carry(s.root.entries["d1"], s.root.entries["d2"], "t")
+	leader := func(topic string) int32 { return s.broker.image.Topic(topic).Partitions[0].Leader }
+	run("hold create d", "start", "rest", "produce u-0", "rest", "tick 2s", "rest", "fail-file create d1/recovery fault=io", "rest")
+	require.Equal(t, int32(-1), leader("u"))
+	run("release", "rest", "tick 2s", "rest", "produce t-0", "rest")
+	require.Contains(t, s.out.String(), "t-0 base=1")
+	require.Equal(t, s.config.NodeID, leader("t"))
+	require.Equal(t, s.config.DirectoryIDs[2].String(), s.broker.image.Topic("t").Partitions[0].Directory(s.config.NodeID).String())
 }
 
 // Where very many were moved by hand, after a disk was replaced, one Step does not write of all of them.

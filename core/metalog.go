@@ -130,7 +130,8 @@ func (b *Broker) enacted(now seam.Now, q *proposal, fx *seam.Effects) {
 	case proposedMove:
 		b.swap(now, fx)
 	case proposedFound:
-		q.found.unsaid = false
+		q.found.left, q.found.unsaid = nowhere, false
+		b.touch(q.found)
 		b.nextMove()
 	case proposedBySelf:
 	}
@@ -328,11 +329,11 @@ func (b *Broker) openAll(now seam.Now, fx *seam.Effects) {
 		t := b.enrol(image)
 		b.turns.put(b.turns.each(len(image.Partitions), func(i int, _ seam.Now, fx *seam.Effects) {
 			p := b.makePartition(t, image, i)
+			b.readMarks(p, &image.Partitions[i])
 			if b.dead(p) {
 				fx.Events = append(fx.Events, seam.Event{Kind: seam.SegmentUnreadable, Topic: t.name, Partition: p.index, Text: b.whyDead(p, &image.Partitions[i])})
 				return
 			}
-			b.readMarks(p, &image.Partitions[i])
 			b.boot.queue = append(b.boot.queue, p)
 		}))
 	}

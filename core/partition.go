@@ -51,7 +51,7 @@ type partition struct {
 	seen     int64    // the high watermark when waiters were last woken
 	point    int64    // recovery point at the start, until the log is there
 	unmarked bool     // nobody may have written that down, nor where the log begins
-	left     int32    // the directory where it lies by the metadata, until this one's checkpoints have a line of it; else nowhere
+	left     int32    // the directory where it lies by the metadata, while that is another one: its checkpoints keep their lines of it; else nowhere
 	unsaid   bool     // the metadata does not say yet that it lies here: a move would leave three places to choose from
 	unsynced int64    // bytes counted in the directory's sum
 	begun    bool     // a new one: its folder is being made

@@ -38,9 +38,10 @@ func (b *Broker) wantStart(p *partition, offset int64, fx *seam.Effects) {
 }
 
 // remember makes a goal of a wish when the producers whose batches would go are known from elsewhere. The last round of a
-// move waits for that; a wish that comes later moves along.
+// move waits for that; a wish that comes later moves along. A log that was found elsewhere than the metadata says begins where it does
+// until that is said: a start reads the line of the directory that it has left.
 func (b *Broker) remember(p *partition, fx *seam.Effects) {
-	if p.state == partitionOpen && !b.copiedWhole(p) && p.replica.Remember(p.startWish, fx) {
+	if p.state == partitionOpen && !p.unsaid && !b.copiedWhole(p) && p.replica.Remember(p.startWish, fx) {
 		p.startGoal = p.startWish
 		b.dirs[p.folder.Dir].starts.due = true
 	}

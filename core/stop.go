@@ -140,7 +140,7 @@ func (b *Broker) durable(p *partition) bool {
 		return !p.identity.Busy()
 	}
 	l := p.replica.Log
-	return p.state != partitionOpen || !l.Broken() && !l.Outstanding() && !l.SyncWanted() && l.Durable().Offset == l.End().Offset && p.startWish <= p.startGoal && !l.Busy()
+	return p.state != partitionOpen || !l.Broken() && !l.Outstanding() && !l.SyncWanted() && l.Durable().Offset == l.End().Offset && (p.startWish <= p.startGoal || p.unsaid) && !l.Busy()
 }
 
 // closeLogs writes what a clean start reads instead of walking the logs.
@@ -175,8 +175,8 @@ func (b *Broker) markClean(i int, fx *seam.Effects) {
 		return
 	}
 	for p := range b.partitions.All() {
-		if int(p.folder.Dir) == i && p.state == partitionFailed {
-			return // what could not be recovered is to be looked at again
+		if (int(p.folder.Dir) == i || int(p.left) == i) && p.state == partitionFailed {
+			return // what could not be recovered is to be looked at again, and may be here again by then
 		}
 		if int(p.folder.Dir) == i && p.state == partitionOpen && p.replica.Log.Point() < p.replica.Log.End().Offset {
 			fx.Events = append(fx.Events, seam.Event{Kind: seam.WriteRefused, Topic: p.name(), Partition: p.index, Text: "an index; the next start recovers"})
