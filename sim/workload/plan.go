@@ -179,6 +179,7 @@ func (p *Plan) drawDirs(tape *world.Tape) {
 	p.MoveBytes = [4]int64{0, 500, 3000, 20_000}[s.Choose(4)]
 	if p.Dirs > 1 && !p.Quiet {
 		p.Rates.Disk = [4]int{0, 2, 4, 8}[s.Choose(4)]
+		p.Rates.Carry = [4]int{0, 0, 2000, 5000}[tape.Choose("carries", 4)]
 	}
 }
 

@@ -252,8 +252,11 @@ func (r *reader) there(now seam.Mono) []int64 {
 	return slices.Clone(r.highs)
 }
 
-// high notes a high watermark that it was told.
-func (r *reader) high(i int, high int64) {
+// high notes a high watermark that it was told. What it had asked an earlier life for says nothing of this one.
+func (r *reader) high(called seam.Mono, i int, high int64) {
+	if began := r.run.facts.Starts; len(began) > 0 && called < began[len(began)-1] {
+		return
+	}
 	if life := r.run.World.Node.Life; r.highsLife != life {
 		r.highs, r.highsLife = make([]int64, len(r.partitions)), life
 	}
@@ -478,7 +481,7 @@ func (r *reader) onPart(called, now seam.Mono, i int, from int64, part *kmsg.Fet
 	}
 	unreadable := r.run.mayRot() && len(batches) == 0 && len(part.RecordBatches) > 0
 	r.done[i] = r.done[i] || r.positions[i] >= part.HighWatermark || unreadable
-	r.high(i, part.HighWatermark)
+	r.high(called, i, part.HighWatermark)
 	r.run.History.Reads = append(r.run.History.Reads, read)
 	return len(batches) > 0
 }
@@ -500,7 +503,7 @@ func (r *reader) listEnds(now seam.Mono, fx *seam.Effects) {
 	r.run.list(r.session, now, p, latest, int16(1+r.stream.Choose(8)), fx, func(at seam.Mono, found *kmsg.ListOffsetsResponseTopicPartition, _ *seam.Effects) {
 		if found != nil {
 			r.run.result.Lists++
-			r.high(i, found.Offset)
+			r.high(now, i, found.Offset)
 			r.run.History.Reads = append(r.run.History.Reads, &check.Read{Client: r.id, Partition: p, Call: now, Return: at, HighWatermark: found.Offset, Listed: true})
 		}
 	})

@@ -104,6 +104,7 @@ type Run struct {
 	noRestart  bool
 	turnedAway map[string]int            // how often somebody's link was, because others had come just before
 	homes      map[check.Partition]int32 // log directories, of which more than one may have a folder of the partition
+	brought    map[check.Partition]int64 // where logs began that an operator has carried to another one
 }
 
 type knownID struct {
@@ -144,7 +145,7 @@ func (r *Run) hasRotted(p check.Partition) bool { return r.World.Node.Disk.HasRo
 
 // Do makes one run from a tape.
 func Do(tape *world.Tape, broker Broker, options Options) *Result {
-	r := &Run{noRestart: options.NoRestart, tape: tape, broker: broker, History: &check.History{}, topicIDs: map[string][16]byte{}, memberIDs: map[string]string{}, made: map[[16]byte]int{}, used: map[account][]used{}, notes: map[int64]int32{}, leaders: map[check.Partition]leading{}, rolls: map[generation]*roll{}, beats: map[string][]beat{}, knobs: map[knob][]possible{}, crewTold: map[int32]int64{}, there: map[string]seam.Mono{}, homes: map[check.Partition]int32{}, turnedAway: map[string]int{}, herdSession: consumerSession * seam.Millisecond, result: &Result{Codes: map[int16]int{}}}
+	r := &Run{noRestart: options.NoRestart, tape: tape, broker: broker, History: &check.History{}, topicIDs: map[string][16]byte{}, memberIDs: map[string]string{}, made: map[[16]byte]int{}, used: map[account][]used{}, notes: map[int64]int32{}, leaders: map[check.Partition]leading{}, rolls: map[generation]*roll{}, beats: map[string][]beat{}, knobs: map[knob][]possible{}, crewTold: map[int32]int64{}, there: map[string]seam.Mono{}, homes: map[check.Partition]int32{}, brought: map[check.Partition]int64{}, turnedAway: map[string]int{}, herdSession: consumerSession * seam.Millisecond, result: &Result{Codes: map[int16]int{}}}
 	r.plan = drawPlan(tape, options.Quiet, options.Brief)
 	r.World = world.New(tape, r.plan.Rates, broker.Parts(r.plan, tape), r.plan.Dirs)
 	r.World.Log, r.World.Remote = options.Log, remoteOf
@@ -223,6 +224,7 @@ func (r *Run) observe() {
 			w.Fail(r.watch.Lost(r.begins(), r.rotted, r.left))
 		}
 	}
+	w.OnCarry = r.carried
 	darkened := 0 // how often a directory had lost power alone before this life. What one then had answered may still be told to its end
 	w.OnStart = func(n *world.Node) {
 		r.facts.Starts, darkened = append(r.facts.Starts, w.Now()), w.Counts[world.DirPowerLost]

@@ -8,18 +8,40 @@ import (
 	"rookery/sim/check"
 )
 
-// begins is where logs begin, as the disk has it.
+// begins is where logs begin, as the disk has it. Of a log that an operator has carried to another log directory it may still stand
+// where it came from.
 func (r *Run) begins() map[check.Partition]int64 {
 	begins := map[check.Partition]int64{}
 	for i := range r.plan.Dirs {
 		dir := int32(i)
-		for p, start := range check.ReadBegins(r.World.Node.Disk.Contents(seam.Path{Dir: dir, Name: "log-start-offset-checkpoint"})) {
-			if len(r.World.Node.Disk.List(seam.Path{Dir: dir, Name: folderName(p)})) > 0 {
+		for p, start := range r.beginsIn(dir) {
+			if r.lies(p, dir) {
 				begins[p] = max(begins[p], start)
 			}
 		}
 	}
+	for p, start := range r.brought { //tidy:unordered each by itself
+		begins[p] = max(begins[p], start)
+	}
 	return begins
+}
+
+func (r *Run) beginsIn(dir int32) map[check.Partition]int64 {
+	return check.ReadBegins(r.World.Node.Disk.Contents(seam.Path{Dir: dir, Name: "log-start-offset-checkpoint"}))
+}
+
+func (r *Run) lies(p check.Partition, dir int32) bool {
+	return len(r.World.Node.Disk.List(seam.Path{Dir: dir, Name: folderName(p)})) > 0
+}
+
+// carried notes that the folder of a partition is in another log directory now, and where its log begins.
+func (r *Run) carried(from, to seam.Path) {
+	for _, p := range append(r.plan.partitionsOf(r.plan.stable()...), append(offsetsLogs(), check.Partition{Topic: tidyTopic})...) {
+		if folderName(p) == from.Name {
+			r.homes[p] = to.Dir
+			r.brought[p] = max(r.brought[p], r.beginsIn(from.Dir)[p])
+		}
+	}
 }
 
 func folderName(p check.Partition) string { return fmt.Sprintf("%s-%d", p.Topic, p.Number) }

@@ -254,7 +254,7 @@ func passedOver(r *Run, times int) {
 	rd := r.enterReader("reader", false, r.plan.partitionsOf("firm")...)
 	rd.held = &incremental{id: 7, epoch: 3, parts: []heldPart{{in: true}, {in: true}, {in: true}}}
 	for i := range rd.partitions {
-		rd.high(i, 9)
+		rd.high(10, i, 9)
 	}
 	hungry := rd.hungry([]int64{3, 3, 9})
 	for range times {
@@ -731,7 +731,7 @@ func keptWaiting(r *Run, least int32, there int64) {
 	r.World.Node.Up = true
 	rd := r.enterReader("auditor", false, r.plan.partitionsOf("firm")...)
 	rd.audit = true
-	rd.high(0, there)
+	rd.high(10, 0, there)
 	p := part(4, record(3)...)
 	rd.prompt(0, 200*seam.Millisecond, &kmsg.FetchRequest{MaxWaitMillis: 200, MinBytes: least}, rd.there(0), &kmsg.FetchResponse{Topics: []kmsg.FetchResponseTopic{{Topic: "firm", Partitions: []kmsg.FetchResponseTopicPartition{p}}}})
 }

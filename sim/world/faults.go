@@ -53,6 +53,7 @@ const (
 	BegunFarUp
 	BegunDeep
 	ReplicaMoved
+	FolderCarried
 	Ambushed
 	GroupsCompacted
 	GroupsMoved
@@ -90,6 +91,7 @@ type Rates struct {
 	SlowDisk, SlowLink                          int // of operations and frames: a delay far beyond the usual
 	Deaf, HalfClose, Drip                       int // of answers, frames and frames: what odd clients do to their links
 	Ambush                                      int // of unlinks in a folder where a rename is in doubt: the power fails
+	Carry                                       int // of starts: an operator has moved folders between log directories
 
 	Haste int // how much shorter than usual what lasts is; 0: not at all
 

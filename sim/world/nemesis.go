@@ -81,7 +81,12 @@ func (w *World) lull(s *Stream) seam.Mono {
 	return seam.Mono(1+s.Choose(60)) * 50 * seam.Millisecond / seam.Mono(max(w.Rates.Haste, 1))
 }
 
-func (w *World) restartAfter(lull seam.Mono) { w.After(lull, w.Node.Start) }
+func (w *World) restartAfter(lull seam.Mono) {
+	w.After(lull, func() {
+		w.Node.carry()
+		w.Node.Start()
+	})
+}
 
 // startAfterKill starts a process again that was killed. Now and then the power fails soon after that, before what the
 // new one found in the page cache was synced.

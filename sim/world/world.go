@@ -47,6 +47,8 @@ type World struct {
 	OnDark func(n *Node, dir int32)
 	// OnEnd is called when the process is gone.
 	OnEnd func(n *Node, powerLost bool)
+	// OnCarry is called when an operator has moved a folder while no process ran.
+	OnCarry func(from, to seam.Path)
 	// Log, if not nil, is told each step in words.
 	Log func(line string)
 
