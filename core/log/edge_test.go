@@ -275,6 +275,40 @@ func TestAnIndexFileThatDidNotOpenIsOpenedAnew(t *testing.T) {
 	})
 }
 
+// A start has to make an index again, and one of its files cannot be emptied: what is behind the new entries is of another log that
+// was cut off, and whoever reads the file would believe it. It is written again.
+func TestAnIndexFileThatCouldNotBeEmptiedIsWrittenAgain(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		nth := rapid.IntRange(0, 1).Draw(t, "which cannot be emptied")
+		_, out := atTheEdge(t, nil)
+		files := seam.File(100)
+		l := log.Restore(out, seam.Path{Name: "t-0"}, edgeConfig, log.Numbers{Owner: 7, Files: &files})
+		var fx seam.Effects
+		l.RewriteIndexes(&fx)
+		asked, emptied := fx, 0
+		fx = seam.Effects{}
+		for i := range asked.Files {
+			op, fault := &asked.Files[i], seam.OK
+			if op.Deed == seam.Truncate {
+				if emptied++; emptied == nth+1 {
+					fault = seam.IOError
+				}
+			}
+			l.Wrote(&seam.Wrote{Op: op.Op, Fault: fault}, &fx)
+		}
+		require.Equal(t, 2, emptied)
+		for _, w := range asked.Writes {
+			l.Wrote(&seam.Wrote{Op: w.Op, Bytes: int64(len(w.Data))}, &fx)
+		}
+		require.True(t, l.Retry())
+		fx = seam.Effects{}
+		l.RewriteIndexes(&fx)
+		require.Len(t, fx.Writes, 2)
+		answer(l, &fx, func(*seam.FileOp) bool { return false })
+		require.False(t, l.Retry(), "both are written")
+	})
+}
+
 // The same of an index that nothing is wrong with: no reader asks for it under an id that leads nowhere, and it is made again.
 func TestAnIndexThatDidNotOpenIsInDoubt(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

@@ -216,6 +216,7 @@ const (
 	sideCut     // the Truncate of a repair
 	sideOpen    // a .log of a Restored log
 	sideDerived // the Create, or the Open, of an index file
+	sideEmpty   // the Truncate of one that was there
 	sideIndex   // the Write of a .index
 	sideTimes   // the Write of a .timeindex
 	sideReplace // of a replacement
@@ -274,6 +275,10 @@ func (l *Log) sideDone(side sideOp, in *seam.Wrote, fx *seam.Effects) {
 				l.doubt(s)
 			}
 		}
+	case sideEmpty:
+		if in.Fault != seam.OK {
+			l.spoil(side)
+		}
 	case sideIndex, sideTimes:
 		l.indexWritten(side, in)
 	case sideReplace:
@@ -288,6 +293,15 @@ func (l *Log) segmentLost(fault seam.Fault, fx *seam.Effects) {
 	l.refuse("new segment: "+fault.String(), fx)
 	if l.planned.Len() == 0 {
 		l.repair(fx)
+	}
+}
+
+// spoil: an index file could not be emptied, and what is being written into it stands before what was there.
+func (l *Log) spoil(empty sideOp) {
+	for i := range l.side {
+		if x := &l.side[i]; x.file == empty.file && x.round == empty.round {
+			x.size = -1
+		}
 	}
 }
 
@@ -379,13 +393,14 @@ func (l *Log) derived(file seam.File, there bool, path seam.Path, content []byte
 	} else {
 		there = true
 	}
+	round := l.segmentAt(base).round
 	if there {
 		op := l.numbers.Op()
-		l.side = append(l.side, sideOp{op: op, kind: sideOther, file: file})
+		l.side = append(l.side, sideOp{op: op, kind: sideEmpty, file: file, base: base, round: round})
 		fx.Files = append(fx.Files, seam.FileOp{Op: op, Deed: seam.Truncate, File: file})
 	}
 	op := l.numbers.Op()
-	l.side = append(l.side, sideOp{op: op, kind: kind, file: file, base: base, size: int64(len(content)), round: l.segmentAt(base).round})
+	l.side = append(l.side, sideOp{op: op, kind: kind, file: file, base: base, size: int64(len(content)), round: round})
 	fx.Writes = append(fx.Writes, seam.Write{Op: op, File: file, Data: content})
 	return file
 }
