@@ -69,8 +69,7 @@ func (b *Broker) fence(d *directory, fault seam.Fault, fx *seam.Effects) {
 // resign has the controller take the leaderships away, as soon as there is one that takes records. A start announces the
 // directories that it has.
 func (b *Broker) resign(d *directory) {
-	id := b.config.DirectoryIDs[d.number]
-	if b.phase < phaseOpening || id == (meta.UUID{}) {
+	if b.phase < phaseOpening || b.config.DirectoryIDs[d.number] == (meta.UUID{}) {
 		return
 	}
 	const changesMax = 1000
@@ -78,7 +77,7 @@ func (b *Broker) resign(d *directory) {
 		if b.phase >= phaseStopping {
 			return true
 		}
-		records := b.controller.LogDirsFailed(b.config.NodeID, []meta.UUID{id}, b.isUnsaid, changesMax)
+		records := b.controller.LogDirsFailed(b.config.NodeID, b.failedDirs(), b.isUnsaid, changesMax)
 		if len(records) == 0 {
 			return true
 		}
@@ -89,10 +88,24 @@ func (b *Broker) resign(d *directory) {
 	})
 }
 
-// isUnsaid says whether a partition lies in another directory than the metadata says.
+// failedDirs are the ids of all that are out of service: what was found in this one may be said to lie in one that failed before.
+func (b *Broker) failedDirs() (ids []meta.UUID) {
+	for i := range b.dirs {
+		if id := b.config.DirectoryIDs[i]; b.dirs[i].failed != seam.OK && id != (meta.UUID{}) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// isUnsaid says whether a partition is served in another directory than the metadata says.
 func (b *Broker) isUnsaid(topic meta.UUID, index int32) bool {
 	t := b.topicIDs[topic]
-	return t != nil && int(index) < len(t.partitions) && t.partitions[index].unsaid
+	if t == nil || int(index) >= len(t.partitions) {
+		return false
+	}
+	p := t.partitions[index]
+	return p.unsaid && p.state != partitionFailed
 }
 
 // dead says whether a partition's directory has failed, or is not there at all.

@@ -20,8 +20,10 @@ func (d *directory) unmarked() bool { return d.marked != marked{true, true} }
 // readMarks takes what is known of a partition's log before it is recovered. Of one that was found elsewhere than the metadata
 // says, or may lie in a directory that is not there, it is known where the metadata says: its lines stay there until that says otherwise.
 func (b *Broker) readMarks(p *partition, image *meta.Partition) {
-	id, here := image.Directory(b.config.NodeID), p.folder.Dir
-	said := int32(slices.Index(b.config.DirectoryIDs, id))
+	id, here, said := image.Directory(b.config.NodeID), p.folder.Dir, nowhere
+	if id != (meta.UUID{}) { // nor has a directory an id that could not be read
+		said = int32(slices.Index(b.config.DirectoryIDs, id))
+	}
 	if said != here {
 		p.left = said
 	}

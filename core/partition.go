@@ -204,7 +204,14 @@ func (b *Broker) openNew(p *partition, fx *seam.Effects) {
 		b.setAside(p, fx)
 		return
 	}
-	if d := &b.dirs[p.folder.Dir]; d.unmarked() || d.pointed[p.folder.Name] {
+	for _, dir := range [...]int32{p.left, p.folder.Dir} { // of one that was found elsewhere a start believes what it has left
+		if dir == nowhere || b.dirs[dir].failed != seam.OK {
+			continue
+		}
+		d := &b.dirs[dir]
+		if !d.unmarked() && !d.pointed[p.folder.Name] {
+			continue
+		}
 		switch d.blocked = append(d.blocked, p); {
 		case d.unmarked():
 			b.mark(d, fx)

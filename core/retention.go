@@ -114,6 +114,9 @@ func (x startLine) moves() bool {
 // startsFailed tries again on a disk that is full, if there is room to be made, and lets the logs begin where they do if not. A
 // full disk would stay full otherwise: what is to go does not go before the checkpoint says so, and that takes a block.
 func (b *Broker) startsFailed(d *directory, lines []startLine, full bool) {
+	for _, p := range d.found { // what is to go of these goes when the metadata says that they lie here, which takes the checkpoint first
+		lines = append(lines, startLine{p, p.startWish})
+	}
 	i := 0
 	d.starts.applying = true
 	b.turns.put(func(_ seam.Now, fx *seam.Effects) bool {

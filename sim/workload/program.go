@@ -40,7 +40,6 @@ type program struct {
 	asked    map[uint64]*inquiry // not answered yet
 	followed []*reading          // by position in reads
 	stage    stage
-	parted   int // of writes, how many were written to for the last time
 }
 
 // stage is how far a program has come towards its end.
@@ -255,17 +254,16 @@ func (p *program) partSome() {
 		p.flush()
 	case p.stage == flushing && len(p.handed)+len(p.asked) == 0:
 		p.stage = parting
+		for _, at := range p.writes {
+			if !p.run.plan.isFleeting(at.Topic) {
+				p.produce(at, !p.run.mayRot())
+			}
+		}
 		for i, at := range p.reads {
 			p.assign(i, at, client.Earliest)
 			p.followed[i].ended = p.run.plan.isFleeting(at.Topic) || p.run.rotted(at) // it may never be there again
 		}
 		p.tell(&client.Poll{Bytes: 1 << 30})
-		p.partSome()
-	case p.stage == parting && len(p.handed) == 0 && p.parted < len(p.writes): // one after the other: there is room for each, and not for all
-		if p.parted++; !p.run.plan.isFleeting(p.writes[p.parted-1].Topic) {
-			p.produce(p.writes[p.parted-1], !p.run.mayRot())
-		}
-		p.partSome()
 	case p.stage == parting && len(p.handed) == 0 && !slices.ContainsFunc(p.followed, func(rd *reading) bool { return !rd.ended }):
 		p.stage = closing
 		p.tag++
