@@ -64,6 +64,8 @@ type handed struct {
 	last      bool // the faults are over: it must be written
 	keyed     bool
 	born      int64 // the time of the first record, which all after it have; 0: when the machine takes them
+	size      int   // of its records, as the machine reckons
+	beside    int   // and of all of which something was not told yet when it was handed over, this one too
 	knocks    int   // how often its links had been turned away
 }
 
@@ -333,8 +335,14 @@ func (p *program) produce(at check.Partition, last bool) {
 			records[i].Headers = append(records[i].Headers, client.Header{Key: []byte(one.Key), Value: one.Value})
 		}
 	}
+	for i := range records {
+		h.size += records[i].Size()
+	}
 	tag := p.tag
 	p.handed[tag] = h
+	for _, other := range p.handed { //tidy:unordered a sum
+		h.beside += other.size
+	}
 	p.run.World.After(p.config.DeliveryTimeout+tardiness, func() {
 		p.require(p.handed[tag] == nil, check.ClientTells, "of produce %d not all is told after %v", tag, p.config.DeliveryTimeout)
 	})
@@ -384,7 +392,9 @@ func (p *program) onDelivered(now seam.Mono, d *client.Delivered) {
 	p.run.result.Codes[int16(d.Code)]++
 	refused := p.config.Acks == client.AcksNone && d.Unknown // a broker can only hang up: it has just moved the partition, say
 	outside := p.run.turnedAway[p.name]-h.knocks >= knocksMax
-	p.require(!h.last || !d.Failed() || refused || outside || h.partition < 0 && p.run.mayRot(), check.EveryoneFinishes, "handed over after the faults had ended, and not written: %+v", *d)
+	full := d.Fault == client.BufferFull
+	p.require(!full || h.beside > p.config.BufferBytes, check.ClientTells, "the buffer has no room for %d bytes, and %d were handed over", h.size, h.beside)
+	p.require(!h.last || !d.Failed() || refused || outside || full || h.partition < 0 && p.run.mayRot(), check.EveryoneFinishes, "handed over after the faults had ended, and not written: %+v", *d)
 	p.note(now, h, d)
 }
 

@@ -84,6 +84,7 @@ var violations = []violation{
 	}, func(r *Run) {
 		delivered(r, client.Delivered{Tag: 1, Count: 2, Partition: -1, Code: wire.RequestTimedOut})
 	}},
+	{"H18", func(r *Run) { refusedForRoom(r, 100) }, func(r *Run) { refusedForRoom(r, 101) }},
 	{"H18", func(r *Run) { awaited(r, 1021*seam.Millisecond) }, func(r *Run) { awaited(r, 1020*seam.Millisecond) }},
 	{"H18", func(r *Run) { fenced(r, 2, 1) }, func(r *Run) { fenced(r, 1, 2) }},
 	{"H19", func(r *Run) { handedOn(r, 5, 0, 2) }, func(r *Run) { handedOn(r, 5, 0, 1) }},
@@ -434,6 +435,14 @@ func delivered(r *Run, letters ...client.Delivered) {
 		letters[i].Topic = "firm"
 		p.onDelivered(10, &letters[i])
 	}
+}
+
+// refusedForRoom is a last record for which a buffer of 100 bytes has no room, of a program that had so many under way with it.
+func refusedForRoom(r *Run, beside int) {
+	p := newProgram(r)
+	p.config.BufferBytes = 100
+	p.handed[1] = &handed{topic: "firm", first: 7, told: make([]bool, 1), left: 1, last: true, size: 60, beside: beside}
+	p.onDelivered(10, &client.Delivered{Tag: 1, Count: 1, Topic: "firm", Partition: -1, Offset: -1, Fault: client.BufferFull})
 }
 
 // lastWord is a record whose time was up, of a program that was turned away so often meanwhile.
