@@ -116,6 +116,9 @@ func (p *producing) run(in io.Reader, files []string, notes io.Writer) error {
 	}()
 	pace := pacer{rate: p.rate, began: began}
 	for r := range records {
+		if s.count == 0 {
+			defer s.sayIfQuiet(notes)()
+		}
 		gathered := gather(r, records, pace.atOnce())
 		pace.wait(context.Background(), len(gathered))
 		if err := s.send(gathered); err != nil {
@@ -257,7 +260,31 @@ type sender struct {
 	lines     int // of the input, counted where it is read
 	count     int
 	bytes     int64
+	delivered atomic.Bool
 	failed    atomic.Pointer[undelivered] // the first
+}
+
+// quietMax is how long whoever waits for the first delivery is told nothing.
+const quietMax = 5 * time.Second
+
+// sayIfQuiet says once that nothing is acknowledged, and how long it will be tried.
+func (s *sender) sayIfQuiet(notes io.Writer) (end func()) {
+	over, ended := make(chan struct{}), make(chan struct{})
+	quiet := min(quietMax, s.config.DeliveryTimeout/4)
+	go func() {
+		defer close(ended)
+		select {
+		case <-time.After(quiet):
+			if !s.delivered.Load() {
+				fmt.Fprintf(notes, "nothing was acknowledged for %v; it is given up after %v (--timeout). Whether clients are told to go where the broker is: rookery doctor, where it runs\n", quiet, s.config.DeliveryTimeout)
+			}
+		case <-over:
+		}
+	}()
+	return func() {
+		close(over)
+		<-ended
+	}
 }
 
 // undelivered is a failure of some records, of which the first is so many behind the first of the input.
@@ -368,6 +395,9 @@ func (s *sender) send(records []kafka.Record) error {
 	behind := s.count
 	s.count += len(records)
 	err := s.producer.Send(context.Background(), s.topic, s.partition, records, func(d kafka.Delivered, err error) {
+		if err == nil {
+			s.delivered.Store(true)
+		}
 		if r := d.Reason; err == nil || r != nil && r.Others && len(r.Records) == 0 {
 			return // the one that is to blame is told of as well
 		}
