@@ -3,7 +3,6 @@ package core
 import (
 	"iter"
 	"slices"
-	"strconv"
 	"strings"
 
 	"rookery/core/batch"
@@ -445,9 +444,6 @@ func (b *Broker) unrecovered(p *partition, out *log.Recovered, fx *seam.Effects)
 		return
 	}
 	p.state = partitionFailed
-	if p.unmarked { // the checkpoints that are made now are to say of it what the next start would find if there were none
-		p.startGoal = max(p.startGoal, firstBase(b.dirs[p.folder.Dir].folders.At(p.folder.Name)))
-	}
 }
 
 // removeForeign: the folder belongs to a topic of the same name that was deleted; its deletion was cut short. If there is anything in
@@ -694,16 +690,4 @@ func (b *Broker) foldBatch(view batch.View) (understood bool) {
 		}
 	}
 	return read == int(view.Count())
-}
-
-// firstBase is where a folder's first segment begins.
-func firstBase(files []seam.Entry) int64 {
-	base := int64(-1)
-	for i := range files {
-		number, isLog := strings.CutSuffix(files[i].Path.Name[strings.LastIndexByte(files[i].Path.Name, '/')+1:], ".log")
-		if n, err := strconv.ParseInt(number, 10, 64); isLog && err == nil && !files[i].Folder && (base < 0 || n < base) {
-			base = n
-		}
-	}
-	return max(base, 0)
 }

@@ -267,6 +267,14 @@ func (b *Broker) pointsWritten(now seam.Now, d *directory, fx *seam.Effects) {
 		if m := b.moves.now; m != nil && m.to == d.number && m.stage == moveWaiting && d.pointed[m.home().Name] {
 			b.failMove(fault, fx) // it is frozen
 		}
+		if d.marking && len(d.found) > 0 && d.starts.file.Fault() == seam.OK { // else it is seen to already
+			b.turns.put(func(_ seam.Now, _ *seam.Effects) bool {
+				if d.failed == seam.OK && !d.checkpointing() && !d.starts.applying {
+					b.startsFailed(d, nil, fault == seam.NoSpace)
+				}
+				return true
+			})
+		}
 		blocked := slices.Clone(d.blocked)
 		b.turns.put(b.turns.each(len(blocked), func(i int, _ seam.Now, fx *seam.Effects) { b.made(blocked[i], fx) }))
 		return

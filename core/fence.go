@@ -59,6 +59,13 @@ func (b *Broker) fence(d *directory, fault seam.Fault, fx *seam.Effects) {
 			b.failPartition(p, fx)
 		}
 	}))
+	blocked := d.blocked
+	d.blocked = nil
+	b.turns.put(b.turns.each(len(blocked), func(i int, _ seam.Now, fx *seam.Effects) {
+		if blocked[i].state == partitionRecovering { // it was found in another directory
+			b.openNew(blocked[i], fx)
+		}
+	}))
 	gone := slices.Concat(d.syncingRenames, d.renamed, d.unrenamed)
 	d.syncingRenames, d.renamed, d.unrenamed = nil, nil, nil
 	b.turns.put(b.turns.each(len(gone), func(i int, _ seam.Now, fx *seam.Effects) { b.forsake(gone[i].partition, fx) }))
@@ -77,7 +84,7 @@ func (b *Broker) resign(d *directory) {
 		if b.phase >= phaseStopping {
 			return true
 		}
-		records := b.controller.LogDirsFailed(b.config.NodeID, b.failedDirs(), b.isUnsaid, changesMax)
+		records := b.controller.LogDirsFailed(b.config.NodeID, b.failedDirs(), b.unsaidIn, changesMax)
 		if len(records) == 0 {
 			return true
 		}
@@ -98,14 +105,17 @@ func (b *Broker) failedDirs() (ids []meta.UUID) {
 	return ids
 }
 
-// isUnsaid says whether a partition is served in another directory than the metadata says.
-func (b *Broker) isUnsaid(topic meta.UUID, index int32) bool {
+// unsaidIn is the directory where a partition was found while the metadata says another; zero if there is none, or if it is out of
+// service for another reason than that directory's fault.
+func (b *Broker) unsaidIn(topic meta.UUID, index int32) meta.UUID {
 	t := b.topicIDs[topic]
 	if t == nil || int(index) >= len(t.partitions) {
-		return false
+		return meta.UUID{}
 	}
-	p := t.partitions[index]
-	return p.unsaid && p.state != partitionFailed
+	if p := t.partitions[index]; p.unsaid && (p.state != partitionFailed || b.dead(p)) {
+		return b.config.DirectoryIDs[p.folder.Dir]
+	}
+	return meta.UUID{}
 }
 
 // dead says whether a partition's directory has failed, or is not there at all.

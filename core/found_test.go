@@ -10,9 +10,15 @@ import (
 	"rookery/core/seam"
 )
 
-// The disk that a partition was carried to is full. What the metadata is to say of it takes a checkpoint first, which takes a block:
-// what lies beside the segments that are to go makes room.
+// The disk that a partition was carried to is full. What the metadata is to say of it takes checkpoints first, which take blocks:
+// what lies beside the segments that are to go makes room, also where there is a block left for one of them.
 func TestAFullDiskMakesRoomForWhatWasFound(t *testing.T) {
+	for _, spared := range []string{"nothing", "d1/log-start"} {
+		makeRoomForWhatWasFound(t, spared)
+	}
+}
+
+func makeRoomForWhatWasFound(t *testing.T, spared string) {
 	s, run := scripted(t)
 	run("config dirs=2 checkpoint=1s first-check=100ms retention-check=2s", "start",
 		"topic t internal.segment.bytes=250 index.interval.bytes=0 retention.ms=3000", "rest", "topic u", "rest")
@@ -25,7 +31,7 @@ func TestAFullDiskMakesRoomForWhatWasFound(t *testing.T) {
 	settle := func() {
 		for next := s.nextTask(); next != nil; next = s.nextTask() {
 			fault := seam.OK
-			if full && strings.Contains(next.label, "d1/") && (next.kind == "write" || strings.HasPrefix(next.label, "create")) {
+			if full && strings.Contains(next.label, "d1/") && !strings.Contains(next.label, spared) && (next.kind == "write" || strings.HasPrefix(next.label, "create")) {
 				fault = seam.NoSpace
 			}
 			full = full && !strings.HasPrefix(next.label, "unlink") && !strings.HasPrefix(next.label, "truncate d1/t-0/00000000000000000000")
@@ -40,8 +46,8 @@ func TestAFullDiskMakesRoomForWhatWasFound(t *testing.T) {
 		run("tick 5s")
 		settle()
 	}
-	require.False(t, full, "room was made")
-	require.Contains(t, s.out.String(), "answer #13")
+	require.False(t, full, "room was made, but for %s", spared)
+	require.Contains(t, s.out.String(), "answer #13", spared)
 }
 
 // nextTask is what would come back next.
@@ -88,6 +94,16 @@ func TestBothDirectoriesFail(t *testing.T) {
 	}
 }
 
+// The directory where a partition was found fails, and the one that it has left does not: it is led by nobody.
+func TestOnlyWhereItWasFoundFails(t *testing.T) {
+	s, run := scripted(t)
+	run("config dirs=4 checkpoint=1s", "start", "topic a", "rest", "topic t", "rest", "topic b", "rest", "produce t-0", "rest", "stop", "rest")
+	carry(s.root.entries["d1"], s.root.entries["d2"], "t")
+	run("hold create d", "start", "rest", "produce b-0", "rest", "tick 2s", "rest", "fail-file create d2/ fault=io", "rest", "release", "rest", "tick 2s", "rest", "produce t-0", "rest")
+	require.Contains(t, s.out.String(), "t-0 KAFKA_STORAGE_ERROR")
+	require.Equal(t, int32(-1), s.broker.image.Topic("t").Partitions[0].Leader)
+}
+
 // An earlier release has not said where a partition lies, and a directory's id cannot be read: it is not that directory which is meant.
 func TestWhatIsSaidToLieNowhereDoesNotLieWhereNoIDIs(t *testing.T) {
 	s, run := scripted(t)
@@ -107,22 +123,6 @@ func TestWhatIsSaidToLieNowhereDoesNotLieWhereNoIDIs(t *testing.T) {
 	require.Contains(t, s.out.String(), "t-0 offset=3")
 }
 
-// A directory has lost its checkpoints, and a partition there its identity, which somebody puts back after a life that has made the
-// checkpoints anew: they say of it what that life would have found.
-func TestADirectoryIsMarkedForWhatIsNotServedToo(t *testing.T) {
-	s, run := scripted(t)
-	run("config dirs=2 checkpoint=1s", "start", "topic t internal.segment.bytes=100", "rest", "topic u", "rest",
-		"produce t-0", "rest", "produce t-0", "rest", "produce t-0", "rest", "delete-records t-0 offset=1", "rest", "tick 2s", "rest", "stop", "rest")
-	identity := s.root.entries["t-0"].entries["partition.metadata"]
-	run("lose log-start-offset-checkpoint", "lose recovery-point-offset-checkpoint", "lose t-0/partition.metadata", "start", "rest", "tick 2s", "rest", "stop", "rest")
-	folder := s.root.entries["t-0"]
-	folder.entries["partition.metadata"], folder.safe["partition.metadata"] = identity, identity
-	s.out.Reset()
-	run("start", "rest", "list t-0 earliest", "rest", "list t-0 latest", "rest")
-	require.Contains(t, s.out.String(), "t-0 offset=1")
-	require.Contains(t, s.out.String(), "t-0 offset=3")
-}
-
 // Where a partition was found is somebody else's folder, so that it is made anew there. What the directory that it has left says is of
 // the one that is gone, and a start would believe it.
 func TestWhatIsMadeAnewWhereItWasFound(t *testing.T) {
@@ -138,4 +138,41 @@ func TestWhatIsMadeAnewWhereItWasFound(t *testing.T) {
 	run("produce t-0", "rest", "tick 2s", "rest", "crash", "release", "start", "rest", "fetch t-0", "rest")
 	require.Contains(t, s.out.String(), "t-0 base=0")
 	require.Contains(t, s.out.String(), "t-0 high=1 offsets=0..0")
+}
+
+// It waits there for the lines that it has left to go, and the directory fails that has them: it is not made, and a start makes it.
+func TestWhatIsMadeAnewWaitsForADirectoryThatFails(t *testing.T) {
+	s, run := scripted(t)
+	run("config dirs=3 checkpoint=1s", "start", "topic a", "rest", "topic t internal.segment.bytes=100", "rest", "produce a-0", "rest",
+		"produce t-0", "rest", "produce t-0", "rest", "produce t-0", "rest", "delete-records t-0 offset=2", "rest", "tick 2s", "rest", "stop", "rest")
+	second := s.root.entries["d1"]
+	delete(second.entries, "t-0")
+	delete(second.safe, "t-0")
+	somebodys(s, "a-0", "", "t-0")
+	run("hold create d1/", "start", "rest", "fail-file create d1/ fault=io", "release", "rest", "tick 2s", "rest", "tick 2s", "rest")
+	s.out.Reset()
+	run("produce t-0", "rest")
+	require.Contains(t, s.out.String(), "t-0 KAFKA_STORAGE_ERROR")
+	require.Equal(t, int32(-1), s.broker.image.Topic("t").Partitions[0].Leader)
+	run("stop", "rest")
+	require.Contains(t, s.out.String(), "stopped")
+	run("start", "rest", "produce t-0", "rest")
+	require.Contains(t, s.out.String(), "t-0 base=0")
+}
+
+// The same where that directory has failed before.
+func TestWhatIsMadeAnewIsNotMadeBesideWhatFailed(t *testing.T) {
+	s, run := scripted(t)
+	run("config dirs=2 checkpoint=1s", "start", "topic a", "rest", "topic t internal.segment.bytes=100", "rest", "topic b", "rest", "topic v", "rest", "produce a-0", "rest",
+		"produce t-0", "rest", "produce t-0", "rest", "produce t-0", "rest", "delete-records t-0 offset=2", "rest", "tick 2s", "rest", "stop", "rest")
+	second := s.root.entries["d1"]
+	delete(second.entries, "t-0")
+	delete(second.safe, "t-0")
+	somebodys(s, "a-0", "", "t-0")
+	run("hold rename t-0", "start", "rest", "produce v-0", "rest", "tick 2s", "fail-file create d1/ fault=io", "rest", "hold write metadata", "file rename t-0", "rest")
+	s.out.Reset()
+	run("produce t-0", "rest")
+	require.NotContains(t, s.out.String(), "t-0 base=0")
+	run("crash", "release", "start", "rest", "produce t-0", "rest")
+	require.Contains(t, s.out.String(), "t-0 base=0")
 }

@@ -196,6 +196,12 @@ func (b *Broker) openNew(p *partition, fx *seam.Effects) {
 		b.made(p, fx)
 		return
 	}
+	if p.left != nowhere && b.dirs[p.left].failed != seam.OK { // what that says of the one that is gone stays; and the next start makes nothing beside what is missing
+		p.state = partitionFailed
+		b.made(p, fx)
+		b.resign(&b.dirs[p.left])
+		return
+	}
 	p.point, p.startGoal, p.startWish, p.safePoint, p.cleaned = 0, 0, 0, 0, cleaned{upTo: -1}
 	if b.doomed[p.folder] > 0 || b.copyIsAt(p.folder) {
 		return
@@ -205,7 +211,7 @@ func (b *Broker) openNew(p *partition, fx *seam.Effects) {
 		return
 	}
 	for _, dir := range [...]int32{p.left, p.folder.Dir} { // of one that was found elsewhere a start believes what it has left
-		if dir == nowhere || b.dirs[dir].failed != seam.OK {
+		if dir == nowhere {
 			continue
 		}
 		d := &b.dirs[dir]

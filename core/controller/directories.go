@@ -57,10 +57,10 @@ func (v *vacancies) take() meta.UUID {
 	return v.dirs[at]
 }
 
-// LogDirsFailed takes directories out of a broker's registration, and the leaderships of what lies in them, but for what the
-// broker has found elsewhere, of which it has not told yet. It changes at most limit partitions; the caller asks again until
-// nothing is left.
-func (c *Controller) LogDirsFailed(broker int32, failed []meta.UUID, elsewhere func(topic meta.UUID, partition int32) bool, limit int) (rs []meta.Record) {
+// LogDirsFailed takes directories out of a broker's registration, and the leaderships of what lies in them: where the Image says,
+// but for what the broker has found elsewhere and has not told of yet, of which found says where (else zero). It changes at most
+// limit partitions; the caller asks again until nothing is left.
+func (c *Controller) LogDirsFailed(broker int32, failed []meta.UUID, found func(topic meta.UUID, partition int32) meta.UUID, limit int) (rs []meta.Record) {
 	b := c.image.Broker(broker)
 	left := slices.DeleteFunc(slices.Clone(b.LogDirs), func(dir meta.UUID) bool { return slices.Contains(failed, dir) })
 	if len(left) > 0 && len(left) < len(b.LogDirs) { // none at all would mean: as before
@@ -69,7 +69,14 @@ func (c *Controller) LogDirsFailed(broker int32, failed []meta.UUID, elsewhere f
 	for _, t := range c.image.Topics() {
 		for i := range t.Partitions {
 			p := &t.Partitions[i]
-			if p.Leader != broker || !slices.Contains(failed, p.Directory(broker)) || elsewhere(t.ID, p.ID) {
+			if p.Leader != broker {
+				continue
+			}
+			dir := found(t.ID, p.ID)
+			if dir == (meta.UUID{}) {
+				dir = p.Directory(broker)
+			}
+			if !slices.Contains(failed, dir) {
 				continue
 			}
 			if limit--; limit < 0 {
