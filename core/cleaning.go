@@ -389,7 +389,7 @@ func (b *Broker) offerCleaned(d *directory, fx *seam.Effects) uint64 {
 	c := &d.cleaned
 	c.written = c.written[:0]
 	for p := range b.partitions.All() {
-		if p.topic == nil || p.folder.Dir != d.number && p.left != d.number && !b.notedIn(d.number, p) || p.cleaned.upTo < 0 || p.state == partitionDoomed || p.state == partitionRenaming {
+		if !b.hasLine(d, p) || p.cleaned.upTo < 0 {
 			continue
 		}
 		c.written = append(c.written, log.PartitionOffset{Topic: p.name(), Partition: p.index, Offset: p.cleaned.upTo})

@@ -287,6 +287,11 @@ func (b *Broker) pointsWritten(now seam.Now, d *directory, fx *seam.Effects) {
 	lines, _ := log.ParsePartitionOffsets([]byte(d.lastPoints))
 	d.point(lines)
 	b.maybeName(fx)
+	b.openBlocked(d)
+}
+
+// openBlocked lets the new partitions go on that wait for a directory's checkpoints.
+func (b *Broker) openBlocked(d *directory) {
 	blocked := d.blocked
 	d.blocked = nil
 	b.turns.put(b.turns.each(len(blocked), func(i int, _ seam.Now, fx *seam.Effects) {

@@ -59,13 +59,7 @@ func (b *Broker) fence(d *directory, fault seam.Fault, fx *seam.Effects) {
 			b.failPartition(p, fx)
 		}
 	}))
-	blocked := d.blocked
-	d.blocked = nil
-	b.turns.put(b.turns.each(len(blocked), func(i int, _ seam.Now, fx *seam.Effects) {
-		if blocked[i].state == partitionRecovering { // it was found in another directory
-			b.openNew(blocked[i], fx)
-		}
-	}))
+	b.openBlocked(d) // those that were found in another directory
 	gone := slices.Concat(d.syncingRenames, d.renamed, d.unrenamed)
 	d.syncingRenames, d.renamed, d.unrenamed = nil, nil, nil
 	b.turns.put(b.turns.each(len(gone), func(i int, _ seam.Now, fx *seam.Effects) { b.forsake(gone[i].partition, fx) }))

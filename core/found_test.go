@@ -129,9 +129,7 @@ func TestWhatIsMadeAnewWhereItWasFound(t *testing.T) {
 	s, run := scripted(t)
 	run("config dirs=2 checkpoint=1s", "start", "topic a", "rest", "topic t internal.segment.bytes=100", "rest", "produce a-0", "rest",
 		"produce t-0", "rest", "produce t-0", "rest", "produce t-0", "rest", "delete-records t-0 offset=2", "rest", "tick 2s", "rest", "stop", "rest")
-	second := s.root.entries["d1"]
-	delete(second.entries, "t-0")
-	delete(second.safe, "t-0")
+	run("lose d1/t-0")
 	somebodys(s, "a-0", "", "t-0")
 	run("hold create log-start", "start", "hold write metadata", "rest", "tick 2s", "rest")
 	s.out.Reset()
@@ -145,9 +143,7 @@ func TestWhatIsMadeAnewWaitsForADirectoryThatFails(t *testing.T) {
 	s, run := scripted(t)
 	run("config dirs=3 checkpoint=1s", "start", "topic a", "rest", "topic t internal.segment.bytes=100", "rest", "produce a-0", "rest",
 		"produce t-0", "rest", "produce t-0", "rest", "produce t-0", "rest", "delete-records t-0 offset=2", "rest", "tick 2s", "rest", "stop", "rest")
-	second := s.root.entries["d1"]
-	delete(second.entries, "t-0")
-	delete(second.safe, "t-0")
+	run("lose d1/t-0")
 	somebodys(s, "a-0", "", "t-0")
 	run("hold create d1/", "start", "rest", "fail-file create d1/ fault=io", "release", "rest", "tick 2s", "rest", "tick 2s", "rest")
 	s.out.Reset()
@@ -165,9 +161,7 @@ func TestWhatIsMadeAnewIsNotMadeBesideWhatFailed(t *testing.T) {
 	s, run := scripted(t)
 	run("config dirs=2 checkpoint=1s", "start", "topic a", "rest", "topic t internal.segment.bytes=100", "rest", "topic b", "rest", "topic v", "rest", "produce a-0", "rest",
 		"produce t-0", "rest", "produce t-0", "rest", "produce t-0", "rest", "delete-records t-0 offset=2", "rest", "tick 2s", "rest", "stop", "rest")
-	second := s.root.entries["d1"]
-	delete(second.entries, "t-0")
-	delete(second.safe, "t-0")
+	run("lose d1/t-0")
 	somebodys(s, "a-0", "", "t-0")
 	run("hold rename t-0", "start", "rest", "produce v-0", "rest", "tick 2s", "fail-file create d1/ fault=io", "rest", "hold write metadata", "file rename t-0", "rest")
 	s.out.Reset()

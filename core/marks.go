@@ -29,7 +29,7 @@ func (b *Broker) readMarks(p *partition, image *meta.Partition) {
 	}
 	if !b.dead(p) {
 		d := &b.dirs[here]
-		p.unmarked = d.unmarked() || said != here && id != meta.UUID{}
+		p.unmarked = d.unmarked() || p.left != nowhere
 		if said != here {
 			d.found, p.unsaid = append(d.found, p), true
 		}
@@ -46,6 +46,12 @@ func (b *Broker) readMarks(p *partition, image *meta.Partition) {
 	if line, lined := d.cleaned.at[p.name()][p.index]; lined {
 		p.cleaned.upTo, p.cleaned.onDisk = line, known == here
 	}
+}
+
+// hasLine says whether a directory's checkpoints speak of a partition: it lies there, or the metadata still says so, or is about to.
+// Of one that goes they say nothing.
+func (b *Broker) hasLine(d *directory, p *partition) bool {
+	return p.topic != nil && (p.folder.Dir == d.number || p.left == d.number || b.notedIn(d.number, p)) && p.state != partitionDoomed && p.state != partitionRenaming
 }
 
 // mark writes the checkpoints that a directory lacks, or that lack what was found there. Before the broker is ready not all is

@@ -52,7 +52,7 @@ type partition struct {
 	point    int64    // recovery point at the start, until the log is there
 	unmarked bool     // nobody may have written that down, nor where the log begins
 	left     int32    // the directory where it lies by the metadata, while that is another one: its checkpoints keep their lines of it; else nowhere
-	unsaid   bool     // the metadata does not say yet that it lies here: a move would leave three places to choose from
+	unsaid   bool     // the metadata does not say yet that it lies here: it is not moved, nor compacted, and begins where it does
 	unsynced int64    // bytes counted in the directory's sum
 	begun    bool     // a new one: its folder is being made
 	touched  bool

@@ -63,7 +63,7 @@ func (b *Broker) writeStarts(d *directory, fx *seam.Effects) {
 	s.due = false
 	s.written = s.written[:0]
 	for p := range b.partitions.All() {
-		if p.topic == nil || p.folder.Dir != d.number && p.left != d.number && !b.notedIn(d.number, p) || p.startGoal == 0 || p.state == partitionDoomed || p.state == partitionRenaming {
+		if !b.hasLine(d, p) || p.startGoal == 0 {
 			continue
 		}
 		s.underWay = append(s.underWay, startLine{p, p.startGoal})

@@ -185,9 +185,7 @@ func TestWhatWasFoundIsBeingDeleted(t *testing.T) {
 func TestWhatWasFoundIsNotThereYet(t *testing.T) {
 	s, run := scripted(t)
 	run("config dirs=2 checkpoint=1s", "start", "topic a", "rest", "topic t", "rest", "produce a-0", "rest", "tick 2s", "rest", "stop", "rest")
-	second := s.root.entries["d1"]
-	delete(second.entries, "t-0")
-	delete(second.safe, "t-0")
+	run("lose d1/t-0")
 	somebodys(s, "a-0", "", "t-0")
 	run("hold rename t-0", "start", "rest", "tick 2s", "rest")
 	require.NotContains(t, s.out.String()[strings.LastIndex(s.out.String(), "ready"):], "opened t-0")

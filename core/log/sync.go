@@ -396,7 +396,7 @@ func (l *Log) derived(file seam.File, there bool, path seam.Path, content []byte
 	round := l.segmentAt(base).round
 	if there {
 		op := l.numbers.Op()
-		l.side = append(l.side, sideOp{op: op, kind: sideEmpty, file: file, base: base, round: round})
+		l.side = append(l.side, sideOp{op: op, kind: sideEmpty, file: file, round: round})
 		fx.Files = append(fx.Files, seam.FileOp{Op: op, Deed: seam.Truncate, File: file})
 	}
 	op := l.numbers.Op()

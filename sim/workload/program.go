@@ -334,8 +334,6 @@ func (p *program) produce(at check.Partition, last bool) {
 		for _, one := range check.Headers(value) {
 			records[i].Headers = append(records[i].Headers, client.Header{Key: []byte(one.Key), Value: one.Value})
 		}
-	}
-	for i := range records {
 		h.size += records[i].Size()
 	}
 	tag := p.tag
