@@ -243,6 +243,9 @@ func (t *tally) print(wall, cpu time.Duration) {
 	}
 	fmt.Fprintf(out, "\nexcuses (a producer told to begin anew after a restart): %d\n", t.excuses)
 	fmt.Fprintf(out, "%d failed\n", len(t.failed))
+	for _, f := range t.failed { // once more, where the last lines are all that is kept
+		fmt.Fprintf(out, "SEED %d FAILED %s\n", f.seed, firstLines(f.text, 1))
+	}
 }
 
 func sortedCodes(codes map[int16]int) []int16 {

@@ -122,13 +122,13 @@ func (j *judge) ranges() {
 	}
 }
 
-// reasons: somebody asked for it, or there is enough left.
+// reasons: somebody asked for it, or there is enough left; or nothing was left before it, by a power cut, where an operator carried it.
 func (j *judge) reasons() {
 	keep, kept := j.f.Keeps[j.partition.Topic]
 	if !kept {
 		keep = Keep{-1, -1}
 	}
-	asked := j.f.Origins[j.partition]
+	asked := max(j.f.Origins[j.partition], j.f.Heads[j.partition])
 	for _, d := range j.h.Deletions {
 		if d.Partition != j.partition || d.Outcome == Refused {
 			continue

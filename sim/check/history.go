@@ -131,6 +131,7 @@ type Facts struct {
 	Logs        map[Partition]Log
 	Begins      map[Partition]int64   // where logs begin, as the disk has it
 	Origins     map[Partition]int64   // where logs began that were brought over from elsewhere
+	Heads       map[Partition]int64   // where the first segment began of one that an operator carried after a page cache was lost
 	Keeps       map[string]Keep       // topics with a retention
 	Stored      map[string]Stored     // how a topic's batches have to lie, where that was never altered
 	Pressed     map[string][]Pressing // how they have to since that was altered

@@ -193,6 +193,16 @@ func Held(files []File, from int64, compacted bool) int64 {
 	return end
 }
 
+// Head is where the first of a partition's .log files begins; 0 if there is none.
+func Head(files []File) (base int64) {
+	if logs := segments(files); len(logs) > 0 {
+		if _, err := fmt.Sscanf(logs[0].Name, "%d.log", &base); err != nil {
+			return 0
+		}
+	}
+	return base
+}
+
 func (f *File) size() int64 { return f.At + int64(len(f.Data)) }
 
 // segments are a folder's .log files in the order of their names.

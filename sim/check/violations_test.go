@@ -298,6 +298,13 @@ var violations = []violation{
 		deleted(h, f, 4)
 		h.Deletions, f.Keeps = nil, map[string]Keep{"t": {Bytes: 600, Millis: -1}}
 	})},
+	{"S4", judged(func(h *History, f *Facts) {
+		deleted(h, f, 4)
+		h.Deletions, f.Heads = nil, map[Partition]int64{here: 3}
+	}), judged(func(h *History, f *Facts) {
+		deleted(h, f, 4)
+		h.Deletions, f.Heads = nil, map[Partition]int64{here: 4}
+	})},
 	{"S4", agedAt(150, 100, -1), agedAt(151, 100, -1)},
 	{"S4", agedAt(149, 100, -1), agedAt(149, 100, 4)}, // or somebody asked for it
 	{"S4", agedAt(149, 100, -1), judged(func(h *History, f *Facts) {

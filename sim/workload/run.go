@@ -153,7 +153,7 @@ func Do(tape *world.Tape, broker Broker, options Options) *Result {
 	if r.plan.StepItems > 0 {
 		r.World.StepEffects = effectsPerItem*r.plan.StepItems + effectsAnyway
 	}
-	r.facts = &check.Facts{Durable: map[string]bool{}, Deleted: map[string]bool{}, Rotted: map[check.Partition]bool{}, Promised: map[string][]check.Span{}, Logs: map[check.Partition]check.Log{}, Keeps: map[string]check.Keep{}, Stored: map[string]check.Stored{}, Pressed: map[string][]check.Pressing{}, Origins: map[check.Partition]int64{}}
+	r.facts = &check.Facts{Durable: map[string]bool{}, Deleted: map[string]bool{}, Rotted: map[check.Partition]bool{}, Promised: map[string][]check.Span{}, Logs: map[check.Partition]check.Log{}, Keeps: map[string]check.Keep{}, Stored: map[string]check.Stored{}, Pressed: map[string][]check.Pressing{}, Origins: map[check.Partition]int64{}, Heads: map[check.Partition]int64{}}
 	for _, topic := range r.plan.names() {
 		r.facts.Stored[topic] = r.plan.Pressed.stored(topic)
 	}

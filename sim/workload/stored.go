@@ -34,12 +34,16 @@ func (r *Run) lies(p check.Partition, dir int32) bool {
 	return len(r.World.Node.Disk.List(seam.Path{Dir: dir, Name: folderName(p)})) > 0
 }
 
-// carried notes that the folder of a partition is in another log directory now, and where its log begins.
+// carried notes that the folder of a partition is in another log directory now, and where its log begins: where that is written down, or
+// where a power cut has left it, since what is said of a log in the directory that it has left is not taken against what is there.
 func (r *Run) carried(from, to seam.Path) {
 	for _, p := range append(r.plan.partitionsOf(r.plan.stable()...), append(offsetsLogs(), check.Partition{Topic: tidyTopic})...) {
 		if folderName(p) == from.Name {
 			r.homes[p] = to.Dir
 			r.brought[p] = max(r.brought[p], r.beginsIn(from.Dir)[p])
+			if len(r.facts.Losses) > 0 {
+				r.facts.Heads[p] = max(r.facts.Heads[p], check.Head(r.filesIn(to.Dir, p)))
+			}
 		}
 	}
 }
