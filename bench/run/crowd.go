@@ -52,13 +52,13 @@ func crowdRows() (rows []peerRow) {
 		Load: []string{"--mode", "reload", "--groups", "10000", "--partitions", "100"}}})
 }
 
-// manyGroups is a thousand, or as many as there may be connections for: a broker keeps half of its open files for logs.
+// manyGroups is a thousand, or as many as there may be connections for: a broker keeps near to half of its open files for logs.
 func manyGroups(members int) int {
 	var limit unix.Rlimit
 	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) != nil {
 		return 1000
 	}
-	return min(1000, max(int(min(limit.Max, 1<<30))/2-100, members)/members)
+	return min(1000, max(int(min(limit.Max, 1<<30))*21/40-100, members)/members)
 }
 
 // reloads compares how soon the last of the groups is served again after a clean stop: a broker that is held would not be

@@ -18,8 +18,9 @@ func descriptorLimit() int {
 }
 
 // shares divides the process's descriptors between files and connections, so that neither ever takes the other's. Of
-// files that are unlinked while they are sent there may be a quarter more.
+// files that are unlinked while they are sent there may be a quarter more. Of 20,000, what many systems give at most, ten thousand
+// connections have their place.
 func shares(limit int) (handles, connections int) {
-	handles = min(max((limit-descriptorsSpare)*2/5, handlesFew), handlesMany)
+	handles = min(max((limit-descriptorsSpare)*3/8, handlesFew), handlesMany)
 	return handles, max(limit-descriptorsSpare-handles-max(handles/4, handlesFew), 1)
 }

@@ -16,8 +16,8 @@ func startFew(t *testing.T, files int, dir string) *Node {
 	return n
 }
 
-// Five times as many partitions as files of logs may be open (two fifths of what the process may have), each written to: nothing is refused, and a stop is clean. That files
-// are wanting is no fault of the disk.
+// Ten times as many partitions as files of logs may be open, each written to: nothing is refused, and a stop is clean. That
+// files are wanting is no fault of the disk.
 func TestMorePartitionsThanFiles(t *testing.T) {
 	const files, partitions = 128, 250
 	dir := t.TempDir()
