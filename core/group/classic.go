@@ -275,8 +275,14 @@ func (c *Coordinator) unpend(g *group, id string) bool {
 
 // remove ends a membership; whoever waits in its name has been told.
 func (c *Coordinator) remove(g *group, m *member) {
-	c.forget(g, m)
+	c.expel(g, m)
 	g.members = slices.DeleteFunc(g.members, func(x *member) bool { return x == m })
+	g.succeed()
+}
+
+// expel is the part of remove that costs nothing for each of the others: close takes the gap out of the row, of many at once.
+func (c *Coordinator) expel(g *group, m *member) {
+	c.forget(g, m)
 	delete(g.byID, m.id)
 	if m.instance != nil && g.static[*m.instance] == m.id {
 		delete(g.static, *m.instance)
@@ -286,7 +292,17 @@ func (c *Coordinator) remove(g *group, m *member) {
 		m.unsynced = false
 		g.unsynced--
 	}
-	if g.leader == m.id {
+}
+
+// close takes those out of the row who were expelled.
+func (g *group) close() {
+	g.members = slices.DeleteFunc(g.members, func(m *member) bool { return g.byID[m.id] != m })
+	g.succeed()
+}
+
+// succeed makes the eldest the leader where that is gone.
+func (g *group) succeed() {
+	if g.byID[g.leader] == nil {
 		if g.leader = ""; len(g.members) > 0 {
 			g.leader = g.members[0].id
 		}

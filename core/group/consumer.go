@@ -22,6 +22,7 @@ type consumer struct {
 	targetEpoch int32
 	hash        int64 // of the topics that are subscribed to
 	members     ordered.Map[string, *consumerMember]
+	classics    int // members that speak the classic protocol
 	targets     ordered.Map[string, []TopicPartitions]
 	static      map[string]string // instance id: member id
 	owners      map[owned]string  // of what is assigned, or has yet to be given up
@@ -266,8 +267,11 @@ func (con *consumer) taken(topic meta.UUID, partition int32) bool {
 	return taken
 }
 
-// subscribe counts a member's names and its expression, or takes them away.
+// subscribe counts a member's protocol, its names and its expression, or takes them away.
 func (con *consumer) subscribe(m *consumerMember, by int) {
+	if m.Classic != nil {
+		con.classics += by
+	}
 	for _, name := range m.Topics {
 		con.count(name, by)
 	}

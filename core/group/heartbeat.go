@@ -2,6 +2,7 @@ package group
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -371,27 +372,58 @@ func (c *Coordinator) fence(now seam.Now, g *group, gone ...*consumerMember) {
 	}
 	con := g.consumer
 	ch := &change{Coordinator: c, id: g.id, con: con}
-	var stay []person
+	classics, lost := con.classics, map[string]int{} // names that nobody reads for them any more, and how often
+	expressions := map[string]int{}
+	for _, m := range gone {
+		ch.remove(m.id)
+		if m.Classic != nil {
+			classics--
+		}
+		for _, name := range m.Topics {
+			lost[name]++
+		}
+		if e := m.expression(); e != "" {
+			if expressions[e]++; expressions[e] == con.patterns.At(e) {
+				ch.add(&RegularExpressionRecord{Group: g.id, Expression: e})
+				if r := con.expressions.At(e); r != nil {
+					for _, name := range r.Topics {
+						lost[name]++
+					}
+				}
+			}
+		}
+	}
+	if stay := con.members.Len() - len(gone); stay == classics && c.downgrades(stay) {
+		c.downgrade(now, g, con.without(gone))
+		return
+	}
+	hash := c.metadataHash(con.namesBut(c, lost))
+	ch.add(&ConsumerGroupRecord{Group: g.id, Value: &ConsumerGroupEpoch{Epoch: con.epoch + 1, MetadataHash: hash}})
+	c.commit(ch)
+}
+
+// without are the members but for these.
+func (con *consumer) without(gone []*consumerMember) (stay []person) {
+	goes := make(map[*consumerMember]bool, len(gone))
+	for _, m := range gone {
+		goes[m] = true
+	}
 	for _, m := range con.members.All() {
-		if !slices.Contains(gone, m) {
+		if !goes[m] {
 			stay = append(stay, m.person())
 		}
 	}
-	if c.downgrades(stay) {
-		c.downgrade(now, g, stay)
-		return
-	}
-	for _, m := range gone {
-		ch.remove(m.id)
-	}
-	for expression := range con.patterns.All() {
-		if !slices.ContainsFunc(stay, func(p person) bool { return p.expression() == expression }) {
-			ch.add(&RegularExpressionRecord{Group: g.id, Expression: expression})
+	return stay
+}
+
+// namesBut are the topics that are subscribed to, and that there are, in order, when each of some names has been lost so often.
+func (con *consumer) namesBut(c *Coordinator, lost map[string]int) (names []string) {
+	for _, name := range slices.Sorted(maps.Keys(con.names)) {
+		if con.names[name] > lost[name] && c.Image.Topic(name) != nil {
+			names = append(names, name)
 		}
 	}
-	hash := c.metadataHash(con.namesOf(c, stay))
-	ch.add(&ConsumerGroupRecord{Group: g.id, Value: &ConsumerGroupEpoch{Epoch: con.epoch + 1, MetadataHash: hash}})
-	c.commit(ch)
+	return names
 }
 
 // fenceLate: a timer of a member's is over.

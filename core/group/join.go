@@ -395,6 +395,7 @@ func (c *Coordinator) LeaveGroup(now seam.Now, r *kmsg.LeaveGroupRequest) *kmsg.
 		answer.Members = append(answer.Members, out)
 	}
 	if left {
+		g.close()
 		switch g.state {
 		case stable, completing:
 			c.prepareOrComplete(now, g)
@@ -406,6 +407,7 @@ func (c *Coordinator) LeaveGroup(now seam.Now, r *kmsg.LeaveGroupRequest) *kmsg.
 	return answer
 }
 
+// leave expels a member; the caller closes the row.
 func (c *Coordinator) leave(g *group, asked *kmsg.LeaveGroupRequestMember) wire.Code {
 	if g == nil {
 		return wire.UnknownMemberID
@@ -430,6 +432,6 @@ func (c *Coordinator) leave(g *group, asked *kmsg.LeaveGroupRequestMember) wire.
 	m := g.member(id)
 	c.answerJoin(g, m, failedJoin("", wire.UnknownMemberID))
 	c.answerSync(g, m, failedSync(wire.UnknownMemberID))
-	c.remove(g, m)
+	c.expel(g, m)
 	return wire.None
 }

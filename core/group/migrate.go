@@ -39,7 +39,8 @@ func (c *Coordinator) upgrade(now seam.Now, g *group) (*change, refusal) {
 	claims := map[string]claim{}
 	bytes := 0
 	for _, m := range g.members {
-		if bytes += metadataBytes(m.protocols); bytes > c.config.RecordBytesMax { // their records would be more than the log takes
+		// Their records would be more than the log takes: each has three, with its name and the group's.
+		if bytes += metadataBytes(m.protocols) + 3*(len(g.id)+len(m.id)); bytes > c.config.RecordBytesMax {
 			return nil, refusal{code: wire.UnknownServerError}
 		}
 		p, said, why := c.modernize(g, m)
@@ -176,11 +177,10 @@ func readSubscription(metadata []byte) (said kmsg.ConsumerMemberMetadata, ok boo
 	return said, said.ReadFrom(metadata) == nil
 }
 
-// downgrades says whether these, whom the others have left, are a classic group.
-func (c *Coordinator) downgrades(stay []person) bool {
+// downgrades says whether so many who speak the classic protocol, whom the others have left, are a classic group.
+func (c *Coordinator) downgrades(stay int) bool {
 	policy := strings.ToUpper(c.config.Consumer.Migration)
-	return len(stay) > 0 && !slices.ContainsFunc(stay, func(p person) bool { return p.Classic == nil }) &&
-		(policy == "BIDIRECTIONAL" || policy == "DOWNGRADE") && len(stay) <= int(c.config.SizeMax)
+	return stay > 0 && (policy == "BIDIRECTIONAL" || policy == "DOWNGRADE") && stay <= int(c.config.SizeMax)
 }
 
 // downgrade makes a classic group of these, which begins a rebalance at once: what the others had is nobody's. The record
@@ -329,7 +329,7 @@ func (c *Coordinator) joinConsumer(now seam.Now, g *group, ticket Ticket, client
 	}
 	changed := names || regex != expressionSame
 	epoch, members := con.epoch, ch.everybody(&p)
-	if replaced != nil && replaced.Classic == nil && c.downgrades(members) { // it was the last who spoke the consumer protocol
+	if replaced != nil && replaced.Classic == nil && con.classics+1 == len(members) && c.downgrades(len(members)) { // it was the last who spoke the consumer protocol
 		c.downgrade(now, g, members)
 		c.update(g, g.member(p.id), parked{ticket, r.Version}, r)
 		c.maybeCompleteJoin(now, g)
@@ -516,6 +516,7 @@ func (con *consumer) waits(m *consumerMember) bool {
 func (c *Coordinator) leaveClassic(now seam.Now, g *group, asked []kmsg.LeaveGroupRequestMember) (codes []wire.Code) {
 	con := g.consumer
 	var gone []*consumerMember
+	goes := map[*consumerMember]bool{}
 	for i := range asked {
 		m, code := con.members.At(asked[i].MemberID), wire.None
 		if asked[i].InstanceID != nil {
@@ -527,8 +528,8 @@ func (c *Coordinator) leaveClassic(now seam.Now, g *group, asked []kmsg.LeaveGro
 			code = wire.UnknownMemberID
 		}
 		codes = append(codes, code)
-		if code == wire.None && !slices.Contains(gone, m) {
-			gone = append(gone, m)
+		if code == wire.None && !goes[m] {
+			gone, goes[m] = append(gone, m), true
 		}
 	}
 	c.fence(now, g, gone...)

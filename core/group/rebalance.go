@@ -1,8 +1,6 @@
 package group
 
 import (
-	"slices"
-
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"rookery/core/seam"
@@ -79,11 +77,12 @@ func (c *Coordinator) initialDelayOver(now seam.Now, g *group) {
 func (c *Coordinator) completeJoin(now seam.Now, g *group) {
 	c.timers.Cancel(g.joinAlarm)
 	g.joinAlarm = 0
-	for _, m := range slices.Clone(g.members) {
+	for _, m := range g.members {
 		if !m.join.waits() && m.instance == nil {
-			c.remove(g, m)
+			c.expel(g, m)
 		}
 	}
+	g.close()
 	if len(g.members) > 0 && !c.electLeader(g) {
 		// only static members are left, and none of them has joined: their sessions decide
 		g.joinAlarm = c.timers.Set(now.Mono+max(g.rebalanceTimeout(), patienceMin), alarm{kind: alarmJoin, group: g})
@@ -193,10 +192,11 @@ func (c *Coordinator) syncOver(now seam.Now, g *group) {
 	if g.unsynced == 0 {
 		return
 	}
-	for _, m := range slices.Clone(g.members) {
+	for _, m := range g.members {
 		if m.unsynced {
-			c.remove(g, m)
+			c.expel(g, m)
 		}
 	}
+	g.close()
 	c.prepare(now, g)
 }

@@ -42,8 +42,8 @@ func (r *reconciliation) of(a CurrentAssignment) (CurrentAssignment, refusal) {
 		return a, refusal{}
 	case MemberUnrevokedPartitions:
 		switch {
-		case !r.owns(a.PendingRevocation):
-			return r.next(a, a.MemberEpoch), refusal{}
+		case !r.owns(a.PendingRevocation): // what its epoch wanted of it is done; the target may not be newer, where its subscription has changed
+			return r.next(a, min(a.MemberEpoch+1, r.targetEpoch)), refusal{}
 		case r.changed:
 			return r.trim(a), refusal{}
 		}

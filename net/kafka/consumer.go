@@ -39,7 +39,7 @@ type reading struct {
 	position int64 // of the record that is handed out next; -1: not known yet
 	done     int64 // everything before it was processed; -1: nobody has said
 	told     int64 // done, as the machine knows it
-	epoch    int32 // leader epoch of the record before position
+	epoch    int32 // leader epoch of the record before position; 0: not known
 	paused   bool
 	behind   bool // something was passed over while it was paused: it is fetched again
 }
@@ -106,7 +106,10 @@ func (c *Consumer) SeekToTime(topic string, partition int32, at time.Time) error
 }
 
 func (c *Consumer) seek(topic string, partition int32, to client.Assign) error {
-	return c.with(topic, partition, func(r *reading) { c.move(topic, partition, r, to) })
+	return c.with(topic, partition, func(r *reading) {
+		r.epoch = 0 // nothing was read there
+		c.move(topic, partition, r, to)
+	})
 }
 
 // with does something about a partition that is read. What it tells the machine is told in the order of the lock, and
@@ -287,6 +290,9 @@ func (c *Consumer) pop(whole bool) (f *Fetched) {
 		case r.paused && r.behind: // Stopped: what was passed over is still due
 			f = head
 		default:
+			if r.position != head.From { // it was looked up, or reset
+				r.epoch = 0
+			}
 			f, r.position = head, head.From
 			if r.done < 0 {
 				r.done = head.From
