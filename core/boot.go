@@ -2,7 +2,9 @@ package core
 
 import (
 	"iter"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"rookery/core/batch"
@@ -42,6 +44,7 @@ type boot struct {
 	nextID    uint64
 	recovers  map[uint64]*partition
 	unfencing bool
+	tidied    bool               // what is nobody's is looked for
 	futures   []seam.Path        // what the last life was copying partitions into
 	inhabited bool               // there are folders of partitions, which only the metadata log can name
 	named     map[string]bool    // folders of partitions that the metadata log has ever named
@@ -339,6 +342,9 @@ func (b *Broker) recover(p *partition, fx *seam.Effects) {
 		if p.cleaned.upTo >= 0 || p.topic.config.Compact {
 			compacted = max(p.cleaned.upTo, p.point)
 		}
+		if p.cleaned.upTo < 0 && p.topic.config.Compact && (d.unmarked() || p.left != nowhere && b.dirs[p.left].unmarked()) {
+			compacted = math.MaxInt64 // a cleaner may have been anywhere: Kafka's leaves no .compacted, and the lines of how far it was are gone
+		}
 	}
 	p.safePoint = p.point
 	b.boot.nextID++
@@ -350,7 +356,7 @@ func (b *Broker) recover(p *partition, fx *seam.Effects) {
 		To: seam.Address{Kind: seam.ToRecovery, ID: b.boot.nextID},
 		Body: &log.RecoveryRequest{
 			Topic: p.name(), Partition: p.index, Folder: p.folder, TopicID: id, Files: files, First: first,
-			Clean: d.clean && !p.unsaid, RecoveryPoint: p.point, LogStart: p.startGoal, Unmarked: p.unmarked, Compacted: compacted, Config: config,
+			Clean: d.clean && !p.unsaid, RecoveryPoint: p.point, LogStart: p.startGoal, Unmarked: d.unmarked() || p.unsaid, Compacted: compacted, Config: config,
 		},
 	})
 }
@@ -444,6 +450,21 @@ func (b *Broker) unrecovered(p *partition, out *log.Recovered, fx *seam.Effects)
 		return
 	}
 	p.state = partitionFailed
+	if b.dirs[p.folder.Dir].unmarked() && !p.unsaid && !out.Foreign { // the checkpoints that are made now are to say of it what the next start would find if there were none
+		p.startGoal = max(p.startGoal, firstBase(b.dirs[p.folder.Dir].folders.At(p.folder.Name)))
+	}
+}
+
+// firstBase is where a folder's first segment begins.
+func firstBase(files []seam.Entry) int64 {
+	base := int64(-1)
+	for i := range files {
+		number, isLog := strings.CutSuffix(files[i].Path.Name[strings.LastIndexByte(files[i].Path.Name, '/')+1:], ".log")
+		if n, err := strconv.ParseInt(number, 10, 64); isLog && err == nil && !files[i].Folder && (base < 0 || n < base) {
+			base = n
+		}
+	}
+	return max(base, 0)
 }
 
 // removeForeign: the folder belongs to a topic of the same name that was deleted; its deletion was cut short. If there is anything in
@@ -590,8 +611,6 @@ func (b *Broker) maybeAsk(folder seam.Path, fx *seam.Effects) {
 	}
 	if identity, known := b.identityOf(folder); known {
 		b.load("whose", identity, fx)
-	} else if !b.holdsBatches(folder) && !b.holdsForeign(folder) { // it was never made to its end
-		b.boot.left[folder] = true
 	}
 }
 

@@ -445,8 +445,14 @@ func (b *Broker) noteSafePoints(d *directory) {
 			continue
 		}
 		p.safePoint = lines[i].Offset
-		if p.replica != nil && p.replica.Log.Noted(p.safePoint) && p.state == partitionOpen && !p.closing {
-			b.closeOn(p)
-		}
+		b.noteSafePoint(p)
+	}
+}
+
+// noteSafePoint lets a log write its indexes anew that a start would not believe any more. Of one that was found elsewhere than the
+// metadata says a start believes another line.
+func (b *Broker) noteSafePoint(p *partition) {
+	if p.replica != nil && !p.unsaid && p.replica.Log.Noted(p.safePoint) && p.state == partitionOpen && !p.closing {
+		b.closeOn(p)
 	}
 }

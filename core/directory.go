@@ -159,7 +159,7 @@ func (b *Broker) checkpoints(now seam.Now, fx *seam.Effects) {
 		if d.failed == seam.OK {
 			b.checkpoint(d, fx)
 		} else {
-			b.resign(d) // what it proposed may have been lost
+			b.resign() // what it proposed may have been lost
 		}
 	}
 	b.maybeName(fx)

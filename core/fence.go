@@ -64,13 +64,13 @@ func (b *Broker) fence(d *directory, fault seam.Fault, fx *seam.Effects) {
 	d.syncingRenames, d.renamed, d.unrenamed = nil, nil, nil
 	b.turns.put(b.turns.each(len(gone), func(i int, _ seam.Now, fx *seam.Effects) { b.forsake(gone[i].partition, fx) }))
 	b.callOffTo(d.number, fx)
-	b.resign(d)
+	b.resign()
 }
 
 // resign has the controller take the leaderships away, as soon as there is one that takes records. A start announces the
 // directories that it has.
-func (b *Broker) resign(d *directory) {
-	if b.phase < phaseOpening || b.config.DirectoryIDs[d.number] == (meta.UUID{}) {
+func (b *Broker) resign() {
+	if b.phase < phaseOpening {
 		return
 	}
 	const changesMax = 1000
@@ -78,7 +78,7 @@ func (b *Broker) resign(d *directory) {
 		if b.phase >= phaseStopping {
 			return true
 		}
-		records := b.controller.LogDirsFailed(b.config.NodeID, b.failedDirs(), b.unsaidIn, changesMax)
+		records := b.controller.LogDirsFailed(b.config.NodeID, b.failedDirs(), b.elsewhere, changesMax)
 		if len(records) == 0 {
 			return true
 		}
@@ -99,17 +99,16 @@ func (b *Broker) failedDirs() (ids []meta.UUID) {
 	return ids
 }
 
-// unsaidIn is the directory where a partition was found while the metadata says another; zero if there is none, or if it is out of
-// service for another reason than that directory's fault.
-func (b *Broker) unsaidIn(topic meta.UUID, index int32) meta.UUID {
+// elsewhere says of a partition that does not lie where the metadata says whether its directory has failed, or is not there. It is not
+// known of one that is out of service for another reason.
+func (b *Broker) elsewhere(topic meta.UUID, index int32) (lost, known bool) {
 	t := b.topicIDs[topic]
 	if t == nil || int(index) >= len(t.partitions) {
-		return meta.UUID{}
+		return false, false
 	}
-	if p := t.partitions[index]; p.unsaid && (p.state != partitionFailed || b.dead(p)) {
-		return b.config.DirectoryIDs[p.folder.Dir]
-	}
-	return meta.UUID{}
+	p := t.partitions[index]
+	lost = b.dead(p)
+	return lost, (p.unsaid || p.left != nowhere) && (lost || p.state != partitionFailed)
 }
 
 // dead says whether a partition's directory has failed, or is not there at all.
@@ -229,10 +228,11 @@ func (b *Broker) said(name string, p *meta.Partition) (dir int32, settled bool) 
 // nowhere is the place of a partition that is in none of the directories that are here, or in more than one.
 const nowhere int32 = -1
 
-// holds says whether there was a folder at the start that may be a home. Once the broker is ready nobody asks what was.
+// holds says whether there was a folder at the start that may be a home: one in which there is nothing was never made to its end, or
+// its files were carried elsewhere. Once the broker is ready nobody asks what was.
 func (b *Broker) holds(folder seam.Path) bool {
-	_, there := b.dirs[folder.Dir].folders.Find(folder.Name)
-	return there && !b.boot.left[folder]
+	_, known := b.identityOf(folder)
+	return (known || b.holdsBatches(folder) || b.holdsForeign(folder)) && !b.boot.left[folder]
 }
 
 func (b *Broker) whyDead(p *partition, said *meta.Partition) string {

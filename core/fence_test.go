@@ -38,7 +38,7 @@ func TestHome(t *testing.T) {
 		config.NodeID, config.DirectoryIDs = 1, ids
 		b := NewBroker(config)
 		for _, i := range row.holding {
-			b.dirs[i].folders.Put("t-0", nil)
+			b.dirs[i].folders.Put("t-0", []seam.Entry{{Path: seam.Path{Dir: int32(i), Name: "t-0/partition.metadata"}}})
 		}
 		for _, i := range row.failed {
 			b.dirs[i].failed = seam.IOError

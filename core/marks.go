@@ -28,9 +28,7 @@ func (b *Broker) readMarks(p *partition, image *meta.Partition) {
 		p.left = said
 	}
 	if !b.dead(p) {
-		d := &b.dirs[here]
-		p.unmarked = d.unmarked() || p.left != nowhere
-		if said != here {
+		if d := &b.dirs[here]; said != here { // a log that comes from elsewhere is none that has lost its head
 			d.found, p.unsaid = append(d.found, p), true
 		}
 	}

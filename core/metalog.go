@@ -131,6 +131,9 @@ func (b *Broker) enacted(now seam.Now, q *proposal, fx *seam.Effects) {
 		b.swap(now, fx)
 	case proposedFound:
 		q.found.left, q.found.unsaid = nowhere, false
+		if r := &b.dirs[q.found.folder.Dir].recovery; !r.Busy() && r.Fault() == seam.OK { // else it is noted when that is over
+			b.noteSafePoint(q.found)
+		}
 		b.touch(q.found)
 		b.nextMove()
 	case proposedBySelf:
@@ -340,6 +343,11 @@ func (b *Broker) openAll(now seam.Now, fx *seam.Effects) {
 			b.boot.queue = append(b.boot.queue, p)
 		}))
 	}
+}
+
+// removeStrays looks for folders that are nobody's when it is known of every partition whether its own can be read.
+func (b *Broker) removeStrays() {
+	b.boot.tidied, b.boot.more = true, true
 	for i := range b.dirs {
 		folders := b.dirs[i].folders.Keys()
 		b.turns.put(b.turns.each(len(folders), func(j int, _ seam.Now, fx *seam.Effects) {
@@ -368,6 +376,10 @@ func (b *Broker) openMore(now seam.Now, fx *seam.Effects) {
 	for len(b.boot.opening) > 0 && (b.dead(b.boot.opening[0]) || !b.boot.opening[0].replica.Log.Opening()) {
 		b.boot.opening = b.boot.opening[1:]
 	}
+	if !b.boot.tidied && len(b.boot.queue) == 0 && b.boot.running == 0 && b.brokerAt <= b.image.Offset() {
+		b.removeStrays()
+		return
+	}
 	if len(b.boot.pending) > 0 || len(b.boot.opening) > 0 || len(b.boot.queue) > 0 || b.boot.running > 0 || b.brokerAt > b.image.Offset() || b.boot.unfencing || b.proposals.Len() > 0 {
 		return
 	}
@@ -391,7 +403,9 @@ func (b *Broker) ready(now seam.Now, fx *seam.Effects) {
 	for i := range b.dirs {
 		b.dirs[i].folders, b.dirs[i].points, b.dirs[i].startsAt, b.dirs[i].cleaned.at = emptyFolders(), nil, nil, nil
 		b.dirs[i].unseen = false
-		b.mark(&b.dirs[i], fx)
+		if b.mark(&b.dirs[i], fx); b.dirs[i].failed != seam.OK {
+			b.resign() // the registration knows nothing of what lies there while the metadata says another
+		}
 	}
 	fx.Events = append(fx.Events, seam.Event{Kind: seam.Ready, A: int64(b.partitions.Len() - 1), B: int64((now.Mono - b.boot.startedAt) / seam.Millisecond)})
 	b.resumeMoves(fx)

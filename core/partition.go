@@ -50,7 +50,6 @@ type partition struct {
 	waiters  []waiter // parked fetches
 	seen     int64    // the high watermark when waiters were last woken
 	point    int64    // recovery point at the start, until the log is there
-	unmarked bool     // nobody may have written that down, nor where the log begins
 	left     int32    // the directory where it lies by the metadata, while that is another one: its checkpoints keep their lines of it; else nowhere
 	unsaid   bool     // the metadata does not say yet that it lies here: it is not moved, nor compacted, and begins where it does
 	unsynced int64    // bytes counted in the directory's sum
@@ -199,7 +198,7 @@ func (b *Broker) openNew(p *partition, fx *seam.Effects) {
 	if p.left != nowhere && b.dirs[p.left].failed != seam.OK { // what that says of the one that is gone stays; and the next start makes nothing beside what is missing
 		p.state = partitionFailed
 		b.made(p, fx)
-		b.resign(&b.dirs[p.left])
+		b.resign()
 		return
 	}
 	p.point, p.startGoal, p.startWish, p.safePoint, p.cleaned = 0, 0, 0, 0, cleaned{upTo: -1}

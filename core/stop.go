@@ -175,10 +175,13 @@ func (b *Broker) markClean(i int, fx *seam.Effects) {
 		return
 	}
 	for p := range b.partitions.All() {
-		if (int(p.folder.Dir) == i || int(p.left) == i) && p.state == partitionFailed {
-			return // what could not be recovered is to be looked at again, and may be here again by then
+		if int(p.folder.Dir) != i && int(p.left) != i { // what lies elsewhere by now may be here again by then
+			continue
 		}
-		if int(p.folder.Dir) == i && p.state == partitionOpen && p.replica.Log.Point() < p.replica.Log.End().Offset {
+		if p.state == partitionFailed {
+			return // what could not be recovered is to be looked at again
+		}
+		if p.state == partitionOpen && p.replica.Log.Point() < p.replica.Log.End().Offset {
 			fx.Events = append(fx.Events, seam.Event{Kind: seam.WriteRefused, Topic: p.name(), Partition: p.index, Text: "an index; the next start recovers"})
 			return
 		}

@@ -18,7 +18,7 @@ func (b *Broker) maybeRemoveStray(folder seam.Path, fx *seam.Effects) {
 	if t := b.topics[name]; t != nil && int(index) < len(t.partitions) {
 		if p := t.partitions[index]; p.folder == folder {
 			return
-		} else if b.dead(p) {
+		} else if b.dead(p) || p.state == partitionFailed { // this may be the only one that can be read
 			b.dirs[folder.Dir].kept[folder.Name] = true
 			return
 		}

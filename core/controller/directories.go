@@ -58,9 +58,9 @@ func (v *vacancies) take() meta.UUID {
 }
 
 // LogDirsFailed takes directories out of a broker's registration, and the leaderships of what lies in them: where the Image says,
-// but for what the broker has found elsewhere and has not told of yet, of which found says where (else zero). It changes at most
-// limit partitions; the caller asks again until nothing is left.
-func (c *Controller) LogDirsFailed(broker int32, failed []meta.UUID, found func(topic meta.UUID, partition int32) meta.UUID, limit int) (rs []meta.Record) {
+// but for what the broker knows to lie elsewhere, of which that says whether it is lost. It changes at most limit partitions; the caller
+// asks again until nothing is left.
+func (c *Controller) LogDirsFailed(broker int32, failed []meta.UUID, elsewhere func(topic meta.UUID, partition int32) (lost, known bool), limit int) (rs []meta.Record) {
 	b := c.image.Broker(broker)
 	left := slices.DeleteFunc(slices.Clone(b.LogDirs), func(dir meta.UUID) bool { return slices.Contains(failed, dir) })
 	if len(left) > 0 && len(left) < len(b.LogDirs) { // none at all would mean: as before
@@ -72,11 +72,11 @@ func (c *Controller) LogDirsFailed(broker int32, failed []meta.UUID, found func(
 			if p.Leader != broker {
 				continue
 			}
-			dir := found(t.ID, p.ID)
-			if dir == (meta.UUID{}) {
-				dir = p.Directory(broker)
+			lost, known := elsewhere(t.ID, p.ID)
+			if !known {
+				lost = slices.Contains(failed, p.Directory(broker))
 			}
-			if !slices.Contains(failed, dir) {
+			if !lost {
 				continue
 			}
 			if limit--; limit < 0 {
