@@ -61,7 +61,7 @@ func (b *Broker) coordinatorOf(now seam.Now, c *connection, kind int8, key strin
 	switch kind {
 	case groupCoordinator:
 	case transactionCoordinator:
-		out.ErrorCode = int16(wire.CoordinatorNotAvailable) // there is none yet
+		out.ErrorCode = int16(wire.UnsupportedVersion) // there is none, and who asks again at once would do so until its time is over
 		return out
 	default:
 		out.ErrorCode = int16(wire.InvalidRequest)

@@ -13,7 +13,7 @@ func noAuthorizer() *string { return kmsg.StringPtr("No Authorizer is configured
 
 func describeACLs(r *kmsg.DescribeACLsRequest) wire.Answer {
 	answer := r.ResponseKind().(*kmsg.DescribeACLsResponse)
-	answer.ErrorCode, answer.ErrorMessage = int16(wire.SecurityDisabled), noAuthorizer()
+	answer.ErrorCode, answer.ErrorMessage = int16(wire.SecurityDisabled), kmsg.StringPtr("No Authorizer is configured on the broker") // its words here
 	answer.Resources = []kmsg.DescribeACLsResponseResource{}
 	return answer
 }

@@ -60,8 +60,8 @@ func TestWhatIsSaidOfACoordinator(t *testing.T) {
 		{3, groupCoordinator, "NONE"},
 		{4, groupCoordinator, ""},
 		{6, groupCoordinator, ""},
-		{3, transactionCoordinator, "COORDINATOR_NOT_AVAILABLE"},
-		{4, transactionCoordinator, "COORDINATOR_NOT_AVAILABLE"},
+		{3, transactionCoordinator, "UNSUPPORTED_VERSION"},
+		{4, transactionCoordinator, "UNSUPPORTED_VERSION"},
 	} {
 		r := kmsg.NewPtrFindCoordinatorRequest()
 		r.Version, r.CoordinatorType, r.CoordinatorKey, r.CoordinatorKeys = of.version, of.kind, "g", []string{"g"}

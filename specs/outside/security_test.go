@@ -58,7 +58,7 @@ func TestACLsAreDisabled(t *testing.T) {
 	for version := int16(1); version <= 3; version++ {
 		described := c.Ask(t, DescribeACLs(), version).(*kmsg.DescribeACLsResponse)
 		require.Equal(t, securityDisabled, described.ErrorCode)
-		require.Equal(t, "No Authorizer is configured.", *described.ErrorMessage)
+		require.Equal(t, "No Authorizer is configured on the broker", *described.ErrorMessage)
 		require.Empty(t, described.Resources)
 
 		require.Empty(t, c.Ask(t, CreateACLs(0), version).(*kmsg.CreateACLsResponse).Results)
