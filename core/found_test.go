@@ -73,6 +73,9 @@ func TestNobodyWaitsForWhatIsNotSaid(t *testing.T) {
 	run("fail-write metadata fault=space", "rest")
 	require.Contains(t, s.out.String(), "answer #5 t-0 low=-1 KAFKA_STORAGE_ERROR")
 	require.Contains(t, s.out.String(), "answer #6 t-0 offset=2")
+	s.out.Reset()
+	run("delete-records t-0 offset=1", "rest", "fail-write metadata fault=space", "rest") // it is told again at once
+	require.Contains(t, s.out.String(), "answer #7 t-0 low=-1 KAFKA_STORAGE_ERROR")
 }
 
 // Both the directory where a partition was found and the one that it has left fail, in either order: it is led by nobody.

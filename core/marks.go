@@ -46,6 +46,16 @@ func (b *Broker) readMarks(p *partition, image *meta.Partition) {
 	}
 }
 
+// notSaid: the metadata has taken no record of where a partition was found. It is told again with the next checkpoint, and nobody waits
+// for what may not come for long.
+func (b *Broker) notSaid(p *partition, fx *seam.Effects) {
+	if p.state == partitionOpen {
+		b.startRefused(p, fx)
+	}
+	d := &b.dirs[p.folder.Dir]
+	d.found = append(d.found, p)
+}
+
 // hasLine says whether a directory's checkpoints speak of a partition: it lies there, or the metadata still says so, or is about to.
 // Of one that goes they say nothing.
 func (b *Broker) hasLine(d *directory, p *partition) bool {
@@ -80,7 +90,7 @@ func (b *Broker) marksWritten(now seam.Now, d *directory, fx *seam.Effects) {
 		}
 		records := b.controller.AssignReplica(b.config.NodeID, p.id, p.index, b.config.DirectoryIDs[d.number], false)
 		if p.state == partitionRecovering || len(records) == 0 || !b.propose(now, &proposal{records: records, kind: proposedFound, found: p}, fx) {
-			d.found = append(d.found, p) // with the next checkpoint, if no deletion that is on its way is before it
+			b.notSaid(p, fx) // if no deletion of its topic that is on its way is before it
 		}
 	}))
 }

@@ -256,10 +256,7 @@ func (b *Broker) refuseProposal(q *proposal, fx *seam.Effects) {
 	case proposedMove:
 		b.failMoveFor(noRecord, fx)
 	case proposedFound:
-		if q.found.state == partitionOpen {
-			b.startRefused(q.found, fx) // nobody waits for what may not come for long
-		}
-		b.dirs[q.found.folder.Dir].found = append(b.dirs[q.found.folder.Dir].found, q.found) // with the next checkpoint
+		b.notSaid(q.found, fx)
 	case proposedIDs:
 		b.idsRefused(wire.KafkaStorageError, fx)
 	case proposedRegistration, proposedUnfencing:

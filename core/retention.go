@@ -33,7 +33,9 @@ type startLine struct {
 func (b *Broker) wantStart(p *partition, offset int64, fx *seam.Effects) {
 	if offset > max(p.startGoal, p.startWish) {
 		p.startWish = offset
-		b.remember(p, fx)
+		if b.remember(p, fx); p.unsaid { // and whoever waits does not wait for the next checkpoint
+			b.mark(&b.dirs[p.folder.Dir], fx)
+		}
 	}
 }
 
