@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -329,7 +330,10 @@ func (s *shelf) readAll(out *log.Recovered, batches [][]byte, exact bool) {
 		l.Create(seam.Now{}, &fx)
 	}
 	r := replica.New(l, out.Producers, 1)
-	r.BecomeLeader(out.Epochs.Latest()&(1<<30-1) + 1)
+	if out.Epochs.Latest() == math.MaxInt32 {
+		return // nobody was ever granted that, and a start refuses what has it
+	}
+	r.BecomeLeader(out.Epochs.Latest() + 1)
 	for n := 0; ; n++ {
 		require.Less(s.t, n, 1000, "it never comes to rest")
 		back := s.act(&fx)

@@ -116,7 +116,13 @@ func (e *evidence) made(path string, c *call) {
 		return
 	}
 	e.counts["created"]++
-	e.entries[path] = &entry{path: path, made: c.end, up: e.entries[filepath.Dir(path)]}
+	here := &entry{path: path, made: c.end, up: e.entries[filepath.Dir(path)]}
+	e.entries[path] = here
+	for _, below := range e.entries { // another thread may have come back from making a file in a folder before who made that did
+		if below.up == nil && filepath.Dir(below.path) == path {
+			below.up = here
+		}
+	}
 }
 
 // renamed makes a new entry; what lies below a folder keeps its own.

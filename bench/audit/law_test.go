@@ -61,6 +61,11 @@ func TestOverlappingCallsKeepTheirOrder(t *testing.T) {
 	names := makeFolder + makeFile + syncRoot + syncFolder
 	require.NoError(t, judge(t, names+appendBatch+
 		"3 1.5 fdatasync(5</d/t-0/00.log> <unfinished ...>\n2 1.51 openat(AT_FDCWD</>, \"/d/x\", O_RDONLY) = 3</d/x>\n3 1.52 <... fdatasync resumed>) = 0\n"+answer))
+
+	// a file is made in a folder that is there, though who made that has not come back yet
+	making := strings.Replace(makeFolder, ") = 0", " <unfinished ...>", 1) + strings.Replace(makeFile, "1 ", "2 ", 1) + "1 1.12 <... mkdirat resumed>) = 0\n"
+	require.NoError(t, judge(t, making+syncRoot+syncFolder+appendBatch+syncFile+answer))
+	require.ErrorContains(t, judge(t, making+syncFolder+appendBatch+syncFile+answer), "folder of /d/t-0 ")
 }
 
 func TestRenameNeedsASyncOfItsFolder(t *testing.T) {
